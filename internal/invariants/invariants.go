@@ -1,0 +1,17 @@
+// Package invariants holds the assertions of ARCHITECTURE.md's numbered list.
+//
+// Assertions are compiled in with the build tag "invariants", which the test
+// targets set; without it Enabled is a false constant and every check guarded
+// by it disappears.
+package invariants
+
+import "fmt"
+
+// Check panics with the invariant's name when ok is false. Call it only under
+// "if invariants.Enabled", so that production builds do not evaluate its
+// arguments.
+func Check(ok bool, name string, args ...any) {
+	if !ok {
+		panic("invariant broken: " + fmt.Sprintf(name, args...))
+	}
+}

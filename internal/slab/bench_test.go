@@ -1,0 +1,33 @@
+package slab
+
+import "testing"
+
+// BenchmarkAt reads values in an order the cache does not foresee.
+func BenchmarkAt(b *testing.B) {
+	const values = 1 << 20
+	var s Slab[uint64]
+	s.Grow(values - 1)
+	var i uint32
+	var sum uint64
+	b.ReportAllocs()
+	for b.Loop() {
+		i = (i*1664525 + 1013904223) & (values - 1)
+		sum += *s.At(i)
+	}
+	if sum != 0 {
+		b.Fatal("values are not zero")
+	}
+}
+
+// BenchmarkGrow is what a value costs to make room for.
+func BenchmarkGrow(b *testing.B) {
+	var s Slab[[6]uint64]
+	var i uint32
+	b.ReportAllocs()
+	for b.Loop() {
+		if i++; i == 1<<20 {
+			s, i = Slab[[6]uint64]{}, 0
+		}
+		s.Grow(i)
+	}
+}

@@ -1,0 +1,34 @@
+// Package slab holds many small values of one type in few allocations.
+package slab
+
+// chunkBits sets how many values a slab allocates at once: large enough that the
+// allocator's own cost vanishes, small enough that a small server stays small.
+const (
+	chunkBits = 8
+	chunkSize = 1 << chunkBits
+	chunkMask = chunkSize - 1
+)
+
+// Slab is an array that grows in chunks and never moves its values. It stands in
+// for a map, or a pointer per value, where a small dense index is at hand. It has
+// one owner and no lock. The zero value is empty.
+type Slab[T any] struct {
+	chunks []*[chunkSize]T
+}
+
+// Grow makes room for index i.
+func (s *Slab[T]) Grow(i uint32) {
+	for n := int(i >> chunkBits); len(s.chunks) <= n; {
+		s.chunks = append(s.chunks, new([chunkSize]T))
+	}
+}
+
+// At returns the value at index i, which an earlier Grow made room for.
+func (s *Slab[T]) At(i uint32) *T {
+	return &s.chunks[i>>chunkBits][i&chunkMask]
+}
+
+// Has reports whether there is room for index i.
+func (s *Slab[T]) Has(i uint32) bool {
+	return int(i>>chunkBits) < len(s.chunks)
+}
