@@ -1,0 +1,182 @@
+package netpoll
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// childVariable makes the test binary a server that obeys its standard input.
+const childVariable = "NETPOLL_TEST_CHILD"
+
+// child is an echo server in a process of its own, so that lowering its limit of
+// descriptors hurts nobody else.
+type child struct {
+	t    *testing.T
+	addr net.Addr
+	in   io.Writer
+	out  *bufio.Reader
+}
+
+func startChild(t *testing.T) *child {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChildServer$")
+	cmd.Env = append(os.Environ(), childVariable+"=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close() // ends it
+		_, _ = io.Copy(io.Discard, out)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("child: %v", err)
+		}
+	})
+	_ = out.(*os.File).SetReadDeadline(time.Now().Add(4 * patience))
+	s := &child{t: t, in: in, out: bufio.NewReader(out)}
+	addr, err := net.ResolveTCPAddr("tcp", s.line())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = addr
+	return s
+}
+
+func (s *child) line() string {
+	s.t.Helper()
+	line, err := s.out.ReadString('\n')
+	if err != nil {
+		s.t.Fatalf("child's answer: %q, %v", line, err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// tell sends a command that is to be done.
+func (s *child) tell(command string) {
+	s.t.Helper()
+	if answer := s.ask(command); answer != "done" {
+		s.t.Fatalf("child: %s: %s", command, answer)
+	}
+}
+
+func (s *child) ask(command string) string {
+	s.t.Helper()
+	write(s.t, s.in, command+"\n")
+	return s.line()
+}
+
+func (s *child) connect(n int) (conns []net.Conn) {
+	s.t.Helper()
+	for range n {
+		conns = append(conns, dial(s.t, s.addr))
+	}
+	return conns
+}
+
+type childStats struct {
+	connections, refused, tries int64
+	at                          time.Time
+}
+
+func (s *child) stats() childStats {
+	s.t.Helper()
+	st := childStats{at: time.Now()}
+	if _, err := fmt.Sscan(s.ask("stats"), &st.connections, &st.refused, &st.tries); err != nil {
+		s.t.Fatal(err)
+	}
+	return st
+}
+
+func (s *child) waitConnections(n int64) {
+	s.t.Helper()
+	until(s.t, fmt.Sprintf("%d connections", n), func() bool { return s.stats().connections == n })
+}
+
+// TestChildServer is the server's side of TestEMFILE; alone it does nothing.
+func TestChildServer(t *testing.T) {
+	if os.Getenv(childVariable) == "" {
+		t.Skip("runs as a child of TestEMFILE")
+	}
+	g, err := Open(Config{Loops: 1}, func(*Loop) Handler { return echo() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println(listen(t, g, "127.0.0.1:0"))
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		fmt.Println(obey(t, g, in.Text()))
+	}
+	if err := g.Stop(); err != nil {
+		t.Error(err)
+	}
+	os.Exit(0) // the inherited descriptors are not ours to check
+}
+
+func obey(t *testing.T, g *Group, command string) (answer string) {
+	n := g.listeners[0]
+	on(t, g.Loop(0), func() {
+		var spare int
+		switch {
+		case command == "stats":
+			answer = fmt.Sprint(g.Connections(), g.refused.Load(), n.tries)
+		case command == "steal": // the reserve, as another user of descriptors may
+			_ = unix.Close(n.reserve)
+			n.reserve = -1
+			_, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			answer = outcome(err)
+		default:
+			_, err := fmt.Sscanf(command, "limit %d", &spare)
+			answer = outcome(errors.Join(err, limitTo(spare)))
+		}
+	})
+	return answer
+}
+
+func outcome(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return "done"
+}
+
+// limitTo lowers the soft limit so that as many descriptors as said can be opened.
+func limitTo(spare int) error {
+	if _, _, err := RaiseFileLimit(); err != nil {
+		return err
+	}
+	var held []int
+	for range spare {
+		if fd := openReserve(); fd >= 0 {
+			held = append(held, fd)
+		}
+	}
+	next := openReserve() // the lowest number that must not be given out
+	held = append(held, next)
+	for _, fd := range held {
+		_ = unix.Close(fd)
+	}
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return err
+	}
+	lim.Cur = uint64(next)
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &lim)
+}

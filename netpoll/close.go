@@ -1,0 +1,133 @@
+package netpoll
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Reason says why a connection ended. The values below are netpoll's own; a
+// handler defines its own from ReasonUser on.
+type Reason uint8
+
+const (
+	// ReasonNone is the zero value: not closed.
+	ReasonNone Reason = iota
+	// ReasonPeerClosed: the peer ended its side of the stream.
+	ReasonPeerClosed
+	// ReasonReset: the peer reset the connection, or it timed out in the kernel.
+	ReasonReset
+	// ReasonInternal: a system call failed, or a handler panicked.
+	ReasonInternal
+	// ReasonStopped: the group was stopped while the connection was open.
+	ReasonStopped
+	// ReasonUser is the first value a handler may define.
+	ReasonUser Reason = 16
+)
+
+// Close ends the connection. The first reason wins; later calls do nothing.
+//
+// Nothing more is read or sent, what is queued is discarded, and Handler.Closed
+// follows at the end of this turn. The slot is used again only after every event
+// of the current batch has been handled (I3).
+func (c *Conn) Close(reason Reason) {
+	c.check()
+	if c.has(flagClosing) {
+		return
+	}
+	if c.reason == ReasonNone {
+		c.reason = reason
+	}
+	c.flags |= flagClosing
+	c.loop.closing = append(c.loop.closing, c)
+	c.loop.Wake()
+}
+
+// Linger ends the connection in order: what is queued is written, the write side
+// is shut down, and what the peer still sends is read and thrown away until it
+// ends its side, or the timeout passes. Closing at once over unread bytes would
+// reset the connection, and the peer would never see the last message.
+//
+// Handler.Data is not called any more; Handler.Closed follows at the end.
+func (c *Conn) Linger(reason Reason, timeout time.Duration) {
+	c.check()
+	if c.flags&(flagClosing|flagLingering) != 0 {
+		return
+	}
+	c.reason = reason
+	c.flags |= flagLingering
+	c.setDeadline(timeout)
+	c.Resume()
+	c.shutWhenWritten()
+}
+
+// shutWhenWritten ends our side of the stream once nothing is queued.
+func (c *Conn) shutWhenWritten() {
+	if c.out != nil || c.has(flagShut) {
+		return
+	}
+	c.flags |= flagShut
+	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
+		c.Close(c.reason)
+	}
+}
+
+// Detach takes the descriptor out of the loop and gives it to the caller, who
+// closes it. Nothing may be queued. Handler.Closed is not called, not even when
+// Close was, and c must not be used afterwards.
+func (c *Conn) Detach() int {
+	c.check()
+	fd := int(c.fd)
+	c.loop.poller.removeConn(c)
+	c.loop.forget(c)
+	return fd
+}
+
+// finish ends a connection that Close was called for, unless Detach came between.
+func (l *Loop) finish(c *Conn) {
+	if c.has(flagOpen) {
+		l.handlerClosed(c)
+	}
+	if !c.has(flagOpen) {
+		return
+	}
+	l.poller.closeConn(c)
+	l.forget(c)
+}
+
+// handlerClosed calls Handler.Closed. A panic there must not keep the descriptor.
+func (l *Loop) handlerClosed(c *Conn) {
+	defer l.contain("close")
+	l.handler.Closed(c, c.reason)
+}
+
+// forget takes c out of every list of its loop and retires its ID. The slot waits
+// in limbo until no event of this batch can name it.
+func (l *Loop) forget(c *Conn) {
+	c.clearDeadline()
+	if c.out != nil {
+		c.dropQueue()
+	}
+	c.fd = -1
+	c.flags = flagClosing
+	l.open.Add(-1)
+	l.limbo = append(l.limbo, c.Slot())
+	l.Wake()
+}
+
+// leaveLimbo makes the slots of connections that ended two turns ago free again.
+//
+// A turn runs once in a batch at most, so a slot that was put here before the
+// previous turn belongs to an earlier batch than this one: no event that was
+// reported before it ended is still waiting to be handled.
+func (l *Loop) leaveLimbo() {
+	for _, slot := range l.limboOld {
+		if generationOf(l.conns.At(slot).id) < maxGeneration {
+			l.slots.give(slot)
+		}
+	}
+	l.limboOld, l.limbo = l.limbo, l.limboOld[:0]
+	if cap(l.limbo) > 4096 {
+		l.limbo = nil
+	}
+}

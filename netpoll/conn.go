@@ -1,0 +1,143 @@
+package netpoll
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"wsify/internal/buffer"
+	"wsify/internal/invariants"
+)
+
+// Conn is one accepted connection.
+//
+// A Conn belongs to its loop: every method is for that loop's goroutine only, and
+// a *Conn must not be kept past Handler.Closed, because its place is used again.
+// Other goroutines hold the ID and reach the connection through Loop.PostTo.
+type Conn struct {
+	loop *Loop  // immutable
+	out  *queue // outbound queue; nil while nothing is queued
+	id   uint64 // loop, slot and generation; never reused (I4)
+	fd   int32  // -1 once the loop has closed it
+	// queued is the exact number of bytes in out (I11).
+	queued   int32
+	deadline uint32 // tick at which Handler.Expired is called; 0 = none
+	next     uint32 // neighbours in the deadline's bucket, as slot+1; 0 = none
+	prev     uint32
+	flags    flags
+	reason   Reason
+}
+
+// flags is the state of a Conn.
+type flags uint16
+
+const (
+	flagOpen      flags = 1 << iota // registered with the poller
+	flagClosing                     // Close was called; ends in this turn
+	flagLingering                   // Linger was called: write out, then read to the end
+	flagShut                        // write side was shut down
+	flagPaused                      // Data must not be called
+	flagReadOff                     // read interest is off at the poller
+	flagWriteOn                     // write interest is on at the poller (I5)
+	flagDirty                       // in the loop's list of connections to flush
+)
+
+func (c *Conn) has(f flags) bool { return c.flags&f != 0 }
+
+// ID names the connection for as long as the process runs. It is never used for
+// another one.
+func (c *Conn) ID() uint64 { return c.id }
+
+// Slot is a small number that no other open connection of this loop has. It
+// indexes a slab, and is reused after Handler.Closed.
+func (c *Conn) Slot() uint32 { return slotOf(c.id) }
+
+// Loop returns the loop that owns c.
+func (c *Conn) Loop() *Loop { return c.loop }
+
+// Queued returns how many bytes Send accepted that the kernel has not yet taken.
+func (c *Conn) Queued() int { return int(c.queued) }
+
+// Open reports whether c still takes part: false once Close or Linger was called.
+func (c *Conn) Open() bool { return c.flags&(flagOpen|flagClosing|flagLingering) == flagOpen }
+
+// RemoteAddr asks the kernel for the peer's address. It is the zero AddrPort for
+// unix sockets, and for a connection whose peer has vanished.
+func (c *Conn) RemoteAddr() netip.AddrPort {
+	sa, err := unix.Getpeername(int(c.fd))
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// Pause stops reading: Data is not called until Resume, and the peer feels its
+// own TCP backpressure. It costs no system call unless more bytes arrive. It does
+// nothing once Linger was called, which has to see the end of the stream.
+func (c *Conn) Pause() {
+	c.check()
+	if c.has(flagLingering) {
+		return
+	}
+	c.flags |= flagPaused
+}
+
+// Resume continues reading after Pause.
+func (c *Conn) Resume() {
+	c.check()
+	c.flags &^= flagPaused
+	if c.has(flagReadOff) && c.has(flagOpen) {
+		c.flags &^= flagReadOff
+		c.setInterest()
+	}
+}
+
+// Paused reports whether Pause is in force.
+func (c *Conn) Paused() bool { return c.has(flagPaused) }
+
+// setInterest tells the poller what the flags say.
+func (c *Conn) setInterest() {
+	var want uint32
+	if !c.has(flagReadOff) {
+		want |= interestRead
+	}
+	if c.has(flagWriteOn) {
+		want |= interestWrite
+	}
+	if err := c.loop.poller.modifyConn(c, want); err != nil {
+		c.loop.log.Error("interest of a connection could not be changed", "conn", c.id, "err", err)
+		c.Close(ReasonInternal)
+	}
+}
+
+// The 64-bit ID: 8 bits of loop, 24 of slot, 32 of generation. A slot whose
+// generation is used up is retired, so no ID ever comes back (I4).
+const (
+	maxLoops      = 1 << 8
+	maxSlots      = 1 << 24
+	maxGeneration = 1<<32 - 1
+)
+
+func makeID(loop int, slot, generation uint32) uint64 {
+	return uint64(loop)<<56 | uint64(slot)<<32 | uint64(generation)
+}
+
+func loopOf(id uint64) int          { return int(id >> 56) }
+func slotOf(id uint64) uint32       { return uint32(id>>32) & (maxSlots - 1) }
+func generationOf(id uint64) uint32 { return uint32(id) }
+
+// check asserts I1 in test builds.
+func (c *Conn) check() {
+	if invariants.Enabled {
+		c.loop.checkOwner()
+	}
+}
+
+// Shared is bytes that many connections send: encoded once, counted, read-only.
+type Shared = buffer.Buffer

@@ -1,0 +1,341 @@
+package netpoll
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wsify/internal/invariants"
+)
+
+func TestPostedTasksRunInTheOrderOfTheCalls(t *testing.T) {
+	p := newProbe(t, Config{}, hooks{})
+	const tasks = 10_000
+	var got []int
+	for i := range tasks {
+		p.l.Post(func() { got = append(got, i) })
+	}
+	on(t, p.l, func() {
+		if len(got) != tasks {
+			t.Fatalf("%d of %d tasks ran before one posted later", len(got), tasks)
+		}
+		for i, n := range got {
+			if i != n {
+				t.Fatalf("task %d ran as number %d", n, i)
+			}
+		}
+	})
+}
+
+func TestEachGoroutinesTasksKeepTheirOrder(t *testing.T) {
+	p := newProbe(t, Config{}, hooks{})
+	const posters, tasks = 16, 2000
+	var next [posters]int // the loop's: no lock
+	var wait sync.WaitGroup
+	for who := range posters {
+		wait.Go(func() {
+			for i := range tasks {
+				p.l.Post(func() {
+					if next[who] != i {
+						t.Errorf("task %d of poster %d ran as number %d", i, who, next[who])
+					}
+					next[who]++
+				})
+			}
+		})
+	}
+	wait.Wait()
+	on(t, p.l, func() {
+		for who, n := range next {
+			if n != tasks {
+				t.Errorf("%d of %d tasks of poster %d ran", n, tasks, who)
+			}
+		}
+	})
+}
+
+func TestWhatATaskPostsRunsInTheNextTurn(t *testing.T) {
+	p := newProbe(t, Config{}, hooks{})
+	client, _ := p.connect()
+	stop := atomic.Bool{}
+	var again func()
+	again = func() {
+		if !stop.Load() {
+			p.l.Post(again)
+		}
+	}
+	p.l.Post(again) // a task that posts itself must not keep the loop from events
+	write(t, client, "heard")
+	if got := await(t, p.data, "Data"); got != "heard" {
+		t.Errorf("Data got %q", got)
+	}
+	stop.Store(true)
+}
+
+func TestATaskForAConnectionThatIsGoneIsDropped(t *testing.T) {
+	p := newProbe(t, Config{}, hooks{})
+	_, id := p.connect()
+	p.with(id, func(c *Conn) { c.Close(ReasonUser) })
+	p.wantClosed(id, ReasonUser)
+	p.rounds(4) // its slot is free
+	_, next := p.connect()
+	if slotOf(next) != slotOf(id) {
+		t.Fatalf("slot %d, the test needs %d again", slotOf(next), slotOf(id))
+	}
+	for _, gone := range []uint64{id, makeID(0, 77_777, 1), next + 1} {
+		p.l.PostTo(gone, func(*Conn) { t.Errorf("a task for %x found a connection", gone) })
+	}
+	ran := false
+	p.l.PostTo(next, func(*Conn) { ran = true })
+	on(t, p.l, func() {
+		if !ran {
+			t.Error("a task for an open connection was dropped")
+		}
+	})
+}
+
+func TestAWakeIsNeverLost(t *testing.T) {
+	const wakers, rounds = 4, 5000
+	var asked, seen [wakers]atomic.Int64
+	var answer [wakers]chan struct{}
+	for i := range answer {
+		answer[i] = make(chan struct{}, 1)
+	}
+	p := newProbe(t, Config{}, hooks{turn: func() bool {
+		for i := range wakers {
+			if n := asked[i].Load(); n != seen[i].Load() {
+				seen[i].Store(n)
+				answer[i] <- struct{}{}
+			}
+		}
+		return false
+	}})
+	var wait sync.WaitGroup
+	for i := range wakers {
+		wait.Go(func() {
+			for range rounds { // each waits for the turn it asked for
+				asked[i].Add(1)
+				p.l.Wake()
+				select {
+				case <-answer[i]:
+				case <-time.After(patience):
+					t.Errorf("waker %d: no turn after its Wake", i)
+					return
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestATurnThatHasMoreIsFollowedByAnother(t *testing.T) {
+	left := 1000
+	done := make(chan struct{})
+	p := newProbe(t, Config{}, hooks{turn: func() bool {
+		if left--; left == 0 {
+			close(done)
+		}
+		return left > 0
+	}})
+	p.l.Wake()
+	await(t, done, "a thousand turns")
+}
+
+func TestAnIdleLoopTakesNoTurns(t *testing.T) {
+	var turns atomic.Int64
+	p := newProbe(t, Config{}, hooks{turn: func() bool {
+		turns.Add(1)
+		return false
+	}})
+	client, id := p.connect()
+	_ = client.Close()
+	p.wantClosed(id, ReasonPeerClosed)
+	p.rounds(5)
+	before := turns.Load()
+	p.rounds(20)
+	if n := turns.Load() - before; n != 20 {
+		t.Errorf("%d turns for 20 tasks on a loop where nothing happens", n)
+	}
+}
+
+func TestEachVisitsOpenConnectionsOnly(t *testing.T) {
+	p := newProbe(t, Config{}, hooks{})
+	want := map[uint64]bool{}
+	for range 5 {
+		_, id := p.adopt()
+		want[id] = true
+	}
+	_, closing := p.adopt()
+	on(t, p.l, func() {
+		p.l.Conn(closing).Close(ReasonUser)
+		p.l.Each(func(c *Conn) {
+			if !want[c.ID()] || p.l.ConnAt(c.Slot()) != c || c.Loop() != p.l {
+				t.Errorf("Each visited %x", c.ID())
+			}
+			delete(want, c.ID())
+		})
+		if len(want) != 0 {
+			t.Errorf("Each left out %d", len(want))
+		}
+	})
+}
+
+// A panic of the handler ends the connection it happened on, nothing else.
+func TestAPanicEndsOneConnection(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("builds with assertions let a panic end the process")
+	}
+	boom := func(in bool) {
+		if in {
+			panic("boom")
+		}
+	}
+	for _, tc := range []struct {
+		where  string
+		panics func(h *hooks, in *atomic.Bool)
+		make   func(p *probe, c *Conn)
+		stays  bool // the panic belongs to no connection
+	}{
+		{"Data", func(h *hooks, in *atomic.Bool) {
+			h.data = func(c *Conn, b []byte) { boom(in.Load()); c.Send(b) }
+		}, func(_ *probe, c *Conn) { c.ready(unix.EPOLLIN) }, false},
+		{"Expired", func(h *hooks, in *atomic.Bool) {
+			h.expired = func(*Conn) { boom(in.Load()) }
+		}, func(_ *probe, c *Conn) { c.SetDeadline(0) }, false},
+		{"Closed", func(h *hooks, in *atomic.Bool) {
+			h.closed = func(*Conn, Reason) { boom(in.Load()) }
+		}, func(_ *probe, c *Conn) { c.Close(ReasonInternal) }, false},
+		{"Turn", func(h *hooks, in *atomic.Bool) {
+			h.turn = func() bool { boom(in.CompareAndSwap(true, false)); return false }
+		}, func(p *probe, _ *Conn) { p.l.Wake() }, true},
+		{"Post", nil, func(p *probe, _ *Conn) { p.l.Post(func() { boom(true) }) }, true},
+		{"PostTo", nil, func(p *probe, c *Conn) { p.l.PostTo(c.ID(), func(*Conn) { boom(true) }) }, false},
+		{"After", nil, func(p *probe, _ *Conn) { p.l.After(0, func() { boom(true) }) }, true},
+	} {
+		t.Run("in "+tc.where, func(t *testing.T) {
+			var in atomic.Bool
+			h := hooks{data: func(c *Conn, b []byte) { c.Send(b) }}
+			if tc.panics != nil {
+				tc.panics(&h, &in)
+			}
+			var log syncBuffer
+			p := newProbe(t, Config{Tick: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))}, h)
+			other, _ := p.connect()
+			client, id := p.connect()
+			if tc.where == "Data" {
+				write(t, client, "x")
+				wantRead(t, client, "x")
+				<-p.data
+				in.Store(true)
+				write(t, client, "x")
+			} else {
+				in.Store(true)
+				p.with(id, func(c *Conn) { tc.make(p, c) })
+			}
+			until(t, "the panic", func() bool { return p.g.Stats().Panics == 1 })
+			in.Store(false)
+			if !tc.stays {
+				p.wantClosed(id, ReasonInternal)
+				wantEnd(t, client) // the descriptor is closed too
+			}
+			write(t, other, "alive")
+			wantRead(t, other, "alive")
+			if tc.stays {
+				write(t, client, "alive")
+				wantRead(t, client, "alive")
+			}
+			if s := log.String(); !strings.Contains(s, "boom") || !strings.Contains(s, "loop_test.go") {
+				t.Errorf("the log says neither what nor where: %s", s)
+			}
+		})
+	}
+}
+
+func TestAPanicInOpenedEndsThatConnection(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("builds with assertions let a panic end the process")
+	}
+	first := true
+	p := newProbe(t, Config{}, hooks{opened: func(*Conn) {
+		if first {
+			first = false
+			panic("boom")
+		}
+	}, data: func(c *Conn, b []byte) { c.Send(b) }})
+	client, id := p.connect()
+	p.wantClosed(id, ReasonInternal)
+	wantEnd(t, client)
+	next, _ := p.connect()
+	write(t, next, "alive")
+	wantRead(t, next, "alive")
+}
+
+// syncBuffer is a log that two goroutines may use.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// I1, in builds with assertions: a method of a Conn called elsewhere is found out.
+func TestAConnectionTouchedFromElsewhereIsFoundOut(t *testing.T) {
+	if !invariants.Enabled {
+		t.Skip("needs a build with assertions (-tags invariants)")
+	}
+	p := newProbe(t, Config{}, hooks{})
+	_, id := p.connect()
+	var c *Conn
+	p.with(id, func(own *Conn) { c = own })
+	for name, call := range map[string]func(){
+		"Send":          func() { c.Send([]byte("x")) },
+		"Close":         func() { c.Close(ReasonUser) },
+		"SetDeadline":   func() { c.SetDeadline(0) },
+		"ClearDeadline": func() { c.ClearDeadline() },
+		"Pause":         func() { c.Pause() },
+		"Loop.Conn":     func() { p.l.Conn(id) },
+	} {
+		func() {
+			defer func() {
+				if got := fmt.Sprint(recover()); !strings.HasPrefix(got, "invariant broken: I1") {
+					t.Errorf("%s from another goroutine: %s", name, got)
+				}
+			}()
+			call()
+		}()
+	}
+}
+
+// Borrowed bytes are overwritten after the call, in builds with assertions.
+func TestBytesKeptPastDataAreOverwritten(t *testing.T) {
+	if !invariants.Enabled {
+		t.Skip("needs a build with assertions (-tags invariants)")
+	}
+	var kept []byte
+	p := newProbe(t, Config{}, hooks{data: func(_ *Conn, b []byte) { kept = b }})
+	client, _ := p.connect()
+	write(t, client, "borrowed")
+	await(t, p.data, "Data")
+	on(t, p.l, func() {
+		if !bytes.Equal(kept, bytes.Repeat([]byte{0xDD}, len("borrowed"))) {
+			t.Errorf("bytes kept by the handler read %q", kept)
+		}
+	})
+}

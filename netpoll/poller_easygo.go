@@ -1,0 +1,93 @@
+package netpoll
+
+import (
+	"errors"
+	"os"
+
+	"github.com/mailru/easygo/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+// easygoPoller is one epoll instance, kept by easygo's Epoll on raw descriptors.
+//
+// easygo waits on a goroutine of its own, which becomes the loop's goroutine:
+// every callback runs there. It takes the callbacks of a whole batch before it
+// calls the first, so a callback may come after its descriptor was removed; the
+// receiver has to check that it is still open.
+type easygoPoller struct {
+	ep   *netpoll.Epoll
+	loop *Loop
+}
+
+func openEasygo(l *Loop, onError func(error)) (poller, error) {
+	ep, err := netpoll.EpollCreate(&netpoll.EpollConfig{OnWaitError: onError})
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	return &easygoPoller{ep: ep, loop: l}, nil
+}
+
+// add registers fd. ready is called with the reported events.
+func (p *easygoPoller) add(fd int, interest uint32, ready func(events uint32)) error {
+	err := p.ep.Add(fd, netpoll.EpollEvent(interest), func(ev netpoll.EpollEvent) {
+		if ev&eventClosed == 0 {
+			ready(uint32(ev))
+		}
+	})
+	return p.added(fd, err)
+}
+
+// eventClosed is what easygo's Close calls every remaining callback with, on the
+// goroutine of its caller. Epoll itself never reports this bit (POLLNVAL).
+const eventClosed = 0x20
+
+// addConn registers the connection c. It is add with a closure of one word, as
+// this is the memory that every idle connection pays.
+func (p *easygoPoller) addConn(c *Conn, interest uint32) error {
+	err := p.ep.Add(int(c.fd), netpoll.EpollEvent(interest), func(ev netpoll.EpollEvent) { c.ready(uint32(ev)) })
+	return p.added(int(c.fd), err)
+}
+
+// added cleans up after a failed Add, which leaves its map entry behind.
+func (p *easygoPoller) added(fd int, err error) error {
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, netpoll.ErrRegistered) {
+		_ = p.ep.Del(fd)
+	}
+	return os.NewSyscallError("epoll_ctl add", err)
+}
+
+// modify changes the interest of a registered descriptor.
+func (p *easygoPoller) modify(fd int, interest uint32) error {
+	return os.NewSyscallError("epoll_ctl mod", p.ep.Mod(fd, netpoll.EpollEvent(interest)))
+}
+
+// remove forgets fd. It must be called before fd is closed: the map is keyed by
+// number, and a reused number would be refused.
+func (p *easygoPoller) remove(fd int) {
+	_ = p.ep.Del(fd)
+}
+
+// addWake makes the turn an event like others: easygo has no end of a batch.
+func (p *easygoPoller) addWake(fd int) error {
+	return p.add(fd, interestRead|interestEdge, func(uint32) { p.loop.turn() })
+}
+
+func (p *easygoPoller) modifyConn(c *Conn, interest uint32) error {
+	return p.modify(int(c.fd), interest)
+}
+
+func (p *easygoPoller) removeConn(c *Conn) { p.remove(int(c.fd)) }
+
+func (p *easygoPoller) closeConn(c *Conn) {
+	p.remove(int(c.fd))
+	_ = unix.Close(int(c.fd))
+}
+
+// close ends the wait goroutine and returns when it is gone. It must not be
+// called on that goroutine.
+func (p *easygoPoller) close() error {
+	return p.ep.Close()
+}

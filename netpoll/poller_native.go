@@ -1,0 +1,162 @@
+package netpoll
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// nativePoller is an epoll instance of our own.
+//
+// It keeps nothing per connection: the kernel hands back the slot and generation
+// it was given at registration, so an event for a connection that has ended finds
+// another generation and is dropped. And it ends each batch with the turn that was
+// asked for, so a busy loop is woken without a system call.
+type nativePoller struct {
+	loop    *Loop
+	fd      int
+	stopped atomic.Bool
+	done    chan struct{}
+
+	mu     sync.Mutex             // a leaf lock
+	others map[int32]func(uint32) // by descriptor: listeners, timer, eventfd; guarded by mu
+}
+
+// batchSize is how many events are taken in one system call.
+const batchSize = 512
+
+func openNative(l *Loop, onError func(error)) (poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	p := &nativePoller{loop: l, fd: fd, done: make(chan struct{}), others: make(map[int32]func(uint32))}
+	go p.run(onError)
+	return p, nil
+}
+
+// run is the loop's goroutine.
+func (p *nativePoller) run(onError func(error)) {
+	defer close(p.done)
+	l := p.loop
+	events := make([]unix.EpollEvent, batchSize)
+	for !p.stopped.Load() {
+		n, err := p.wait(events)
+		l.busy.Store(true)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			onError(err)
+			return
+		}
+		for i := range max(n, 0) {
+			p.dispatch(&events[i])
+		}
+		if l.waking.Load() {
+			l.turn()
+		}
+	}
+}
+
+// wait blocks until there are events, or a turn is asked for. Between clearing
+// busy and sleeping it looks whether a turn was asked for, and whoever asks looks
+// at busy afterwards: one of them sees the other.
+func (p *nativePoller) wait(events []unix.EpollEvent) (int, error) {
+	p.loop.busy.Store(false)
+	if p.loop.waking.Load() {
+		return epollNow(p.fd, events)
+	}
+	return unix.EpollWait(p.fd, events, -1)
+}
+
+// dispatch hands one event to whom it is for.
+func (p *nativePoller) dispatch(ev *unix.EpollEvent) {
+	if generation := uint32(ev.Pad); generation != 0 {
+		c := p.loop.conns.At(uint32(ev.Fd))
+		if generationOf(c.id) == generation {
+			c.ready(ev.Events)
+		}
+		return
+	}
+	p.mu.Lock()
+	ready := p.others[ev.Fd]
+	p.mu.Unlock()
+	if ready != nil {
+		ready(ev.Events)
+	}
+}
+
+func (p *nativePoller) add(fd int, interest uint32, ready func(events uint32)) error {
+	p.mu.Lock()
+	p.others[int32(fd)] = ready
+	p.mu.Unlock()
+	err := p.control(unix.EPOLL_CTL_ADD, fd, unix.EpollEvent{Events: interest, Fd: int32(fd)})
+	if err != nil {
+		p.forget(fd)
+	}
+	return err
+}
+
+// addWake registers fd only to end the wait: the turn follows at the batch's end.
+func (p *nativePoller) addWake(fd int) error {
+	return p.add(fd, interestRead|interestEdge, func(uint32) {})
+}
+
+func (p *nativePoller) modify(fd int, interest uint32) error {
+	return p.control(unix.EPOLL_CTL_MOD, fd, unix.EpollEvent{Events: interest, Fd: int32(fd)})
+}
+
+func (p *nativePoller) remove(fd int) {
+	_ = p.control(unix.EPOLL_CTL_DEL, fd, unix.EpollEvent{})
+	p.forget(fd)
+}
+
+func (p *nativePoller) forget(fd int) {
+	p.mu.Lock()
+	delete(p.others, int32(fd))
+	p.mu.Unlock()
+}
+
+func (p *nativePoller) addConn(c *Conn, interest uint32) error {
+	return p.control(unix.EPOLL_CTL_ADD, int(c.fd), connEvent(c, interest))
+}
+
+func (p *nativePoller) modifyConn(c *Conn, interest uint32) error {
+	return p.control(unix.EPOLL_CTL_MOD, int(c.fd), connEvent(c, interest))
+}
+
+func (p *nativePoller) removeConn(c *Conn) {
+	_ = p.control(unix.EPOLL_CTL_DEL, int(c.fd), unix.EpollEvent{})
+}
+
+// closeConn ends the registration itself: closing the descriptor does so only when
+// no duplicate of it is open (epoll(7)).
+func (p *nativePoller) closeConn(c *Conn) {
+	p.removeConn(c)
+	_ = unix.Close(int(c.fd))
+}
+
+// connEvent names c by slot and generation, which is never 0.
+func connEvent(c *Conn, interest uint32) unix.EpollEvent {
+	return unix.EpollEvent{Events: interest, Fd: int32(slotOf(c.id)), Pad: int32(generationOf(c.id))}
+}
+
+func (p *nativePoller) control(op, fd int, ev unix.EpollEvent) error {
+	if e := epollCtl(p.fd, op, fd, &ev); e != 0 {
+		return os.NewSyscallError("epoll_ctl", e)
+	}
+	return nil
+}
+
+func (p *nativePoller) close() error {
+	p.stopped.Store(true)
+	fd, err := unix.Eventfd(1, unix.EFD_CLOEXEC) // readable at once: ends the wait
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	defer unix.Close(fd)
+	_ = p.control(unix.EPOLL_CTL_ADD, fd, unix.EpollEvent{Events: interestRead, Fd: int32(fd)})
+	<-p.done
+	return os.NewSyscallError("close", unix.Close(p.fd))
+}

@@ -1,0 +1,182 @@
+package netpoll
+
+import (
+	"golang.org/x/sys/unix"
+
+	"wsify/internal/buffer"
+)
+
+// queue is the outbound queue of a connection the kernel takes no more from. It
+// holds references to shared buffers, never copies of them.
+//
+// A queue exists only while something is queued; empty ones are kept by the loop
+// for the next connection that needs one.
+type queue struct {
+	items []*buffer.Buffer
+	head  int // items before head are written
+	off   int // bytes of items[head] that are written
+}
+
+// Bounds on what a loop keeps: queues in its free list, and places in each.
+const (
+	keepQueues      = 256
+	keepQueueLength = 64
+)
+
+// maxIovecs is how many buffers one gathered write takes. The kernel's bound is
+// 1024 (IOV_MAX, writev(2)); beyond some dozens nothing is gained.
+const maxIovecs = 64
+
+// enqueue adds a reference to b, of which the first off bytes are written
+// already. It takes over the caller's reference.
+func (c *Conn) enqueue(b *buffer.Buffer, off int) {
+	if c.out == nil {
+		c.out = c.loop.takeQueue()
+		c.out.off = off
+	}
+	c.out.compact()
+	c.out.items = append(c.out.items, b)
+	c.account(b.Len() - off)
+}
+
+// compact moves what is left to the front when the items are full and half of
+// them written: a queue that never empties must not grow for ever.
+func (q *queue) compact() {
+	if len(q.items) < cap(q.items) || 2*q.head < len(q.items) {
+		return
+	}
+	n := copy(q.items, q.items[q.head:])
+	clear(q.items[n:])
+	q.items, q.head = q.items[:n], 0
+}
+
+// account changes the number of queued bytes here and in the loop's total (I11).
+func (c *Conn) account(n int) {
+	c.queued += int32(n)
+	c.loop.queuedBytes.Add(int64(n))
+}
+
+// flush writes what is queued until the kernel takes no more. It closes the
+// connection when the kernel refuses.
+func (c *Conn) flush() {
+	var iov [maxIovecs]unix.Iovec
+	for c.out != nil {
+		n, e := sendv(c.fd, c.out.gather(iov[:0]))
+		if wouldBlock(e) {
+			break
+		}
+		if e != 0 {
+			c.Close(ReasonReset)
+			return
+		}
+		c.written(n)
+	}
+	c.watchWritable(c.out != nil)
+	if c.out == nil && c.has(flagLingering) {
+		c.shutWhenWritten()
+	}
+}
+
+// gather appends the unwritten pieces to iov, up to its capacity.
+func (q *queue) gather(iov []unix.Iovec) []unix.Iovec {
+	off := q.off
+	for _, b := range q.items[q.head:] {
+		if len(iov) == cap(iov) {
+			break
+		}
+		p := b.Bytes()[off:]
+		off = 0
+		v := unix.Iovec{Base: &p[0]}
+		v.SetLen(len(p))
+		iov = append(iov, v)
+	}
+	return iov
+}
+
+// written takes n bytes off the head of the queue.
+func (c *Conn) written(n int) {
+	c.loop.sent(n)
+	c.account(-n)
+	q := c.out
+	for n > 0 {
+		b := q.items[q.head]
+		left := b.Len() - q.off
+		if n < left {
+			q.off += n
+			return
+		}
+		n -= left
+		q.off = 0
+		q.items[q.head] = nil
+		q.head++
+		b.Release()
+	}
+	if q.head == len(q.items) {
+		c.out = nil
+		c.loop.giveQueue(q)
+	}
+}
+
+// DropQueued discards what is queued, except for a buffer the kernel has taken a
+// part of, so that the peer never sees half a frame. It gives a slow consumer's
+// memory back before its Close frame is sent.
+func (c *Conn) DropQueued() {
+	c.check()
+	q := c.out
+	if q == nil {
+		return
+	}
+	if q.off == 0 {
+		c.dropQueue()
+		c.watchWritable(false)
+		if c.has(flagLingering) {
+			c.shutWhenWritten()
+		}
+		return
+	}
+	for i := q.head + 1; i < len(q.items); i++ {
+		c.account(-q.items[i].Len())
+		q.items[i].Release()
+		q.items[i] = nil
+	}
+	q.items = q.items[:q.head+1]
+}
+
+// dropQueue discards what is queued.
+func (c *Conn) dropQueue() {
+	c.account(-int(c.queued))
+	q := c.out
+	for _, b := range q.items[q.head:] {
+		b.Release()
+	}
+	c.out = nil
+	c.loop.giveQueue(q)
+}
+
+// watchWritable keeps write interest on exactly while something is queued (I5).
+func (c *Conn) watchWritable(on bool) {
+	if on == c.has(flagWriteOn) || !c.has(flagOpen) {
+		return
+	}
+	c.flags ^= flagWriteOn
+	c.setInterest()
+}
+
+func (l *Loop) takeQueue() *queue {
+	n := len(l.queues)
+	if n == 0 {
+		return &queue{items: make([]*buffer.Buffer, 0, 4)}
+	}
+	q := l.queues[n-1]
+	l.queues = l.queues[:n-1]
+	return q
+}
+
+func (l *Loop) giveQueue(q *queue) {
+	clear(q.items)
+	if cap(q.items) > keepQueueLength || len(l.queues) == keepQueues {
+		return
+	}
+	q.items, q.head, q.off = q.items[:0], 0, 0
+	l.queues = append(l.queues, q)
+}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package netpoll
+
+// raceEnabled says that the race detector slows and allocates.
+const raceEnabled = false

@@ -1,0 +1,111 @@
+package netpoll
+
+import (
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+
+	"wsify/internal/invariants"
+)
+
+// ready handles the events reported for c.
+func (c *Conn) ready(events uint32) {
+	if c.flags&(flagOpen|flagClosing) != flagOpen {
+		return // reported before it ended
+	}
+	defer c.contain()
+	c.loop.enter()
+	if c.loop.tap != nil {
+		c.loop.tap(c)
+	}
+	c.handle(events)
+	c.loop.publishTotals()
+}
+
+func (c *Conn) handle(events uint32) {
+	if events&unix.EPOLLOUT != 0 && c.out != nil {
+		c.flush()
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 || c.has(flagClosing) {
+		return
+	}
+	if c.flags&(flagPaused|flagReadOff) != 0 {
+		c.readyUnread(events)
+		return
+	}
+	c.read()
+}
+
+// readyUnread handles events that are not to be read now. It drops read interest:
+// epoll is level-triggered, and bytes that are not read would wake the loop
+// without end. A broken connection is closed, as its events cannot be switched off.
+func (c *Conn) readyUnread(events uint32) {
+	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		c.Close(ReasonReset)
+		return
+	}
+	if !c.has(flagReadOff) {
+		c.flags |= flagReadOff
+		c.setInterest()
+	}
+}
+
+// read takes what is there, once: a peer that sends without end must leave room
+// for others, and epoll reports it again.
+func (c *Conn) read() {
+	l := c.loop
+	n, e := recv(c.fd, l.readBuf)
+	switch {
+	case e == unix.EAGAIN:
+		return
+	case e != 0:
+		c.Close(ReasonReset)
+	case n == 0:
+		c.ended()
+	case c.has(flagLingering):
+		// thrown away: Linger waits for the end of the stream, or its deadline
+	default:
+		l.bytesIn += uint64(n)
+		l.handler.Data(c, l.readBuf[:n])
+		if invariants.Enabled {
+			clobber(l.readBuf[:n])
+		}
+	}
+}
+
+// ended handles the end of the peer's stream. What we still owe the peer is
+// written first: it may have ended its side only.
+func (c *Conn) ended() {
+	if c.out == nil || c.has(flagShut) {
+		c.Close(ReasonPeerClosed)
+		return
+	}
+	c.flags |= flagReadOff // end of stream stays readable
+	c.setInterest()
+	if !c.has(flagLingering) {
+		c.flags |= flagLingering
+		c.reason = ReasonPeerClosed
+		c.setDeadline(c.loop.lingerTimeout)
+	}
+}
+
+// contain keeps a panic of a handler to the connection it happened on. Builds
+// with assertions let it end the process.
+func (c *Conn) contain() {
+	if invariants.Enabled {
+		return
+	}
+	if p := recover(); p != nil {
+		c.loop.log.Error("panic while handling a connection", "conn", c.id, "panic", p, "stack", string(debug.Stack()))
+		c.loop.panics.Add(1)
+		c.Close(ReasonInternal)
+	}
+}
+
+// clobber overwrites a borrowed buffer after the call, so that a handler that
+// kept it fails at once.
+func clobber(p []byte) {
+	for i := range p {
+		p[i] = 0xDD
+	}
+}

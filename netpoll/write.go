@@ -1,0 +1,146 @@
+package netpoll
+
+import "wsify/internal/buffer"
+
+// Send writes p, or queues what the kernel does not take. p is borrowed: it is
+// copied when it has to be queued.
+//
+// It reports false, and takes nothing, when the connection has been closed, or
+// when the queue would pass its high-water mark (Config.MaxQueuedBytes); the
+// caller decides what becomes of a slow consumer. A queue that is empty takes
+// a message of any size, so that a frame is never cut.
+func (c *Conn) Send(p []byte) bool {
+	return c.sendCopy(p, c.loop.maxQueued)
+}
+
+// SendUrgent is Send for control frames: they may pass the high-water mark by
+// urgentReserve bytes.
+func (c *Conn) SendUrgent(p []byte) bool {
+	return c.sendCopy(p, c.loop.maxQueued+urgentReserve)
+}
+
+// urgentReserve is how far control frames may pass the mark. A peer that makes us
+// queue more of them than this without reading any is a slow consumer too.
+const urgentReserve = 16 << 10
+
+func (c *Conn) sendCopy(p []byte, limit int) bool {
+	c.check()
+	if len(p) == 0 || !c.canSend(len(p), limit) {
+		return len(p) == 0
+	}
+	n := 0
+	if c.out == nil {
+		if n = c.sendNow(p); n < 0 {
+			return false
+		}
+	}
+	if n < len(p) {
+		c.enqueueCopy(p, n)
+	}
+	return true
+}
+
+// enqueueCopy queues a copy of p, in the last buffer of the queue when that is
+// ours alone: many small answers must not cost a buffer each. The first off bytes
+// are written already; they are copied too, as off tells DropQueued what is cut.
+func (c *Conn) enqueueCopy(p []byte, off int) {
+	if c.out != nil {
+		last := c.out.items[len(c.out.items)-1]
+		if last.Sole() && last.Room() >= len(p) {
+			last.Append(p, 1)
+			c.account(len(p))
+			return
+		}
+	}
+	b := buffer.New(len(p))
+	b.Append(p, 1)
+	c.enqueue(b, off)
+	if !c.has(flagDirty) {
+		c.watchWritable(true)
+	}
+}
+
+// SendShared is Send for bytes that many connections get: what the kernel does
+// not take is queued as a reference to b. The caller keeps its own reference.
+func (c *Conn) SendShared(b *Shared) bool {
+	if c.out != nil {
+		return c.QueueShared(b)
+	}
+	c.check()
+	if c.flags&(flagOpen|flagClosing|flagLingering) != flagOpen {
+		return false
+	}
+	n := c.sendNow(b.Bytes())
+	if n == b.Len() {
+		return true
+	}
+	if n < 0 {
+		return false
+	}
+	c.enqueue(b.Retain(), n)
+	c.watchWritable(true)
+	return true
+}
+
+// QueueShared queues a reference to b without trying to write; everything queued
+// so within a turn leaves in one gathered write at its end. Outside a turn it asks
+// for one.
+func (c *Conn) QueueShared(b *Shared) bool {
+	c.check()
+	if !c.canSend(b.Len(), c.loop.maxQueued) {
+		return false
+	}
+	if b.Len() == 0 {
+		return true // the queue holds no empty pieces
+	}
+	c.enqueue(b.Retain(), 0)
+	if c.flags&(flagDirty|flagWriteOn) == 0 {
+		c.flags |= flagDirty
+		c.loop.dirty = append(c.loop.dirty, c.id)
+		if !c.loop.inTurn {
+			c.loop.Wake()
+		}
+	}
+	return true
+}
+
+// canSend reports whether c is open and n bytes more stay within limit.
+func (c *Conn) canSend(n, limit int) bool {
+	if c.flags&(flagOpen|flagClosing|flagLingering) != flagOpen {
+		return false
+	}
+	return c.queued == 0 || int(c.queued)+n <= limit
+}
+
+// sendNow tries to write p and returns how much the kernel took: 0 when it takes
+// nothing now, -1 when the connection is gone, which closes it.
+func (c *Conn) sendNow(p []byte) int {
+	n, e := send(c.fd, p)
+	if e == 0 {
+		c.loop.sent(n)
+		return n
+	}
+	if wouldBlock(e) {
+		return 0
+	}
+	c.Close(ReasonReset)
+	return -1
+}
+
+// flushDirty writes to every connection that got something queued in this turn.
+func (l *Loop) flushDirty() {
+	for i := 0; i < len(l.dirty); i++ {
+		c := l.conn(l.dirty[i])
+		if c == nil {
+			continue
+		}
+		c.flags &^= flagDirty
+		if c.flags&flagClosing == 0 {
+			c.flush()
+		}
+	}
+	l.dirty = l.dirty[:0]
+	if cap(l.dirty) > 4096 {
+		l.dirty = nil
+	}
+}
