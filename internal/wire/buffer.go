@@ -1,0 +1,76 @@
+package wire
+
+import (
+	"math/bits"
+	"sync"
+)
+
+// Message buffers are pooled in classes of powers of two, so that a connection
+// with a few bytes of a message never holds a buffer that a big message grew.
+const (
+	minBuffer = 256      // bytes; the smallest class
+	maxPooled = 64 << 10 // bytes; a bigger buffer is left to the collector
+	classes   = 9        // 256 << 0 to 256 << 8
+)
+
+var buffers [classes]sync.Pool
+
+// buffer is owned memory for the payload of a message in progress. Its capacity
+// is fixed: growth moves the bytes to another buffer.
+type buffer struct {
+	p []byte
+}
+
+// newBuffer gives an empty buffer with room for n bytes.
+func newBuffer(n int) *buffer {
+	if n > maxPooled {
+		return &buffer{p: make([]byte, 0, n)}
+	}
+	class := classOf(n)
+	if b, ok := buffers[class].Get().(*buffer); ok {
+		return b
+	}
+	return &buffer{p: make([]byte, 0, minBuffer<<class)}
+}
+
+// free gives the buffer back. The loan of its bytes ends here.
+func (b *buffer) free() {
+	if invariants {
+		overwrite(b.p)
+	}
+	if cap(b.p) > maxPooled {
+		return
+	}
+	b.p = b.p[:0]
+	buffers[classOf(cap(b.p))].Put(b)
+}
+
+// extend appends piece to b, which may be nil, and returns the buffer that holds
+// it all. The old buffer is freed when the bytes moved. Capacity at most doubles
+// beyond what has arrived.
+func (b *buffer) extend(piece []byte) *buffer {
+	if b == nil {
+		b = newBuffer(len(piece))
+	}
+	need := len(b.p) + len(piece)
+	if need > cap(b.p) {
+		grown := newBuffer(max(need, 2*cap(b.p)))
+		grown.p = append(grown.p, b.p...)
+		b.free()
+		b = grown
+	}
+	b.p = append(b.p, piece...)
+	return b
+}
+
+// classOf is the least class with room for n bytes, for n up to maxPooled.
+func classOf(n int) int {
+	return bits.Len(uint(max(n, 1)-1) / minBuffer)
+}
+
+// overwrite makes a late reader of lent bytes fail.
+func overwrite(p []byte) {
+	for i := range p {
+		p[i] = 0xdb
+	}
+}

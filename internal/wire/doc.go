@@ -1,0 +1,45 @@
+// Package wire is RFC 6455 on byte slices, on top of gobwas/ws: an incremental
+// reader for the frames of clients, encoders for the frames of a server, close
+// codes, and the HTTP head that precedes them all.
+//
+// The package is pure. It has no clock, no network, no goroutine and no log;
+// input is an argument and results are values. Its only shared state is pools of
+// buffers, which are safe for use from several goroutines. Everything else
+// belongs to the goroutine that owns the connection.
+//
+// # Frames
+//
+// A [Reader] is the state of one connection: one pointer, nil while nothing is
+// buffered. It is fed what the socket gave, in pieces of any size, and answers
+// with events: whole messages, and control frames in between. A frame that lies
+// whole in the input is unmasked in place and lent out without a copy.
+//
+//	for {
+//		ev, n, ok, err := r.Next(in, maxMessage)
+//		in = in[n:]
+//		if err != nil {
+//			... // *ProtocolError: send its Code in a Close frame
+//		}
+//		if !ok {
+//			break // in is used up, and the Reader keeps no more than it must
+//		}
+//		... // ev.Payload is borrowed until the next call
+//	}
+//
+// Where the input is cut changes neither the events nor the error, and an error
+// is reported at the first byte that proves it.
+//
+// # Head and upgrade
+//
+// [HeadEnd] finds the end of a request head in bytes that arrive in pieces,
+// [ParseRequest] judges it strictly, and [AppendUpgrade] runs the Upgrader of
+// gobwas/ws on it in memory. A refusal is a [*HandshakeError] with the status to
+// answer; [AppendResponse] writes that answer.
+//
+// # Memory words
+//
+// Borrowed slices are valid until the call named in the comment, or until the
+// input they point into is overwritten. Builds with the tag "invariants"
+// overwrite a buffer of the package when its loan ends, so that a late reader
+// fails at once.
+package wire

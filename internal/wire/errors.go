@@ -1,0 +1,41 @@
+package wire
+
+import "strconv"
+
+// ProtocolError is a violation of RFC 6455 by the peer. Code is what belongs in
+// our Close frame; Detail says which rule was broken and never holds bytes of
+// the peer.
+//
+// All instances are variables of this package, shared and read-only, so that a
+// misbehaving peer costs no allocation.
+type ProtocolError struct {
+	Code   CloseCode
+	Detail string
+}
+
+// Error gives the code and the detail.
+func (e *ProtocolError) Error() string {
+	return "websocket: " + strconv.Itoa(int(e.Code)) + " " + e.Detail
+}
+
+// What a frame header can get wrong; RFC 6455, sections 5.1, 5.2, 5.4 and 5.5.
+var (
+	errReservedBits     = &ProtocolError{ProtocolViolation, "reserved bit set without an extension"}
+	errReservedOpcode   = &ProtocolError{ProtocolViolation, "reserved opcode"}
+	errControlFragment  = &ProtocolError{ProtocolViolation, "fragmented control frame"}
+	errControlTooLong   = &ProtocolError{ProtocolViolation, "control frame payload over 125 bytes"}
+	errNothingContinued = &ProtocolError{ProtocolViolation, "continuation frame without a message to continue"}
+	errMessageOpen      = &ProtocolError{ProtocolViolation, "new message inside a fragmented message"}
+	errNotMasked        = &ProtocolError{ProtocolViolation, "client frame without a mask"}
+	errLengthSign       = &ProtocolError{ProtocolViolation, "64-bit payload length with the top bit set"}
+	errLengthForm       = &ProtocolError{ProtocolViolation, "payload length not in its shortest form"}
+	errTooBig           = &ProtocolError{TooBig, "message over the size limit"}
+)
+
+// What a payload can get wrong; RFC 6455, sections 5.5.1, 7.4 and 8.1.
+var (
+	errText        = &ProtocolError{InvalidPayload, "text message is not valid UTF-8"}
+	errCloseShort  = &ProtocolError{ProtocolViolation, "close frame with a payload of one byte"}
+	errCloseCode   = &ProtocolError{ProtocolViolation, "close code that may not be sent"}
+	errCloseReason = &ProtocolError{InvalidPayload, "close reason is not valid UTF-8"}
+)

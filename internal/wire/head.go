@@ -1,0 +1,135 @@
+package wire
+
+import "bytes"
+
+// MaxHeadSize is how many bytes a request head may have, its blank line
+// included: 8 KiB. [ParseRequest] refuses a longer one with status 431; whoever
+// collects the bytes refuses as soon as more have come without an end.
+const MaxHeadSize = 8 << 10
+
+const headMark = "\r\n\r\n"
+
+// HeadEnd is the number of bytes up to and including the blank line that ends
+// the head at the start of p, or 0 when it has not come yet. Only CR LF counts as
+// the end of a line.
+//
+// from is how many bytes of p an earlier call has searched, so that a head that
+// comes byte by byte is not searched again and again.
+func HeadEnd(p []byte, from int) int {
+	from = min(max(from-len(headMark)+1, 0), len(p))
+	i := bytes.Index(p[from:], []byte(headMark))
+	if i < 0 {
+		return 0
+	}
+	return from + i + len(headMark)
+}
+
+// Request is a parsed request head. Its slices, and those its methods return,
+// are borrowed from the head: they are read-only, and valid until that is
+// overwritten.
+type Request struct {
+	Method   []byte // as sent; methods are case-sensitive
+	Target   []byte // as sent, never empty
+	Path     []byte // of Target, escapes kept; "/" when an absolute form has none
+	RawQuery []byte // behind the '?', escapes kept; nil without one
+	Host     []byte // of an absolute-form Target, else the Host header
+	Origin   []byte // the Origin header; nil without one
+	Minor    int    // HTTP/1.Minor: 0 or 1
+
+	seen    seen
+	key     []byte // the first Sec-WebSocket-Key
+	version []byte // the first Sec-WebSocket-Version
+	fields  []byte // all header lines and the blank line
+}
+
+// seen is a set of facts found in the head.
+type seen uint16
+
+const (
+	seenAbsolute    seen = 1 << iota // the target has the absolute form
+	seenHost                         // a Host header
+	seenOrigin                       // an Origin header
+	seenLength                       // a Content-Length header
+	seenBody                         // one that is not zero
+	seenTransfer                     // a Transfer-Encoding header
+	seenUpgrade                      // token "websocket" in Upgrade
+	seenConnection                   // token "upgrade" in Connection
+	seenList                         // Upgrade or Connection in a form that takes list rules to read
+	seenKey                          // a Sec-WebSocket-Key header
+	seenKeyTwice                     // more than one
+	seenVersion                      // a Sec-WebSocket-Version header
+	seenTwoVersions                  // more than one
+)
+
+// add puts fact into the set and reports whether it was there.
+func (s *seen) add(fact seen) (again bool) {
+	again = *s&fact != 0
+	*s |= fact
+	return again
+}
+
+// has reports whether all of facts are in the set.
+func (s seen) has(facts seen) bool { return s&facts == facts }
+
+// ParseRequest reads a complete head, as [HeadEnd] delimits it. The Request
+// borrows from head.
+//
+// It is strict where servers and proxies that disagree can be played against
+// each other: a bare LF, a control character, white space in front of a colon, a
+// folded line, a missing or repeated Host, a bad method or target, a message
+// length that is not plain. Any error is a [*HandshakeError]: status 505 for an
+// HTTP version other than 1.0 and 1.1, 501 for a transfer coding other than
+// chunked, 431 for a head over [MaxHeadSize], and 400 for the rest.
+func ParseRequest(head []byte) (Request, error) {
+	var r Request
+	if len(head) > MaxHeadSize {
+		return Request{}, errHeadTooBig
+	}
+	line, rest, err := cutLine(head)
+	if err == nil {
+		err = r.parseLine(line)
+	}
+	if err == nil {
+		err = r.parseFields(rest)
+	}
+	if err == nil {
+		err = r.judge()
+	}
+	if err != nil {
+		return Request{}, err
+	}
+	return r, nil
+}
+
+// IsUpgrade reports whether the request asks for the WebSocket protocol: GET,
+// with the token "upgrade" in Connection and "websocket" in Upgrade, in any case
+// of letters; RFC 6455, section 4.2.1.
+func (r *Request) IsUpgrade() bool {
+	return r.seen.has(seenUpgrade|seenConnection) && string(r.Method) == "GET"
+}
+
+// Headers calls yield with each header in the order sent: the name as sent, the
+// value without the white space around it. It can be ranged over.
+func (r *Request) Headers(yield func(name, value []byte) bool) {
+	rest := r.fields
+	for len(rest) > len("\r\n") {
+		end := bytes.IndexByte(rest, '\n')
+		line := rest[:end-1]
+		colon := bytes.IndexByte(line, ':')
+		if !yield(line[:colon], trim(line[colon+1:])) {
+			return
+		}
+		rest = rest[end+1:]
+	}
+}
+
+// Header is the first value of the named header, without regard to case. It is
+// nil when there is none, and empty but not nil when the value is empty.
+func (r *Request) Header(name string) []byte {
+	for sent, value := range r.Headers {
+		if equalFold(sent, name) {
+			return value
+		}
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package wire
+
+import "github.com/gobwas/ws"
+
+// maxHeader is the size in bytes of the longest header of a client frame: two
+// bytes, a 64-bit length and the mask.
+const maxHeader = 2 + 8 + 4
+
+// header is the judged header of a client frame.
+type header struct {
+	op     Opcode
+	fin    bool
+	mask   [4]byte
+	length int // payload bytes that follow; within the room it was judged with
+}
+
+// parseHeader reads the header at the start of p and returns it with its size in
+// bytes. When p ends inside the header, n is 0 and what did arrive was judged: an
+// error is found at the first byte that proves it, and what a byte proves does
+// not depend on the bytes behind it.
+//
+// open says that a fragmented message is in progress, and room how many bytes of
+// payload it, or a new message, may still take.
+func parseHeader(p []byte, open bool, room uint64) (h header, n int, err *ProtocolError) {
+	if len(p) == 0 {
+		return h, 0, nil
+	}
+	h.op, h.fin = Opcode(p[0]&bitsOp), p[0]&bitFin != 0
+	if err = judgeFirst(p[0], open); err != nil || len(p) == 1 {
+		return h, 0, err
+	}
+	if p[1]&bitMask == 0 { // RFC 6455, section 5.1
+		return h, 0, errNotMasked
+	}
+	length, at, err := parseLength(p[1:], h.op.IsControl(), room)
+	if err != nil || at == 0 || len(p) < 1+at+4 {
+		return h, 0, err
+	}
+	h.length = int(length)
+	h.mask = [4]byte(p[1+at:])
+	return h, 1 + at + 4, nil
+}
+
+// judgeFirst checks the first byte of a header.
+func judgeFirst(b byte, open bool) *ProtocolError {
+	op := Opcode(b & bitsOp)
+	switch {
+	case b&bitsRSV != 0: // no extension negotiated; RFC 6455, section 5.2
+		return errReservedBits
+	case op.IsReserved(): // RFC 6455, section 5.2
+		return errReservedOpcode
+	case op.IsControl():
+		if b&bitFin == 0 { // RFC 6455, section 5.5
+			return errControlFragment
+		}
+	case op == ws.OpContinuation:
+		if !open { // RFC 6455, section 5.4
+			return errNothingContinued
+		}
+	case open: // RFC 6455, section 5.4
+		return errMessageOpen
+	}
+	return nil
+}
+
+// parseLength reads the payload length at p[0], the byte with the mask bit, and
+// says how many bytes it took, 0 when p ends too early.
+func parseLength(p []byte, control bool, room uint64) (length uint64, n int, err *ProtocolError) {
+	length = uint64(p[0] & bitsLen)
+	switch {
+	case length <= maxInline:
+		if !control && length > room {
+			return 0, 0, errTooBig
+		}
+		return length, 1, nil
+	case control: // RFC 6455, section 5.5
+		return 0, 0, errControlTooLong
+	case length == len16:
+		return parseExtended(p[1:], 2, room)
+	default:
+		return parseExtended(p[1:], 8, room)
+	}
+}
+
+// parseExtended reads a length of width bytes, 2 or 8, at the start of p. From
+// the bytes that are there it judges the least value the length can still have.
+// n counts the marker byte in front as well.
+func parseExtended(p []byte, width int, room uint64) (length uint64, n int, err *ProtocolError) {
+	got := min(len(p), width)
+	for _, b := range p[:got] {
+		length = length<<8 | uint64(b)
+	}
+	if width == 8 && got > 0 && p[0]&0x80 != 0 { // RFC 6455, section 5.2
+		return 0, 0, errLengthSign
+	}
+	if tooShort(length, got, width) { // RFC 6455, section 5.2
+		return 0, 0, errLengthForm
+	}
+	if length<<(8*(width-got)) > room {
+		return 0, 0, errTooBig
+	}
+	if got < width {
+		return 0, 0, nil
+	}
+	return length, 1 + width, nil
+}
+
+// tooShort reports whether a length, of which the first got of width bytes have
+// arrived, belongs in a shorter form. A 64-bit length does as soon as its six
+// upper bytes are known to be zero.
+func tooShort(length uint64, got, width int) bool {
+	if width == 2 {
+		return got == 2 && length <= maxInline
+	}
+	return got >= 6 && length>>(8*(got-6)) == 0
+}

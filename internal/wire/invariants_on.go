@@ -1,0 +1,6 @@
+//go:build invariants
+
+package wire
+
+// invariants switches the checks of test builds on.
+const invariants = true

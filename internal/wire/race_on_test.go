@@ -1,0 +1,7 @@
+//go:build race
+
+package wire
+
+// raceEnabled says that the race detector is on: it makes sync.Pool forget at
+// random, so allocations cannot be counted.
+const raceEnabled = true

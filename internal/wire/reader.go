@@ -1,0 +1,145 @@
+package wire
+
+import (
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// Event is what a client sent: a whole message (OpText or OpBinary) or a control
+// frame (OpClose, OpPing or OpPong). The text of an OpText event is valid UTF-8.
+// A Close payload is not judged here; see [ParseClose].
+type Event struct {
+	Op      Opcode
+	Payload []byte // borrowed; see Reader.Next
+}
+
+// Reader turns the bytes of one client into events. It belongs to the goroutine
+// that reads the connection. The zero value is ready.
+//
+// A Reader is a single pointer, nil while nothing is buffered: a million idle
+// connections cost eight bytes each.
+type Reader struct {
+	st *state
+}
+
+// Next takes bytes from in and returns the first event they complete, with n,
+// the number of bytes taken. When ok is false all of in was taken and more input
+// is needed. Call it with the rest of in until ok is false: that last call, with
+// whatever is left, even nothing, gives back the memory of the event before.
+//
+// A message of more than maxMessage bytes, the sum of its fragments, is refused
+// as soon as a header proves it. Zero or less admits only empty messages.
+//
+// The event's payload is borrowed: it is valid until the next call of Next or
+// Release, or until in is overwritten. Next unmasks in place, so the bytes of in
+// that were taken are spoilt.
+//
+// Any error is a [*ProtocolError]. It is final, n is then len(in), and every
+// later call returns the same error until Release.
+func (r *Reader) Next(in []byte, maxMessage int) (ev Event, n int, ok bool, err error) {
+	if r.st != nil {
+		if !r.st.lent {
+			return r.assemble(in, maxMessage)
+		}
+		r.Release()
+	}
+	if len(in) == 0 {
+		return Event{}, 0, false, nil
+	}
+	h, size, bad := parseHeader(in, false, room(maxMessage, 0))
+	if bad != nil {
+		return r.fail(in, bad)
+	}
+	if size == 0 || !h.fin || h.length > len(in)-size {
+		r.st = newState()
+		return r.assemble(in, maxMessage)
+	}
+	n = size + h.length
+	payload := in[size:n:n]
+	ws.Cipher(payload, h.mask, 0)
+	if h.op == OpText && !utf8.Valid(payload) { // RFC 6455, section 8.1
+		return r.fail(in, errText)
+	}
+	return Event{h.op, payload}, n, true, nil
+}
+
+// assemble is Next with a state: for frames that are cut and messages that are
+// fragmented.
+func (r *Reader) assemble(in []byte, maxMessage int) (ev Event, n int, ok bool, err error) {
+	s := r.st
+	if s.err != nil {
+		return Event{}, len(in), false, s.err
+	}
+	for {
+		if !s.inBody {
+			used, bad := s.takeHeader(in[n:], maxMessage)
+			if bad != nil {
+				return r.fail(in, bad)
+			}
+			n += used
+			if !s.inBody {
+				break
+			}
+		}
+		piece := in[n : n+min(s.left, len(in)-n)]
+		piece = piece[:len(piece):len(piece)]
+		n += len(piece)
+		ev, ok, bad := s.takePayload(piece)
+		if bad != nil {
+			return r.fail(in, bad)
+		}
+		if ok {
+			r.settle()
+			return ev, n, true, nil
+		}
+		if s.inBody {
+			break
+		}
+	}
+	r.settle()
+	return Event{}, n, false, nil
+}
+
+// settle gives the state back when there is nothing to keep and nothing lent.
+func (r *Reader) settle() {
+	if r.st.empty() && !r.st.lent {
+		r.Release()
+	}
+}
+
+// fail drops what was buffered and makes the error stay.
+func (r *Reader) fail(in []byte, bad *ProtocolError) (Event, int, bool, error) {
+	r.Release()
+	r.st = newState()
+	r.st.err = bad
+	return Event{}, len(in), false, bad
+}
+
+// Idle reports whether the Reader is between messages: no frame or message is
+// begun, and it has not failed.
+func (r *Reader) Idle() bool { return r.st == nil || r.st.lent }
+
+// Buffered is how many bytes of an unfinished frame or message are kept: payload
+// and, where a header is cut, the part of it that arrived.
+func (r *Reader) Buffered() int {
+	if r.Idle() {
+		return 0
+	}
+	return int(r.st.heldHead) + int(r.st.heldCtl) + r.st.size()
+}
+
+// Release gives everything buffered back and ends the loan of the last event. A
+// frame or message in progress is forgotten, as is an error: the Reader is then
+// as new. It does nothing on an idle Reader that lends nothing.
+func (r *Reader) Release() {
+	if r.st != nil {
+		r.st.free()
+		r.st = nil
+	}
+}
+
+// room is how many bytes a message may still take when have bytes are there.
+func room(maxMessage, have int) uint64 {
+	return uint64(max(maxMessage-have, 0))
+}

@@ -1,0 +1,131 @@
+package wire
+
+import (
+	"sync"
+
+	"github.com/gobwas/ws"
+)
+
+// state is what a Reader keeps while a frame or a message is cut by the end of
+// the input. It belongs to its Reader and returns to a pool with it.
+type state struct {
+	head   header
+	left   int  // payload bytes of the current frame still to come
+	taken  int  // payload bytes of the current frame that have come
+	inBody bool // head is set and the frame is not finished
+
+	op   Opcode    // of the message in progress; OpContinuation when there is none
+	text textCheck // of the message in progress
+	msg  *buffer   // payload of the message in progress; nil when empty
+
+	lent bool           // the last event's payload is in here, and nothing else is
+	err  *ProtocolError // sticky
+
+	heldHead uint8 // header bytes in rawHead
+	heldCtl  uint8 // control payload bytes in rawCtl
+	rawHead  [maxHeader]byte
+	rawCtl   [maxControl]byte
+}
+
+var states = sync.Pool{New: func() any { return new(state) }}
+
+func newState() *state { return states.Get().(*state) }
+
+// free gives the state and its buffer back. The loan of both ends here.
+func (s *state) free() {
+	if s.msg != nil {
+		s.msg.free()
+	}
+	*s = state{}
+	if invariants {
+		overwrite(s.rawCtl[:])
+	}
+	states.Put(s)
+}
+
+// open reports whether a message is in progress.
+func (s *state) open() bool { return s.op != ws.OpContinuation }
+
+// empty reports whether nothing is begun.
+func (s *state) empty() bool { return !s.inBody && s.heldHead == 0 && !s.open() }
+
+// size is how many bytes of the message in progress have been kept.
+func (s *state) size() int {
+	if s.msg == nil {
+		return 0
+	}
+	return len(s.msg.p)
+}
+
+// takeHeader takes header bytes from in and says how many. The header is
+// complete when inBody is set afterwards; otherwise in was used up.
+func (s *state) takeHeader(in []byte, maxMessage int) (n int, err *ProtocolError) {
+	n = copy(s.rawHead[s.heldHead:], in)
+	h, size, err := parseHeader(s.rawHead[:int(s.heldHead)+n], s.open(), room(maxMessage, s.size()))
+	if err != nil {
+		return n, err
+	}
+	if size == 0 {
+		s.heldHead += uint8(n)
+		return n, nil
+	}
+	n = size - int(s.heldHead)
+	s.heldHead = 0
+	s.head, s.left, s.taken, s.inBody = h, h.length, 0, true
+	if h.op.IsData() && h.op != ws.OpContinuation {
+		s.op = h.op
+	}
+	return n, nil
+}
+
+// takePayload takes piece, the next payload bytes of the current frame, unmasks
+// it in place, and returns the event it completes, if any.
+func (s *state) takePayload(piece []byte) (ev Event, ok bool, err *ProtocolError) {
+	ws.Cipher(piece, s.head.mask, s.taken)
+	s.taken += len(piece)
+	s.left -= len(piece)
+	s.inBody = s.left > 0
+	if s.head.op.IsControl() {
+		ev, ok = s.takeControl(piece)
+		return ev, ok, nil
+	}
+	return s.takeData(piece)
+}
+
+// takeControl keeps the control payload until it is whole. A payload that came
+// in one piece is lent from the input.
+func (s *state) takeControl(piece []byte) (ev Event, ok bool) {
+	if !s.inBody && s.heldCtl == 0 {
+		return Event{s.head.op, piece}, true
+	}
+	s.heldCtl += uint8(copy(s.rawCtl[s.heldCtl:], piece))
+	if s.inBody {
+		return Event{}, false
+	}
+	payload := s.rawCtl[:s.heldCtl:s.heldCtl]
+	s.heldCtl = 0
+	s.lent = !s.open()
+	return Event{s.head.op, payload}, true
+}
+
+// takeData keeps message payload until the message is whole. A payload that came
+// in one piece is lent from the input.
+func (s *state) takeData(piece []byte) (ev Event, ok bool, err *ProtocolError) {
+	last := !s.inBody && s.head.fin
+	if s.op == OpText && (!s.text.feed(piece) || last && !s.text.complete()) {
+		return Event{}, false, errText // RFC 6455, section 8.1
+	}
+	if !last || s.size() > 0 {
+		if len(piece) > 0 {
+			s.msg = s.msg.extend(piece)
+		}
+		if !last {
+			return Event{}, false, nil
+		}
+		piece = s.msg.p[:len(s.msg.p):len(s.msg.p)]
+		s.lent = true
+	}
+	ev = Event{s.op, piece}
+	s.op = ws.OpContinuation
+	return ev, true, nil
+}
