@@ -1,0 +1,181 @@
+package command
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// Kind is what a command does.
+type Kind uint8
+
+// The commands of a client. Their names are matched exactly, case included.
+const (
+	Unknown   Kind = iota // no command, or one that does not exist
+	Join                  // the connection becomes a member of a channel
+	Leave                 // it ends its membership
+	Broadcast             // content goes to every member of a channel
+)
+
+// String returns the name of the command as clients write it, or "unknown".
+func (k Kind) String() string {
+	switch k {
+	case Join:
+		return "join"
+	case Leave:
+		return "leave"
+	case Broadcast:
+		return "broadcast"
+	}
+	return "unknown"
+}
+
+// MaxIDSize is how many bytes of JSON an id may have, the quotes of a string
+// included. A longer one is a bad request, and the reply does not carry it.
+const MaxIDSize = 256
+
+// Command is one command of a client.
+//
+// All slices are borrowed, from the message or from the Parser: they are valid
+// until the message is overwritten or Parse is called again.
+type Command struct {
+	Kind    Kind
+	Name    []byte // the name as decoded, also of a command that does not exist
+	Channel []byte // decoded, without white space around it; never empty in a valid command
+	Content []byte // raw JSON as sent, for Broadcast only; null when none was sent
+	Args    []byte // raw JSON of args as sent, an object; nil when none was sent
+	ID      []byte // raw JSON of the id, a string or a number; nil when there is none
+}
+
+// maxScratch is the capacity in bytes above which a Parser gives its scratch
+// back to the garbage collector instead of keeping it for the next message.
+const maxScratch = 64 << 10
+
+// Parser reads messages. It holds no state from one message to the next but its
+// scratch memory: one Parser serves all connections of an event loop. It is not
+// for concurrent use. The zero Parser is ready.
+type Parser struct {
+	s       scanner
+	scratch []byte // decoded names of the last message
+}
+
+// Parse reads the command in msg, which it does not change or keep.
+//
+// On an error the Command still has the ID, when one was read, so that the
+// message can be answered; and Kind and Name, when those were. In a message that
+// breaks off or is no valid JSON further on, that goes for the members before the
+// break. The other fields are then of no meaning.
+func (p *Parser) Parse(msg []byte) (Command, *Error) {
+	p.s.data, p.s.pos, p.s.deep = msg, 0, false
+	if p.scratch = p.scratch[:0]; cap(p.scratch) > maxScratch {
+		p.scratch = nil
+	}
+	var e envelope
+	err := p.s.envelope(&e)
+	c := p.command(&e)
+	if err == nil {
+		err = e.check(&c)
+	}
+	if err == nil {
+		err = p.arguments(&e, &c)
+	}
+	p.s.data = nil // the message is the caller's again
+	return c, err
+}
+
+// command returns what the outer object says: id, name and args.
+func (p *Parser) command(e *envelope) (c Command) {
+	if id := e.top[fieldID]; id.kind == '"' || id.number() {
+		if id.end-id.start <= MaxIDSize {
+			c.ID = p.s.raw(id)
+		}
+	}
+	if args := e.top[fieldArgs]; args.kind == '{' {
+		c.Args = p.s.raw(args)
+	}
+	if name := e.top[fieldCommand]; name.kind == '"' {
+		c.Name = p.text(name)
+		c.Kind = kindOf(c.Name)
+	}
+	return c
+}
+
+func kindOf(name []byte) Kind {
+	switch string(name) {
+	case "join":
+		return Join
+	case "leave":
+		return Leave
+	case "broadcast":
+		return Broadcast
+	}
+	return Unknown
+}
+
+// check judges the members of the outer object, of which c was made.
+func (e *envelope) check(c *Command) *Error {
+	name := e.top[fieldCommand]
+	switch {
+	case c.ID == nil && !e.top[fieldID].absent():
+		return errID
+	case name.absent():
+		return errNoCommand
+	case name.kind != '"':
+		return errCommandType
+	case c.Args == nil && !e.top[fieldArgs].absent():
+		return errArgsType
+	case c.Kind == Unknown:
+		return errUnknownCommand
+	}
+	return nil
+}
+
+// arguments adds to c what its args say.
+func (p *Parser) arguments(e *envelope, c *Command) *Error {
+	if c.Args == nil {
+		return errNoChannel
+	}
+	name := e.inArgs[fieldChannel]
+	if err := checkChannel(name); err != nil {
+		return err
+	}
+	if c.Channel = bytes.TrimSpace(p.text(name)); len(c.Channel) == 0 {
+		return errNoChannel
+	}
+	if c.Kind == Broadcast {
+		if content := e.inArgs[fieldContent]; content.kind != 0 {
+			c.Content = p.s.raw(content)
+		} else {
+			c.Content = p.keep(append(p.scratch, "null"...))
+		}
+	}
+	return nil
+}
+
+// checkChannel judges the type of a channel's name.
+func checkChannel(t token) *Error {
+	switch {
+	case t.absent():
+		return errNoChannel
+	case t.kind != '"':
+		return errChannelType
+	}
+	return nil
+}
+
+// text returns the decoded text of the string t: a piece of the message when it
+// says there what it means, else a piece of the scratch.
+func (p *Parser) text(t token) []byte {
+	raw := p.s.between(t)
+	if !t.escaped && utf8.Valid(raw) {
+		return raw
+	}
+	return p.keep(appendUnquoted(p.scratch, raw))
+}
+
+// keep makes grown, the scratch with something appended, the scratch, and
+// returns what was appended.
+func (p *Parser) keep(grown []byte) []byte {
+	from := len(p.scratch)
+	p.scratch = grown
+	return grown[from:len(grown):len(grown)]
+}

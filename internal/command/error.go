@@ -1,0 +1,43 @@
+package command
+
+// The codes of an Error, as clients see them in the reply to a message with an id.
+const (
+	BadRequest     = "bad_request"     // the message cannot be understood
+	UnknownCommand = "unknown_command" // there is no command of that name
+	Denied         = "denied"          // the authorizer said no
+	AuthorizerDown = "authorizer_down" // the authorizer could not say
+	Limit          = "limit"           // a limit of the server or the connection is reached
+	BrokerDown     = "broker_down"     // the broker cannot take the publication
+)
+
+// Error says why a command was not carried out, in words for the peer that sent
+// it. It is a value of the protocol and, on purpose, has no Error method: a nil
+// *Error can then never end up in an error variable, where it would not be nil.
+//
+// The errors of this package are made once and shared: read-only.
+type Error struct {
+	Code    string // one of the constants above
+	Message string // one sentence for people; it may change between versions
+}
+
+// Errors for what happens to a command after it was read.
+var (
+	ErrDenied         = &Error{Denied, "the authorizer does not allow this command"}
+	ErrAuthorizerDown = &Error{AuthorizerDown, "the authorizer cannot be reached"}
+	ErrLimit          = &Error{Limit, "a limit of this connection is reached"}
+	ErrBrokerDown     = &Error{BrokerDown, "the broker cannot take the publication now"}
+)
+
+// Errors of Parse and ParsePublication.
+var (
+	errSyntax         = &Error{BadRequest, "not valid JSON"}
+	errNotObject      = &Error{BadRequest, "not a JSON object"}
+	errDepth          = &Error{BadRequest, "objects and arrays nest deeper than 1000"}
+	errID             = &Error{BadRequest, "id must be a string or a number, and at most 256 bytes long"}
+	errNoCommand      = &Error{BadRequest, "command is missing"}
+	errCommandType    = &Error{BadRequest, "command must be a string"}
+	errArgsType       = &Error{BadRequest, "args must be an object"}
+	errNoChannel      = &Error{BadRequest, "channel is missing or empty"}
+	errChannelType    = &Error{BadRequest, "channel must be a string"}
+	errUnknownCommand = &Error{UnknownCommand, "the commands are join, leave and broadcast"}
+)

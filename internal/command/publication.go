@@ -1,0 +1,61 @@
+package command
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// Publication is the body of POST /broadcast. Its slices are borrowed from the
+// body, unless they had to be decoded, and are valid until it is overwritten.
+type Publication struct {
+	Channel []byte // decoded, without white space around it, never empty
+	Content []byte // raw JSON as sent; null when none was sent
+}
+
+// ParsePublication reads a body in one of two forms, the second of which
+// version 3 documented:
+//
+//	{"channel":"news","content":{"any":"JSON"}}
+//	{"channel":"news","args":{"content":{"any":"JSON"}}}
+//
+// A content of the outer object, be it null, is taken before the one in args.
+// Members match and repeat as in a message; the package comment has the rules.
+// It allocates only for a channel that has to be decoded and for an absent
+// content.
+func ParsePublication(body []byte) (Publication, *Error) {
+	s := scanner{data: body}
+	var e envelope
+	if err := s.envelope(&e); err != nil {
+		return Publication{}, err
+	}
+	args := e.top[fieldArgs]
+	if !args.absent() && args.kind != '{' {
+		return Publication{}, errArgsType
+	}
+	name := e.top[fieldChannel]
+	if err := checkChannel(name); err != nil {
+		return Publication{}, err
+	}
+	channel := bytes.TrimSpace(s.text(name))
+	if len(channel) == 0 {
+		return Publication{}, errNoChannel
+	}
+	content := e.top[fieldContent]
+	if content.kind == 0 && args.kind == '{' {
+		content = e.inArgs[fieldContent]
+	}
+	if content.kind == 0 {
+		return Publication{channel, []byte("null")}, nil
+	}
+	return Publication{channel, s.raw(content)}, nil
+}
+
+// text returns the decoded text of the string t, in new memory when that is not
+// what the body says byte for byte.
+func (s *scanner) text(t token) []byte {
+	raw := s.between(t)
+	if !t.escaped && utf8.Valid(raw) {
+		return raw
+	}
+	return appendUnquoted(nil, raw)
+}

@@ -1,0 +1,198 @@
+package command
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-json"
+)
+
+// The rules of the package, written a second time on top of a JSON library, with
+// no thought of speed. The fuzz targets compare.
+
+// library is a JSON library to compare with.
+type library struct {
+	name      string
+	unmarshal func([]byte, any) error
+}
+
+var (
+	encodingJSON = library{"encoding/json", stdjson.Unmarshal}
+	goJSON       = library{"go-json", func(p []byte, v any) error { return json.Unmarshal(p, v) }}
+)
+
+// parse is Parse. Only the code of an error is told.
+func (l library) parse(msg []byte) (c Command, code string) {
+	var m struct {
+		Command stdjson.RawMessage `json:"command"`
+		Args    stdjson.RawMessage `json:"args"`
+		ID      stdjson.RawMessage `json:"id"`
+	}
+	if !l.object(msg, &m) {
+		return c, BadRequest
+	}
+	if k := kind(m.ID); k == '"' || k == '-' || isDigit(k) {
+		if len(m.ID) <= MaxIDSize {
+			c.ID = m.ID
+		}
+	}
+	if kind(m.Args) == '{' {
+		c.Args = m.Args
+	}
+	name, ok := l.str(m.Command)
+	c.Name, c.Kind = name, kindOf(name)
+	switch {
+	case !ok, c.ID == nil && !null(m.ID), c.Args == nil && !null(m.Args):
+		return c, BadRequest
+	case c.Kind == Unknown:
+		return c, UnknownCommand
+	}
+	var args map[string]stdjson.RawMessage
+	if c.Args != nil && l.unmarshal(c.Args, &args) != nil {
+		return c, BadRequest
+	}
+	if c.Channel = l.channel(args["channel"]); c.Channel == nil {
+		return c, BadRequest
+	}
+	if c.Kind == Broadcast {
+		c.Content = content(args["content"])
+	}
+	return c, ""
+}
+
+// publication is ParsePublication.
+func (l library) publication(body []byte) (p Publication, code string) {
+	var m struct {
+		Channel stdjson.RawMessage `json:"channel"`
+		Content stdjson.RawMessage `json:"content"`
+		Args    stdjson.RawMessage `json:"args"`
+	}
+	if !l.object(body, &m) || kind(m.Args) != '{' && !null(m.Args) {
+		return p, BadRequest
+	}
+	if m.Content == nil && !null(m.Args) {
+		var args map[string]stdjson.RawMessage
+		if l.unmarshal(m.Args, &args) != nil {
+			return p, BadRequest
+		}
+		m.Content = args["content"]
+	}
+	channel := l.channel(m.Channel)
+	if channel == nil {
+		return p, BadRequest
+	}
+	return Publication{channel, content(m.Content)}, ""
+}
+
+// object decodes an object that is not nested too deeply.
+func (l library) object(p []byte, v any) bool {
+	return kind(bytes.TrimLeft(p, " \t\r\n")) == '{' && l.unmarshal(p, v) == nil && depth(p) <= MaxDepth
+}
+
+func (l library) str(raw []byte) (text []byte, ok bool) {
+	var s string
+	if kind(raw) != '"' || l.unmarshal(raw, &s) != nil {
+		return nil, false
+	}
+	return []byte(s), true
+}
+
+func (l library) channel(raw []byte) []byte {
+	text, _ := l.str(raw)
+	if trimmed := strings.TrimSpace(string(text)); trimmed != "" {
+		return []byte(trimmed)
+	}
+	return nil
+}
+
+func content(raw []byte) []byte {
+	if raw == nil {
+		return []byte("null")
+	}
+	return raw
+}
+
+func kind(raw []byte) byte {
+	if len(raw) == 0 {
+		return 0
+	}
+	return raw[0]
+}
+
+func null(raw []byte) bool { return raw == nil || string(raw) == "null" }
+
+// depth returns how deep the objects and arrays of p nest, which is valid JSON.
+func depth(p []byte) (deepest int) {
+	level, inString := 0, false
+	for i := 0; i < len(p); i++ {
+		switch c := p[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			level++
+			deepest = max(deepest, level)
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return deepest
+}
+
+// compareParse fails t unless Parse and the references agree about msg.
+func compareParse(t *testing.T, msg []byte) {
+	t.Helper()
+	var p Parser
+	got, err := p.Parse(msg)
+	code := ""
+	if err != nil {
+		code = err.Code
+	}
+	for _, l := range []library{encodingJSON, goJSON} {
+		want, wantCode := l.parse(msg)
+		if code != wantCode {
+			t.Fatalf("Parse(%q) answers %q, with %s %q", msg, code, l.name, wantCode)
+		}
+		if err == errSyntax || err == errNotObject || err == errDepth {
+			continue // ours reads more of a broken message than a library does
+		}
+		compareField(t, l, msg, "id", got.ID, want.ID)
+		compareField(t, l, msg, "name", got.Name, want.Name)
+		if got.Kind != want.Kind {
+			t.Fatalf("Parse(%q) is a %v, with %s a %v", msg, got.Kind, l.name, want.Kind)
+		}
+		if err == nil {
+			compareField(t, l, msg, "channel", got.Channel, want.Channel)
+			compareField(t, l, msg, "content", got.Content, want.Content)
+			compareField(t, l, msg, "args", got.Args, want.Args)
+		}
+	}
+}
+
+func comparePublication(t *testing.T, body []byte) {
+	t.Helper()
+	got, err := ParsePublication(body)
+	code := ""
+	if err != nil {
+		code = err.Code
+	}
+	for _, l := range []library{encodingJSON, goJSON} {
+		want, wantCode := l.publication(body)
+		if code != wantCode {
+			t.Fatalf("ParsePublication(%q) answers %q, with %s %q", body, code, l.name, wantCode)
+		}
+		compareField(t, l, body, "channel", got.Channel, want.Channel)
+		compareField(t, l, body, "content", got.Content, want.Content)
+	}
+}
+
+func compareField(t *testing.T, l library, input []byte, what string, got, want []byte) {
+	t.Helper()
+	if !bytes.Equal(got, want) {
+		t.Fatalf("%q: the %s is %q, with %s %q", input, what, got, l.name, want)
+	}
+}

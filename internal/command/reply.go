@@ -1,0 +1,49 @@
+package command
+
+import "github.com/goccy/go-json"
+
+// AppendOK appends the answer to the message with the given id, whose command
+// was carried out. The id is the raw JSON of Command.ID.
+func AppendOK(dst []byte, id []byte) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = append(dst, id...)
+	return append(dst, `,"ok":true}`...)
+}
+
+// AppendError appends the answer to the message with the given id, whose command
+// was not carried out because of e. The id is the raw JSON of Command.ID.
+func AppendError(dst []byte, id []byte, e *Error) []byte {
+	dst = append(dst, `{"id":`...)
+	dst = append(dst, id...)
+	dst = append(dst, `,"ok":false,"error":{"code":`...)
+	dst = appendQuoted(dst, e.Code)
+	dst = append(dst, `,"message":`...)
+	dst = appendQuoted(dst, e.Message)
+	return append(dst, '}', '}')
+}
+
+// appendQuoted appends text as a JSON string. Only a text that needs an escape
+// allocates; the ones of this package do not.
+func appendQuoted(dst []byte, text string) []byte {
+	if !plain(text) {
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			panic("command: quoting a string: " + err.Error()) // no string is an error to go-json
+		}
+		return append(dst, quoted...)
+	}
+	dst = append(dst, '"')
+	dst = append(dst, text...)
+	return append(dst, '"')
+}
+
+// plain reports whether text stands in a JSON string as it is: printable ASCII
+// without quote and backslash.
+func plain(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,62 @@
+package command
+
+import (
+	stdjson "encoding/json"
+	"testing"
+)
+
+func TestRepliesCarryTheIDAsSent(t *testing.T) {
+	for _, id := range []string{`1`, `-0.50e+10`, `12345678901234567890`, `"a"`, `"\u0061\/"`, `""`} {
+		if got, want := string(AppendOK([]byte("> "), []byte(id))), `> {"id":`+id+`,"ok":true}`; got != want {
+			t.Errorf("AppendOK(%s) = %s, want %s", id, got, want)
+		}
+		want := `> {"id":` + id + `,"ok":false,"error":{"code":"denied","message":"no"}}`
+		if got := string(AppendError([]byte("> "), []byte(id), &Error{Denied, "no"})); got != want {
+			t.Errorf("AppendError(%s) = %s, want %s", id, got, want)
+		}
+	}
+}
+
+func TestErrorMessagesOfAnyTextAreQuoted(t *testing.T) {
+	for _, text := range []string{"", "plain", `a "b" \c`, "line\nline", "\x00\x7f", "é 日本 😀", "<&>", "\u2028", "bad \xff byte"} {
+		var m struct {
+			Error struct{ Code, Message string }
+		}
+		reply := AppendError(nil, []byte("1"), &Error{text, text})
+		if err := stdjson.Unmarshal(reply, &m); err != nil {
+			t.Errorf("AppendError with %q = %q: %v", text, reply, err)
+			continue
+		}
+		want := string([]rune(text)) // a byte that is no UTF-8 becomes U+FFFD
+		if m.Error.Code != want || m.Error.Message != want {
+			t.Errorf("AppendError with %q reads as %q, %q", text, m.Error.Code, m.Error.Message)
+		}
+	}
+}
+
+func TestOwnErrorsNeedNoEscapes(t *testing.T) {
+	for _, e := range []*Error{
+		ErrDenied, ErrAuthorizerDown, ErrLimit, ErrBrokerDown,
+		errSyntax, errNotObject, errDepth, errID, errNoCommand, errCommandType,
+		errArgsType, errNoChannel, errChannelType, errUnknownCommand,
+	} {
+		if !plain(e.Code) || !plain(e.Message) || e.Message == "" {
+			t.Errorf("the error %q needs an escape, or says nothing: AppendError would allocate", *e)
+		}
+	}
+}
+
+func TestCodesAreTheContractsOwn(t *testing.T) {
+	for _, tc := range []struct{ got, want string }{
+		{BadRequest, "bad_request"},
+		{UnknownCommand, "unknown_command"},
+		{ErrDenied.Code, "denied"},
+		{ErrAuthorizerDown.Code, "authorizer_down"},
+		{ErrLimit.Code, "limit"},
+		{ErrBrokerDown.Code, "broker_down"},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("the code is %q, want %q", tc.got, tc.want)
+		}
+	}
+}
