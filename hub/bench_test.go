@@ -1,0 +1,144 @@
+package hub
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+)
+
+// BenchmarkPublish publishes and delivers to nowhere: what the hub adds to sends.
+func BenchmarkPublish(b *testing.B) {
+	for _, members := range []int{1, 100, 10_000} {
+		for _, joined := range []int{1, 4} {
+			b.Run(fmt.Sprintf("members=%d/joined=%d", members, joined), func(b *testing.B) {
+				h := newHub(1)
+				joinAll(h.Local(0), members, "news")
+				channel, frame := []byte("news"), frameOf("a publication of some fifty bytes, as many of them are")
+				sum := uint32(0) // so that each member is looked at
+				b.ReportAllocs()
+				for b.Loop() {
+					for range joined {
+						if _, err := h.Publish(channel, frame); err != nil {
+							b.Fatal(err)
+						}
+					}
+					h.Local(0).Take()
+					for s, ok := h.Local(0).Next(256); ok; s, ok = h.Local(0).Next(256) {
+						for _, m := range s.Members {
+							sum += m.Conn
+						}
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*members*joined), "ns/delivery")
+			})
+		}
+	}
+}
+
+// BenchmarkJoinLeave joins and leaves one channel beside others of the connection.
+func BenchmarkJoinLeave(b *testing.B) {
+	for _, tc := range []struct {
+		what   string
+		others int
+		fresh  bool
+	}{{"channel=kept/beside=0", 0, false}, {"channel=kept/beside=31", 31, false}, {"channel=kept/beside=127", 127, false}, {"channel=new/beside=0", 0, true}} {
+		b.Run(tc.what, func(b *testing.B) {
+			h := newHub(1)
+			c := testConn{local: h.Local(0), id: 1}
+			for i := range tc.others {
+				c.join(fmt.Sprintf("other-%d", i))
+			}
+			if !tc.fresh {
+				joinAll(h.Local(0), 1, "news")
+			}
+			name := []byte("news")
+			b.ReportAllocs()
+			for b.Loop() {
+				c.local.Join(c.id, &c.set, name)
+				c.local.Leave(c.id, &c.set, name)
+			}
+		})
+	}
+}
+
+// BenchmarkShards has every core publish to, join and leave channels of its own
+// and of others, as loops do, over stripes of several numbers.
+func BenchmarkShards(b *testing.B) {
+	const loops, channels = 64, 1024
+	names := make([][]byte, channels)
+	for i := range names {
+		names[i] = fmt.Appendf(nil, "channel-%d", i)
+	}
+	for shards := 1; shards <= 256; shards *= 4 {
+		b.Run(fmt.Sprintf("shards=%d", shards), func(b *testing.B) {
+			h := New(Config{Loops: loops, Shards: shards, Sink: quiet{}, Watcher: quiet{}})
+			var next atomic.Int32
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				loop := int(next.Add(1)-1) % loops
+				publishAndMove(pb, h, loop, names)
+			})
+		})
+	}
+}
+
+// publishAndMove is the work of one loop: a connection that wanders over all
+// channels and publishes to each.
+func publishAndMove(pb *testing.PB, h *Hub, loop int, names [][]byte) {
+	l := h.Local(loop)
+	frame := frameOf("hello")
+	var stays, wanders Memberships
+	for _, name := range names {
+		l.Join(1, &stays, name)
+	}
+	for i := loop * 37; pb.Next(); i++ {
+		name := names[i%len(names)]
+		l.Join(2, &wanders, name)
+		if _, err := h.Publish(name, frame); err != nil {
+			deliverAll(l, 256)
+		}
+		l.Leave(2, &wanders, name)
+		if i%16 == 0 {
+			deliverAll(l, 256)
+		}
+	}
+	l.LeaveAll(1, &stays)
+	deliverAll(l, 256)
+}
+
+// BenchmarkMemory reports bytes, not time.
+func BenchmarkMemory(b *testing.B) {
+	const n = 100_000
+	for _, tc := range []struct {
+		unit string
+		cost func(int) float64
+	}{{"B/membership", bytesPerMembership}, {"B/channel", bytesPerChannel}} {
+		b.Run(tc.unit[2:], func(b *testing.B) {
+			var bytes float64
+			for b.Loop() {
+				bytes = tc.cost(n)
+			}
+			b.ReportMetric(bytes, tc.unit)
+			b.ReportMetric(0, "ns/op") // says nothing
+		})
+	}
+}
+
+// BenchmarkWorkers submits calls that do nothing.
+func BenchmarkWorkers(b *testing.B) {
+	room := make(chan struct{}, 1)
+	w := NewWorkers(2, 1024, func() {
+		select {
+		case room <- struct{}{}:
+		default:
+		}
+	})
+	fn := func() {}
+	b.ReportAllocs()
+	for b.Loop() {
+		for !w.Submit(fn) {
+			<-room
+		}
+	}
+	w.Stop()
+}

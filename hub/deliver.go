@@ -1,0 +1,162 @@
+package hub
+
+import "wsify/internal/buffer"
+
+// schedule puts a part on the loop's due list. It is called with the part's shard
+// locked, from any goroutine.
+func (l *Local) schedule(p *Part) {
+	l.mu.Lock()
+	l.due = append(l.due, p)
+	l.mu.Unlock()
+}
+
+// Take makes what was published since the last call deliverable and returns how
+// many parts Next has to look at: those with something to deliver, and those whose
+// last slice is returned but not yet off its hands. The loop calls it once a turn.
+//
+// The two lists change places, so a publisher that holds a shard waits no longer
+// when there is much to take.
+func (l *Local) Take() int {
+	l.mu.Lock()
+	due := l.due
+	l.due, l.spare = l.spare, nil
+	l.mu.Unlock()
+	for _, p := range due {
+		l.active.push(p)
+	}
+	if cap(due) <= keepParts {
+		clear(due)
+		l.spare = due[:0]
+	}
+	return l.active.len()
+}
+
+// keepParts bounds the lists that are kept for the next turn.
+const keepParts = 4096
+
+// Slice is a piece of a fan-out: the same bytes for each of these members.
+type Slice struct {
+	// Buffer is borrowed until the next call of Next; a connection that queues
+	// it retains it.
+	Buffer *buffer.Buffer
+	// Members is borrowed until the next call of Next, Join, Leave or LeaveAll.
+	Members []Member
+	// Waiters were refused by ErrBusy, and may try again. Mostly nil.
+	Waiters []uint64
+}
+
+// Next returns the next slice to deliver, of at most limit members, and false when
+// nothing is left. A limit below 1 is 1. Parts take turns, so a channel with a
+// million members does not keep a small one waiting.
+func (l *Local) Next(limit int) (s Slice, ok bool) {
+	for l.active.len() > 0 {
+		p := l.active.pop()
+		s.Waiters = l.advance(p)
+		w := p.sweep
+		if w == nil {
+			if s.Waiters != nil {
+				return s, true
+			}
+			continue
+		}
+		n := min(uint32(min(max(limit, 1), maxSlice)), w.run(uint32(len(p.members))))
+		s.Members = p.members[w.cursor : w.cursor+n]
+		s.Buffer = w.joined()
+		w.cursor += n
+		l.active.push(p)
+		return s, true
+	}
+	return s, false
+}
+
+// maxSlice keeps a limit within the range of places.
+const maxSlice = 1 << 30
+
+// advance takes what is done off p's sweep and puts what is pending on it. A part
+// that is left with nothing has no sweep, and is off the list until the next
+// publication. It returns who waited for room, when there may be some.
+func (l *Local) advance(p *Part) (waiters []uint64) {
+	s := l.hub.shardOfName(p.channel.name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	room := p.sweep != nil && p.sweep.settle(uint32(len(p.members)))
+	if p.pending != nil && (p.sweep == nil || len(p.sweep.live) < maxLive) {
+		if p.sweep == nil {
+			p.sweep = l.takeSweep()
+		}
+		p.sweep.add(p.pending, uint32(len(p.members)))
+		p.pending, p.joined = nil, false
+		p.sweep.skip()
+	}
+	if p.sweep != nil && len(p.sweep.live) == 0 {
+		l.giveSweep(p.sweep)
+		p.sweep = nil
+	}
+	if p.sweep == nil {
+		p.scheduled = false
+		room = true
+	}
+	if room {
+		waiters, p.waiters = p.waiters, nil
+	}
+	return waiters
+}
+
+// takeSweep and giveSweep keep a few sweeps for the next delivery, so that a
+// channel that is quiet has none.
+func (l *Local) takeSweep() *sweep {
+	n := len(l.sweeps)
+	if n == 0 {
+		return new(sweep)
+	}
+	w := l.sweeps[n-1]
+	l.sweeps = l.sweeps[:n-1]
+	return w
+}
+
+func (l *Local) giveSweep(w *sweep) {
+	w.forget()
+	w.cursor, w.first = 0, 0
+	if len(l.sweeps) < keepSweeps {
+		l.sweeps = append(l.sweeps, w)
+	}
+}
+
+// keepSweeps is more than a turn delivers at once.
+const keepSweeps = 256
+
+// deque is parts in the order of their turns: a ring that grows.
+type deque struct {
+	ring []*Part
+	head int
+	n    int
+}
+
+func (d *deque) len() int { return d.n }
+
+func (d *deque) push(p *Part) {
+	if d.n == len(d.ring) {
+		d.grow()
+	}
+	d.ring[(d.head+d.n)&(len(d.ring)-1)] = p
+	d.n++
+}
+
+func (d *deque) pop() *Part {
+	p := d.ring[d.head]
+	d.ring[d.head] = nil
+	d.head = (d.head + 1) & (len(d.ring) - 1)
+	d.n--
+	if d.n == 0 && len(d.ring) > keepParts {
+		d.ring, d.head = nil, 0
+	}
+	return p
+}
+
+func (d *deque) grow() {
+	ring := make([]*Part, max(16, 2*len(d.ring)))
+	for i := range d.n {
+		ring[i] = d.ring[(d.head+i)&(len(d.ring)-1)]
+	}
+	d.ring, d.head = ring, 0
+}

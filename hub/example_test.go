@@ -1,0 +1,122 @@
+package hub_test
+
+import (
+	"errors"
+	"fmt"
+
+	"wsify/hub"
+	"wsify/internal/buffer"
+)
+
+// printer is the smallest Sink and Watcher: a server would write to an eventfd,
+// and note for its broker.
+type printer struct{}
+
+func (printer) Wake(loop int)            { fmt.Println("wake loop", loop) }
+func (printer) Subscribe(channel string) { fmt.Println("subscribe", channel) }
+func (printer) Unsubscribe(name string)  { fmt.Println("unsubscribe", name) }
+
+// publish encodes nothing: a frame is whatever its bytes are.
+func publish(h *hub.Hub, channel, text string) error {
+	b := buffer.New(len(text))
+	b.Append([]byte(text), 1)
+	defer b.Release()
+	_, err := h.Publish([]byte(channel), b)
+	return err
+}
+
+// deliver is a turn of an event loop.
+func deliver(l *hub.Local) {
+	l.Take()
+	for {
+		s, ok := l.Next(256)
+		if !ok {
+			return
+		}
+		for _, w := range s.Waiters {
+			fmt.Println("room for", w)
+		}
+		for _, m := range s.Members {
+			fmt.Printf("conn %d <- %s\n", m.Conn, s.Buffer.Bytes())
+		}
+	}
+}
+
+// What is published before the loop comes to deliver reaches each member at once.
+func Example() {
+	h := hub.New(hub.Config{Loops: 1, Sink: printer{}, Watcher: printer{}})
+	l := h.Local(0)
+	var ann, bob hub.Memberships
+	l.Join(1, &ann, []byte("news"))
+	l.Join(2, &bob, []byte("news"))
+	publish(h, "news", "hello")
+	publish(h, "news", " again")
+	deliver(l)
+	l.LeaveAll(1, &ann)
+	l.LeaveAll(2, &bob)
+	// Output:
+	// subscribe news
+	// wake loop 0
+	// conn 1 <- hello again
+	// conn 2 <- hello again
+	// unsubscribe news
+}
+
+// A publisher that outruns the loops is refused, and may wait for room.
+func ExampleHub_AwaitRoom() {
+	h := hub.New(hub.Config{Loops: 1, MaxPendingBytes: 8, Sink: printer{}, Watcher: printer{}})
+	l := h.Local(0)
+	var ann hub.Memberships
+	l.Join(1, &ann, []byte("news"))
+	publish(h, "news", "12345678")
+	if err := publish(h, "news", "9"); errors.Is(err, hub.ErrBusy) {
+		fmt.Println(err)
+		fmt.Println("waits:", h.AwaitRoom([]byte("news"), 1, 42))
+	}
+	deliver(l)
+	fmt.Println(publish(h, "news", "9"))
+	// Output:
+	// subscribe news
+	// wake loop 0
+	// the channel has too much undelivered
+	// waits: true
+	// conn 1 <- 12345678
+	// room for 42
+	// wake loop 0
+	// <nil>
+}
+
+func ExampleMemberships() {
+	h := hub.New(hub.Config{Loops: 1, Sink: printer{}, Watcher: printer{}})
+	l := h.Local(0)
+	var ann hub.Memberships
+	fmt.Println(l.Join(1, &ann, []byte("news")), l.Join(1, &ann, []byte("news")), ann.Count())
+	fmt.Println(h.Stats())
+	fmt.Println(l.Leave(1, &ann, []byte("news")), l.Leave(1, &ann, []byte("news")), ann.Count())
+	// Output:
+	// subscribe news
+	// true false 1
+	// {1 1}
+	// unsubscribe news
+	// true false 0
+}
+
+func ExampleWorkers() {
+	gate, room := make(chan struct{}), make(chan struct{})
+	w := hub.NewWorkers(1, 1, func() { close(room) })
+	w.OnPanic = func(v any, _ []byte) { fmt.Println("contained:", v) }
+	fmt.Println(w.Submit(func() { <-gate }))
+	fmt.Println(w.Submit(func() { panic("a call went wrong") }))
+	fmt.Println(w.Submit(func() { fmt.Println("one too many") }))
+	close(gate)
+	<-room
+	done := make(chan struct{})
+	w.Submit(func() { close(done) })
+	<-done
+	w.Stop()
+	// Output:
+	// true
+	// true
+	// false
+	// contained: a call went wrong
+}

@@ -1,0 +1,249 @@
+package hub
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"wsify/internal/buffer"
+)
+
+// quiet is a Sink and a Watcher that do nothing.
+type quiet struct{}
+
+func (quiet) Wake(int)           {}
+func (quiet) Subscribe(string)   {}
+func (quiet) Unsubscribe(string) {}
+
+// wakeLog is a Sink that counts.
+type wakeLog struct {
+	quiet
+	wakes []int // by loop
+}
+
+func (w *wakeLog) Wake(loop int) { w.wakes[loop]++ }
+
+// watchLog is a Watcher that notes whether what it is told makes sense (I12): a
+// channel is subscribed and unsubscribed in turn.
+type watchLog struct {
+	mu     sync.Mutex
+	active map[string]bool
+	events atomic.Int64
+	wrong  []string
+}
+
+func (w *watchLog) Subscribe(name string)   { w.note(name, true) }
+func (w *watchLog) Unsubscribe(name string) { w.note(name, false) }
+
+func (w *watchLog) note(name string, active bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.active[name] == active {
+		w.wrong = append(w.wrong, fmt.Sprintf("%s: told %t twice", name, active))
+	}
+	if w.active == nil {
+		w.active = make(map[string]bool)
+	}
+	w.active[name] = active
+	if !active {
+		delete(w.active, name)
+	}
+	w.events.Add(1)
+}
+
+// newHub returns a quiet hub of so many loops.
+func newHub(loops int) *Hub {
+	return New(Config{Loops: loops, Sink: quiet{}, Watcher: quiet{}})
+}
+
+// frameOf returns a buffer with one message, whose reference is the caller's.
+func frameOf(text string) *buffer.Buffer {
+	b := buffer.New(len(text))
+	b.Append([]byte(text), 1)
+	return b
+}
+
+// publish gives text to the channel and fails t when it is not taken.
+func publish(t testing.TB, h *Hub, channel, text string) (members int) {
+	t.Helper()
+	b := frameOf(text)
+	defer b.Release()
+	members, err := h.Publish([]byte(channel), b)
+	if err != nil {
+		t.Fatalf("Publish(%q, %q): %v", channel, text, err)
+	}
+	return members
+}
+
+// delivery is a Slice in words: who gets what.
+func delivery(s Slice) string {
+	var conns []string
+	for _, m := range s.Members {
+		conns = append(conns, fmt.Sprint(m.Conn))
+	}
+	if s.Buffer == nil {
+		return fmt.Sprintf("waiters %v", s.Waiters)
+	}
+	return strings.Join(conns, ",") + "<-" + string(s.Buffer.Bytes())
+}
+
+// drain takes and delivers everything a loop has, and returns it in words.
+func drain(l *Local, limit int) (got []string) {
+	l.Take()
+	for {
+		s, ok := l.Next(limit)
+		if !ok {
+			return got
+		}
+		got = append(got, delivery(s))
+	}
+}
+
+// expect fails t unless got is want, line by line.
+func expect(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Fatalf("%s: got %q, want %q", what, got, want)
+	}
+}
+
+// testConn is a connection that a test joins and leaves with.
+type testConn struct {
+	local *Local
+	id    uint32
+	set   Memberships
+}
+
+func (c *testConn) join(name string) bool  { return c.local.Join(c.id, &c.set, []byte(name)) }
+func (c *testConn) leave(name string) bool { return c.local.Leave(c.id, &c.set, []byte(name)) }
+func (c *testConn) leaveAll()              { c.local.LeaveAll(c.id, &c.set) }
+func (c *testConn) owed(name string) *buffer.Buffer {
+	return c.local.Owed(c.id, &c.set, []byte(name))
+}
+func (c *testConn) in(name string) bool { return c.local.Member(c.id, &c.set, []byte(name)) }
+
+// joinAll makes n connections of the loop members of the channel.
+func joinAll(l *Local, n int, name string) []*testConn {
+	conns := make([]*testConn, n)
+	for i := range conns {
+		conns[i] = &testConn{local: l, id: uint32(i)}
+		conns[i].join(name)
+	}
+	return conns
+}
+
+// checkHub fails t unless the tables of a hub agree with each other: places of
+// members, counts, regions, what is scheduled. No loop may be at work.
+func checkHub(t *testing.T, h *Hub) {
+	t.Helper()
+	listed := listedParts(t, h)
+	for i := range h.shards {
+		s := &h.shards[i]
+		inShard := 0
+		for name, ch := range s.channels {
+			if ch.name != name || ch.members == 0 || h.shardOfName(name) != s {
+				t.Fatalf("channel %q with %d members is under %q in shard %d", ch.name, ch.members, name, i)
+			}
+			inChannel := 0
+			for p := range ch.parts() {
+				checkPart(t, h, p)
+				if p.channel != ch || p.scheduled != (listed[p] == 1) {
+					t.Fatalf("part of %q on loop %d: scheduled is %t, on %d lists", name, p.loop, p.scheduled, listed[p])
+				}
+				inChannel += len(p.members)
+			}
+			if inChannel != ch.members {
+				t.Fatalf("channel %q counts %d members, has %d", name, ch.members, inChannel)
+			}
+			inShard += inChannel
+		}
+		if int(s.members) != inShard {
+			t.Fatalf("shard %d counts %d members, has %d", i, s.members, inShard)
+		}
+	}
+}
+
+// listedParts counts on how many lists of its loop each part is.
+func listedParts(t *testing.T, h *Hub) map[*Part]int {
+	t.Helper()
+	listed := make(map[*Part]int)
+	for i, l := range h.locals {
+		for _, p := range l.due {
+			listed[p]++
+		}
+		for j := range l.active.n {
+			listed[l.active.ring[(l.active.head+j)&(len(l.active.ring)-1)]]++
+		}
+		for p, n := range listed {
+			if n != 1 || !p.scheduled {
+				t.Fatalf("loop %d: a part of %q is on %d lists, scheduled is %t", i, p.channel.name, n, p.scheduled)
+			}
+		}
+	}
+	return listed
+}
+
+func checkPart(t *testing.T, h *Hub, p *Part) {
+	t.Helper()
+	if w := p.sweep; w != nil {
+		checkSweep(t, p, w)
+	}
+	if p.pending != nil && len(p.members) == 0 {
+		t.Fatalf("part of %q has something to deliver to nobody", p.channel.name)
+	}
+	if (p.pending != nil || p.sweep != nil || p.waiters != nil) && !p.scheduled {
+		t.Fatalf("part of %q has something to deliver and is not scheduled", p.channel.name)
+	}
+	for pos, m := range p.members {
+		ms := h.locals[p.loop].memberships.At(m.ref - 1)
+		if ms.part != p || int(ms.pos) != pos || ms.conn != m.Conn {
+			t.Fatalf("part of %q: member %d is at %d, its membership says %+v", p.channel.name, m.Conn, pos, *ms)
+		}
+	}
+}
+
+func checkSweep(t *testing.T, p *Part, w *sweep) {
+	t.Helper()
+	bytes := 0
+	for _, l := range w.live {
+		bytes += l.b.Len()
+		if n := uint32(len(p.members)); w.cursor > n || !l.wrapped && l.start > w.cursor || l.wrapped && l.start > n {
+			t.Fatalf("part of %q: start %d, wrapped %t, cursor %d of %d", p.channel.name, l.start, l.wrapped, w.cursor, n)
+		}
+	}
+	if bytes != w.bytes || len(w.live) == 0 || len(w.live) > maxLive {
+		t.Fatalf("part of %q: %d live of %d bytes, %d are accounted", p.channel.name, len(w.live), bytes, w.bytes)
+	}
+}
+
+// references holds on to buffers, to see that nobody else does in the end.
+type references struct {
+	held map[*buffer.Buffer]bool
+}
+
+// hold retains b, once however often it is called for the same buffer.
+func (r *references) hold(b *buffer.Buffer) {
+	if b == nil || r.held[b] {
+		return
+	}
+	if r.held == nil {
+		r.held = make(map[*buffer.Buffer]bool)
+	}
+	r.held[b] = true
+	b.Retain()
+}
+
+// expectSole fails t when a buffer has a reference beside the one held here, and
+// lets go of all.
+func (r *references) expectSole(t *testing.T) {
+	t.Helper()
+	for b := range r.held {
+		if !b.Sole() {
+			t.Errorf("buffer %q is still referenced", b.Bytes())
+		}
+		b.Release()
+	}
+	clear(r.held)
+}

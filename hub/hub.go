@@ -1,0 +1,214 @@
+package hub
+
+import (
+	"errors"
+	"hash/maphash"
+	"math/bits"
+	"sync"
+
+	"wsify/internal/buffer"
+)
+
+// ErrBusy says that so much is waiting to be delivered to a channel that no more
+// is taken. The publisher waits (AwaitRoom) or is refused; nothing is lost unsaid.
+var ErrBusy = errors.New("the channel has too much undelivered")
+
+// Sink is told that a loop has something to deliver. Wake is called from the
+// publisher's goroutine with no lock held; it must not block. Local.Take follows
+// on the loop.
+type Sink interface {
+	Wake(loop int)
+}
+
+// Watcher is told when a channel gets its first member on this node and when it
+// loses its last. The calls for one channel come in the order of the events, with
+// the channel's shard locked: they must only note it down. Broker implementations
+// subscribe and unsubscribe from here (I12).
+type Watcher interface {
+	Subscribe(channel string)
+	Unsubscribe(channel string)
+}
+
+// Config is the settings of a Hub.
+type Config struct {
+	// Loops is the number of event loops, 1 to 256; what is outside is brought in.
+	Loops int
+	// Shards is the number of separately locked stripes, rounded up to a power
+	// of two. Zero means 64 per loop.
+	Shards int
+	// MaxPendingBytes is how many bytes may wait for one loop to deliver them to
+	// one channel; Publish answers ErrBusy beyond. A channel with nothing waiting
+	// takes a publication of any size. Zero means 256 KiB.
+	MaxPendingBytes int
+	// Sink and Watcher must not be nil.
+	Sink    Sink
+	Watcher Watcher
+}
+
+// Hub is the subscription table of a node. Its methods may be called from any
+// goroutine; those of its Locals may not.
+type Hub struct {
+	shards     []shard
+	mask       uint64
+	seed       maphash.Seed
+	locals     []*Local
+	maxPending int
+	sink       Sink
+	watcher    Watcher
+}
+
+// shard is one stripe of the table.
+type shard struct {
+	mu       sync.Mutex
+	channels map[string]*channel
+	peak     int      // most channels since the map was made
+	members  int64    // subscriptions in this shard
+	_        [32]byte // fills the cache line, so that neighbours share none
+}
+
+// New returns an empty hub.
+func New(cfg Config) *Hub {
+	cfg.Loops = min(max(cfg.Loops, 1), maxLoops)
+	if cfg.Shards <= 0 {
+		cfg.Shards = 64 * cfg.Loops
+	}
+	if cfg.MaxPendingBytes <= 0 {
+		cfg.MaxPendingBytes = 256 << 10
+	}
+	n := 1 << bits.Len(uint(cfg.Shards-1))
+	h := &Hub{
+		shards: make([]shard, n), mask: uint64(n - 1), seed: maphash.MakeSeed(),
+		maxPending: cfg.MaxPendingBytes, sink: cfg.Sink, watcher: cfg.Watcher,
+	}
+	for i := range cfg.Loops {
+		h.locals = append(h.locals, &Local{hub: h, loop: i})
+	}
+	return h
+}
+
+// Local returns the door of a loop. Everything on it belongs to that loop.
+func (h *Hub) Local(loop int) *Local { return h.locals[loop] }
+
+// Shards returns the number of stripes.
+func (h *Hub) Shards() int { return len(h.shards) }
+
+func (h *Hub) shardOf(name []byte) *shard {
+	return &h.shards[maphash.Bytes(h.seed, name)&h.mask]
+}
+
+// shardOfName is shardOf for a name held as a string; the hashes agree.
+func (h *Hub) shardOfName(name string) *shard {
+	return &h.shards[maphash.String(h.seed, name)&h.mask]
+}
+
+// Publish hands frame to every loop that has members of the channel and returns
+// how many members that are. frame holds one or more encoded messages; the caller
+// keeps its reference, and the bytes must not change any more (I9). Who joins
+// before a loop comes to deliver may get it too; who leaves before does not.
+//
+// The only error is ErrBusy; nothing was taken then, for no member.
+func (h *Hub) Publish(channel []byte, frame *buffer.Buffer) (members int, err error) {
+	var wake wakeSet
+	s := h.shardOf(channel)
+	s.mu.Lock()
+	ch := s.channels[string(channel)]
+	if ch == nil {
+		s.mu.Unlock()
+		return 0, nil
+	}
+	if !ch.hasRoom(frame.Len(), h.maxPending) {
+		s.mu.Unlock()
+		return 0, ErrBusy
+	}
+	members = ch.members
+	for p := range ch.parts() {
+		if len(p.members) > 0 && p.add(frame, h.maxPending) {
+			h.locals[p.loop].schedule(p)
+			wake.add(p.loop)
+		}
+	}
+	s.mu.Unlock()
+	for loop := range wake.each() {
+		h.sink.Wake(loop)
+	}
+	return members, nil
+}
+
+// AwaitRoom asks for waiter to come out of Local.Next, in Slice.Waiters, when a
+// loop has taken what filled the channel. It reports false when there is room for
+// size bytes already. waiter is any number that names who waits; it comes out once
+// per call, and who it names may be refused again.
+func (h *Hub) AwaitRoom(channel []byte, size int, waiter uint64) bool {
+	s := h.shardOf(channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.channels[string(channel)]
+	if ch == nil || ch.hasRoom(size, h.maxPending) {
+		return false
+	}
+	for p := range ch.parts() {
+		if !p.hasRoom(size, h.maxPending) {
+			p.waiters = append(p.waiters, waiter)
+			return true
+		}
+	}
+	return false
+}
+
+// Stats is what a hub holds now.
+type Stats struct {
+	Channels      int64
+	Subscriptions int64
+}
+
+// Stats counts channels and subscriptions. It locks each shard in turn.
+func (h *Hub) Stats() (st Stats) {
+	for i := range h.shards {
+		s := &h.shards[i]
+		s.mu.Lock()
+		st.Channels += int64(len(s.channels))
+		st.Subscriptions += s.members
+		s.mu.Unlock()
+	}
+	return st
+}
+
+// Members returns how many members the channel has on this node.
+func (h *Hub) Members(channel []byte) int {
+	s := h.shardOf(channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ch := s.channels[string(channel)]; ch != nil {
+		return ch.members
+	}
+	return 0
+}
+
+// createLocked makes a channel with this name.
+func (s *shard) createLocked(name string) *channel {
+	ch := &channel{name: name}
+	ch.first.channel, ch.first.loop = ch, noLoop
+	if s.channels == nil {
+		s.channels = make(map[string]*channel)
+	}
+	s.channels[name] = ch
+	s.peak = max(s.peak, len(s.channels))
+	return ch
+}
+
+// shrinkAt is the size from which a map that has become nearly empty is copied
+// into a smaller one: Go's maps keep the memory of their largest size. The copy is
+// of an eighth, after seven eighths were removed one by one.
+const shrinkAt = 32
+
+func (s *shard) removeLocked(ch *channel) {
+	delete(s.channels, ch.name)
+	if s.peak < shrinkAt || len(s.channels) > s.peak/8 {
+		return
+	}
+	small := make(map[string]*channel, len(s.channels))
+	for name, ch := range s.channels {
+		small[name] = ch
+	}
+	s.channels, s.peak = small, len(small)
+}

@@ -1,0 +1,157 @@
+package hub
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"unsafe"
+)
+
+// heap returns the bytes in use after two collections: sync.Pool needs both.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// churn makes n channels with one member each, by connections with perConn
+// channels each, publishes to all of them, delivers, and ends everything.
+func churn(t testing.TB, h *Hub, n, perConn int) {
+	t.Helper()
+	l := h.Local(0)
+	conns := make([]testConn, n/perConn)
+	for i := range conns {
+		conns[i] = testConn{local: l, id: uint32(i)}
+		for j := range perConn {
+			conns[i].join(fmt.Sprintf("user:%d:%d", i, j))
+		}
+	}
+	b := frameOf("hello")
+	for i := range conns {
+		for j := range perConn {
+			if got, err := h.Publish(fmt.Appendf(nil, "user:%d:%d", i, j), b); got != 1 || err != nil {
+				t.Fatalf("Publish = %d, %v", got, err)
+			}
+		}
+	}
+	deliverAll(l, 256)
+	if !b.Sole() {
+		t.Fatal("the publication is still referenced")
+	}
+	b.Release()
+	for i := range conns {
+		conns[i].leaveAll()
+	}
+}
+
+// deliverAll takes and delivers everything a loop has, and returns how many
+// members got something.
+func deliverAll(l *Local, limit int) (n int) {
+	l.Take()
+	for {
+		s, ok := l.Next(limit)
+		if !ok {
+			return n
+		}
+		n += len(s.Members)
+	}
+}
+
+// After churn of 100,000 channels the hub holds nothing, and its memory is back
+// where it was (I13).
+func TestChurnComesBackToTheBaseline(t *testing.T) {
+	const n, slack = 100_000, 256 << 10
+	h := newHub(1)
+	keep := testConn{local: h.Local(0), id: 1 << 30}
+	churn(t, h, 1000, 1)
+	before := heap()
+	for _, perConn := range []int{1, 100} {
+		churn(t, h, n, perConn)
+		if st := h.Stats(); st != (Stats{}) {
+			t.Fatalf("after the churn: %+v", st)
+		}
+		checkHub(t, h)
+		if grown := heap() - before; grown > slack {
+			t.Fatalf("after the churn of %d channels, %d for each connection, %d bytes are kept", n, perConn, grown)
+		}
+	}
+	// With one connection that stays, free memberships are kept for the next.
+	keep.join("stays")
+	churn(t, h, n, 1)
+	kept := int64(n * unsafe.Sizeof(membership{}))
+	if grown := heap() - before; grown > kept+slack {
+		t.Fatalf("with one member left %d bytes are kept, want at most %d", grown, kept+slack)
+	}
+	runtime.KeepAlive(h)
+}
+
+// A channel that was large gives back the memory of its members.
+func TestLargeChannelShrinks(t *testing.T) {
+	h := newHub(1)
+	conns := joinAll(h.Local(0), 10_000, "news")
+	for i, c := range conns[:len(conns)-3] {
+		c.leave("news")
+		if i%1000 == 0 {
+			checkHub(t, h)
+		}
+	}
+	p := &h.shardOfName("news").channels["news"].first
+	if n := cap(p.members); n > 64 {
+		t.Fatalf("room for %d members is kept by 3", n)
+	}
+	publish(t, h, "news", "hi")
+	if n := deliverAll(h.Local(0), 2); n != 3 {
+		t.Fatalf("%d deliveries, want 3", n)
+	}
+}
+
+// bytesPerMembership returns what each of n memberships of one channel costs.
+func bytesPerMembership(n int) float64 {
+	h := newHub(1)
+	sets := make([]Memberships, n) // a part of the session, not of the hub
+	before := heap()
+	for i := range sets {
+		h.Local(0).Join(uint32(i), &sets[i], []byte("news"))
+	}
+	grown := heap() - before
+	runtime.KeepAlive(h)
+	runtime.KeepAlive(sets)
+	return float64(grown) / float64(n)
+}
+
+// bytesPerChannel returns what each of n channels with one member costs, its name
+// of 16 bytes and its membership included.
+func bytesPerChannel(n int) float64 {
+	h := newHub(1)
+	sets := make([]Memberships, n)
+	var name []byte
+	before := heap()
+	for i := range sets {
+		name = fmt.Appendf(name[:0], "user:%011d", i)
+		h.Local(0).Join(uint32(i), &sets[i], name)
+	}
+	grown := heap() - before
+	runtime.KeepAlive(h)
+	runtime.KeepAlive(sets)
+	return float64(grown) / float64(n)
+}
+
+func TestMemoryGoals(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector changes what memory costs")
+	}
+	if b := bytesPerMembership(100_000); b > 64 {
+		t.Errorf("a membership of a large channel costs %.0f bytes, want at most 64", b)
+	}
+	if b := bytesPerChannel(100_000); b > 350 {
+		t.Errorf("a channel with a single member costs %.0f bytes, want at most 350", b)
+	}
+}
+
+func TestShardsShareNoCacheLine(t *testing.T) {
+	if n := unsafe.Sizeof(shard{}); n%64 != 0 {
+		t.Fatalf("a shard has %d bytes", n)
+	}
+}

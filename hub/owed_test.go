@@ -1,0 +1,64 @@
+package hub
+
+import (
+	"testing"
+
+	"wsify/internal/buffer"
+)
+
+// owedText joins and releases what a member is owed.
+func owedText(l *Local, conn uint32, set *Memberships, name string) string {
+	b := l.Owed(conn, set, []byte(name))
+	if b == nil {
+		return ""
+	}
+	defer b.Release()
+	return string(b.Bytes())
+}
+
+type nothing struct{}
+
+func (nothing) Wake(int)           {}
+func (nothing) Subscribe(string)   {}
+func (nothing) Unsubscribe(string) {}
+
+func TestWhoLeavesIsOwedWhatWasPublishedBefore(t *testing.T) {
+	h := New(Config{Loops: 1, Sink: nothing{}, Watcher: nothing{}})
+	l := h.Local(0)
+	var sets [3]Memberships
+	for conn := range sets {
+		l.Join(uint32(conn), &sets[conn], []byte("news"))
+	}
+	publish := func(text string) {
+		t.Helper()
+		b := buffer.New(len(text))
+		b.Append([]byte(text), 1)
+		defer b.Release()
+		if _, err := h.Publish([]byte("news"), b); err != nil {
+			t.Fatalf("Publish(%q) = %v", text, err)
+		}
+	}
+	if got := owedText(l, 1, &sets[1], "news"); got != "" {
+		t.Errorf("owed before any publication: %q", got)
+	}
+	publish("a")
+	publish("b")
+	if got := owedText(l, 1, &sets[1], "news"); got != "ab" {
+		t.Errorf("owed before delivery: %q, want %q", got, "ab")
+	}
+	publish("c") // must not change what was lent: the next join copies
+	l.Take()
+	if s, ok := l.Next(1); !ok || string(s.Buffer.Bytes()) != "abc" || s.Members[0].Conn != 0 {
+		t.Fatalf("first slice = %+v, %v", s, ok)
+	}
+	publish("d")
+	if got := owedText(l, 0, &sets[0], "news"); got != "d" {
+		t.Errorf("owed to a member that was served: %q, want %q", got, "d")
+	}
+	if got := owedText(l, 1, &sets[1], "news"); got != "abcd" {
+		t.Errorf("owed to a member not served yet: %q, want %q", got, "abcd")
+	}
+	if got := owedText(l, 1, &sets[1], "other"); got != "" {
+		t.Errorf("owed in a channel never joined: %q", got)
+	}
+}

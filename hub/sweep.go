@@ -1,0 +1,240 @@
+package hub
+
+import (
+	"wsify/internal/buffer"
+	"wsify/internal/invariants"
+)
+
+// sweep is a delivery under way: a cursor that goes round and round the members of
+// a part, as long as there is something to deliver.
+//
+// A publication joins the round where the cursor stands and is done when the cursor
+// is back there, so each member gets, in the one send it is visited with, all that
+// was published since its last visit; and a publication never waits for the one
+// before it. Who joins later is at the end of members, beyond what the publication
+// ends with. Which publications a member still has to be given follows from its
+// place alone:
+//
+//	not wrapped:  [cursor, end) and [0, start)        start <= cursor
+//	wrapped:      [cursor, start)                     cursor <= start
+//
+// Starts, ends and the cursor cut members into regions of equal standing. A sweep
+// is the loop's; bytes alone is guarded by the shard's lock.
+type sweep struct {
+	cursor uint32
+	first  int            // of live that the member at the cursor has to be given
+	live   []publication  // oldest first
+	all    *buffer.Buffer // live from first on, joined; nil when it has to be made again
+	bytes  int            // total of live
+}
+
+// publication is a buffer on its round.
+type publication struct {
+	b       *buffer.Buffer
+	start   uint32 // where the cursor stood when it joined
+	end     uint32 // behind who was a member then
+	wrapped bool   // the cursor has passed the end of members since
+}
+
+// maxLive is how many publications are on their rounds at once, which bounds what
+// the removal of a member costs. Further ones wait, joined into one.
+const maxLive = 16
+
+// waitsFor reports whether the member at pos still has to be given p.
+func (p *publication) waitsFor(pos, cursor uint32) bool {
+	if p.wrapped {
+		return pos >= cursor && pos < p.start
+	}
+	return pos >= cursor && pos < p.end || pos < p.start
+}
+
+// add puts b on its round among n members. The sweep takes over the reference.
+func (w *sweep) add(b *buffer.Buffer, n uint32) {
+	w.live = append(w.live, publication{b: b, start: w.cursor, end: n})
+	w.bytes += b.Len()
+	w.forget()
+}
+
+// settle wraps the cursor when nobody up to the end of n members waits for
+// anything, takes out the publications whose round is done, and reports whether
+// there were any.
+func (w *sweep) settle(n uint32) (done bool) {
+	if w.skip(); w.cursor >= n || w.first == len(w.live) {
+		w.wrap()
+	}
+	kept := w.live[:0]
+	for _, p := range w.live {
+		if p.wrapped && p.start <= w.cursor {
+			w.bytes -= p.b.Len()
+			p.b.Release()
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	if done = len(kept) < len(w.live); done {
+		clear(w.live[len(kept):])
+		w.live = kept
+		w.forget()
+	}
+	w.skip()
+	return done
+}
+
+// skip finds the first publication that the member at the cursor waits for. Those
+// before it ended earlier: it has joined since.
+func (w *sweep) skip() {
+	first := 0
+	for first < len(w.live) && !w.live[first].waitsFor(w.cursor, w.cursor) {
+		first++
+	}
+	if first != w.first {
+		w.first = first
+		w.forget()
+	}
+}
+
+// wrap sets the cursor to the beginning.
+func (w *sweep) wrap() {
+	w.cursor = 0
+	for i := range w.live {
+		if w.live[i].wrapped {
+			w.live[i].start = 0 // the members it waited for have left
+		}
+		w.live[i].wrapped = true
+	}
+}
+
+// run is how many members from the cursor on are of equal standing. It is at least
+// 1 after settle, while something is live.
+func (w *sweep) run(n uint32) uint32 {
+	end, _ := w.next(w.cursor)
+	return min(end, n) - w.cursor
+}
+
+// joined returns what the member at the cursor has to be given, in one buffer. It is borrowed until the sweep changes.
+func (w *sweep) joined() *buffer.Buffer {
+	live := w.live[w.first:]
+	if len(live) == 1 {
+		return live[0].b
+	}
+	if w.all == nil {
+		w.all = buffer.New(w.bytes)
+		for i := range live {
+			w.all.Append(live[i].b.Bytes(), live[i].b.Messages)
+		}
+	}
+	return w.all
+}
+
+func (w *sweep) forget() {
+	if w.all != nil {
+		w.all.Release()
+		w.all = nil
+	}
+}
+
+// next returns the lowest boundary between regions above pos; ok is false when
+// there is none.
+func (w *sweep) next(pos uint32) (boundary uint32, ok bool) {
+	try := func(b uint32) {
+		if b > pos && (!ok || b < boundary) {
+			boundary, ok = b, true
+		}
+	}
+	try(w.cursor)
+	for i := range w.live {
+		try(w.live[i].start)
+		try(w.live[i].end)
+	}
+	return boundary, ok
+}
+
+// lower moves every boundary at b down by one.
+func (w *sweep) lower(b uint32) {
+	if w.cursor == b {
+		w.cursor--
+	}
+	for i := range w.live {
+		if w.live[i].start == b {
+			w.live[i].start--
+		}
+		if w.live[i].end == b {
+			w.live[i].end--
+		}
+	}
+}
+
+// remove takes the member at pos out of the array, and calls moved for each one
+// that gets another place. Each region from pos on fills its hole with its own last
+// member, so none is skipped or served twice, whoever leaves during a sweep (I14).
+// What is pending goes with the last member: who joins next would get it with a gap
+// behind it. Needs the shard's lock.
+func (p *Part) remove(pos uint32, moved func(m Member, pos uint32)) {
+	if invariants.Enabled {
+		p.checkRegions(pos)
+	}
+	hole := pos
+	fill := func(last uint32) {
+		if last != hole {
+			p.members[hole] = p.members[last]
+			moved(p.members[hole], hole)
+		}
+		hole = last
+	}
+	if w := p.sweep; w != nil {
+		for b, ok := w.next(hole); ok; b, ok = w.next(hole) {
+			fill(b - 1)
+			w.lower(b)
+		}
+	}
+	last := uint32(len(p.members) - 1)
+	fill(last)
+	p.members[last] = Member{}
+	p.members = p.members[:last]
+	p.shrink()
+	if last == 0 && p.pending != nil {
+		p.pending.Release()
+		p.pending = nil
+	}
+}
+
+// checkRegions asserts what sweep says of starts and the cursor.
+func (p *Part) checkRegions(pos uint32) {
+	n := uint32(len(p.members))
+	invariants.Check(pos < n, "I14: place %d of %d", pos, n)
+	if p.sweep == nil {
+		return
+	}
+	w := p.sweep
+	invariants.Check(w.cursor <= n, "I14: cursor %d of %d", w.cursor, n)
+	for _, l := range w.live {
+		ok := l.start <= w.cursor && l.end <= n
+		if l.wrapped {
+			ok = l.start >= w.cursor && l.start <= n
+		}
+		invariants.Check(ok, "I14: start %d, wrapped %v, cursor %d of %d", l.start, l.wrapped, w.cursor, n)
+	}
+}
+
+// owed joins what the member at pos has still to be given; nil when that is
+// nothing. Needs the shard's lock.
+func (p *Part) owed(pos uint32) *buffer.Buffer {
+	var owed *buffer.Buffer
+	give := func(b *buffer.Buffer) {
+		if owed == nil {
+			owed = buffer.New(b.Len())
+		}
+		owed.Append(b.Bytes(), b.Messages)
+	}
+	if w := p.sweep; w != nil {
+		for i := range w.live {
+			if w.live[i].waitsFor(pos, w.cursor) {
+				give(w.live[i].b)
+			}
+		}
+	}
+	if p.pending != nil {
+		give(p.pending)
+	}
+	return owed
+}

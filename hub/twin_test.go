@@ -1,0 +1,346 @@
+package hub
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"wsify/internal/buffer"
+)
+
+// twinLoops, twinConns and twinLimit shape the hub of a model test: few and small,
+// so that random operations meet.
+const (
+	twinLoops = 3
+	twinConns = 5 // connections on each loop
+	twinLimit = 40
+)
+
+// twinChannels are enough for a connection to have an index.
+var twinChannels = func() (names []string) {
+	for i := range 2 * indexFrom {
+		names = append(names, fmt.Sprintf("c%d", i))
+	}
+	names[1] += strings.Repeat("-longer-than-a-small-string", 3)
+	return names
+}()
+
+// stay is one membership, from Join to Leave. It gets each publication from next
+// on, in order, until it ends.
+type stay struct{ next int }
+
+// twinPart is what the twin knows of one channel on one loop.
+type twinPart struct {
+	stays   map[uint32]*stay // by connection
+	pending int              // first publication not yet taken by the loop
+}
+
+// twinChannel is a channel as a naive program would keep it. The number of a
+// publication is its place in sizes.
+type twinChannel struct {
+	sizes []int
+	parts [twinLoops]twinPart
+}
+
+// twin runs a Hub and a naive model of it side by side.
+type twin struct {
+	t        *testing.T
+	h        *Hub
+	conns    [twinLoops][twinConns]*testConn
+	channels map[string]*twinChannel
+	woken    [twinLoops]bool // since the last Take
+	watch    watchLog
+	waiting  map[uint64]bool
+	waiter   uint64
+	refs     references
+}
+
+func (w *twin) Wake(loop int) { w.woken[loop] = true }
+
+func newTwin(t *testing.T) *twin {
+	w := &twin{t: t, channels: make(map[string]*twinChannel), waiting: make(map[uint64]bool)}
+	w.h = New(Config{Loops: twinLoops, Shards: 4, MaxPendingBytes: twinLimit, Sink: w, Watcher: &w.watch})
+	for loop := range w.conns {
+		for i := range w.conns[loop] {
+			w.conns[loop][i] = &testConn{local: w.h.Local(loop), id: uint32(i)}
+		}
+	}
+	for _, name := range twinChannels {
+		ch := &twinChannel{}
+		for loop := range ch.parts {
+			ch.parts[loop].stays = make(map[uint32]*stay)
+		}
+		w.channels[name] = ch
+	}
+	return w
+}
+
+// join joins and compares. Who joins gets what no loop has begun to deliver.
+func (w *twin) join(loop int, conn uint32, name string) {
+	w.t.Helper()
+	p := &w.channels[name].parts[loop]
+	was := p.stays[conn] != nil
+	if joined := w.conns[loop][conn].join(name); joined == was {
+		w.t.Fatalf("Join(%d, %q) on loop %d = %t, was a member: %t", conn, name, loop, joined, was)
+	}
+	if was {
+		return
+	}
+	if len(p.stays) == 0 {
+		p.pending = len(w.channels[name].sizes)
+	}
+	p.stays[conn] = &stay{next: p.pending}
+}
+
+func (w *twin) leave(loop int, conn uint32, name string) {
+	w.t.Helper()
+	stays := w.channels[name].parts[loop].stays
+	was := stays[conn] != nil
+	if was {
+		w.owed(loop, conn, name, stays[conn])
+	}
+	if left := w.conns[loop][conn].leave(name); left != was {
+		w.t.Fatalf("Leave(%d, %q) on loop %d = %t, was a member: %t", conn, name, loop, left, was)
+	}
+	delete(stays, conn)
+}
+
+// owed compares what a member is owed with all it has not got.
+func (w *twin) owed(loop int, conn uint32, name string, st *stay) {
+	w.t.Helper()
+	b := w.conns[loop][conn].owed(name)
+	published := len(w.channels[name].sizes)
+	if b == nil {
+		if st.next != published {
+			w.t.Fatalf("%q on loop %d: %d is owed nothing, expects %+v of %d", name, loop, conn, *st, published)
+		}
+		return
+	}
+	defer b.Release()
+	if _, run := w.parse(b); run != [2]int{st.next, published} {
+		w.t.Fatalf("%q on loop %d: %d is owed %v, expects %+v of %d", name, loop, conn, run, *st, published)
+	}
+}
+
+func (w *twin) leaveAll(loop int, conn uint32) {
+	w.conns[loop][conn].leaveAll()
+	for _, ch := range w.channels {
+		delete(ch.parts[loop].stays, conn)
+	}
+}
+
+// part returns what the hub has of a channel on a loop, or nil.
+func (w *twin) part(loop int, name string) *Part {
+	if ch := w.h.shardOfName(name).channels[name]; ch != nil {
+		for p := range ch.parts() {
+			if int(p.loop) == loop {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// busy says whether a publication of this size has to be refused: what the hub
+// holds for a loop, checked by checkSweep, would pass the limit.
+func (w *twin) busy(name string, size int) bool {
+	for loop := range twinLoops {
+		bytes := 0
+		if p := w.part(loop, name); p != nil && len(p.members) > 0 {
+			if p.pending != nil {
+				bytes += p.pending.Len()
+			}
+			if p.sweep != nil {
+				bytes += p.sweep.bytes
+			}
+		}
+		if bytes > 0 && bytes+size > twinLimit {
+			return true
+		}
+	}
+	return false
+}
+
+func (ch *twinChannel) members() (n int) {
+	for i := range ch.parts {
+		n += len(ch.parts[i].stays)
+	}
+	return n
+}
+
+// publish publishes "name number padding;" and compares what Publish says.
+func (w *twin) publish(name string, padding int) {
+	w.t.Helper()
+	ch := w.channels[name]
+	text := fmt.Sprintf("%s %d %s;", name, len(ch.sizes), strings.Repeat("x", padding))
+	b := frameOf(text)
+	w.refs.hold(b)
+	busy := ch.members() > 0 && w.busy(name, len(text))
+	n, err := w.h.Publish([]byte(name), b)
+	b.Release()
+	if busy != (err == ErrBusy) {
+		w.t.Fatalf("Publish(%q) = %v with busy %t", text, err, busy)
+	}
+	if err == nil && n != ch.members() {
+		w.t.Fatalf("Publish(%q) = %d, want %d", text, n, ch.members())
+	}
+	if n > 0 {
+		ch.sizes = append(ch.sizes, len(text))
+	}
+}
+
+// awaitRoom asks for room and compares the answer.
+func (w *twin) awaitRoom(name string, size int) {
+	w.t.Helper()
+	w.waiter++
+	busy := w.busy(name, size)
+	waits := w.h.AwaitRoom([]byte(name), size, w.waiter)
+	if waits != busy {
+		w.t.Fatalf("AwaitRoom(%q, %d) = %t, busy is %t", name, size, waits, busy)
+	}
+	if waits {
+		w.waiting[w.waiter] = true
+	}
+}
+
+func (w *twin) take(loop int) {
+	w.h.Local(loop).Take()
+	w.woken[loop] = false
+}
+
+// next delivers one slice, and reports false when there was none.
+func (w *twin) next(loop, limit int) bool {
+	w.t.Helper()
+	s, ok := w.h.Local(loop).Next(limit)
+	if !ok {
+		return false
+	}
+	for _, id := range s.Waiters {
+		if !w.waiting[id] {
+			w.t.Fatalf("waiter %d came out and does not wait", id)
+		}
+		delete(w.waiting, id)
+	}
+	if len(s.Members) > max(limit, 1) {
+		w.t.Fatalf("Next(%d) = %d members", limit, len(s.Members))
+	}
+	if s.Buffer != nil {
+		w.refs.hold(s.Buffer)
+		w.deliver(loop, s)
+	}
+	return true
+}
+
+// deliver compares a slice with what the twin expects of its channel: everything
+// published that the loop may have taken, for members that have got what is before.
+func (w *twin) deliver(loop int, s Slice) {
+	w.t.Helper()
+	name, run := w.parse(s.Buffer)
+	ch := w.channels[name]
+	if p := w.part(loop, name); run[1] != len(ch.sizes) && len(p.sweep.live) < maxLive {
+		w.t.Fatalf("slice of %v, %d are published: not all joined", run, len(ch.sizes))
+	}
+	if len(s.Members) == 0 {
+		w.t.Fatalf("%q on loop %d: slice for nobody", name, loop)
+	}
+	for _, m := range s.Members {
+		st := ch.parts[loop].stays[m.Conn]
+		if st == nil {
+			w.t.Fatalf("%q on loop %d: %v for %d, which is no member", name, loop, run, m.Conn)
+		}
+		if st.next != run[0] {
+			w.t.Fatalf("%q on loop %d: %v for %d, which expects %d", name, loop, run, m.Conn, st.next)
+		}
+		st.next = run[1]
+	}
+	ch.parts[loop].pending = run[1]
+}
+
+// parse returns the channel and the publications that a buffer holds.
+func (w *twin) parse(b *buffer.Buffer) (name string, run [2]int) {
+	w.t.Helper()
+	texts := strings.Split(strings.TrimSuffix(string(b.Bytes()), ";"), ";")
+	if len(texts) != b.Messages {
+		w.t.Fatalf("%q counts as %d messages", b.Bytes(), b.Messages)
+	}
+	for i, text := range texts {
+		fields := strings.SplitN(text, " ", 3)
+		n, err := strconv.Atoi(fields[1])
+		if err != nil || i > 0 && (fields[0] != name || n != run[1]) {
+			w.t.Fatalf("%q is not a row of publications", b.Bytes())
+		}
+		if i == 0 {
+			name, run[0] = fields[0], n
+		}
+		run[1] = n + 1
+	}
+	return name, run
+}
+
+// check compares what can be asked at any time.
+func (w *twin) check() {
+	w.t.Helper()
+	checkHub(w.t, w.h)
+	var want Stats
+	for name, ch := range w.channels {
+		n := ch.members()
+		if got := w.h.Members([]byte(name)); got != n {
+			w.t.Fatalf("Members(%q) = %d, want %d", name, got, n)
+		}
+		if w.watch.active[name] != (n > 0) {
+			w.t.Fatalf("%q has %d members, its subscription is %t", name, n, w.watch.active[name])
+		}
+		want.Subscriptions += int64(n)
+		want.Channels += int64(min(n, 1))
+		for loop := range ch.parts {
+			w.checkWoken(loop, name, ch)
+		}
+	}
+	if got := w.h.Stats(); got != want || len(w.watch.wrong) > 0 {
+		w.t.Fatalf("Stats() = %+v, want %+v; watcher: %q", got, want, w.watch.wrong)
+	}
+}
+
+// checkWoken fails when a loop with something to deliver does not know of it.
+func (w *twin) checkWoken(loop int, name string, ch *twinChannel) {
+	w.t.Helper()
+	p := &ch.parts[loop]
+	if part := w.part(loop, name); part != nil && part.pending != nil && !w.woken[loop] && !w.h.Local(loop).Pending() {
+		w.t.Fatalf("loop %d has publications of %q and was not woken", loop, name)
+	}
+	for i, c := range w.conns[loop] {
+		if c.in(name) != (p.stays[uint32(i)] != nil) {
+			w.t.Fatalf("Member(%d, %q) on loop %d = %t", i, name, loop, c.in(name))
+		}
+	}
+}
+
+// finish delivers everything, ends every membership and sees that nothing is left.
+func (w *twin) finish() {
+	w.t.Helper()
+	for loop := range twinLoops {
+		w.take(loop)
+		for w.next(loop, 2) {
+		}
+	}
+	for name, ch := range w.channels {
+		for loop := range ch.parts {
+			for conn, st := range ch.parts[loop].stays {
+				if st.next != len(ch.sizes) {
+					w.t.Fatalf("%q on loop %d: %d has got what is before %d, %d are published", name, loop, conn, st.next, len(ch.sizes))
+				}
+			}
+		}
+	}
+	for loop := range w.conns {
+		for i := range w.conns[loop] {
+			w.leaveAll(loop, uint32(i))
+		}
+	}
+	w.check()
+	if len(w.waiting) > 0 {
+		w.t.Fatalf("waiters %v never came out", w.waiting)
+	}
+	w.refs.expectSole(w.t)
+}
