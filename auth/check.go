@@ -1,0 +1,87 @@
+package auth
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+)
+
+// Report is what Check saw.
+type Report struct {
+	URL     string        // without user, password and query
+	Addr    string        // address that answered; empty when none did
+	TLS     string        // version that was agreed on, as "TLS 1.3"; empty for http
+	Elapsed time.Duration // name, dial and handshake
+	Hint    string        // after an error: what to look at; may be empty
+}
+
+// String returns the report as one line for people.
+func (r Report) String() string {
+	if r.Addr == "" {
+		if r.Hint == "" {
+			return fmt.Sprintf("authorizer %s cannot be reached", r.URL)
+		}
+		return fmt.Sprintf("authorizer %s cannot be reached: %s", r.URL, r.Hint)
+	}
+	over := ""
+	if r.TLS != "" {
+		over = " over " + r.TLS
+	}
+	return fmt.Sprintf("authorizer %s reached at %s%s in %s", r.URL, r.Addr, over, r.Elapsed.Round(10*time.Microsecond))
+}
+
+// Check connects to the authorizer, handshake included, and hangs up without a
+// question: webhooks need not expect one. It blocks until then, until ctx ends,
+// or for Config.Timeout. The error is a *CallError; the report is filled in
+// either way.
+func (c *Client) Check(ctx context.Context) (Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	report := Report{URL: c.name}
+	start := time.Now()
+	conn, _, err := c.dialer.dial(ctx)
+	report.Elapsed = time.Since(start)
+	if err != nil {
+		report.Hint = hint(err, c.dialer.addr)
+		return report, err
+	}
+	report.Addr = conn.RemoteAddr().String()
+	if secure, ok := conn.(*tls.Conn); ok {
+		report.TLS = tls.VersionName(secure.ConnectionState().Version)
+	}
+	_ = conn.Close()
+	return report, nil
+}
+
+// hint turns the usual failures into advice.
+func hint(err error, addr string) string {
+	var (
+		name    *net.DNSError
+		plain   tls.RecordHeaderError
+		unknown x509.UnknownAuthorityError
+		other   x509.HostnameError
+		invalid x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &name):
+		return fmt.Sprintf("the name %q cannot be looked up here", name.Name)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens on " + addr + ": is the webhook running?"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "there is no route to " + addr
+	case errors.As(err, &plain):
+		return addr + " does not speak TLS: should the URL start with http://?"
+	case errors.As(err, &unknown):
+		return "its certificate is from an authority this machine does not trust"
+	case errors.As(err, &other), errors.As(err, &invalid):
+		return "its certificate is not valid: " + errors.Unwrap(err).Error()
+	case timedOut(err):
+		return "no connection to " + addr + " in time: does a firewall drop it?"
+	}
+	return ""
+}

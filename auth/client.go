@@ -1,0 +1,106 @@
+package auth
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Client asks one authorizer. Its methods may be called from any goroutine.
+type Client struct {
+	timeout   time.Duration        // immutable
+	name      string               // immutable; the URL without its secrets
+	dialer    *dialer              // immutable
+	host      *fasthttp.HostClient // the pool of connections; has its own lock
+	exchanges sync.Pool            // of *exchange, prepared for this URL
+	closed    atomic.Bool
+}
+
+// Call is one question. Ask only reads it.
+type Call struct {
+	// Body is the JSON to send, byte for byte. It is borrowed for the duration
+	// of Ask.
+	Body []byte
+
+	// Connection, RemoteAddr and Query are sent as X-Wsify-Connection,
+	// X-Wsify-Remote-Addr and X-Wsify-Query; an empty one is left out. They may
+	// come from strangers: a byte that is not visible ASCII, and so anything
+	// that could end a header, is sent percent-encoded.
+	Connection string
+	RemoteAddr string
+	Query      string
+}
+
+// New returns a client for cfg. It does not connect; see Check.
+func New(cfg Config) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	u, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	d := newDialer(u, cfg.TLSConfig, cfg.Timeout)
+	c := &Client{timeout: cfg.Timeout, name: display(u), dialer: d}
+	c.host = &fasthttp.HostClient{
+		Addr:                      d.addr,
+		DialTimeout:               d.pooled,
+		MaxConns:                  cfg.MaxConns,
+		MaxConnWaitTimeout:        cfg.Timeout,
+		MaxIdleConnDuration:       idleTimeout,
+		MaxIdemponentCallAttempts: 1, // the one retry is transport's
+		MaxResponseBodySize:       cfg.MaxResponseSize,
+		ReadBufferSize:            maxHeadSize,
+		ConnPoolStrategy:          fasthttp.LIFO, // so that what is not needed ages out
+		Transport:                 (*transport)(d),
+		DisablePathNormalizing:    true,
+		NoDefaultUserAgentHeader:  true,
+		SecureErrorLogMessage:     true, // errors hold nothing the webhook wrote
+	}
+	t := newTemplate(u, cfg.UserAgent)
+	c.exchanges.New = func() any { return t.exchange() }
+	return c, nil
+}
+
+// Ask sends call and blocks until there is a decision, at most for
+// Config.Timeout. It never panics; a nil call is Down.
+//
+// cause is nil exactly for Allow. It is a *StatusError when the webhook
+// answered, else a *CallError that says why there is no answer.
+func (c *Client) Ask(call *Call) (d Decision, cause error) {
+	if c.closed.Load() {
+		return Down, errClosed
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			d, cause = Down, &CallError{Result: ResultInternal, Err: fmt.Errorf("panic: %v", v)}
+		}
+	}()
+
+	x := c.exchanges.Get().(*exchange)
+	x.prepare(call)
+	err := c.host.DoTimeout(x.request, x.response, c.timeout)
+	status := x.response.StatusCode()
+	x.reset()
+	c.exchanges.Put(x)
+
+	if c.closed.Load() { // Close came while we held a connection
+		c.host.CloseIdleConnections()
+	}
+	if err != nil {
+		return Down, failure(err)
+	}
+	return judge(status)
+}
+
+// Close closes idle connections and lets calls under way finish; later ones
+// are Down. The pool's own goroutine ends within the idle time of four seconds.
+// Closing twice is harmless.
+func (c *Client) Close() {
+	c.closed.Store(true)
+	c.host.CloseIdleConnections()
+}

@@ -1,0 +1,131 @@
+package auth
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	defaultTimeout         = 5 * time.Second
+	defaultMaxConns        = 256
+	defaultMaxResponseSize = 64 << 10
+	defaultUserAgent       = "wsify"
+
+	// idleTimeout is how long an unused connection is kept. Node and Apache
+	// close theirs after 5s; being first avoids writing into a closing one.
+	idleTimeout = 4 * time.Second
+
+	// maxHeadSize is the longest head of an answer, in bytes; a longer one is
+	// ResultMalformed. It is also the size of the pooled read buffers.
+	maxHeadSize = 16 << 10
+)
+
+// Config says whom to ask and within which bounds. New copies it.
+type Config struct {
+	// URL of the webhook, http or https. A user and password in it are sent as
+	// Basic authentication (RFC 7617); path and query are sent as written.
+	URL string
+
+	// Timeout bounds a whole call, dialling included. A call that takes longer
+	// is Down. Zero means 5s.
+	Timeout time.Duration
+
+	// MaxConns is how many calls may be under way at once. Further ones wait,
+	// inside their Timeout, and are Down when it ends. Zero means 256.
+	MaxConns int
+
+	// MaxResponseSize is how many bytes of an answer's body are read. The status
+	// of a larger answer still decides; its connection is closed instead of
+	// reading on. Zero means 64 KiB.
+	MaxResponseSize int
+
+	// UserAgent is sent with every call. Empty means "wsify".
+	UserAgent string
+
+	// TLSConfig is used for https. Nil means the system's roots and Go's
+	// defaults. ServerName is taken from the URL where it is empty; HTTP/1.1
+	// is the only protocol offered, whatever NextProtos says.
+	TLSConfig *tls.Config
+}
+
+// Validate reports all problems at once, or nil. No error repeats a password.
+func (cfg Config) Validate() error {
+	_, err := parseURL(cfg.URL)
+	problems := []error{err}
+	if cfg.Timeout < 0 {
+		problems = append(problems, fmt.Errorf("-authorizer-timeout: %s is negative", cfg.Timeout))
+	}
+	if cfg.MaxConns < 0 {
+		problems = append(problems, fmt.Errorf("authorizer: MaxConns %d is negative", cfg.MaxConns))
+	}
+	if cfg.MaxResponseSize < 0 {
+		problems = append(problems, fmt.Errorf("authorizer: MaxResponseSize %d is negative", cfg.MaxResponseSize))
+	}
+	if strings.ContainsFunc(cfg.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
+		problems = append(problems, fmt.Errorf("authorizer: UserAgent %q is not printable ASCII", cfg.UserAgent))
+	}
+	return errors.Join(problems...)
+}
+
+func (cfg Config) withDefaults() Config {
+	cfg.Timeout = cmp.Or(cfg.Timeout, defaultTimeout)
+	cfg.MaxConns = cmp.Or(cfg.MaxConns, defaultMaxConns)
+	cfg.MaxResponseSize = cmp.Or(cfg.MaxResponseSize, defaultMaxResponseSize)
+	cfg.UserAgent = cmp.Or(cfg.UserAgent, defaultUserAgent)
+	return cfg
+}
+
+// parseURL returns raw when a Client can ask it. The error names the flag.
+func parseURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, fmt.Errorf("-authorizer-url: %w", withoutSecret(raw, err))
+	}
+	switch host := u.Hostname(); {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("-authorizer-url: it must start with http:// or https://, got scheme %q", u.Scheme)
+	case host == "":
+		return nil, errors.New("-authorizer-url: it names no host")
+	case strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }):
+		return nil, fmt.Errorf("-authorizer-url: host %q is not plain ASCII (write a name in other letters as xn--…)", host)
+	case u.Fragment != "":
+		return nil, errors.New("-authorizer-url: a #fragment is never sent, remove it")
+	}
+	if port := u.Port(); port != "" {
+		if _, err := net.LookupPort("tcp", port); err != nil {
+			return nil, fmt.Errorf("-authorizer-url: port %s is not between 0 and 65535", port)
+		}
+	}
+	return u, nil
+}
+
+// withoutSecret strips what err repeats of raw, which may hold a password.
+func withoutSecret(raw string, err error) error {
+	if strings.Contains(raw, "@") {
+		return errors.New("it cannot be parsed (special characters in the password must be percent-encoded)")
+	}
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
+}
+
+// address returns host and port to dial.
+func address(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// display returns the URL for people: no user, password or query.
+func display(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+}

@@ -1,0 +1,94 @@
+package auth
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"time"
+)
+
+// dialer opens connections to one address. Immutable.
+//
+// It does the TLS handshake itself: the pool's own would run it outside of the
+// call's timeout.
+type dialer struct {
+	addr    string        // host:port
+	timeout time.Duration // when a caller brings none
+	tls     *tls.Config   // nil: plain TCP
+}
+
+func newDialer(u *url.URL, config *tls.Config, timeout time.Duration) *dialer {
+	d := &dialer{addr: address(u), timeout: timeout}
+	if u.Scheme == "https" {
+		d.tls = tlsConfig(config, u.Hostname())
+	}
+	return d
+}
+
+func tlsConfig(config *tls.Config, host string) *tls.Config {
+	if config == nil {
+		config = &tls.Config{}
+	}
+	config = config.Clone()
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	if config.ClientSessionCache == nil {
+		config.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	config.NextProtos = []string{"http/1.1"}
+	return config
+}
+
+// pooled is fasthttp's door to dial. The address is always d.addr.
+func (d *dialer) pooled(_ string, timeout time.Duration) (net.Conn, error) {
+	if timeout <= 0 { // dialled for a waiting call
+		timeout = d.timeout
+	}
+	l := newLink(d)
+	if err := l.open(time.Now().Add(timeout)); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// dial returns the connection to talk on and the TCP connection below, which
+// are one and the same without TLS. An error is a *CallError.
+func (d *dialer) dial(ctx context.Context) (net.Conn, *net.TCPConn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.addr)
+	if err != nil {
+		return nil, nil, unreachable(err)
+	}
+	tcp := conn.(*net.TCPConn)
+	if d.tls == nil {
+		return tcp, tcp, nil
+	}
+	secure := tls.Client(tcp, d.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = tcp.Close()
+		return nil, nil, unreachable(err)
+	}
+	return secure, tcp, nil
+}
+
+func unreachable(err error) error {
+	if timedOut(err) {
+		return &CallError{Result: ResultTimeout, Err: err}
+	}
+	return &CallError{Result: ResultUnreachable, Err: err}
+}
+
+// timedOut reports whether err is a timeout of any layer.
+func timedOut(err error) bool {
+	if err == nil {
+		return false // the common case allocates nothing, which errors.As would
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}

@@ -1,0 +1,126 @@
+package auth
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Result says how a call ended, in a small fixed set: one label value each, so
+// that it can name a metric and index an array of NumResults.
+type Result uint8
+
+const (
+	ResultDeny        Result = iota // answered no
+	ResultAllow                     // answered yes
+	ResultStatus                    // answered 5xx
+	ResultTimeout                   // no whole answer inside Config.Timeout
+	ResultBusy                      // MaxConns calls under way during all of Config.Timeout
+	ResultUnreachable               // no connection: name, route, refusal, TLS
+	ResultReset                     // connection lost before the answer was whole
+	ResultMalformed                 // the answer is not HTTP, or its head is over 16 KiB
+	ResultClosed                    // asked after Client.Close
+	ResultInternal                  // a defect on our side
+	NumResults                      // how many there are; not a result
+)
+
+var resultNames = [NumResults]string{
+	"deny", "allow", "status_5xx", "timeout", "busy",
+	"unreachable", "reset", "malformed", "closed", "internal",
+}
+
+// String returns the label: lower case, no spaces, stable between versions.
+func (r Result) String() string {
+	if r < NumResults {
+		return resultNames[r]
+	}
+	return "invalid"
+}
+
+// ResultOf returns the label of what Ask returned.
+func ResultOf(d Decision, cause error) Result {
+	switch d {
+	case Allow:
+		return ResultAllow
+	case Deny:
+		return ResultDeny
+	}
+	if failed, ok := cause.(*CallError); ok { // as Ask returns it: unwrapped
+		return failed.Result
+	}
+	if failed := (*CallError)(nil); errors.As(cause, &failed) {
+		return failed.Result
+	}
+	if status := (*StatusError)(nil); errors.As(cause, &status) {
+		return ResultStatus
+	}
+	return ResultInternal
+}
+
+// StatusError is the cause of a decision that came as an HTTP status.
+type StatusError struct {
+	Status int // 0 to 999
+}
+
+// Error returns the status with its name where it has one.
+func (e *StatusError) Error() string {
+	text := "authorizer answered " + strconv.Itoa(e.Status)
+	if name := http.StatusText(e.Status); name != "" {
+		text += " " + name
+	}
+	return text
+}
+
+// CallError is the cause of a Down without an answer.
+type CallError struct {
+	Result Result // never ResultDeny, ResultAllow or ResultStatus
+	Err    error  // what was seen; nil where Result says all
+}
+
+// Error returns the label and what was seen.
+func (e *CallError) Error() string {
+	text := "authorizer " + e.Result.String()
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns what was seen.
+func (e *CallError) Unwrap() error { return e.Err }
+
+// statusErrors holds one error per status, so that a no allocates nothing.
+// It is never written after the program has started.
+var statusErrors = func() (table [1000]StatusError) {
+	for status := range table {
+		table[status].Status = status
+	}
+	return table
+}()
+
+func statusError(status int) error {
+	if status < 0 || status >= len(statusErrors) {
+		return &StatusError{Status: status}
+	}
+	return &statusErrors[status]
+}
+
+var (
+	errClosed  = &CallError{Result: ResultClosed}
+	errBusy    = &CallError{Result: ResultBusy}
+	errTimeout = &CallError{Result: ResultTimeout}
+)
+
+// failure returns err as a *CallError. What no part of this package has
+// classified is a defect.
+func failure(err error) error {
+	if _, ok := err.(*CallError); ok {
+		return err
+	}
+	if err == fasthttp.ErrTimeout { // over before there was anything to do
+		return errTimeout
+	}
+	return &CallError{Result: ResultInternal, Err: err}
+}
