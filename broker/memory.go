@@ -1,0 +1,63 @@
+package broker
+
+import (
+	"errors"
+	"sync"
+)
+
+// ErrClosed says that a broker takes nothing, because Close was called.
+var ErrClosed = errors.New("the broker is closed")
+
+// Deliver hands a publication to this node's members. It does not block. Its
+// error says that they have too much undelivered; nothing was taken then. Both
+// slices are borrowed.
+type Deliver func(channel, content []byte) error
+
+// Memory is the broker of a single node. Its zero value must be given a Deliver
+// by Start before use. It keeps nothing, so every method may be called from any
+// goroutine once Start has returned.
+type Memory struct {
+	deliver Deliver // immutable after Start
+
+	mu     sync.RWMutex // read-locked while a publication is delivered
+	closed bool         // guarded by mu
+}
+
+// Start sets who receives publications.
+func (m *Memory) Start(deliver func(channel, content []byte) error) error {
+	m.deliver = deliver
+	return nil
+}
+
+// Publish delivers at once and returns Deliver's error, or ErrClosed. It is never
+// pending, and done is never called.
+func (m *Memory) Publish(channel, content []byte, _ func(error)) (pending bool, err error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.closed {
+		return false, ErrClosed
+	}
+	return false, m.deliver(channel, content)
+}
+
+// Subscribe and Unsubscribe have nothing to do: there is no other node.
+func (m *Memory) Subscribe(string) {}
+
+// Unsubscribe is the counterpart of Subscribe.
+func (m *Memory) Unsubscribe(string) {}
+
+// Await reports that every subscription is in force. done is never called.
+func (m *Memory) Await([]byte, func(error)) (pending bool) { return false }
+
+// Asynchronous reports that no answer ever comes later.
+func (m *Memory) Asynchronous() bool { return false }
+
+// Close ends the work: nothing is delivered after it returns. It waits for what is
+// being delivered, which does not block, so Deliver must not call it. It may be
+// called more than once.
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	return nil
+}

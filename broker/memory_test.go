@@ -1,0 +1,122 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// neverDone is a done that must not be called.
+func neverDone(t *testing.T) func(error) {
+	return func(err error) { t.Errorf("done was called with %v", err) }
+}
+
+func TestPublishDeliversBeforeItReturns(t *testing.T) {
+	var m Memory
+	var got string
+	err := m.Start(func(channel, content []byte) error {
+		got = fmt.Sprintf("%s<-%s", channel, content)
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("Start: %v", err)
+	}
+	pending, err := m.Publish([]byte("news"), []byte(`"hi"`), neverDone(t))
+	if pending || err != nil || got != `news<-"hi"` {
+		t.Fatalf("Publish = %t, %v; delivered %q", pending, err, got)
+	}
+	if pending, err = m.Publish([]byte("news"), nil, nil); pending || err != nil || got != "news<-" {
+		t.Fatalf("Publish without done = %t, %v; delivered %q", pending, err, got)
+	}
+}
+
+// The error of Deliver is Publish's, as it is: callers compare it.
+func TestPublishReturnsDeliversError(t *testing.T) {
+	busy := errors.New("busy")
+	var m Memory
+	_ = m.Start(func(_, _ []byte) error { return busy })
+	if pending, err := m.Publish([]byte("news"), nil, neverDone(t)); pending || err != busy {
+		t.Fatalf("Publish = %t, %v, want false, %v", pending, err, busy)
+	}
+}
+
+func TestNothingIsPending(t *testing.T) {
+	var m Memory
+	m.Subscribe("news")
+	if m.Asynchronous() || m.Await([]byte("news"), neverDone(t)) {
+		t.Fatal("a subscription of the memory broker is pending")
+	}
+	m.Unsubscribe("news")
+}
+
+// Publications from several goroutines meet a Close: nothing is delivered after it
+// has returned.
+func TestNothingIsDeliveredAfterClose(t *testing.T) {
+	var m Memory
+	var closed atomic.Bool
+	_ = m.Start(func(_, _ []byte) error {
+		if closed.Load() {
+			t.Error("delivered after Close returned")
+		}
+		return nil
+	})
+	var publishers, begun sync.WaitGroup
+	for range 4 {
+		begun.Add(1)
+		publishers.Go(func() {
+			if _, err := m.Publish([]byte("news"), nil, nil); err != nil {
+				t.Errorf("Publish before Close: %v", err)
+			}
+			begun.Done()
+			for {
+				if _, err := m.Publish([]byte("news"), nil, nil); err != nil {
+					if err != ErrClosed {
+						t.Errorf("Publish after Close: %v, want %v", err, ErrClosed)
+					}
+					return
+				}
+			}
+		})
+	}
+	begun.Wait()
+	for range 2 {
+		if err := m.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		closed.Store(true)
+	}
+	publishers.Wait()
+}
+
+// One goroutine's publications arrive in its order.
+func TestOrderIsThePublishers(t *testing.T) {
+	var m Memory
+	var got []byte
+	_ = m.Start(func(_, content []byte) error {
+		got = append(got, content...)
+		return nil
+	})
+	for _, c := range []byte("abcdef") {
+		_, _ = m.Publish([]byte("news"), []byte{c}, nil)
+	}
+	if string(got) != "abcdef" {
+		t.Fatalf("delivered %q, want abcdef", got)
+	}
+}
+
+func TestPublishDoesNotAllocate(t *testing.T) {
+	var m Memory
+	_ = m.Start(func(_, _ []byte) error { return nil })
+	channel, content := []byte("news"), []byte(`"hi"`)
+	if n := testing.AllocsPerRun(1000, func() { _, _ = m.Publish(channel, content, nil) }); n != 0 {
+		t.Errorf("Publish: %v allocations, want none", n)
+	}
+}
