@@ -1,0 +1,159 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// options is the command line. Sizes are in bytes.
+type options struct {
+	server     string
+	serverArgs string
+	run        string
+	json       string
+	quick      bool
+	timeout    time.Duration
+	role       roleOptions
+
+	connections int
+	rounds      int
+	threads     int
+
+	publications int
+	contentSize  int
+
+	settle    time.Duration // RSS unchanged for so long counts as settled
+	settleMin time.Duration // but not before so long after the load
+	settleMax time.Duration // and after so long it is taken as it is
+
+	echoConnections int
+	echoTime        time.Duration
+
+	handshakes  int
+	concurrency int
+
+	burstPublications int
+	burstSize         int
+
+	slowConnections int
+	probes          int
+	authorizerTime  time.Duration
+}
+
+// quickValues replace the defaults of flags that are not given, with -quick.
+var quickValues = map[string]string{
+	"connections":     "2000",
+	"rounds":          "2",
+	"settle":          "1s",
+	"echo-time":       "500ms",
+	"handshakes":      "1000",
+	"authorizer-time": "2s",
+}
+
+// parseOptions reads the command line. It returns flag.ErrHelp after printing help.
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	var o options
+	set := flag.NewFlagSet("measure", flag.ContinueOnError)
+	set.SetOutput(stderr)
+	o.register(set)
+	if err := set.Parse(args); err != nil {
+		return o, err
+	}
+	if set.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", set.Arg(0))
+	}
+	if o.quick {
+		if err := applyQuick(set); err != nil {
+			return o, err
+		}
+	}
+	return o, o.validate()
+}
+
+func (o *options) register(set *flag.FlagSet) {
+	set.StringVar(&o.server, "server", "./bin/wsify", "`path` of the server to measure")
+	set.StringVar(&o.serverArgs, "server-args", "", "further `arguments` of the server, separated by spaces")
+	set.StringVar(&o.run, "run", strings.Join(scenarioNames(), ","), "scenarios to run, in this order")
+	set.StringVar(&o.json, "json", "", "write a record to `file`; a bare name goes to "+resultsDir)
+	set.BoolVar(&o.quick, "quick", false, "2,000 connections and few rounds: a minute altogether")
+	set.DurationVar(&o.timeout, "timeout", 15*time.Minute, "give up after so long")
+
+	set.IntVar(&o.connections, "connections", 15000, "connections of idle, fanout and burst")
+	set.IntVar(&o.rounds, "rounds", 5, "interleaved rounds of server and floor")
+	set.IntVar(&o.threads, "threads", 1, "receiving threads of the generator")
+	set.IntVar(&o.publications, "publications", 20, "fanout: publications per phase, a multiple of 4")
+	set.IntVar(&o.contentSize, "content", 128, "fanout: bytes of content")
+	set.DurationVar(&o.settle, "settle", 2*time.Second, "memory is settled when unchanged for so long")
+	set.DurationVar(&o.settleMin, "settle-min", 5*time.Second, "but not before so long after the load")
+	set.DurationVar(&o.settleMax, "settle-max", 20*time.Second, "and taken as it is after so long")
+	set.IntVar(&o.echoConnections, "echo-connections", 100, "echo: connections, each with one message in flight")
+	set.DurationVar(&o.echoTime, "echo-time", 2*time.Second, "echo: length of one phase")
+	set.IntVar(&o.handshakes, "handshakes", 5000, "handshake: connections of one phase")
+	set.IntVar(&o.concurrency, "concurrency", 64, "handshake: connections at a time")
+	set.IntVar(&o.burstPublications, "burst-publications", 200, "burst: publications sent without waiting")
+	set.IntVar(&o.burstSize, "burst-content", 1024, "burst: bytes of content")
+	set.IntVar(&o.slowConnections, "slow", 1000, "authorizer: connections whose join takes a second")
+	set.IntVar(&o.probes, "probes", 50, "authorizer: connections whose latency is measured")
+	set.DurationVar(&o.authorizerTime, "authorizer-time", 5*time.Second, "authorizer: length of one phase")
+	o.role.register(set)
+}
+
+func applyQuick(set *flag.FlagSet) error {
+	given := make(map[string]bool)
+	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for name, value := range quickValues {
+		if given[name] {
+			continue
+		}
+		if err := set.Set(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validate reports every value that cannot be measured with.
+func (o *options) validate() error {
+	var errs []error
+	positive := []struct {
+		name  string
+		value int
+	}{
+		{"connections", o.connections}, {"rounds", o.rounds}, {"threads", o.threads},
+		{"publications", o.publications}, {"echo-connections", o.echoConnections},
+		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
+		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},
+	}
+	for _, p := range positive {
+		if p.value <= 0 {
+			errs = append(errs, fmt.Errorf("-%s is %d: must be above zero", p.name, p.value))
+		}
+	}
+	if o.publications%batchSize != 0 {
+		errs = append(errs, fmt.Errorf("-publications is %d: must be a multiple of %d", o.publications, batchSize))
+	}
+	if o.burstPublications > tallySize {
+		errs = append(errs, fmt.Errorf("-burst-publications is %d: at most %d", o.burstPublications, tallySize))
+	}
+	if o.contentSize < 2 || o.burstSize < 2 {
+		errs = append(errs, errors.New("-content and -burst-content: at least 2, the quotes of a JSON string"))
+	}
+	for _, name := range o.scenarios() {
+		if !slices.Contains(scenarioNames(), name) {
+			errs = append(errs, fmt.Errorf("-run %s: no such scenario; there are %s", name, strings.Join(scenarioNames(), ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// scenarios returns the names given by -run, in that order.
+func (o *options) scenarios() []string {
+	return strings.FieldsFunc(o.run, func(r rune) bool { return r == ',' || r == ' ' })
+}
