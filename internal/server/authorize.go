@@ -1,0 +1,232 @@
+package server
+
+import (
+	"net/textproto"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"wsify/auth"
+	"wsify/internal/command"
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+// event is a kind of question to the authorizer.
+type event uint8
+
+const (
+	eventConnect event = 1 << iota
+	eventJoin
+	eventLeave
+	eventBroadcast
+)
+
+var eventNames = map[string]event{
+	"connect": eventConnect, "join": eventJoin, "leave": eventLeave, "broadcast": eventBroadcast,
+}
+
+func eventOf(k command.Kind) event {
+	switch k {
+	case command.Join:
+		return eventJoin
+	case command.Leave:
+		return eventLeave
+	case command.Broadcast:
+		return eventBroadcast
+	}
+	return 0
+}
+
+// asks reports whether the authorizer is asked about e.
+func (srv *Server) asks(e event) bool { return srv.events&e != 0 }
+
+// ask parks the session and asks the authorizer about a command. At most one is
+// asked about at a time, and nothing behind it is handled, so commands keep their
+// order (I6, I7).
+func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
+	body := command.AppendAuthorizerBody(make([]byte, 0, len(cmd.Args)+64), cmd)
+	l.park(c, s, msg, false)
+	s.more.question = body
+	l.submit(c, s)
+}
+
+// park keeps msg until the session can go on, and stops reading.
+func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, allowed bool) {
+	e := s.extend()
+	e.message = append([]byte(nil), msg...)
+	e.allowed = allowed
+	s.state = parked
+	c.Pause()
+}
+
+// submit gives the session's question to the worker pool. When the pool is full
+// the session stays parked, unread, and is submitted again when there is room.
+func (l *loop) submit(c *netpoll.Conn, s *session) bool {
+	call := auth.Call{
+		Body:       s.more.question,
+		Connection: strconv.FormatUint(c.ID(), 16),
+		RemoteAddr: remoteAddr(c),
+		Query:      s.more.query,
+	}
+	id, net := c.ID(), l.net
+	asked := l.srv.workers.Submit(func() {
+		decision, cause := l.srv.auth.Ask(&call)
+		l.srv.asked(decision, cause)
+		net.PostTo(id, func(c *netpoll.Conn) { l.answered(c, decision) })
+	})
+	if !asked && s.state == parked {
+		l.blocked = append(l.blocked, id)
+	}
+	return asked
+}
+
+func remoteAddr(c *netpoll.Conn) string {
+	if a := c.RemoteAddr(); a.IsValid() {
+		return a.String()
+	}
+	return ""
+}
+
+// unblock submits what waited for a place in the pool, first come first served.
+func (l *loop) unblock() {
+	waiting := l.blocked
+	l.blocked = nil
+	for i, id := range waiting {
+		c := l.net.Conn(id)
+		if c == nil || !c.Open() {
+			continue
+		}
+		if s := l.session(c); s.state == parked && !l.submit(c, s) {
+			l.blocked = append(l.blocked, waiting[i+1:]...)
+			return
+		}
+	}
+}
+
+// answered acts on the authorizer's decision about the upgrade or the command the
+// session waits with.
+func (l *loop) answered(c *netpoll.Conn, d auth.Decision) {
+	if !c.Open() {
+		return
+	}
+	switch s := l.session(c); s.state {
+	case connecting:
+		l.answeredConnect(c, s, d)
+	case parked:
+		l.answeredCommand(c, s, d)
+	}
+}
+
+func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
+	s.more.question = nil
+	switch d {
+	case auth.Allow:
+		l.resume(c, s)
+	case auth.Deny:
+		cmd, _ := l.parser.Parse(s.more.message)
+		l.counts.refused(command.Denied)
+		l.fail(c, cmd.ID, command.ErrDenied)
+		s.more.message = nil
+		l.resume(c, s)
+	default:
+		cmd, _ := l.parser.Parse(s.more.message)
+		l.counts.refused(command.AuthorizerDown)
+		l.fail(c, cmd.ID, command.ErrAuthorizerDown)
+		l.end(c, s, reasonAuthorizerDown, wire.TryAgainLater, "the authorizer is down, try again later")
+	}
+}
+
+// retry runs a command again that waited for room in its channel.
+func (l *loop) retry(c *netpoll.Conn) {
+	if s := l.session(c); c.Open() && s.state == parked && s.more.allowed {
+		l.resume(c, s)
+	}
+}
+
+// resume carries out the command a session waited with, if there still is one,
+// then handles what came behind it, then reads on. It stops where the session
+// parks again.
+func (l *loop) resume(c *netpoll.Conn, s *session) {
+	e := s.more
+	msg, input := e.message, e.input
+	e.message, e.input, e.allowed = nil, nil, false
+	s.state = open
+	s.seen = l.net.Tick()
+	l.startCork(c)
+	if msg != nil {
+		if cmd, bad := l.parser.Parse(msg); bad == nil {
+			l.apply(c, s, &cmd, msg)
+		}
+	}
+	l.readFrames(c, s, input)
+	l.uncork()
+	if s.state == open && c.Open() {
+		s.trim()
+		c.Resume()
+	}
+}
+
+// askConnect asks the authorizer about an upgrade that is otherwise in order.
+// reply is the 101 to send when it allows; it is borrowed, like rest.
+func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, rest []byte) {
+	body, err := command.AppendConnectBody(nil, headersOf(r), queryOf(r))
+	if err != nil {
+		l.refuse(c, s, 400, "", "The request cannot be shown to the authorizer.\n")
+		return
+	}
+	e := &extra{
+		reply:    append([]byte(nil), reply...),
+		input:    append([]byte(nil), rest...),
+		query:    string(r.RawQuery),
+		question: body,
+	}
+	s.more = e
+	s.state = connecting
+	c.Pause()
+	if !l.submit(c, s) {
+		l.refuse(c, s, 503, retryAfter, "Too many connections wait for the authorizer.\n")
+	}
+}
+
+func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision) {
+	e := s.more
+	switch d {
+	case auth.Allow:
+		reply, rest := e.reply, e.input
+		e.reply, e.input, e.question = nil, nil, nil
+		s.trim()
+		c.Resume()
+		if l.srv.draining.Load() {
+			l.refuse(c, s, 503, retryAfter, "This node is shutting down.\n")
+			return
+		}
+		l.upgrade(c, s, nil, reply, rest)
+	case auth.Deny:
+		l.refuse(c, s, 403, "", "The authorizer does not allow this connection.\n")
+	default:
+		l.refuse(c, s, 503, retryAfter, "The authorizer is down.\n")
+	}
+}
+
+// headersOf returns the headers of the upgrade under their canonical names.
+func headersOf(r *wire.Request) map[string][]string {
+	headers := make(map[string][]string)
+	for name, value := range r.Headers {
+		key := textproto.CanonicalMIMEHeaderKey(string(name))
+		headers[key] = append(headers[key], strings.ToValidUTF8(string(value), "\uFFFD"))
+	}
+	return headers
+}
+
+// queryOf returns the parameters of the upgrade's query. A part that cannot be
+// decoded is left out, as net/url does.
+func queryOf(r *wire.Request) map[string][]string {
+	query, _ := url.ParseQuery(string(r.RawQuery))
+	for _, values := range query {
+		for i := range values {
+			values[i] = strings.ToValidUTF8(values[i], "\uFFFD")
+		}
+	}
+	return query
+}

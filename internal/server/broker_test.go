@@ -1,0 +1,144 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"wsify/broker"
+)
+
+var errTest = errors.New("broken for the test")
+
+// testBroker is a broker that can fail, and, when asynchronous, answers only when
+// it is told to, as one with an engine elsewhere does.
+type testBroker struct {
+	broker.Memory
+	asynchronous bool
+
+	mu      sync.Mutex
+	err     error    // guarded by mu
+	waiting []func() // answers that are due; guarded by mu
+}
+
+var _ Broker = (*testBroker)(nil)
+
+func (b *testBroker) fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err = err
+}
+
+func (b *testBroker) Asynchronous() bool { return b.asynchronous }
+
+func (b *testBroker) Publish(channel, content []byte, done func(error)) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.asynchronous {
+		if b.err != nil {
+			return false, b.err
+		}
+		return b.Memory.Publish(channel, content, nil)
+	}
+	channel, content = slices.Clone(channel), slices.Clone(content)
+	b.waiting = append(b.waiting, func() {
+		err := b.err
+		if err == nil {
+			_, err = b.Memory.Publish(channel, content, nil)
+		}
+		if done != nil {
+			done(err)
+		}
+	})
+	return true, nil
+}
+
+func (b *testBroker) Await(_ []byte, done func(error)) bool {
+	if !b.asynchronous {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting = append(b.waiting, func() { done(b.err) })
+	return true
+}
+
+// answer lets everything that is due be answered, and returns how much that was.
+func (b *testBroker) answer() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, fn := range b.waiting {
+		fn()
+	}
+	n := len(b.waiting)
+	b.waiting = nil
+	return n
+}
+
+// startWith is start with another broker, which nothing has used yet.
+func startWith(t *testing.T, cfg Config, b *testBroker) *Server {
+	t.Helper()
+	srv := start(t, cfg)
+	if err := b.Start(srv.deliver); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	for _, l := range srv.loops {
+		defer holdLoop(t, l)() // no loop looks while it is changed
+	}
+	srv.broker = b
+	return srv
+}
+
+// TestAnswersOfAnAsynchronousBroker: acks and statuses come when the engine has
+// answered, and say what it said; what needs no answer does not wait.
+func TestAnswersOfAnAsynchronousBroker(t *testing.T) {
+	b := &testBroker{asynchronous: true}
+	srv := startWith(t, Config{}, b)
+	p := connect(t, srv, "/ws")
+	const down = `{"id":%d,"ok":false,"error":{"code":"broker_down","message":"the broker cannot take the publication now"}}`
+
+	p.send(`{"command":"join","args":{"channel":"c"},"id":1}`)
+	p.expectNothing()
+	b.answer()
+	p.expectText(`{"id":1,"ok":true}`)
+	p.send(`{"command":"broadcast","args":{"channel":"c","content":"a"},"id":2}`)
+	p.broadcast("c", `"b"`)
+	p.send(`{"command":"leave","args":{"channel":"x"},"id":3}`)
+	p.expectText(`{"id":3,"ok":true}`)
+	p.expectNothing()
+	b.answer()
+	got := readTexts(t, p, 3)
+	slices.Sort(got)
+	if want := []string{`"a"`, `"b"`, `{"id":2,"ok":true}`}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+
+	b.fail(errTest)
+	p.send(`{"command":"broadcast","args":{"channel":"c"},"id":4}`)
+	p.send(`{"command":"join","args":{"channel":"d"},"id":5}`)
+	p.expectNothing()
+	b.answer()
+	p.expectText(fmt.Sprintf(down, 4), fmt.Sprintf(down, 5))
+
+	for _, c := range []struct {
+		err  error
+		want int
+	}{{errTest, 503}, {nil, 201}} {
+		b.fail(c.err)
+		backend := dial(t, srv)
+		backend.write(postRequest("/broadcast", `{"channel":"c","content":"http"}`))
+		waitFor(t, "the broker has the publication", func() bool { return b.answer() == 1 })
+		backend.expectStatus(c.want)
+	}
+	p.expectText(`"http"`)
+
+	// Who has gone is not answered any more.
+	p.send(`{"command":"broadcast","args":{"channel":"c"},"id":6}`)
+	p.expectNothing()
+	p.reset()
+	waitFor(t, "the connection is gone", func() bool { return srv.Stats().Net.Connections == 0 })
+	b.answer()
+}

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// SlowPolicy says what happens to a connection whose outbound queue would pass
+// its high-water mark.
+type SlowPolicy uint8
+
+const (
+	// SlowClose closes the connection with 4001.
+	SlowClose SlowPolicy = iota
+	// SlowDrop drops the newest message, counts it, and keeps the connection.
+	SlowDrop
+)
+
+var slowPolicyNames = [...]string{SlowClose: "close", SlowDrop: "drop"}
+
+// String returns the policy's name as -slow-policy takes it.
+func (p SlowPolicy) String() string {
+	if int(p) < len(slowPolicyNames) {
+		return slowPolicyNames[p]
+	}
+	return "SlowPolicy(" + strconv.Itoa(int(p)) + ")"
+}
+
+// ParseSlowPolicy returns the policy with this name.
+func ParseSlowPolicy(name string) (SlowPolicy, error) {
+	if i := slices.Index(slowPolicyNames[:], name); i >= 0 {
+		return SlowPolicy(i), nil
+	}
+	return 0, fmt.Errorf("%q is neither close nor drop", name)
+}
+
+// Config is everything a server needs to know. The zero value of a field means
+// its default; Validate fills the defaults in and reports what is out of bounds. It
+// is copied by Start and Run, not kept.
+type Config struct {
+	// ListenAddr is where clients and backends connect: "host:port", ":port",
+	// "[v6]:port" or "unix:/path". Default ":3000".
+	ListenAddr string
+	// BrokerDriver names the broker: "memory" is the default, and all there is.
+	BrokerDriver string
+	// BrokerDSN is the address of the broker's engine; unused by "memory".
+	BrokerDSN string
+	// AuthorizerURL is the operator's webhook; empty allows everything.
+	AuthorizerURL string
+	// AuthorizerTimeout is how long one authorizer call may take. Default 5s.
+	AuthorizerTimeout time.Duration
+	// AuthorizerEvents picks which commands ask: connect, join, leave,
+	// broadcast. Nil means all four.
+	AuthorizerEvents []string
+	// BroadcastingKey is the secret of POST /broadcast. When empty, only
+	// loopback peers without a forwarding header may publish.
+	BroadcastingKey string
+	// BroadcastOpen lets anyone publish when BroadcastingKey is empty (as v3).
+	BroadcastOpen bool
+	// AllowedOrigins lists the Origin values that may upgrade; "*" is any and
+	// the default. A pattern may hold one leading "*." label wildcard after the
+	// scheme, as in "https://*.example.com".
+	AllowedOrigins []string
+
+	// Loops is the number of event loops, at most 256; 0 is one per core.
+	Loops int
+	// Shards is the number of registry stripes; 0 is 64 per loop. Validate rounds
+	// it up to a power of two.
+	Shards int
+	// Workers is how many calls that may block run at once, at most 65536; 0 is
+	// 64 per core.
+	Workers int
+	// Queue is how many such calls may wait; 0 is 64 per worker.
+	Queue int
+
+	// Poller is the implementation of epoll behind the loops: "native", the
+	// default, or "easygo".
+	Poller string
+
+	// HandshakeTimeout bounds accept to 101. Default 10s.
+	HandshakeTimeout time.Duration
+	// PingInterval is how long a connection may be silent before it is pinged.
+	// Default 25s; negative switches pings off.
+	PingInterval time.Duration
+	// PongTimeout is how long a pinged connection may stay silent before it is
+	// closed with 4002. Default 10s.
+	PongTimeout time.Duration
+	// MaxMessageSize is the most bytes one message, or one /broadcast body, may
+	// have; above it 1009 or 413. Default 64 KiB, at most 1 GiB.
+	MaxMessageSize int
+	// MaxChannelsPerConnection is how many channels one connection may be a
+	// member of; a further join is refused with "limit". Default 128.
+	MaxChannelsPerConnection int
+	// MaxChannelLength is the most bytes a channel name may have. Default 255.
+	MaxChannelLength int
+	// WriteQueueSize is the most outbound bytes one connection may have
+	// waiting; beyond it SlowPolicy acts. Default 1 MiB, at most 1 GiB.
+	WriteQueueSize int
+	// SlowPolicy is what happens to a slow consumer.
+	SlowPolicy SlowPolicy
+	// DrainTimeout bounds the shutdown. Default 30s.
+	DrainTimeout time.Duration
+
+	// Logger receives structured logs; nil discards them.
+	Logger *slog.Logger
+	// Version is what the start-up line calls this program.
+	Version string
+}

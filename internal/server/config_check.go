@@ -1,0 +1,133 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"wsify/auth"
+)
+
+// maxUnixPath is the longest path of a unix socket, in bytes; unix(7) has 108 with
+// the terminating zero.
+const maxUnixPath = 107
+
+func (p *problems) checkService(c *Config) {
+	p.add("listen-addr", checkListenAddr(c.ListenAddr))
+	switch c.BrokerDriver {
+	case "memory":
+	case "redis", "nats":
+		p.add("broker-driver", fmt.Errorf("%s is not in this version, only memory is", c.BrokerDriver))
+	default:
+		p.add("broker-driver", fmt.Errorf("there is no broker %q, only memory", c.BrokerDriver))
+	}
+}
+
+func (p *problems) checkAccess(c *Config) {
+	if c.AuthorizerURL != "" {
+		if err := (auth.Config{URL: c.AuthorizerURL}).Validate(); err != nil {
+			*p = append(*p, err) // it names the flag
+		}
+	}
+	p.positive("authorizer-timeout", c.AuthorizerTimeout)
+	if len(c.AuthorizerEvents) == 0 {
+		p.add("authorizer-events", errors.New("nothing would be asked; leave it out to ask about everything"))
+	}
+	for _, name := range c.AuthorizerEvents {
+		if eventNames[name] == 0 {
+			p.add("authorizer-events", fmt.Errorf("%q is none of connect, join, leave, broadcast", name))
+		}
+	}
+	p.add("broadcasting-key", checkKey(c.BroadcastingKey))
+	for _, pattern := range c.AllowedOrigins {
+		p.add("allowed-origins", checkOrigin(pattern))
+	}
+}
+
+// checkListenAddr reports whether netpoll could listen on addr, as far as its form
+// tells.
+func checkListenAddr(addr string) error {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return checkUnixPath(path)
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port == "" {
+		return fmt.Errorf("%q is not host:port, :port, [v6]:port or unix:/path", addr)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("%q has no port from 0 to 65535", addr)
+	}
+	if !isHost(host) {
+		return fmt.Errorf("%q is neither an address nor the name of a host", host)
+	}
+	return nil
+}
+
+func checkUnixPath(path string) error {
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		return fmt.Errorf("unix:%s does not name an absolute path, as in unix:/run/wsify.sock", path)
+	case len(path) > maxUnixPath:
+		return fmt.Errorf("the path of a unix socket has at most %d bytes, this one %d", maxUnixPath, len(path))
+	case strings.ContainsRune(path, 0):
+		return errors.New("the path of the unix socket holds a zero byte")
+	}
+	return nil
+}
+
+// isHost reports whether host may be listened on: empty, an address, or a name
+// that looks like one.
+func isHost(host string) bool {
+	if _, err := netip.ParseAddr(host); err == nil || host == "" {
+		return true
+	}
+	if strings.Trim(host, "0123456789.") == "" { // meant as an IPv4 address
+		return false
+	}
+	return !strings.ContainsFunc(host, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-._", r)
+	})
+}
+
+// checkKey finds the accidents of copying a key: a backend could never send such a
+// one in a header, and nobody would see why.
+func checkKey(key string) error {
+	switch {
+	case strings.TrimSpace(key) != key:
+		return errors.New("the key begins or ends with white space")
+	case strings.ContainsFunc(key, unicode.IsControl):
+		return errors.New("the key holds a control character")
+	}
+	return nil
+}
+
+// checkOrigin reports a pattern that no browser's Origin header could ever match;
+// RFC 6454, section 6.1.
+func checkOrigin(pattern string) error {
+	if pattern == "*" || pattern == "null" {
+		return nil
+	}
+	scheme, host, ok := strings.Cut(pattern, "://")
+	if !ok {
+		return fmt.Errorf("%q has no scheme; write it as in https://example.com or https://*.example.com", pattern)
+	}
+	host = strings.TrimPrefix(host, "*.")
+	u, err := url.Parse(scheme + "://" + host)
+	switch {
+	case err != nil || host == "" || u.Hostname() == "" || strings.HasSuffix(host, ":") || strings.ContainsAny(host, "*, "):
+		return fmt.Errorf("%q is not an origin, as in https://example.com or https://*.example.com", pattern)
+	case u.Host != host:
+		return fmt.Errorf("%q has more than scheme, host and port, which is all that browsers send", pattern)
+	case strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }):
+		return fmt.Errorf("%q is not ASCII; browsers send such a name as xn--…", pattern)
+	case u.Port() == defaultPorts[strings.ToLower(scheme)] && u.Port() != "":
+		return fmt.Errorf("%q names the default port of %s, which browsers leave out", pattern, scheme)
+	}
+	return nil
+}
+
+var defaultPorts = map[string]string{"http": "80", "https": "443"}

@@ -1,0 +1,29 @@
+package server_test
+
+import (
+	"fmt"
+	"time"
+
+	"wsify/internal/server"
+)
+
+// All problems are reported at once, each with the flag that sets the field.
+func ExampleConfig_Validate() {
+	cfg := server.Config{ListenAddr: "3000", BrokerDriver: "redis", PongTimeout: -time.Second}
+	fmt.Println(cfg.Validate())
+	cfg = server.Config{PingInterval: time.Minute}
+	fmt.Println(cfg.Validate(), cfg.ListenAddr, cfg.PingInterval, cfg.PongTimeout)
+	// Output:
+	// -listen-addr: "3000" is not host:port, :port, [v6]:port or unix:/path
+	// -broker-driver: redis is not in this version, only memory is
+	// -pong-timeout: -1s is not positive
+	// <nil> :3000 1m0s 10s
+}
+
+func ExampleParseSlowPolicy() {
+	fmt.Println(server.ParseSlowPolicy("drop"))
+	fmt.Println(server.ParseSlowPolicy("wait"))
+	// Output:
+	// drop <nil>
+	// close "wait" is neither close nor drop
+}

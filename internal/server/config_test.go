@@ -1,0 +1,217 @@
+package server
+
+import (
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
+	var c Config
+	if err := c.Validate(); err != nil {
+		t.Fatalf("Config{}.Validate() = %v", err)
+	}
+	cores := runtime.GOMAXPROCS(0)
+	want := Config{
+		ListenAddr: ":3000", BrokerDriver: "memory",
+		AuthorizerTimeout: 5 * time.Second,
+		AuthorizerEvents:  []string{"connect", "join", "leave", "broadcast"},
+		AllowedOrigins:    []string{"*"},
+		Loops:             cores, Shards: powerOfTwo(64 * cores), Workers: 64 * cores, Queue: 64 * 64 * cores, Poller: "native",
+		HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, PongTimeout: 10 * time.Second,
+		MaxMessageSize: 65536, MaxChannelsPerConnection: 128, MaxChannelLength: 255,
+		WriteQueueSize: 1 << 20, SlowPolicy: SlowClose, DrainTimeout: 30 * time.Second,
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("Config{} after Validate:\n got %+v\nwant %+v", c, want)
+	}
+}
+
+func TestValidateLeavesAValidConfigAsItIs(t *testing.T) {
+	for _, c := range []Config{{}, {Loops: 3, Shards: 100, Workers: 7, PingInterval: -1, SlowPolicy: SlowDrop}} {
+		if err := c.Validate(); err != nil {
+			t.Fatalf("Validate() = %v", err)
+		}
+		again := c
+		if err := again.Validate(); err != nil || !reflect.DeepEqual(again, c) {
+			t.Errorf("second Validate() = %v:\n got %+v\nwant %+v", err, again, c)
+		}
+	}
+}
+
+func TestPoolsFollowEachOther(t *testing.T) {
+	c := Config{Loops: 3, Workers: 5}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if c.Shards != 256 || c.Queue != 320 {
+		t.Errorf("3 loops, 5 workers: got %d shards, queue %d; want 256 (64 each, rounded up) and 320", c.Shards, c.Queue)
+	}
+}
+
+func TestShardsAreRoundedUpToAPowerOfTwo(t *testing.T) {
+	for given, want := range map[int]int{1: 1, 2: 2, 3: 4, 64: 64, 65: 128, 1 << 20: 1 << 20} {
+		c := Config{Shards: given}
+		if err := c.Validate(); err != nil || c.Shards != want {
+			t.Errorf("Shards %d: got %d, %v; want %d", given, c.Shards, err, want)
+		}
+	}
+}
+
+func TestValidateRefuses(t *testing.T) {
+	const forms = " is not host:port, :port, [v6]:port or unix:/path"
+	for _, tc := range []struct {
+		config Config
+		want   string
+	}{
+		{Config{ListenAddr: "3000"}, `-listen-addr: "3000"` + forms},
+		{Config{ListenAddr: "localhost"}, `-listen-addr: "localhost"` + forms},
+		{Config{ListenAddr: "localhost:"}, `-listen-addr: "localhost:"` + forms},
+		{Config{ListenAddr: "::1:80"}, `-listen-addr: "::1:80"` + forms},
+		{Config{ListenAddr: "http://localhost:80"}, `-listen-addr: "http://localhost:80"` + forms},
+		{Config{ListenAddr: ":65536"}, `-listen-addr: ":65536" has no port from 0 to 65535`},
+		{Config{ListenAddr: ":-1"}, `-listen-addr: ":-1" has no port from 0 to 65535`},
+		{Config{ListenAddr: "[::zz]:80"}, `-listen-addr: "::zz" is neither an address nor the name of a host`},
+		{Config{ListenAddr: "300.1.1.1:80"}, `-listen-addr: "300.1.1.1" is neither an address nor the name of a host`},
+		{Config{ListenAddr: "my host:80"}, `-listen-addr: "my host" is neither an address nor the name of a host`},
+		{Config{ListenAddr: "unix:"}, `-listen-addr: unix: does not name an absolute path, as in unix:/run/wsify.sock`},
+		{Config{ListenAddr: "unix:a.sock"}, `-listen-addr: unix:a.sock does not name an absolute path, as in unix:/run/wsify.sock`},
+		{Config{ListenAddr: "unix:/a\x00b"}, `-listen-addr: the path of the unix socket holds a zero byte`},
+		{Config{ListenAddr: "unix:/" + strings.Repeat("a", 107)}, `-listen-addr: the path of a unix socket has at most 107 bytes, this one 108`},
+
+		{Config{BrokerDriver: "redis"}, `-broker-driver: redis is not in this version, only memory is`},
+		{Config{BrokerDriver: "nats"}, `-broker-driver: nats is not in this version, only memory is`},
+		{Config{BrokerDriver: "kafka"}, `-broker-driver: there is no broker "kafka", only memory`},
+
+		{Config{AuthorizerURL: "localhost:8000/auth"}, `-authorizer-url: it must start with http:// or https://, got scheme "localhost"`},
+		{Config{AuthorizerURL: "ftp://localhost"}, `-authorizer-url: it must start with http:// or https://, got scheme "ftp"`},
+		{Config{AuthorizerURL: "https:///auth"}, `-authorizer-url: it names no host`},
+		{Config{AuthorizerTimeout: -time.Second}, `-authorizer-timeout: -1s is not positive`},
+		{Config{AuthorizerEvents: []string{}}, `-authorizer-events: nothing would be asked; leave it out to ask about everything`},
+		{Config{AuthorizerEvents: []string{"join", "Join"}}, `-authorizer-events: "Join" is none of connect, join, leave, broadcast`},
+		{Config{BroadcastingKey: "secret\n"}, `-broadcasting-key: the key begins or ends with white space`},
+		{Config{BroadcastingKey: "sec\x00ret"}, `-broadcasting-key: the key holds a control character`},
+
+		{Config{AllowedOrigins: []string{"example.com"}}, `-allowed-origins: "example.com" has no scheme; write it as in https://example.com or https://*.example.com`},
+		{Config{AllowedOrigins: []string{"https://"}}, `-allowed-origins: "https://" is not an origin, as in https://example.com or https://*.example.com`},
+		{Config{AllowedOrigins: []string{"https://*"}}, `-allowed-origins: "https://*" is not an origin, as in https://example.com or https://*.example.com`},
+		{Config{AllowedOrigins: []string{"https://a.*.com"}}, `-allowed-origins: "https://a.*.com" is not an origin, as in https://example.com or https://*.example.com`},
+		{Config{AllowedOrigins: []string{"https://a.com:"}}, `-allowed-origins: "https://a.com:" is not an origin, as in https://example.com or https://*.example.com`},
+		{Config{AllowedOrigins: []string{"https://a.com/"}}, `-allowed-origins: "https://a.com/" has more than scheme, host and port, which is all that browsers send`},
+		{Config{AllowedOrigins: []string{"https://u@a.com"}}, `-allowed-origins: "https://u@a.com" has more than scheme, host and port, which is all that browsers send`},
+		{Config{AllowedOrigins: []string{"https://bücher.de"}}, `-allowed-origins: "https://bücher.de" is not ASCII; browsers send such a name as xn--…`},
+		{Config{AllowedOrigins: []string{"https://a.com:443"}}, `-allowed-origins: "https://a.com:443" names the default port of https, which browsers leave out`},
+
+		{Config{Loops: -1}, `-loops: -1 is not between 1 and 256`},
+		{Config{Loops: 257}, `-loops: 257 is not between 1 and 256`},
+		{Config{Shards: -1}, `-shards: -1 is not between 1 and 1048576`},
+		{Config{Shards: 1<<20 + 1}, `-shards: 1048577 is not between 1 and 1048576`},
+		{Config{Workers: -1}, `-workers: -1 is not between 1 and 65536`},
+		{Config{Poller: "kqueue"}, `-poller: "kqueue" is neither native nor easygo`},
+		{Config{Queue: -1}, `-queue: -1 is not between 1 and 16777216`},
+		{Config{HandshakeTimeout: -1}, `-handshake-timeout: -1ns is not positive`},
+		{Config{PongTimeout: -1}, `-pong-timeout: -1ns is not positive`},
+		{Config{DrainTimeout: -1}, `-drain-timeout: -1ns is not positive`},
+		{Config{MaxMessageSize: -1}, `-max-message-size: -1 is not between 1 and 1073741824`},
+		{Config{MaxMessageSize: 1<<30 + 1}, `-max-message-size: 1073741825 is not between 1 and 1073741824`},
+		{Config{MaxChannelsPerConnection: -1}, `-max-channels-per-connection: -1 is not between 1 and 16777216`},
+		{Config{MaxChannelLength: -1}, `-max-channel-length: -1 is not between 1 and 65536`},
+		{Config{WriteQueueSize: -1}, `-write-queue-size: -1 is not between 1 and 1073741824`},
+		{Config{SlowPolicy: 7}, `-slow-policy: SlowPolicy(7) is neither close nor drop`},
+	} {
+		if err := tc.config.Validate(); err == nil || err.Error() != tc.want {
+			t.Errorf("Validate() =\n  %v; want\n  %s", err, tc.want)
+		}
+	}
+}
+
+func TestValidateReportsAllProblemsAtOnceInTheOrderOfTheFields(t *testing.T) {
+	c := Config{
+		ListenAddr: "x", BrokerDriver: "redis", AuthorizerURL: "x", AuthorizerTimeout: -1,
+		AuthorizerEvents: []string{"x", "y"}, BroadcastingKey: " ", AllowedOrigins: []string{"x"},
+		Loops: -1, Shards: -1, Workers: -1, Queue: -1, Poller: "x", HandshakeTimeout: -1, PongTimeout: -1,
+		MaxMessageSize: -1, MaxChannelsPerConnection: -1, MaxChannelLength: -1, WriteQueueSize: -1,
+		SlowPolicy: 9, DrainTimeout: -1,
+	}
+	want := "listen-addr broker-driver authorizer-url authorizer-timeout authorizer-events authorizer-events " +
+		"broadcasting-key allowed-origins loops shards workers queue poller handshake-timeout pong-timeout max-message-size " +
+		"max-channels-per-connection max-channel-length write-queue-size slow-policy drain-timeout"
+	var got []string
+	for line := range strings.Lines(c.Validate().Error()) {
+		flag, _, _ := strings.Cut(line, ":")
+		got = append(got, strings.TrimPrefix(flag, "-"))
+	}
+	if strings.Join(got, " ") != want {
+		t.Errorf("flags named:\n got %s\nwant %s", strings.Join(got, " "), want)
+	}
+}
+
+func TestValidateNeverRepeatsASecret(t *testing.T) {
+	c := Config{BroadcastingKey: "hunter2\n", BrokerDriver: "redis", BrokerDSN: "redis://:hunter2@host", AuthorizerURL: "http://u:hunter2%@host"}
+	if err := c.Validate(); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("Validate() = %v; want problems without the secret", err)
+	}
+}
+
+func TestValidateAccepts(t *testing.T) {
+	for _, addr := range []string{
+		":0", ":3000", "localhost:80", "my_host.internal:80", "127.0.0.1:3000", "0.0.0.0:3000", "[::]:3000", "[::1]:3000",
+		"[fe80::1%eth0]:80", ":http", "unix:/run/wsify.sock", "unix:/" + strings.Repeat("a", 106),
+	} {
+		if err := (&Config{ListenAddr: addr}).Validate(); err != nil {
+			t.Errorf("ListenAddr %q: %v", addr, err)
+		}
+	}
+	for _, origin := range []string{
+		"*", "null", "https://example.com", "http://localhost:5173", "https://*.example.com", "https://*.example.com:8443",
+		"http://[::1]:8080", "http://a.com:443", "chrome-extension://abcdef", "HTTPS://Example.COM",
+	} {
+		if err := (&Config{AllowedOrigins: []string{origin}}).Validate(); err != nil {
+			t.Errorf("AllowedOrigins %q: %v", origin, err)
+		}
+	}
+	for _, url := range []string{"http://localhost", "https://user:pw@example.com:8443/hook?token=x", "http://[::1]:8000/"} {
+		if err := (&Config{AuthorizerURL: url}).Validate(); err != nil {
+			t.Errorf("AuthorizerURL %q: %v", url, err)
+		}
+	}
+	for _, d := range []time.Duration{-time.Hour, -1, 1, time.Hour} {
+		c := Config{PingInterval: d}
+		if err := c.Validate(); err != nil || c.PingInterval != d {
+			t.Errorf("PingInterval %v: got %v, %v", d, c.PingInterval, err)
+		}
+	}
+}
+
+// Every origin that is accepted must be able to match something.
+func TestAnAcceptedOriginMatchesWhatABrowserSends(t *testing.T) {
+	for pattern, origin := range map[string]string{
+		"null":                       "null",
+		"https://example.com":        "https://example.com",
+		"HTTPS://Example.COM":        "https://example.com",
+		"https://*.example.com":      "https://a.b.example.com",
+		"https://*.example.com:8443": "https://a.example.com:8443",
+		"http://[::1]:8080":          "http://[::1]:8080",
+	} {
+		c := Config{AllowedOrigins: []string{pattern}}
+		if err := c.Validate(); err != nil {
+			t.Errorf("AllowedOrigins %q: %v", pattern, err)
+		}
+		if o := newOrigins(c.AllowedOrigins); !o.allow([]byte(origin)) {
+			t.Errorf("pattern %q does not allow %q", pattern, origin)
+		}
+	}
+}
+
+func TestSlowPolicyNamesRoundTrip(t *testing.T) {
+	for _, p := range []SlowPolicy{SlowClose, SlowDrop} {
+		if got, err := ParseSlowPolicy(p.String()); got != p || err != nil {
+			t.Errorf("ParseSlowPolicy(%q) = %v, %v; want %v", p.String(), got, err, p)
+		}
+	}
+	if _, err := ParseSlowPolicy("Drop"); err == nil || err.Error() != `"Drop" is neither close nor drop` {
+		t.Errorf("ParseSlowPolicy(Drop): got error %v", err)
+	}
+}

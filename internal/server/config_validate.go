@@ -1,0 +1,138 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/bits"
+	"runtime"
+	"slices"
+	"time"
+
+	"wsify/netpoll"
+)
+
+// Bounds of the settings that have one. Sizes are bytes and stop where a 32-bit
+// count of queued bytes, with what control frames may add, still has room.
+const (
+	maxLoops            = 256
+	maxShards           = 1 << 20
+	maxWorkers          = 1 << 16
+	maxQueue            = 1 << 24
+	maxSize             = 1 << 30
+	maxChannelLength    = 1 << 16
+	maxChannelsPerConn  = 1 << 24
+	shardsPerLoop       = 64
+	workersPerCore      = 64
+	queuePerWorker      = 64
+	defaultListenAddr   = ":3000"
+	defaultBrokerDriver = "memory"
+)
+
+// Validate fills in the defaults of fields that are zero, then checks them all. The
+// error has one line for each problem, in the order of the fields, beginning with
+// the name of the flag; it never repeats a secret. Slices are replaced, never
+// written to. A Config that is valid is left as it is by a second Validate.
+//
+// Validate must not run at the same time as anything else that uses c.
+func (c *Config) Validate() error {
+	c.fillService()
+	c.fillPools()
+	c.fillLimits()
+	var p problems
+	p.checkService(c)
+	p.checkAccess(c)
+	p.checkPools(c)
+	p.checkLimits(c)
+	return errors.Join(p...)
+}
+
+func (c *Config) fillService() {
+	c.ListenAddr = cmp.Or(c.ListenAddr, defaultListenAddr)
+	c.BrokerDriver = cmp.Or(c.BrokerDriver, defaultBrokerDriver)
+	c.AuthorizerTimeout = cmp.Or(c.AuthorizerTimeout, 5*time.Second)
+	if c.AuthorizerEvents == nil {
+		c.AuthorizerEvents = []string{"connect", "join", "leave", "broadcast"}
+	}
+	if len(c.AllowedOrigins) == 0 {
+		c.AllowedOrigins = []string{"*"}
+	}
+}
+
+// fillPools makes zero what suits this machine. A core is one of GOMAXPROCS, which
+// knows a container's share.
+func (c *Config) fillPools() {
+	cores := runtime.GOMAXPROCS(0)
+	c.Loops = cmp.Or(c.Loops, min(cores, maxLoops))
+	c.Shards = powerOfTwo(cmp.Or(c.Shards, shardsPerLoop*min(max(c.Loops, 1), maxLoops)))
+	c.Workers = cmp.Or(c.Workers, min(workersPerCore*cores, maxWorkers))
+	c.Queue = cmp.Or(c.Queue, queuePerWorker*min(max(c.Workers, 1), maxWorkers))
+	c.Poller = cmp.Or(c.Poller, string(netpoll.PollerNative))
+}
+
+// powerOfTwo rounds n up; what is out of bounds stays as it is, to be reported.
+func powerOfTwo(n int) int {
+	if n < 1 || n > maxShards {
+		return n
+	}
+	return 1 << bits.Len(uint(n-1))
+}
+
+func (c *Config) fillLimits() {
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
+	c.PingInterval = cmp.Or(c.PingInterval, 25*time.Second)
+	c.PongTimeout = cmp.Or(c.PongTimeout, 10*time.Second)
+	c.MaxMessageSize = cmp.Or(c.MaxMessageSize, 64<<10)
+	c.MaxChannelsPerConnection = cmp.Or(c.MaxChannelsPerConnection, 128)
+	c.MaxChannelLength = cmp.Or(c.MaxChannelLength, 255)
+	c.WriteQueueSize = cmp.Or(c.WriteQueueSize, 1<<20)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
+}
+
+// problems collects what is wrong with a Config.
+type problems []error
+
+// add notes a problem with what the flag sets.
+func (p *problems) add(flag string, err error) {
+	if err != nil {
+		*p = append(*p, fmt.Errorf("-%s: %w", flag, err))
+	}
+}
+
+// between notes a count or a size that is outside of its bounds, both included.
+func (p *problems) between(flag string, got, low, high int) {
+	if got < low || got > high {
+		p.add(flag, fmt.Errorf("%d is not between %d and %d", got, low, high))
+	}
+}
+
+// positive notes a duration that is not.
+func (p *problems) positive(flag string, got time.Duration) {
+	if got <= 0 {
+		p.add(flag, fmt.Errorf("%s is not positive", got))
+	}
+}
+
+func (p *problems) checkPools(c *Config) {
+	p.between("loops", c.Loops, 1, maxLoops)
+	p.between("shards", c.Shards, 1, maxShards)
+	p.between("workers", c.Workers, 1, maxWorkers)
+	p.between("queue", c.Queue, 1, maxQueue)
+	if !slices.Contains([]netpoll.Poller{netpoll.PollerNative, netpoll.PollerEasygo}, netpoll.Poller(c.Poller)) {
+		p.add("poller", fmt.Errorf("%q is neither native nor easygo", c.Poller))
+	}
+}
+
+// checkLimits leaves PingInterval alone: every value means something.
+func (p *problems) checkLimits(c *Config) {
+	p.positive("handshake-timeout", c.HandshakeTimeout)
+	p.positive("pong-timeout", c.PongTimeout)
+	p.between("max-message-size", c.MaxMessageSize, 1, maxSize)
+	p.between("max-channels-per-connection", c.MaxChannelsPerConnection, 1, maxChannelsPerConn)
+	p.between("max-channel-length", c.MaxChannelLength, 1, maxChannelLength)
+	p.between("write-queue-size", c.WriteQueueSize, 1, maxSize)
+	if !slices.Contains([]SlowPolicy{SlowClose, SlowDrop}, c.SlowPolicy) {
+		p.add("slow-policy", fmt.Errorf("%s is neither close nor drop", c.SlowPolicy))
+	}
+	p.positive("drain-timeout", c.DrainTimeout)
+}

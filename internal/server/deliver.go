@@ -1,0 +1,128 @@
+package server
+
+import (
+	"github.com/gobwas/ws"
+
+	"wsify/hub"
+	"wsify/internal/buffer"
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+// fanoutBudget is how many sends a loop makes in one turn: 1 to 2 milliseconds of
+// kernel time. What is left waits for the next turn, behind what became readable.
+const fanoutBudget = 256
+
+// deliver encodes a publication once and gives it to the hub. The broker calls it
+// for everything this node has to deliver, from any goroutine. Both slices are
+// borrowed.
+func (srv *Server) deliver(channel, content []byte) error {
+	b := buffer.New(wire.FrameSize(len(content)))
+	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, content))
+	b.Messages = 1
+	_, err := srv.hub.Publish(channel, b)
+	b.Release()
+	return err
+}
+
+// Wake asks a loop to deliver. It implements hub.Sink.
+func (srv *Server) Wake(loop int) { srv.group.Loop(loop).Wake() }
+
+// Turn delivers what was published. It implements netpoll.Handler.
+//
+// Several channels in one turn may have members in common: theirs is queued, and
+// leaves in one gathered write. One channel alone is sent directly.
+func (l *loop) Turn() (more bool) {
+	parts := l.hub.Take()
+	for budget := fanoutBudget; budget > 0; {
+		slice, ok := l.hub.Next(budget)
+		if !ok {
+			break
+		}
+		budget -= 1 + len(slice.Members)
+		l.srv.roomFor(slice.Waiters)
+		if len(slice.Members) == 0 {
+			continue
+		}
+		if parts > 1 {
+			l.queue(slice.Buffer, slice.Members)
+		} else {
+			l.sendAll(slice.Buffer, slice.Members)
+		}
+	}
+	l.endSlow()
+	return l.hub.Pending()
+}
+
+// sendAll sends b to each member.
+func (l *loop) sendAll(b *buffer.Buffer, members []hub.Member) {
+	sent := len(members)
+	for _, m := range members {
+		if c := l.net.ConnAt(m.Conn); !c.SendShared(b) {
+			sent--
+			l.refused(c, b.Messages)
+		}
+	}
+	l.counts.sent.Add(uint64(sent * b.Messages))
+}
+
+// sendOne sends b to one member.
+func (l *loop) sendOne(c *netpoll.Conn, b *buffer.Buffer) {
+	if c.SendShared(b) {
+		l.counts.sent.Add(uint64(b.Messages))
+	} else {
+		l.refused(c, b.Messages)
+	}
+}
+
+// queue queues b for each member; the loop writes at the end of the turn.
+func (l *loop) queue(b *buffer.Buffer, members []hub.Member) {
+	sent := len(members)
+	for _, m := range members {
+		if c := l.net.ConnAt(m.Conn); !c.QueueShared(b) {
+			sent--
+			l.refused(c, b.Messages)
+		}
+	}
+	l.counts.sent.Add(uint64(sent * b.Messages))
+}
+
+// roomFor lets sessions go on that waited for room in a channel.
+func (srv *Server) roomFor(waiters []uint64) {
+	for _, id := range waiters {
+		net := srv.group.LoopOf(id)
+		net.PostTo(id, srv.loops[net.Index()].retry)
+	}
+}
+
+// refused counts messages that a connection's queue did not take, and lets the
+// slow policy act on it at the end of the turn. What a connection did not take
+// because it has ended is not counted.
+func (l *loop) refused(c *netpoll.Conn, messages int) {
+	if !c.Open() {
+		return
+	}
+	l.counts.dropped[dropSlow].Add(uint64(messages))
+	if l.srv.cfg.SlowPolicy == SlowClose {
+		l.slow = append(l.slow, c.ID())
+		l.net.Wake()
+	}
+}
+
+// endSlow ends the connections that refused a publication. It waits until no slice
+// of members is in use, as ending one changes them.
+func (l *loop) endSlow() {
+	for _, id := range l.slow {
+		if c := l.net.Conn(id); c != nil && c.Open() {
+			l.slowConsumer(c, l.session(c))
+		}
+	}
+	l.slow = l.slow[:0]
+}
+
+// slowConsumer ends a connection whose queue is full. What is queued is dropped,
+// so that its memory comes back at once and the Close frame is next.
+func (l *loop) slowConsumer(c *netpoll.Conn, s *session) {
+	c.DropQueued()
+	l.end(c, s, reasonSlowConsumer, wire.SlowConsumer, "too slow: outbound queue is full")
+}

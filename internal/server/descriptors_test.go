@@ -1,0 +1,152 @@
+package server
+
+import (
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// childLimit is the environment variable that makes this test binary a server with
+// so many descriptors.
+const childLimit = "WSIFY_TEST_CHILD_DESCRIPTORS"
+
+// TestServerInAProcessOfItsOwn is no test of its own: it is the server of those that
+// need a process with other limits.
+func TestServerInAProcessOfItsOwn(t *testing.T) {
+	limit, err := strconv.ParseUint(os.Getenv(childLimit), 10, 32)
+	if err != nil {
+		t.Skip("it is started by other tests, with " + childLimit)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	srv, err := Start(Config{ListenAddr: "127.0.0.1:0", Loops: 2, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-stop
+	if err := srv.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startLimited runs a server that has this many descriptors in all.
+func startLimited(t *testing.T, descriptors int) (*child, net.Addr) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestServerInAProcessOfItsOwn$")
+	cmd.Env = append(os.Environ(), childLimit+"="+strconv.Itoa(descriptors))
+	c := startChild(t, cmd)
+	addr, err := net.ResolveTCPAddr("tcp", c.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, addr
+}
+
+// fillUp connects until the server refuses.
+func fillUp(t *testing.T, addr net.Addr) (open []rawClient) {
+	t.Helper()
+	for {
+		c, err := dialRaw(addr, 1)
+		if err == nil {
+			err = c.upgrade()
+		}
+		if err != nil {
+			c.close()
+			return open
+		}
+		t.Cleanup(c.close)
+		open = append(open, c)
+		if len(open) > 1000 {
+			t.Fatal("1000 connections with fewer descriptors")
+		}
+	}
+}
+
+// roundTrip publishes to itself.
+func (c rawClient) roundTrip(channel string) error {
+	args := `"args":{"channel":"` + channel + `","content":"` + channel + `"}}`
+	if err := c.write(message(`{"command":"join",`+args) + message(`{"command":"broadcast",`+args)); err != nil {
+		return err
+	}
+	_, err := c.readUntil(`"` + channel + `"`)
+	return err
+}
+
+// Without descriptors new connections are refused at once; those that are open go on,
+// and as some of them end, new ones get in (EMFILE in accept(2)).
+func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
+	const descriptors = 64
+	srv, addr := startLimited(t, descriptors)
+	open := fillUp(t, addr)
+	if len(open) < descriptors/2 {
+		t.Fatalf("%d connections with %d descriptors: %s", len(open), descriptors, &srv.log)
+	}
+	for round := range 3 {
+		for range 50 {
+			if c, err := dialRaw(addr, 1); err == nil {
+				if err := c.upgrade(); err == nil {
+					t.Fatal("a connection without a descriptor")
+				}
+				c.close()
+			}
+		}
+		for i, c := range open {
+			if err := c.roundTrip("c" + strconv.Itoa(i)); err != nil {
+				t.Fatalf("round %d, connection %d: %v", round, i, err)
+			}
+		}
+	}
+	if !strings.Contains(srv.log.String(), "no descriptor for a new connection") {
+		t.Errorf("the log does not say so: %s", &srv.log)
+	}
+	const freed = 10
+	for _, c := range open[:freed] {
+		c.reset()
+	}
+	for n := 0; n < freed; {
+		waitFor(t, "a place for a new connection", func() bool {
+			c, err := dialRaw(addr, 1)
+			if err != nil {
+				return false
+			}
+			if c.upgrade() != nil {
+				c.close()
+				return false
+			}
+			open[n] = c
+			return true
+		})
+		if err := open[n].roundTrip("new"); err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+}
+
+// A second server on the port says so in one line, and the first does not notice.
+func TestASecondServerOnThePortIsAnError(t *testing.T) {
+	first := start(t, Config{})
+	p := connect(t, first, "/ws")
+	addr := first.Addr().String()
+	second, err := Start(Config{ListenAddr: addr, Loops: 2})
+	if err == nil {
+		_ = second.Shutdown()
+		t.Fatal("two servers listen on one port")
+	}
+	if got := err.Error(); !strings.Contains(got, addr) || !strings.Contains(got, "address already in use") || strings.Contains(got, "\n") {
+		t.Errorf("error %q, want one line with %s and what is wrong", got, addr)
+	}
+	p.usable()
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"errors"
+	"time"
+
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+// drainSlice is how many connections a loop closes in one turn of the shutdown.
+const drainSlice = 256
+
+// Shutdown stops accepting, answers HTTP requests under way, closes every session
+// with 1012 so that clients reconnect, and ends within Config.DrainTimeout. It may
+// be called more than once; later calls do nothing.
+func (srv *Server) Shutdown() error {
+	var err error
+	srv.stopOnce.Do(func() { err = srv.shutdown() })
+	return err
+}
+
+func (srv *Server) shutdown() error {
+	began := time.Now()
+	srv.log.Info("shutting down", "connections", srv.group.Connections(), "timeout", srv.cfg.DrainTimeout.String())
+	srv.draining.Store(true)
+	close(srv.stopping)
+	srv.group.StopListening()
+	for _, l := range srv.loops {
+		l.net.Post(l.drainAll)
+	}
+	srv.http.drain(srv.left(began))
+	left := srv.awaitEmpty(began)
+	srv.stopWorkers(began)
+	err := errors.Join(srv.broker.Close(), srv.group.Stop())
+	if srv.auth != nil {
+		srv.auth.Close()
+	}
+	st := srv.Stats()
+	srv.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String(), "cut_off", left,
+		"accepted", st.Accepted, "sent", st.Sent, "dropped", st.Dropped, "closed", st.Closed)
+	return err
+}
+
+// stopWorkers waits for calls to the authorizer that are under way, as far as the
+// drain timeout goes: nobody waits for their answers any more, and each ends by its
+// own timeout.
+func (srv *Server) stopWorkers(began time.Time) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		srv.workers.Stop()
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(srv.left(began)):
+	}
+}
+
+// left is how much of the drain timeout remains.
+func (srv *Server) left(began time.Time) time.Duration {
+	return max(srv.cfg.DrainTimeout-time.Since(began), 0)
+}
+
+// awaitEmpty waits until every connection has ended, or the drain timeout has
+// passed, and returns how many are left.
+func (srv *Server) awaitEmpty(began time.Time) int64 {
+	check := time.NewTicker(10 * time.Millisecond)
+	defer check.Stop()
+	for srv.group.Connections() > 0 && srv.left(began) > 0 {
+		<-check.C
+	}
+	return srv.group.Connections()
+}
+
+// drainAll closes the sessions of this loop, a slice in each turn.
+func (l *loop) drainAll() {
+	var ids []uint64
+	l.net.Each(func(c *netpoll.Conn) { ids = append(ids, c.ID()) })
+	l.drainSome(ids)
+}
+
+func (l *loop) drainSome(ids []uint64) {
+	n := min(len(ids), drainSlice)
+	for _, id := range ids[:n] {
+		if c := l.net.Conn(id); c != nil && c.Open() {
+			l.drainOne(c)
+		}
+	}
+	if len(ids) > n {
+		l.net.Post(func() { l.drainSome(ids[n:]) })
+	}
+}
+
+func (l *loop) drainOne(c *netpoll.Conn) {
+	switch s := l.session(c); s.state {
+	case handshaking, connecting:
+		l.refuseFor(c, s, reasonShutdown, 503, retryAfter, "This node is shutting down.\n")
+	default:
+		l.end(c, s, reasonShutdown, wire.ServiceRestart, "this node restarts, reconnect")
+	}
+}

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"time"
+
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+// closeTimeout bounds the closing handshake: how long a peer may take to read our
+// Close frame and end its side.
+const closeTimeout = 3 * time.Second
+
+// end closes a session with a Close frame. Memberships go at once; what was
+// answered before goes out first.
+func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire.CloseCode, text string) {
+	if s.state == ending {
+		return
+	}
+	l.flushCork(c)
+	l.hub.LeaveAll(c.Slot(), &s.subs)
+	s.drop()
+	s.state = ending
+	var frame [2 + 125]byte
+	if !c.SendUrgent(wire.AppendClose(frame[:0], code, text)) {
+		c.DropQueued() // a slow consumer's queue: only the Close frame matters now
+		c.SendUrgent(wire.AppendClose(frame[:0], code, text))
+	}
+	c.Linger(reason, closeTimeout)
+}
+
+// refuse ends a connection whose handshake failed with an HTTP response.
+func (l *loop) refuse(c *netpoll.Conn, s *session, status int, headers, body string) {
+	l.refuseFor(c, s, reasonRefused, status, headers, body)
+}
+
+func (l *loop) refuseFor(c *netpoll.Conn, s *session, reason netpoll.Reason, status int, headers, body string) {
+	s.more = nil
+	s.state = ending
+	c.SendUrgent(wire.AppendResponse(l.scratch(), status, headers, body))
+	c.Linger(reason, closeTimeout)
+	l.counts.rejected.Add(1)
+	l.srv.log.Debug("handshake refused", "conn", c.ID(), "status", status, "reason", body)
+}
+
+// scratch returns an empty slice for building a small answer. It is borrowed until
+// the next call.
+func (l *loop) scratch() []byte {
+	if l.small == nil {
+		l.small = make([]byte, 0, 1<<10)
+	}
+	return l.small[:0]
+}

@@ -1,0 +1,95 @@
+package server
+
+import (
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+const (
+	pathWS     = "/ws"
+	retryAfter = "Retry-After: 5\r\n"
+
+	howToConnect = "This is a WebSocket endpoint. Connect with a WebSocket client, for example:\n" +
+		"  new WebSocket(\"ws://host/ws\")   or   wscat -c ws://host/ws\n"
+)
+
+// readHead collects the request head and acts on it when it is complete. A head
+// that comes in one piece is never copied.
+func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) {
+	searched := 0
+	if s.more != nil {
+		s.more.input = append(s.more.input, p...)
+		p, searched = s.more.input, s.more.searched
+	}
+	end := wire.HeadEnd(p, searched)
+	switch {
+	case end > wire.MaxHeadSize, end == 0 && len(p) > wire.MaxHeadSize:
+		l.refuse(c, s, 431, "", "The request head is larger than 8 KiB.\n")
+	case end > 0:
+		s.more = nil // p still holds the bytes
+		l.request(c, s, p[:end], p[end:])
+	case s.more != nil:
+		s.more.searched = len(p)
+	default:
+		e := s.extend()
+		e.input, e.searched = append([]byte(nil), p...), len(p)
+	}
+}
+
+// request acts on a complete head; rest is what came behind it.
+func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) {
+	r, err := wire.ParseRequest(head)
+	if err != nil {
+		l.refuseError(c, s, err)
+		return
+	}
+	if string(r.Path) != pathWS {
+		l.handOff(c, s, head, rest)
+		return
+	}
+	if !r.IsUpgrade() {
+		l.refuse(c, s, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n", howToConnect)
+		return
+	}
+	reply, err := wire.AppendUpgrade(l.scratch(), &r, head)
+	switch {
+	case err != nil:
+		l.refuseError(c, s, err)
+	case !l.srv.origins.allow(r.Origin):
+		l.refuse(c, s, 403, "", "This origin is not allowed.\n")
+	case l.srv.draining.Load():
+		l.refuse(c, s, 503, retryAfter, "This node is shutting down.\n")
+	case l.srv.asks(eventConnect):
+		l.askConnect(c, s, &r, reply, rest)
+	default:
+		l.upgrade(c, s, &r, reply, rest)
+	}
+}
+
+func (l *loop) refuseError(c *netpoll.Conn, s *session, err error) {
+	if e, ok := err.(*wire.HandshakeError); ok {
+		l.refuse(c, s, e.Status, e.ExtraHeaders(), e.Detail+"\n")
+		return
+	}
+	l.refuse(c, s, 400, "", "bad request\n")
+}
+
+// upgrade answers 101 and opens the session. rest may hold frames that came behind
+// the head; they are handled now.
+func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, reply, rest []byte) {
+	if !c.SendUrgent(reply) {
+		return
+	}
+	if l.srv.auth != nil && r != nil && len(r.RawQuery) > 0 {
+		s.extend().query = string(r.RawQuery)
+	}
+	l.opened(c, s)
+	l.Data(c, rest)
+}
+
+// opened makes the session ready for frames.
+func (l *loop) opened(c *netpoll.Conn, s *session) {
+	s.state = open
+	l.counts.upgraded.Add(1)
+	l.startKeepalive(c, s)
+}

@@ -1,0 +1,302 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log"
+	"mime"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"wsify/hub"
+	"wsify/internal/command"
+	"wsify/internal/wire"
+)
+
+// Bounds on HTTP connections. A head is bounded like that of an upgrade.
+const (
+	httpReadTimeout  = 30 * time.Second // a whole request
+	httpIdleTimeout  = 75 * time.Second // between requests; proxies keep 60s
+	httpWriteTimeout = 30 * time.Second
+	publishTimeout   = 5 * time.Second // until an asynchronous broker has answered
+)
+
+const pathBroadcast = "/broadcast"
+
+// httpServer answers what is no upgrade, on connections that the event loops hand
+// off. Its methods may be called from any goroutine.
+type httpServer struct {
+	tracker
+	srv  *Server
+	fast *fasthttp.Server
+	key  [sha256.Size]byte // of -broadcasting-key
+}
+
+func newHTTP(srv *Server) *httpServer {
+	h := &httpServer{srv: srv, key: sha256.Sum256([]byte(srv.cfg.BroadcastingKey))}
+	h.conns = make(map[*httpConn]struct{})
+	h.empty = make(chan struct{})
+	h.fast = &fasthttp.Server{
+		Handler:               h.handle,
+		ExpectHandler:         h.expect,
+		ErrorHandler:          failed,
+		ConnState:             h.changed,
+		ReadBufferSize:        wire.MaxHeadSize,
+		MaxRequestBodySize:    srv.cfg.MaxMessageSize,
+		ReadTimeout:           httpReadTimeout,
+		WriteTimeout:          httpWriteTimeout,
+		IdleTimeout:           httpIdleTimeout,
+		Concurrency:           maxHTTP + 1, // our own bound comes first
+		NoDefaultServerHeader: true,
+		SecureErrorLogMessage: true,
+		Logger:                debugLogger(srv),
+	}
+	return h
+}
+
+// debugLogger passes what fasthttp logs on as debug: it is about strangers.
+func debugLogger(srv *Server) fasthttp.Logger {
+	return log.New(writerFunc(func(p []byte) (int, error) {
+		srv.log.Debug("http", "detail", strings.TrimSpace(string(p)))
+		return len(p), nil
+	}), "", 0)
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// handle answers one request. A panic must not end the process.
+func (h *httpServer) handle(ctx *fasthttp.RequestCtx) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.srv.log.Error("panic while answering a request", "panic", p, "stack", string(debug.Stack()))
+			answer(ctx, fasthttp.StatusInternalServerError, "internal error")
+		}
+	}()
+	switch string(ctx.Path()) {
+	case pathBroadcast:
+		h.broadcast(ctx)
+	case pathWS:
+		h.upgrade(ctx)
+	default:
+		notFound(ctx)
+	}
+	if h.srv.draining.Load() {
+		ctx.SetConnectionClose()
+	}
+}
+
+// failed answers a request that could not be read.
+func failed(ctx *fasthttp.RequestCtx, err error) {
+	var small *fasthttp.ErrSmallBuffer
+	var netErr net.Error
+	switch {
+	case errors.As(err, &small):
+		answer(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "the request head is larger than 8 KiB")
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		tooLarge(ctx)
+	case errors.As(err, &netErr) && netErr.Timeout():
+		answer(ctx, fasthttp.StatusRequestTimeout, "the request was not finished in time")
+	default:
+		answer(ctx, fasthttp.StatusBadRequest, "malformed request")
+	}
+}
+
+func notFound(ctx *fasthttp.RequestCtx) {
+	answer(ctx, fasthttp.StatusNotFound, "not found: this server has /ws and POST /broadcast")
+}
+
+func tooLarge(ctx *fasthttp.RequestCtx) {
+	allowCORS(ctx)
+	answer(ctx, fasthttp.StatusRequestEntityTooLarge, "the body is larger than -max-message-size")
+}
+
+// answer sets status and a plain text body of one line.
+func answer(ctx *fasthttp.RequestCtx, status int, body string) {
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("text/plain; charset=utf-8")
+	ctx.SetBodyString(body + "\n")
+}
+
+// upgrade gives a connection back to the event loops for an upgrade that came
+// behind another request.
+func (h *httpServer) upgrade(ctx *fasthttp.RequestCtx) {
+	head := append([]byte(nil), ctx.Request.Header.Header()...)
+	r, err := wire.ParseRequest(head)
+	if err == nil && string(r.Path) != pathWS {
+		notFound(ctx) // it only normalizes to /ws: the loops would hand it off again
+		return
+	}
+	if err != nil || !r.IsUpgrade() {
+		ctx.Response.Header.Set("Upgrade", "websocket")
+		ctx.Response.Header.Set("Connection", "Upgrade")
+		answer(ctx, fasthttp.StatusUpgradeRequired, strings.TrimSpace(howToConnect))
+		return
+	}
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(c net.Conn) {
+		if u, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
+			if own, ok := u.UnsafeConn().(*httpConn); ok {
+				h.giveBack(own, head, c)
+			}
+		}
+	})
+}
+
+// broadcast answers /broadcast.
+func (h *httpServer) broadcast(ctx *fasthttp.RequestCtx) {
+	allowCORS(ctx)
+	switch {
+	case ctx.IsOptions():
+		preflight(ctx)
+	case !ctx.IsPost():
+		ctx.Response.Header.Set("Allow", "POST, OPTIONS")
+		answer(ctx, fasthttp.StatusMethodNotAllowed, "publish with POST")
+	default:
+		if status, why := h.admit(ctx); status != 0 {
+			answer(ctx, status, why)
+			return
+		}
+		h.publish(ctx)
+	}
+}
+
+func allowCORS(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.Set("Access-Control-Allow-Origin", "*")
+}
+
+func preflight(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.Set("Access-Control-Allow-Methods", "POST, OPTIONS")
+	ctx.Response.Header.Set("Access-Control-Allow-Headers", "Content-Type, Authorization")
+	ctx.Response.Header.Set("Access-Control-Max-Age", "86400")
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}
+
+// expect judges a request before its body is sent, so that a client that asks
+// with "Expect: 100-continue" need not send what will be refused.
+func (h *httpServer) expect(ctx *fasthttp.RequestCtx) int {
+	if string(ctx.Path()) != pathBroadcast || !ctx.IsPost() {
+		h.handle(ctx)
+		return ctx.Response.StatusCode()
+	}
+	if ctx.Request.Header.ContentLength() > h.srv.cfg.MaxMessageSize {
+		tooLarge(ctx)
+		return fasthttp.StatusRequestEntityTooLarge
+	}
+	if status, why := h.admit(ctx); status != 0 {
+		allowCORS(ctx)
+		answer(ctx, status, why)
+		return status
+	}
+	return fasthttp.StatusContinue
+}
+
+// admit checks what does not need the body: who publishes, and the media type. It
+// returns the status and reason of a refusal, or 0.
+func (h *httpServer) admit(ctx *fasthttp.RequestCtx) (status int, why string) {
+	switch {
+	case h.srv.cfg.BroadcastingKey != "":
+		if !h.knowsKey(ctx) {
+			return fasthttp.StatusForbidden, "wrong or missing key: POST /broadcast?key=KEY, or Authorization: Bearer KEY"
+		}
+	case !h.srv.cfg.BroadcastOpen && !isLocal(ctx):
+		return fasthttp.StatusForbidden, "no -broadcasting-key is set, so only direct loopback peers may publish: " +
+			"set -broadcasting-key, or -broadcast-open to admit everyone"
+	}
+	media, _, err := mime.ParseMediaType(string(ctx.Request.Header.ContentType()))
+	if err != nil || media != "application/json" {
+		return fasthttp.StatusUnsupportedMediaType, "Content-Type must be application/json"
+	}
+	return 0, ""
+}
+
+// knowsKey compares the key of the request in constant time.
+func (h *httpServer) knowsKey(ctx *fasthttp.RequestCtx) bool {
+	given := ctx.QueryArgs().Peek("key")
+	if bearer := string(ctx.Request.Header.Peek("Authorization")); len(bearer) > 7 && strings.EqualFold(bearer[:7], "Bearer ") {
+		given = []byte(strings.TrimSpace(bearer[7:]))
+	}
+	sum := sha256.Sum256(given)
+	return subtle.ConstantTimeCompare(sum[:], h.key[:]) == 1
+}
+
+// forwarding are headers that a proxy adds: behind one, a loopback address is the
+// proxy's, not the peer's.
+var forwarding = [...]string{
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via",
+	"Cf-Connecting-Ip", "True-Client-Ip", "X-Client-Ip",
+}
+
+// isLocal reports whether the request comes from this machine without a proxy.
+func isLocal(ctx *fasthttp.RequestCtx) bool {
+	for _, name := range forwarding {
+		if ctx.Request.Header.Peek(name) != nil {
+			return false
+		}
+	}
+	switch a := ctx.RemoteAddr().(type) {
+	case *net.TCPAddr:
+		ip, ok := netip.AddrFromSlice(a.IP)
+		return ok && ip.Unmap().IsLoopback()
+	case *net.UnixAddr:
+		return true
+	}
+	return false
+}
+
+// publish hands the body's publication to the broker and answers with the outcome.
+func (h *httpServer) publish(ctx *fasthttp.RequestCtx) {
+	p, bad := command.ParsePublication(ctx.PostBody())
+	if bad == nil && len(p.Channel) > h.srv.cfg.MaxChannelLength {
+		bad = errChannelLength
+	}
+	if bad != nil {
+		answer(ctx, fasthttp.StatusBadRequest, bad.Message)
+		return
+	}
+	switch err := h.srv.publish(p.Channel, p.Content); {
+	case err == nil:
+		h.srv.publishedHTTP.Add(1)
+		ctx.SetStatusCode(fasthttp.StatusCreated)
+	case errors.Is(err, hub.ErrBusy):
+		h.srv.droppedHTTP.Add(1)
+		ctx.Response.Header.Set("Retry-After", "1")
+		answer(ctx, fasthttp.StatusServiceUnavailable, "not published: "+err.Error())
+	default:
+		h.srv.failedHTTP.Add(1)
+		ctx.Response.Header.Set("Retry-After", "5")
+		answer(ctx, fasthttp.StatusServiceUnavailable, fmt.Sprintf("not published: %v", err))
+	}
+}
+
+// errNoAnswer says that the broker has not told the outcome of a publication.
+var errNoAnswer = errors.New("the broker has not answered in time")
+
+// publish waits for the outcome of a publication.
+func (srv *Server) publish(channel, content []byte) error {
+	if !srv.broker.Asynchronous() {
+		_, err := srv.broker.Publish(channel, content, nil)
+		return err
+	}
+	outcome := make(chan error, 1)
+	pending, err := srv.broker.Publish(channel, content, func(err error) { outcome <- err })
+	if !pending {
+		return err
+	}
+	timer := time.NewTimer(publishTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-outcome:
+		return err
+	case <-timer.C:
+		return errNoAnswer
+	}
+}

@@ -1,0 +1,366 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// shutdown begins the end of the server and yields its outcome.
+func shutdown(srv *Server) <-chan error {
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Shutdown() }()
+	return ended
+}
+
+// await waits for what shutdown returned.
+func await(t *testing.T, ended <-chan error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("Shutdown does not return")
+	}
+}
+
+// TestShutdownOfEverySession: whatever a session is doing, its peer is told to
+// reconnect, by 1012 or by 503.
+func TestShutdownOfEverySession(t *testing.T) {
+	hook := newWebhook(t, nil)
+	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"connect", "join"}, AuthorizerTimeout: patience})
+	idle, parkedPeer, half := connect(t, srv, "/ws"), connect(t, srv, "/ws"), connect(t, srv, "/ws")
+	many := make([]*peer, 600) // more than a loop closes in one turn
+	for i := range many {
+		many[i] = connect(t, srv, "/ws")
+	}
+	half.write(message(`{"command":"leave"}`)[:10])
+	release := hook.hold(nil)
+	parkedPeer.send(`{"command":"join","args":{"channel":"c"},"id":1}`)
+	connectingPeer, handshakingPeer, kept := dial(t, srv), dial(t, srv), dial(t, srv)
+	connectingPeer.write(upgradeHead("/ws"))
+	handshakingPeer.write("GET /ws HTTP/1.1\r\n")
+	kept.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	kept.expectStatus(404)
+	hook.awaitQuestions(1, "join")
+	waitFor(t, "the upgrade is asked about", func() bool { return sessionsIn(t, srv, connecting) == 1 })
+	waitFor(t, "the head has begun", func() bool { return sessionsIn(t, srv, handshaking) == 1 })
+
+	ended := shutdown(srv)
+	for _, p := range append(many, idle, parkedPeer, half) {
+		p.expectClose(1012)
+	}
+	for _, p := range []*peer{connectingPeer, handshakingPeer} {
+		if res := p.expectStatus(503); res.header.Get("Retry-After") == "" {
+			t.Errorf("503 without Retry-After")
+		}
+		p.expectEnd()
+	}
+	kept.expectEnd()
+	release()
+	await(t, ended)
+	if st := srv.Stats(); st.Closed["shutdown"] != 605 {
+		t.Errorf("Stats().Closed = %v, want 605 by shutdown", st.Closed)
+	}
+}
+
+// TestShutdownIsBoundedByTheDrainTimeout: neither a peer that never reads, nor one
+// that sends half a request, nor an authorizer that hangs can hold it up.
+func TestShutdownIsBoundedByTheDrainTimeout(t *testing.T) {
+	hook := newWebhook(t, nil)
+	srv := start(t, Config{
+		DrainTimeout: 100 * time.Millisecond, WriteQueueSize: 64 << 10, SlowPolicy: SlowDrop,
+		AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: time.Hour,
+	})
+	_, quick := slowPeer(t, srv)
+	fill(t, srv, quick)
+	half := dial(t, srv)
+	half.write("POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
+	waitFor(t, "the request is at the HTTP server", func() bool { return srv.Stats().HandedOff == 1 })
+	release := hook.hold(nil)
+	quick.send(`{"command":"join","args":{"channel":"d"}}`)
+	hook.awaitQuestions(3, "join")
+	await(t, shutdown(srv))
+	release()
+	waitFor(t, "the call to the authorizer has ended", func() bool { running, _ := srv.workers.Busy(); return running == 0 })
+}
+
+// TestShutdownAnswersHTTPUnderWay: a request that has begun is answered, a further
+// one on its connection is not, and nobody can connect any more.
+func TestShutdownAnswersHTTPUnderWay(t *testing.T) {
+	srv := start(t, Config{})
+	request := postRequest("/broadcast", `{"channel":"c","content":1}`)
+	p := dial(t, srv)
+	p.write(request)
+	p.expectStatus(201)
+	waitFor(t, "the connection is idle", func() bool { return busyRequests(srv) == 0 })
+	p.write(request[:len(request)-5])
+	waitFor(t, "the second request has begun", func() bool { return busyRequests(srv) == 1 })
+	ended := shutdown(srv)
+	waitFor(t, "nobody can connect", func() bool {
+		c, err := net.Dial("tcp", srv.Addr().String())
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	})
+	select {
+	case <-ended:
+		t.Fatal("Shutdown returned before the request was answered")
+	default:
+	}
+	p.write(request[len(request)-5:] + request)
+	if res := p.expectStatus(201); !res.close {
+		t.Error("the connection is kept")
+	}
+	p.expectEnd()
+	await(t, ended)
+}
+
+// busyRequests counts the HTTP connections that are reading or answering a request.
+func busyRequests(srv *Server) (n int) {
+	srv.http.mu.Lock()
+	defer srv.http.mu.Unlock()
+	for c := range srv.http.conns {
+		if c.busy {
+			n++
+		}
+	}
+	return n
+}
+
+// TestRequestThatEndsAsTheShutdownBegins: fasthttp tells that a connection is idle,
+// then sets a deadline for the next request. A shutdown in between must end it too.
+func TestRequestThatEndsAsTheShutdownBegins(t *testing.T) {
+	for _, when := range []string{"before it is idle", "before its deadline", "after its deadline"} {
+		t.Run(when, func(t *testing.T) {
+			near, far := net.Pipe()
+			defer near.Close()
+			defer far.Close()
+			k := &tracker{conns: map[*httpConn]struct{}{}, empty: make(chan struct{})}
+			c := &httpConn{Conn: near, tracker: k}
+			k.enter()
+			k.track(c)
+			drained := make(chan struct{})
+			drain := func() {
+				go func() {
+					defer close(drained)
+					k.drain(time.Hour)
+				}()
+				waitFor(t, "the drain has begun", func() bool {
+					k.mu.Lock()
+					defer k.mu.Unlock()
+					return k.draining
+				})
+			}
+			if when == "before it is idle" {
+				drain()
+			}
+			k.changed(c, fasthttp.StateIdle)
+			if when == "before its deadline" {
+				drain()
+			}
+			if err := c.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			if when == "after its deadline" {
+				drain()
+			}
+			give := time.AfterFunc(patience, func() { _ = near.Close() })
+			defer give.Stop()
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("the read ends with %v, want its deadline", err)
+			}
+			k.untrack(c)
+			k.leave()
+			<-drained
+		})
+	}
+}
+
+// TestShutdownTwice: later and simultaneous calls wait for the first and do nothing.
+func TestShutdownTwice(t *testing.T) {
+	srv := start(t, Config{})
+	_ = connect(t, srv, "/ws").Close()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if err := srv.Shutdown(); err != nil {
+				t.Error(err)
+			}
+			if n := srv.Stats().Net.Connections; n != 0 {
+				t.Errorf("%d connections after Shutdown", n)
+			}
+		})
+	}
+	all.Wait()
+	if err := srv.Shutdown(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPortInUse: a second server on the port gets one clear error and leaves nothing.
+func TestPortInUse(t *testing.T) {
+	srv := start(t, Config{})
+	again, err := Start(Config{ListenAddr: srv.Addr().String()})
+	if err == nil {
+		_ = again.Shutdown()
+		t.Fatal("two servers on one port")
+	}
+	text := err.Error()
+	if !strings.Contains(text, srv.Addr().String()) || !strings.Contains(text, "address already in use") || strings.Contains(text, "\n") {
+		t.Errorf("error %q, want one line with the address and the reason", text)
+	}
+	connect(t, srv, "/ws").usable()
+}
+
+// TestStartRefusesABadConfig and opens nothing.
+func TestStartRefusesABadConfig(t *testing.T) {
+	if srv, err := Start(Config{ListenAddr: "nowhere", Loops: -1}); err == nil {
+		_ = srv.Shutdown()
+		t.Fatal("started")
+	}
+}
+
+// TestRun serves until its context ends, then returns nil.
+func TestRun(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	ln := listen(t) // a free port
+	addr := ln.Addr().String()
+	_ = ln.Close()
+	go func() { ended <- Run(ctx, Config{ListenAddr: addr, Loops: 1}) }()
+	waitFor(t, "it listens", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+	p := dialAddr(t, "tcp", addr)
+	p.write(upgradeHead("/ws"))
+	p.expectUpgrade()
+	p.usable()
+	cancel()
+	p.expectClose(1012)
+	await(t, ended)
+
+	if err := Run(context.Background(), Config{ListenAddr: "256.0.0.1:1"}); err == nil {
+		t.Error("Run with a bad address returned nil")
+	}
+}
+
+// TestStatsAddUp after a bit of everything.
+func TestStatsAddUp(t *testing.T) {
+	hook := newWebhook(t, func(q question) int {
+		if strings.Contains(q.body, `"no"`) {
+			return 403
+		}
+		return 200
+	})
+	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}})
+	a, b := connect(t, srv, "/ws"), connect(t, srv, "/ws")
+	a.join("c") // an ack is a message too: 1 sent
+	b.join("c") // 2
+	for i := range 10 {
+		a.broadcast("c", fmt.Sprint(i)) // 20 deliveries: 22
+		a.expectText(fmt.Sprint(i))
+		b.expectText(fmt.Sprint(i))
+	}
+	publish(t, srv, "c", "1") // 24
+	a.expectText("1")
+	b.expectText("1")
+	a.broadcast("empty", "1")
+	a.leave("c") // 25
+	a.send(`{"command":"join","args":{"channel":"no"}}`)
+	a.send(`{"command":"fly"}`)
+	a.send(`{`)
+	a.expectNothing()
+	post(t, srv, "/broadcast", `{`)
+	post(t, srv, "/nowhere", ``)
+	for _, head := range []string{"GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", "x\r\n\r\n"} {
+		p := dial(t, srv)
+		p.write(head)
+		p.response()
+		p.expectEnd()
+	}
+	gone := dial(t, srv)
+	gone.write("GET /ws")
+	gone.closeWrite()
+	gone.expectEnd()
+	a.write(closing(1000, ""))
+	a.expectClose(1000)
+	b.reset()
+	waitFor(t, "all connections are gone", func() bool { return srv.Stats().Net.Connections == 0 })
+
+	got := srv.Stats()
+	sum := func(m map[string]uint64) (n uint64) {
+		for _, v := range m {
+			n += v
+		}
+		return n
+	}
+	if got.Accepted != got.Upgraded+got.Rejected+got.HandedOff+1 || got.Accepted != sum(got.Closed) {
+		t.Errorf("accepted %d, upgraded %d, rejected %d, handed off %d, 1 gone before; closed %v",
+			got.Accepted, got.Upgraded, got.Rejected, got.HandedOff, got.Closed)
+	}
+	for _, c := range []struct {
+		name      string
+		got, want any
+	}{
+		{"accepted", got.Accepted, uint64(8)},
+		{"upgraded", got.Upgraded, uint64(2)},
+		{"rejected", got.Rejected, uint64(2)},
+		{"handed off", got.HandedOff, uint64(3)},
+		{"received", got.Received, map[string]uint64{"join": 3, "broadcast": 11, "leave": 1}},
+		{"not done", got.NotDone, map[string]uint64{"denied": 1, "unknown_command": 1, "bad_request": 1}},
+		{"broadcasts", got.Broadcasts, map[string]uint64{"client": 11, "http": 1}},
+		{"sent", got.Sent, uint64(25)},
+		{"dropped", got.Dropped, map[string]uint64{}},
+		{"closed", got.Closed, map[string]uint64{"client_close": 1, "reset": 1, "peer_closed": 1, "handshake_refused": 2, "http": 3}},
+		{"authorizer", got.Authorizer, map[string]uint64{"allow": 2, "deny": 1}},
+	} {
+		if fmt.Sprint(c.got) != fmt.Sprint(c.want) {
+			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
+		}
+	}
+}
+
+// TestStrangersDoNotWriteTheLog: whatever a peer does wrong, nothing above debug is
+// logged.
+func TestStrangersDoNotWriteTheLog(t *testing.T) {
+	srv, book := startLogged(t, Config{BroadcastingKey: "k", HandshakeTimeout: 50 * time.Millisecond})
+	for _, raw := range []string{
+		"\x16\x03\x01\x02\x00", "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", "x\r\n\r\n", "POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+		postRequest("/broadcast?key=x", "{}"), "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nbroken\r\n\r\n", "GET /ws",
+		upgradeHead("/ws") + "\x81\x00", upgradeHead("/ws") + message("\xff"), upgradeHead("/ws") + closing(1, ""),
+	} {
+		p := dial(t, srv)
+		p.write(raw)
+		p.closeWrite()
+		for {
+			if _, err := p.r.ReadByte(); err != nil {
+				break
+			}
+		}
+		q := dial(t, srv)
+		q.write(raw)
+		q.reset()
+	}
+	waitFor(t, "all connections are gone", func() bool { return srv.Stats().Net.Connections == 0 })
+	for line := range strings.Lines(book.String()) {
+		if !strings.Contains(line, "level=DEBUG") && !strings.Contains(line, "wsify is listening") {
+			t.Errorf("logged: %s", line)
+		}
+	}
+}

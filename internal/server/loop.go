@@ -1,0 +1,116 @@
+package server
+
+import (
+	"wsify/hub"
+	"wsify/internal/command"
+	"wsify/internal/slab"
+	"wsify/netpoll"
+)
+
+// loop is the server's side of one event loop: the handler of its events and the
+// owner of its sessions. Everything in it belongs to that loop's goroutine, but
+// for counts.
+type loop struct {
+	srv      *Server
+	net      *netpoll.Loop
+	hub      *hub.Local
+	sessions slab.Slab[session]
+	parser   command.Parser
+	// cork collects what is answered while one piece of input is handled, so that
+	// it leaves in one send, ahead of anything sent later: so many answers. corked
+	// is whose it is.
+	cork    []byte
+	answers int
+	corked  *netpoll.Conn
+
+	slow    []uint64 // connections that refused a publication in this turn
+	blocked []uint64 // connections that wait for a place in the worker pool
+
+	// Memory for building one answer at a time, used again by the next.
+	reply []byte
+	frame []byte
+	small []byte
+
+	counts counts
+}
+
+// Opened starts the handshake of a new connection. It implements netpoll.Handler.
+func (l *loop) Opened(c *netpoll.Conn) {
+	l.sessions.Grow(c.Slot())
+	*l.session(c) = session{state: handshaking}
+	c.SetDeadline(l.srv.cfg.HandshakeTimeout)
+	l.counts.accepted.Add(1)
+}
+
+// Data handles bytes that were read. It implements netpoll.Handler.
+func (l *loop) Data(c *netpoll.Conn, p []byte) {
+	s := l.session(c)
+	switch s.state {
+	case handshaking:
+		l.readHead(c, s, p)
+	case open:
+		l.alive(c, s)
+		l.startCork(c)
+		l.readFrames(c, s, p)
+		l.uncork()
+	case connecting, parked:
+		// Reading is paused; these bytes were read before that took effect.
+		e := s.extend()
+		e.input = append(e.input, p...)
+	case ending:
+	}
+}
+
+// Closed forgets the session. It implements netpoll.Handler.
+func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
+	s := l.session(c)
+	l.hub.LeaveAll(c.Slot(), &s.subs)
+	s.drop()
+	s.state = ending
+	l.counts.closed[reason].Add(1)
+}
+
+// answer sends p to c, or corks it while input of c is handled. It closes a slow
+// consumer.
+func (l *loop) answer(c *netpoll.Conn, p []byte) {
+	if l.corked == c {
+		l.cork = append(l.cork, p...)
+		l.answers++
+		return
+	}
+	l.send(c, p, 1)
+}
+
+// startCork collects the answers to c until uncork.
+func (l *loop) startCork(c *netpoll.Conn) {
+	l.cork, l.answers, l.corked = l.cork[:0], 0, c
+}
+
+// uncork sends what was collected for the connection whose input was handled.
+func (l *loop) uncork() {
+	l.flushCork(l.corked)
+	l.corked = nil
+	if cap(l.cork) > keepCork {
+		l.cork = nil
+	}
+}
+
+// flushCork sends what is corked for c, so that nothing overtakes it.
+func (l *loop) flushCork(c *netpoll.Conn) {
+	if l.corked == c && len(l.cork) > 0 {
+		l.send(c, l.cork, l.answers)
+		l.cork, l.answers = l.cork[:0], 0
+	}
+}
+
+// keepCork is how large a cork may stay between pieces of input.
+const keepCork = 64 << 10
+
+// send sends p, which holds so many messages.
+func (l *loop) send(c *netpoll.Conn, p []byte, messages int) {
+	if c.Send(p) {
+		l.counts.sent.Add(uint64(messages))
+	} else {
+		l.refused(c, messages)
+	}
+}

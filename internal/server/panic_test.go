@@ -1,0 +1,57 @@
+package server
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"wsify/internal/invariants"
+)
+
+// panicking is a broker with a bug.
+type panicking struct{ Broker }
+
+func (b panicking) Publish(channel, content []byte, done func(error)) (bool, error) {
+	if string(channel) == "panic" {
+		panic("a bug in the broker")
+	}
+	return b.Broker.Publish(channel, content, done)
+}
+
+// A bug that shows as a panic costs the connection it happened on, is counted and
+// logged with its stack, and costs nobody else anything.
+func TestAPanicEndsOneConnection(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("builds with assertions let a panic end the process")
+	}
+	book := &logBook{}
+	srv, err := Start(Config{ListenAddr: "127.0.0.1:0", Loops: 1, Logger: slog.New(slog.NewTextHandler(book, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := srv.Shutdown(); err != nil {
+			t.Error(err)
+		}
+	})
+	onLoop(t, srv.loops[0], func() { srv.broker = panicking{srv.broker} })
+	other, unlucky := connect(t, srv, "/ws"), connect(t, srv, "/ws")
+	other.join("c")
+	unlucky.join("c", "d")
+	unlucky.send(`{"command":"broadcast","args":{"channel":"panic"},"id":1}`)
+	if f, err := unlucky.next(); !isEnd(err) {
+		t.Fatalf("got %v, %v; want the end", f, err)
+	}
+	idle(t, srv, 1, 1, 1)
+	other.usable()
+	if res := post(t, srv, "/broadcast", `{"channel":"panic","content":1}`); res.status != 500 {
+		t.Errorf("status %d, want 500", res.status)
+	}
+	publish(t, srv, "c", `"still here"`)
+	other.expectText(`"still here"`)
+	connect(t, srv, "/ws").usable()
+	st := srv.Stats()
+	if st.Net.Panics != 1 || st.Closed["internal"] != 1 || strings.Count(book.String(), "a bug in the broker") != 2 {
+		t.Errorf("%d panics, closed %v, log:\n%s", st.Net.Panics, st.Closed, book)
+	}
+}

@@ -1,0 +1,198 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wsify/auth"
+	"wsify/broker"
+	"wsify/hub"
+	"wsify/netpoll"
+)
+
+// Server is a running wsify server. Its methods may be called from any goroutine
+// that is not an event loop.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	tick    time.Duration
+	group   *netpoll.Group
+	hub     *hub.Hub
+	loops   []*loop
+	workers *hub.Workers
+	auth    *auth.Client // nil without an authorizer
+	events  event        // which commands ask it
+	broker  Broker
+	http    *httpServer
+	origins origins
+	addr    net.Addr
+
+	draining atomic.Bool
+	stopOnce sync.Once
+	stopping chan struct{} // closed when the shutdown begins
+
+	publishedHTTP atomic.Uint64
+	droppedHTTP   atomic.Uint64
+	failedHTTP    atomic.Uint64
+	authorizer    [auth.NumResults]atomic.Uint64
+}
+
+// Run starts a server and serves until ctx ends; it then shuts down in order and
+// returns nil. Any other end is an error.
+func Run(ctx context.Context, cfg Config) error {
+	srv, err := Start(cfg)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return srv.Shutdown()
+	case err := <-srv.group.Failed():
+		return errors.Join(fmt.Errorf("event loop: %w", err), srv.Shutdown())
+	}
+}
+
+// Start checks cfg, opens the listener and begins to serve. It returns when
+// clients can connect.
+func Start(cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	srv := &Server{cfg: cfg, log: cfg.Logger, origins: newOrigins(cfg.AllowedOrigins), stopping: make(chan struct{})}
+	if srv.log == nil {
+		srv.log = slog.New(slog.DiscardHandler)
+	}
+	before, limit, err := netpoll.RaiseFileLimit()
+	if err != nil {
+		srv.log.Warn("the file limit could not be raised", "err", err, "limit", limit)
+	}
+	if err := srv.openAuthorizer(); err != nil {
+		return nil, err
+	}
+	if err := srv.openLoops(); err != nil {
+		return nil, err
+	}
+	srv.http = newHTTP(srv)
+	if err := srv.broker.Start(srv.deliver); err != nil {
+		return nil, errors.Join(fmt.Errorf("broker %s: %w", cfg.BrokerDriver, err), srv.group.Stop())
+	}
+	if srv.addr, err = srv.group.Listen(cfg.ListenAddr); err != nil {
+		return nil, errors.Join(err, srv.broker.Close(), srv.group.Stop())
+	}
+	go srv.trim()
+	srv.announce(before, limit)
+	return srv, nil
+}
+
+// openAuthorizer makes the client and the pool that asks it.
+func (srv *Server) openAuthorizer() (err error) {
+	srv.workers = hub.NewWorkers(srv.cfg.Workers, srv.cfg.Queue, srv.roomInPool)
+	srv.workers.OnPanic = func(value any, stack []byte) {
+		srv.log.Error("panic on a worker", "panic", value, "stack", string(stack))
+	}
+	if srv.cfg.AuthorizerURL == "" {
+		return nil
+	}
+	events := srv.cfg.AuthorizerEvents
+	if events == nil {
+		srv.events = eventConnect | eventJoin | eventLeave | eventBroadcast
+	}
+	for _, name := range events {
+		srv.events |= eventNames[name]
+	}
+	srv.auth, err = auth.New(auth.Config{
+		URL: srv.cfg.AuthorizerURL, Timeout: srv.cfg.AuthorizerTimeout, MaxConns: srv.cfg.Workers,
+	})
+	return err
+}
+
+// openLoops makes the hub, the broker and the event loops that serve them.
+func (srv *Server) openLoops() (err error) {
+	srv.tick = tickFor(srv.cfg)
+	mem := &broker.Memory{}
+	srv.broker = mem
+	srv.hub = hub.New(hub.Config{
+		Loops: srv.cfg.Loops, Shards: srv.cfg.Shards, MaxPendingBytes: srv.cfg.WriteQueueSize / 4,
+		Sink: srv, Watcher: mem,
+	})
+	srv.group, err = netpoll.Open(netpoll.Config{
+		Loops: srv.cfg.Loops, MaxQueuedBytes: srv.cfg.WriteQueueSize, LingerTimeout: closeTimeout,
+		Tick: srv.tick, Poller: netpoll.Poller(srv.cfg.Poller), Logger: srv.log,
+	}, srv.newLoop)
+	return err
+}
+
+func (srv *Server) newLoop(l *netpoll.Loop) netpoll.Handler {
+	h := &loop{srv: srv, net: l, hub: srv.hub.Local(l.Index())}
+	srv.loops = append(srv.loops, h)
+	return h
+}
+
+// tickFor is the precision of deadlines: a quarter second, finer when a
+// configured timeout is short.
+func tickFor(cfg Config) time.Duration {
+	shortest := min(cfg.HandshakeTimeout, cfg.PongTimeout)
+	if cfg.PingInterval > 0 {
+		shortest = min(shortest, cfg.PingInterval)
+	}
+	return max(min(shortest/8, 250*time.Millisecond), time.Millisecond)
+}
+
+// roomInPool lets sessions go on that waited for a place in the worker pool.
+func (srv *Server) roomInPool() {
+	for _, l := range srv.loops {
+		l.net.Post(l.unblock)
+	}
+}
+
+// announce logs what this process can hold, and what an operator should know.
+func (srv *Server) announce(before, limit uint64) {
+	srv.log.Info("wsify is listening", "addr", srv.addr.String(), "version", srv.cfg.Version,
+		"file_limit", limit, "file_limit_before", before, "loops", srv.group.Loops(), "shards", srv.hub.Shards(),
+		"workers", srv.cfg.Workers, "queue", srv.cfg.Queue, "memory_limit", memoryLimit(),
+		"broker", srv.cfg.BrokerDriver, "authorizer", srv.auth != nil, "go", runtime.Version())
+	switch {
+	case srv.cfg.BroadcastingKey != "":
+	case srv.cfg.BroadcastOpen:
+		srv.log.Warn("POST /broadcast is open to everyone: no -broadcasting-key is set and -broadcast-open is")
+	default:
+		srv.log.Warn("POST /broadcast admits only direct loopback peers: no -broadcasting-key is set")
+	}
+	if srv.auth != nil {
+		if srv.origins.any {
+			srv.log.Warn("any web page may connect with its visitor's cookies: -allowed-origins is *")
+		}
+		go srv.checkAuthorizer()
+	}
+}
+
+// checkAuthorizer tells at start whether the authorizer can be reached: without
+// it every connection will be refused.
+func (srv *Server) checkAuthorizer() {
+	ctx, cancel := context.WithTimeout(context.Background(), srv.cfg.AuthorizerTimeout)
+	defer cancel()
+	if report, err := srv.auth.Check(ctx); err != nil {
+		srv.log.Warn(report.String(), "err", err)
+	} else {
+		srv.log.Info(report.String())
+	}
+}
+
+// memoryLimit is GOMEMLIMIT in bytes, or "none".
+func memoryLimit() any {
+	if n := debug.SetMemoryLimit(-1); n < 1<<62 {
+		return n
+	}
+	return "none"
+}
+
+// Addr is the address clients connect to.
+func (srv *Server) Addr() net.Addr { return srv.addr }

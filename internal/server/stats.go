@@ -1,0 +1,135 @@
+package server
+
+import (
+	"sync/atomic"
+
+	"wsify/auth"
+	"wsify/internal/command"
+	"wsify/netpoll"
+)
+
+// dropReason says why a message was not delivered or not published.
+type dropReason uint8
+
+const (
+	dropSlow   dropReason = iota // the subscriber's outbound queue was full
+	dropBroker                   // the broker could not take it
+	dropBusy                     // a backend's publication: the channel had too much undelivered
+	numDropReasons
+)
+
+var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy"}
+
+// counts is what one loop has counted. It is written by that loop and read by
+// anyone.
+type counts struct {
+	accepted        atomic.Uint64
+	upgraded        atomic.Uint64
+	rejected        atomic.Uint64
+	handedOff       atomic.Uint64
+	received        [command.Broadcast + 1]atomic.Uint64
+	bad             [numBad]atomic.Uint64
+	publishedClient atomic.Uint64
+	sent            atomic.Uint64
+	dropped         [numDropReasons]atomic.Uint64
+	closed          [256]atomic.Uint64
+}
+
+// Commands that were not carried out, by the code of their error.
+const (
+	badRequest = iota
+	badUnknown
+	badDenied
+	badDown
+	badLimit
+	numBad
+)
+
+var badCodes = [numBad]string{
+	badRequest: command.BadRequest, badUnknown: command.UnknownCommand, badDenied: command.Denied,
+	badDown: command.AuthorizerDown, badLimit: command.Limit,
+}
+
+// refused counts a command that was not carried out.
+func (n *counts) refused(code string) {
+	for i, c := range badCodes {
+		if c == code {
+			n.bad[i].Add(1)
+			return
+		}
+	}
+}
+
+// Stats are counts of a server since it was made; gauges where said. Maps hold
+// only what is not zero.
+type Stats struct {
+	Net           netpoll.Stats
+	Channels      int64 // gauge
+	Subscriptions int64 // gauge
+	Accepted      uint64
+	Upgraded      uint64
+	Rejected      uint64 // handshakes refused
+	HandedOff     uint64 // connections that went to HTTP
+	Received      map[string]uint64
+	NotDone       map[string]uint64 // commands refused, by error code
+	Broadcasts    map[string]uint64 // by source: client, http
+	Sent          uint64            // messages given to connections
+	Dropped       map[string]uint64 // messages lost, by reason
+	Closed        map[string]uint64 // connections ended, by reason
+	Authorizer    map[string]uint64 // calls, by result
+}
+
+// Stats adds up what was counted. It may be called from any goroutine.
+func (srv *Server) Stats() Stats {
+	h := srv.hub.Stats()
+	st := Stats{
+		Net: srv.group.Stats(), Channels: h.Channels, Subscriptions: h.Subscriptions,
+		Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{},
+		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Authorizer: map[string]uint64{},
+	}
+	for _, l := range srv.loops {
+		l.counts.addTo(&st)
+	}
+	add(st.Broadcasts, "http", &srv.publishedHTTP)
+	add(st.Dropped, dropNames[dropBusy], &srv.droppedHTTP)
+	add(st.Dropped, dropNames[dropBroker], &srv.failedHTTP)
+	for i := range srv.authorizer {
+		add(st.Authorizer, auth.Result(i).String(), &srv.authorizer[i])
+	}
+	return st
+}
+
+func (n *counts) addTo(st *Stats) {
+	st.Accepted += n.accepted.Load()
+	st.Upgraded += n.upgraded.Load()
+	st.Rejected += n.rejected.Load()
+	st.HandedOff += n.handedOff.Load()
+	st.Sent += n.sent.Load()
+	add(st.Broadcasts, "client", &n.publishedClient)
+	for kind := command.Join; kind <= command.Broadcast; kind++ {
+		add(st.Received, kind.String(), &n.received[kind])
+	}
+	for i, code := range badCodes {
+		add(st.NotDone, code, &n.bad[i])
+	}
+	for i, name := range dropNames {
+		add(st.Dropped, name, &n.dropped[i])
+	}
+	for i := range n.closed {
+		add(st.Closed, reasonName(netpoll.Reason(i)), &n.closed[i])
+	}
+}
+
+func add(to map[string]uint64, name string, n *atomic.Uint64) {
+	if v := n.Load(); v > 0 {
+		to[name] += v
+	}
+}
+
+// asked counts a call to the authorizer.
+func (srv *Server) asked(d auth.Decision, cause error) {
+	srv.authorizer[auth.ResultOf(d, cause)].Add(1)
+	if cause != nil {
+		srv.log.Debug("authorizer", "decision", d.String(), "cause", cause)
+	}
+}
