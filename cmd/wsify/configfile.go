@@ -1,0 +1,60 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/peterbourgon/ff/v3"
+)
+
+// fromFile sets from the configuration file what neither the command line nor the
+// environment has set; of two lines for one setting the later counts. The error has
+// one line for each line of the file that is wrong.
+func (c *commandLine) fromFile() error {
+	content, err := readFile(c.configFile, maxConfig)
+	if err != nil {
+		return fmt.Errorf("-config: %w", err)
+	}
+	var problems []error
+	number := 0
+	for line := range strings.Lines(string(content)) {
+		number++
+		if err := c.fromLine(line); err != nil {
+			problems = append(problems, fmt.Errorf("%s:%d: %w", c.configFile, number, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// maxLine is what ff's parser takes of one line, in bytes; it would end in silence
+// at a longer one.
+const maxLine = 32 << 10
+
+// fromLine takes one line of the file. It is given to ff by itself, so that a
+// complaint can say which one it was.
+func (c *commandLine) fromLine(line string) error {
+	if len(line) > maxLine {
+		return fmt.Errorf("the line is longer than %s", formatSize(maxLine))
+	}
+	line = strings.TrimSpace(line)
+	return ff.PlainParser(strings.NewReader(line), func(name, value string) error {
+		s := c.byName[strings.TrimLeft(name, "-")]
+		bare := !strings.Contains(line, " ") || strings.HasPrefix(value, "#")
+		switch {
+		case s == nil:
+			return fmt.Errorf("there is no setting %q", name)
+		case s.once, s.name == "config":
+			return fmt.Errorf("%s cannot be set in a file", s.name)
+		case bare && !s.isSwitch():
+			return fmt.Errorf("%s has no value", s.name)
+		case s.source == sourceFlag, s.source == sourceEnv:
+			return nil
+		case bare:
+			value = "true"
+		}
+		return s.set(value, s.name, sourceFile)
+	})
+}

@@ -1,0 +1,20 @@
+//go:build linux
+
+package main
+
+import "runtime/debug"
+
+// gcPercent is how much the heap may grow between collections when the operator
+// has not said it; 100 is Go's own default.
+const gcPercent = 100
+
+// tuneGC sets the collector's default. GOGC and GOMEMLIMIT, which Go's runtime
+// reads itself, are the operator's word: with either of them nothing is changed.
+// It reports whether it set anything.
+func tuneGC(env map[string]string) bool {
+	if env["GOGC"] != "" || env["GOMEMLIMIT"] != "" {
+		return false
+	}
+	debug.SetGCPercent(gcPercent)
+	return true
+}

@@ -1,0 +1,136 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Where a setting is from, as -print-config says it.
+const (
+	sourceDefault = "default"
+	sourceFlag    = "flag"
+	sourceEnv     = "env"
+	sourceFile    = "file"
+)
+
+// newFlagSet returns a flag set that prints nothing by itself.
+func newFlagSet() *flag.FlagSet {
+	fs := flag.NewFlagSet("wsify", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	return fs
+}
+
+// parse takes the command line. The error is flag.ErrHelp when help is asked for,
+// else it is the user's mistake.
+func (c *commandLine) parse(args []string) error {
+	if err := c.flags.Parse(args); err != nil {
+		return err
+	}
+	if c.flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", c.flags.Arg(0))
+	}
+	c.flags.Visit(func(f *flag.Flag) { c.byName[f.Name].source = sourceFlag })
+	return nil
+}
+
+// load takes what the command line left open from the environment, then from the
+// configuration file. The error has one line for each problem.
+func (c *commandLine) load(env map[string]string) error {
+	var problems []error
+	for _, g := range c.settings {
+		for _, s := range g.settings {
+			problems = append(problems, s.fromEnv(env))
+		}
+	}
+	if c.configFile != "" {
+		problems = append(problems, c.fromFile())
+	}
+	return errors.Join(problems...)
+}
+
+// environment returns environ, which is of the form of os.Environ, as a map.
+func environment(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// fromEnv sets s from its variable, or from the file that its other variable names,
+// unless the command line has set it. Both at once are an error even then: one of
+// them is not what its writer thinks it is.
+func (s *setting) fromEnv(env map[string]string) error {
+	name, fileName := s.env(), s.fileEnv()
+	got, path := env[name], env[fileName]
+	switch {
+	case got != "" && path != "":
+		return fmt.Errorf("%s and %s are both set, set one of them", name, fileName)
+	case s.source != sourceDefault:
+		return nil
+	case path != "":
+		secret, err := readSecret(path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", fileName, err)
+		}
+		return s.set(secret, fileName, sourceEnv)
+	case got != "":
+		return s.set(got, name, sourceEnv)
+	}
+	return nil
+}
+
+// set gives s a value that does not come from the command line. where is said when
+// the value is refused; the value itself is, when it is no secret.
+func (s *setting) set(to, where, source string) error {
+	if err := s.value.Set(to); err != nil {
+		if s.secret {
+			return fmt.Errorf("%s: %w", where, err)
+		}
+		return fmt.Errorf("%s: invalid value %q: %w", where, to, err)
+	}
+	s.source = source
+	return nil
+}
+
+// maxSecret and maxConfig bound what is read from a file, in bytes.
+const (
+	maxSecret = 64 << 10
+	maxConfig = 1 << 20
+)
+
+// readSecret returns what the file holds, without the newline at its end.
+func readSecret(path string) (string, error) {
+	p, err := readFile(path, maxSecret)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSuffix(strings.TrimSuffix(string(p), "\n"), "\r")
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return secret, nil
+}
+
+// readFile returns what the file holds, at most limit bytes.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(p)) > limit {
+		err = fmt.Errorf("%s has more than %s", path, formatSize(int(limit)))
+	}
+	return p, err
+}

@@ -1,0 +1,95 @@
+//go:build linux
+
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAWrongCommandLineExitsWith2(t *testing.T) {
+	const hint = "\nSee wsify -help for what there is.\n"
+	for _, tc := range []struct{ args, want string }{
+		{"-nonsense", "wsify: flag provided but not defined: -nonsense"},
+		{"-admin-addr :1", "wsify: flag provided but not defined: -admin-addr"},
+		{"-listen-addr", "wsify: flag needs an argument: -listen-addr"},
+		{"serve", `wsify: unexpected argument "serve"`},
+		{"-broadcast-open true", `wsify: unexpected argument "true"`},
+		{"-broadcast-open=si", `wsify: invalid boolean value "si" for -broadcast-open: it is neither true nor false`},
+		{"-listen-addr=", `wsify: invalid value "" for flag -listen-addr: it is empty`},
+		{"-ping-interval 25", `wsify: invalid value "25" for flag -ping-interval: it has no unit; write 25s for seconds, or use ms, m or h`},
+		{"-ping-interval -1s", `wsify: invalid value "-1s" for flag -ping-interval: it must not be negative`},
+		{"-ping-interval soon", `wsify: invalid value "soon" for flag -ping-interval: it is not a duration; write a number with ms, s, m or h, as in 25s or 1m30s`},
+		{"-pong-timeout 0", `wsify: invalid value "0" for flag -pong-timeout: it must be more than zero`},
+		{"-max-message-size 64K", `wsify: invalid value "64K" for flag -max-message-size: it is not a size; write bytes, or a whole number with KiB, MiB, GiB, KB, MB or GB, as in 64KiB`},
+		{"-max-message-size 0", `wsify: invalid value "0" for flag -max-message-size: it must be more than zero`},
+		{"-max-channel-length 0", `wsify: invalid value "0" for flag -max-channel-length: it must be more than zero`},
+		{"-loops -1", `wsify: invalid value "-1" for flag -loops: it must not be negative`},
+		{"-loops two", `wsify: invalid value "two" for flag -loops: it is not a whole number`},
+		{"-loops 99999999999999999999", `wsify: invalid value "99999999999999999999" for flag -loops: it is more than this machine can count`},
+		{"-authorizer-events connect,,join", `wsify: invalid value "connect,,join" for flag -authorizer-events: a part of the list is empty`},
+		{"-slow-policy wait", `wsify: invalid value "wait" for flag -slow-policy: it is neither close nor drop`},
+		{"-log-level loud", `wsify: invalid value "loud" for flag -log-level: it is none of debug, info, warn, error`},
+		{"-log-format xml", `wsify: invalid value "xml" for flag -log-format: it is neither json nor text`},
+	} {
+		got := start(strings.Fields(tc.args), nil)
+		if got.code != 2 || got.stderr != tc.want+hint || got.stdout != "" || got.served != nil {
+			t.Errorf("wsify %s: exit %d, stdout %q, stderr\n%swant exit 2 and\n%s%s", tc.args, got.code, got.stdout, got.stderr, tc.want, hint)
+		}
+	}
+}
+
+func TestARefusedConfigurationExitsWith1AndNamesEveryProblem(t *testing.T) {
+	file := write(t, strings.Join([]string{
+		"# line 1", "nonsense 1", "listen-addr", "broadcasting-key # none", "pong-timeout 3", "version", "config /x",
+		"LISTEN_ADDR :1", "broadcast-open maybe", "max-channel-length 5 # fine", "listen-addr " + strings.Repeat("x", maxLine),
+	}, "\n"))
+	key, empty := write(t, "k"), write(t, "\n")
+	big := write(t, strings.Repeat("x", maxConfig+1))
+	for _, tc := range []struct {
+		args string
+		env  []string
+		want []string
+	}{
+		{"-listen-addr 3000 -broker-driver redis", nil, []string{
+			`-listen-addr: "3000" is not host:port, :port, [v6]:port or unix:/path`,
+			"-broker-driver: redis is not in this version, only memory is",
+		}},
+		{"-loops 300 -check-config", nil, []string{"-loops: 300 is not between 1 and 256"}},
+		{"", []string{"WSIFY_PONG_TIMEOUT=3", "WSIFY_LOOPS=x"}, []string{
+			`WSIFY_LOOPS: invalid value "x": it is not a whole number`,
+			`WSIFY_PONG_TIMEOUT: invalid value "3": it has no unit; write 3s for seconds, or use ms, m or h`,
+		}},
+		{"", []string{"WSIFY_BROADCASTING_KEY=k", "WSIFY_BROADCASTING_KEY_FILE=" + key}, []string{
+			"WSIFY_BROADCASTING_KEY and WSIFY_BROADCASTING_KEY_FILE are both set, set one of them",
+		}},
+		{"-broadcasting-key k", []string{"WSIFY_BROADCASTING_KEY=k", "WSIFY_BROADCASTING_KEY_FILE=" + key}, []string{
+			"WSIFY_BROADCASTING_KEY and WSIFY_BROADCASTING_KEY_FILE are both set, set one of them",
+		}},
+		{"", []string{"WSIFY_BROADCASTING_KEY_FILE=/nowhere/key"}, []string{
+			"WSIFY_BROADCASTING_KEY_FILE: open /nowhere/key: no such file or directory",
+		}},
+		{"", []string{"WSIFY_BROADCASTING_KEY_FILE=" + empty}, []string{"WSIFY_BROADCASTING_KEY_FILE: " + empty + " is empty"}},
+		{"", []string{"WSIFY_BROADCASTING_KEY_FILE=" + big}, []string{"WSIFY_BROADCASTING_KEY_FILE: " + big + " has more than 64KiB"}},
+		{"-config /nowhere/wsify.conf", nil, []string{"-config: open /nowhere/wsify.conf: no such file or directory"}},
+		{"-config /", nil, []string{"-config: read /: is a directory"}},
+		{"-config " + big, nil, []string{"-config: " + big + " has more than 1MiB"}},
+		{"-config " + file, nil, []string{
+			file + `:2: there is no setting "nonsense"`,
+			file + ":3: listen-addr has no value",
+			file + ":4: broadcasting-key has no value",
+			file + `:5: pong-timeout: invalid value "3": it has no unit; write 3s for seconds, or use ms, m or h`,
+			file + ":6: version cannot be set in a file",
+			file + ":7: config cannot be set in a file",
+			file + `:8: there is no setting "LISTEN_ADDR"`,
+			file + `:9: broadcast-open: invalid value "maybe": it is neither true nor false`,
+			file + ":11: the line is longer than 32KiB",
+		}},
+	} {
+		got := start(strings.Fields(tc.args), tc.env)
+		want := "wsify: " + strings.Join(tc.want, "\nwsify: ") + "\n"
+		if got.code != 1 || got.stderr != want || got.stdout != "" || got.served != nil {
+			t.Errorf("wsify %s with %q: exit %d, stdout %q, stderr\n%swant exit 1 and\n%s", tc.args, tc.env, got.code, got.stdout, got.stderr, want)
+		}
+	}
+}

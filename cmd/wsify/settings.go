@@ -1,0 +1,103 @@
+//go:build linux
+
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"wsify/internal/server"
+)
+
+// setting is one row of the table that everything else is made from.
+type setting struct {
+	name    string
+	arg     string // how -help calls the value; empty for a switch
+	example string
+	about   string // sentences for -help
+	note    string // -help's word for the default, where the value does not tell
+	secret  bool   // masked by -print-config; can be read from a file of its own
+	once    bool   // only for the command line: it says what to do, not how
+	value   flag.Value
+
+	initial string // the default, as the value prints it
+	source  string // where the value in force is from
+}
+
+// group is settings that -help shows together.
+type group struct {
+	title    string
+	settings []*setting
+}
+
+// env returns the variable that sets s, or "" when none does.
+func (s *setting) env() string {
+	if s.once {
+		return ""
+	}
+	return "WSIFY_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+// fileEnv returns the variable that names a file with the value, or "".
+func (s *setting) fileEnv() string {
+	if !s.secret {
+		return ""
+	}
+	return s.env() + "_FILE"
+}
+
+// isSwitch reports whether s may stand without a value.
+func (s *setting) isSwitch() bool {
+	b, ok := s.value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
+
+// commandLine is what the program was asked for.
+type commandLine struct {
+	server      server.Config
+	logLevel    slog.Level
+	logFormat   string
+	configFile  string
+	showVersion bool
+	checkConfig bool
+	printConfig bool
+
+	settings []group
+	byName   map[string]*setting
+	flags    *flag.FlagSet
+}
+
+// newCommandLine returns one with the defaults. Those of the server are the ones
+// that Validate fills in, except where it looks at the machine: there 0 stays.
+func newCommandLine() *commandLine {
+	c := &commandLine{logFormat: logJSON, byName: map[string]*setting{}}
+	if err := c.server.Validate(); err != nil {
+		panic(fmt.Sprintf("the default configuration is refused: %v", err))
+	}
+	c.server.Loops, c.server.Shards, c.server.Workers, c.server.Queue = 0, 0, 0, 0
+	c.settings = c.table()
+	c.flags = newFlagSet()
+	for _, g := range c.settings {
+		for _, s := range g.settings {
+			s.initial, s.source = s.value.String(), sourceDefault
+			c.byName[s.name] = s
+			c.flags.Var(s.value, s.name, s.about)
+		}
+	}
+	return c
+}
+
+func text(to *string) flag.Value     { return &value[string]{to, parseText, formatText} }
+func nonEmpty(to *string) flag.Value { return &value[string]{to, parseNonEmpty, formatText} }
+func list(to *[]string) flag.Value   { return &value[[]string]{to, parseList, formatList} }
+func size(to *int) flag.Value        { return &value[int]{to, parseSize, formatSize} }
+func count(to *int) flag.Value       { return &value[int]{to, parseCount, strconv.Itoa} }
+func auto(to *int) flag.Value        { return &value[int]{to, parseAuto, strconv.Itoa} }
+func toggle(to *bool) flag.Value     { return &value[bool]{to, parseBool, strconv.FormatBool} }
+func timeout(to *time.Duration) flag.Value {
+	return &value[time.Duration]{to, parseTimeout, formatDuration}
+}

@@ -1,0 +1,36 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+)
+
+// errSecondSignal says that the shutdown was not waited for.
+var errSecondSignal = errors.New("a second signal ended the shutdown")
+
+// serveUntil runs serve and returns its error. The first signal ends serve's
+// context, which begins the shutdown. With a second one serveUntil returns
+// errSecondSignal at once and leaves serve behind: the caller is to exit.
+func serveUntil(signals <-chan os.Signal, log *slog.Logger, serve func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx) }()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case s := <-signals:
+			if ctx.Err() != nil {
+				log.Error("second signal, ending at once", "signal", s.String())
+				return errSecondSignal
+			}
+			log.Info("signal received, shutting down; a second one ends at once", "signal", s.String())
+			cancel()
+		}
+	}
+}

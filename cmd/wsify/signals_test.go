@@ -1,0 +1,72 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestTheFirstSignalEndsTheContextAndTheServerIsWaitedFor(t *testing.T) {
+	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		signals := make(chan os.Signal, 1)
+		signals <- s
+		stopped := false
+		err := serveUntil(signals, slog.New(slog.DiscardHandler), func(ctx context.Context) error {
+			<-ctx.Done()
+			stopped = true
+			return nil
+		})
+		if err != nil || !stopped {
+			t.Errorf("after %v: serveUntil = %v, the server had stopped: %t", s, err, stopped)
+		}
+	}
+}
+
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	var logged bytes.Buffer
+	signals := make(chan os.Signal, 2)
+	signals <- syscall.SIGTERM
+	signals <- syscall.SIGINT
+	release := make(chan struct{})
+	defer close(release)
+	err := serveUntil(signals, newLogger(&logged, slog.LevelInfo, logText), func(context.Context) error {
+		<-release // a shutdown that hangs
+		return nil
+	})
+	if !errors.Is(err, errSecondSignal) {
+		t.Errorf("serveUntil = %v, want %v", err, errSecondSignal)
+	}
+	if !strings.Contains(logged.String(), `level=ERROR msg="second signal, ending at once" signal=interrupt`) {
+		t.Errorf("log: %s", logged.String())
+	}
+}
+
+func TestTheServersOwnEndIsReturned(t *testing.T) {
+	want := errors.New("event loop: broken")
+	if err := serveUntil(nil, slog.New(slog.DiscardHandler), func(context.Context) error { return want }); err != want {
+		t.Errorf("serveUntil = %v, want %v", err, want)
+	}
+}
+
+func TestTheOperatorsWordOnTheCollectorStands(t *testing.T) {
+	for _, tc := range []struct {
+		env  map[string]string
+		want bool
+	}{
+		{nil, true},
+		{map[string]string{"GOGC": "", "GOMEMLIMIT": ""}, true},
+		{map[string]string{"GOGC": "off"}, false},
+		{map[string]string{"GOMEMLIMIT": "1GiB"}, false},
+	} {
+		if got := tuneGC(tc.env); got != tc.want {
+			t.Errorf("tuneGC(%v) = %t, want %t", tc.env, got, tc.want)
+		}
+	}
+}

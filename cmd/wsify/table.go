@@ -1,0 +1,146 @@
+//go:build linux
+
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"wsify/internal/server"
+)
+
+// How -help calls the values.
+const (
+	argAddr     = "ADDR"
+	argName     = "NAME"
+	argURL      = "URL"
+	argSecret   = "SECRET"
+	argList     = "LIST"
+	argFile     = "FILE"
+	argNumber   = "NUMBER"
+	argSize     = "SIZE"
+	argDuration = "DURATION"
+)
+
+// table returns all settings, in the order of -help, bound to the fields of c.
+func (c *commandLine) table() []group {
+	return []group{
+		{"Service", c.serviceSettings()},
+		{"Access", c.accessSettings()},
+		{"Event loops and pools", c.poolSettings()},
+		{"Limits", c.limitSettings()},
+		{"Keepalive", c.keepaliveSettings()},
+		{"Shutdown", c.shutdownSettings()},
+		{"Logs", c.logSettings()},
+		{"Config", c.configSettings()},
+	}
+}
+
+func (c *commandLine) serviceSettings() []*setting {
+	s := &c.server
+	return []*setting{
+		{name: "listen-addr", arg: argAddr, example: "127.0.0.1:3000", value: nonEmpty(&s.ListenAddr),
+			about: "Where clients and backends connect: host:port, :port, [v6]:port or unix:/path."},
+		{name: "broker-driver", arg: argName, example: "memory", value: nonEmpty(&s.BrokerDriver),
+			about: "What carries publications between nodes. This version has memory, for a single node."},
+		{name: "broker-dsn", arg: argURL, example: "redis://localhost:6379", value: text(&s.BrokerDSN), secret: true,
+			about: "The address of the broker's engine. memory has none."},
+	}
+}
+
+func (c *commandLine) accessSettings() []*setting {
+	s := &c.server
+	return []*setting{
+		{name: "authorizer-url", arg: argURL, example: "http://localhost:8000/wsify", value: text(&s.AuthorizerURL), secret: true,
+			note:  "none, everything is allowed",
+			about: "The webhook that is asked who may connect, join, leave and broadcast: 200 is yes, 5xx is down, anything else is no."},
+		{name: "authorizer-timeout", arg: argDuration, example: "2s", value: timeout(&s.AuthorizerTimeout),
+			about: "How long one call to the authorizer may take; longer counts as down."},
+		{name: "authorizer-events", arg: argList, example: "connect,join", value: list(&s.AuthorizerEvents),
+			about: "Which commands the authorizer is asked about; the others are allowed."},
+		{name: "broadcasting-key", arg: argSecret, example: "8f2c6e0b91d7", value: text(&s.BroadcastingKey), secret: true,
+			note:  "none, only direct peers on loopback may publish",
+			about: "What POST /broadcast has to carry, as ?key=SECRET or as Authorization: Bearer SECRET. Every user of the machine can read a command line; better keep it in a file."},
+		{name: "broadcast-open", example: "", value: toggle(&s.BroadcastOpen),
+			about: "Let everyone use POST /broadcast when there is no -broadcasting-key."},
+		{name: "allowed-origins", arg: argList, example: "https://example.com,https://*.example.com", value: list(&s.AllowedOrigins),
+			about: "Web pages that may connect, as scheme://host or scheme://host:port; *. stands for any subdomain, * for any page. Clients that are no web page are not affected."},
+	}
+}
+
+func (c *commandLine) poolSettings() []*setting {
+	s := &c.server
+	return []*setting{
+		{name: "loops", arg: argNumber, example: "4", value: auto(&s.Loops), note: "0, one per core",
+			about: "Event loops, at most 256. Each has its own connections and a thread's worth of work."},
+		{name: "shards", arg: argNumber, example: "256", value: auto(&s.Shards), note: "0, 64 per loop",
+			about: "Separately locked parts of the table of channels; rounded up to a power of two."},
+		{name: "workers", arg: argNumber, example: "256", value: auto(&s.Workers), note: "0, 64 per core",
+			about: "Calls to the authorizer that run at once."},
+		{name: "queue", arg: argNumber, example: "10000", value: auto(&s.Queue), note: "0, 64 per worker",
+			about: "Calls to the authorizer that may wait for a worker; beyond it connections wait unread, and new ones get 503."},
+		{name: "poller", arg: "native|easygo", example: "easygo", value: nonEmpty(&s.Poller),
+			about: "What the event loops wait with: native needs the least memory and system calls, easygo is mailru/easygo's epoll."},
+	}
+}
+
+func (c *commandLine) limitSettings() []*setting {
+	s := &c.server
+	policy := &value[server.SlowPolicy]{&s.SlowPolicy, parsePolicy, server.SlowPolicy.String}
+	return []*setting{
+		{name: "handshake-timeout", arg: argDuration, example: "5s", value: timeout(&s.HandshakeTimeout),
+			about: "How long a connection may take to send its request head."},
+		{name: "max-message-size", arg: argSize, example: "16KiB", value: size(&s.MaxMessageSize),
+			about: "The largest message of a client (beyond it: close code 1009) and body of POST /broadcast (413)."},
+		{name: "max-channels-per-connection", arg: argNumber, example: "1000", value: count(&s.MaxChannelsPerConnection),
+			about: "Channels that one connection may be a member of at once; further joins are refused."},
+		{name: "max-channel-length", arg: argNumber, example: "64", value: count(&s.MaxChannelLength),
+			about: "The longest name of a channel, in bytes."},
+		{name: "write-queue-size", arg: argSize, example: "256KiB", value: size(&s.WriteQueueSize),
+			about: "Outbound bytes that one connection may have waiting; beyond it -slow-policy acts."},
+		{name: "slow-policy", arg: "close|drop", example: "drop", value: policy,
+			about: "What happens to a connection that reads too slowly: close ends it with code 4001, drop leaves out the newest messages and counts them."},
+	}
+}
+
+func (c *commandLine) keepaliveSettings() []*setting {
+	s := &c.server
+	ping := &value[time.Duration]{&s.PingInterval, parsePingInterval, formatPingInterval}
+	return []*setting{
+		{name: "ping-interval", arg: argDuration, example: "1m", value: ping,
+			about: "A connection that has been silent for so long is pinged; 0 switches pings off."},
+		{name: "pong-timeout", arg: argDuration, example: "5s", value: timeout(&s.PongTimeout),
+			about: "How long a connection may stay silent after a ping before it is closed with code 4002."},
+	}
+}
+
+func (c *commandLine) shutdownSettings() []*setting {
+	return []*setting{
+		{name: "drain-timeout", arg: argDuration, example: "1m", value: timeout(&c.server.DrainTimeout),
+			about: "How long the shutdown may take after SIGTERM or SIGINT. Clients are told to reconnect (close code 1012). A second signal ends at once."},
+	}
+}
+
+func (c *commandLine) logSettings() []*setting {
+	level := &value[slog.Level]{&c.logLevel, parseLevel, formatLevel}
+	format := &value[string]{&c.logFormat, parseLogFormat, formatText}
+	return []*setting{
+		{name: "log-level", arg: "debug|info|warn|error", example: "warn", value: level,
+			about: "The least important records that are logged, to stderr."},
+		{name: "log-format", arg: "json|text", example: "text", value: format,
+			about: "How a record is written."},
+	}
+}
+
+func (c *commandLine) configSettings() []*setting {
+	return []*setting{
+		{name: "config", arg: argFile, example: "/etc/wsify.conf", value: nonEmpty(&c.configFile), note: "none",
+			about: "A file with a setting on each line, its name and its value apart by a blank. Lines that begin with # are comments, and so is the rest of a line behind a blank and #."},
+		{name: "check-config", once: true, value: toggle(&c.checkConfig),
+			about: "Check the configuration, say \"configuration ok\" or what is wrong, and exit with 0 or 1."},
+		{name: "print-config", once: true, value: toggle(&c.printConfig),
+			about: "Print the settings in force and where each is from, in the form of a file for -config, and exit. Secrets are masked."},
+		{name: "version", once: true, value: toggle(&c.showVersion),
+			about: "Print version, commit, Go version and platform, and exit."},
+	}
+}

@@ -1,0 +1,137 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+	"wsify/internal/server"
+)
+
+// value is a flag.Value that keeps what it was set to in *to. It is the same for
+// the command line, the environment and the file.
+type value[T any] struct {
+	to     *T
+	parse  func(string) (T, error)
+	format func(T) string
+}
+
+// Set changes nothing when s is refused.
+func (v *value[T]) Set(s string) error {
+	got, err := v.parse(s)
+	if err == nil {
+		*v.to = got
+	}
+	return err
+}
+
+func (v *value[T]) String() string { return v.format(*v.to) }
+
+// IsBoolFlag lets a switch stand alone on the command line; see package flag.
+func (v *value[T]) IsBoolFlag() bool {
+	_, ok := any(v.to).(*bool)
+	return ok
+}
+
+var errEmpty = errors.New("it is empty")
+
+func parseText(s string) (string, error) { return s, nil }
+
+func parseNonEmpty(s string) (string, error) {
+	if s == "" {
+		return "", errEmpty
+	}
+	return s, nil
+}
+
+func formatText(s string) string { return s }
+
+// parseList takes parts separated by commas; blanks around them do not count.
+func parseList(s string) ([]string, error) {
+	parts := strings.Split(s, ",")
+	for i, p := range parts {
+		parts[i] = strings.TrimSpace(p)
+		if parts[i] == "" {
+			return nil, errors.New("a part of the list is empty")
+		}
+	}
+	return parts, nil
+}
+
+func formatList(parts []string) string { return strings.Join(parts, ",") }
+
+func parseBool(s string) (bool, error) {
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, errors.New("it is neither true nor false")
+	}
+	return b, nil
+}
+
+// parseCount takes whole numbers from 1; parseAuto takes 0 too, which leaves the
+// choice to Validate.
+func parseCount(s string) (int, error) {
+	n, err := parseAuto(s)
+	if err == nil && n == 0 {
+		return 0, errNotPositive
+	}
+	return n, err
+}
+
+func parseAuto(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, errSizeTooBig
+	case err != nil:
+		return 0, errors.New("it is not a whole number")
+	case n < 0:
+		return 0, errors.New("it must not be negative")
+	}
+	return n, nil
+}
+
+func parsePolicy(s string) (server.SlowPolicy, error) {
+	p, err := server.ParseSlowPolicy(s)
+	if err != nil {
+		return 0, errors.New("it is neither close nor drop")
+	}
+	return p, nil
+}
+
+var levels = []struct {
+	name  string
+	level slog.Level
+}{
+	{"debug", slog.LevelDebug}, {"info", slog.LevelInfo}, {"warn", slog.LevelWarn}, {"error", slog.LevelError},
+}
+
+func parseLevel(s string) (slog.Level, error) {
+	for _, l := range levels {
+		if l.name == s {
+			return l.level, nil
+		}
+	}
+	return 0, errors.New("it is none of debug, info, warn, error")
+}
+
+func formatLevel(l slog.Level) string {
+	for _, known := range levels {
+		if known.level == l {
+			return known.name
+		}
+	}
+	return fmt.Sprint(l)
+}
+
+func parseLogFormat(s string) (string, error) {
+	if !slices.Contains([]string{logJSON, logText}, s) {
+		return "", errors.New("it is neither json nor text")
+	}
+	return s, nil
+}

@@ -1,0 +1,49 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// version is the release, set by the linker (-ldflags "-X main.version=4.0.0") and
+// by nothing else.
+var version string
+
+// versionOf returns the release, or what the module system knows, or "dev". info
+// may be nil.
+func versionOf(info *debug.BuildInfo) string {
+	switch {
+	case version != "":
+		return version
+	case info != nil && info.Main.Version != "" && info.Main.Version != "(devel)":
+		return info.Main.Version
+	}
+	return "dev"
+}
+
+// describe returns the line that -version prints. info may be nil.
+func describe(info *debug.BuildInfo) string {
+	return fmt.Sprintf("wsify %s (commit %s, %s, %s/%s)",
+		versionOf(info), commitOf(info), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// commitOf returns the commit the program was built from, and whether the tree had
+// changes besides.
+func commitOf(info *debug.BuildInfo) string {
+	commit, changed := "unknown", ""
+	if info == nil {
+		return commit
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && s.Value != "":
+			commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = " with changes"
+		}
+	}
+	return commit + changed
+}
