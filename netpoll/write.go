@@ -14,9 +14,14 @@ func (c *Conn) Send(p []byte) bool {
 }
 
 // SendUrgent is Send for control frames: they may pass the high-water mark by
-// urgentReserve bytes.
+// urgentReserve bytes. A message above the mark, which only an empty queue takes,
+// does not count against them.
 func (c *Conn) SendUrgent(p []byte) bool {
-	return c.sendCopy(p, c.loop.maxQueued+urgentReserve)
+	mark := c.loop.maxQueued
+	if q := c.out; q != nil {
+		mark = max(mark, q.items[q.head].Len()-q.off)
+	}
+	return c.sendCopy(p, mark+urgentReserve)
 }
 
 // urgentReserve is how far control frames may pass the mark. A peer that makes us
