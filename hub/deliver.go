@@ -81,11 +81,7 @@ func (l *Local) advance(p *Part) (waiters []uint64) {
 	defer s.mu.Unlock()
 	room := p.sweep != nil && p.sweep.settle(uint32(len(p.members)))
 	if p.pending != nil && (p.sweep == nil || len(p.sweep.live) < maxLive) {
-		if p.sweep == nil {
-			p.sweep = l.takeSweep()
-		}
-		p.sweep.add(p.pending, uint32(len(p.members)))
-		p.pending, p.joined = nil, false
+		l.begin(p)
 		p.sweep.skip()
 	}
 	if p.sweep != nil && len(p.sweep.live) == 0 {
@@ -100,6 +96,24 @@ func (l *Local) advance(p *Part) (waiters []uint64) {
 		waiters, p.waiters = p.waiters, nil
 	}
 	return waiters
+}
+
+// seal puts what is pending on its round now, among those who are members already:
+// a publication is not for who joins after it. Needs the shard's lock.
+func (l *Local) seal(p *Part) {
+	if p.pending == nil || p.sweep != nil && len(p.sweep.live) >= maxSealed {
+		return
+	}
+	l.begin(p)
+}
+
+// begin puts what is pending on its round. Needs the shard's lock.
+func (l *Local) begin(p *Part) {
+	if p.sweep == nil {
+		p.sweep = l.takeSweep()
+	}
+	p.sweep.add(p.pending, uint32(len(p.members)))
+	p.pending, p.joined = nil, false
 }
 
 // takeSweep and giveSweep keep a few sweeps for the next delivery, so that a
@@ -117,6 +131,9 @@ func (l *Local) takeSweep() *sweep {
 func (l *Local) giveSweep(w *sweep) {
 	w.forget()
 	w.cursor, w.first = 0, 0
+	if cap(w.live) > maxLive {
+		w.live, w.scratch = nil, nil
+	}
 	if len(l.sweeps) < keepSweeps {
 		l.sweeps = append(l.sweeps, w)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // Members leave and join while "a" is being delivered and "b" is published: each gets
-// both once, who joined gets "b" alone.
+// both once, who joined gets neither.
 func TestMembershipChangesWhileASliceIsOpen(t *testing.T) {
 	for _, tc := range []struct {
 		what    string
@@ -22,16 +22,16 @@ func TestMembershipChangesWhileASliceIsOpen(t *testing.T) {
 		{"the last served one leaves", 2, "-1", []string{"4,2,3<-ab", "0<-b"}},
 		{"one to be served leaves", 2, "-2", []string{"4,3<-ab", "0,1<-b"}},
 		{"the last to be served leaves", 2, "-4", []string{"2,3<-ab", "0,1<-b"}},
-		{"one joins", 2, "+9", []string{"2,3,4<-ab", "9<-b", "0,1<-b"}},
-		{"one joins and a served one leaves", 2, "+9-0", []string{"4,2,3<-ab", "9<-b", "1<-b"}},
-		{"one joins and one to be served leaves", 2, "+9-3", []string{"2,4<-ab", "9<-b", "0,1<-b"}},
-		{"two join, the first of them leaves", 2, "+8+9-8", []string{"2,3,4<-ab", "9<-b", "0,1<-b"}},
-		{"a served one leaves and joins again", 2, "-0+0", []string{"4,2,3<-ab", "0<-b", "1<-b"}},
+		{"one joins", 2, "+9", []string{"2,3,4<-ab", "0,1<-b"}},
+		{"one joins and a served one leaves", 2, "+9-0", []string{"4,2,3<-ab", "1<-b"}},
+		{"one joins and one to be served leaves", 2, "+9-3", []string{"2,4<-ab", "0,1<-b"}},
+		{"two join, the first of them leaves", 2, "+8+9-8", []string{"2,3,4<-ab", "0,1<-b"}},
+		{"a served one leaves and joins again", 2, "-0+0", []string{"4,2,3<-ab", "1<-b"}},
 		{"all to be served leave", 2, "-2-3-4", []string{"0,1<-b"}},
 		{"all served leave", 2, "-0-1", []string{"3,4,2<-ab"}},
 		{"all leave, one joins", 2, "-0-1-2-3-4+9", nil},
 		{"all are served, one leaves", 5, "-0", []string{"4,1,2,3<-b"}},
-		{"all are served, one joins and the last leaves", 5, "+9-4", []string{"0,1,2,3,9<-b"}},
+		{"all are served, one joins and the last leaves", 5, "+9-4", []string{"0,1,2,3<-b"}},
 	} {
 		t.Run(tc.what, func(t *testing.T) {
 			h := newHub(1)

@@ -16,8 +16,8 @@
 // to deliver is joined, and reaches each member in one send.
 //
 // Who is a member from a publication until its delivery gets it exactly once. Who
-// joins in between may get it too; then nothing published later is missed. Who
-// leaves in between is owed it: Owed says what, before Leave. A part without members has nothing pending, so a
+// joins in between does not get it. Who leaves in between is owed it: Owed says
+// what, before Leave. A part without members has nothing pending, so a
 // membership never begins with a gap.
 //
 // What waits is bounded for each part: beyond, Publish answers ErrBusy and takes

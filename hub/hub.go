@@ -103,8 +103,7 @@ func (h *Hub) shardOfName(name string) *shard {
 
 // Publish hands frame to every loop that has members of the channel and returns
 // how many members that are. frame holds one or more encoded messages; the caller
-// keeps its reference, and the bytes must not change any more (I9). Who joins
-// before a loop comes to deliver may get it too; who leaves before does not.
+// keeps its reference, and the bytes must not change any more (I9).
 //
 // The only error is ErrBusy; nothing was taken then, for no member.
 func (h *Hub) Publish(channel []byte, frame *buffer.Buffer) (members int, err error) {

@@ -75,6 +75,7 @@ func (l *Local) Join(conn uint32, set *Memberships, name []byte) (joined bool) {
 		ch = s.createLocked(string(name))
 	}
 	*m = membership{part: ch.partOf(l.loop), conn: conn}
+	l.seal(m.part)
 	m.pos = m.part.insert(Member{Conn: conn, ref: ref})
 	ch.members++
 	s.members++

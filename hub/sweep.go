@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"slices"
+
 	"wsify/internal/buffer"
 	"wsify/internal/invariants"
 )
@@ -26,6 +28,8 @@ type sweep struct {
 	live   []publication  // oldest first
 	all    *buffer.Buffer // live from first on, joined; nil when it has to be made again
 	bytes  int            // total of live
+
+	scratch []uint32 // see cuts
 }
 
 // publication is a buffer on its round.
@@ -39,6 +43,10 @@ type publication struct {
 // maxLive is how many publications are on their rounds at once, which bounds what
 // the removal of a member costs. Further ones wait, joined into one.
 const maxLive = 16
+
+// maxSealed is the same bound where members join between publications. Who joins
+// beyond it may hear what was published just before.
+const maxSealed = 1024
 
 // waitsFor reports whether the member at pos still has to be given p.
 func (p *publication) waitsFor(pos, cursor uint32) bool {
@@ -149,18 +157,35 @@ func (w *sweep) next(pos uint32) (boundary uint32, ok bool) {
 	return boundary, ok
 }
 
-// lower moves every boundary at b down by one.
-func (w *sweep) lower(b uint32) {
-	if w.cursor == b {
-		w.cursor--
+// cuts returns the boundaries above pos, each once, in order. It is borrowed until
+// the next call.
+func (w *sweep) cuts(pos uint32) []uint32 {
+	w.scratch = w.scratch[:0]
+	add := func(b uint32) {
+		if b > pos {
+			w.scratch = append(w.scratch, b)
+		}
 	}
+	add(w.cursor)
 	for i := range w.live {
-		if w.live[i].start == b {
-			w.live[i].start--
+		add(w.live[i].start)
+		add(w.live[i].end)
+	}
+	slices.Sort(w.scratch)
+	return slices.Compact(w.scratch)
+}
+
+// lower moves every boundary above pos down by one.
+func (w *sweep) lower(pos uint32) {
+	one := func(b *uint32) {
+		if *b > pos {
+			*b--
 		}
-		if w.live[i].end == b {
-			w.live[i].end--
-		}
+	}
+	one(&w.cursor)
+	for i := range w.live {
+		one(&w.live[i].start)
+		one(&w.live[i].end)
 	}
 }
 
@@ -182,10 +207,10 @@ func (p *Part) remove(pos uint32, moved func(m Member, pos uint32)) {
 		hole = last
 	}
 	if w := p.sweep; w != nil {
-		for b, ok := w.next(hole); ok; b, ok = w.next(hole) {
+		for _, b := range w.cuts(pos) {
 			fill(b - 1)
-			w.lower(b)
 		}
+		w.lower(pos)
 	}
 	last := uint32(len(p.members) - 1)
 	fill(last)

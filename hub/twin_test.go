@@ -32,8 +32,7 @@ type stay struct{ next int }
 
 // twinPart is what the twin knows of one channel on one loop.
 type twinPart struct {
-	stays   map[uint32]*stay // by connection
-	pending int              // first publication not yet taken by the loop
+	stays map[uint32]*stay // by connection
 }
 
 // twinChannel is a channel as a naive program would keep it. The number of a
@@ -76,7 +75,7 @@ func newTwin(t *testing.T) *twin {
 	return w
 }
 
-// join joins and compares. Who joins gets what no loop has begun to deliver.
+// join joins and compares. Who joins gets what is published from then on.
 func (w *twin) join(loop int, conn uint32, name string) {
 	w.t.Helper()
 	p := &w.channels[name].parts[loop]
@@ -87,10 +86,7 @@ func (w *twin) join(loop int, conn uint32, name string) {
 	if was {
 		return
 	}
-	if len(p.stays) == 0 {
-		p.pending = len(w.channels[name].sizes)
-	}
-	p.stays[conn] = &stay{next: p.pending}
+	p.stays[conn] = &stay{next: len(w.channels[name].sizes)}
 }
 
 func (w *twin) leave(loop int, conn uint32, name string) {
@@ -254,7 +250,6 @@ func (w *twin) deliver(loop int, s Slice) {
 		}
 		st.next = run[1]
 	}
-	ch.parts[loop].pending = run[1]
 }
 
 // parse returns the channel and the publications that a buffer holds.
