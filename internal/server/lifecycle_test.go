@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -257,110 +256,5 @@ func TestRun(t *testing.T) {
 
 	if err := Run(context.Background(), Config{ListenAddr: "256.0.0.1:1"}); err == nil {
 		t.Error("Run with a bad address returned nil")
-	}
-}
-
-// TestStatsAddUp after a bit of everything.
-func TestStatsAddUp(t *testing.T) {
-	hook := newWebhook(t, func(q question) int {
-		if strings.Contains(q.body, `"no"`) {
-			return 403
-		}
-		return 200
-	})
-	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}})
-	a, b := connect(t, srv, "/ws"), connect(t, srv, "/ws")
-	a.join("c") // an ack is a message too: 1 sent
-	b.join("c") // 2
-	for i := range 10 {
-		a.broadcast("c", fmt.Sprint(i)) // 20 deliveries: 22
-		a.expectText(fmt.Sprint(i))
-		b.expectText(fmt.Sprint(i))
-	}
-	publish(t, srv, "c", "1") // 24
-	a.expectText("1")
-	b.expectText("1")
-	a.broadcast("empty", "1")
-	a.leave("c") // 25
-	a.send(`{"command":"join","args":{"channel":"no"}}`)
-	a.send(`{"command":"fly"}`)
-	a.send(`{`)
-	a.expectNothing()
-	post(t, srv, "/broadcast", `{`)
-	post(t, srv, "/nowhere", ``)
-	for _, head := range []string{"GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", "x\r\n\r\n"} {
-		p := dial(t, srv)
-		p.write(head)
-		p.response()
-		p.expectEnd()
-	}
-	gone := dial(t, srv)
-	gone.write("GET /ws")
-	gone.closeWrite()
-	gone.expectEnd()
-	a.write(closing(1000, ""))
-	a.expectClose(1000)
-	b.reset()
-	waitFor(t, "all connections are gone", func() bool { return srv.Stats().Net.Connections == 0 })
-
-	got := srv.Stats()
-	sum := func(m map[string]uint64) (n uint64) {
-		for _, v := range m {
-			n += v
-		}
-		return n
-	}
-	if got.Accepted != got.Upgraded+got.Rejected+got.HandedOff+1 || got.Accepted != sum(got.Closed) {
-		t.Errorf("accepted %d, upgraded %d, rejected %d, handed off %d, 1 gone before; closed %v",
-			got.Accepted, got.Upgraded, got.Rejected, got.HandedOff, got.Closed)
-	}
-	for _, c := range []struct {
-		name      string
-		got, want any
-	}{
-		{"accepted", got.Accepted, uint64(8)},
-		{"upgraded", got.Upgraded, uint64(2)},
-		{"rejected", got.Rejected, uint64(2)},
-		{"handed off", got.HandedOff, uint64(3)},
-		{"received", got.Received, map[string]uint64{"join": 3, "broadcast": 11, "leave": 1}},
-		{"not done", got.NotDone, map[string]uint64{"denied": 1, "unknown_command": 1, "bad_request": 1}},
-		{"broadcasts", got.Broadcasts, map[string]uint64{"client": 11, "http": 1}},
-		{"sent", got.Sent, uint64(25)},
-		{"dropped", got.Dropped, map[string]uint64{}},
-		{"closed", got.Closed, map[string]uint64{"client_close": 1, "reset": 1, "peer_closed": 1, "handshake_refused": 2, "http": 3}},
-		{"authorizer", got.Authorizer, map[string]uint64{"allow": 2, "deny": 1}},
-	} {
-		if fmt.Sprint(c.got) != fmt.Sprint(c.want) {
-			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
-		}
-	}
-}
-
-// TestStrangersDoNotWriteTheLog: whatever a peer does wrong, nothing above debug is
-// logged.
-func TestStrangersDoNotWriteTheLog(t *testing.T) {
-	srv, book := startLogged(t, Config{BroadcastingKey: "k", HandshakeTimeout: 50 * time.Millisecond})
-	for _, raw := range []string{
-		"\x16\x03\x01\x02\x00", "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", "x\r\n\r\n", "POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
-		postRequest("/broadcast?key=x", "{}"), "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nbroken\r\n\r\n", "GET /ws",
-		upgradeHead("/ws") + "\x81\x00", upgradeHead("/ws") + message("\xff"), upgradeHead("/ws") + closing(1, ""),
-	} {
-		p := dial(t, srv)
-		p.write(raw)
-		p.closeWrite()
-		for {
-			if _, err := p.r.ReadByte(); err != nil {
-				break
-			}
-		}
-		q := dial(t, srv)
-		q.write(raw)
-		q.reset()
-	}
-	waitFor(t, "all connections are gone", func() bool { return srv.Stats().Net.Connections == 0 })
-	for line := range strings.Lines(book.String()) {
-		if !strings.Contains(line, "level=DEBUG") && !strings.Contains(line, "wsify is listening") {
-			t.Errorf("logged: %s", line)
-		}
 	}
 }
