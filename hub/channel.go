@@ -95,7 +95,13 @@ func (p *Part) hasRoom(size, limit int) bool {
 	if p.sweep != nil {
 		waiting += p.sweep.bytes
 	}
-	return waiting == 0 || len(p.members) == 0 || waiting+size <= limit
+	switch {
+	case len(p.members) == 0 || waiting == 0:
+		return true
+	case p.sweep != nil && len(p.sweep.live) >= maxSealed:
+		return false // so that what is pending can always be sealed
+	}
+	return waiting+size <= limit
 }
 
 // add appends frame to what is pending and reports whether the loop has to be

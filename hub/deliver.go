@@ -101,10 +101,9 @@ func (l *Local) advance(p *Part) (waiters []uint64) {
 // seal puts what is pending on its round now, among those who are members already:
 // a publication is not for who joins after it. Needs the shard's lock.
 func (l *Local) seal(p *Part) {
-	if p.pending == nil || p.sweep != nil && len(p.sweep.live) >= maxSealed {
-		return
+	if p.pending != nil {
+		l.begin(p)
 	}
-	l.begin(p)
 }
 
 // begin puts what is pending on its round. Needs the shard's lock.

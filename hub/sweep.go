@@ -44,8 +44,8 @@ type publication struct {
 // the removal of a member costs. Further ones wait, joined into one.
 const maxLive = 16
 
-// maxSealed is the same bound where members join between publications. Who joins
-// beyond it may hear what was published just before.
+// maxSealed is the bound where members join between publications, each of which has
+// a round of its own then. Beyond it the channel takes no further publication.
 const maxSealed = 1024
 
 // waitsFor reports whether the member at pos still has to be given p.

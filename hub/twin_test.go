@@ -149,6 +149,9 @@ func (w *twin) busy(name string, size int) bool {
 			}
 			if p.sweep != nil {
 				bytes += p.sweep.bytes
+				if len(p.sweep.live) >= maxSealed {
+					return true
+				}
 			}
 		}
 		if bytes > 0 && bytes+size > twinLimit {
