@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"wsify/auth"
 	"wsify/internal/command"
@@ -48,6 +49,10 @@ func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte
 	body := command.AppendAuthorizerBody(make([]byte, 0, len(cmd.Args)+64), cmd)
 	l.park(c, s, msg, false)
 	s.more.question = body
+	if len(l.blocked) > 0 { // those came first
+		l.blocked = append(l.blocked, c.ID())
+		return
+	}
 	l.submit(c, s)
 }
 
@@ -69,8 +74,12 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 		RemoteAddr: remoteAddr(c),
 		Query:      s.more.query,
 	}
-	id, net := c.ID(), l.net
+	id, net, gone := c.ID(), l.net, new(atomic.Bool)
+	s.more.gone = gone
 	asked := l.srv.workers.Submit(func() {
+		if gone.Load() { // the peer left while this waited
+			return
+		}
 		decision, cause := l.srv.auth.Ask(&call)
 		l.srv.asked(decision, cause)
 		net.PostTo(id, func(c *netpoll.Conn) { l.answered(c, decision) })
@@ -119,7 +128,7 @@ func (l *loop) answered(c *netpoll.Conn, d auth.Decision) {
 }
 
 func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
-	s.more.question = nil
+	s.more.question, s.more.gone = nil, nil
 	switch d {
 	case auth.Allow:
 		l.resume(c, s)
@@ -194,7 +203,7 @@ func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision) {
 	switch d {
 	case auth.Allow:
 		reply, rest := e.reply, e.input
-		e.reply, e.input, e.question = nil, nil, nil
+		e.reply, e.input, e.question, e.gone = nil, nil, nil, nil
 		s.trim()
 		c.Resume()
 		if l.srv.draining.Load() {

@@ -84,8 +84,14 @@ func (l *loop) leave(c *netpoll.Conn, s *session, cmd *command.Command) {
 // parked until there is room: that is the publisher's backpressure.
 func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	var done func(error)
-	if cmd.ID != nil && l.srv.broker.Asynchronous() {
-		done = l.later(c, append([]byte(nil), cmd.ID...))
+	if l.srv.broker.Asynchronous() {
+		reply := l.later(c, append([]byte(nil), cmd.ID...))
+		done = func(err error) {
+			if err != nil {
+				l.counts.dropped[dropBroker].Add(1)
+			}
+			reply(err)
+		}
 	}
 	pending, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, done)
 	switch {

@@ -26,10 +26,10 @@ func (srv *Server) shutdown() error {
 	srv.draining.Store(true)
 	close(srv.stopping)
 	srv.group.StopListening()
+	srv.http.drain(srv.left(began) / 2) // first, as what it publishes is to be heard
 	for _, l := range srv.loops {
-		l.net.Post(l.drainAll)
+		l.net.Post(func() { l.drainAll(time.Now().Add(srv.left(began) / 2)) })
 	}
-	srv.http.drain(srv.left(began))
 	left := srv.awaitEmpty(began)
 	srv.stopWorkers(began)
 	err := errors.Join(srv.broker.Close(), srv.group.Stop())
@@ -73,8 +73,13 @@ func (srv *Server) awaitEmpty(began time.Time) int64 {
 	return srv.group.Connections()
 }
 
-// drainAll closes the sessions of this loop, a slice in each turn.
-func (l *loop) drainAll() {
+// drainAll closes the sessions of this loop, a slice in each turn, once what was
+// published before has been delivered, or the time for that is over.
+func (l *loop) drainAll(deliverUntil time.Time) {
+	if l.hub.Take() > 0 && time.Now().Before(deliverUntil) {
+		l.net.Post(func() { l.drainAll(deliverUntil) })
+		return
+	}
 	var ids []uint64
 	l.net.Each(func(c *netpoll.Conn) { ids = append(ids, c.ID()) })
 	l.drainSome(ids)

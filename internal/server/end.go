@@ -26,7 +26,11 @@ func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire
 		c.DropQueued() // a slow consumer's queue: only the Close frame matters now
 		c.SendUrgent(wire.AppendClose(frame[:0], code, text))
 	}
-	c.Linger(reason, closeTimeout)
+	linger := closeTimeout
+	if reason == reasonSlowConsumer { // it takes longer to read, by definition
+		linger = max(linger, l.srv.cfg.PongTimeout)
+	}
+	c.Linger(reason, linger)
 }
 
 // refuse ends a connection whose handshake failed with an HTTP response.
@@ -35,7 +39,7 @@ func (l *loop) refuse(c *netpoll.Conn, s *session, status int, headers, body str
 }
 
 func (l *loop) refuseFor(c *netpoll.Conn, s *session, reason netpoll.Reason, status int, headers, body string) {
-	s.more = nil
+	s.drop()
 	s.state = ending
 	c.SendUrgent(wire.AppendResponse(l.scratch(), status, headers, body))
 	c.Linger(reason, closeTimeout)

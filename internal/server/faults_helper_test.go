@@ -107,6 +107,11 @@ func dialRaw(addr net.Addr, n int) (rawClient, error) {
 	if err == nil {
 		err = unix.Connect(fd, to)
 	}
+	for err == unix.EINTR { // the connection goes on; another call waits for it (connect(2))
+		if err = unix.Connect(fd, to); err == unix.EISCONN {
+			err = nil
+		}
+	}
 	if err != nil {
 		_ = unix.Close(fd)
 		return rawClient{-1}, os.NewSyscallError("connect", err)

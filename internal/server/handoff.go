@@ -5,9 +5,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/valyala/fasthttp"
 	"golang.org/x/sys/unix"
 
 	"wsify/internal/wire"
@@ -38,20 +41,38 @@ func (l *loop) handOff(c *netpoll.Conn, s *session, head, rest []byte) {
 // serve speaks HTTP on a descriptor that was taken out of its event loop.
 func (h *httpServer) serve(fd int, read []byte) {
 	defer h.leave()
+	defer h.contain()
 	file := os.NewFile(uintptr(fd), "http connection")
 	conn, err := net.FileConn(file)
-	_ = file.Close()
-	if err != nil {
+	if err != nil { // it needs a second descriptor for a moment
+		_, _ = file.Write(wire.AppendResponse(nil, 503, retryAfter, "No descriptor is free.\n"))
+		_ = file.Close()
 		h.srv.log.Debug("hand-off failed", "err", err)
 		return
 	}
+	_ = file.Close()
 	p := &httpConn{Conn: conn, tracker: &h.tracker, prefix: read}
 	h.track(p)
 	defer h.untrack(p)
 	// Errors here are the peer's: a malformed request, a timeout, a reset.
-	if err := h.fast.ServeConn(p); err != nil {
+	if err := h.serverFor(p).ServeConn(p); err != nil {
 		h.srv.log.Debug("http connection ended", "err", err)
 	}
+}
+
+// contain keeps a panic to the connection it happened on.
+func (h *httpServer) contain() {
+	if p := recover(); p != nil {
+		h.srv.log.Error("panic on an HTTP connection", "panic", p, "stack", string(debug.Stack()))
+	}
+}
+
+// serverFor returns the HTTP server for a connection.
+func (h *httpServer) serverFor(c net.Conn) *fasthttp.Server {
+	if localPeer(c.RemoteAddr()) {
+		return h.near
+	}
+	return h.far
 }
 
 // httpConn is the net.Conn that the HTTP server gets: it yields the bytes that the
@@ -61,7 +82,9 @@ type httpConn struct {
 	tracker *tracker
 	prefix  []byte
 	moved   bool // an event loop has the connection again, under another descriptor
-	busy    bool // a request is being read or answered; guarded by the tracker's lock
+	// stranger: the last request was one that only strangers make.
+	stranger atomic.Bool
+	busy     bool // a request is being read or answered; guarded by the tracker's lock
 }
 
 // Read implements net.Conn.
@@ -102,6 +125,7 @@ func (c *httpConn) Close() error {
 // on a connection it has used for a request before. head is the upgrade's head; rest
 // yields what the HTTP server has read behind it, ahead of what it has not read yet.
 func (h *httpServer) giveBack(c *httpConn, head []byte, rest net.Conn) {
+	defer h.contain()
 	_ = rest.SetReadDeadline(time.Now())
 	buf := make([]byte, wire.MaxHeadSize)
 	n, _ := rest.Read(buf)

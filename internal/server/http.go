@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -9,9 +10,12 @@ import (
 	"mime"
 	"net"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
@@ -28,37 +32,48 @@ const (
 	publishTimeout   = 5 * time.Second // until an asynchronous broker has answered
 )
 
-const pathBroadcast = "/broadcast"
+const (
+	pathBroadcast  = "/broadcast"
+	allowedMethods = "POST, OPTIONS"
+)
 
 // httpServer answers what is no upgrade, on connections that the event loops hand
 // off. Its methods may be called from any goroutine.
 type httpServer struct {
 	tracker
-	srv  *Server
-	fast *fasthttp.Server
-	key  [sha256.Size]byte // of -broadcasting-key
+	srv      *Server
+	near     *fasthttp.Server  // for peers on this machine
+	far      *fasthttp.Server  // for others
+	key      [sha256.Size]byte // of -broadcasting-key
+	verdicts sync.Map          // of requests that are refused, by *fasthttp.RequestHeader; see bounds
 }
 
 func newHTTP(srv *Server) *httpServer {
 	h := &httpServer{srv: srv, key: sha256.Sum256([]byte(srv.cfg.BroadcastingKey))}
 	h.conns = make(map[*httpConn]struct{})
 	h.empty = make(chan struct{})
-	h.fast = &fasthttp.Server{
+	h.near, h.far = h.newFast(true), h.newFast(srv.cfg.BroadcastOpen)
+	return h
+}
+
+// newFast returns a fasthttp server for peers on this machine, or for others.
+func (h *httpServer) newFast(local bool) *fasthttp.Server {
+	return &fasthttp.Server{
 		Handler:               h.handle,
+		HeaderReceived:        h.bounds(local),
 		ExpectHandler:         h.expect,
-		ErrorHandler:          failed,
+		ErrorHandler:          h.failed,
 		ConnState:             h.changed,
 		ReadBufferSize:        wire.MaxHeadSize,
-		MaxRequestBodySize:    srv.cfg.MaxMessageSize,
+		MaxRequestBodySize:    h.srv.cfg.MaxMessageSize,
 		ReadTimeout:           httpReadTimeout,
 		WriteTimeout:          httpWriteTimeout,
 		IdleTimeout:           httpIdleTimeout,
 		Concurrency:           maxHTTP + 1, // our own bound comes first
 		NoDefaultServerHeader: true,
 		SecureErrorLogMessage: true,
-		Logger:                debugLogger(srv),
+		Logger:                debugLogger(h.srv),
 	}
-	return h
 }
 
 // debugLogger passes what fasthttp logs on as debug: it is about strangers.
@@ -92,17 +107,85 @@ func (h *httpServer) handle(ctx *fasthttp.RequestCtx) {
 	if h.srv.draining.Load() {
 		ctx.SetConnectionClose()
 	}
+	if c, ok := ctx.Conn().(*httpConn); ok {
+		c.stranger.Store(refusal(ctx.Response.StatusCode()))
+	}
+}
+
+// refusal reports whether a status says that the peer has no business here. Such a
+// connection is not kept for long: places at the HTTP server are for backends.
+func refusal(status int) bool {
+	switch status {
+	case fasthttp.StatusForbidden, fasthttp.StatusNotFound, fasthttp.StatusMethodNotAllowed, fasthttp.StatusUpgradeRequired:
+		return true
+	}
+	return false
+}
+
+// verdict is a refusal that is known from the head of a request.
+type verdict struct {
+	status int
+	why    string
+}
+
+// bounds decides on the head alone how much of a body is read: nothing, where the
+// request will be refused whatever it holds. It makes fasthttp's HeaderReceived.
+//
+// fasthttp forgets the head when a body is too large, so the verdict is kept by the
+// head's address, which is the same in failed.
+func (h *httpServer) bounds(local bool) func(head *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	return func(head *fasthttp.RequestHeader) fasthttp.RequestConfig {
+		v := h.judge(head, local)
+		if v.status == 0 {
+			h.verdicts.Delete(head)
+			return fasthttp.RequestConfig{}
+		}
+		h.verdicts.Store(head, v)
+		return fasthttp.RequestConfig{MaxRequestBodySize: 1}
+	}
+}
+
+// judge refuses what needs neither the body nor the whole request to be refused.
+func (h *httpServer) judge(head *fasthttp.RequestHeader, local bool) verdict {
+	path, query, _ := bytes.Cut(head.RequestURI(), []byte("?"))
+	switch {
+	case string(path) == pathWS:
+		return verdict{fasthttp.StatusBadRequest, "an upgrade has no body"}
+	case string(path) != pathBroadcast:
+		return verdict{fasthttp.StatusNotFound, whatThereIs}
+	case !head.IsPost():
+		return verdict{fasthttp.StatusMethodNotAllowed, "publish with POST"}
+	case h.srv.cfg.BroadcastingKey != "" && !h.knowsKey(head, query):
+		return verdict{fasthttp.StatusForbidden, wrongKey}
+	case h.srv.cfg.BroadcastingKey == "" && !local:
+		return verdict{fasthttp.StatusForbidden, onlyLocal}
+	}
+	return verdict{}
+}
+
+// unread answers a request whose body was too large to be read.
+func (h *httpServer) unread(ctx *fasthttp.RequestCtx) {
+	allowCORS(ctx)
+	if v, ok := h.verdicts.LoadAndDelete(&ctx.Request.Header); ok {
+		v := v.(verdict)
+		if v.status == fasthttp.StatusMethodNotAllowed {
+			ctx.Response.Header.Set("Allow", allowedMethods)
+		}
+		answer(ctx, v.status, v.why)
+		return
+	}
+	tooLarge(ctx)
 }
 
 // failed answers a request that could not be read.
-func failed(ctx *fasthttp.RequestCtx, err error) {
+func (h *httpServer) failed(ctx *fasthttp.RequestCtx, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	var netErr net.Error
 	switch {
 	case errors.As(err, &small):
 		answer(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "the request head is larger than 8 KiB")
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		tooLarge(ctx)
+		h.unread(ctx)
 	case errors.As(err, &netErr) && netErr.Timeout():
 		answer(ctx, fasthttp.StatusRequestTimeout, "the request was not finished in time")
 	default:
@@ -110,9 +193,15 @@ func failed(ctx *fasthttp.RequestCtx, err error) {
 	}
 }
 
-func notFound(ctx *fasthttp.RequestCtx) {
-	answer(ctx, fasthttp.StatusNotFound, "not found: this server has /ws and POST /broadcast")
-}
+func notFound(ctx *fasthttp.RequestCtx) { answer(ctx, fasthttp.StatusNotFound, whatThereIs) }
+
+// Why a request is refused, for people.
+const (
+	whatThereIs = "not found: this server has /ws and POST /broadcast"
+	wrongKey    = "wrong or missing key: POST /broadcast?key=KEY, or Authorization: Bearer KEY"
+	onlyLocal   = "no -broadcasting-key is set, so only direct loopback peers may publish: " +
+		"set -broadcasting-key, or -broadcast-open to admit everyone"
+)
 
 func tooLarge(ctx *fasthttp.RequestCtx) {
 	allowCORS(ctx)
@@ -158,7 +247,7 @@ func (h *httpServer) broadcast(ctx *fasthttp.RequestCtx) {
 	case ctx.IsOptions():
 		preflight(ctx)
 	case !ctx.IsPost():
-		ctx.Response.Header.Set("Allow", "POST, OPTIONS")
+		ctx.Response.Header.Set("Allow", allowedMethods)
 		answer(ctx, fasthttp.StatusMethodNotAllowed, "publish with POST")
 	default:
 		if status, why := h.admit(ctx); status != 0 {
@@ -174,7 +263,7 @@ func allowCORS(ctx *fasthttp.RequestCtx) {
 }
 
 func preflight(ctx *fasthttp.RequestCtx) {
-	ctx.Response.Header.Set("Access-Control-Allow-Methods", "POST, OPTIONS")
+	ctx.Response.Header.Set("Access-Control-Allow-Methods", allowedMethods)
 	ctx.Response.Header.Set("Access-Control-Allow-Headers", "Content-Type, Authorization")
 	ctx.Response.Header.Set("Access-Control-Max-Age", "86400")
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
@@ -204,12 +293,11 @@ func (h *httpServer) expect(ctx *fasthttp.RequestCtx) int {
 func (h *httpServer) admit(ctx *fasthttp.RequestCtx) (status int, why string) {
 	switch {
 	case h.srv.cfg.BroadcastingKey != "":
-		if !h.knowsKey(ctx) {
-			return fasthttp.StatusForbidden, "wrong or missing key: POST /broadcast?key=KEY, or Authorization: Bearer KEY"
+		if !h.knowsKey(&ctx.Request.Header, ctx.URI().QueryString()) {
+			return fasthttp.StatusForbidden, wrongKey
 		}
 	case !h.srv.cfg.BroadcastOpen && !isLocal(ctx):
-		return fasthttp.StatusForbidden, "no -broadcasting-key is set, so only direct loopback peers may publish: " +
-			"set -broadcasting-key, or -broadcast-open to admit everyone"
+		return fasthttp.StatusForbidden, onlyLocal
 	}
 	media, _, err := mime.ParseMediaType(string(ctx.Request.Header.ContentType()))
 	if err != nil || media != "application/json" {
@@ -219,30 +307,58 @@ func (h *httpServer) admit(ctx *fasthttp.RequestCtx) (status int, why string) {
 }
 
 // knowsKey compares the key of the request in constant time.
-func (h *httpServer) knowsKey(ctx *fasthttp.RequestCtx) bool {
-	given := ctx.QueryArgs().Peek("key")
-	if bearer := string(ctx.Request.Header.Peek("Authorization")); len(bearer) > 7 && strings.EqualFold(bearer[:7], "Bearer ") {
+func (h *httpServer) knowsKey(head *fasthttp.RequestHeader, query []byte) bool {
+	args := fasthttp.AcquireArgs()
+	defer fasthttp.ReleaseArgs(args)
+	args.ParseBytes(query)
+	given := args.Peek("key")
+	if bearer := string(head.Peek("Authorization")); len(bearer) > 7 && strings.EqualFold(bearer[:7], "Bearer ") {
 		given = []byte(strings.TrimSpace(bearer[7:]))
 	}
 	sum := sha256.Sum256(given)
 	return subtle.ConstantTimeCompare(sum[:], h.key[:]) == 1
 }
 
-// forwarding are headers that a proxy adds: behind one, a loopback address is the
-// proxy's, not the peer's.
+// forwarding are headers that a proxy adds, beside those that begin with
+// X-Forwarded: behind one, a loopback address is the proxy's, not the peer's.
 var forwarding = [...]string{
-	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via",
-	"Cf-Connecting-Ip", "True-Client-Ip", "X-Client-Ip",
+	"Forwarded", "X-Original-Forwarded-For", "X-Real-Ip", "Via", "Cf-Connecting-Ip", "True-Client-Ip", "X-Client-Ip",
+	"X-Cluster-Client-Ip", "Fastly-Client-Ip", "X-Envoy-External-Address",
 }
 
-// isLocal reports whether the request comes from this machine without a proxy.
+// isLocal reports whether the request comes from this machine, without a proxy, and
+// not from another site's page in a browser here.
 func isLocal(ctx *fasthttp.RequestCtx) bool {
-	for _, name := range forwarding {
-		if ctx.Request.Header.Peek(name) != nil {
+	head := &ctx.Request.Header
+	for name := range head.All() {
+		if len(name) >= 11 && strings.EqualFold(string(name[:11]), "X-Forwarded") {
 			return false
 		}
 	}
-	switch a := ctx.RemoteAddr().(type) {
+	for _, name := range forwarding {
+		if head.Peek(name) != nil {
+			return false
+		}
+	}
+	if origin := head.Peek("Origin"); origin != nil && !localOrigin(string(origin)) {
+		return false
+	}
+	return localPeer(ctx.RemoteAddr())
+}
+
+// localOrigin reports whether an Origin names this machine.
+func localOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// localPeer reports whether the other end is on this machine.
+func localPeer(addr net.Addr) bool {
+	switch a := addr.(type) {
 	case *net.TCPAddr:
 		ip, ok := netip.AddrFromSlice(a.IP)
 		return ok && ip.Unmap().IsLoopback()
@@ -254,6 +370,10 @@ func isLocal(ctx *fasthttp.RequestCtx) bool {
 
 // publish hands the body's publication to the broker and answers with the outcome.
 func (h *httpServer) publish(ctx *fasthttp.RequestCtx) {
+	if !utf8.Valid(ctx.PostBody()) { // no text message may hold it; RFC 6455, section 8.1
+		answer(ctx, fasthttp.StatusBadRequest, "not valid UTF-8")
+		return
+	}
 	p, bad := command.ParsePublication(ctx.PostBody())
 	if bad == nil && len(p.Channel) > h.srv.cfg.MaxChannelLength {
 		bad = errChannelLength

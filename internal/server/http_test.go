@@ -18,7 +18,7 @@ func TestBroadcastStatuses(t *testing.T) {
 	request := func(method, rest string) string {
 		return method + " /broadcast?key=k%26y HTTP/1.1\r\nHost: a\r\n" + rest + "\r\n"
 	}
-	heard := 0
+	heard, dials := 0, uint64(1)
 	for _, c := range []struct {
 		name, request string
 		want          int
@@ -51,6 +51,10 @@ func TestBroadcastStatuses(t *testing.T) {
 		if res.status != c.want || res.header.Get("Access-Control-Allow-Origin") != "*" {
 			t.Fatalf("%s: %d %q, CORS header %q; want %d and *", c.name, res.status, res.body, res.header.Get("Access-Control-Allow-Origin"), c.want)
 		}
+		if c.want == 403 || c.want == 405 { // the body may not have been read, which ends the connection
+			p = dial(t, srv)
+			dials++
+		}
 		switch {
 		case res.status == 201:
 			heard++
@@ -73,8 +77,8 @@ func TestBroadcastStatuses(t *testing.T) {
 	}
 	p.expectEnd()
 	member.expectNothing()
-	if st := srv.Stats(); st.HandedOff != 1 || st.Broadcasts["http"] != uint64(heard) {
-		t.Errorf("%d connections handed off, %v; want 1, and %d by http", st.HandedOff, st.Broadcasts, heard)
+	if st := srv.Stats(); st.HandedOff != dials || st.Broadcasts["http"] != uint64(heard) {
+		t.Errorf("%d connections handed off, %v; want %d, and %d by http", st.HandedOff, st.Broadcasts, dials, heard)
 	}
 }
 
@@ -240,5 +244,60 @@ func TestBusyChannel(t *testing.T) {
 	member.expectNothing()
 	if got := srv.Stats().Dropped["channel_busy"]; got != uint64(refused) {
 		t.Errorf("Stats().Dropped[channel_busy] = %d, want %d", got, refused)
+	}
+}
+
+// TestBodiesOfStrangersAreNotRead: what the head of a request gives away is answered
+// before its body has come, so that it takes no memory and no place for long.
+func TestBodiesOfStrangersAreNotRead(t *testing.T) {
+	srv := start(t, Config{BroadcastingKey: "k"})
+	for _, c := range []struct {
+		head string
+		want int
+	}{
+		{"POST /broadcast?key=wrong HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n", 403},
+		{"POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n", 403},
+		{"PUT /broadcast HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n", 405},
+		{"POST /elsewhere HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n", 404},
+	} {
+		p := dial(t, srv)
+		p.write(c.head + "{")
+		p.expectStatus(c.want)
+		p.expectEnd()
+	}
+}
+
+// TestAPublicationThatIsNotUTF8IsRefused: no text message may hold it, and every
+// member's client would have to fail.
+func TestAPublicationThatIsNotUTF8IsRefused(t *testing.T) {
+	srv := start(t, Config{})
+	member := connect(t, srv, "/ws")
+	member.join("c")
+	p := dial(t, srv)
+	p.write(postRequest("/broadcast", "{\"channel\":\"c\",\"content\":\"caf\xe9\"}"))
+	p.expectStatus(400)
+	p.write(postRequest("/broadcast", `{"channel":"c","content":"café"}`))
+	p.expectStatus(201)
+	member.expectText(`"café"`)
+}
+
+// TestPagesOfOtherSitesAreNotLocal: a browser on this machine speaks for any site.
+func TestPagesOfOtherSitesAreNotLocal(t *testing.T) {
+	srv := start(t, Config{})
+	for header, want := range map[string]int{
+		"Origin: https://evil.example":   403,
+		"Origin: null":                   403,
+		"Origin: http://localhost:8080":  201,
+		"Origin: http://127.0.0.1:8080":  201,
+		"Origin: http://[::1]:8080":      201,
+		"X-Forwarded-Port: 443":          403,
+		"X-Original-Forwarded-For: ::1":  403,
+		"Fastly-Client-Ip: 203.0.113.10": 403,
+	} {
+		p := dial(t, srv)
+		p.write(postRequest("/broadcast", `{"channel":"c","content":1}`, header))
+		if res := p.response(); res.status != want {
+			t.Errorf("%s: status %d, want %d", header, res.status, want)
+		}
 	}
 }

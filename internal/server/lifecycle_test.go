@@ -258,3 +258,26 @@ func TestRun(t *testing.T) {
 		t.Error("Run with a bad address returned nil")
 	}
 }
+
+// TestWhatWasPublishedIsHeardBeforeTheShutdown: 201 is a promise, so the members hear
+// it before they are told to reconnect.
+func TestWhatWasPublishedIsHeardBeforeTheShutdown(t *testing.T) {
+	srv := start(t, Config{})
+	members := make([]*peer, 600) // more than a turn delivers
+	for i := range members {
+		members[i] = connect(t, srv, "/ws")
+		members[i].join("c")
+	}
+	publish(t, srv, "c", `"the last"`)
+	done := make(chan error, 1)
+	go func() { done <- srv.Shutdown() }()
+	for _, m := range members {
+		m.expectText(`"the last"`)
+	}
+	for _, m := range members {
+		_ = m.Close()
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}

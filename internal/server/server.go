@@ -117,11 +117,10 @@ func (srv *Server) openAuthorizer() (err error) {
 // openLoops makes the hub, the broker and the event loops that serve them.
 func (srv *Server) openLoops() (err error) {
 	srv.tick = tickFor(srv.cfg)
-	mem := &broker.Memory{}
-	srv.broker = mem
+	srv.broker = &broker.Memory{} // -broker-driver has no other yet; Validate has seen to it
 	srv.hub = hub.New(hub.Config{
 		Loops: srv.cfg.Loops, Shards: srv.cfg.Shards, MaxPendingBytes: srv.cfg.WriteQueueSize / 4,
-		Sink: srv, Watcher: mem,
+		Sink: srv, Watcher: srv.broker,
 	})
 	srv.group, err = netpoll.Open(netpoll.Config{
 		Loops: srv.cfg.Loops, MaxQueuedBytes: srv.cfg.WriteQueueSize, LingerTimeout: closeTimeout,

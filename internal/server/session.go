@@ -1,6 +1,8 @@
 package server
 
 import (
+	"sync/atomic"
+
 	"wsify/hub"
 	"wsify/internal/wire"
 	"wsify/netpoll"
@@ -33,14 +35,15 @@ const (
 // extra is the part of a session that most connections do not have most of the
 // time.
 type extra struct {
-	reader   wire.Reader // of a message that is incomplete
-	input    []byte      // incomplete head, or bytes behind what the session waits for
-	searched int         // bytes of input that were searched for the end of the head
-	reply    []byte      // 101 response, sent when the authorizer allows
-	message  []byte      // the command that waits, as it came
-	question []byte      // body for the authorizer; borrowed by the call under way
-	allowed  bool        // message has been authorized; it waits for room
-	query    string      // of the upgrade, as sent, for the authorizer
+	reader   wire.Reader  // of a message that is incomplete
+	input    []byte       // incomplete head, or bytes behind what the session waits for
+	searched int          // bytes of input that were searched for the end of the head
+	reply    []byte       // 101 response, sent when the authorizer allows
+	message  []byte       // the command that waits, as it came
+	question []byte       // body for the authorizer; borrowed by the call under way
+	gone     *atomic.Bool // of the call under way: nobody waits for its answer
+	allowed  bool         // message has been authorized; it waits for room
+	query    string       // of the upgrade, as sent, for the authorizer
 }
 
 // empty reports whether nothing is worth keeping.
@@ -65,10 +68,14 @@ func (s *session) trim() {
 
 // drop gives up everything that is kept for a session that ends.
 func (s *session) drop() {
-	if s.more != nil {
-		s.more.reader.Release()
-		s.more = nil
+	if s.more == nil {
+		return
 	}
+	s.more.reader.Release()
+	if s.more.gone != nil {
+		s.more.gone.Store(true)
+	}
+	s.more = nil
 }
 
 // session returns the session of c.

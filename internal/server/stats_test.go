@@ -86,7 +86,7 @@ func TestStatsAddUp(t *testing.T) {
 // TestStrangersDoNotWriteTheLog: whatever a peer does wrong, nothing above debug is
 // logged.
 func TestStrangersDoNotWriteTheLog(t *testing.T) {
-	srv, book := startLogged(t, Config{BroadcastingKey: "k", HandshakeTimeout: 50 * time.Millisecond})
+	srv, book := startLogged(t, Config{BroadcastingKey: "k", HandshakeTimeout: time.Second})
 	for _, raw := range []string{
 		"\x16\x03\x01\x02\x00", "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", "x\r\n\r\n", "POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
 		postRequest("/broadcast?key=x", "{}"), "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nbroken\r\n\r\n", "GET /ws",

@@ -18,6 +18,13 @@ type tracker struct {
 	empty    chan struct{}          // closed when draining and nobody is left
 }
 
+// drainRead is how long a request may take to arrive once the shutdown has begun.
+const drainRead = 2 * time.Second
+
+// strangerIdle is how long a connection may wait for its next request after one
+// that was refused for what it was.
+const strangerIdle = 2 * time.Second
+
 // enter takes one of the places, and reports false when there is none.
 func (t *tracker) enter() bool {
 	t.mu.Lock()
@@ -67,8 +74,14 @@ func (t *tracker) changed(c net.Conn, state fasthttp.ConnState) {
 func (t *tracker) readDeadline(c *httpConn, at time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.draining && !c.busy {
+	if !c.busy && c.stranger.Load() {
+		at = time.Now().Add(strangerIdle)
+	}
+	if t.draining {
 		at = time.Now()
+		if c.busy {
+			at = at.Add(drainRead)
+		}
 	}
 	return c.Conn.SetReadDeadline(at)
 }
@@ -86,9 +99,11 @@ func (t *tracker) drain(timeout time.Duration) {
 		close(t.empty)
 	}
 	for c := range t.conns {
-		if !c.busy { // it waits for a request: that read fails now
-			_ = c.Conn.SetReadDeadline(time.Now())
+		at := time.Now()
+		if c.busy { // else it waits for a request: that read fails now
+			at = at.Add(drainRead)
 		}
+		_ = c.Conn.SetReadDeadline(at)
 	}
 	t.mu.Unlock()
 	select {
