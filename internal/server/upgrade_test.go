@@ -72,7 +72,7 @@ func TestHeadOfExactly8KiBIsTaken(t *testing.T) {
 // TestHandshakeTimeout: a head that is not finished in time ends the connection,
 // at whatever byte it stopped; a session that began in time goes on.
 func TestHandshakeTimeout(t *testing.T) {
-	srv := start(t, Config{HandshakeTimeout: 40 * time.Millisecond, PingInterval: -1})
+	srv := start(t, Config{HandshakeTimeout: 500 * time.Millisecond, PingInterval: -1})
 	open := connect(t, srv, "/ws")
 	for _, part := range []string{"", "G", "GET /ws HTTP/1.1\r\n", strings.TrimSuffix(upgradeHead("/ws"), "\n")} {
 		p := dial(t, srv)

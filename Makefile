@@ -1,0 +1,76 @@
+# Every target is what a reader would have typed. Nothing needs installing but Go; the tests
+# under test/ say what they need besides, and are skipped without it.
+SHELL       = /bin/bash
+.SHELLFLAGS = -eu -o pipefail -c
+
+GO        ?= go
+COUNT     ?= 10
+FUZZTIME  ?= 30s
+PKG       ?= ./...
+ARGS      ?=
+OLD       ?=
+NEW       ?=
+STATIC     = $(GO) tool -modfile=tools/go.mod staticcheck
+BENCHSTAT  = $(GO) tool -modfile=tools/go.mod benchstat
+RECORD    ?= bench/results/go-$(shell date -u +%Y-%m-%d-%H%M%S).txt
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build ./bin/wsify and ./bin/echo                    (go build -o bin/ ./cmd/... ./bench/echo)
+	$(GO) build -o bin/ ./cmd/... ./bench/echo
+
+run: ## run the server; ARGS="-ping-interval 1m"            (go run ./cmd/wsify)
+	$(GO) run ./cmd/wsify $(ARGS)
+
+test: ## all tests, with invariant checks on                 (go test -tags invariants ./...)
+	$(GO) test -tags invariants $(PKG)
+
+plain: ## the same without checks: what must not allocate     (go test -short ./...)
+	$(GO) test -short $(PKG)
+
+race: ## the same under the race detector, in short          (go test -race -short ./...)
+	$(GO) test -race -short $(PKG)
+
+check: fmt vet staticcheck test plain race ## what CI runs, but for other systems and fuzzing
+
+fmt: ## list files that gofmt would change, and fail        (gofmt -l .)
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
+
+vet: ## go vet, with and without invariant checks           (go vet ./...)
+	$(GO) vet ./...
+	$(GO) vet -tags invariants ./...
+	cd test/clients && $(GO) vet ./...
+
+staticcheck: ## staticcheck, with and without them                  (go tool -modfile=tools/go.mod staticcheck ./...)
+	$(STATIC) ./...
+	$(STATIC) -tags invariants ./...
+
+fuzz: ## each fuzz target for FUZZTIME; PKG=./internal/wire for one package
+	@for p in $$($(GO) list $(PKG)); do \
+		names=$$($(GO) test -list '^Fuzz' $$p); \
+		for f in $$(grep '^Fuzz' <<<"$$names" || true); do \
+			echo "$$p $$f"; \
+			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p; \
+		done; \
+	done
+
+bench: ## Go benchmarks, COUNT times, into bench/results      (go test -run '^$$' -bench . ./...)
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) $(PKG) | tee $(RECORD)
+
+bench-diff: ## compare the records OLD and NEW                     (go tool -modfile=tools/go.mod benchstat OLD NEW)
+	@test -n "$(OLD)" -a -n "$(NEW)" || { echo "make bench-diff OLD=FILE NEW=FILE"; exit 2; }
+	$(BENCHSTAT) $(OLD) $(NEW)
+
+measure: build ## memory and CPU of a server under load; ARGS=-quick  (go run ./bench/measure)
+	$(GO) run ./bench/measure $(ARGS)
+
+conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
+	$(GO) test -tags invariants -count 1 ./internal/wire
+	$(GO) test -tags invariants -count 1 -run 'Conformance|Script|Cut|Upgrade|Head' ./internal/server
+	$(GO) test -count 1 -run 'Clients' ./test
+
+e2e: ## everything under test/, with a browser, npm, curl and nginx, which root installs from Debian
+	WSIFY_E2E=1 $(GO) test -count 1 -v ./test/...
+
+.PHONY: help build run test plain race check fmt vet staticcheck fuzz bench bench-diff measure conformance e2e

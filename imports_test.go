@@ -1,0 +1,102 @@
+package wsify_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// ours is every package of the module, and which others it may import. Test files
+// may import what they need. The drawing of it is in ARCHITECTURE.md, section 1.
+var ours = map[string][]string{
+	"wsify/cmd/wsify": {"wsify/internal/server"},
+	"wsify/internal/server": {
+		"wsify/netpoll", "wsify/hub", "wsify/auth", "wsify/broker",
+		"wsify/internal/wire", "wsify/internal/command", "wsify/internal/buffer", "wsify/internal/slab",
+	},
+	"wsify/netpoll":             {"wsify/internal/buffer", "wsify/internal/slab", "wsify/internal/invariants"},
+	"wsify/hub":                 {"wsify/internal/buffer", "wsify/internal/slab", "wsify/internal/invariants"},
+	"wsify/bench/echo":          {"wsify/netpoll", "wsify/internal/wire", "wsify/internal/slab"},
+	"wsify/internal/buffer":     {"wsify/internal/invariants"},
+	"wsify/internal/wire":       {"wsify/internal/invariants"},
+	"wsify/internal/command":    {},
+	"wsify/internal/slab":       {},
+	"wsify/internal/invariants": {},
+	"wsify/auth":                {},
+	"wsify/broker":              {},
+	"wsify/bench/measure":       {},
+	"wsify/test":                {},
+}
+
+// theirs is who may import which module of others. What is kept in one place can
+// be replaced in one place.
+var theirs = map[string][]string{
+	"github.com/mailru/easygo":     {"wsify/netpoll"},
+	"github.com/gobwas/ws":         {"wsify/internal/wire", "wsify/internal/server", "wsify/bench/echo"},
+	"github.com/gobwas/httphead":   {"wsify/internal/wire"},
+	"github.com/valyala/fasthttp":  {"wsify/auth", "wsify/internal/server"},
+	"github.com/goccy/go-json":     {"wsify/internal/command"},
+	"github.com/peterbourgon/ff":   {"wsify/cmd/wsify"},
+	"golang.org/x/sys/unix":        {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/measure"},
+	"github.com/gobwas/ws/wsutil":  {}, // it reads from sockets and blocks
+	"github.com/gobwas/ws/wsflate": {},
+}
+
+func TestPackagesImportOnlyWhatTheArchitectureAllows(t *testing.T) {
+	imports := listImports(t)
+	for pkg, imported := range imports {
+		allowed, known := ours[pkg]
+		if !known {
+			t.Errorf("%s is not in the drawing: add it to ARCHITECTURE.md and to this test", pkg)
+			continue
+		}
+		for _, path := range imported {
+			switch {
+			case strings.HasPrefix(path, "wsify/"):
+				if !slices.Contains(allowed, path) {
+					t.Errorf("%s imports %s; of ours it may import %v", pkg, path, allowed)
+				}
+			case strings.Contains(path, "."): // the first element of a path outside the standard library has a dot
+				if users := usersOf(path); !slices.Contains(users, pkg) {
+					t.Errorf("%s imports %s; only %v may", pkg, path, users)
+				}
+			}
+		}
+	}
+	for pkg := range ours {
+		if imports[pkg] == nil {
+			t.Errorf("%s is in this test and not in the module", pkg)
+		}
+	}
+}
+
+// listImports returns what the packages of the module import, their test files
+// left out.
+func listImports(t *testing.T) map[string][]string {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{.Name}}{{range .Imports}} {{.}}{{end}}`, "./...")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	imports := make(map[string][]string)
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		if fields[0] != "wsify" { // this directory: it has nothing but this test
+			imports[fields[0]] = fields[2:]
+		}
+	}
+	return imports
+}
+
+// usersOf returns who may import path: what the longest entry that it is under says.
+func usersOf(path string) (users []string) {
+	longest := ""
+	for prefix, allowed := range theirs {
+		if (path == prefix || strings.HasPrefix(path, prefix+"/")) && len(prefix) > len(longest) {
+			longest, users = prefix, allowed
+		}
+	}
+	return users
+}

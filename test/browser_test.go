@@ -1,0 +1,150 @@
+package test
+
+import (
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startupPatience is how long a browser may take to come up on a small machine
+// that is busy with other tests.
+const startupPatience = 2 * time.Minute
+
+// step is what a page tells; it goes on when the test has closed goOn.
+type step struct {
+	Name  string
+	Value json.RawMessage
+	goOn  chan struct{}
+}
+
+// page is a page in a browser. No driver is between it and the test: the page tells
+// its steps to the server that it is from.
+type page struct {
+	t       *testing.T
+	origin  string
+	steps   chan step
+	browser *process
+	current chan struct{} // open while the page waits
+}
+
+// newPage makes a server of pages: testdata/page.html, and at /readme the block of
+// README.md, which talks to addr.
+func newPage(t *testing.T, readmeAddr string) *page {
+	t.Helper()
+	p := &page{t: t, steps: make(chan step)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, "testdata/page.html")
+	})
+	mux.HandleFunc("GET /readme", func(w http.ResponseWriter, _ *http.Request) {
+		block := strings.ReplaceAll(readme(t, "page"), "localhost:3000", readmeAddr)
+		_ = readmePage.Execute(w, template.JS(block))
+	})
+	mux.HandleFunc("POST /step", func(_ http.ResponseWriter, r *http.Request) {
+		s := step{goOn: make(chan struct{})}
+		_ = json.NewDecoder(r.Body).Decode(&s)
+		select {
+		case p.steps <- s:
+			<-s.goOn
+		case <-r.Context().Done():
+		}
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	t.Cleanup(p.release)
+	p.origin = server.URL
+	return p
+}
+
+var readmePage = template.Must(template.New("").Parse(`<!DOCTYPE html><meta charset="utf-8"><script>
+console.log = (value) => fetch('/step', { method: 'POST', body: JSON.stringify({ name: 'logged', value }) });
+</script><script>{{.}}</script>`))
+
+// open starts Chromium, headless, on a path of the page's server.
+func (p *page) open(path string) {
+	p.t.Helper()
+	chromium := need(p.t, "chromium", "chromium")
+	profile, err := os.MkdirTemp(scratch, "profile") // not the test's own: Chromium may still write while it dies
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.browser = start(p.t, scratch, []string{"HOME=" + profile}, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+		"--no-proxy-server", "--user-data-dir="+profile, p.origin+path)
+}
+
+// expect waits for the page's next step and compares it. The page then waits until
+// the test expects another.
+func (p *page) expect(name, value string) {
+	p.t.Helper()
+	p.release()
+	select {
+	case s := <-p.steps:
+		p.current = s.goOn
+		if s.Name != name || string(s.Value) != value {
+			p.t.Fatalf("the page says: %s %s, want %s %s", s.Name, s.Value, name, value)
+		}
+	case <-p.browser.ended:
+		p.t.Fatalf("the browser ended before: %s", name)
+	case <-time.After(startupPatience):
+		p.t.Fatalf("the page does not come to: %s", name)
+	}
+}
+
+// release lets the page go on.
+func (p *page) release() {
+	if p.current != nil {
+		close(p.current)
+		p.current = nil
+	}
+}
+
+func TestPageInABrowser(t *testing.T) {
+	need(t, "chromium", "chromium")
+	p := newPage(t, "")
+	s := serve(t, "-allowed-origins", p.origin)
+	strict := serve(t, "-allowed-origins", "https://example.com")
+	p.open("/?" + url.Values{"ws": {s.ws()}, "strict": {strict.ws()}}.Encode())
+
+	p.expect("refused for its origin", `{"code":1006,"reason":"","wasClean":false}`)
+	p.expect("after offering a subprotocol", `{"code":1006,"reason":"","wasClean":false}`)
+	p.expect("open", `{"open":true,"protocol":"","extensions":""}`)
+	p.expect("joined", `"{\"id\":\"join\",\"ok\":true}"`)
+	p.expect("heard itself", `"{\"text\":\"ü😀\"}"`)
+	publish(t, s, `{"channel":"page","content":{"order":9007199254740993}}`)
+	p.expect("heard curl", `"{\"order\":9007199254740993}"`)
+	publish(t, s, `{"channel":"page","content":"`+strings.Repeat("x", 60_000)+`"}`)
+	p.expect("heard a long one", "60002")
+	p.expect("heard what was sent in binary", `"\"in binary\""`)
+	p.expect("heard a number of 64 bits", `"18446744073709551615"`)
+	p.expect("closed", `{"code":3999,"reason":"","wasClean":true}`)
+	p.expect("ready", "null")
+	if code := s.stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d after SIGTERM, want 0", code)
+	}
+	p.expect("told to reconnect", `{"code":1012,"reason":"this node restarts, reconnect","wasClean":true}`)
+}
+
+// publish publishes with curl.
+func publish(t *testing.T, s *server, body string) {
+	t.Helper()
+	file := writeFile(t, t.TempDir(), "body", body)
+	if status, out := curl(t, s.http()+"/broadcast", "-H", jsonType, "--data-binary", "@"+file); status != 201 {
+		t.Fatalf("curl: %d %s", status, out)
+	}
+}
+
+func TestReadmePage(t *testing.T) {
+	need(t, "chromium", "chromium")
+	s := serve(t)
+	p := newPage(t, s.addr)
+	p.open("/readme")
+	p.expect("logged", `"from a page"`)
+}

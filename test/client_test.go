@@ -1,0 +1,136 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// client is a WebSocket client, of whatever make. What happens to it comes as lines:
+//
+//	open
+//	refused 403
+//	message TEXT
+//	close CODE REASON
+type client struct {
+	t      *testing.T
+	name   string
+	events <-chan string
+	send   func(text string)
+}
+
+// next returns what happens to the client next.
+func (c *client) next() string {
+	c.t.Helper()
+	select {
+	case event, ok := <-c.events:
+		if !ok {
+			return "nothing, ever"
+		}
+		return event
+	case <-time.After(patience):
+		return "nothing"
+	}
+}
+
+// expect waits for the next event, which has to be this one.
+func (c *client) expect(want string) {
+	c.t.Helper()
+	if got := c.next(); got != want {
+		c.t.Fatalf("%s: got %s, want %s", c.name, got, want)
+	}
+}
+
+// ask sends a message and waits for the next event, which has to be this one.
+func (c *client) ask(text, want string) {
+	c.t.Helper()
+	c.send(text)
+	c.expect(want)
+}
+
+// join makes the client a member of channel.
+func (c *client) join(channel string) {
+	c.t.Helper()
+	c.ask(fmt.Sprintf(`{"command":"join","args":{"channel":%q},"id":"join"}`, channel), `message {"id":"join","ok":true}`)
+}
+
+// dialGo returns a client in this process, by gobwas/ws' client side. It is for
+// tests that are about something else; those of clients are in their own module.
+func dialGo(t *testing.T, url string) *client {
+	t.Helper()
+	events := make(chan string, 1024)
+	c := &client{t: t, name: "gobwas/ws", events: events, send: func(string) { t.Error("sent on a connection that was refused") }}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn, early, _, err := ws.Dial(ctx, url)
+	if status := ws.StatusError(0); errors.As(err, &status) {
+		events <- fmt.Sprintf("refused %d", int(status))
+		return c
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", url, err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	events <- "open"
+	c.send = func(text string) {
+		if err := writeFrame(conn, ws.OpText, []byte(text)); err != nil {
+			t.Errorf("send %s: %v", text, err)
+		}
+	}
+	if early == nil {
+		early = bufio.NewReader(conn)
+	}
+	go receive(early, conn, events)
+	return c
+}
+
+func writeFrame(to io.Writer, op ws.OpCode, payload []byte) error {
+	return ws.WriteFrame(to, ws.MaskFrameInPlace(ws.NewFrame(op, true, payload)))
+}
+
+// receive turns frames into events, until the end. The frames of a server that are
+// tried here are whole messages, and its close codes are more than gobwas' own
+// reader takes.
+func receive(from io.Reader, to io.WriteCloser, events chan<- string) {
+	defer close(events)
+	defer to.Close()
+	for {
+		op, payload, err := readFrame(from)
+		switch {
+		case err != nil:
+			events <- "close 1006 " + err.Error()
+			return
+		case op == ws.OpText:
+			events <- "message " + string(payload)
+		case op == ws.OpPing:
+			_ = writeFrame(to, ws.OpPong, payload)
+		case op == ws.OpClose:
+			_ = writeFrame(to, ws.OpClose, bytes.Clone(payload[:min(2, len(payload))]))
+			code, reason := ws.ParseCloseFrameData(payload)
+			events <- strings.TrimSpace(fmt.Sprintf("close %d %s", code, reason))
+			_, _ = io.Copy(io.Discard, from) // the server ends the connection first; RFC 6455, section 7.1.1
+			return
+		}
+	}
+}
+
+func readFrame(from io.Reader) (op ws.OpCode, payload []byte, err error) {
+	h, err := ws.ReadHeader(from)
+	if err != nil {
+		return 0, nil, err
+	}
+	if !h.Fin || h.Masked || h.Length > 1<<24 {
+		return 0, nil, fmt.Errorf("unexpected frame %+v", h)
+	}
+	payload = make([]byte, h.Length)
+	_, err = io.ReadFull(from, payload)
+	return h.OpCode, payload, err
+}

@@ -1,0 +1,6 @@
+// Package clients tries wsify with WebSocket clients that others wrote. It is a
+// module of its own, so that the server does not depend on them.
+//
+// The server is the program that WSIFY_PROGRAM names, or is built from the module
+// two directories up.
+package clients

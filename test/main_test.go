@@ -1,0 +1,72 @@
+package test
+
+import (
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for something before it gives up.
+const patience = 30 * time.Second
+
+var (
+	root    string // the directory of the module
+	scratch string // a directory that goes when the tests are over
+	program string // the server, built once for all tests
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("end-to-end tests are left out with -short")
+		os.Exit(0)
+	}
+	os.Exit(runAll(m))
+}
+
+func runAll(m *testing.M) int {
+	if err := prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, "the tests cannot start:", err)
+		return 1
+	}
+	defer os.RemoveAll(scratch)
+	return m.Run()
+}
+
+// prepare builds the server.
+func prepare() (err error) {
+	if root, err = filepath.Abs(".."); err != nil {
+		return err
+	}
+	if err := watchSources(); err != nil {
+		return err
+	}
+	if scratch, err = os.MkdirTemp("", "wsify-test"); err != nil {
+		return err
+	}
+	program = filepath.Join(scratch, "wsify")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", program, "./cmd/wsify")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// watchSources lists every directory of the module, which is how go test learns
+// that a result of this package is out of date when a file of the server changes:
+// it cannot see what the build reads.
+func watchSources() error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() && slices.Contains([]string{".git", "bin", "node_modules"}, entry.Name()) {
+			return fs.SkipDir
+		}
+		return err
+	})
+}

@@ -1,0 +1,55 @@
+package test
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+)
+
+// freePort returns a port that was free on every address of localhost a moment ago.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		first, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := first.Addr().(*net.TCPAddr).Port
+		second, err := net.Listen("tcp6", fmt.Sprintf("[::1]:%d", port))
+		_ = first.Close()
+		if second != nil {
+			_ = second.Close()
+		}
+		if busy := err != nil && haveIPv6(); !busy {
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+func haveIPv6() bool {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		return false
+	}
+	_ = l.Close()
+	return true
+}
+
+// awaitPort waits until something listens on a port of localhost.
+func awaitPort(t *testing.T, port int) {
+	t.Helper()
+	const every = 10 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for range patience / every {
+		if c, err := net.Dial("tcp", fmt.Sprintf("localhost:%d", port)); err == nil {
+			_ = c.Close()
+			return
+		}
+		<-tick.C
+	}
+	t.Fatalf("nothing listens on port %d", port)
+}

@@ -1,0 +1,204 @@
+package test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A block of README.md that is tried has a comment before it that names it:
+//
+//	<!-- tried: NAME -->
+//	```LANGUAGE
+//	...
+//	```
+var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n(.*?)^```$")
+
+// triedHere is every name, so that a comment cannot promise what no test keeps.
+var triedHere = []string{
+	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
+	"webhook.go", "webhook.mjs", "with a webhook", "nginx",
+}
+
+// readme returns a block of README.md.
+func readme(t *testing.T, name string) string {
+	t.Helper()
+	for _, block := range readmeBlocks(t) {
+		if block[1] == name {
+			return block[2]
+		}
+	}
+	t.Fatalf("README.md has no block %q", name)
+	return ""
+}
+
+func readmeBlocks(t *testing.T) [][]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return triedBlock.FindAllStringSubmatch(string(text), -1)
+}
+
+func TestReadmePromisesNoTestThatIsNotHere(t *testing.T) {
+	var names []string
+	for _, block := range readmeBlocks(t) {
+		names = append(names, block[1])
+	}
+	for _, name := range names {
+		if !slices.Contains(triedHere, name) {
+			t.Errorf("README.md has a block %q that no test tries", name)
+		}
+	}
+	for _, name := range triedHere {
+		if !slices.Contains(names, name) {
+			t.Errorf("README.md has no block %q", name)
+		}
+	}
+}
+
+// command is one line after a "$ " and what is to be printed, with … for anything.
+type command struct {
+	line string
+	want []string
+}
+
+// console takes a block of commands apart. Commands of README.md talk to port 3000;
+// here they talk to addr.
+func console(block, addr string) (commands []command) {
+	block = strings.ReplaceAll(block, "localhost:3000", addr)
+	for line := range strings.Lines(block) {
+		line = strings.TrimSuffix(line, "\n")
+		if typed, ok := strings.CutPrefix(line, "$ "); ok {
+			commands = append(commands, command{line: typed})
+		} else {
+			last := &commands[len(commands)-1]
+			last.want = append(last.want, line)
+		}
+	}
+	return commands
+}
+
+// matches reports whether got is what is wanted, in which … stands for anything.
+func matches(want, got string) bool {
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", ".*")
+	return regexp.MustCompile("^" + pattern + "$").MatchString(got)
+}
+
+// shell starts a command line as a shell would.
+func shell(t *testing.T, dir string, env []string, line string) *process {
+	t.Helper()
+	return start(t, dir, env, "bash", "-c", line)
+}
+
+func TestReadmeRunsTheServer(t *testing.T) {
+	run := console(readme(t, "run"), "")[0]
+	p := shell(t, root, []string{"WSIFY_LISTEN_ADDR=127.0.0.1:0"}, run.line)
+	p.await("as many records as README.md shows", func() bool {
+		return strings.Count(p.output(), `"msg"`) >= len(run.want)
+	})
+	for i, line := range strings.Split(p.output(), "\n")[:len(run.want)] {
+		if !matches(run.want[i], line) {
+			t.Errorf("record %d is\n%s\nREADME.md shows\n%s", i+1, line, run.want[i])
+		}
+	}
+	p.stop(syscall.SIGTERM)
+}
+
+func TestReadmePublishes(t *testing.T) {
+	s := serve(t)
+	need(t, "curl", "curl")
+	member := dialGo(t, s.ws())
+	member.expect("open")
+	member.join("news")
+	publish := console(readme(t, "publish"), s.addr)[0]
+	if got := shell(t, scratch, nil, publish.line).line(); got != publish.want[0] {
+		t.Errorf("%s\nprinted %s, README.md shows %s", publish.line, got, publish.want[0])
+	}
+	member.expect("message " + strings.TrimSpace(readme(t, "heard")))
+}
+
+func TestReadmeJoinsWithWscat(t *testing.T) {
+	s := serve(t)
+	join, publish := console(readme(t, "join"), s.addr)[0], console(readme(t, "publish"), s.addr)[0]
+	need(t, "curl", "curl")
+	// wscat is installed already there, and npx takes it from there.
+	p := shell(t, npmDir(t), nil, join.line)
+	if got := p.line(); got != join.want[0] {
+		t.Errorf("%s\nprinted %s, README.md shows %s", join.line, got, join.want[0])
+	}
+	shell(t, scratch, nil, publish.line).line()
+	if got, want := p.line(), strings.TrimSpace(readme(t, "heard")); got != want {
+		t.Errorf("wscat printed %s, README.md shows %s", got, want)
+	}
+}
+
+func TestReadmeAnswers(t *testing.T) {
+	s := serve(t)
+	c := dialGo(t, s.ws())
+	c.expect("open")
+	for line := range strings.Lines(readme(t, "answers")) {
+		line = strings.TrimSuffix(line, "\n")
+		if text, ok := strings.CutPrefix(line, "> "); ok {
+			c.send(text)
+		} else {
+			c.expect("message " + strings.TrimPrefix(line, "< "))
+		}
+	}
+}
+
+func TestReadmeCommandAndBodies(t *testing.T) {
+	s := serve(t)
+	member, other := dialGo(t, s.ws()), dialGo(t, s.ws())
+	member.expect("open")
+	member.join("news")
+	other.expect("open")
+	other.ask(strings.TrimSpace(readme(t, "command")), `message {"id":7,"ok":true}`)
+	member.expect(`message {"any":"JSON"}`)
+	for line := range strings.Lines(readme(t, "bodies")) {
+		answer, err := http.Post(s.http()+"/broadcast", "application/json", strings.NewReader(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, _ := io.ReadAll(answer.Body); answer.StatusCode != 201 || len(body) > 0 {
+			t.Errorf("%s: %s %s", line, answer.Status, body)
+		}
+		_ = answer.Body.Close()
+		member.expect(`message {"any":"JSON"}`)
+	}
+}
+
+func TestReadmePutsNginxInFront(t *testing.T) {
+	nginx := need(t, "nginx", "nginx-light")
+	s := serve(t)
+	dir := t.TempDir()
+	port := freePort(t)
+	block := strings.ReplaceAll(readme(t, "nginx"), "localhost:3000", s.addr)
+	block = strings.ReplaceAll(block, "listen 80;", fmt.Sprintf("listen 127.0.0.1:%d;", port))
+	conf := writeFile(t, dir, "nginx.conf", fmt.Sprintf("daemon off;\nmaster_process off;\npid %[1]s/pid;\nerror_log stderr;\nevents {}\n"+
+		"http {\naccess_log off;\nclient_body_temp_path %[1]s/body;\nproxy_temp_path %[1]s/proxy;\nfastcgi_temp_path %[1]s/fastcgi;\n"+
+		"uwsgi_temp_path %[1]s/uwsgi;\nscgi_temp_path %[1]s/scgi;\n%[2]s}\n", dir, block))
+	start(t, dir, nil, nginx, "-p", dir, "-c", conf)
+	awaitPort(t, port)
+	front := fmt.Sprintf("127.0.0.1:%d", port)
+	member := dialGo(t, "ws://"+front+"/ws")
+	member.expect("open")
+	member.join("news")
+	member.ask(`{"command":"broadcast","args":{"channel":"news","content":1}}`, "message 1")
+	answer, err := http.Post("http://"+front+"/broadcast", "application/json", strings.NewReader(`{"channel":"news"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusNotFound && answer.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST /broadcast through nginx: %s, want it not passed on", answer.Status)
+	}
+}

@@ -1,0 +1,102 @@
+package test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the table of settings into README.md")
+
+// settingsTable is where README.md has the table of settings.
+var settingsTable = regexp.MustCompile(`(?s)(<!-- settings:[^\n]*-->\n).*?(<!-- /settings -->)`)
+
+// TestReadmeSettingsAreThoseOfTheProgram compares the table in README.md with what
+// wsify -help says.
+func TestReadmeSettingsAreThoseOfTheProgram(t *testing.T) {
+	path := filepath.Join(root, "README.md")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	help, err := run(t, root, nil, program, "-help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, others := settings(t, help)
+	want := settingsTable.ReplaceAllString(string(text), "${1}"+strings.ReplaceAll(table, "$", "$$")+"${2}")
+	if !settingsTable.Match(text) {
+		t.Fatal("README.md has no place for the settings")
+	}
+	if *update {
+		writeFile(t, root, "README.md", want)
+	} else if want != string(text) {
+		for line := range strings.Lines(table) {
+			if !strings.Contains(string(text), line) {
+				t.Errorf("not in README.md: %s", line)
+			}
+		}
+		t.Error("the settings in README.md are not those of wsify -help; go test ./test -run Settings -update writes them")
+	}
+	for _, name := range others {
+		if !strings.Contains(want, "`"+name+"`") {
+			t.Errorf("README.md says nothing of %s", name)
+		}
+	}
+}
+
+var (
+	helpHead = regexp.MustCompile(`(?m)^  (-[a-z][^\n]*)\n((?: {8}[^\n]*\n)+)`)
+	helpBody = regexp.MustCompile(`^(.*) Default (.*?)\. Example: .*? (WSIFY_[A-Z_]+)(, or a file with it: WSIFY_[A-Z_]+)?$`)
+)
+
+// settings makes a table of what -help says. others are the names of those that
+// are no settings: -version and the like.
+func settings(t *testing.T, help string) (table string, others []string) {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("| setting | default | environment | |\n|---|---|---|---|\n")
+	for _, found := range helpHead.FindAllStringSubmatch(help, -1) {
+		name, body := found[1], strings.Join(strings.Fields(found[2]), " ")
+		parts := helpBody.FindStringSubmatch(body)
+		if parts == nil {
+			others = append(others, strings.Split(name, ",")[0])
+			continue
+		}
+		env := "`" + parts[3] + "`"
+		if parts[4] != "" {
+			env += ", `…_FILE`"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell("`"+name+"`"), cell(defaultCell(parts[2])), env, cell(parts[1]))
+	}
+	if len(others) == 0 || !strings.Contains(b.String(), "`-listen-addr ADDR`") {
+		t.Fatalf("wsify -help is not as expected:\n%s", help)
+	}
+	return b.String(), others
+}
+
+// defaultCell marks up a default, which may have a remark behind a comma and a
+// blank.
+func defaultCell(word string) string {
+	value, remark, remarked := strings.Cut(word, ", ")
+	if value != "none" {
+		value = "`" + value + "`"
+	}
+	if remarked {
+		return value + ": " + remark
+	}
+	return value
+}
+
+// cell escapes what would end a cell or be taken for emphasis.
+func cell(text string) string {
+	text = strings.ReplaceAll(text, "|", `\|`)
+	if !strings.Contains(text, "`") {
+		text = strings.ReplaceAll(text, "*", `\*`)
+	}
+	return text
+}
