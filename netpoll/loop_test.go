@@ -160,7 +160,9 @@ func TestAnIdleLoopTakesNoTurns(t *testing.T) {
 	p.rounds(5)
 	before := turns.Load()
 	p.rounds(20)
-	if n := turns.Load() - before; n != 20 {
+	// A turn may take a task between its being queued and the Wake that follows,
+	// which then asks for one turn more.
+	if n := turns.Load() - before; n < 20 || n > 40 {
 		t.Errorf("%d turns for 20 tasks on a loop where nothing happens", n)
 	}
 }
