@@ -120,8 +120,8 @@ func controlAnswers(input []byte) (want []string) {
 }
 
 // FuzzRequest sends arbitrary bytes as a new connection's first and ends its side.
-// A head that is complete or too large is answered, one that is not is not; the
-// stream has to end either way.
+// A head that is complete, too large or beyond hope is answered, one that is not is
+// not; the stream has to end either way.
 func FuzzRequest(f *testing.F) {
 	srv := start(f, Config{MaxMessageSize: fuzzMax, HandshakeTimeout: time.Hour})
 	probe := probeOf(f, srv)
@@ -147,7 +147,7 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("%q: %v behind %q", input, err, got)
 		}
 		end := wire.HeadEnd(input, 0)
-		complete := end > 0 || len(input) > wire.MaxHeadSize
+		complete := end > 0 || len(input) > wire.MaxHeadSize || len(input) > 0 && wire.JudgeStart(input) != nil
 		if answered := bytes.HasPrefix(got, []byte("HTTP/1.1 ")); answered != (len(got) > 0) || len(got) > 0 && !complete || complete && !answered && !handedOff(input, end) {
 			t.Fatalf("%q is answered by %q", input, got)
 		}

@@ -28,12 +28,21 @@ func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) {
 	case end > 0:
 		s.more = nil // p still holds the bytes
 		l.request(c, s, p[:end], p[end:])
-	case s.more != nil:
-		s.more.searched = len(p)
 	default:
-		e := s.extend()
-		e.input, e.searched = append([]byte(nil), p...), len(p)
+		l.keepHead(c, s, p)
 	}
+}
+
+// keepHead keeps an incomplete head, unless it can come to nothing.
+func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte) {
+	if err := wire.JudgeStart(p); err != nil {
+		l.refuseError(c, s, err)
+		return
+	}
+	if s.more == nil {
+		s.extend().input = append([]byte(nil), p...)
+	}
+	s.more.searched = len(p)
 }
 
 // request acts on a complete head; rest is what came behind it.

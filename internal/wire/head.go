@@ -101,6 +101,26 @@ func ParseRequest(head []byte) (Request, error) {
 	return r, nil
 }
 
+// JudgeStart reports what is already wrong with a head of which p has come so far,
+// so that it need not be waited for: its first line. ParseRequest would refuse the
+// head whatever followed. Any error is a [*HandshakeError].
+func JudgeStart(p []byte) error {
+	if bytes.IndexByte(p, '\n') < 0 {
+		if method, _, _ := bytes.Cut(p, []byte(" ")); !all(method, isToken) {
+			return errMethod
+		}
+		return nil
+	}
+	line, _, err := cutLine(p)
+	if err == nil {
+		err = new(Request).parseLine(line)
+	}
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
 // IsUpgrade reports whether the request asks for the WebSocket protocol: GET,
 // with the token "upgrade" in Connection and "websocket" in Upgrade, in any case
 // of letters; RFC 6455, section 4.2.1.

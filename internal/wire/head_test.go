@@ -290,3 +290,33 @@ func TestSpoiltHeadsAreRefusedOrReadAsNetHTTPReadsThem(t *testing.T) {
 		checkHead(t, []byte(head))
 	}
 }
+
+// What JudgeStart refuses of a part of a head, ParseRequest refuses of the whole.
+func TestJudgeStart(t *testing.T) {
+	for _, c := range []struct {
+		head   string
+		status int
+	}{
+		{"GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+		{"BREW-32 http://a/pot?x HTTP/1.0\r\n\r\n", 0},
+		{"\x16\x03\x01\x02\x00", 400},
+		{"GET /ws HTTP/1.1\nHost: a\n\n", 400},
+		{"GARBAGE\r\n", 400},
+		{"GET /ws HTTP/9.9\r\n", 505},
+		{"\r\nGET /ws HTTP/1.1\r\n", 400},
+	} {
+		got := 0
+		for n := range len(c.head) + 1 {
+			if err := JudgeStart([]byte(c.head[:n])); err != nil {
+				got = err.(*HandshakeError).Status
+				if _, whole := ParseRequest([]byte(c.head)); whole == nil {
+					t.Errorf("JudgeStart(%q) = %v, and ParseRequest takes the whole", c.head[:n], err)
+				}
+				break
+			}
+		}
+		if got != c.status {
+			t.Errorf("JudgeStart of %q piece by piece: status %d, want %d", c.head, got, c.status)
+		}
+	}
+}
