@@ -68,7 +68,7 @@ func (c *Conn) read() {
 		l.bytesIn += uint64(n)
 		l.handler.Data(c, l.readBuf[:n])
 		if invariants.Enabled {
-			clobber(l.readBuf[:n])
+			invariants.Clobber(l.readBuf[:n])
 		}
 	}
 }
@@ -99,13 +99,5 @@ func (c *Conn) contain() {
 		c.loop.log.Error("panic while handling a connection", "conn", c.id, "panic", p, "stack", string(debug.Stack()))
 		c.loop.panics.Add(1)
 		c.Close(ReasonInternal)
-	}
-}
-
-// clobber overwrites a borrowed buffer after the call, so that a handler that
-// kept it fails at once.
-func clobber(p []byte) {
-	for i := range p {
-		p[i] = 0xDD
 	}
 }

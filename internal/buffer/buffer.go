@@ -102,7 +102,7 @@ func (b *Buffer) Release() {
 		return
 	}
 	if invariants.Enabled {
-		clobber(b.b)
+		invariants.Clobber(b.b)
 	}
 	b.b, b.Messages = b.b[:0], 0
 	for i, size := range classes {
@@ -110,12 +110,5 @@ func (b *Buffer) Release() {
 			pools[i].Put(b)
 			return
 		}
-	}
-}
-
-// clobber overwrites a released buffer, so that a late reader fails at once.
-func clobber(p []byte) {
-	for i := range p {
-		p[i] = 0xDD
 	}
 }

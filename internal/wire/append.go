@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"github.com/gobwas/ws"
+
+	"wsify/internal/invariants"
 )
 
 // Opcode is the kind of a frame; RFC 6455, section 5.2.
@@ -50,7 +52,7 @@ func FrameSize(n int) int {
 // caller appends the payload of n bytes behind it. A control frame holds at most
 // 125 bytes; RFC 6455, section 5.5.
 func AppendFrameHeader(dst []byte, op Opcode, n int) []byte {
-	if invariants && op.IsControl() && n > maxControl {
+	if invariants.Enabled && op.IsControl() && n > maxControl {
 		panic("wire: control frame payload over 125 bytes")
 	}
 	first := bitFin | byte(op)

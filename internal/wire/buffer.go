@@ -3,6 +3,8 @@ package wire
 import (
 	"math/bits"
 	"sync"
+
+	"wsify/internal/invariants"
 )
 
 // Message buffers are pooled in classes of powers of two, so that a connection
@@ -35,8 +37,8 @@ func newBuffer(n int) *buffer {
 
 // free gives the buffer back. The loan of its bytes ends here.
 func (b *buffer) free() {
-	if invariants {
-		overwrite(b.p)
+	if invariants.Enabled {
+		invariants.Clobber(b.p)
 	}
 	if cap(b.p) > maxPooled {
 		return
@@ -66,11 +68,4 @@ func (b *buffer) extend(piece []byte) *buffer {
 // classOf is the least class with room for n bytes, for n up to maxPooled.
 func classOf(n int) int {
 	return bits.Len(uint(max(n, 1)-1) / minBuffer)
-}
-
-// overwrite makes a late reader of lent bytes fail.
-func overwrite(p []byte) {
-	for i := range p {
-		p[i] = 0xdb
-	}
 }

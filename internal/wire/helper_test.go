@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"wsify/internal/invariants"
 )
 
 // opCont is the opcode of a continuation frame, for building input.
@@ -104,10 +106,10 @@ func feed(t testing.TB, maxMessage int, chunks ...[]byte) string {
 				t.Fatalf("payload of %d bytes lets its user append into %d", len(ev.Payload), cap(ev.Payload))
 			}
 			lines = append(lines, event(ev.Op, string(ev.Payload)))
-			overwrite(in[:n])
+			invariants.Clobber(in[:n])
 			in = in[n:]
 		}
-		overwrite(in)
+		invariants.Clobber(in)
 		if r.Idle() != (r.st == nil) {
 			t.Fatalf("with the input used up: Idle() = %t, st == nil is %t", r.Idle(), r.st == nil)
 		}

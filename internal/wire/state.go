@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"github.com/gobwas/ws"
+
+	"wsify/internal/invariants"
 )
 
 // state is what a Reader keeps while a frame or a message is cut by the end of
@@ -37,8 +39,8 @@ func (s *state) free() {
 		s.msg.free()
 	}
 	*s = state{}
-	if invariants {
-		overwrite(s.rawCtl[:])
+	if invariants.Enabled {
+		invariants.Clobber(s.rawCtl[:])
 	}
 	states.Put(s)
 }
