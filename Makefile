@@ -62,7 +62,7 @@ bench-diff: ## compare the records OLD and NEW                     (go tool -mod
 	@test -n "$(OLD)" -a -n "$(NEW)" || { echo "make bench-diff OLD=FILE NEW=FILE"; exit 2; }
 	$(BENCHSTAT) $(OLD) $(NEW)
 
-measure: build ## memory and CPU of a server under load; ARGS=-quick  (go run ./bench/measure)
+bench-quick: build 
 	$(GO) run ./bench/measure $(ARGS)
 
 conformance: ## RFC 6455 on bytes and on a real socket, and clients of others

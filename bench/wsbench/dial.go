@@ -26,17 +26,21 @@ const (
 	handshakeAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// target is where connections are made to: a server, or a floor which is never
-// asked to upgrade.
+// target is where connections are made to: a server, or a floor, which has no
+// dialect and is never asked to upgrade.
 type target struct {
 	port    int
-	upgrade bool
+	dialect *dialect
 }
 
 // upgradeRequest is the head of a handshake; RFC 6455, section 4.1.
 func (t target) upgradeRequest() []byte {
-	return fmt.Appendf(nil, "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n", t.port, handshakeKey)
+	path := wsifyDialect.path
+	if t.dialect != nil {
+		path = t.dialect.path
+	}
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n", path, t.port, handshakeKey)
 }
 
 // sources hands out addresses of 127.0.0.0/8 to connect from.

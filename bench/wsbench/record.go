@@ -21,7 +21,9 @@ const resultsDir = "bench/results"
 // figure is one line of the table.
 type figure struct {
 	Scenario string    `json:"scenario"`
+	Server   string    `json:"server"` // a contender's name, floorName, or "" for the generator's own
 	Name     string    `json:"name"`
+	X        *float64  `json:"x,omitempty"` // the value of -vary
 	Unit     string    `json:"unit"`
 	Goal     string    `json:"goal,omitempty"`
 	Detail   bool      `json:"detail,omitempty"` // kept in the record, left out of the table
@@ -42,25 +44,50 @@ type record struct {
 	Command  []string  `json:"command"`
 	Machine  machine   `json:"machine"`
 	Commit   string    `json:"commit"`
-	Server   string    `json:"server"`
+	Servers  []entrant `json:"servers"`
+	Vary     string    `json:"vary,omitempty"` // what the figures' x is
 	Figures  []figure  `json:"figures"`
 	Notes    []note    `json:"notes"`
 	Failures []string  `json:"failures"`
 
-	scenario string // that add and remark speak of
+	scenario string   // that add and remark speak of
+	x        *float64 // of the figures to come
 }
 
-// add records a figure of the current scenario.
-func (r *record) add(name, unit, goal string, samples ...float64) {
+// entrant is a contender as the record names it.
+type entrant struct {
+	Name    string `json:"name"`
+	Command string `json:"command"`
+	Files   uint64 `json:"rlimit_nofile,omitempty"` // of its process; 0 when it was never started
+}
+
+// add records a figure of the current scenario. One without samples is left out:
+// the scenario said why.
+func (r *record) add(server, name, unit, goal string, samples ...float64) {
+	if len(samples) == 0 {
+		return
+	}
 	r.Figures = append(r.Figures, figure{
-		Scenario: r.scenario, Name: name, Unit: unit, Goal: goal, Samples: samples, summary: summarize(samples),
+		Scenario: r.scenario, Server: server, Name: name, X: r.x, Unit: unit, Goal: goal, Samples: samples, summary: summarize(samples),
 	})
 }
 
 // detail records a figure that only checks or explains others.
-func (r *record) detail(name, unit string, samples ...float64) {
-	r.add(name, unit, "", samples...)
+func (r *record) detail(server, name, unit string, samples ...float64) {
+	if len(samples) == 0 {
+		return
+	}
+	r.add(server, name, unit, "", samples...)
 	r.Figures[len(r.Figures)-1].Detail = true
+}
+
+// started notes the limit of a contender's process.
+func (r *record) started(name string, files uint64) {
+	for i := range r.Servers {
+		if r.Servers[i].Name == name {
+			r.Servers[i].Files = files
+		}
+	}
 }
 
 // remark records a note on the current scenario, once.
@@ -74,22 +101,33 @@ func (r *record) remark(format string, args ...any) {
 	r.Notes = append(r.Notes, n)
 }
 
-// print writes the table of one scenario.
-func (r *record) print(w io.Writer, scenario string) {
-	fmt.Fprintf(w, "\n%s\n", scenario)
+// mark is how much the record holds at one moment.
+type mark struct{ figures, notes int }
+
+func (r *record) mark() mark { return mark{len(r.Figures), len(r.Notes)} }
+
+// print writes the table of what one scenario added since a mark.
+func (r *record) print(w io.Writer, since mark) {
+	fmt.Fprintf(w, "\n%s%s\n", r.scenario, r.at())
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "  figure\tunit\tmedian\tmin\tmax\tgoal")
-	for _, f := range r.Figures {
-		if f.Scenario == scenario && !f.Detail {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", f.Name, f.Unit, show(f.Median), show(f.Min), show(f.Max), f.Goal)
+	fmt.Fprintln(t, "  server\tfigure\tunit\tmedian\tmin\tmax\tgoal")
+	for _, f := range r.Figures[since.figures:] {
+		if !f.Detail {
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Server, f.Name, f.Unit, show(f.Median), show(f.Min), show(f.Max), f.Goal)
 		}
 	}
 	t.Flush()
-	for _, n := range r.Notes {
-		if n.Scenario == scenario {
-			fmt.Fprintf(w, "  note: %s\n", n.Text)
-		}
+	for _, n := range r.Notes[since.notes:] {
+		fmt.Fprintf(w, "  note: %s\n", n.Text)
 	}
+}
+
+// at says which value of -vary the figures are for.
+func (r *record) at() string {
+	if r.x == nil {
+		return ""
+	}
+	return fmt.Sprintf(", %s %s", r.Vary, strconv.FormatFloat(*r.x, 'f', -1, 64))
 }
 
 // show prints a figure with about four digits.

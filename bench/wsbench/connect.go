@@ -12,22 +12,22 @@ import (
 )
 
 // handshake connects, upgrades and closes. It returns the size of the answer's
-// head; from a floor it expects as many bytes as the server's head has.
-func (b *bench) handshake(t target) (size int, err error) {
+// head; from a floor it expects so many bytes.
+func (b *bench) handshake(t target, expect int) (size int, err error) {
 	fd, err := b.sources.dial(t.port)
 	if err != nil {
 		return 0, err
 	}
 	defer unix.Close(fd)
 	buf := make([]byte, 4<<10)
-	if t.upgrade {
+	if t.dialect != nil {
 		size, _, err = upgrade(fd, t.upgradeRequest(), buf)
 		return size, err
 	}
 	if err := writeAll(fd, t.upgradeRequest()); err != nil {
 		return 0, err
 	}
-	for size < b.headSize {
+	for size < expect {
 		n, err := readSome(fd, buf)
 		if err != nil {
 			return size, err
@@ -48,17 +48,18 @@ type volley struct {
 	begun   int
 	ended   int
 	total   int
+	expect  int         // bytes of a whole answer
 	got     map[int]int // bytes of the answer so far, by descriptor
 	buf     [4 << 10]byte
 }
 
 // openVolley prepares n handshakes. The volley is to be closed.
-func (b *bench) openVolley(t target, n int, keep bool) (*volley, error) {
+func (b *bench) openVolley(t target, expect, n int, keep bool) (*volley, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	return &volley{bench: b, target: t, keep: keep, request: t.upgradeRequest(), epoll: epoll, total: n, got: make(map[int]int)}, nil
+	return &volley{bench: b, target: t, expect: expect, keep: keep, request: t.upgradeRequest(), epoll: epoll, total: n, got: make(map[int]int)}, nil
 }
 
 // run makes all the handshakes.
@@ -120,10 +121,10 @@ func (v *volley) read(fd int) error {
 	case n == 0:
 		return errors.New("handshake: closed by the server")
 	}
-	if v.target.upgrade && v.got[fd] == 0 && !bytes.HasPrefix(v.buf[:n], []byte("HTTP/1.1 101")) {
+	if v.target.dialect != nil && v.got[fd] == 0 && !bytes.HasPrefix(v.buf[:n], []byte("HTTP/1.1 101")) {
 		return fmt.Errorf("handshake: answered %q", v.buf[:min(n, 80)])
 	}
-	if v.got[fd] += n; v.got[fd] < v.bench.headSize {
+	if v.got[fd] += n; v.got[fd] < v.expect {
 		return nil
 	}
 	v.ended++
@@ -145,52 +146,51 @@ func (v *volley) close() {
 	}
 }
 
-// handshakeSeries collects the samples of one side and one way.
-type handshakeSeries struct{ cpu, stat, rate []float64 }
-
-// upgrades measures what a handshake costs, server and floor in turn: with the
-// close that follows, and alone.
-func (b *bench) upgrades() error {
-	for _, keep := range []bool{false, true} {
-		if err := b.upgradesOf(keep); err != nil {
-			return err
-		}
-	}
-	return nil
+// handshakes are the two ways to make one: with the close that follows, and alone.
+// The end of a connection, half of the floor's cost, is no part of a handshake.
+var handshakes = []struct {
+	name, goal string
+	keep       bool
+}{
+	{"connect, upgrade, close", "", false},
+	{"connect and upgrade", "<= 30", true},
 }
 
-func (b *bench) upgradesOf(keep bool) error {
-	name := "connect, upgrade, close"
-	if keep {
-		name = "connect, upgrade"
-	}
-	s, err := b.startServer()
+// connect measures what a handshake costs, contenders and floor in turn.
+func (b *bench) connect() error {
+	fleet, stop, err := b.startAll()
 	if err != nil {
 		return err
 	}
-	defer s.kill()
-	f, err := b.startFloor(roleOptions{role: "floor-accept", out: b.headSize})
+	defer stop()
+	f, err := b.startFloor(roleOptions{role: "floor-accept", out: fleet[b.tree().name].headSize})
 	if err != nil {
 		return err
 	}
 	defer f.kill()
-	var measured, floor handshakeSeries
-	for round := range b.rounds {
-		b.step("%s: round %d of %d: %d handshakes, %d at a time", name, round+1, b.rounds, b.handshakes, b.concurrency)
-		if err := b.handshakePhase(s.target(), s.pid(), keep, &measured); err != nil {
-			return s.failure(err)
+	b.progress.expect(len(handshakes) * b.rounds)
+	for _, h := range handshakes {
+		measured := make(table)
+		for round := range b.rounds {
+			b.step("%s: round %d of %d: %d handshakes, %d at a time", h.name, round+1, b.rounds, b.handshakes, b.concurrency)
+			for _, c := range b.turns(round) {
+				s := fleet[c.name]
+				if err := b.handshakePhase(s.target(), s.headSize, s.pid(), h.keep, measured.of(c.name)); err != nil {
+					return s.failure(fmt.Errorf("%s: %w", c.name, err))
+				}
+			}
+			if err := b.handshakePhase(f.target(), fleet[b.tree().name].headSize, f.pid(), h.keep, measured.of(floorName)); err != nil {
+				return f.failure(fmt.Errorf("floor: %w", err))
+			}
 		}
-		if err := b.handshakePhase(f.target(), f.pid(), keep, &floor); err != nil {
-			return f.failure(fmt.Errorf("floor: %w", err))
-		}
+		b.addCosts(measured, costNames{what: h.name, unit: "handshake", rate: "handshakes/s", goal: h.goal})
 	}
-	b.addHandshakes(name, keep, measured, floor)
 	return nil
 }
 
 // handshakePhase warms up with a tenth, then measures.
-func (b *bench) handshakePhase(t target, pid int, keep bool, measured *handshakeSeries) error {
-	warm, err := b.openVolley(t, b.handshakes/10, keep)
+func (b *bench) handshakePhase(t target, expect, pid int, keep bool, measured *costs) error {
+	warm, err := b.openVolley(t, expect, b.handshakes/10, keep)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (b *bench) handshakePhase(t target, pid int, keep bool, measured *handshake
 	if err != nil {
 		return err
 	}
-	v, err := b.openVolley(t, b.handshakes, keep)
+	v, err := b.openVolley(t, expect, b.handshakes, keep)
 	if err != nil {
 		return err
 	}
@@ -208,24 +208,6 @@ func (b *bench) handshakePhase(t target, pid int, keep bool, measured *handshake
 	if err != nil {
 		return err
 	}
-	measured.cpu = append(measured.cpu, micro(cost.cpu.Sched)/float64(v.total))
-	measured.stat = append(measured.stat, micro(cost.cpu.Stat)/float64(v.total))
-	measured.rate = append(measured.rate, float64(v.total)/cost.wall.Seconds())
+	measured.add(v.total, cost)
 	return nil
-}
-
-func (b *bench) addHandshakes(name string, keep bool, measured, floor handshakeSeries) {
-	const unit = "CPU us per handshake"
-	goal := ""
-	if keep { // the end of a connection, half of the floor's cost, is no part of a handshake
-		goal = "<= 30"
-	}
-	r := b.record
-	r.add("floor, "+name, unit, "", floor.cpu...)
-	r.add("server, "+name, unit, goal, measured.cpu...)
-	r.add("server over floor, "+name, "ratio", "", ratios(measured.cpu, floor.cpu)...)
-	r.add("floor, "+name+", by utime+stime", unit, "", floor.stat...)
-	r.add("server, "+name+", by utime+stime", unit, "", measured.stat...)
-	r.add("floor, "+name+", rate", "handshakes/s", "", floor.rate...)
-	r.add("server, "+name+", rate", "handshakes/s", "", measured.rate...)
 }

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roleOptions make a process of this program a floor instead of a generator.
+// roleOptions make a process of this program a floor or an agent instead of a generator.
 type roleOptions struct {
 	role string
 	n    int // connections, where the role needs to know
@@ -29,7 +29,7 @@ type roleOptions struct {
 }
 
 func (o *roleOptions) register(set *flag.FlagSet) {
-	set.StringVar(&o.role, "role", "", "be a floor: floor-send, floor-echo or floor-accept (started by this program itself)")
+	set.StringVar(&o.role, "role", "", "be a part of this program: floor-send, floor-echo, floor-accept or crowd (started by itself)")
 	set.IntVar(&o.n, "floor-n", 0, "floor-send: connections to accept")
 	set.IntVar(&o.in, "floor-in", 0, "floor-echo: bytes of a request")
 	set.IntVar(&o.out, "floor-out", 0, "bytes of an answer or delivery")
@@ -39,9 +39,15 @@ func (o *roleOptions) register(set *flag.FlagSet) {
 // maxFloorBytes bounds what a role is asked for.
 const maxFloorBytes = 1 << 20
 
-// runRole is a floor: it prints its port, serves on one thread, and ends when its
-// standard input does.
+// roleCrowd is the role of an agent.
+const roleCrowd = "crowd"
+
+// runRole is an agent, or a floor: that prints its port, serves on one thread, and
+// ends when its standard input does.
 func runRole(o roleOptions) error {
+	if o.role == roleCrowd {
+		return runAgent()
+	}
 	roles := map[string]func(listener int, o roleOptions) error{
 		"floor-send":   sendFloor,
 		"floor-echo":   echoFloor,

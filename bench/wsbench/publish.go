@@ -26,11 +26,13 @@ type publisher interface {
 // tallySize is how many publications may be on their way at once.
 const tallySize = 1024
 
-// tally counts publications that reached every member. All members see one order,
-// so the n-th message of each member is the same publication.
+// tally counts publications that reached every member. All members of a channel see
+// one order, so the n-th message of each is the same publication. Members of several
+// channels are not for it.
 type tally struct {
 	size  uint32
-	bytes int // of content; anything else is no publication of ours
+	bytes int         // of a message; anything else is no publication of ours
+	timed atomic.Bool // latencies are recorded, from the stamps
 	reach [tallySize]atomic.Uint32
 	done  chan struct{} // one for each publication that reached everybody
 }
@@ -40,13 +42,22 @@ func newTally(members, bytes int) *tally {
 }
 
 // message counts one delivery. It is called by receivers.
-func (t *tally) message(m *member, size int) {
-	if size != t.bytes {
-		m.at.crowd.fail(fmt.Errorf("a message of %d bytes came instead of %d", size, t.bytes))
+func (t *tally) message(m *member, e event) {
+	if e.size != t.bytes {
+		m.at.crowd.fail(fmt.Errorf("a message of %d bytes came instead of %d", e.size, t.bytes))
 		return
 	}
-	i := m.seen % tallySize
+	if t.timed.Load() {
+		m.at.took.record(now() - readStamp(e.stamp))
+	}
+	i := m.seen
 	m.seen++
+	t.count(i)
+}
+
+// count notes that publication i has reached one more.
+func (t *tally) count(i uint32) {
+	i %= tallySize
 	if t.reach[i].Add(1) == t.size {
 		t.reach[i].Store(0)
 		t.done <- struct{}{}
@@ -58,20 +69,48 @@ func text(n int) []byte {
 	return append(append([]byte{'"'}, bytes.Repeat([]byte{'x'}, n-2)...), '"')
 }
 
+// A stamp is the quote and the hexadecimal digits at the beginning of a content
+// that tell when it should have been published, in nanoseconds of now.
+const (
+	stampDigits = 14 // nanoseconds of more than two years
+	stampSize   = 1 + stampDigits
+	stampedMin  = stampSize + 1 // bytes of the shortest content that can carry one
+)
+
+// putStamp overwrites the first bytes of a content.
+func putStamp(content []byte, instant int64) {
+	const digits = "0123456789abcdef"
+	for i := range stampDigits {
+		content[1+i] = digits[instant>>(4*(stampDigits-1-i))&0xf]
+	}
+}
+
+// readStamp returns the instant, or something else for bytes that are no stamp.
+func readStamp(p []byte) (instant int64) {
+	for _, c := range p[1:stampSize] {
+		digit := c - '0'
+		if c >= 'a' {
+			digit = c - 'a' + 10
+		}
+		instant = instant<<4 | int64(digit&0xf)
+	}
+	return instant
+}
+
 // doors is how many connections a poster publishes through.
 const doors = 4
 
 // poster publishes by POST /broadcast over keep-alive connections.
 type poster struct {
 	request []byte
+	content int // where the content begins in the request; -1 when there is no room for a stamp
 	doors   [doors]*door
 }
 
-// openPoster connects to a server. Every publication has the same channel and content.
+// openPoster connects to a server. Every publication has the same channel and
+// content, but for the stamp.
 func openPoster(port int, channel string, content []byte) (*poster, error) {
-	body := fmt.Sprintf(`{"channel":%q,"content":%s}`, channel, content)
-	p := &poster{request: fmt.Appendf(nil, "POST /broadcast HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"+
-		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", port, len(body), body)}
+	p := new(poster).sibling(port, channel, content)
 	for i := range p.doors {
 		d, err := openDoor(port)
 		if err != nil {
@@ -83,11 +122,37 @@ func openPoster(port int, channel string, content []byte) (*poster, error) {
 	return p, nil
 }
 
+// sibling publishes to another channel over the same connections, which it leaves
+// open.
+func (p *poster) sibling(port int, channel string, content []byte) *poster {
+	q := &poster{request: postRequest(port, channel, content), content: -1, doors: p.doors}
+	if len(content) >= stampedMin {
+		q.content = len(q.request) - len(content) - 1
+	}
+	return q
+}
+
+// postRequest is a POST /broadcast. The content is the last but the closing brace.
+func postRequest(port int, channel string, content []byte) []byte {
+	body := fmt.Sprintf(`{"channel":%q,"content":%s}`, channel, content)
+	return fmt.Appendf(nil, "POST /broadcast HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", port, len(body), body)
+}
+
 func (p *poster) publish(door, n int) error {
 	d := p.doors[door%doors]
 	d.asked += n
 	_, err := d.conn.Write(bytes.Repeat(p.request, n))
 	return err
+}
+
+// publishAt gives one publication that should leave at an instant of now.
+func (p *poster) publishAt(door int, instant int64) error {
+	if p.content < 0 {
+		return fmt.Errorf("a content has to have %d bytes to carry the time", stampedMin)
+	}
+	putStamp(p.request[p.content:], instant)
+	return p.publish(door, 1)
 }
 
 func (p *poster) collect() error {

@@ -55,6 +55,9 @@ type frames struct {
 	inside  bool   // the header is complete
 	kept    []byte // payload of a control frame, or of any with keep
 	keep    bool
+	skip    int             // bytes of a message before its content
+	pos     int             // bytes of the message that have come
+	stamp   [stampSize]byte // the first bytes of content
 }
 
 // event is the end of a frame.
@@ -62,6 +65,7 @@ type event struct {
 	opcode  byte   // of a control frame; opText for the end of a data message
 	size    int    // bytes of the message's payload
 	payload []byte // of a control frame, or any with keep; borrowed until the next call
+	stamp   []byte // of a data message, the first bytes of its content; borrowed until the next call
 }
 
 // next takes bytes off p until a message or control frame ends. It returns the
@@ -77,6 +81,12 @@ func (f *frames) next(p []byte) (rest []byte, e event, ok bool) {
 		if f.keep || f.control() {
 			f.kept = append(f.kept, p[:n]...)
 		}
+		if !f.control() {
+			if f.pos < f.skip+stampSize {
+				f.copyStamp(p[:n])
+			}
+			f.pos += n
+		}
 		f.left -= n
 		p = p[n:]
 		if f.left > 0 {
@@ -86,6 +96,19 @@ func (f *frames) next(p []byte) (rest []byte, e event, ok bool) {
 			return p, e, true
 		}
 	}
+}
+
+// copyStamp takes what p, the next bytes of a message, has of the first bytes of
+// its content.
+func (f *frames) copyStamp(p []byte) {
+	at := f.pos - f.skip
+	if at < 0 {
+		if len(p) <= -at {
+			return
+		}
+		p, at = p[-at:], 0
+	}
+	copy(f.stamp[at:], p)
 }
 
 func (f *frames) control() bool { return f.head[0]&0x8 != 0 }
@@ -129,7 +152,7 @@ func (f *frames) end() (event, bool) {
 	if f.head[0]&0x80 == 0 {
 		return event{}, false
 	}
-	e := event{opcode: opText, size: f.size, payload: f.kept}
-	f.size, f.kept = 0, f.kept[:0]
+	e := event{opcode: opText, size: f.size, payload: f.kept, stamp: f.stamp[:]}
+	f.size, f.pos, f.kept = 0, 0, f.kept[:0]
 	return e, true
 }

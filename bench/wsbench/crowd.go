@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -17,12 +16,15 @@ import (
 const dialers = 16
 
 // member is one connection of the generator. It belongs to its receiver once it
-// was added to it; sent is atomic since the first request leaves from elsewhere.
+// was added to it; what is atomic is for others too, since the first request of a
+// round trip leaves from elsewhere.
 type member struct {
 	fd      int
 	at      *receiver
 	in      frames
 	seen    uint32       // messages received since it joined
+	owed    atomic.Int32 // paced round trips that were due and have no answer
+	due     int64        // when the oldest of them should have left; for the receiver
 	request []byte       // what an exchange sends; immutable
 	sent    atomic.Int64 // when the request left, in nanoseconds of now
 }
@@ -31,6 +33,8 @@ type member struct {
 type crowd struct {
 	members   []member
 	receivers []*receiver
+	agents    []*agent     // processes that hold the members this one cannot
+	dialect   *dialect     // nil towards a floor
 	failed    chan error   // the first failure after opening
 	lost      atomic.Int64 // connections the server closed
 	tolerant  bool         // a lost connection is counted and no failure
@@ -38,25 +42,37 @@ type crowd struct {
 
 	// message is called by a receiver for each complete data message. It must
 	// not block.
-	message func(m *member, size int)
+	message func(m *member, e event)
+	// ended is called by a receiver when the server has closed a connection, with
+	// the code of its Close frame or 0; nil to not care. It must not block.
+	ended func(m *member, code uint16)
 }
 
 // plan says how a crowd is opened.
 type plan struct {
 	size     int
+	first    int // number of the first member, for its channels
 	threads  int
 	target   target
 	sources  *sources
-	channel  func(i int) string // to join once upgraded; nil to join none
+	channels channels           // to join once upgraded
 	request  func(i int) []byte // of an exchange; nil for none
-	message  func(m *member, size int)
+	message  func(m *member, e event)
+	ended    func(m *member, code uint16)
 	tolerant bool
+	opened   func()     // called for each member that is open, by several goroutines; nil for none
+	fleet    *agentPlan // how members beyond what this process holds are held; nil: all are here
 }
 
 // openCrowd connects, upgrades and joins, and returns when every member has its
 // answer. On an error nothing stays open.
 func openCrowd(p plan) (*crowd, error) {
-	c := &crowd{members: make([]member, p.size), failed: make(chan error, 1), tolerant: p.tolerant, message: p.message}
+	here := p.size
+	if p.fleet != nil {
+		here = min(here, p.fleet.perProcess)
+	}
+	c := &crowd{members: make([]member, here), failed: make(chan error, 1), tolerant: p.tolerant,
+		dialect: p.target.dialect, message: p.message, ended: p.ended}
 	for range p.threads {
 		r, err := openReceiver(c)
 		if err != nil {
@@ -69,7 +85,7 @@ func openCrowd(p plan) (*crowd, error) {
 		c.members[i].fd = -1
 		c.members[i].at = c.receivers[i%p.threads]
 	}
-	if err := c.dialAll(p); err != nil {
+	if err := c.openAll(p); err != nil {
 		c.close()
 		return nil, err
 	}
@@ -78,6 +94,17 @@ func openCrowd(p plan) (*crowd, error) {
 		<-r.started
 	}
 	return c, nil
+}
+
+// openAll opens the members here, then lets agents open the rest.
+func (c *crowd) openAll(p plan) error {
+	if err := c.dialAll(p); err != nil {
+		return err
+	}
+	if p.size == len(c.members) {
+		return nil
+	}
+	return c.sendAgents(p)
 }
 
 // dialAll opens the members, several at a time and nearly in order.
@@ -94,12 +121,14 @@ func (c *crowd) dialAll(p plan) error {
 			buf := make([]byte, 16<<10)
 			for !stop.Load() {
 				i := int(next.Add(1) - 1)
-				if i >= p.size {
+				if i >= len(c.members) {
 					return
 				}
 				if err := c.open(p, i, ready, buf); err != nil {
-					errs[d] = fmt.Errorf("connection %d of %d: %w", i+1, p.size, err)
+					errs[d] = fmt.Errorf("connection %d of %d: %w", p.first+i+1, p.size, err)
 					stop.Store(true)
+				} else if p.opened != nil {
+					p.opened()
 				}
 			}
 		})
@@ -121,14 +150,12 @@ func (c *crowd) open(p plan, i int, upgradeRequest, buf []byte) error {
 	}
 	m := &c.members[i]
 	m.fd = fd
-	var rest []byte
-	if p.target.upgrade {
-		if _, rest, err = upgrade(fd, upgradeRequest, buf); err != nil {
+	if d := p.target.dialect; d != nil {
+		_, rest, err := upgrade(fd, upgradeRequest, buf)
+		if err != nil {
 			return err
 		}
-	}
-	if p.channel != nil {
-		if err := m.join(p.channel(i), rest, buf); err != nil {
+		if err := m.enter(d, p.channels.of(p.first+i), rest, buf); err != nil {
 			return err
 		}
 	}
@@ -138,45 +165,79 @@ func (c *crowd) open(p plan, i int, upgradeRequest, buf []byte) error {
 	return m.at.add(m, i)
 }
 
-// joinCommand asks for an answer, by its id; the answer tells that the join is done.
-func joinCommand(channel string) []byte {
-	return fmt.Appendf(nil, `{"id":1,"command":"join","args":{"channel":%q}}`, channel)
-}
-
-// join sends the command on a blocking descriptor and waits for its answer.
-func (m *member) join(channel string, rest, buf []byte) error {
-	if err := writeAll(m.fd, clientFrame(opText, joinCommand(channel))); err != nil {
+// enter opens the session and joins channels, on a blocking descriptor.
+func (m *member) enter(d *dialect, names []string, rest, buf []byte) (err error) {
+	m.in.keep = true
+	if rest, err = d.greet(m, rest, buf); err != nil {
 		return err
 	}
-	m.in.keep = true
+	for _, name := range names {
+		if rest, err = d.enter(m, name, rest, buf); err != nil {
+			return err
+		}
+		m.in.skip = d.lead(name) // of the channel joined last; they have one length
+	}
+	m.in.keep = false
+	if _, _, found, err := m.message(rest); found || err != nil {
+		return errors.Join(err, errors.New("a message came before anything was published"))
+	}
+	return nil
+}
+
+// message takes bytes on a blocking descriptor until a data message ends, and
+// answers pings. What it returns is borrowed until more is taken.
+func (m *member) message(p []byte) (e event, left []byte, found bool, err error) {
+	for len(p) > 0 {
+		var ok bool
+		if p, e, ok = m.in.next(p); !ok {
+			break
+		}
+		switch e.opcode {
+		case opText:
+			return e, p, true, nil
+		case opPing:
+			err = writeAll(m.fd, clientFrame(opPong, e.payload))
+		case opClose:
+			err = errors.New("the server closed the connection")
+		}
+		if err != nil {
+			return e, nil, false, err
+		}
+	}
+	return e, nil, false, nil
+}
+
+// ask sends a command on a blocking descriptor and waits for the next message,
+// which is borrowed. It takes what came before and returns what came behind.
+func (m *member) ask(command, rest, buf []byte) (answer, left []byte, err error) {
+	if err := writeAll(m.fd, clientFrame(opText, command)); err != nil {
+		return nil, nil, err
+	}
 	for {
-		for len(rest) > 0 {
-			var e event
-			var ok bool
-			if rest, e, ok = m.in.next(rest); !ok {
-				break
-			}
-			if e.opcode == opText {
-				m.in.keep = false
-				return joined(e.payload, rest)
-			}
+		e, left, found, err := m.message(rest)
+		if found || err != nil {
+			return e.payload, left, err
 		}
 		n, err := readSome(m.fd, buf)
 		if err != nil {
-			return fmt.Errorf("join: %w", err)
+			return nil, nil, err
 		}
 		rest = buf[:n]
 	}
 }
 
-func joined(answer, rest []byte) error {
-	if !bytes.Contains(answer, []byte(`"ok":true`)) {
-		return fmt.Errorf("join: answered %s", answer)
+// takeLatencies returns what the receivers recorded since the last call. No message
+// may be on its way.
+func (c *crowd) takeLatencies() *latencies {
+	all := newLatencies()
+	for _, r := range c.receivers {
+		all.merge(r.took)
+		r.took.counts.Reset()
 	}
-	if len(rest) > 0 {
-		return errors.New("join: bytes behind the answer")
+	for _, a := range c.agents {
+		a.takeLatencies(all)
 	}
-	return nil
+	return all
 }
 
 // fail reports the first failure to whoever waits for the crowd.
@@ -216,6 +277,9 @@ func (c *crowd) threadTimes() []time.Duration {
 		}
 		times = append(times, t)
 	}
+	for _, a := range c.agents {
+		times = append(times, a.threadTimes()...)
+	}
 	return times
 }
 
@@ -225,6 +289,9 @@ func (c *crowd) close() {
 		r.stop()
 	}
 	c.running.Wait()
+	for _, a := range c.agents {
+		a.dismiss()
+	}
 	for i := range c.members {
 		if fd := c.members[i].fd; fd >= 0 {
 			unix.Close(fd)

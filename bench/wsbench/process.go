@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -123,32 +121,35 @@ func (t *tail) String() string {
 	return string(bytes.TrimSpace(t.last))
 }
 
-// server is the measured program, listening.
+// server is a contender's process, listening.
 type server struct {
 	*child
-	port int
+	contender
+	port     int
+	headSize int // bytes of its answer to a handshake
 }
 
-func (s *server) target() target { return target{port: s.port, upgrade: true} }
+func (s *server) target() target { return target{port: s.port, dialect: s.dialect} }
 
-// startServer runs the measured program on a free port of the loopback and waits
-// until a handshake succeeds.
-func (b *bench) startServer(extra ...string) (*server, error) {
+// start starts a contender on a free port of the loopback and waits until a
+// handshake succeeds.
+func (b *bench) start(c contender, extra ...string) (*server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{"-listen-addr", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}, strings.Fields(b.serverArgs)...)
-	c, err := b.children.start(exec.Command(b.server, append(args, extra...)...))
+	line := c.line(port, extra...)
+	process, err := b.children.start(exec.Command(line[0], line[1:]...))
 	if err != nil {
-		return nil, fmt.Errorf("start the server: %w", err)
+		return nil, fmt.Errorf("start %s: %w", c.name, err)
 	}
-	s := &server{child: c, port: port}
+	s := &server{child: process, contender: c, port: port}
 	if err := b.awaitServer(s); err != nil {
-		err = s.failure(fmt.Errorf("start the server: %w", err))
+		err = s.failure(fmt.Errorf("start %s: %w", c.name, err))
 		s.kill()
 		return nil, err
 	}
+	b.record.started(c.name, filesOf(s.pid()))
 	return s, nil
 }
 
@@ -156,9 +157,9 @@ func (b *bench) startServer(extra ...string) (*server, error) {
 // wrongly it would answer wrongly again, so only a refused connection is retried.
 func (b *bench) awaitServer(s *server) error {
 	for end := time.Now().Add(startTimeout); ; time.Sleep(10 * time.Millisecond) {
-		size, err := b.handshake(s.target())
+		size, err := b.handshake(s.target(), 0)
 		if err == nil {
-			b.headSize = size
+			s.headSize = size
 			return nil
 		}
 		select {

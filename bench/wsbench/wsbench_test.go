@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary be what measure starts: a floor, or the server.
+// TestMain lets the test binary be what wsbench starts: a floor, or the server.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -39,7 +39,8 @@ func smallBench(t *testing.T, args ...string) *bench {
 	}
 	small := []string{"-server", self, "-connections", "40", "-rounds", "2", "-publications", "8", "-settle", "100ms",
 		"-settle-min", "0", "-settle-max", "300ms", "-echo-connections", "5", "-echo-time", "50ms", "-handshakes", "50",
-		"-concurrency", "8", "-burst-publications", "30", "-slow", "20", "-probes", "5", "-authorizer-time", "100ms"}
+		"-concurrency", "8", "-burst-publications", "30", "-slow", "20", "-probes", "5", "-authorizer-time", "100ms",
+		"-mesh-channels", "4", "-paced-time", "100ms", "-delivery-rate", "2000", "-trip-rate", "500"}
 	o, err := parseOptions(append(small, args...), io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +102,7 @@ func TestTheCommandWritesItsRecordAndAnswersByExitCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "record.json")
-	args := []string{"-server", self, "-run", "handshake", "-rounds", "1", "-handshakes", "20", "-json", path}
+	args := []string{"-server", self, "-run", "connect", "-rounds", "1", "-handshakes", "20", "-json", path}
 	if code := run(args, io.Discard, os.Stderr); code != 0 {
 		t.Fatalf("run = %d, want 0", code)
 	}

@@ -54,11 +54,11 @@ func TestRatiosAreTakenRoundByRound(t *testing.T) {
 }
 
 func TestStatIsReadBehindANameWithBracketsAndBlanks(t *testing.T) {
-	got, err := parseStat("42 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 150 25 0 0 20 0")
-	if want := 1750 * time.Millisecond; err != nil || got != want {
-		t.Errorf("got %v, %v, want %v", got, err, want)
+	user, all, err := parseStat("42 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 150 25 0 0 20 0")
+	if err != nil || user != 1500*time.Millisecond || all != 1750*time.Millisecond {
+		t.Errorf("got %v, %v, %v, want 1.5s, 1.75s", user, all, err)
 	}
-	if _, err := parseStat("42 (short) S 1"); err == nil {
+	if _, _, err := parseStat("42 (short) S 1"); err == nil {
 		t.Error("a line that is cut short is accepted")
 	}
 }
@@ -119,7 +119,7 @@ func TestEveryWrongValueIsNamed(t *testing.T) {
 
 func TestARecordIsAddedAndNeverOverwritten(t *testing.T) {
 	r := &record{scenario: "idle"}
-	r.add("size", "B", "<= 200", 3, 1, 2)
+	r.add("wsify", "size", "B", "<= 200", 3, 1, 2)
 	path := filepath.Join(t.TempDir(), "deeper", "record.json")
 	if err := r.write(path); err != nil {
 		t.Fatal(err)
@@ -150,12 +150,12 @@ func TestABareNameIsARecordAmongTheResults(t *testing.T) {
 
 func TestTheTableShowsTheGoalAndLeavesDetailsOut(t *testing.T) {
 	r := &record{scenario: "echo"}
-	r.add("server", "us", "<= 1.3", 1.25)
-	r.detail("clock", "us", 1.26)
+	r.add("wsify", "CPU", "us", "<= 1.3", 1.25)
+	r.detail("wsify", "clock", "us", 1.26)
 	r.remark("loaded")
 	r.remark("loaded")
 	var out strings.Builder
-	r.print(&out, "echo")
+	r.print(&out, mark{})
 	if got := out.String(); !strings.Contains(got, "<= 1.3") || strings.Contains(got, "clock") || strings.Count(got, "note: loaded") != 1 {
 		t.Errorf("printed:\n%s", got)
 	}

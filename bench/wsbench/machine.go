@@ -24,10 +24,29 @@ type machine struct {
 	Load   string `json:"load_average"` // at the start: who else used the machine
 	Go     string `json:"go"`           // this program's; the server may differ
 	OS     string `json:"os"`
+
+	Sysctl map[string]string `json:"sysctl"` // what bounds connections and their memory
+}
+
+// sysctls are the kernel's settings a record tells, as paths below /proc/sys.
+var sysctls = []string{
+	"fs/nr_open", "fs/file-max", "net/core/somaxconn", "net/ipv4/tcp_max_syn_backlog", "net/ipv4/ip_local_port_range",
+	"net/ipv4/tcp_mem", "net/ipv4/tcp_rmem", "net/ipv4/tcp_wmem",
+}
+
+func readSysctls() map[string]string {
+	values := make(map[string]string)
+	for _, name := range sysctls {
+		if text, err := os.ReadFile("/proc/sys/" + name); err == nil {
+			values[strings.ReplaceAll(name, "/", ".")] = strings.Join(strings.Fields(string(text)), " ")
+		}
+	}
+	return values
 }
 
 func thisMachine() machine {
-	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, CPU: cpuModel()}
+	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, CPU: cpuModel(),
+		Sysctl: readSysctls()}
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.Load = strings.TrimSpace(string(load))
 	}
@@ -69,6 +88,15 @@ func raiseFiles() error {
 	}
 	limit.Cur = limit.Max
 	return os.NewSyscallError("setrlimit", syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+}
+
+// filesOf returns the descriptor limit of a process.
+func filesOf(pid int) uint64 {
+	var limit unix.Rlimit
+	if unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit) != nil {
+		return 0
+	}
+	return limit.Cur
 }
 
 // commit names what git has checked out, with "+" when there are changes to

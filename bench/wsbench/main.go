@@ -18,14 +18,15 @@ import (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run returns the exit code: 0 when everything was measured, 1 when something
-// failed, 2 for a wrong command line. A missed goal is no failure.
+// failed, 2 for a wrong command line, 3 when -compare found something worse. A
+// missed goal is no failure.
 func run(args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "measure:", err)
+		fmt.Fprintln(stderr, "wsbench:", err)
 		return 2
 	}
 	if o.role.role != "" {
@@ -33,8 +34,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	} else {
 		err = measure(o, args, stdout, stderr)
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, "measure:", err)
+	switch {
+	case errors.Is(err, errWorse):
+		return 3
+	case err != nil:
+		fmt.Fprintln(stderr, "wsbench:", err)
 		return 1
 	}
 	return 0
@@ -43,31 +47,33 @@ func run(args []string, stdout, stderr io.Writer) int {
 // bench is one run of the generator.
 type bench struct {
 	options
-	self     string // this program, to start floors from
-	children *children
-	sources  *sources
-	record   *record
-	progress io.Writer
-	headSize int // bytes of the server's answer to a handshake
+	contenders []contender // the tree first
+	self       string      // this program, to start floors and agents from
+	children   *children
+	sources    *sources
+	record     *record
+	progress   *progress
 }
 
 // spareFiles is how many descriptors generator and server need beside connections.
 const spareFiles = 100
 
-// scenario is one thing to measure, on a server of its own.
+// scenario is one thing to measure, on servers of its own.
 type scenario struct {
-	name string
-	run  func(b *bench) error
+	name  string
+	run   func(b *bench) error
+	asked bool // it runs only when -run names it
 }
 
 func scenarios() []scenario {
 	return []scenario{
-		{"idle", (*bench).idle},
-		{"fanout", (*bench).fanout},
-		{"echo", (*bench).echo},
-		{"handshake", (*bench).upgrades},
-		{"burst", (*bench).burst},
-		{"authorizer", (*bench).authorizer},
+		{name: "idle", run: (*bench).idle},
+		{name: "connect", run: (*bench).connect},
+		{name: "fanout", run: (*bench).fanout},
+		{name: "mesh", run: (*bench).mesh},
+		{name: "echo", run: (*bench).echo},
+		{name: "burst", run: (*bench).burst},
+		{name: "authorizer", run: (*bench).authorizer},
 	}
 }
 
@@ -75,6 +81,17 @@ func scenarioNames() []string {
 	var names []string
 	for _, s := range scenarios() {
 		names = append(names, s.name)
+	}
+	return names
+}
+
+// defaultNames are the scenarios that run when -run is not given.
+func defaultNames() []string {
+	var names []string
+	for _, s := range scenarios() {
+		if !s.asked {
+			names = append(names, s.name)
+		}
 	}
 	return names
 }
@@ -96,17 +113,21 @@ func measure(o options, args []string, stdout, stderr io.Writer) error {
 
 	start := time.Now()
 	finished := make(chan error, 1)
-	go func() { finished <- b.runAll(ctx, stdout) }()
+	go func() { finished <- b.runValues(ctx, args, stdout) }()
 	select {
 	case err = <-finished:
 	case <-ctx.Done():
 		// Scenarios wait in system calls. They fail when their processes are
 		// gone, but nobody has to wait for that.
+		b.progress.clear()
 		return fmt.Errorf("stopped after %v: %w", time.Since(start).Round(time.Millisecond), context.Cause(ctx))
 	}
 	b.record.Duration = time.Since(start).Round(time.Millisecond).String()
 	if o.json != "" {
 		err = errors.Join(err, b.record.write(o.json))
+	}
+	if o.compare && err == nil {
+		err = b.record.compare(stdout, b.contenders[1].name)
 	}
 	return err
 }
@@ -123,14 +144,30 @@ func newBench(o options, args []string, progress io.Writer) (*bench, error) {
 		return nil, err
 	}
 	m := thisMachine()
-	most := max(o.connections, o.handshakes, o.slowConnections+o.probes, o.echoConnections)
-	if need := uint64(most) + spareFiles; m.Files < need {
-		return nil, fmt.Errorf("%d connections need %d descriptors, the hard limit is %d", most, need, m.Files)
+	b := &bench{
+		options: o, self: self, children: new(children), sources: newSources(), progress: newProgress(progress),
+		record: &record{Date: time.Now().UTC(), Command: args, Machine: m, Notes: []note{}, Failures: []string{}},
 	}
-	return &bench{
-		options: o, self: self, children: new(children), sources: newSources(), progress: progress,
-		record: &record{Date: time.Now().UTC(), Command: args, Machine: m, Server: o.server, Notes: []note{}, Failures: []string{}},
-	}, nil
+	if b.contenders, err = o.enlist(); err != nil {
+		return nil, err
+	}
+	for _, c := range b.contenders {
+		b.record.Servers = append(b.record.Servers, entrant{Name: c.name, Command: strings.Join(c.command, " ")})
+	}
+	return b, b.fit(m.Files)
+}
+
+// fit checks the descriptor limit. A server that this program starts has the same
+// one; what is beyond it in the generator goes to agents.
+func (b *bench) fit(files uint64) error {
+	alone := max(b.handshakes, b.slowConnections+b.probes, b.echoConnections) // which one process makes
+	if need := uint64(max(alone, b.connections)) + spareFiles; files < need {
+		return fmt.Errorf("%d connections need %d descriptors, the hard limit is %d", need-spareFiles, need, files)
+	}
+	if b.perProcess == 0 {
+		b.perProcess = int(files) - spareFiles
+	}
+	return nil
 }
 
 // runAll runs the scenarios in the order of -run and prints each when it is done.
@@ -142,13 +179,16 @@ func (b *bench) runAll(ctx context.Context, stdout io.Writer) error {
 				continue
 			}
 			b.record.scenario = name
+			b.progress.begin(name)
+			since := b.record.mark()
 			err := s.run(b)
 			if ctx.Err() != nil {
 				return ctx.Err() // children were killed under it: its figures say nothing
 			}
-			b.record.print(stdout, name)
+			b.progress.clear()
+			b.record.print(stdout, since)
 			if err != nil {
-				err = fmt.Errorf("%s: %w", name, err)
+				err = fmt.Errorf("%s%s: %w", name, b.record.at(), err)
 				b.record.Failures = append(b.record.Failures, err.Error())
 				errs = append(errs, err)
 			}
@@ -160,11 +200,9 @@ func (b *bench) runAll(ctx context.Context, stdout io.Writer) error {
 func printHead(w io.Writer, r *record) {
 	m := r.Machine
 	fmt.Fprintf(w, "%s, %d cores, Linux %s, %d descriptors, load %s\n", m.CPU, m.Cores, m.Kernel, m.Files, m.Load)
-	fmt.Fprintf(w, "server %s, commit %s, generator %s, %s\n", r.Server, r.Commit, m.Go, r.Date.Format(time.RFC3339))
-	fmt.Fprintf(w, "measure %s\n", strings.Join(r.Command, " "))
-}
-
-// step tells on the progress output where a scenario is.
-func (b *bench) step(format string, args ...any) {
-	fmt.Fprintf(b.progress, "%s: %s\n", b.record.scenario, fmt.Sprintf(format, args...))
+	for _, s := range r.Servers {
+		fmt.Fprintf(w, "server %s: %s\n", s.Name, s.Command)
+	}
+	fmt.Fprintf(w, "commit %s, generator %s, %s\n", r.Commit, m.Go, r.Date.Format(time.RFC3339))
+	fmt.Fprintf(w, "wsbench %s\n", strings.Join(r.Command, " "))
 }

@@ -21,19 +21,20 @@ const userHZ = 100
 // cpuTime is the CPU time of one process, as the system tells it three ways.
 type cpuTime struct {
 	Stat  time.Duration // utime+stime of /proc/PID/stat, in steps of 10 ms
+	User  time.Duration // utime alone
 	Sched time.Duration // sum over /proc/PID/task/*/schedstat, without threads that ended
 	Clock time.Duration // the CPU clock of the process, clock_getcpuclockid(3)
 }
 
 // sub returns what was spent between from and t.
 func (t cpuTime) sub(from cpuTime) cpuTime {
-	return cpuTime{Stat: t.Stat - from.Stat, Sched: t.Sched - from.Sched, Clock: t.Clock - from.Clock}
+	return cpuTime{Stat: t.Stat - from.Stat, User: t.User - from.User, Sched: t.Sched - from.Sched, Clock: t.Clock - from.Clock}
 }
 
 func readCPU(pid int) (cpuTime, error) {
 	var t cpuTime
 	var err error
-	if t.Stat, err = statTime(pid); err != nil {
+	if t.User, t.Stat, err = statTime(pid); err != nil {
 		return t, err
 	}
 	if t.Sched, err = schedTime(pid); err != nil {
@@ -43,24 +44,34 @@ func readCPU(pid int) (cpuTime, error) {
 	return t, err
 }
 
-func statTime(pid int) (time.Duration, error) {
+func statTime(pid int) (user, all time.Duration, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	return parseStat(string(text))
 }
 
-// parseStat returns utime+stime, fields 14 and 15. The name in field 2 may hold
-// blanks and brackets, so fields are counted from its last bracket.
-func parseStat(text string) (time.Duration, error) {
+// parseStat returns utime and utime+stime, fields 14 and 15. The name in field 2
+// may hold blanks and brackets, so fields are counted from its last bracket.
+func parseStat(text string) (user, all time.Duration, err error) {
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	if len(fields) < 13 {
-		return 0, fmt.Errorf("/proc/PID/stat has %d fields after the name", len(fields))
+		return 0, 0, fmt.Errorf("/proc/PID/stat has %d fields after the name", len(fields))
 	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * time.Second / userHZ, errors.Join(err1, err2)
+	u, err1 := strconv.ParseInt(fields[11], 10, 64)
+	s, err2 := strconv.ParseInt(fields[12], 10, 64)
+	const tick = time.Second / userHZ
+	return time.Duration(u) * tick, time.Duration(u+s) * tick, errors.Join(err1, err2)
+}
+
+// userShare is the part of the time that was spent in user space, by the coarse
+// account; 0 when there is too little to tell.
+func (t cpuTime) userShare() float64 {
+	if t.Stat <= 0 {
+		return 0
+	}
+	return float64(t.User) / float64(t.Stat)
 }
 
 func schedTime(pid int) (time.Duration, error) {
@@ -68,23 +79,18 @@ func schedTime(pid int) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	var sum int64
+	var sum time.Duration
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		spent, err := readSched(file)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue // the thread ended between the two calls
 		}
 		if err != nil {
 			return 0, err
 		}
-		onCPU, _, _ := strings.Cut(string(text), " ")
-		ns, err := strconv.ParseInt(onCPU, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", file, err)
-		}
-		sum += ns
+		sum += spent
 	}
-	return time.Duration(sum), nil
+	return sum, nil
 }
 
 // Clock ids of other processes and threads, as the kernel composes them:
@@ -98,6 +104,25 @@ func processClock(pid int) (time.Duration, error) { return cpuClock(^pid<<3 | cl
 
 func threadClock(tid int) (time.Duration, error) {
 	return cpuClock(^tid<<3 | clockPerThread | clockSched)
+}
+
+// threadSched returns the time on a CPU of one thread of any process, whose clock
+// only its own process may read.
+func threadSched(pid, tid int) (time.Duration, error) {
+	return readSched(fmt.Sprintf("/proc/%d/task/%d/schedstat", pid, tid))
+}
+
+func readSched(file string) (time.Duration, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	onCPU, _, _ := strings.Cut(string(text), " ")
+	ns, err := strconv.ParseInt(onCPU, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", file, err)
+	}
+	return time.Duration(ns), nil
 }
 
 func cpuClock(id int) (time.Duration, error) {

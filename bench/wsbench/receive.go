@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -19,11 +20,19 @@ const (
 	stopIndex   = -1       // the event that ends a receiver
 )
 
-// epoch is where now counts from.
-var epoch = time.Now()
+// epoch and origin are one instant, on the clock of package time and on that of the
+// system.
+var epoch, origin = time.Now(), monotonic()
 
-// now is a monotonic instant in nanoseconds.
-func now() int64 { return int64(time.Since(epoch)) }
+// now is an instant of CLOCK_MONOTONIC in nanoseconds, the same in all processes.
+// The clock of package time is read much faster.
+func now() int64 { return origin + int64(time.Since(epoch)) }
+
+func monotonic() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // which every kernel has
+	return ts.Nano()
+}
 
 // receiver is one thread that reads for some members of a crowd: one epoll, one
 // buffer, one read per event, and no memory of what it read.
@@ -34,6 +43,7 @@ type receiver struct {
 	tid     int // of its thread; set once started is closed
 	started chan struct{}
 	buf     []byte
+	took    *latencies // of what its members waited for
 }
 
 func openReceiver(c *crowd) (*receiver, error) {
@@ -46,7 +56,7 @@ func openReceiver(c *crowd) (*receiver, error) {
 		unix.Close(epoll)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	r := &receiver{crowd: c, epoll: epoll, wake: wake, started: make(chan struct{}), buf: make([]byte, receiveSize)}
+	r := &receiver{crowd: c, epoll: epoll, wake: wake, started: make(chan struct{}), buf: make([]byte, receiveSize), took: newLatencies()}
 	if err := r.register(wake, stopIndex); err != nil {
 		r.release()
 		return nil, err
@@ -95,10 +105,10 @@ func (r *receiver) read(m *member) {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 		return
 	case errno != 0:
-		r.lose(m, fmt.Sprintf("read: %v", errno))
+		r.lose(m, 0, fmt.Sprintf("read: %v", errno))
 		return
 	case n == 0:
-		r.lose(m, "no Close frame")
+		r.lose(m, 0, "no Close frame")
 		return
 	}
 	for p := r.buf[:n]; len(p) > 0; {
@@ -108,7 +118,7 @@ func (r *receiver) read(m *member) {
 		}
 		p = rest
 		if e.opcode == opText {
-			r.crowd.message(m, e.size)
+			r.data(m, e)
 			continue
 		}
 		if !r.control(m, e) {
@@ -117,17 +127,27 @@ func (r *receiver) read(m *member) {
 	}
 }
 
+// data hands a message over, unless it asks for a sign of life.
+func (r *receiver) data(m *member, e event) {
+	if d := r.crowd.dialect; d != nil && d.beat != nil && e.size == len(d.beat) && bytes.HasPrefix(e.stamp, d.beat) {
+		sendNow(m.fd, clientFrame(opText, d.beat))
+		return
+	}
+	r.crowd.message(m, e)
+}
+
 // control answers a ping and reports false when the server closes the connection.
 func (r *receiver) control(m *member, e event) bool {
 	switch e.opcode {
 	case opPing:
 		sendNow(m.fd, clientFrame(opPong, e.payload))
 	case opClose:
-		why := "Close frame without a code"
+		why, code := "Close frame without a code", uint16(0)
 		if len(e.payload) >= 2 {
-			why = fmt.Sprintf("Close frame %d %s", binary.BigEndian.Uint16(e.payload), e.payload[2:])
+			code = binary.BigEndian.Uint16(e.payload)
+			why = fmt.Sprintf("Close frame %d %s", code, e.payload[2:])
 		}
-		r.lose(m, why)
+		r.lose(m, code, why)
 		return false
 	}
 	return true
@@ -135,9 +155,12 @@ func (r *receiver) control(m *member, e event) bool {
 
 // lose takes a connection that the server ended out of the epoll. The descriptor
 // is closed with the crowd.
-func (r *receiver) lose(m *member, why string) {
+func (r *receiver) lose(m *member, code uint16, why string) {
 	unix.EpollCtl(r.epoll, unix.EPOLL_CTL_DEL, m.fd, nil)
 	r.crowd.lost.Add(1)
+	if r.crowd.ended != nil {
+		r.crowd.ended(m, code)
+	}
 	if !r.crowd.tolerant {
 		r.crowd.fail(fmt.Errorf("the server closed a connection: %s", why))
 	}
