@@ -38,7 +38,7 @@ var theirs = map[string][]string{
 	"github.com/valyala/fasthttp":  {"wsify/auth", "wsify/internal/server"},
 	"github.com/goccy/go-json":     {"wsify/internal/command"},
 	"github.com/peterbourgon/ff":   {"wsify/cmd/wsify"},
-	"github.com/HdrHistogram":     {"wsify/bench/wsbench"},
+	"github.com/HdrHistogram":      {"wsify/bench/wsbench"},
 	"golang.org/x/sys/unix":        {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/wsbench"},
 	"github.com/gobwas/ws/wsutil":  {}, // it reads from sockets and blocks
 	"github.com/gobwas/ws/wsflate": {},
