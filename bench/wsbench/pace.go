@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -99,6 +100,10 @@ func (x *exchange) pacedTrips(rate float64, length time.Duration) (*latencies, e
 
 // answered ends a paced round trip and begins the next if it is due already.
 func (x *exchange) answered(m *member) {
+	if m.owed.Load() == 0 {
+		x.crowd.fail(errors.New("an answer came that nothing had asked for"))
+		return
+	}
 	m.at.took.record(now() - m.due)
 	m.due += x.period
 	if m.owed.Add(-1) > 0 {

@@ -32,7 +32,7 @@ func parseVary(text string) (v variation, err error) {
 	v.values = strings.FieldsFunc(values, func(r rune) bool { return r == ',' })
 	v.name, v.server = strings.CutPrefix(name, serverPrefix)
 	if !ok || v.name == "" || len(v.values) == 0 {
-		return v, fmt.Errorf("-vary %s: want NAME=V1,V2,...", text)
+		return v, fmt.Errorf("-vary %s: want NAME=V1,V2", text)
 	}
 	if v.name == "vary" && !v.server {
 		return v, errors.New("-vary vary: one flag at a time")

@@ -41,11 +41,12 @@ func smallBench(t *testing.T, args ...string) *bench {
 		"-settle-min", "0", "-settle-max", "300ms", "-echo-connections", "5", "-echo-time", "50ms", "-handshakes", "50",
 		"-concurrency", "8", "-burst-publications", "30", "-slow", "20", "-probes", "5", "-authorizer-time", "100ms",
 		"-mesh-channels", "4", "-paced-time", "100ms", "-delivery-rate", "2000", "-trip-rate", "500"}
-	o, err := parseOptions(append(small, args...), io.Discard)
+	all := append(small, args...)
+	o, err := parseOptions(all, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := newBench(o, args, io.Discard)
+	b, err := newBench(o, all, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
