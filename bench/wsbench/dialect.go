@@ -17,6 +17,7 @@ type dialect struct {
 
 	join      func(channel string) []byte // is answered once the member is in
 	joined    []byte                      // what an answer that says yes contains
+	leave     func(channel string) []byte
 	broadcast func(channel string, content []byte) []byte
 
 	// delivered is how many bytes the message has that brings n bytes of content.
@@ -37,6 +38,9 @@ var wsifyDialect = &dialect{
 		return fmt.Appendf(nil, `{"id":1,"command":"join","args":{"channel":%q}}`, channel)
 	},
 	joined: []byte(`"ok":true`),
+	leave: func(channel string) []byte {
+		return fmt.Appendf(nil, `{"command":"leave","args":{"channel":%q}}`, channel)
+	},
 	broadcast: func(channel string, content []byte) []byte {
 		return fmt.Appendf(nil, `{"command":"broadcast","args":{"channel":%q,"content":%s}}`, channel, content)
 	},

@@ -73,7 +73,9 @@ func scenarios() []scenario {
 		{name: "mesh", run: (*bench).mesh},
 		{name: "echo", run: (*bench).echo},
 		{name: "burst", run: (*bench).burst},
+		{name: "churn", run: (*bench).churn},
 		{name: "authorizer", run: (*bench).authorizer},
+		{name: "drain", run: (*bench).drain},
 	}
 }
 

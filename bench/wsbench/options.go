@@ -38,6 +38,7 @@ type options struct {
 	tripRate     float64 // round trips a second of paced phases
 	pacedTime    time.Duration
 	meshChannels int
+	churnWaves   int
 
 	settle    time.Duration // RSS unchanged for so long counts as settled
 	settleMin time.Duration // but not before so long after the load
@@ -67,6 +68,7 @@ var quickValues = map[string]string{
 	"authorizer-time": "2s",
 	"paced-time":      "1s",
 	"mesh-channels":   "20",
+	"churn-waves":     "2",
 }
 
 // parseOptions reads the command line. It returns flag.ErrHelp after printing help.
@@ -128,6 +130,7 @@ func (o *options) register(set *flag.FlagSet) {
 	set.IntVar(&o.slowConnections, "slow", 1000, "authorizer: connections whose join takes a second")
 	set.IntVar(&o.probes, "probes", 50, "authorizer: connections whose latency is measured")
 	set.DurationVar(&o.authorizerTime, "authorizer-time", 5*time.Second, "authorizer: length of one phase")
+	set.IntVar(&o.churnWaves, "churn-waves", 7, "churn: how often all connections come and go")
 	o.role.register(set)
 }
 
@@ -153,7 +156,7 @@ func (o *options) validate() error {
 		value int
 	}{
 		{"connections", o.connections}, {"rounds", o.rounds}, {"threads", o.threads},
-		{"idle-rounds", o.idleRounds}, {"mesh-channels", o.meshChannels},
+		{"idle-rounds", o.idleRounds}, {"mesh-channels", o.meshChannels}, {"churn-waves", o.churnWaves},
 		{"publications", o.publications}, {"echo-connections", o.echoConnections},
 		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
 		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},

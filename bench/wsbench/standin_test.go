@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"github.com/gobwas/ws"
 )
@@ -58,8 +60,23 @@ func runStandIn(args []string) int {
 	}
 	http.HandleFunc("/ws", upgrade)
 	http.HandleFunc("/broadcast", s.broadcast)
+	go s.endOnSignal()
 	fmt.Fprintln(os.Stderr, http.ListenAndServe(*addr, nil))
 	return 1
+}
+
+// endOnSignal closes every member with 1012 and ends the process in order.
+func (s *standIn) endOnSignal() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	<-stop
+	s.mu.Lock()
+	for _, members := range s.channels {
+		for to := range members {
+			to.write(ws.NewCloseFrame(ws.NewCloseFrameBody(restart, "")))
+		}
+	}
+	os.Exit(0)
 }
 
 func (s *standIn) broadcast(w http.ResponseWriter, r *http.Request) {
