@@ -1,0 +1,215 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+const curvePrefix = "curve-"
+
+// axis says what the x of a curve is.
+type axis struct{ kind, title, label string }
+
+// axes are the curves that the report has a place for even before they are measured.
+var axes = []axis{
+	{"curve-loops", "Event loops: `-loops`", "event loops (-loops)"},
+	{"curve-shards", "Stripes of the table of channels: `-shards`", "shards (-shards)"},
+	{"curve-workers", "Calls to the authorizer at once: `-workers`", "workers (-workers)"},
+	{"curve-queue", "Calls to the authorizer that wait: `-queue`", "waiting calls (-queue)"},
+	{"curve-connections", "Connections", "connections"},
+	{"curve-content", "Size of what is published", "content, bytes"},
+}
+
+// curve is what share scenario, server, name and unit.
+type curve struct {
+	server string
+	family string // the name without its percentile
+	rank   string // p50, p99, p99.9, max, or ""
+	points []*figure
+}
+
+// curveGroup are the curves of one chart: one scenario, one unit.
+type curveGroup struct {
+	scenario, unit string
+	curves         []*curve
+}
+
+// ranked takes a name like "others alone: p99" apart.
+var ranked = regexp.MustCompile(`^(.*): (p50|p99|p99\.9|max)$`)
+
+func (b *builder) writeCurves(p *page) error {
+	p.para("## 3. Curves")
+	p.para("Points are medians, whiskers reach from the lowest to the highest sample. Percentiles above p99 are in the tables alone.")
+	all := slices.Clone(axes)
+	for _, kind := range sortedKeys(b.lib.kinds) {
+		named := slices.ContainsFunc(axes, func(a axis) bool { return a.kind == kind })
+		if strings.HasPrefix(kind, curvePrefix) && !named {
+			all = append(all, axis{kind, plain(strings.TrimPrefix(kind, curvePrefix)), ""})
+		}
+	}
+	for _, a := range all {
+		if err := b.writeCurve(p, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) writeCurve(p *page, a axis) error {
+	p.para("### %s", a.title)
+	r := b.lib.kinds[a.kind]
+	if r == nil {
+		p.missing("bench-curves")
+		return nil
+	}
+	if a.label == "" {
+		a.label = r.Vary
+	}
+	groups := curveGroups(r)
+	if len(groups) == 0 {
+		p.para("The record has no figure with an x.")
+	}
+	for _, g := range groups {
+		file := fmt.Sprintf("%s-%s-%s.svg", a.kind, slug(g.scenario), slug(g.unit))
+		svg, err := g.chart(a).draw()
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		b.picture(p, file, fmt.Sprintf("%s, %s against %s", g.scenario, g.unit, a.label), svg)
+		g.table(p, a)
+		p.para("Data: %s.", link(r.file, b.links))
+	}
+	p.cite(r, b.links)
+	return nil
+}
+
+// curveGroups sorts the figures with an x into curves and charts, in the record's order.
+func curveGroups(r *record) []*curveGroup {
+	var groups []*curveGroup
+	for i := range r.Figures {
+		f := &r.Figures[i]
+		if f.X == nil || f.Detail || strings.HasPrefix(f.Name, "user CPU") || strings.HasPrefix(f.Name, "system CPU") {
+			continue
+		}
+		at := slices.IndexFunc(groups, func(g *curveGroup) bool { return g.scenario == f.Scenario && g.unit == f.Unit })
+		if at < 0 {
+			at = len(groups)
+			groups = append(groups, &curveGroup{scenario: f.Scenario, unit: f.Unit})
+		}
+		groups[at].add(f)
+	}
+	for _, g := range groups {
+		for _, c := range g.curves {
+			slices.SortStableFunc(c.points, func(a, b *figure) int { return cmp.Compare(*a.X, *b.X) })
+		}
+	}
+	return groups
+}
+
+func (g *curveGroup) add(f *figure) {
+	c := &curve{server: f.Server, family: f.Name}
+	if parts := ranked.FindStringSubmatch(f.Name); parts != nil {
+		c.family, c.rank = parts[1], parts[2]
+	}
+	at := slices.IndexFunc(g.curves, func(o *curve) bool {
+		return o.server == c.server && o.family == c.family && o.rank == c.rank
+	})
+	if at < 0 {
+		at = len(g.curves)
+		g.curves = append(g.curves, c)
+	}
+	g.curves[at].points = append(g.curves[at].points, f)
+}
+
+// servers and families are what tells the curves of a group apart.
+func (g *curveGroup) servers() []string {
+	return distinct(g.curves, func(c *curve) string { return c.server })
+}
+
+func (g *curveGroup) families() []string {
+	return distinct(g.curves, func(c *curve) string { return c.family })
+}
+
+func distinct(curves []*curve, of func(*curve) string) []string {
+	var all []string
+	for _, c := range curves {
+		if !slices.Contains(all, of(c)) {
+			all = append(all, of(c))
+		}
+	}
+	return all
+}
+
+// label names a curve among its group: what they share is left out.
+func (g *curveGroup) label(c *curve) string {
+	var words []string
+	if len(g.servers()) > 1 {
+		words = append(words, c.server)
+	}
+	if len(g.families()) > 1 || c.rank == "" && len(words) == 0 {
+		words = append(words, c.family)
+	}
+	if c.rank != "" {
+		words = append(words, c.rank)
+	}
+	return strings.Join(words, ", ")
+}
+
+// drawn leaves out the rare percentiles, which would flatten the others.
+func (g *curveGroup) drawn() []*curve {
+	drawn := slices.DeleteFunc(slices.Clone(g.curves), func(c *curve) bool { return c.rank == "p99.9" || c.rank == "max" })
+	if len(drawn) == 0 {
+		return g.curves
+	}
+	return drawn
+}
+
+// table writes the group's figures, a row for each x.
+func (g *curveGroup) table(p *page, a axis) {
+	head := []string{plain(a.label)}
+	var xs []float64
+	for _, c := range g.curves {
+		head = append(head, plain(g.label(c)))
+		for _, f := range c.points {
+			xs = append(xs, *f.X)
+		}
+	}
+	slices.Sort(xs)
+	var rows [][]string
+	for _, x := range slices.Compact(xs) {
+		row := []string{show(x)}
+		for _, c := range g.curves {
+			row = append(row, c.at(x).cell())
+		}
+		rows = append(rows, row)
+	}
+	p.para("%s, %s:", g.scenario, g.unit)
+	p.table(head, rows)
+}
+
+// at returns the curve's figure at x, nil when there is none.
+func (c *curve) at(x float64) *figure {
+	for _, f := range c.points {
+		if *f.X == x {
+			return f
+		}
+	}
+	return nil
+}
+
+// slug makes a part of a file name.
+func slug(s string) string {
+	out := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, s)
+	return strings.Trim(regexp.MustCompile(`-+`).ReplaceAllString(out, "-"), "-")
+}

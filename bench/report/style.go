@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"hash/fnv"
+	"image/color"
+	"strings"
+
+	xfont "golang.org/x/image/font"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// A chart brings its own light background: what is drawn on it reads the same
+// whether the page around it is light or dark.
+var (
+	paper = rgb(0xFFFFFF)
+	ink   = rgb(0x1F2328)
+	faint = rgb(0x57606A)
+	grid  = rgb(0xE3E6EA)
+)
+
+// known colours are Okabe and Ito's and Tol's, which differ for the colour-blind too.
+var serverColors = []struct {
+	prefix string // of the name in lower case; the first that fits counts
+	color  color.RGBA
+}{
+	{"wsify v3", rgb(0x882255)},
+	{"wsify", rgb(0x0072B2)},
+	{"floor", rgb(0x57606A)},
+	{"nbio", rgb(0xE69F00)},
+	{"gws", rgb(0x009E73)},
+	{"gobwas", rgb(0xCC79A7)},
+	{"coder", rgb(0xD55E00)},
+	{"gorilla", rgb(0x56B4E9)},
+	{"uwebsockets", rgb(0x8A7A00)},
+	{"centrifugo", rgb(0x332288)},
+}
+
+// spareColors are for other servers, and for the curves of one.
+var spareColors = []color.RGBA{
+	rgb(0x0072B2), rgb(0xD55E00), rgb(0x009E73), rgb(0xCC79A7), rgb(0xE69F00),
+	rgb(0x56B4E9), rgb(0x332288), rgb(0x8A7A00), rgb(0x882255), rgb(0x57606A),
+}
+
+func rgb(hex uint32) color.RGBA {
+	return color.RGBA{R: uint8(hex >> 16), G: uint8(hex >> 8), B: uint8(hex), A: 0xFF}
+}
+
+// colorsOf gives each server the colour it has in every chart; one whose colour is
+// taken, or that is not known, gets the first spare one that is free from a place
+// that its name decides.
+func colorsOf(servers []string) map[string]color.RGBA {
+	colors := make(map[string]color.RGBA)
+	taken := make(map[color.RGBA]bool)
+	for _, name := range servers {
+		for _, k := range serverColors {
+			if strings.HasPrefix(strings.ToLower(name), k.prefix) {
+				if !taken[k.color] {
+					colors[name], taken[k.color] = k.color, true
+				}
+				break
+			}
+		}
+	}
+	for _, name := range servers {
+		if _, ok := colors[name]; ok {
+			continue
+		}
+		h := fnv.New32a()
+		h.Write([]byte(name))
+		start := int(h.Sum32() % uint32(len(spareColors)))
+		for i := range spareColors {
+			c := spareColors[(start+i)%len(spareColors)]
+			if !taken[c] || i == len(spareColors)-1 {
+				colors[name], taken[c] = c, true
+				break
+			}
+		}
+	}
+	return colors
+}
+
+// lighter mixes a colour with the paper.
+func lighter(c color.RGBA) color.RGBA {
+	mix := func(v uint8) uint8 { return uint8((int(v)*9 + 0xFF*11) / 20) }
+	return color.RGBA{R: mix(c.R), G: mix(c.G), B: mix(c.B), A: 0xFF}
+}
+
+// letters is a style of text.
+func letters(size vg.Length, weight xfont.Weight, c color.Color) text.Style {
+	return text.Style{
+		Color:   c,
+		Font:    font.Font{Typeface: "Liberation", Variant: "Sans", Weight: weight, Size: size},
+		Handler: plot.DefaultTextHandler,
+	}
+}
+
+func titleStyle() text.Style { return letters(13, xfont.WeightBold, ink) }
+func smallStyle() text.Style { return letters(10, xfont.WeightNormal, faint) }
+func labelStyle() text.Style { return letters(10.5, xfont.WeightNormal, ink) }
+
+// newPlot is an empty plot in our style: no box, faint axes.
+func newPlot() *plot.Plot {
+	p := plot.New()
+	p.BackgroundColor = nil // the whole canvas has one
+	for _, a := range []*plot.Axis{&p.X, &p.Y} {
+		a.LineStyle = draw.LineStyle{Color: faint, Width: 0.6}
+		a.Tick.LineStyle = a.LineStyle
+		a.Tick.Length = 4
+		a.Padding = 0
+		xa, ya := a.Tick.Label.XAlign, a.Tick.Label.YAlign
+		a.Tick.Label = labelStyle()
+		a.Tick.Label.XAlign, a.Tick.Label.YAlign = xa, ya
+		xa, ya = a.Label.TextStyle.XAlign, a.Label.TextStyle.YAlign
+		a.Label.TextStyle = labelStyle()
+		a.Label.TextStyle.XAlign, a.Label.TextStyle.YAlign = xa, ya
+		a.Label.Padding = 3
+	}
+	return p
+}
+
+// render returns what paint drew, as SVG. Text stays text: fonts are named, not
+// embedded (one is half a megabyte), with others of the same widths behind.
+func render(width, height vg.Length, paint func(draw.Canvas)) ([]byte, error) {
+	canvas := vgsvg.NewWith(vgsvg.UseWH(width, height))
+	c := draw.New(canvas)
+	c.SetColor(paper)
+	c.Fill(c.Rectangle.Path())
+	paint(c)
+	var out bytes.Buffer
+	if _, err := canvas.WriteTo(&out); err != nil {
+		return nil, err
+	}
+	svg := bytes.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans;font-variant:none;"),
+		[]byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif;"))
+	return bytes.ReplaceAll(svg, []byte("font-variant:none;"), nil), nil
+}
