@@ -19,7 +19,8 @@ const (
 // logarithmic, and a value is a dot on a line, since the length of a bar would lie.
 type barChart struct {
 	title, unit string
-	labels      []string // of the bars of a group, where there are several
+	labels      []string              // of the bars of a group, where there are several
+	colors      map[string]color.RGBA // of the servers
 	groups      []barGroup
 }
 
@@ -46,25 +47,38 @@ func (b *barChart) draw() ([]byte, error) {
 	scale := b.scale()
 	p := newPlot()
 	scale.apply(&p.X)
-	b.rows(p)
-	p.Add(&barPlotter{chart: b, scale: scale, colors: colorsOf(b.servers())})
+	p.Y.Min, p.Y.Max = -0.5, float64(len(b.groups))-0.5
+	p.Y.Tick.Length = 0
+	p.Y.Tick.Marker = plot.ConstantTicks(nil)
+	p.Add(&barPlotter{chart: b, scale: scale})
 
 	head := b.header(scale)
 	top := head.height(chartWidth)
+	left := margin + b.namesWidth()
 	perRow := barHeight*vg.Length(len(b.groups[0].bars)) + 11
 	height := top + perRow*vg.Length(len(b.groups)) + 36
 	return render(chartWidth, height, func(c draw.Canvas) {
 		head.paint(c)
-		p.Draw(draw.Crop(c, margin, -margin, margin/2, -top))
+		p.Draw(draw.Crop(c, left, -margin, margin/2, -top))
 	})
 }
 
-func (b *barChart) servers() []string {
-	var names []string
+// namesWidth is the room for the servers' names, with some to spare: where the font
+// is not to be had, another one may be wider.
+func (b *barChart) namesWidth() vg.Length {
+	widest := vg.Length(0)
 	for _, g := range b.groups {
-		names = append(names, g.server)
+		widest = max(widest, labelStyle().Width(g.label()))
 	}
-	return names
+	return widest*1.2 + 4
+}
+
+// label is the server's name, marked when its figures are from elsewhere.
+func (g barGroup) label() string {
+	if g.measured {
+		return g.server
+	}
+	return g.server + " †"
 }
 
 func (b *barChart) scale() scaling {
@@ -76,24 +90,14 @@ func (b *barChart) scale() scaling {
 			}
 		}
 	}
-	return scaleFor(low, high, b.unit)
-}
-
-// rows makes the vertical axis a list of servers, the first on top.
-func (b *barChart) rows(p *plot.Plot) {
-	p.Y.Min, p.Y.Max = -0.5, float64(len(b.groups))-0.5
-	p.Y.Tick.Length = 0
-	var ticks []plot.Tick
-	for i, g := range b.groups {
-		name := g.server
-		if !g.measured {
-			name += " †"
-		}
-		ticks = append(ticks, plot.Tick{Value: b.row(i), Label: name})
+	s := scaleFor(low, high, b.unit)
+	if s.log {
+		return logScale(low*0.6, high, b.unit) // the least value has a line too
 	}
-	p.Y.Tick.Marker = plot.ConstantTicks(ticks)
+	return s
 }
 
+// row is where the i-th group stands on the vertical axis, the first on top.
 func (b *barChart) row(i int) float64 { return float64(len(b.groups) - 1 - i) }
 
 func (b *barChart) header(scale scaling) header {
@@ -111,6 +115,10 @@ func (b *barChart) header(scale scaling) header {
 	}
 	if slices.ContainsFunc(b.groups, func(g barGroup) bool { return !g.measured }) {
 		h.entries = append(h.entries, entry{"† open: not measured in this run", func(c *draw.Canvas, m vg.Point) {
+			if scale.log {
+				openDot(c, m, faint)
+				return
+			}
 			outline(c, openLine(faint), box(m, swatch, 8))
 		}})
 	}
@@ -148,9 +156,8 @@ func shade(c color.RGBA, i int) color.RGBA {
 
 // barPlotter draws the rows of a barChart.
 type barPlotter struct {
-	chart  *barChart
-	scale  scaling
-	colors map[string]color.RGBA
+	chart *barChart
+	scale scaling
 }
 
 // Plot is called by the plot when axes are drawn.
@@ -166,10 +173,11 @@ func (b *barPlotter) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 	for i, g := range b.chart.groups {
 		middle := y(b.chart.row(i))
+		c.FillText(labelStyle(), vg.Point{X: c.Min.X - b.chart.namesWidth(), Y: middle - 3.5}, g.label())
 		for k, f := range g.bars {
 			if f != nil {
 				at := middle + barHeight*(vg.Length(len(g.bars)-1)/2-vg.Length(k))
-				b.bar(&c, g, f, shade(b.colors[g.server], k), c.Min.X, at, x)
+				b.bar(&c, g, f, shade(b.chart.colors[g.server], k), c.Min.X, at, x)
 			}
 		}
 	}
@@ -182,9 +190,10 @@ func (b *barPlotter) bar(c *draw.Canvas, g barGroup, f *figure, fill color.RGBA,
 	switch {
 	case b.scale.log:
 		c.StrokeLine2(draw.LineStyle{Color: fill, Width: 1.6}, left, y, end, y)
-		dot(c, vg.Point{X: end, Y: y}, draw.CircleGlyph{}, fill)
-		if !g.measured {
-			c.DrawGlyphNoClip(draw.GlyphStyle{Color: paper, Radius: 2, Shape: draw.CircleGlyph{}}, vg.Point{X: end, Y: y})
+		if g.measured {
+			dot(c, vg.Point{X: end, Y: y}, draw.CircleGlyph{}, fill)
+		} else {
+			openDot(c, vg.Point{X: end, Y: y}, fill)
 		}
 	case g.measured:
 		c.FillPolygon(fill, body)
@@ -195,7 +204,9 @@ func (b *barPlotter) bar(c *draw.Canvas, g barGroup, f *figure, fill color.RGBA,
 		whisker(c, ink, vg.Point{X: x(f.Min), Y: y}, vg.Point{X: x(f.Max), Y: y})
 		end = max(end, x(f.Max))
 	}
-	c.FillText(b.number(), vg.Point{X: end + 6, Y: y - 3.5}, barLabel(f))
+	text, width := barLabel(f), b.number().Width(barLabel(f))*1.1
+	c.FillPolygon(paper, box(vg.Point{X: end + 6 + width/2, Y: y}, width+2, barHeight-1)) // over the lines behind
+	c.FillText(b.number(), vg.Point{X: end + 6, Y: y - 3.5}, text)
 }
 
 func (b *barPlotter) number() draw.TextStyle {
@@ -218,7 +229,7 @@ func (b *barPlotter) GlyphBoxes(p *plot.Plot) []plot.GlyphBox {
 	for i, g := range b.chart.groups {
 		for _, f := range g.bars {
 			if f != nil {
-				r := vg.Rectangle{Max: vg.Point{X: 6 + b.number().Width(barLabel(f)) + 2}}
+				r := vg.Rectangle{Max: vg.Point{X: 6 + b.number().Width(barLabel(f))*1.1 + 2}}
 				boxes = append(boxes, plot.GlyphBox{X: p.X.Norm(f.Max), Y: p.Y.Norm(b.chart.row(i)), Rectangle: r})
 			}
 		}

@@ -10,17 +10,17 @@ import (
 
 const curvePrefix = "curve-"
 
-// axis says what the x of a curve is.
-type axis struct{ kind, title, label string }
+// axis is the place of a kind of curve in the report.
+type axis struct{ kind, title string }
 
 // axes are the curves that the report has a place for even before they are measured.
 var axes = []axis{
-	{"curve-loops", "Event loops: `-loops`", "event loops (-loops)"},
-	{"curve-shards", "Stripes of the table of channels: `-shards`", "shards (-shards)"},
-	{"curve-workers", "Calls to the authorizer at once: `-workers`", "workers (-workers)"},
-	{"curve-queue", "Calls to the authorizer that wait: `-queue`", "waiting calls (-queue)"},
-	{"curve-connections", "Connections", "connections"},
-	{"curve-content", "Size of what is published", "content, bytes"},
+	{"curve-loops", "Event loops: `-loops`"},
+	{"curve-shards", "Stripes of the table of channels: `-shards`"},
+	{"curve-workers", "Calls to the authorizer at once: `-workers`"},
+	{"curve-queue", "Calls to the authorizer that wait: `-queue`"},
+	{"curve-connections", "Connections"},
+	{"curve-content", "Size of what is published"},
 }
 
 // curve is what share scenario, server, name and unit.
@@ -47,7 +47,7 @@ func (b *builder) writeCurves(p *page) error {
 	for _, kind := range sortedKeys(b.lib.kinds) {
 		named := slices.ContainsFunc(axes, func(a axis) bool { return a.kind == kind })
 		if strings.HasPrefix(kind, curvePrefix) && !named {
-			all = append(all, axis{kind, plain(strings.TrimPrefix(kind, curvePrefix)), ""})
+			all = append(all, axis{kind, plain(strings.TrimPrefix(kind, curvePrefix))})
 		}
 	}
 	for _, a := range all {
@@ -65,25 +65,23 @@ func (b *builder) writeCurve(p *page, a axis) error {
 		p.missing("bench-curves")
 		return nil
 	}
-	if a.label == "" {
-		a.label = r.Vary
-	}
+	label := axisLabel(r.Vary)
 	groups := curveGroups(r)
 	if len(groups) == 0 {
 		p.para("The record has no figure with an x.")
 	}
 	for _, g := range groups {
 		file := fmt.Sprintf("%s-%s-%s.svg", a.kind, slug(g.scenario), slug(g.unit))
-		svg, err := g.chart(a).draw()
+		svg, err := g.chart(label).draw()
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		b.picture(p, file, fmt.Sprintf("%s, %s against %s", g.scenario, g.unit, a.label), svg)
-		g.table(p, a)
+		b.picture(p, file, fmt.Sprintf("%s, %s against %s", g.scenario, measure(g.unit), label), svg)
+		g.table(p, label)
 		p.para("Data: %s.", link(r.file, b.links))
 	}
 	p.cite(r, b.links)
-	return nil
+	return b.remark(p, a.kind)
 }
 
 // curveGroups sorts the figures with an x into curves and charts, in the record's order.
@@ -158,6 +156,43 @@ func (g *curveGroup) label(c *curve) string {
 	return strings.Join(words, ", ")
 }
 
+// shared is what the labels leave out: the server, and what was measured.
+func (g *curveGroup) shared() string {
+	var words []string
+	if s := g.servers(); len(s) == 1 && s[0] != "" {
+		words = append(words, s[0])
+	}
+	if f := g.families(); len(f) == 1 && !strings.Contains(g.label(g.curves[0]), f[0]) {
+		words = append(words, f[0])
+	}
+	return strings.Join(words, ", ")
+}
+
+// measure says what a unit is of, where it does not say so itself.
+func measure(unit string) string {
+	switch unit {
+	case "us", "ms", "s":
+		return "time, " + unit
+	case "B", "KB", "MB", "KiB", "MiB":
+		return "memory, " + unit
+	}
+	return unit
+}
+
+// axisLabel says what x is.
+func axisLabel(vary string) string {
+	switch vary {
+	case "connections":
+		return vary
+	case "content":
+		return "content, bytes"
+	}
+	if flag, ok := strings.CutPrefix(vary, "server."); ok {
+		return "-" + flag + " of the server"
+	}
+	return "-" + vary + " of wsbench"
+}
+
 // drawn leaves out the rare percentiles, which would flatten the others.
 func (g *curveGroup) drawn() []*curve {
 	drawn := slices.DeleteFunc(slices.Clone(g.curves), func(c *curve) bool { return c.rank == "p99.9" || c.rank == "max" })
@@ -168,8 +203,8 @@ func (g *curveGroup) drawn() []*curve {
 }
 
 // table writes the group's figures, a row for each x.
-func (g *curveGroup) table(p *page, a axis) {
-	head := []string{plain(a.label)}
+func (g *curveGroup) table(p *page, x string) {
+	head := []string{plain(x)}
 	var xs []float64
 	for _, c := range g.curves {
 		head = append(head, plain(g.label(c)))
@@ -186,7 +221,11 @@ func (g *curveGroup) table(p *page, a axis) {
 		}
 		rows = append(rows, row)
 	}
-	p.para("%s, %s:", g.scenario, g.unit)
+	caption := g.scenario + ", " + measure(g.unit)
+	if shared := g.shared(); shared != "" {
+		caption += "; " + shared
+	}
+	p.para("%s:", plain(caption))
 	p.table(head, rows)
 }
 

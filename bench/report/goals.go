@@ -108,7 +108,7 @@ func ours(r *record) []string {
 }
 
 func (g goal) judge(r *record, variant string) goalRow {
-	row := goalRow{title: g.title, goal: "≤ " + quantity(g.limit, g.unit)}
+	row := goalRow{title: g.title, goal: g.atMost()}
 	if variant != "wsify" {
 		row.variant = variant
 	}
@@ -127,6 +127,15 @@ func (g goal) judge(r *record, variant string) goalRow {
 		row.verdict = met
 	}
 	return row
+}
+
+// atMost writes the limit as it was set, without digits that it does not have.
+func (g goal) atMost() string {
+	limit := "≤ " + tickLabel(g.limit, "")
+	if g.unit != "ratio" {
+		limit += " " + g.unit
+	}
+	return limit
 }
 
 // slowRows compares round trips beside each slow authorizer with those alone.

@@ -42,7 +42,8 @@ func (h header) rows(width vg.Length) [][]entry {
 	return rows
 }
 
-func (e entry) width() vg.Length { return swatch + 6 + smallStyle().Width(e.label) + 16 }
+// width has some to spare, for the case that another font is wider.
+func (e entry) width() vg.Length { return swatch + 6 + smallStyle().Width(e.label)*1.15 + 14 }
 
 // height is what paint takes.
 func (h header) height(width vg.Length) vg.Length {
@@ -84,4 +85,9 @@ func outline(c *draw.Canvas, style draw.LineStyle, points []vg.Point) {
 // dot draws a point, full or open.
 func dot(c *draw.Canvas, at vg.Point, shape draw.GlyphDrawer, fill color.Color) {
 	c.DrawGlyphNoClip(draw.GlyphStyle{Color: fill, Radius: 3.2, Shape: shape}, at)
+}
+
+func openDot(c *draw.Canvas, at vg.Point, edge color.Color) {
+	dot(c, at, draw.CircleGlyph{}, edge)
+	c.DrawGlyphNoClip(draw.GlyphStyle{Color: paper, Radius: 2, Shape: draw.CircleGlyph{}}, at)
 }

@@ -36,11 +36,14 @@ var shapes = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.Pyrami
 
 // chart lays out the group's curves. Where there are several servers, colour is the
 // server; else it is what was measured. Dashes are the rest.
-func (g *curveGroup) chart(a axis) *lineChart {
+func (g *curveGroup) chart(x string) *lineChart {
 	drawn := g.drawn()
-	ch := &lineChart{label: a.label}
+	ch := &lineChart{label: x}
 	ch.scale(drawn, g.unit)
-	ch.head = header{title: g.scenario + ": " + g.unit, subtitle: "median; whiskers from lowest to highest sample"}
+	ch.head = header{title: g.scenario + ": " + measure(g.unit), subtitle: "median; whiskers from lowest to highest sample"}
+	if shared := g.shared(); shared != "" {
+		ch.head.subtitle = shared + "; " + ch.head.subtitle
+	}
 	if ch.y.log {
 		ch.head.subtitle += "; logarithmic"
 	}
@@ -49,7 +52,7 @@ func (g *curveGroup) chart(a axis) *lineChart {
 		family := slices.Index(g.families(), c.family)
 		clr, dash := colors[c.server], family
 		if len(g.servers()) == 1 {
-			clr, dash = spareColors[family%len(spareColors)], 0
+			clr, dash = curveColors[family%len(curveColors)], family/len(curveColors)
 			if len(g.families()) == 1 {
 				clr = colors[c.server]
 			}
@@ -115,6 +118,11 @@ func (ch *lineChart) place(x float64) float64 {
 func (ch *lineChart) draw() ([]byte, error) {
 	p := newPlot()
 	ch.x.apply(&p.X)
+	for i := range ch.y.ticks {
+		if t := &ch.y.ticks[i]; t.Label != "" {
+			t.Label += "  " // not shown, but room, in case another font is wider
+		}
+	}
 	ch.y.apply(&p.Y)
 	p.X.Padding = 8 // the first point is not on the axis
 	p.X.Label.Text = ch.label

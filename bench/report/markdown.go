@@ -41,7 +41,7 @@ func (p *page) cite(r *record, links string) {
 	p.para("Record: %s. %s UTC, %s, commit %s, took %s: %s", link(r.file, links),
 		r.Date.UTC().Format("2006-01-02 15:04"), r.Machine.String(), code(r.Commit), plain(r.Duration), code(r.commandLine()))
 	if n := len(r.Failures); n > 0 {
-		p.para("**%d of its scenarios could not be measured**, see [Records](#records).", n)
+		p.para("**Not everything could be measured** (failures: %d): see [Records](#records).", n)
 	}
 }
 
@@ -63,9 +63,9 @@ func (r *record) commandLine() string {
 
 func link(file, dir string) string { return fmt.Sprintf("[%s](%s/%s)", file, dir, file) }
 
-// plain makes text from a record harmless in Markdown.
+// plain makes text from a record harmless in Markdown; bars are left to table.
 func plain(s string) string {
-	return strings.NewReplacer("\n", " ", "|", `\|`, "<", "&lt;", "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`).Replace(s)
+	return strings.NewReplacer("\n", " ", "<", "&lt;", "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`).Replace(s)
 }
 
 // code is a code span, whatever s holds.

@@ -148,10 +148,13 @@ func (b *builder) writePeers(p *page) error {
 	p.para("Medians; × is the ratio to the floor, which makes only the system calls nobody can avoid with as many sockets and the same bytes: " +
 		"taken within a round where the record has it so, else median by median.")
 	if slices.ContainsFunc(rows, func(r peer) bool { return !r.measured }) {
-		p.para("† Not measured in this run: from %s. Its memory after a burst is all of it, not what came on top of idle.", b.elsewhere.Source)
+		p.para("† Not measured in this run: from %s. Memory after a burst is all of it there, not what came on top of idle.", b.elsewhere.Source)
 	}
 	p.cite(r, b.links)
-	return b.drawPeers(p, r, rows)
+	if err := b.drawPeers(p, r, rows); err != nil {
+		return err
+	}
+	return b.remark(p, "peers")
 }
 
 // shownColumns leaves out what no server of the run has.
@@ -211,8 +214,13 @@ func (p peer) overFloor(r *record, c column) float64 {
 
 // drawPeers draws the charts that have something to show.
 func (b *builder) drawPeers(p *page, r *record, rows []peer) error {
+	var names []string
+	for _, row := range rows {
+		names = append(names, row.name)
+	}
+	colors := colorsOf(names)
 	for _, c := range peerCharts {
-		chart := barChart{title: c.title, unit: c.columns[0].unit, labels: c.labels}
+		chart := barChart{title: c.title, unit: c.columns[0].unit, labels: c.labels, colors: colors}
 		for _, row := range rows {
 			g := barGroup{server: row.name, measured: row.measured}
 			for _, col := range c.columns {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 )
 
@@ -57,6 +59,15 @@ func (b *builder) fragment(name string) func(*page) error {
 	}
 }
 
+// remark writes a text of ours about a kind of record, where there is one.
+func (b *builder) remark(p *page, kind string) error {
+	err := b.fragment(kind)(p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // picture keeps a chart and shows it.
 func (b *builder) picture(p *page, file, alt string, svg []byte) {
 	path := chartsDir + "/" + file
@@ -92,7 +103,7 @@ func (b *builder) writeMillion(p *page) error {
 		p.para("Note: %s", plain(n.Text))
 	}
 	p.cite(r, b.links)
-	return nil
+	return b.remark(p, "million")
 }
 
 // writeRecords tells of each record what the sections above left out.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"hash/fnv"
 	"image/color"
 	"strings"
 
@@ -24,7 +23,7 @@ var (
 	grid  = rgb(0xE3E6EA)
 )
 
-// known colours are Okabe and Ito's and Tol's, which differ for the colour-blind too.
+// serverColors are Okabe and Ito's and Tol's, which differ for the colour-blind too.
 var serverColors = []struct {
 	prefix string // of the name in lower case; the first that fits counts
 	color  color.RGBA
@@ -41,48 +40,42 @@ var serverColors = []struct {
 	{"centrifugo", rgb(0x332288)},
 }
 
-// spareColors are for other servers, and for the curves of one.
-var spareColors = []color.RGBA{
-	rgb(0x0072B2), rgb(0xD55E00), rgb(0x009E73), rgb(0xCC79A7), rgb(0xE69F00),
-	rgb(0x56B4E9), rgb(0x332288), rgb(0x8A7A00), rgb(0x882255), rgb(0x57606A),
-}
+// curveColors are for the curves of one server, spareColors for servers that have none of their own.
+var (
+	curveColors = []color.RGBA{
+		rgb(0x0072B2), rgb(0xD55E00), rgb(0x009E73), rgb(0xCC79A7), rgb(0xE69F00), rgb(0x56B4E9), rgb(0x332288), rgb(0x8A7A00),
+	}
+	spareColors = []color.RGBA{rgb(0xAA4499), rgb(0x117733), rgb(0x661100), rgb(0x44AA99), rgb(0x999933)}
+)
 
 func rgb(hex uint32) color.RGBA {
 	return color.RGBA{R: uint8(hex >> 16), G: uint8(hex >> 8), B: uint8(hex), A: 0xFF}
 }
 
-// colorsOf gives each server the colour it has in every chart; one whose colour is
-// taken, or that is not known, gets the first spare one that is free from a place
-// that its name decides.
+// colorsOf gives each server its colour; one whose colour is taken, or that has none,
+// gets the next spare one.
 func colorsOf(servers []string) map[string]color.RGBA {
 	colors := make(map[string]color.RGBA)
 	taken := make(map[color.RGBA]bool)
+	spare := 0
 	for _, name := range servers {
-		for _, k := range serverColors {
-			if strings.HasPrefix(strings.ToLower(name), k.prefix) {
-				if !taken[k.color] {
-					colors[name], taken[k.color] = k.color, true
-				}
-				break
-			}
+		c, own := ownColor(name)
+		if !own || taken[c] {
+			c = spareColors[spare%len(spareColors)]
+			spare++
 		}
-	}
-	for _, name := range servers {
-		if _, ok := colors[name]; ok {
-			continue
-		}
-		h := fnv.New32a()
-		h.Write([]byte(name))
-		start := int(h.Sum32() % uint32(len(spareColors)))
-		for i := range spareColors {
-			c := spareColors[(start+i)%len(spareColors)]
-			if !taken[c] || i == len(spareColors)-1 {
-				colors[name], taken[c] = c, true
-				break
-			}
-		}
+		colors[name], taken[c] = c, true
 	}
 	return colors
+}
+
+func ownColor(name string) (color.RGBA, bool) {
+	for _, s := range serverColors {
+		if strings.HasPrefix(strings.ToLower(name), s.prefix) {
+			return s.color, true
+		}
+	}
+	return color.RGBA{}, false
 }
 
 // lighter mixes a colour with the paper.
@@ -136,7 +129,6 @@ func render(width, height vg.Length, paint func(draw.Canvas)) ([]byte, error) {
 	if _, err := canvas.WriteTo(&out); err != nil {
 		return nil, err
 	}
-	svg := bytes.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans;font-variant:none;"),
-		[]byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif;"))
-	return bytes.ReplaceAll(svg, []byte("font-variant:none;"), nil), nil
+	return bytes.ReplaceAll(out.Bytes(), []byte("font-family:Liberation Sans;font-variant:normal;"),
+		[]byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif;")), nil
 }
