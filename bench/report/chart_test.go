@@ -91,6 +91,61 @@ func TestRarePercentilesAreDrawnOnlyWhenThereIsNothingElse(t *testing.T) {
 	}
 }
 
+// named is a group of curves with these names, of wsify unless SERVER: stands before it.
+func named(t *testing.T, unit string, names ...string) []*curveGroup {
+	t.Helper()
+	r := new(record)
+	for i, name := range names {
+		server, rest, ok := strings.Cut(name, "|")
+		if !ok {
+			server, rest = "wsify", name
+		}
+		for x := range 3 {
+			f := one("s", server, rest, unit, float64(1+i+x))
+			at := float64(x)
+			f.X = &at
+			r.Figures = append(r.Figures, f)
+		}
+	}
+	return curveGroups(r)
+}
+
+func TestLabelsLeaveOutWhatAllShare(t *testing.T) {
+	for _, c := range []struct {
+		names, labels []string
+		shared        string
+	}{
+		{[]string{"CPU, window 1", "CPU, window 4"}, []string{"window 1", "window 4"}, "wsify, CPU"},
+		{[]string{"floor|CPU, window 1", "CPU, window 1"}, []string{"wsify", "floor"}, "CPU, window 1"},
+		{[]string{"paced: p50", "paced: p99"}, []string{"p50", "p99"}, "wsify, paced"},
+		{[]string{"rate"}, []string{"rate"}, "wsify"},
+		{[]string{"a, b", "c"}, []string{"a, b", "c"}, "wsify"},
+	} {
+		g := named(t, "x", c.names...)[0]
+		for i, curve := range g.curves {
+			if got := g.label(curve); got != c.labels[i] {
+				t.Errorf("%q: label %q, want %q", c.names, got, c.labels[i])
+			}
+		}
+		if got := g.shared(); got != c.shared {
+			t.Errorf("%q: shared %q, want %q", c.names, got, c.shared)
+		}
+	}
+}
+
+func TestACrowdedChartBecomesSeveral(t *testing.T) {
+	groups := named(t, "B", "RSS, a", "RSS, b", "RSS, c", "kernel, a", "kernel, b", "kernel, c", "other")
+	if len(groups) != 3 || groups[0].stem != "RSS" || groups[1].stem != "kernel" || groups[2].stem != "other" {
+		t.Fatalf("%d charts", len(groups))
+	}
+	if groups[0].file("curve-x") == groups[1].file("curve-x") {
+		t.Error("two charts have one name")
+	}
+	if n := len(named(t, "B", "RSS, a", "RSS, b", "kernel, a")); n != 1 {
+		t.Errorf("three curves are in %d charts", n)
+	}
+}
+
 func TestAServerHasTheSameColourEverywhereAndNoTwoShareOne(t *testing.T) {
 	names := []string{"wsify", "nbio", "gws", "gobwas", "coder/websocket", "gorilla", "floor", "uWebSockets", "wsify v3", "Centrifugo", "wsify, one loop", "unknown"}
 	all := colorsOf(names)

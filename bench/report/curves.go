@@ -34,8 +34,12 @@ type curve struct {
 // curveGroup are the curves of one chart: one scenario, one unit.
 type curveGroup struct {
 	scenario, unit string
+	stem           string // with which the names of them all begin, when a chart was split by it
 	curves         []*curve
 }
+
+// crowded is how many curves a chart can show and still be read.
+const crowded = 6
 
 // ranked takes a name like "others alone: p99" apart.
 var ranked = regexp.MustCompile(`^(.*): (p50|p99|p99\.9|max)$`)
@@ -71,12 +75,13 @@ func (b *builder) writeCurve(p *page, a axis) error {
 		p.para("The record has no figure with an x.")
 	}
 	for _, g := range groups {
-		file := fmt.Sprintf("%s-%s-%s.svg", a.kind, slug(g.scenario), slug(g.unit))
-		svg, err := g.chart(label).draw()
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+		if !g.flat() {
+			svg, err := g.chart(label).draw()
+			if err != nil {
+				return fmt.Errorf("%s: %w", g.file(a.kind), err)
+			}
+			b.picture(p, g.file(a.kind), fmt.Sprintf("%s, %s against %s", g.scenario, measure(g.unit), label), svg)
 		}
-		b.picture(p, file, fmt.Sprintf("%s, %s against %s", g.scenario, measure(g.unit), label), svg)
 		g.table(p, label)
 		p.para("Data: %s.", link(r.file, b.links))
 	}
@@ -100,11 +105,54 @@ func curveGroups(r *record) []*curveGroup {
 		groups[at].add(f)
 	}
 	for _, g := range groups {
+		slices.SortStableFunc(g.curves, func(a, b *curve) int { return rank(a.server) - rank(b.server) })
 		for _, c := range g.curves {
 			slices.SortStableFunc(c.points, func(a, b *figure) int { return cmp.Compare(*a.X, *b.X) })
 		}
 	}
-	return groups
+	var split []*curveGroup
+	for _, g := range groups {
+		split = append(split, g.split()...)
+	}
+	return split
+}
+
+// rank puts ours first and the floor last.
+func rank(server string) int {
+	switch {
+	case strings.HasPrefix(server, "wsify"):
+		return 0
+	case server == "floor":
+		return 2
+	}
+	return 1
+}
+
+// split makes a crowded chart several, by what the names begin with: "kernel memory
+// per connection, own channel each" and its like become one.
+func (g *curveGroup) split() []*curveGroup {
+	if len(g.drawn()) <= crowded {
+		return []*curveGroup{g}
+	}
+	var parts []*curveGroup
+	for _, c := range g.curves {
+		stem, _, _ := strings.Cut(c.family, ", ")
+		at := slices.IndexFunc(parts, func(p *curveGroup) bool { return p.stem == stem })
+		if at < 0 {
+			at = len(parts)
+			parts = append(parts, &curveGroup{scenario: g.scenario, unit: g.unit, stem: stem})
+		}
+		parts[at].curves = append(parts[at].curves, c)
+	}
+	if len(parts) == 1 {
+		return []*curveGroup{g}
+	}
+	return parts
+}
+
+// file is the name of the group's chart.
+func (g *curveGroup) file(kind string) string {
+	return slug(strings.Join([]string{kind, g.scenario, g.unit, g.stem}, " ")) + ".svg"
 }
 
 func (g *curveGroup) add(f *figure) {
@@ -148,7 +196,7 @@ func (g *curveGroup) label(c *curve) string {
 		words = append(words, c.server)
 	}
 	if len(g.families()) > 1 || c.rank == "" && len(words) == 0 {
-		words = append(words, c.family)
+		words = append(words, strings.TrimPrefix(c.family, g.common()))
 	}
 	if c.rank != "" {
 		words = append(words, c.rank)
@@ -162,10 +210,39 @@ func (g *curveGroup) shared() string {
 	if s := g.servers(); len(s) == 1 && s[0] != "" {
 		words = append(words, s[0])
 	}
-	if f := g.families(); len(f) == 1 && !strings.Contains(g.label(g.curves[0]), f[0]) {
+	if common := strings.TrimSuffix(g.common(), ", "); common != "" {
+		words = append(words, common)
+	} else if f := g.families(); len(f) == 1 && !strings.Contains(g.label(g.curves[0]), f[0]) {
 		words = append(words, f[0])
 	}
 	return strings.Join(words, ", ")
+}
+
+// common is the word with which the names of several families begin, as "CPU, ".
+func (g *curveGroup) common() string {
+	families := g.families()
+	word, _, ok := strings.Cut(families[0], ", ")
+	word += ", "
+	for _, f := range families {
+		ok = ok && strings.HasPrefix(f, word)
+	}
+	if !ok || len(families) < 2 {
+		return ""
+	}
+	return word
+}
+
+// flat tells that nothing depends on x: a table says it.
+func (g *curveGroup) flat() bool {
+	first := g.curves[0].points[0].Median
+	for _, c := range g.curves {
+		for _, f := range c.points {
+			if f.Median != first {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // measure says what a unit is of, where it does not say so itself.
@@ -193,13 +270,21 @@ func axisLabel(vary string) string {
 	return "-" + vary + " of wsbench"
 }
 
-// drawn leaves out the rare percentiles, which would flatten the others.
+// drawn leaves out the rare percentiles, which would flatten the others, and where
+// it is crowded p50 too.
 func (g *curveGroup) drawn() []*curve {
-	drawn := slices.DeleteFunc(slices.Clone(g.curves), func(c *curve) bool { return c.rank == "p99.9" || c.rank == "max" })
+	drawn := g.without("p99.9", "max")
+	if p99 := g.without("p50", "p99.9", "max"); len(drawn) > 2*crowded && len(p99) > 0 {
+		return p99
+	}
 	if len(drawn) == 0 {
 		return g.curves
 	}
 	return drawn
+}
+
+func (g *curveGroup) without(ranks ...string) []*curve {
+	return slices.DeleteFunc(slices.Clone(g.curves), func(c *curve) bool { return slices.Contains(ranks, c.rank) })
 }
 
 // table writes the group's figures, a row for each x.

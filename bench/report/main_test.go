@@ -117,7 +117,7 @@ func TestABadRecordIsRefusedByName(t *testing.T) {
 		"another type":    {"2001-02-03-goals.json", `{"date":"2001-01-01T00:00:00Z","figures":{}}`, "cannot unmarshal"},
 		"no date":         {"2001-02-03-peers.json", `{"figures":[]}`, "no date"},
 		"no figures":      {"2001-02-03-peers.json", `{"date":"2001-01-01T00:00:00Z"}`, "neither figures nor failures"},
-		"no unit":         {"2001-02-03-million.json", `{"date":"2001-01-01T00:00:00Z","figures":[{"scenario":"a","name":"b"}]}`, `figure 0 (a, "b")`},
+		"no scenario":     {"2001-02-03-million.json", `{"date":"2001-01-01T00:00:00Z","figures":[{"name":"b"}]}`, `figure 0 (, "b")`},
 		"median too high": {"2001-02-03-million.json", `{"date":"2001-01-01T00:00:00Z","figures":[{"scenario":"a","name":"b","unit":"B","median":3,"max":2}]}`, "median 3 is not within"},
 		"stray sample":    {"2001-02-03-million.json", `{"date":"2001-01-01T00:00:00Z","figures":[{"scenario":"a","name":"b","unit":"B","samples":[5],"median":1,"min":1,"max":2}]}`, "sample 5 is not within"},
 		"no date in name": {"goals.json", `{"date":"2001-01-01T00:00:00Z","failures":["x"]}`, "not DATE-KIND.json"},

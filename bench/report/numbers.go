@@ -61,7 +61,7 @@ func quantity(v float64, unit string) string {
 		v /= 1000
 		i++
 	}
-	return show(v) + " " + steps[i]
+	return strings.TrimSpace(show(v) + " " + steps[i])
 }
 
 // spread writes how far samples lie apart, or nothing when there is one.

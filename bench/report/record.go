@@ -47,8 +47,8 @@ type figure struct {
 	Scenario string    `json:"scenario"`
 	Server   string    `json:"server"`
 	Name     string    `json:"name"`
-	X        *float64  `json:"x"` // nil outside curves
-	Unit     string    `json:"unit"`
+	X        *float64  `json:"x"`    // nil outside curves
+	Unit     string    `json:"unit"` // "" for plain counts
 	Goal     string    `json:"goal"`
 	Detail   bool      `json:"detail"` // explains others; kept in the record, left out of the report
 	Samples  []float64 `json:"samples"`
@@ -96,8 +96,8 @@ func parseRecord(file string, text []byte) (*record, error) {
 
 func (f *figure) validate() error {
 	switch {
-	case f.Scenario == "" || f.Name == "" || f.Unit == "":
-		return errors.New("scenario, name and unit are needed")
+	case f.Scenario == "" || f.Name == "":
+		return errors.New("scenario and name are needed")
 	case f.Min > f.Median || f.Median > f.Max:
 		return fmt.Errorf("median %v is not within min %v and max %v", f.Median, f.Min, f.Max)
 	}
