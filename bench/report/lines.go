@@ -32,7 +32,7 @@ type line struct {
 var dashes = [][]vg.Length{nil, {6, 3}, {2, 2.5}, {8, 3, 2, 3}}
 
 // shapes of points go with the dashes.
-var shapes = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}}
+var shapes = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, diamond{}}
 
 // chart lays out the group's curves. Where there are several servers, colour is the
 // server; else it is what was measured. Dashes are the rest.
@@ -124,9 +124,9 @@ func (ch *lineChart) draw() ([]byte, error) {
 		}
 	}
 	ch.y.apply(&p.Y)
-	p.X.Padding = 8 // the first point is not on the axis
+	p.X.Padding = 8
 	p.X.Label.Text = ch.label
-	p.Y.Padding = 8
+	p.Y.Padding = 16 // the first points are not on the axis
 	p.Add(ch)
 	top := ch.head.height(chartWidth)
 	return render(chartWidth, top+lineChartHeight, func(c draw.Canvas) {
@@ -143,22 +143,36 @@ func (ch *lineChart) Plot(c draw.Canvas, p *plot.Plot) {
 			c.StrokeLine2(draw.LineStyle{Color: grid, Width: 0.6}, c.Min.X, y(t.Value), c.Max.X, y(t.Value))
 		}
 	}
-	for _, l := range ch.lines {
+	for i, l := range ch.lines {
 		for _, f := range l.points {
 			if len(f.Samples) > 1 {
-				at := x(ch.place(*f.X))
+				at := x(ch.place(*f.X)) + ch.aside(i)
 				whisker(&c, l.fill, vg.Point{X: at, Y: y(f.Min)}, vg.Point{X: at, Y: y(f.Max)})
 			}
 		}
 	}
-	for _, l := range ch.lines {
+	for i, l := range ch.lines {
 		var path []vg.Point
 		for _, f := range l.points {
-			path = append(path, vg.Point{X: x(ch.place(*f.X)), Y: y(f.Median)})
+			path = append(path, vg.Point{X: x(ch.place(*f.X)) + ch.aside(i), Y: y(f.Median)})
 		}
 		c.StrokeLines(l.stroke, path)
 		for _, at := range path {
 			dot(&c, at, l.shape, l.fill)
 		}
 	}
+}
+
+// aside moves each line a little, so that whiskers at one x are not one over the other.
+func (ch *lineChart) aside(i int) vg.Length {
+	return 2.5 * (vg.Length(i) - vg.Length(len(ch.lines)-1)/2)
+}
+
+// diamond is a full glyph; the library's own fourth is a line that takes over dashes.
+type diamond struct{}
+
+// DrawGlyph is called for each point.
+func (diamond) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
+	r := style.Radius * 1.2
+	c.FillPolygon(style.Color, []vg.Point{{X: at.X - r, Y: at.Y}, {X: at.X, Y: at.Y + r}, {X: at.X + r, Y: at.Y}, {X: at.X, Y: at.Y - r}})
 }
