@@ -77,6 +77,12 @@ bench-check: ## the working tree against BASE, in one run          (bench/check.
 bench-curves: ## loops, shards, workers, queue, connections, content (bench/curves.sh)
 	bench/curves.sh $(CURVES)
 
+bench-report: ## bench/REPORT.md and its charts from bench/results   (cd bench/report && go run .)
+	cd bench/report && $(GO) run . -results ../results -out ..
+
+report-check: ## fail when they are not what the records give         (cd bench/report && go run . -check)
+	cd bench/report && $(GO) run . -results ../results -out .. -check
+
 conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -tags invariants -count 1 ./internal/wire
 	$(GO) test -tags invariants -count 1 -run 'Conformance|Script|Cut|Upgrade|Head' ./internal/server
