@@ -74,6 +74,9 @@ bench-goals: ## every scenario in full, into bench/results         (bench/record
 bench-check: ## the working tree against BASE, in one run          (bench/check.sh)
 	bench/check.sh $(if $(BASE),-b $(BASE)) $(if $(ARGS),-- $(ARGS))
 
+bench-peers: ## wsify and six other engines in turn, into bench/results (bench/peers.sh)
+	bench/peers.sh $(ARGS)
+
 bench-curves: ## loops, shards, workers, queue, connections, content (bench/curves.sh)
 	bench/curves.sh $(CURVES)
 
