@@ -25,6 +25,7 @@ var ours = map[string][]string{
 	"wsify/internal/invariants": {},
 	"wsify/auth":                {},
 	"wsify/broker":              {},
+	"wsify/bench/beside":        {},
 	"wsify/bench/measure":       {},
 	"wsify/test":                {},
 }
