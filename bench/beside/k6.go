@@ -130,11 +130,10 @@ func (*k6) rows() []row {
 		{"connect", "handshake p99", "us", figure("handshake p99 [ms]", 1000), nil},
 		{"connect", "server CPU per handshake", "us", serverCPUPer("handshakes [total]"), oursHandshakeCPU},
 		{"connect", "CPU of k6 per handshake", "us", toolCPUPer("handshakes [total]"), nil},
-		{"join", "joined", "1/s", figure("joined [1/s]", 1), []origin{{"connect", "storm, without authorizer: rate", "joined/s"}}},
+		{"join", "joined", "1/s", figure("joined [1/s]", 1), oursStorm("rate", "joined/s")},
 	}
 	for _, p := range []string{"p50", "p99", "p99.9", "max"} {
-		rows = append(rows, row{"join", "join to answer " + p, "us", figure("join to answer "+p+" [ms]", 1000),
-			[]origin{{"connect", "storm, without authorizer: " + p, "us"}}})
+		rows = append(rows, row{"join", "join to answer " + p, "us", figure("join to answer "+p+" [ms]", 1000), oursStorm(p, "us")})
 	}
 	for _, p := range []string{"p50", "p99", "p99.9", "max"} {
 		rows = append(rows, row{"broadcast", "due to delivered " + p, "us", figure("due to delivered "+p+" [ms]", 1000),
@@ -154,9 +153,9 @@ func (*k6) notes(results map[string]result) []string {
 	if !ok {
 		return notes
 	}
-	cost := fmt.Sprintf("broadcast: k6 itself used %.2f s of CPU, the server %.2f s", r.toolCPU.Seconds(), r.serverCPU.Seconds())
+	cost := fmt.Sprintf("broadcast: k6 itself used %.2f s of CPU in %.1f s, the server %.2f s", r.toolCPU.Seconds(), r.took.Seconds(), r.serverCPU.Seconds())
 	if r.toolCPU > r.serverCPU {
-		cost += fmt.Sprintf(": k6 is the bottleneck, by %.1f to 1, and its rates and latencies are its own before they are the server's",
+		cost += fmt.Sprintf(": k6 is the bottleneck, by %.1f to 1. With more load it is the first at its limit, and rates and latencies are then its own",
 			r.toolCPU.Seconds()/r.serverCPU.Seconds())
 	}
 	return append(notes, cost+".")

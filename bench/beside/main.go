@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 const (
@@ -126,7 +127,9 @@ func (b *bench) runScript(ctx context.Context, t tool, script string) (result, e
 	if err != nil {
 		return result{}, err
 	}
+	start := time.Now()
 	r, toolErr := t.run(ctx, b, script, s)
+	r.took = time.Since(start)
 	after, err := s.usage()
 	if err != nil {
 		return r, s.failure(errors.Join(toolErr, err))

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -84,14 +85,25 @@ func as(t *testing.T, name string) string {
 	return link
 }
 
-// runRecord is a wsbench that writes a record.
+// runRecord is a wsbench that writes a record. It has no storm, and no -trip-rate.
 func runRecord(args []string) int {
-	for i, arg := range args {
-		if arg == "-json" {
-			if err := os.WriteFile(args[i+1], []byte(canned), 0o644); err != nil {
-				return 1
-			}
-		}
+	set := flag.NewFlagSet("wsbench", flag.ContinueOnError)
+	for _, name := range []string{"server", "server-args", "connections", "echo-connections", "content"} {
+		set.String(name, "", "")
+	}
+	set.Bool("quick", false, "")
+	scenario := set.String("run", "", "")
+	rate := set.Float64("delivery-rate", 0, "")
+	file := set.String("json", "", "")
+	if set.Parse(args) != nil || *scenario == "storm" {
+		return 2
+	}
+	if *rate == 0 {
+		fmt.Fprintln(os.Stderr, "the load of the scripts is not that of wsbench")
+		return 1
+	}
+	if err := os.WriteFile(*file, []byte(canned), 0o644); err != nil {
+		return 1
 	}
 	return 0
 }
@@ -186,5 +198,14 @@ func TestAWrongCommandLineIsRefused(t *testing.T) {
 		if code, _, _ := beside(args...); code != exitUsage {
 			t.Errorf("%q: exit code %d, want %d", args, code, exitUsage)
 		}
+	}
+}
+
+func TestWhatWSBenchCannotDoFailsTheRunButNotItsTable(t *testing.T) {
+	needServer(t)
+	useKali(t)
+	code, table, stderr := beside("-server", wsify, "-wsbench", as(t, "refusing"), "-scripts", "idle", "-duration", "1s", "-connections", "5", "tcpkali")
+	if got := cell(t, table, "idle", "RSS per connection, at most"); code != exitFailed || len(got) != 3 || got[2] != "-" {
+		t.Errorf("exit code %d, %q\n%s", code, got, stderr)
 	}
 }

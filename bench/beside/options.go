@@ -61,7 +61,7 @@ func (o *options) register(set *flag.FlagSet) {
 	set.DurationVar(&o.timeout, "timeout", 10*time.Minute, "give up after so long")
 	set.StringVar(&o.k6, "k6", "", "`path` of k6; when empty ./bin/tools/k6, fetched when it is not there")
 	set.StringVar(&o.wsbench, "wsbench", "./bench/wsbench", "our own generator: a program or the `directory` of its source; none leaves it out")
-	set.StringVar(&o.wsbenchRun, "wsbench-run", "connect,fanout,echo,idle", "its scenarios; those without a script beside them are left out")
+	set.StringVar(&o.wsbenchRun, "wsbench-run", "connect,storm,fanout,echo,idle", "its scenarios; those without a script beside them are left out")
 	set.StringVar(&o.wsbenchArgs, "wsbench-args", "-quick", "further `arguments` of it, separated by spaces")
 }
 

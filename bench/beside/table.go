@@ -30,7 +30,7 @@ func (b *bench) print(t tool, results map[string]result, r *record) {
 	for _, note := range t.notes(results) {
 		fmt.Fprintf(b.stdout, "note: %s\n", note)
 	}
-	fmt.Fprintln(b.stdout, "note: wsbench's rates and CPU are those of its own loads, as fast as the server answers; compare CPU per operation, not rates.")
+	fmt.Fprintln(b.stdout, "note: wsbench's rates and CPU are those of loads as fast as the server answers; its fan-out and echo latencies are at the rate of the scripts.")
 }
 
 // show prints a figure with about four digits, and NaN as a dash.

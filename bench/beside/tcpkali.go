@@ -161,7 +161,7 @@ func (*tcpkali) rows() []row {
 			[]origin{{"echo", "paced: " + p.ours, "us"}}})
 	}
 	return append(rows,
-		row{"echo", "server CPU per round trip", "us", serverCPUPer("deliveries [total]"), []origin{{"echo", "CPU, 100 connections", "CPU us per round trip"}}},
+		row{"echo", "server CPU per round trip", "us", serverCPUPer("deliveries [total]"), oursTripCPU},
 		row{"fanout", "deliveries", "1/s", figure("deliveries [1/s]", 1), []origin{{"fanout", "rate, window 1", "deliveries/s"}}},
 		row{"fanout", "server CPU per delivery", "us", serverCPUPer("deliveries [total]"), oursDeliveryCPU},
 		row{"fanout", "CPU of tcpkali per delivery", "us", toolCPUPer("deliveries [total]"), nil},

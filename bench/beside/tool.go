@@ -26,7 +26,8 @@ type tool interface {
 // result is what one script found.
 type result struct {
 	figures      map[string]float64 // by "name [unit]"; nil when it failed
-	toolCPU      time.Duration      // of the generator
+	took         time.Duration
+	toolCPU      time.Duration // of the generator
 	serverCPU    time.Duration
 	serverMemory int // RSS at most, over RSS before, in bytes
 }

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -20,6 +22,7 @@ import (
 var (
 	oursHandshakeRate = []origin{{"connect", "rate, connect, upgrade, close", "handshakes/s"}}
 	oursHandshakeCPU  = []origin{{"connect", "CPU, connect, upgrade, close", "CPU us per handshake"}}
+	oursTripCPU       = []origin{{"echo", "CPU, 100 connections", "CPU us per round trip"}}
 	oursDeliveryCPU   = []origin{{"fanout", "CPU, window 1", "CPU us per delivery"}}
 )
 
@@ -35,43 +38,76 @@ type record struct {
 	}
 }
 
-// runWSBench runs our own generator on the same server with the same load. It
-// returns nil when -wsbench is none.
+// runWSBench runs our own generator on the same server with the same load, each
+// scenario by itself, so that one it does not have costs no others. What it could
+// not do is not in the record.
 func (b *bench) runWSBench(ctx context.Context) (*record, error) {
+	all := new(record)
 	if b.wsbench == "none" {
-		return nil, nil
+		return all, nil
 	}
 	program, err := b.buildWSBench(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("wsbench: %w", err)
+		return all, fmt.Errorf("wsbench: %w", err)
 	}
-	file := filepath.Join(b.scratch, "wsbench.json")
-	args := append([]string{
-		"-server", b.server, "-server-args", b.serverArgs, "-json", file, "-run", b.ourScenarios(),
-		"-connections", strconv.Itoa(b.connections), "-content", strconv.Itoa(b.size),
-	}, strings.Fields(b.wsbenchArgs)...)
+	load := b.ourLoad(ctx, program)
+	var errs []error
+	for _, scenario := range b.ourScenarios() {
+		r, err := b.runScenario(ctx, program, scenario, load)
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() == exitUsage {
+			fmt.Fprintf(b.stderr, "wsbench has no %s, or not with these flags\n", scenario)
+		} else if err != nil {
+			errs = append(errs, fmt.Errorf("wsbench: %s: %w", scenario, err))
+		}
+		all.Figures = append(all.Figures, r.Figures...)
+	}
+	return all, errors.Join(errs...)
+}
+
+func (b *bench) runScenario(ctx context.Context, program, scenario string, load []string) (r record, err error) {
+	file := filepath.Join(b.scratch, "wsbench-"+scenario+".json")
+	args := append([]string{"-run", scenario, "-json", file}, load...)
 	fmt.Fprintf(b.stderr, "wsbench %s\n", strings.Join(args, " "))
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = b.stderr, b.stderr
-	_, err = b.children.run(ctx, b.timeout, cmd)
+	if _, err = b.children.run(ctx, b.timeout, cmd); err != nil {
+		return r, err
+	}
+	text, err := os.ReadFile(file)
 	if err != nil {
-		err = fmt.Errorf("wsbench: %w", err)
+		return r, err
 	}
-	text, readErr := os.ReadFile(file)
-	if readErr != nil {
-		return nil, err
+	return r, json.Unmarshal(text, &r)
+}
+
+// ourLoad returns the flags that give wsbench the load of the scripts. Those it does
+// not have are left out.
+func (b *bench) ourLoad(ctx context.Context, program string) []string {
+	each := b.rate * float64(b.connections)
+	deliveries := 2 * each // of two publishers; fanoutRate makes it the same for tcpkali
+	help, _ := exec.CommandContext(ctx, program, "-help").CombinedOutput()
+	load := []string{"-server", b.server, "-server-args", b.serverArgs}
+	for _, f := range []struct {
+		name  string
+		value float64
+	}{
+		{"connections", float64(b.connections)},
+		{"echo-connections", float64(b.connections)},
+		{"content", float64(b.size)},
+		{"delivery-rate", deliveries},
+		{"trip-rate", each},
+	} {
+		if bytes.Contains(help, []byte("\n  -"+f.name+" ")) {
+			load = append(load, "-"+f.name, strconv.FormatFloat(f.value, 'f', -1, 64))
+		}
 	}
-	r := new(record)
-	if jsonErr := json.Unmarshal(text, r); jsonErr != nil {
-		return nil, fmt.Errorf("the record of wsbench: %w", jsonErr)
-	}
-	return r, err // a scenario that failed leaves the figures of others
+	return append(load, strings.Fields(b.wsbenchArgs)...)
 }
 
 // ourScenarios returns those of -wsbench-run that a row of the table waits for.
-func (b *bench) ourScenarios() string {
+func (b *bench) ourScenarios() (wanted []string) {
 	scripts := b.names(toolOf(b.tool).scripts())
-	var wanted []string
 	for _, name := range split(b.wsbenchRun) {
 		if slices.ContainsFunc(toolOf(b.tool).rows(), func(r row) bool {
 			return slices.Contains(scripts, r.script) &&
@@ -80,7 +116,7 @@ func (b *bench) ourScenarios() string {
 			wanted = append(wanted, name)
 		}
 	}
-	return strings.Join(wanted, ",")
+	return wanted
 }
 
 // buildWSBench returns a program: go run would leave a grandchild that outlives a kill.
@@ -94,12 +130,15 @@ func (b *bench) buildWSBench(ctx context.Context) (string, error) {
 	return program, err
 }
 
+// oursStorm is a figure of a storm, which is a scenario or a part of connect.
+func oursStorm(name, unit string) []origin {
+	name = "storm, without authorizer: " + name
+	return []origin{{"storm", name, unit}, {"connect", name, unit}}
+}
+
 // median returns the median of the first of those figures that the record has, or
 // NaN. Points of a curve and figures of other servers are passed over.
 func (r *record) median(of []origin) float64 {
-	if r == nil {
-		return math.NaN()
-	}
 	for _, o := range of {
 		for _, f := range r.Figures {
 			if f.X == nil && (f.Server == "" || f.Server == "wsify") &&
