@@ -145,9 +145,9 @@ func (*k6) rows() []row {
 }
 
 func (*k6) notes(results map[string]result) []string {
-	notes := []string{
-		"wsbench's storm counts from the connect to the answer, all at once; k6's join from the open connection.",
-		"server CPU under k6 is that of the whole script: joins, pings and idle time are in it.",
+	notes := []string{"server CPU under k6 is that of the whole script: joins, pings and waking up are in it."}
+	if _, ok := results["join"]; ok {
+		notes = append(notes, "wsbench's storm is timed from the connect to the answer, everybody at once; k6's join from the open connection.")
 	}
 	r, ok := results["broadcast"]
 	if !ok {
