@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-var errNoTCPKali = errors.New("there is no tcpkali on the PATH: it is not in Debian; get the source from " +
+var errNoTCPKali = errors.New("there is no tcpkali on the PATH: it is not in Debian 12; get the source from " +
 	"github.com/machinezone/tcpkali and build it with autoreconf -iv && ./configure && make, or take it from Homebrew, MacPorts, FreeBSD or nix")
 
 // tcpkali runs the scripts in bench/tcpkali.

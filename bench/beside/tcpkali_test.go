@@ -140,6 +140,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	needServer(t)
 	useKali(t)
 	t.Setenv("KALI", "hangs")
+	t.Setenv("TMPDIR", t.TempDir()) // who is killed tidies nothing
 	// The server of this test alone is known by its path.
 	server := filepath.Join(t.TempDir(), "wsify")
 	if err := os.Symlink(wsify, server); err != nil {
