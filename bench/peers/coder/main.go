@@ -1,0 +1,99 @@
+// Command coder serves wsify's protocol with github.com/coder/websocket.
+//
+// It follows the library's chat example: a reading and a writing goroutine and a
+// buffered chan for each connection, every write bounded by a context of five
+// seconds, and a client whose chan is full is closed as too slow, by a goroutine
+// of its own, so it stalls nobody. Different are the hub, which is the one all
+// peers share, and the length of the chan: the example's 16 drop clients that only
+// read a burst a little later, so it is the 256 of gorilla's example. The library
+// cannot send a prepared frame; each connection encodes its own.
+package main
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"wsify/bench/peers/internal/pubsub"
+	"wsify/bench/peers/internal/serve"
+)
+
+const (
+	writeWait = 5 * time.Second
+	sendQueue = 256 // messages waiting for one client; a fuller one is closed
+)
+
+// client is one connection.
+type client struct {
+	conn    *websocket.Conn
+	send    chan []byte
+	tooSlow atomic.Bool
+}
+
+func main() {
+	server := pubsub.NewServer(deliver)
+	mux := http.NewServeMux()
+	mux.Handle("/broadcast", server)
+	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return // Accept has answered
+		}
+		defer conn.CloseNow()
+		conn.SetReadLimit(pubsub.MaxMessageSize)
+		c := &client{conn: conn, send: make(chan []byte, sendQueue)}
+		c.serve(r.Context(), server)
+	})
+	serve.Main("coder", serve.HTTP(mux))
+}
+
+func deliver(members []*client, content []byte) {
+	for _, c := range members {
+		c.queue(content)
+	}
+}
+
+func (c *client) queue(message []byte) {
+	select {
+	case c.send <- message:
+	default:
+		if c.tooSlow.CompareAndSwap(false, true) {
+			go c.conn.Close(websocket.StatusPolicyViolation, "connection too slow to keep up with messages")
+		}
+	}
+}
+
+// serve reads until the connection ends, and then lets the writer end.
+func (c *client) serve(ctx context.Context, server *pubsub.Server[*client]) {
+	session := server.Open(c)
+	defer close(c.send)
+	defer session.Close()
+	go c.write(ctx)
+	for {
+		_, message, err := c.conn.Read(ctx)
+		if err != nil {
+			return
+		}
+		if answer := session.Handle(message); answer != nil {
+			c.queue(answer)
+		}
+	}
+}
+
+func (c *client) write(ctx context.Context) {
+	for message := range c.send {
+		if err := c.writeOne(ctx, message); err != nil {
+			c.conn.CloseNow()
+			return
+		}
+	}
+}
+
+func (c *client) writeOne(ctx context.Context, message []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, writeWait)
+	defer cancel()
+	return c.conn.Write(ctx, websocket.MessageText, message)
+}
