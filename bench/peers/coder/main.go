@@ -1,19 +1,21 @@
 // Command coder serves wsify's protocol with github.com/coder/websocket.
 //
 // It follows the library's chat example: a reading and a writing goroutine and a
-// buffered chan for each connection, every write bounded by a context of five
-// seconds, and a client whose chan is full is closed as too slow, by a goroutine
-// of its own, so it stalls nobody. Different are the hub, which is the one all
-// peers share, and the length of the chan: the example's 16 drop clients that only
-// read a burst a little later, so it is the 256 of gorilla's example. The library
-// cannot send a prepared frame; each connection encodes its own.
+// buffered chan for each connection, and a client whose chan is full is closed as
+// too slow, by a goroutine of its own, so it stalls nobody. The library cannot send
+// a prepared frame; each connection encodes its own.
+//
+// Different are the hub, which is the one all peers share; the length of the chan,
+// for the example's 16 drop clients that only read a burst a little later, so it is
+// the 256 of gorilla's example; and that a write has no context with a timeout of
+// its own. That would be a timer and two contexts for each delivery, and is not
+// needed: a write that is stuck fills the chan, and Close then ends it.
 package main
 
 import (
 	"context"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -21,10 +23,8 @@ import (
 	"wsify/bench/peers/internal/serve"
 )
 
-const (
-	writeWait = 5 * time.Second
-	sendQueue = 256 // messages waiting for one client; a fuller one is closed
-)
+// sendQueue is how many messages may wait for one client; a fuller one is closed.
+const sendQueue = 256
 
 // client is one connection.
 type client struct {
@@ -45,7 +45,7 @@ func main() {
 		defer conn.CloseNow()
 		conn.SetReadLimit(pubsub.MaxMessageSize)
 		c := &client{conn: conn, send: make(chan []byte, sendQueue)}
-		c.serve(r.Context(), server)
+		c.serve(server)
 	})
 	serve.Main("coder", serve.HTTP(mux))
 }
@@ -67,13 +67,13 @@ func (c *client) queue(message []byte) {
 }
 
 // serve reads until the connection ends, and then lets the writer end.
-func (c *client) serve(ctx context.Context, server *pubsub.Server[*client]) {
+func (c *client) serve(server *pubsub.Server[*client]) {
 	session := server.Open(c)
 	defer close(c.send)
 	defer session.Close()
-	go c.write(ctx)
+	go c.write()
 	for {
-		_, message, err := c.conn.Read(ctx)
+		_, message, err := c.conn.Read(context.Background())
 		if err != nil {
 			return
 		}
@@ -83,17 +83,11 @@ func (c *client) serve(ctx context.Context, server *pubsub.Server[*client]) {
 	}
 }
 
-func (c *client) write(ctx context.Context) {
+func (c *client) write() {
 	for message := range c.send {
-		if err := c.writeOne(ctx, message); err != nil {
+		if err := c.conn.Write(context.Background(), websocket.MessageText, message); err != nil {
 			c.conn.CloseNow()
 			return
 		}
 	}
-}
-
-func (c *client) writeOne(ctx context.Context, message []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, writeWait)
-	defer cancel()
-	return c.conn.Write(ctx, websocket.MessageText, message)
 }

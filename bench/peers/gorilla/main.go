@@ -3,9 +3,14 @@
 // It follows the library's chat example, the shape most of its users copy: two
 // goroutines and a buffered chan for each connection, a ping from a ticker, and a
 // client whose chan is full is dropped, so a slow one stalls nobody. Different are
-// the hub, which is the one all peers share; the prepared message, the library's
-// own way to encode a publication once; and that messages which wait together are
-// not glued into one, since each must arrive as a frame of its own.
+// the hub, which is the one all peers share, and that messages which wait together
+// are not glued into one, since each must arrive as a frame of its own.
+//
+// Each connection encodes its own frame, by WriteMessage, as in the example. The
+// library's PreparedMessage, which encodes once, was tried and is dearer without
+// compression: 6.3 against 5.7 CPU us per delivery to 15,000, for its lock and map
+// are common to all writers, and 16.9 against 6.6 per round trip, for it makes a
+// connection of its own to encode with.
 package main
 
 import (
@@ -31,7 +36,7 @@ var upgrader = websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024}
 // client is one connection. Its reader closes send, after the hub has forgotten it.
 type client struct {
 	conn *websocket.Conn
-	send chan *websocket.PreparedMessage
+	send chan []byte
 }
 
 func main() {
@@ -43,7 +48,7 @@ func main() {
 		if err != nil {
 			return // the upgrader has answered
 		}
-		c := &client{conn: conn, send: make(chan *websocket.PreparedMessage, sendQueue)}
+		c := &client{conn: conn, send: make(chan []byte, sendQueue)}
 		// New goroutines, so that what the HTTP server holds of the request can go.
 		go c.write()
 		go c.read(server)
@@ -52,17 +57,13 @@ func main() {
 }
 
 func deliver(members []*client, content []byte) {
-	message, err := websocket.NewPreparedMessage(websocket.TextMessage, content)
-	if err != nil {
-		return
-	}
 	for _, c := range members {
-		c.queue(message)
+		c.queue(content)
 	}
 }
 
 // queue drops the client when its queue is full: its reader fails and cleans up.
-func (c *client) queue(message *websocket.PreparedMessage) {
+func (c *client) queue(message []byte) {
 	select {
 	case c.send <- message:
 	default:
@@ -85,16 +86,9 @@ func (c *client) read(server *pubsub.Server[*client]) {
 		if err != nil {
 			return
 		}
-		answer := session.Handle(message)
-		if answer == nil {
-			continue
+		if answer := session.Handle(message); answer != nil {
+			c.queue(answer) // through it as well: only one goroutine may write
 		}
-		// Through the queue as well: only one goroutine may write.
-		prepared, err := websocket.NewPreparedMessage(websocket.TextMessage, answer)
-		if err != nil {
-			return
-		}
-		c.queue(prepared)
 	}
 }
 
@@ -111,7 +105,7 @@ func (c *client) write() {
 				return
 			}
 			c.conn.SetWriteDeadline(time.Now().Add(writeWait))
-			if err := c.conn.WritePreparedMessage(message); err != nil {
+			if err := c.conn.WriteMessage(websocket.TextMessage, message); err != nil {
 				return
 			}
 		case <-ticker.C:

@@ -63,6 +63,7 @@ func ServeBroadcast(w http.ResponseWriter, r *http.Request, publish func(channel
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
+	w.Header().Set("Content-Length", "0") // net/http knows; nbio's engine would send an empty chunk
 	w.WriteHeader(http.StatusCreated)
 }
 
