@@ -97,7 +97,7 @@ func (m *member) hears(t *testing.T, want string) {
 	t.Helper()
 	got, err := m.next(t)
 	if err != nil || got != want {
-		t.Fatalf("heard %s, %v; want %s", got, err, want)
+		t.Fatalf("heard %.100s, %v; want %.100s", got, err, want)
 	}
 }
 

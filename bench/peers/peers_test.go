@@ -40,6 +40,7 @@ func testProtocol(t *testing.T, d *dialect, addr string) {
 		{"a ping is answered, and what follows is heard", testPing},
 		{"200 connections hear one publication", testCrowd},
 		{"clients reset amid publications harm nobody", testReset},
+		{"a client that does not read keeps nothing from the others", testStuck},
 	}
 	for _, s := range steps {
 		t.Run(s.rule, func(t *testing.T) { s.test(t, d, addr) })
@@ -178,6 +179,31 @@ func testReset(t *testing.T, d *dialect, addr string) {
 		for n := first; n < publications; n++ {
 			s.hears(t, content(n))
 		}
+	}
+	if err := <-posted; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testStuck publishes more than the kernel holds for a client that does not read.
+func testStuck(t *testing.T, d *dialect, addr string) {
+	const publications = 200
+	stuck, reader := d.open(t, addr), d.open(t, addr)
+	stuck.joins(t, "stuck")
+	reader.joins(t, "stuck")
+	content := `"` + strings.Repeat("x", 60_000) + `"`
+	posted := make(chan error, 1)
+	go func() {
+		for range publications {
+			if err := post(addr, "stuck", content); err != nil {
+				posted <- err
+				return
+			}
+		}
+		posted <- nil
+	}()
+	for range publications {
+		reader.hears(t, content)
 	}
 	if err := <-posted; err != nil {
 		t.Fatal(err)
