@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"time"
@@ -45,7 +46,7 @@ func (l *load) paced(p *poster, rate float64, length time.Duration) (*latencies,
 	defer l.tally.timed.Store(false)
 	sent, arrived := 0, 0
 	err := pace(time.Duration(float64(time.Second)/rate), length, func(i int, instant int64) error {
-		for sent-arrived >= tallySize/2 { // never more on its way than can be told apart
+		for sent-arrived >= cmp.Or(l.atMost, tallySize/2) { // never more on its way than can be told apart
 			if err := l.arrive(1); err != nil {
 				return err
 			}
@@ -99,6 +100,7 @@ func (x *exchange) pacedTrips(rate float64, length time.Duration) (*latencies, e
 
 // answered ends a paced round trip and begins the next if it is due already.
 func (x *exchange) answered(m *member) {
+	m.owed.Load() // orders what follows behind the write of due, as the network did
 	m.at.took.record(now() - m.due)
 	m.due += x.period
 	if m.owed.Add(-1) > 0 {
