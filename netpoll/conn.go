@@ -40,6 +40,7 @@ const (
 	flagReadOff                     // read interest is off at the poller
 	flagWriteOn                     // write interest is on at the poller (I5)
 	flagDirty                       // in the loop's list of connections to flush
+	flagEndCloses                   // while paused, the end of the peer's stream ends the connection
 )
 
 func (c *Conn) has(f flags) bool { return c.flags&f != 0 }
@@ -88,10 +89,21 @@ func (c *Conn) Pause() {
 	c.flags |= flagPaused
 }
 
+// CloseOnEnd makes a paused connection end when the peer's stream does, with no
+// bytes left unread before that; otherwise the end is only seen after Resume. It is
+// for waiting that nobody needs once the peer has gone. It holds until Resume, and
+// costs no system call unless something arrives.
+func (c *Conn) CloseOnEnd() {
+	c.check()
+	if c.has(flagPaused) {
+		c.flags |= flagEndCloses
+	}
+}
+
 // Resume continues reading after Pause.
 func (c *Conn) Resume() {
 	c.check()
-	c.flags &^= flagPaused
+	c.flags &^= flagPaused | flagEndCloses
 	if c.has(flagReadOff) && c.has(flagOpen) {
 		c.flags &^= flagReadOff
 		c.setInterest()

@@ -38,10 +38,15 @@ func (c *Conn) handle(events uint32) {
 
 // readyUnread handles events that are not to be read now. It drops read interest:
 // epoll is level-triggered, and bytes that are not read would wake the loop
-// without end. A broken connection is closed, as its events cannot be switched off.
+// without end. A broken connection is closed, as its events cannot be switched off;
+// so is one whose peer has gone, after CloseOnEnd.
 func (c *Conn) readyUnread(events uint32) {
 	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.Close(ReasonReset)
+		return
+	}
+	if c.has(flagEndCloses) && atEnd(c.fd) {
+		c.ended()
 		return
 	}
 	if !c.has(flagReadOff) {

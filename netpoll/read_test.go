@@ -148,6 +148,49 @@ func TestAHalfCloseWhilePausedIsSeenAfterResume(t *testing.T) {
 	p.wantClosed(id, ReasonPeerClosed)
 }
 
+func TestAHalfCloseWhilePausedEndsAConnectionThatIsNotNeededThen(t *testing.T) {
+	p := newProbe(t, Config{}, hooks{})
+	t.Run("with nothing unread", func(t *testing.T) {
+		client, id := p.connect()
+		p.with(id, func(c *Conn) { c.Pause(); c.CloseOnEnd() })
+		_ = client.CloseWrite()
+		p.wantClosed(id, ReasonPeerClosed)
+	})
+	t.Run("not before what is unread", func(t *testing.T) {
+		client, id := p.connect()
+		p.with(id, func(c *Conn) { c.Pause(); c.CloseOnEnd() })
+		write(t, client, "last words")
+		_ = client.CloseWrite()
+		p.rounds(100)
+		p.with(id, (*Conn).Resume)
+		if got := await(t, p.data, "Data"); got != "last words" {
+			t.Errorf("Data got %q", got)
+		}
+		p.wantClosed(id, ReasonPeerClosed)
+	})
+	t.Run("and no longer than until Resume", func(t *testing.T) {
+		client, id := p.connect()
+		var events interface{ Load() int64 }
+		p.with(id, func(c *Conn) {
+			c.Pause()
+			c.CloseOnEnd()
+			c.Resume()
+			c.Pause()
+			events = countEvents(c)
+		})
+		_ = client.CloseWrite()
+		until(t, "an event", func() bool { return events.Load() > 0 })
+		p.rounds(100)
+		p.with(id, func(c *Conn) {
+			if !c.Open() {
+				t.Error("it ended while it was paused again")
+			}
+			c.Resume()
+		})
+		p.wantClosed(id, ReasonPeerClosed)
+	})
+}
+
 func TestAResetWhilePausedClosesTheConnection(t *testing.T) {
 	t.Run("with read interest on", func(t *testing.T) {
 		p := newProbe(t, Config{}, hooks{})

@@ -20,6 +20,14 @@ func recv(fd int32, p []byte) (int, unix.Errno) {
 	}
 }
 
+// atEnd reports whether the peer has ended its stream and nothing before that is
+// unread; recv(2), MSG_PEEK.
+func atEnd(fd int32) bool {
+	var p [1]byte
+	n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+	return e == 0 && n == 0
+}
+
 // send writes p, which must not be empty, as far as the kernel takes it.
 func send(fd int32, p []byte) (int, unix.Errno) {
 	for {

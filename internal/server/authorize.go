@@ -193,8 +193,11 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 	s.more = e
 	s.state = connecting
 	c.Pause()
+	if len(rest) == 0 { // in a storm, questions of those who gave up would delay the others
+		c.CloseOnEnd()
+	}
 	if !l.submit(c, s) {
-		l.refuse(c, s, 503, retryAfter, "Too many connections wait for the authorizer.\n")
+		l.refuse(c, s, 503, retryAfter(), "Too many connections wait for the authorizer.\n")
 	}
 }
 
@@ -207,14 +210,14 @@ func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision) {
 		s.trim()
 		c.Resume()
 		if l.srv.draining.Load() {
-			l.refuse(c, s, 503, retryAfter, "This node is shutting down.\n")
+			l.refuse(c, s, 503, retryAfter(), "This node is shutting down.\n")
 			return
 		}
 		l.upgrade(c, s, nil, reply, rest)
 	case auth.Deny:
 		l.refuse(c, s, 403, "", "The authorizer does not allow this connection.\n")
 	default:
-		l.refuse(c, s, 503, retryAfter, "The authorizer is down.\n")
+		l.refuse(c, s, 503, retryAfter(), "The authorizer is down.\n")
 	}
 }
 

@@ -100,7 +100,7 @@ func (l *loop) drainSome(ids []uint64) {
 func (l *loop) drainOne(c *netpoll.Conn) {
 	switch s := l.session(c); s.state {
 	case handshaking, connecting:
-		l.refuseFor(c, s, reasonShutdown, 503, retryAfter, "This node is shutting down.\n")
+		l.refuseFor(c, s, reasonShutdown, 503, retryAfter(), "This node is shutting down.\n")
 	default:
 		l.end(c, s, reasonShutdown, wire.ServiceRestart, "this node restarts, reconnect")
 	}

@@ -26,7 +26,7 @@ const maxHTTP = 2048
 // read from it.
 func (l *loop) handOff(c *netpoll.Conn, s *session, head, rest []byte) {
 	if l.srv.draining.Load() || !l.srv.http.enter() {
-		l.refuse(c, s, 503, retryAfter, "Too many HTTP connections.\n")
+		l.refuse(c, s, 503, retryAfter(), "Too many HTTP connections.\n")
 		return
 	}
 	read := append(append(make([]byte, 0, len(head)+len(rest)), head...), rest...)
@@ -45,7 +45,7 @@ func (h *httpServer) serve(fd int, read []byte) {
 	file := os.NewFile(uintptr(fd), "http connection")
 	conn, err := net.FileConn(file)
 	if err != nil { // it needs a second descriptor for a moment
-		_, _ = file.Write(wire.AppendResponse(nil, 503, retryAfter, "No descriptor is free.\n"))
+		_, _ = file.Write(wire.AppendResponse(nil, 503, retryAfter(), "No descriptor is free.\n"))
 		_ = file.Close()
 		h.srv.log.Debug("hand-off failed", "err", err)
 		return

@@ -1,17 +1,26 @@
 package server
 
 import (
+	"math/rand/v2"
+	"strconv"
+
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
 
 const (
-	pathWS     = "/ws"
-	retryAfter = "Retry-After: 5\r\n"
+	pathWS = "/ws"
 
 	howToConnect = "This is a WebSocket endpoint. Connect with a WebSocket client, for example:\n" +
 		"  new WebSocket(\"ws://host/ws\")   or   wscat -c ws://host/ws\n"
 )
+
+// retryAfter is the header of a refusal for now. The pause, in seconds, differs from
+// one to the next, so that all who are refused at once do not come back at once.
+func retryAfter() string {
+	const most = 9
+	return "Retry-After: " + strconv.Itoa(1+rand.IntN(most)) + "\r\n"
+}
 
 // readHead collects the request head and acts on it when it is complete. A head
 // that comes in one piece is never copied.
@@ -67,7 +76,7 @@ func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) {
 	case !l.srv.origins.allow(r.Origin):
 		l.refuse(c, s, 403, "", "This origin is not allowed.\n")
 	case l.srv.draining.Load():
-		l.refuse(c, s, 503, retryAfter, "This node is shutting down.\n")
+		l.refuse(c, s, 503, retryAfter(), "This node is shutting down.\n")
 	case l.srv.asks(eventConnect):
 		l.askConnect(c, s, &r, reply, rest)
 	default:

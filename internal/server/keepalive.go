@@ -30,7 +30,7 @@ func (l *loop) Expired(c *netpoll.Conn) {
 	case handshaking:
 		l.refuseFor(c, s, reasonHandshakeTimeout, 408, "", "The request head was not finished in time.\n")
 	case connecting:
-		l.refuseFor(c, s, reasonHandshakeTimeout, 503, retryAfter, "The authorizer has not answered in time.\n")
+		l.refuseFor(c, s, reasonHandshakeTimeout, 503, retryAfter(), "The authorizer has not answered in time.\n")
 	case parked:
 		// Nothing is read, so silence says nothing. What the session waits for
 		// has a bound of its own.

@@ -220,7 +220,7 @@ func (s *stage) connect(name, arg string) []string {
 	p.expectEnd()
 	line := fmt.Sprintf("%s: %d %s", name, res.status, strings.TrimSpace(res.body))
 	if after := res.header.Get("Retry-After"); after != "" {
-		line += " (Retry-After: " + after + ")"
+		line += " (Retry-After)"
 	}
 	return []string{line}
 }

@@ -118,6 +118,35 @@ func TestFullPool(t *testing.T) {
 	}
 }
 
+// TestWhoHangsUpWhileWaitingToConnectIsNotAskedAbout: in a storm of reconnects, the
+// questions of clients that gave up would delay those of the others.
+func TestWhoHangsUpWhileWaitingToConnectIsNotAskedAbout(t *testing.T) {
+	hook := newWebhook(t, nil)
+	srv := start(t, Config{AuthorizerURL: hook.URL, Workers: 1, Queue: 100})
+	release := hook.hold(nil)
+	first := dial(t, srv)
+	first.write(upgradeHead("/ws"))
+	hook.awaitQuestions(1, "connect") // the only worker is busy
+	impatient := make([]*peer, 20)
+	for i := range impatient {
+		impatient[i] = dial(t, srv)
+		impatient[i].write(upgradeHead("/ws"))
+	}
+	waitFor(t, "all wait", func() bool { return sessionsIn(t, srv, connecting) == 1+len(impatient) })
+	for _, p := range impatient {
+		p.closeWrite()
+		p.expectEnd()
+	}
+	last := dial(t, srv)
+	last.write(upgradeHead("/ws"))
+	release()
+	first.expectStatus(101)
+	last.expectStatus(101)
+	if n := len(hook.questions("connect")); n != 2 {
+		t.Errorf("%d questions, want those of the two that waited", n)
+	}
+}
+
 // TestHangingAuthorizerDelaysNobodyElse: while the webhook holds the questions of
 // some connections, others do 1,000 round trips.
 func TestHangingAuthorizerDelaysNobodyElse(t *testing.T) {
