@@ -3,8 +3,10 @@ package netpoll
 import (
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +45,12 @@ func (p *nativePoller) run(onError func(error)) {
 	defer close(p.done)
 	l := p.loop
 	events := make([]unix.EpollEvent, batchSize)
+	var busy pace
+	start := time.Now()
 	for !p.stopped.Load() {
+		if busy.yields(time.Since(start)) {
+			runtime.Gosched()
+		}
 		n, err := p.wait(events)
 		l.busy.Store(true)
 		if err != nil && !errors.Is(err, unix.EINTR) {

@@ -59,9 +59,8 @@ func (c *Conn) account(n int) {
 // flush writes what is queued until the kernel takes no more. It closes the
 // connection when the kernel refuses.
 func (c *Conn) flush() {
-	var iov [maxIovecs]unix.Iovec
 	for c.out != nil {
-		n, e := sendv(c.fd, c.out.gather(iov[:0]))
+		n, e := c.out.write(c.fd)
 		if wouldBlock(e) {
 			break
 		}
@@ -75,6 +74,15 @@ func (c *Conn) flush() {
 	if c.out == nil && c.has(flagLingering) {
 		c.shutWhenWritten()
 	}
+}
+
+// write makes one system call for what is not written yet, or for the front of it.
+func (q *queue) write(fd int32) (int, unix.Errno) {
+	if q.head == len(q.items)-1 {
+		return send(fd, q.items[q.head].Bytes()[q.off:])
+	}
+	var iov [maxIovecs]unix.Iovec
+	return sendv(fd, q.gather(iov[:0]))
 }
 
 // gather appends the unwritten pieces to iov, up to its capacity.

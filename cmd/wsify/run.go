@@ -55,6 +55,7 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 		return code
 	}
 	tuneGC(env)
+	defer spareProcessor(env, c.server.Loops)()
 	return c.serve(stderr, serve)
 }
 

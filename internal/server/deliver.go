@@ -31,7 +31,8 @@ func (srv *Server) Wake(loop int) { srv.group.Loop(loop).Wake() }
 // Turn delivers what was published. It implements netpoll.Handler.
 //
 // Several channels in one turn may have members in common: theirs is queued, and
-// leaves in one gathered write. One channel alone is sent directly.
+// leaves in one gathered write. One channel alone is sent directly, and so is what
+// a member of one channel alone gets.
 func (l *loop) Turn() (more bool) {
 	parts := l.hub.Take()
 	for budget := fanoutBudget; budget > 0; {
@@ -75,16 +76,26 @@ func (l *loop) sendOne(c *netpoll.Conn, b *buffer.Buffer) {
 	}
 }
 
-// queue queues b for each member; the loop writes at the end of the turn.
+// queue queues b for each member that may get more in this turn; the loop writes at
+// its end.
 func (l *loop) queue(b *buffer.Buffer, members []hub.Member) {
 	sent := len(members)
 	for _, m := range members {
-		if c := l.net.ConnAt(m.Conn); !c.QueueShared(b) {
+		if c := l.net.ConnAt(m.Conn); !l.give(c, b) {
 			sent--
 			l.refused(c, b.Messages)
 		}
 	}
 	l.counts.sent.Add(uint64(sent * b.Messages))
+}
+
+// give sends b to a member of one channel, which gets nothing to join it with, and
+// queues it for a member of several.
+func (l *loop) give(c *netpoll.Conn, b *buffer.Buffer) bool {
+	if l.session(c).subs.Count() == 1 {
+		return c.SendShared(b)
+	}
+	return c.QueueShared(b)
 }
 
 // roomFor lets sessions go on that waited for room in a channel.
