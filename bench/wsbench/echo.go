@@ -139,31 +139,76 @@ func (b *bench) echoOf(size int) error {
 		return err
 	}
 	defer stop()
-	f, err := b.startFloor(roleOptions{role: "floor-echo", threads: b.role.threads,
-		in: len(echoRequest(wsifyDialect)(0)), out: serverFrameSize(echoContent)})
-	if err != nil {
-		return err
-	}
-	defer f.kill()
-	sides := make(map[string]*exchange)
-	defer func() {
-		for _, x := range sides {
-			x.crowd.close()
+	r := &echoRun{size: size, sides: make(map[string]*echoSide)}
+	defer r.close()
+	for _, threads := range b.floorSizes() {
+		if err := b.addEchoFloor(r, threads); err != nil {
+			return fmt.Errorf("floor: %w", err)
 		}
-	}()
-	p := plan{size: size, threads: b.threads, sources: b.sources, target: f.target(), request: echoRequest(wsifyDialect)}
-	if sides[floorName], err = openExchange(p, echoContent); err != nil {
-		delete(sides, floorName)
-		return f.failure(fmt.Errorf("floor: %w", err))
 	}
 	for _, c := range b.contenders {
 		x, err := b.openEcho(fleet[c.name], size)
 		if err != nil {
 			return fleet[c.name].failure(fmt.Errorf("%s: %w", c.name, err))
 		}
-		sides[c.name] = x
+		r.sides[c.name] = &echoSide{fleet[c.name].child, x}
 	}
-	return b.echoRounds(size, fleet, f, sides)
+	return b.echoRounds(r)
+}
+
+// echoRun is everybody who takes part in one echo. The floors come last in a round.
+type echoRun struct {
+	size   int
+	floors []string
+	sides  map[string]*echoSide
+}
+
+type echoSide struct {
+	process *child
+	*exchange
+}
+
+func (r *echoRun) close() {
+	for _, s := range r.sides {
+		s.crowd.close()
+	}
+	for _, name := range r.floors {
+		r.sides[name].process.kill()
+	}
+}
+
+// floorSizes are the threads of the floors: one, the least that a round trip can
+// cost; and as many as -floor-threads says, which a server with as many loops is to
+// be compared with.
+func (b *bench) floorSizes() []int {
+	if b.role.threads == 1 {
+		return []int{1}
+	}
+	return []int{1, b.role.threads}
+}
+
+func floorOf(threads int) string {
+	if threads == 1 {
+		return floorName
+	}
+	return fmt.Sprintf("%s of %d threads", floorName, threads)
+}
+
+func (b *bench) addEchoFloor(r *echoRun, threads int) error {
+	request := echoRequest(wsifyDialect)
+	f, err := b.startFloor(roleOptions{role: "floor-echo", threads: threads, in: len(request(0)), out: serverFrameSize(echoContent)})
+	if err != nil {
+		return err
+	}
+	x, err := openExchange(plan{size: r.size, threads: b.threads, sources: b.sources, target: f.target(), request: request}, echoContent)
+	if err != nil {
+		err = f.failure(err)
+		f.kill()
+		return err
+	}
+	r.floors = append(r.floors, floorOf(threads))
+	r.sides[floorOf(threads)] = &echoSide{f.child, x}
+	return nil
 }
 
 // openEcho opens connections that each broadcast to a channel of their own.
@@ -172,32 +217,46 @@ func (b *bench) openEcho(s *server, size int) (*exchange, error) {
 		channels: channels{Own: 1}, request: echoRequest(s.dialect)}, s.dialect.delivered(ownChannel(0), echoContent))
 }
 
-func (b *bench) echoRounds(size int, fleet map[string]*server, f *floor, sides map[string]*exchange) error {
+func (b *bench) echoRounds(r *echoRun) error {
 	measured := make(table)
 	for round := range b.rounds {
-		b.step("round %d of %d: %d connections", round+1, b.rounds, size)
+		b.step("round %d of %d: %d connections", round+1, b.rounds, r.size)
+		var order []string
 		for _, c := range b.turns(round) {
-			s := fleet[c.name]
-			if err := b.echoPhase(sides[c.name], s.pid(), size > 1, measured.of(c.name)); err != nil {
-				return s.failure(fmt.Errorf("%s: %w", c.name, err))
+			order = append(order, c.name)
+		}
+		for _, name := range append(order, r.floors...) {
+			side := r.sides[name]
+			if err := b.echoPhase(side.exchange, side.process.pid(), r.size > 1, measured.of(name)); err != nil {
+				return side.process.failure(fmt.Errorf("%s: %w", name, err))
 			}
 		}
-		if err := b.echoPhase(sides[floorName], f.pid(), size > 1, measured.of(floorName)); err != nil {
-			return f.failure(fmt.Errorf("floor: %w", err))
-		}
 	}
-	what := fmt.Sprintf("%d connections", size)
-	if size == 1 {
+	b.addEcho(r, measured)
+	return nil
+}
+
+func (b *bench) addEcho(r *echoRun, measured table) {
+	what := fmt.Sprintf("%d connections", r.size)
+	if r.size == 1 {
 		what = "1 connection"
 	}
-	b.addCosts(measured, costNames{what: what, unit: "round trip", rate: "round trips/s", floorGoal: "<= 1.3"})
-	if size > 1 {
-		for _, name := range append([]string{floorName}, b.names()...) {
-			b.record.addLatencies(name, "paced", measured.of(name).latency)
+	names := costNames{what: what, unit: "round trip", rate: "round trips/s", floorGoal: "<= 1.3"}
+	b.addCosts(measured, names)
+	for _, wide := range r.floors[1:] {
+		b.record.add(wide, "CPU, "+what, "CPU us per round trip", "", measured[wide].sched...)
+		for _, name := range b.names() {
+			b.record.add(name, "over "+wide+", "+what, "ratio", "", ratios(measured[name].sched, measured[wide].sched)...)
 		}
-		b.record.remark("paced: %s round trips a second, latency from when each was due", show(b.tripRate))
+		b.addChecks(wide, measured[wide], names)
 	}
-	return nil
+	if r.size == 1 {
+		return
+	}
+	for _, name := range append(append([]string(nil), r.floors...), b.names()...) {
+		b.record.addLatencies(name, "paced", measured.of(name).latency)
+	}
+	b.record.remark("paced: %s round trips a second, latency from when each was due", show(b.tripRate))
 }
 
 // echoPhase warms up for a tenth of the time, then measures: as many as can be made,

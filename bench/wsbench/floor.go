@@ -25,7 +25,7 @@ type roleOptions struct {
 	in   int // bytes of a request
 	out  int // bytes of an answer or delivery
 
-	threads int // of a floor-echo; the others have one
+	threads int // of a floor-echo; the others have one. In the generator, of its second floor
 }
 
 func (o *roleOptions) register(set *flag.FlagSet) {
@@ -33,7 +33,7 @@ func (o *roleOptions) register(set *flag.FlagSet) {
 	set.IntVar(&o.n, "floor-n", 0, "floor-send: connections to accept")
 	set.IntVar(&o.in, "floor-in", 0, "floor-echo: bytes of a request")
 	set.IntVar(&o.out, "floor-out", 0, "bytes of an answer or delivery")
-	set.IntVar(&o.threads, "floor-threads", 1, "echo: threads of the floor; to compare like with like, as many as the server has loops")
+	set.IntVar(&o.threads, "floor-threads", runtime.NumCPU(), "echo: threads of the second floor, beside that of one: as many as the server has loops; 1: no second")
 }
 
 // maxFloorBytes bounds what a role is asked for.
