@@ -22,6 +22,8 @@ type nativePoller struct {
 	fd      int
 	stopped atomic.Bool
 	done    chan struct{}
+	start   time.Time // that the pace counts from
+	pace    pace      // of the loop's goroutine
 
 	mu     sync.Mutex             // a leaf lock
 	others map[int32]func(uint32) // by descriptor: listeners, timer, eventfd; guarded by mu
@@ -35,7 +37,7 @@ func openNative(l *Loop, onError func(error)) (poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	p := &nativePoller{loop: l, fd: fd, done: make(chan struct{}), others: make(map[int32]func(uint32))}
+	p := &nativePoller{loop: l, fd: fd, done: make(chan struct{}), start: time.Now(), others: make(map[int32]func(uint32))}
 	go p.run(onError)
 	return p, nil
 }
@@ -45,13 +47,12 @@ func (p *nativePoller) run(onError func(error)) {
 	defer close(p.done)
 	l := p.loop
 	events := make([]unix.EpollEvent, batchSize)
-	var busy pace
-	start := time.Now()
 	for !p.stopped.Load() {
-		if busy.yields(time.Since(start)) {
+		now := time.Since(p.start)
+		if p.pace.yields(now) {
 			runtime.Gosched()
 		}
-		n, err := p.wait(events)
+		n, err := p.wait(events, now)
 		l.busy.Store(true)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			onError(err)
@@ -66,15 +67,17 @@ func (p *nativePoller) run(onError func(error)) {
 	}
 }
 
-// wait blocks until there are events, or a turn is asked for. Between clearing
+// wait blocks from now on until there are events, or a turn is asked for. Between clearing
 // busy and sleeping it looks whether a turn was asked for, and whoever asks looks
 // at busy afterwards: one of them sees the other.
-func (p *nativePoller) wait(events []unix.EpollEvent) (int, error) {
+func (p *nativePoller) wait(events []unix.EpollEvent, now time.Duration) (int, error) {
 	p.loop.busy.Store(false)
 	if p.loop.waking.Load() {
 		return epollNow(p.fd, events)
 	}
-	return unix.EpollWait(p.fd, events, -1)
+	n, err := unix.EpollWait(p.fd, events, -1)
+	p.pace.waited(now, time.Since(p.start))
+	return n, err
 }
 
 // dispatch hands one event to whom it is for.
