@@ -33,6 +33,8 @@ type crowd struct {
 	receivers []*receiver
 	failed    chan error   // the first failure after opening
 	lost      atomic.Int64 // connections the server closed
+	told      atomic.Int64 // of them, those that were told to reconnect
+	ending    atomic.Bool  // the server is being stopped
 	tolerant  bool         // a lost connection is counted and no failure
 	running   sync.WaitGroup
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -58,17 +59,30 @@ const spareFiles = 100
 type scenario struct {
 	name string
 	run  func(b *bench) error
+	rare bool // runs only when -run names it
 }
 
 func scenarios() []scenario {
 	return []scenario{
-		{"idle", (*bench).idle},
-		{"fanout", (*bench).fanout},
-		{"echo", (*bench).echo},
-		{"handshake", (*bench).upgrades},
-		{"burst", (*bench).burst},
-		{"authorizer", (*bench).authorizer},
+		{name: "idle", run: (*bench).idle},
+		{name: "fanout", run: (*bench).fanout},
+		{name: "echo", run: (*bench).echo},
+		{name: "handshake", run: (*bench).upgrades},
+		{name: "burst", run: (*bench).burst},
+		{name: "authorizer", run: (*bench).authorizer},
+		{name: "million", run: (*bench).million, rare: true},
 	}
+}
+
+// usualScenarios are the names that -run has by default.
+func usualScenarios() []string {
+	var names []string
+	for _, s := range scenarios() {
+		if !s.rare {
+			names = append(names, s.name)
+		}
+	}
+	return names
 }
 
 func scenarioNames() []string {
@@ -91,7 +105,7 @@ func measure(o options, args []string, stdout, stderr io.Writer) error {
 	defer stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("-timeout %v is over", o.timeout))
 	defer cancel()
-	b.record.Commit = commit(ctx)
+	b.record.Commit = cmp.Or(o.commit, commit(ctx))
 	printHead(stdout, b.record)
 
 	start := time.Now()
@@ -129,7 +143,7 @@ func newBench(o options, args []string, progress io.Writer) (*bench, error) {
 	}
 	return &bench{
 		options: o, self: self, children: new(children), sources: newSources(), progress: progress,
-		record: &record{Date: time.Now().UTC(), Command: args, Machine: m, Server: o.server, Notes: []note{}, Failures: []string{}},
+		record: &record{Date: time.Now().UTC(), Command: args, Machine: m, Server: o.server, Notes: o.remarks(), Failures: []string{}},
 	}, nil
 }
 

@@ -39,7 +39,8 @@ func smallBench(t *testing.T, args ...string) *bench {
 	}
 	small := []string{"-server", self, "-connections", "40", "-rounds", "2", "-publications", "8", "-settle", "100ms",
 		"-settle-min", "0", "-settle-max", "300ms", "-echo-connections", "5", "-echo-time", "50ms", "-handshakes", "50",
-		"-concurrency", "8", "-burst-publications", "30", "-slow", "20", "-probes", "5", "-authorizer-time", "100ms"}
+		"-concurrency", "8", "-burst-publications", "30", "-slow", "20", "-probes", "5", "-authorizer-time", "100ms",
+		"-million-few", "10", "-million-publications", "2", "-million-idle", "100ms"}
 	o, err := parseOptions(append(small, args...), io.Discard)
 	if err != nil {
 		t.Fatal(err)

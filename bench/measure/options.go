@@ -45,6 +45,11 @@ type options struct {
 	slowConnections int
 	probes          int
 	authorizerTime  time.Duration
+
+	big millionOptions
+
+	commit string // what is measured, where git cannot tell
+	remark string
 }
 
 // quickValues replace the defaults of flags that are not given, with -quick.
@@ -80,7 +85,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 func (o *options) register(set *flag.FlagSet) {
 	set.StringVar(&o.server, "server", "./bin/wsify", "`path` of the server to measure")
 	set.StringVar(&o.serverArgs, "server-args", "", "further `arguments` of the server, separated by spaces")
-	set.StringVar(&o.run, "run", strings.Join(scenarioNames(), ","), "scenarios to run, in this order")
+	set.StringVar(&o.run, "run", strings.Join(usualScenarios(), ","), "scenarios to run, in this order")
 	set.StringVar(&o.json, "json", "", "write a record to `file`; a bare name goes to "+resultsDir)
 	set.BoolVar(&o.quick, "quick", false, "2,000 connections and few rounds: a minute altogether")
 	set.DurationVar(&o.timeout, "timeout", 15*time.Minute, "give up after so long")
@@ -102,6 +107,9 @@ func (o *options) register(set *flag.FlagSet) {
 	set.IntVar(&o.slowConnections, "slow", 1000, "authorizer: connections whose join takes a second")
 	set.IntVar(&o.probes, "probes", 50, "authorizer: connections whose latency is measured")
 	set.DurationVar(&o.authorizerTime, "authorizer-time", 5*time.Second, "authorizer: length of one phase")
+	set.StringVar(&o.commit, "commit", "", "`name` of what is measured, for the record; git is asked otherwise")
+	set.StringVar(&o.remark, "remark", "", "a `note` for the record")
+	o.big.register(set)
 	o.role.register(set)
 }
 
@@ -130,6 +138,7 @@ func (o *options) validate() error {
 		{"publications", o.publications}, {"echo-connections", o.echoConnections},
 		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
 		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},
+		{"million-few", o.big.few}, {"million-publications", o.big.publications},
 	}
 	for _, p := range positive {
 		if p.value <= 0 {
@@ -156,4 +165,12 @@ func (o *options) validate() error {
 // scenarios returns the names given by -run, in that order.
 func (o *options) scenarios() []string {
 	return strings.FieldsFunc(o.run, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// remarks is the notes a record begins with.
+func (o *options) remarks() []note {
+	if o.remark == "" {
+		return []note{}
+	}
+	return []note{{Text: o.remark}}
 }

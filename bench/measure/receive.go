@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -34,6 +35,8 @@ type receiver struct {
 	tid     int // of its thread; set once started is closed
 	started chan struct{}
 	buf     []byte
+	given   atomic.Int64 // members handed over while it runs
+	pongs   atomic.Int64 // pings answered
 }
 
 func openReceiver(c *crowd) (*receiver, error) {
@@ -62,6 +65,12 @@ func (r *receiver) register(fd, index int) error {
 // add hands a member over to the receiver.
 func (r *receiver) add(m *member, index int) error { return r.register(m.fd, index) }
 
+// take hands a member over to a receiver that runs.
+func (r *receiver) take(m *member, index int) error {
+	r.given.Add(1)
+	return r.add(m, index)
+}
+
 // run receives until stop. It keeps its thread, so that the thread's CPU clock is
 // that of the receiver.
 func (r *receiver) run() {
@@ -79,6 +88,7 @@ func (r *receiver) run() {
 			r.crowd.fail(os.NewSyscallError("epoll_wait", err))
 			return
 		}
+		r.given.Load() // makes what was done to a member before it was handed over visible here
 		for _, e := range events[:n] {
 			if e.Fd == stopIndex {
 				return
@@ -121,8 +131,13 @@ func (r *receiver) read(m *member) {
 func (r *receiver) control(m *member, e event) bool {
 	switch e.opcode {
 	case opPing:
+		r.pongs.Add(1)
 		sendNow(m.fd, clientFrame(opPong, e.payload))
 	case opClose:
+		if r.crowd.ending.Load() {
+			r.end(m, e.payload)
+			return false
+		}
 		why := "Close frame without a code"
 		if len(e.payload) >= 2 {
 			why = fmt.Sprintf("Close frame %d %s", binary.BigEndian.Uint16(e.payload), e.payload[2:])
@@ -131,6 +146,20 @@ func (r *receiver) control(m *member, e event) bool {
 		return false
 	}
 	return true
+}
+
+// closeRestart is the close code of a server that stops and will be back; RFC 6455,
+// section 11.7.
+const closeRestart = 1012
+
+// end closes the connection of a member that the server has taken leave of.
+func (r *receiver) end(m *member, payload []byte) {
+	if len(payload) >= 2 && binary.BigEndian.Uint16(payload) == closeRestart {
+		r.crowd.told.Add(1)
+	}
+	unix.Close(m.fd)
+	m.fd = -1
+	r.crowd.lost.Add(1)
 }
 
 // lose takes a connection that the server ended out of the epoll. The descriptor

@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"github.com/gobwas/ws"
 )
@@ -42,7 +44,9 @@ func runStandIn(args []string) int {
 	set := flag.NewFlagSet("stand-in", flag.ExitOnError)
 	addr := set.String("listen-addr", "", "")
 	authorizer := set.String("authorizer-url", "", "")
-	set.String("authorizer-events", "", "")
+	for _, unused := range []string{"authorizer-events", "ping-interval", "pong-timeout", "handshake-timeout", "drain-timeout"} {
+		set.String(unused, "", "")
+	}
 	failing := set.String("failing", "", "")
 	set.Parse(args)
 	s := &standIn{authorizer: *authorizer, channels: make(map[string]map[*standInSession]bool)}
@@ -56,10 +60,25 @@ func runStandIn(args []string) int {
 	case "publish":
 		s.deaf = true
 	}
+	go s.endOnSignal()
 	http.HandleFunc("/ws", upgrade)
 	http.HandleFunc("/broadcast", s.broadcast)
 	fmt.Fprintln(os.Stderr, http.ListenAndServe(*addr, nil))
 	return 1
+}
+
+// endOnSignal tells every member of a channel to reconnect, and ends the process.
+func (s *standIn) endOnSignal() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	<-stop
+	s.mu.Lock()
+	for _, members := range s.channels {
+		for to := range members {
+			to.write(ws.NewCloseFrame(ws.NewCloseFrameBody(closeRestart, "this node restarts")))
+		}
+	}
+	os.Exit(0)
 }
 
 func (s *standIn) broadcast(w http.ResponseWriter, r *http.Request) {
