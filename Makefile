@@ -8,6 +8,8 @@ COUNT     ?= 10
 FUZZTIME  ?= 30s
 PKG       ?= ./...
 ARGS      ?=
+BASE      ?=
+CURVES    ?=
 OLD       ?=
 NEW       ?=
 STATIC     = $(GO) tool -modfile=tools/go.mod staticcheck
@@ -15,10 +17,10 @@ BENCHSTAT  = $(GO) tool -modfile=tools/go.mod benchstat
 RECORD    ?= bench/results/go-$(shell date -u +%Y-%m-%d-%H%M%S).txt
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build ./bin/wsify and ./bin/echo                    (go build -o bin/ ./cmd/... ./bench/echo)
-	$(GO) build -o bin/ ./cmd/... ./bench/echo
+build: ## build ./bin/wsify, ./bin/wsbench and ./bin/echo      (go build -o bin/ ./cmd/... ./bench/echo ./bench/wsbench)
+	$(GO) build -o bin/ ./cmd/... ./bench/echo ./bench/wsbench
 
 run: ## run the server; ARGS="-ping-interval 1m"            (go run ./cmd/wsify)
 	$(GO) run ./cmd/wsify $(ARGS)
@@ -62,8 +64,18 @@ bench-diff: ## compare the records OLD and NEW                     (go tool -mod
 	@test -n "$(OLD)" -a -n "$(NEW)" || { echo "make bench-diff OLD=FILE NEW=FILE"; exit 2; }
 	$(BENCHSTAT) $(OLD) $(NEW)
 
-measure: build ## memory and CPU of a server under load; ARGS=-quick  (go run ./bench/measure)
-	$(GO) run ./bench/measure $(ARGS)
+bench-quick: ## every scenario of wsbench in small, two minutes  (go run ./bench/wsbench -quick)
+	$(GO) build -o bin/ ./cmd/wsify ./bench/wsbench
+	./bin/wsbench -quick $(ARGS)
+
+bench-goals: ## every scenario in full, into bench/results         (bench/record.sh goals)
+	bench/record.sh goals -idle-rounds 3 $(ARGS)
+
+bench-check: ## the working tree against BASE, in one run          (bench/check.sh)
+	bench/check.sh $(if $(BASE),-b $(BASE)) $(if $(ARGS),-- $(ARGS))
+
+bench-curves: ## loops, shards, workers, queue, connections, content (bench/curves.sh)
+	bench/curves.sh $(CURVES)
 
 conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -tags invariants -count 1 ./internal/wire

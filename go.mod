@@ -3,6 +3,7 @@ module wsify
 go 1.26.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/gobwas/ws v1.5.0
 	github.com/goccy/go-json v0.12.0
 	github.com/mailru/easygo v0.0.0-20190618140210-3c14a0dc985f

@@ -25,7 +25,7 @@ var ours = map[string][]string{
 	"wsify/internal/invariants": {},
 	"wsify/auth":                {},
 	"wsify/broker":              {},
-	"wsify/bench/measure":       {},
+	"wsify/bench/wsbench":       {},
 	"wsify/test":                {},
 }
 
@@ -38,7 +38,8 @@ var theirs = map[string][]string{
 	"github.com/valyala/fasthttp":  {"wsify/auth", "wsify/internal/server"},
 	"github.com/goccy/go-json":     {"wsify/internal/command"},
 	"github.com/peterbourgon/ff":   {"wsify/cmd/wsify"},
-	"golang.org/x/sys/unix":        {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/measure"},
+	"github.com/HdrHistogram":      {"wsify/bench/wsbench"},
+	"golang.org/x/sys/unix":        {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/wsbench"},
 	"github.com/gobwas/ws/wsutil":  {}, // it reads from sockets and blocks
 	"github.com/gobwas/ws/wsflate": {},
 }

@@ -104,7 +104,7 @@ look_around() {
 
 build() {
 	say "building static wsify and wsbench"
-	CGO_ENABLED=0 go build -o "$lab/" ./cmd/wsify ./bench/measure && mv "$lab/measure" "$lab/wsbench"
+	CGO_ENABLED=0 go build -o "$lab/" ./cmd/wsify ./bench/wsbench
 }
 
 commit() {

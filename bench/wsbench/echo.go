@@ -1,0 +1,211 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// echoContent is the bytes of content in a round trip.
+const echoContent = 64
+
+// exchange is a crowd in which each member sends a request, waits for a message,
+// and starts again; or does so when it is due, while pacing.
+type exchange struct {
+	crowd    *crowd
+	size     int // bytes of the message that answers; 0 for any
+	stopping atomic.Bool
+	trips    atomic.Int64
+	active   atomic.Int64
+	ended    chan struct{} // when the last member has its answer after stop
+
+	pacing atomic.Bool
+	period int64 // nanoseconds between two trips of one member, while pacing
+}
+
+// openExchange opens a crowd for round trips; p.request is required.
+func openExchange(p plan, size int) (*exchange, error) {
+	x := &exchange{size: size, ended: make(chan struct{}, 1)}
+	p.message = x.message
+	c, err := openCrowd(p)
+	if err != nil {
+		return nil, err
+	}
+	x.crowd = c
+	return x, nil
+}
+
+// message ends one round trip and starts the next. It is called by receivers.
+func (x *exchange) message(m *member, e event) {
+	if x.size != 0 && e.size != x.size {
+		m.at.crowd.fail(fmt.Errorf("a message of %d bytes came instead of %d", e.size, x.size))
+		return
+	}
+	if x.pacing.Load() {
+		x.answered(m)
+		return
+	}
+	x.trips.Add(1)
+	m.at.took.record(now() - m.sent.Load())
+	if x.stopping.Load() {
+		x.leave()
+		return
+	}
+	x.send(m)
+}
+
+func (x *exchange) leave() {
+	if x.active.Add(-1) == 0 {
+		x.ended <- struct{}{}
+	}
+}
+
+// send starts a round trip. Requests are small and one at a time, so they fit.
+func (x *exchange) send(m *member) {
+	m.sent.Store(now())
+	if n, errno := sendNow(m.fd, m.request); n != len(m.request) {
+		if !m.at.crowd.tolerant {
+			m.at.crowd.fail(fmt.Errorf("send took %d of %d bytes: %w", n, len(m.request), errno))
+		}
+	}
+}
+
+// start lets every member send its first request.
+func (x *exchange) start() {
+	x.stopping.Store(false)
+	x.trips.Store(0)
+	x.active.Store(int64(len(x.crowd.members)))
+	for i := range x.crowd.members {
+		x.send(&x.crowd.members[i])
+	}
+}
+
+// stop lets the requests in flight be answered.
+func (x *exchange) stop() error {
+	x.stopping.Store(true)
+	return x.crowd.wait(x.ended, 1, deliveryTimeout)
+}
+
+// exchangeFor makes round trips for a time and returns with none in flight.
+func (x *exchange) exchangeFor(d time.Duration) error {
+	x.start()
+	pause := time.NewTimer(d)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case err := <-x.crowd.failed:
+		return err
+	}
+	return x.stop()
+}
+
+// echoRequest is what a member broadcasts to its own channel.
+func echoRequest(d *dialect) func(i int) []byte {
+	return func(i int) []byte { return clientFrame(opText, d.broadcast(ownChannel(i), text(echoContent))) }
+}
+
+// echo measures what a JSON round trip costs, contenders and floor in turn, with
+// many connections and with one.
+func (b *bench) echo() error {
+	sizes := []int{b.echoConnections}
+	if b.echoConnections != 1 {
+		sizes = append(sizes, 1)
+	}
+	b.progress.expect(len(sizes) * b.rounds)
+	for _, size := range sizes {
+		if err := b.echoOf(size); err != nil {
+			return fmt.Errorf("%d connections: %w", size, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) echoOf(size int) error {
+	fleet, stop, err := b.startAll()
+	if err != nil {
+		return err
+	}
+	defer stop()
+	f, err := b.startFloor(roleOptions{role: "floor-echo", threads: b.role.threads,
+		in: len(echoRequest(wsifyDialect)(0)), out: serverFrameSize(echoContent)})
+	if err != nil {
+		return err
+	}
+	defer f.kill()
+	sides := make(map[string]*exchange)
+	defer func() {
+		for _, x := range sides {
+			x.crowd.close()
+		}
+	}()
+	p := plan{size: size, threads: b.threads, sources: b.sources, target: f.target(), request: echoRequest(wsifyDialect)}
+	if sides[floorName], err = openExchange(p, echoContent); err != nil {
+		delete(sides, floorName)
+		return f.failure(fmt.Errorf("floor: %w", err))
+	}
+	for _, c := range b.contenders {
+		x, err := b.openEcho(fleet[c.name], size)
+		if err != nil {
+			return fleet[c.name].failure(fmt.Errorf("%s: %w", c.name, err))
+		}
+		sides[c.name] = x
+	}
+	return b.echoRounds(size, fleet, f, sides)
+}
+
+// openEcho opens connections that each broadcast to a channel of their own.
+func (b *bench) openEcho(s *server, size int) (*exchange, error) {
+	return openExchange(plan{size: size, threads: b.threads, target: s.target(), sources: b.sources,
+		channels: channels{Own: 1}, request: echoRequest(s.dialect)}, s.dialect.delivered(ownChannel(0), echoContent))
+}
+
+func (b *bench) echoRounds(size int, fleet map[string]*server, f *floor, sides map[string]*exchange) error {
+	measured := make(table)
+	for round := range b.rounds {
+		b.step("round %d of %d: %d connections", round+1, b.rounds, size)
+		for _, c := range b.turns(round) {
+			s := fleet[c.name]
+			if err := b.echoPhase(sides[c.name], s.pid(), size > 1, measured.of(c.name)); err != nil {
+				return s.failure(fmt.Errorf("%s: %w", c.name, err))
+			}
+		}
+		if err := b.echoPhase(sides[floorName], f.pid(), size > 1, measured.of(floorName)); err != nil {
+			return f.failure(fmt.Errorf("floor: %w", err))
+		}
+	}
+	what := fmt.Sprintf("%d connections", size)
+	if size == 1 {
+		what = "1 connection"
+	}
+	b.addCosts(measured, costNames{what: what, unit: "round trip", rate: "round trips/s", floorGoal: "<= 1.3"})
+	if size > 1 {
+		for _, name := range append([]string{floorName}, b.names()...) {
+			b.record.addLatencies(name, "paced", measured.of(name).latency)
+		}
+		b.record.remark("paced: %s round trips a second, latency from when each was due", show(b.tripRate))
+	}
+	return nil
+}
+
+// echoPhase warms up for a tenth of the time, then measures: as many as can be made,
+// and at a steady rate.
+func (b *bench) echoPhase(x *exchange, pid int, paced bool, measured *costs) error {
+	if err := x.exchangeFor(b.echoTime / 10); err != nil {
+		return err
+	}
+	if paced {
+		took, err := x.pacedTrips(b.tripRate, b.echoTime)
+		if err != nil {
+			return err
+		}
+		measured.latency.add(took)
+	}
+	cost, err := meter{pid: pid, crowd: x.crowd}.measure(func() error { return x.exchangeFor(b.echoTime) })
+	if err != nil {
+		return err
+	}
+	measured.add(int(x.trips.Load()), cost)
+	return nil
+}

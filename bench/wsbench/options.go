@@ -1,0 +1,221 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// options is the command line. Sizes are in bytes.
+type options struct {
+	server     string
+	serverArgs string
+	name       string
+	against    []string
+	run        string
+	vary       string
+	compare    bool
+	json       string
+	quick      bool
+	timeout    time.Duration
+	role       roleOptions
+
+	connections int
+	rounds      int
+	idleRounds  int
+	threads     int
+	perProcess  int // connections; 0 means as many as the descriptor limit allows
+
+	publications int
+	contentSize  int
+	deliveryRate float64 // deliveries a second of paced phases
+	tripRate     float64 // round trips a second of paced phases
+	pacedTime    time.Duration
+	meshChannels int
+	churnWaves   int
+
+	settle    time.Duration // RSS unchanged for so long counts as settled
+	settleMin time.Duration // but not before so long after the load
+	settleMax time.Duration // and after so long it is taken as it is
+
+	echoConnections int
+	echoTime        time.Duration
+
+	handshakes  int
+	concurrency int
+
+	burstPublications int
+	burstSize         int
+
+	slowConnections int
+	probes          int
+	authorizerTime  time.Duration
+
+	big millionOptions
+
+	commit string // what is measured, where git cannot tell
+	remark string
+}
+
+// quickValues replace the defaults of flags that are not given, with -quick.
+var quickValues = map[string]string{
+	"connections":     "2000",
+	"rounds":          "2",
+	"settle":          "1s",
+	"echo-time":       "500ms",
+	"handshakes":      "1000",
+	"authorizer-time": "2s",
+	"paced-time":      "1s",
+	"mesh-channels":   "20",
+	"churn-waves":     "2",
+}
+
+// parseOptions reads the command line. It returns flag.ErrHelp after printing help.
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	var o options
+	set := flag.NewFlagSet("wsbench", flag.ContinueOnError)
+	set.SetOutput(stderr)
+	o.register(set)
+	if err := set.Parse(args); err != nil {
+		return o, err
+	}
+	if set.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", set.Arg(0))
+	}
+	if o.quick {
+		if err := applyQuick(set); err != nil {
+			return o, err
+		}
+	}
+	return o, o.validate()
+}
+
+func (o *options) register(set *flag.FlagSet) {
+	set.StringVar(&o.server, "server", "./bin/wsify", "`path` of the server to measure")
+	set.StringVar(&o.serverArgs, "server-args", "", "further `arguments` of the server, separated by spaces")
+	set.StringVar(&o.name, "name", treeName, "what the server is called in figures")
+	set.Func("against", "a server to measure in turn with it, as `NAME[@DIALECT]=COMMAND`; may be repeated. {addr} and {port} in it are replaced, without them it is given -listen-addr", func(text string) error {
+		_, err := parseContender(text)
+		o.against = append(o.against, text)
+		return err
+	})
+	set.StringVar(&o.run, "run", strings.Join(defaultNames(), ","), "scenarios to run, in this order")
+	set.StringVar(&o.vary, "vary", "", "run them for each value of a flag, as `NAME=V1,V2,...`; server.NAME is a flag of the server")
+	set.BoolVar(&o.compare, "compare", false, "say what is worse than in the first -against; exit code 3 when something is")
+	set.StringVar(&o.json, "json", "", "write a record to `file`; a bare name goes to "+resultsDir)
+	set.BoolVar(&o.quick, "quick", false, "2,000 connections and few rounds")
+	set.DurationVar(&o.timeout, "timeout", 30*time.Minute, "give up after so long")
+
+	set.IntVar(&o.connections, "connections", 15000, "connections of idle, fanout, mesh, burst and others that need many")
+	set.IntVar(&o.rounds, "rounds", 5, "interleaved rounds of servers and floor")
+	set.IntVar(&o.idleRounds, "idle-rounds", 1, "idle: rounds; each takes half a minute per server and kind")
+	set.IntVar(&o.threads, "threads", 1, "receiving threads of the generator")
+	set.IntVar(&o.perProcess, "per-process", 0, "connections that one process of the generator holds; 0: what the descriptor limit allows")
+	set.Float64Var(&o.deliveryRate, "delivery-rate", 40000, "fanout, mesh: deliveries a second while latencies are measured")
+	set.Float64Var(&o.tripRate, "trip-rate", 10000, "echo: round trips a second while latencies are measured")
+	set.DurationVar(&o.pacedTime, "paced-time", 4*time.Second, "fanout, mesh: how long latencies are measured in a round")
+	set.IntVar(&o.meshChannels, "mesh-channels", 150, "mesh: channels that the connections are spread over")
+	set.IntVar(&o.publications, "publications", 20, "fanout: publications per phase, a multiple of 4")
+	set.IntVar(&o.contentSize, "content", 128, "fanout: bytes of content")
+	set.DurationVar(&o.settle, "settle", 2*time.Second, "memory is settled when unchanged for so long")
+	set.DurationVar(&o.settleMin, "settle-min", 5*time.Second, "but not before so long after the load")
+	set.DurationVar(&o.settleMax, "settle-max", 20*time.Second, "and taken as it is after so long")
+	set.IntVar(&o.echoConnections, "echo-connections", 100, "echo: connections, each with one message in flight")
+	set.DurationVar(&o.echoTime, "echo-time", 2*time.Second, "echo: length of one phase")
+	set.IntVar(&o.handshakes, "handshakes", 5000, "connect: connections of one phase")
+	set.IntVar(&o.concurrency, "concurrency", 64, "connect: connections at a time")
+	set.IntVar(&o.burstPublications, "burst-publications", 200, "burst: publications sent without waiting")
+	set.IntVar(&o.burstSize, "burst-content", 1024, "burst: bytes of content")
+	set.IntVar(&o.slowConnections, "slow", 1000, "authorizer: connections whose join takes a second")
+	set.IntVar(&o.probes, "probes", 50, "authorizer: connections whose latency is measured")
+	set.DurationVar(&o.authorizerTime, "authorizer-time", 5*time.Second, "authorizer: length of one phase")
+	set.IntVar(&o.churnWaves, "churn-waves", 7, "churn: how often all connections come and go")
+	set.StringVar(&o.commit, "commit", "", "`name` of what is measured, for the record; without it git is asked")
+	set.StringVar(&o.remark, "remark", "", "a `note` for the record")
+	o.big.register(set)
+	o.role.register(set)
+}
+
+func applyQuick(set *flag.FlagSet) error {
+	given := make(map[string]bool)
+	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for name, value := range quickValues {
+		if given[name] {
+			continue
+		}
+		if err := set.Set(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validate reports every value that cannot be measured with.
+func (o *options) validate() error {
+	var errs []error
+	positive := []struct {
+		name  string
+		value int
+	}{
+		{"connections", o.connections}, {"rounds", o.rounds}, {"threads", o.threads},
+		{"idle-rounds", o.idleRounds}, {"mesh-channels", o.meshChannels}, {"churn-waves", o.churnWaves},
+		{"publications", o.publications}, {"echo-connections", o.echoConnections},
+		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
+		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},
+		{"million-few", o.big.few}, {"million-publications", o.big.publications},
+	}
+	for _, p := range positive {
+		if p.value <= 0 {
+			errs = append(errs, fmt.Errorf("-%s is %d: must be above zero", p.name, p.value))
+		}
+	}
+	if o.perProcess < 0 {
+		errs = append(errs, fmt.Errorf("-per-process is %d: must not be below zero", o.perProcess))
+	}
+	if o.deliveryRate <= 0 || o.tripRate <= 0 || o.pacedTime <= 0 {
+		errs = append(errs, errors.New("-delivery-rate, -trip-rate and -paced-time: must be above zero"))
+	}
+	if o.compare && len(o.against) == 0 {
+		errs = append(errs, errors.New("-compare: needs an -against to compare with"))
+	}
+	if _, err := o.enlist(); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := parseVary(o.vary); err != nil {
+		errs = append(errs, err)
+	}
+	if o.publications%batchSize != 0 {
+		errs = append(errs, fmt.Errorf("-publications is %d: must be a multiple of %d", o.publications, batchSize))
+	}
+	if o.burstPublications > tallySize {
+		errs = append(errs, fmt.Errorf("-burst-publications is %d: at most %d", o.burstPublications, tallySize))
+	}
+	if o.contentSize < 2 || o.burstSize < 2 {
+		errs = append(errs, errors.New("-content and -burst-content: at least 2, the quotes of a JSON string"))
+	}
+	for _, name := range o.scenarios() {
+		if !slices.Contains(scenarioNames(), name) {
+			errs = append(errs, fmt.Errorf("-run %s: no such scenario; there are %s", name, strings.Join(scenarioNames(), ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// scenarios returns the names given by -run, in that order.
+func (o *options) scenarios() []string {
+	return strings.FieldsFunc(o.run, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// remarks is the notes that a record begins with.
+func (o *options) remarks() []note {
+	if o.remark == "" {
+		return []note{}
+	}
+	return []note{{Text: o.remark}}
+}

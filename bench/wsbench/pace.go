@@ -1,0 +1,133 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sleepUntil blocks the thread until an instant of now. It keeps its pace by the
+// system's own timers: those of the runtime are too coarse once the process is idle.
+func sleepUntil(instant int64) {
+	if left := instant - now(); left > 0 {
+		pause := unix.NsecToTimespec(left)
+		unix.Nanosleep(&pause, nil) // cut short by a signal it is early, which does no harm
+	}
+}
+
+// pace calls do for every instant of a schedule, at or after it. A late call is not
+// left out and does not move the others: latencies are counted from the instants of
+// the schedule, so that a server which stalls is charged for what should have been
+// asked meanwhile (coordinated omission).
+func pace(every, length time.Duration, do func(i int, instant int64) error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	start := now()
+	for i := 0; int64(i)*int64(every) < int64(length); i++ {
+		instant := start + int64(i)*int64(every)
+		sleepUntil(instant)
+		if err := do(i, instant); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// paced publishes at a steady rate and waits for the last. The latency of each
+// delivery is counted from when its publication should have left.
+func (l *load) paced(p *poster, rate float64, length time.Duration) (*latencies, error) {
+	l.crowd.takeLatencies() // of what came before
+	l.tally.timed.Store(true)
+	defer l.tally.timed.Store(false)
+	sent, arrived := 0, 0
+	err := pace(time.Duration(float64(time.Second)/rate), length, func(i int, instant int64) error {
+		for sent-arrived >= tallySize/2 { // never more on its way than can be told apart
+			if err := l.arrive(1); err != nil {
+				return err
+			}
+			arrived++
+		}
+		sent++
+		return p.publishAt(i%doors, instant)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := l.arrive(sent - arrived); err != nil {
+		return nil, err
+	}
+	return l.crowd.takeLatencies(), l.collect()
+}
+
+// pacedTrips lets every member make round trips at a steady rate, all together so
+// many a second, for a time. A member that is still waiting makes the trip that is
+// due as soon as it can, and its latency counts from when it was due.
+func (x *exchange) pacedTrips(rate float64, length time.Duration) (*latencies, error) {
+	members := x.crowd.members
+	every := time.Duration(float64(time.Second) / rate)
+	x.period = int64(every) * int64(len(members))
+	x.crowd.takeLatencies()
+	x.pacing.Store(true)
+	defer x.pacing.Store(false)
+	err := pace(every, length, func(i int, instant int64) error {
+		m := &members[i%len(members)]
+		if i < len(members) {
+			m.due = instant // nothing is on its way to this member: its receiver does not look
+		}
+		if m.owed.Add(1) == 1 {
+			x.send(m)
+		}
+		select {
+		case err := <-x.crowd.failed:
+			return err
+		default:
+			return nil
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := x.settle(); err != nil {
+		return nil, err
+	}
+	return x.crowd.takeLatencies(), nil
+}
+
+// answered ends a paced round trip and begins the next if it is due already.
+func (x *exchange) answered(m *member) {
+	if m.owed.Load() == 0 {
+		x.crowd.fail(errors.New("an answer came that nothing had asked for"))
+		return
+	}
+	m.at.took.record(now() - m.due)
+	m.due += x.period
+	if m.owed.Add(-1) > 0 {
+		x.send(m)
+	}
+}
+
+// settle waits until nothing is on its way.
+func (x *exchange) settle() error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(deliveryTimeout)
+	for i := 0; i < len(x.crowd.members); {
+		if x.crowd.members[i].owed.Load() == 0 {
+			i++
+			continue
+		}
+		select {
+		case <-tick.C:
+		case err := <-x.crowd.failed:
+			return err
+		case <-limit:
+			return fmt.Errorf("a round trip had no answer within %v", deliveryTimeout)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary be what wsbench starts: a floor, or the server.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "-role":
+			os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+		case "-listen-addr":
+			os.Exit(runStandIn(os.Args[1:]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// smallBench is a bench whose scenarios take little time.
+func smallBench(t *testing.T, args ...string) *bench {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := []string{"-server", self, "-connections", "40", "-rounds", "2", "-publications", "8", "-settle", "100ms",
+		"-settle-min", "0", "-settle-max", "300ms", "-echo-connections", "5", "-echo-time", "50ms", "-handshakes", "50",
+		"-concurrency", "8", "-burst-publications", "30", "-slow", "20", "-probes", "5", "-authorizer-time", "100ms",
+		"-mesh-channels", "4", "-churn-waves", "2", "-paced-time", "100ms", "-delivery-rate", "2000", "-trip-rate", "500",
+		"-million-few", "10", "-million-publications", "2", "-million-idle", "100ms"}
+	all := append(small, args...)
+	o, err := parseOptions(all, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := newBench(o, all, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.children.killAll)
+	return b
+}
+
+func TestEveryScenarioMeasuresAServer(t *testing.T) {
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			b := smallBench(t)
+			b.record.scenario = s.name
+			if err := s.run(b); err != nil {
+				t.Fatal(err)
+			}
+			if len(b.record.Figures) == 0 {
+				t.Error("it has no figures")
+			}
+			for _, f := range b.record.Figures {
+				if len(f.Samples) == 0 {
+					t.Errorf("%s has no samples", f.Name)
+				}
+			}
+			if n := len(b.children.running); n != 0 {
+				t.Errorf("%d children are still running", n)
+			}
+		})
+	}
+}
+
+func TestAFailingServerIsExplainedAndLeavesNoChild(t *testing.T) {
+	for _, tt := range []struct{ name, args, scenario, want string }{
+		{"that does not start", "-failing start", "idle", "the stand-in will not start"},
+		{"that refuses the upgrade", "-failing upgrade", "idle", "403 Forbidden"},
+		{"that dies of a publication", "-failing publish", "fanout", "the stand-in gives up"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := smallBench(t, "-server-args", tt.args, "-run", tt.scenario)
+			var out strings.Builder
+			err := b.runAll(t.Context(), &out)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("runAll = %v, want it to say %q", err, tt.want)
+			}
+			if n := len(b.children.running); n != 0 {
+				t.Errorf("%d children are still running", n)
+			}
+		})
+	}
+}
+
+func TestTheCommandWritesItsRecordAndAnswersByExitCode(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "record.json")
+	args := []string{"-server", self, "-run", "connect", "-rounds", "1", "-handshakes", "20", "-json", path}
+	if code := run(args, io.Discard, os.Stderr); code != 0 {
+		t.Fatalf("run = %d, want 0", code)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r record
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Machine.Cores == 0 || r.Machine.Kernel == "" || r.Machine.Files == 0 || r.Commit == "" || r.Date.IsZero() || len(r.Command) != len(args) {
+		t.Errorf("the record does not say where it is from: %+v", r)
+	}
+	if code := run(args, io.Discard, io.Discard); code != 1 {
+		t.Errorf("run with a record that exists = %d, want 1", code)
+	}
+	if code := run([]string{"-server", "/nowhere/wsify", "-run", "idle"}, io.Discard, io.Discard); code != 1 {
+		t.Errorf("run without a server = %d, want 1", code)
+	}
+	if code := run([]string{"-rounds", "none"}, io.Discard, io.Discard); code != 2 {
+		t.Errorf("run with a wrong flag = %d, want 2", code)
+	}
+}
+
+func TestTheTimeoutEndsARunAndItsChildren(t *testing.T) {
+	b := smallBench(t)
+	o := b.options
+	o.settle, o.settleMax, o.run, o.timeout = time.Hour, time.Hour, "idle", 200*time.Millisecond
+	err := measure(o, nil, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "-timeout 200ms is over") {
+		t.Errorf("measure = %v, want it to say that the timeout is over", err)
+	}
+	if left := childrenOf(t, pid()); len(left) != 0 {
+		t.Errorf("processes %v are still running", left)
+	}
+}
+
+// childrenOf lists the running children of all threads of a process.
+func childrenOf(t *testing.T, pid int) []string {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		all = append(all, strings.Fields(string(text))...)
+	}
+	return all
+}
+
+func TestTheBenchImportsNothingOfWhatItMeasures(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range parsed.Imports {
+			path, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if path == "wsify" || strings.HasPrefix(path, "wsify/") {
+				t.Errorf("%s imports %s", file, path)
+			}
+		}
+	}
+}
