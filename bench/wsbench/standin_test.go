@@ -23,6 +23,7 @@ const maxStandInMessage = 1 << 20
 // standIn is a small server that speaks the protocol, for the tests to measure.
 type standIn struct {
 	authorizer string
+	rude       bool // ends without a word
 	deaf       bool // ends the process at the first publication
 	mu         sync.Mutex
 	channels   map[string]map[*standInSession]bool
@@ -57,6 +58,8 @@ func runStandIn(args []string) int {
 		return 3
 	case "upgrade":
 		upgrade = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
+	case "farewell":
+		s.rude = true
 	case "publish":
 		s.deaf = true
 	}
@@ -75,6 +78,9 @@ func (s *standIn) endOnSignal() {
 	s.mu.Lock()
 	for _, members := range s.channels {
 		for to := range members {
+			if s.rude {
+				break
+			}
 			to.write(ws.NewCloseFrame(ws.NewCloseFrameBody(restart, "")))
 		}
 	}
