@@ -9,6 +9,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 exec </dev/null >/dev/console 2>&1
+stty -F /dev/ttyS0 -onlcr
 
 setting() { [ -w "/proc/sys/$1" ] && echo "$2" >"/proc/sys/$1"; }
 setting fs/file-max 5000000

@@ -45,10 +45,15 @@ die() {
 for number in "$connections" "$minutes" "$memory" "$cpus"; do
 	[[ $number =~ ^[1-9][0-9]*$ ]] || die "$number is not a number above zero"
 done
+case $record in
+'') record=bench/results/$(date -u +%F)-million.json ;;
+/*) ;;
+*/*) record=$PWD/$record ;;
+*) record=bench/results/$record ;;
+esac
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 lab=$PWD/bin/lab
 mkdir -p "$lab"
-: "${record:=bench/results/$(date -u +%F)-million.json}"
 [[ ! -e $record ]] || die "$record exists; records are added, never edited (-o names another)"
 
 # ---- what the machine allows
@@ -85,14 +90,15 @@ put_back() {
 
 # look_around tries to raise the limits, and fills missing.
 look_around() {
-	local need=$((connections * per_connection / 1048576 + 512)) tracked
+	local need=$((connections * per_connection / 1048576 + 512)) hard tracked
 	if (($(available_mib) < need)); then
 		missing+=("$(available_mib) MiB of memory are available and $need are needed")
 	fi
 	raise fs.nr_open "$files"
 	raise fs.file-max $((2 * connections + 100 * spare))
-	if ! ulimit -Hn "$files" 2>/dev/null && (($(ulimit -Hn) < files)); then
-		missing+=("the hard limit of descriptors (ulimit -Hn) is $(ulimit -Hn) and has to be $files")
+	hard=$(ulimit -Hn)
+	if [[ $hard != unlimited ]] && ((hard < files)) && ! ulimit -Hn "$files" 2>/dev/null; then
+		missing+=("the hard limit of descriptors (ulimit -Hn) is $hard and has to be $files")
 	fi
 	tracked=$(kernel_setting net.netfilter.nf_conntrack_max)
 	if ((tracked > 0 && tracked < connections)); then
@@ -133,7 +139,6 @@ run_directly() {
 	say "directly on this machine, at most $minutes minutes"
 	build
 	arguments "$lab/wsify" "$record" $((minutes * 60)) "directly on the machine" "$@"
-	ulimit -n "$files"
 	watch "$lab/wsbench" "${flags[@]}"
 }
 
@@ -149,12 +154,14 @@ watch() {
 	return "$code"
 }
 
-running=
+running= # the process that does the work
+showing= # the one that shows its console
 clean_up() {
-	if [[ -n $running ]]; then
-		kill "$running" 2>/dev/null || true
-		wait "$running" 2>/dev/null || true
-	fi
+	local process
+	for process in $running $showing; do
+		kill "$process" 2>/dev/null || true
+		wait "$process" 2>/dev/null || true
+	done
 	put_back
 	rm -rf "$lab/root" "$lab/root.cpio" "$lab/port"
 }
@@ -196,12 +203,19 @@ find_busybox() {
 	[[ -n $busybox ]] || die "busybox-static has no busybox"
 }
 
+kernel_package() {
+	apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends: linux-image-[0-9]/ && !n++ {print $2}' || true
+}
+
 find_kernel() {
 	kernel=${LAB_KERNEL:-$(first_file "$lab"/debian/boot/vmlinuz-*)}
 	[[ -z $kernel ]] || return 0
 	local package
-	as_root && [[ -z $(apt-cache depends linux-image-cloud-amd64 2>/dev/null) ]] && apt-get -q update >"$lab/apt.log" 2>&1
-	package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends: linux-image-[0-9]/ {print $2; exit}') || true
+	package=$(kernel_package)
+	if [[ -z $package ]] && as_root; then
+		apt-get -q update >"$lab/apt.log" 2>&1 || true
+		package=$(kernel_package)
+	fi
 	[[ -n $package ]] || die "no kernel: apt-get knows no linux-image-cloud-amd64 (LAB_KERNEL names a kernel image)"
 	fetch "$package"
 	kernel=$(first_file "$lab"/debian/boot/vmlinuz-*)
@@ -250,17 +264,23 @@ run_in_guest() {
 # boot starts the guest and waits for its end. Its first serial port is the console,
 # the second carries the record.
 boot() {
-	local log=$lab/console.log code=0
+	local log=$lab/console.log code=0 answer
 	say "guest: $(basename "$kernel"), $cpus processors, $memory GiB, at most $minutes minutes; console in bin/lab/console.log"
 	rm -f "$lab/port"
+	: >"$log"
+	tail -n +1 -f "$log" &
+	showing=$!
 	watch qemu-system-x86_64 -accel tcg,thread=multi,tb-size=512 -cpu max -smp "$cpus" -m "${memory}G" \
 		-kernel "$kernel" -initrd "$lab/root.cpio" \
 		-append "console=ttyS0 rdinit=/init quiet panic=-1 mitigations=off nokaslr audit=0 nowatchdog tsc=reliable thash_entries=2097152 rcupdate.rcu_cpu_stall_suppress=1" \
-		-display none -nodefaults -no-reboot -serial stdio -serial "file:$lab/port" > >(tr -d '\r' | tee "$log") || code=$?
+		-display none -nodefaults -no-reboot -serial stdio -serial "file:$lab/port" >"$log" || code=$?
+	sleep 1 # until the last of it is shown
+	kill "$showing"
+	wait "$showing" || true
+	showing=
 	((code == 0)) || die "the guest ended with $code"
 	keep_record
-	local answer
-	answer=$(awk '/^guest: exit/ {print $3}' "$log")
+	answer=$(tr -d '\r' <"$log" | awk '/^guest: exit/ {print $3}')
 	[[ $answer == 0 ]] || die "wsbench ended with ${answer:-nothing}"
 }
 
