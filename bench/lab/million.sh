@@ -90,7 +90,7 @@ put_back() {
 
 # look_around tries to raise the limits, and fills missing.
 look_around() {
-	local need=$((connections * per_connection / 1048576 + 512)) hard tracked
+	local need=$((connections * per_connection / 1048576 + 512)) hard
 	if (($(available_mib) < need)); then
 		missing+=("$(available_mib) MiB of memory are available and $need are needed")
 	fi
@@ -100,9 +100,8 @@ look_around() {
 	if [[ $hard != unlimited ]] && ((hard < files)) && ! ulimit -Hn "$files" 2>/dev/null; then
 		missing+=("the hard limit of descriptors (ulimit -Hn) is $hard and has to be $files")
 	fi
-	tracked=$(kernel_setting net.netfilter.nf_conntrack_max)
-	if ((tracked > 0 && tracked < connections)); then
-		missing+=("net.netfilter.nf_conntrack_max is $tracked and has to be $connections")
+	if [[ -e /proc/sys/net/netfilter/nf_conntrack_max ]]; then
+		raise net.netfilter.nf_conntrack_max $((connections + 100 * spare))
 	fi
 }
 
