@@ -74,8 +74,25 @@ bench-goals: ## every scenario in full, into bench/results         (bench/record
 bench-check: ## the working tree against BASE, in one run          (bench/check.sh)
 	bench/check.sh $(if $(BASE),-b $(BASE)) $(if $(ARGS),-- $(ARGS))
 
+bench-peers: ## wsify and six other engines in turn, into bench/results (bench/peers.sh)
+	bench/peers.sh $(ARGS)
+
 bench-curves: ## loops, shards, workers, queue, connections, content (bench/curves.sh)
 	bench/curves.sh $(CURVES)
+
+bench-k6: ## k6's scripts, then wsbench with the same load; fetches k6 (bench/k6)
+	$(GO) build -o bin/tools/beside ./bench/beside
+	./bin/tools/beside $(ARGS) k6
+
+bench-tcpkali: ## the same by a tcpkali on the PATH                    (bench/tcpkali)
+	$(GO) build -o bin/tools/beside ./bench/beside
+	./bin/tools/beside $(ARGS) tcpkali
+
+bench-report: ## bench/REPORT.md and its charts from bench/results   (cd bench/report && go run .)
+	cd bench/report && $(GO) run . -results ../results -out ..
+
+report-check: ## fail when they are not what the records give         (cd bench/report && go run . -check)
+	cd bench/report && $(GO) run . -results ../results -out .. -check
 
 conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -tags invariants -count 1 ./internal/wire
@@ -83,6 +100,6 @@ conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -count 1 -run 'Clients' ./test
 
 e2e: ## everything under test/, with a browser, npm, curl and nginx, which root installs from Debian
-	WSIFY_E2E=1 $(GO) test -count 1 -v ./test/...
+	WSIFY_E2E=1 $(GO) test -count 1 -v ./test/... ./bench/beside
 
 .PHONY: help build run test plain race check fmt vet staticcheck fuzz bench bench-diff measure conformance e2e

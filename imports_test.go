@@ -26,6 +26,7 @@ var ours = map[string][]string{
 	"wsify/auth":                {},
 	"wsify/broker":              {},
 	"wsify/bench/wsbench":       {},
+	"wsify/bench/beside":        {},
 	"wsify/test":                {},
 }
 

@@ -12,7 +12,7 @@ fi
 kind=$1
 shift
 name=$(date -u +%Y-%m-%d)-$kind.json
-[ ! -e "bench/results/$name" ] || name=$(date -u +%Y-%m-%d-%H%M)-$kind.json
+[ ! -e "bench/results/$name" ] || name=$(date -u +%Y-%m-%d-%H%M%S)-$kind.json
 
 go build -o bin/ ./cmd/wsify ./bench/wsbench
 exec ./bin/wsbench -json "$name" "$@"

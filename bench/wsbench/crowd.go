@@ -177,7 +177,7 @@ func (m *member) enter(d *dialect, names []string, rest, buf []byte) (err error)
 		}
 		m.in.skip = d.lead(name) // of the channel joined last; they have one length
 	}
-	m.in.keep = false
+	m.in.keep = d.lines
 	if _, _, found, err := m.message(rest); found || err != nil {
 		return errors.Join(err, errors.New("a message came before anything was published"))
 	}

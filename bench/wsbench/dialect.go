@@ -24,11 +24,14 @@ type dialect struct {
 	delivered func(channel string, n int) int
 	// lead is how many bytes of it come before the content.
 	lead func(channel string) int
-	// beat is a message by which the server asks for a sign of life; it is sent back.
-	beat []byte
+
+	// lines: a message is several JSON objects, a line each. Those that begin with
+	// push bring content, beat asks for a sign of life and is sent back, others answer.
+	lines      bool
+	push, beat []byte
 }
 
-var dialects = []*dialect{wsifyDialect}
+var dialects = []*dialect{wsifyDialect, centrifugeDialect}
 
 // wsifyDialect is that of the product, and of peers that were given it.
 var wsifyDialect = &dialect{
@@ -46,6 +49,34 @@ var wsifyDialect = &dialect{
 	},
 	delivered: func(_ string, n int) int { return n },
 	lead:      func(string) int { return 0 },
+}
+
+// centrifugeDialect is the JSON protocol of centrifugal/centrifuge, as
+// bench/peers/README.md describes it.
+var centrifugeDialect = &dialect{
+	name:  "centrifuge",
+	path:  "/connection/websocket",
+	hello: []byte(`{"id":1,"connect":{}}`),
+	join: func(channel string) []byte {
+		return fmt.Appendf(nil, `{"id":2,"subscribe":{"channel":%q}}`, channel)
+	},
+	joined: []byte(`"subscribe":{`),
+	leave: func(channel string) []byte {
+		return fmt.Appendf(nil, `{"id":3,"unsubscribe":{"channel":%q}}`, channel)
+	},
+	broadcast: func(channel string, content []byte) []byte {
+		return fmt.Appendf(nil, `{"id":4,"publish":{"channel":%q,"data":%s}}`, channel, content)
+	},
+	delivered: func(channel string, n int) int { return len(centrifugePush(channel)) + n + len("}}}") },
+	lead:      func(channel string) int { return len(centrifugePush(channel)) },
+	lines:     true,
+	push:      []byte(`{"push"`),
+	beat:      []byte(`{}`),
+}
+
+// centrifugePush is what comes before the content of a push.
+func centrifugePush(channel string) string {
+	return fmt.Sprintf(`{"push":{"channel":%q,"pub":{"data":`, channel)
 }
 
 // dialectOf finds a dialect by name; none is the product's.

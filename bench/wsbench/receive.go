@@ -137,13 +137,27 @@ func (r *receiver) read(m *member) {
 	}
 }
 
-// data hands a message over, unless it asks for a sign of life.
+// data hands a message over.
 func (r *receiver) data(m *member, e event) {
-	if d := r.crowd.dialect; d != nil && d.beat != nil && e.size == len(d.beat) && bytes.HasPrefix(e.stamp, d.beat) {
-		sendNow(m.fd, clientFrame(opText, d.beat))
+	if d := r.crowd.dialect; d != nil && d.lines {
+		r.lines(d, m, e.payload)
 		return
 	}
 	r.crowd.message(m, e)
+}
+
+// lines takes a message apart that holds several. The member's frames keep payloads.
+func (r *receiver) lines(d *dialect, m *member, payload []byte) {
+	for line := range bytes.SplitSeq(payload, []byte{'\n'}) {
+		switch {
+		case bytes.HasPrefix(line, d.push) && len(line) >= m.in.skip+stampSize:
+			r.crowd.message(m, event{opcode: opText, size: len(line), stamp: line[m.in.skip:]})
+		case bytes.HasPrefix(line, d.push):
+			r.crowd.message(m, event{opcode: opText, size: len(line), stamp: make([]byte, stampSize)})
+		case bytes.Equal(line, d.beat):
+			sendNow(m.fd, clientFrame(opText, d.beat))
+		}
+	}
 }
 
 // control answers a ping and reports false when the server closes the connection.
