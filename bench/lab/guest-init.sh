@@ -30,7 +30,7 @@ echo "guest: Linux $(uname -r), $(nproc) processors, $(awk '/MemTotal/ {print in
 set -- # what the kernel did not know of its own command line
 while read -r argument; do set -- "$@" "$argument"; done </command
 set -o pipefail
-"$@" | cat # no terminal: a line for each step
+"$@" 2>&1 | cat # no terminal: a line for each step
 code=$?
 if [ -s /record.json ]; then
 	stty -F /dev/ttyS1 raw -echo

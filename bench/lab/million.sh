@@ -46,14 +46,17 @@ for number in "$connections" "$minutes" "$memory" "$cpus"; do
 	[[ $number =~ ^[1-9][0-9]*$ ]] || die "$number is not a number above zero"
 done
 case $record in
-'') record=bench/results/$(date -u +%F)-million.json ;;
-/*) ;;
+'' | /*) ;;
 */*) record=$PWD/$record ;;
 *) record=bench/results/$record ;;
 esac
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 lab=$PWD/bin/lab
 mkdir -p "$lab"
+if [[ -z $record ]]; then
+	record=bench/results/$(date -u +%F)-million.json
+	[[ ! -e $record ]] || record=bench/results/$(date -u +%F-%H%M%S)-million.json
+fi
 [[ ! -e $record ]] || die "$record exists; records are added, never edited (-o names another)"
 
 # ---- what the machine allows
