@@ -12,6 +12,7 @@ BASE      ?=
 CURVES    ?=
 OLD       ?=
 NEW       ?=
+MODULES    = test/clients bench/peers bench/report
 STATIC     = $(GO) tool -modfile=tools/go.mod staticcheck
 BENCHSTAT  = $(GO) tool -modfile=tools/go.mod benchstat
 RECORD    ?= bench/results/go-$(shell date -u +%Y-%m-%d-%H%M%S).txt
@@ -34,7 +35,7 @@ plain: ## the same without checks: what must not allocate     (go test -short ./
 race: ## the same under the race detector, in short          (go test -race -short ./...)
 	$(GO) test -race -short $(PKG)
 
-check: fmt vet staticcheck test plain race ## what CI runs, but for other systems and fuzzing
+check: fmt vet staticcheck test modules plain race report-check ## what CI runs, but for other systems and fuzzing
 
 fmt: ## list files that gofmt would change, and fail        (gofmt -l .)
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
@@ -42,11 +43,16 @@ fmt: ## list files that gofmt would change, and fail        (gofmt -l .)
 vet: ## go vet, with and without invariant checks           (go vet ./...)
 	$(GO) vet ./...
 	$(GO) vet -tags invariants ./...
-	cd test/clients && $(GO) vet ./...
+	for m in $(MODULES); do (cd $$m && $(GO) vet ./...); done
 
 staticcheck: ## staticcheck, with and without them                  (go tool -modfile=tools/go.mod staticcheck ./...)
 	$(STATIC) ./...
 	$(STATIC) -tags invariants ./...
+	$(GO) build -modfile=tools/go.mod -o bin/tools/staticcheck honnef.co/go/tools/cmd/staticcheck
+	for m in $(MODULES); do (cd $$m && "$(CURDIR)/bin/tools/staticcheck" ./...); done
+
+modules: ## the tests of the modules beside the product's          (cd bench/peers && go test ./...)
+	for m in bench/peers bench/report; do (cd $$m && $(GO) test ./...); done
 
 fuzz: ## each fuzz target for FUZZTIME; PKG=./internal/wire for one package
 	@for p in $$($(GO) list $(PKG)); do \
@@ -102,4 +108,4 @@ conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 e2e: ## everything under test/, with a browser, npm, curl and nginx, which root installs from Debian
 	WSIFY_E2E=1 $(GO) test -count 1 -v ./test/... ./bench/beside
 
-.PHONY: help build run test plain race check fmt vet staticcheck fuzz bench bench-diff measure conformance e2e
+.PHONY: help build run test plain race check fmt vet staticcheck modules fuzz bench bench-diff measure conformance e2e

@@ -3,124 +3,152 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
 const (
-	slowPrefix = "slow-"                // of channels whose join takes slowTime to be allowed
-	slowTime   = time.Second            // that the authorizer takes for one of them
-	slowSettle = 500 * time.Millisecond // until the slow joins are on their way
-	probeEvery = 10 * time.Millisecond  // between two round trips of one probe
+	slowSettle     = 500 * time.Millisecond // until the slow joins are on their way
+	probeEvery     = 10 * time.Millisecond  // between two round trips of one probe
+	hangingTimeout = time.Second            // of the server, for a webhook that never answers
+	endingsTimeout = 30 * time.Second       // until all are closed whose authorizer is down
+	calmTimeout    = 10 * time.Second       // until nothing is asked any more, once those that asked are gone
+	tryAgainLater  = 1013                   // close code: the authorizer is down
 )
 
-// webhook is an authorizer that allows everything, some of it late.
-type webhook struct {
-	server  http.Server
-	url     string
-	pending atomic.Int64 // calls being answered
-	most    atomic.Int64 // the highest pending seen
-	slow    atomic.Int64 // slow calls answered
-	serving sync.WaitGroup
-}
-
-func openWebhook() (*webhook, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	h := &webhook{url: fmt.Sprintf("http://%s/", l.Addr())}
-	h.server.Handler = h
-	h.serving.Go(func() { h.server.Serve(l) })
-	return h, nil
-}
-
-func (h *webhook) close() {
-	h.server.Close()
-	h.serving.Wait()
-}
-
-// ServeHTTP answers 200, to a join of a slow channel after slowTime.
-func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var asked struct {
-		Args struct {
-			Channel string `json:"channel"`
-		} `json:"args"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	n := h.pending.Add(1)
-	defer h.pending.Add(-1)
-	for most := h.most.Load(); n > most && !h.most.CompareAndSwap(most, n); most = h.most.Load() {
-	}
-	if !strings.HasPrefix(asked.Args.Channel, slowPrefix) {
-		return
-	}
-	select {
-	case <-time.After(slowTime):
-		h.slow.Add(1)
-	case <-r.Context().Done():
-	}
-}
-
 // authorizer measures the latency of some connections while others wait for an
-// authorizer that takes a second for each.
+// authorizer that takes its time, fails, or never answers.
 func (b *bench) authorizer() error {
-	h, err := openWebhook()
+	for _, c := range b.contenders[1:] {
+		b.record.remark("%s: has no -authorizer-url, only %s is measured", c.name, b.tree().name)
+	}
+	h, err := openWebhook(mood{status: 200})
 	if err != nil {
 		return err
 	}
 	defer h.close()
-	s, err := b.start(b.tree(), "-authorizer-url", h.url, "-authorizer-events", "join")
+	b.progress.expect(3 + len(b.latencies()))
+	longest := 5 * time.Second
+	for _, d := range b.latencies() {
+		longest = max(longest, 2*d)
+	}
+	if err := b.authorizerWith(h, longest, true, b.answeringMoods()); err != nil {
+		return err
+	}
+	return b.authorizerWith(h, hangingTimeout, false, []askerMood{{words: "hang", about: "hanging"}})
+}
+
+// askerMood is a webhook's mood and what joins do under it.
+type askerMood struct {
+	mood
+	words string // "take 1s"
+	about string // of the webhook, "1000 ms"
+}
+
+// answers reports whether joins are allowed at last.
+func (m askerMood) answers() bool { return m.status == 200 }
+
+// answeringMoods are those in which the webhook answers.
+func (b *bench) answeringMoods() []askerMood {
+	var all []askerMood
+	for _, d := range b.latencies() {
+		all = append(all, askerMood{mood{latency: d, status: 200}, "take " + d.String(), fmt.Sprintf("%d ms", d.Milliseconds())})
+	}
+	return append(all, askerMood{mood{status: 500}, "fail", "failing"})
+}
+
+// authorizerWith measures moods on a server of their own, and on request how others
+// do alone.
+func (b *bench) authorizerWith(h *webhook, timeout time.Duration, alone bool, moods []askerMood) error {
+	s, err := b.start(b.tree(), "-authorizer-url", h.url, "-authorizer-events", "join", "-authorizer-timeout", timeout.String())
 	if err != nil {
 		return err
 	}
 	defer s.kill()
-	return s.failure(b.authorizerOn(s, h))
-}
-
-func (b *bench) authorizerOn(s *server, h *webhook) error {
 	p, err := b.openEcho(s, b.probes)
 	if err != nil {
-		return fmt.Errorf("probes: %w", err)
+		return s.failure(fmt.Errorf("probes: %w", err))
 	}
 	defer p.crowd.close()
-	b.progress.expect(2)
-	b.step("%d probes alone", b.probes)
-	if err := b.probe(s, p, "alone"); err != nil {
-		return err
+	if alone {
+		b.step("%d probes alone", b.probes)
+		if err := b.probe(s, p, "alone", b.authorizerTime); err != nil {
+			return s.failure(err)
+		}
 	}
-	slow, err := openSlow(b, s)
-	if err != nil {
-		return fmt.Errorf("slow connections: %w", err)
+	for _, m := range moods {
+		beside := fmt.Sprintf("beside %d joins that %s", b.slowConnections, m.words)
+		b.step("%d probes %s", b.probes, beside)
+		if err := b.besideAskers(s, h, p, m, beside); err != nil {
+			return s.failure(fmt.Errorf("%s: %w", beside, err))
+		}
 	}
-	defer slow.crowd.close()
-	beside := fmt.Sprintf("beside %d pending joins", b.slowConnections)
-	b.step("%d probes %s", b.probes, beside)
-	slow.start()
-	time.Sleep(slowSettle)
-	h.most.Store(h.pending.Load())
-	answered := h.slow.Load()
-	if err := b.probe(s, p, beside); err != nil {
-		return err
-	}
-	b.record.add(s.name, "authorizer calls at once, most", "calls", "", float64(h.most.Load()))
-	b.record.add(s.name, "slow joins answered meanwhile", "joins", "", float64(h.slow.Load()-answered))
-	b.record.add(s.name, "slow connections the server closed", "connections", "", float64(slow.crowd.lost.Load()))
 	return nil
 }
 
+// besideAskers probes while other connections ask, and leaves nothing asked behind.
+func (b *bench) besideAskers(s *server, h *webhook, p *exchange, m askerMood, beside string) error {
+	h.mood.Store(&m.mood)
+	a, err := openAskers(b, s)
+	if err != nil {
+		return err
+	}
+	err = b.probeBeside(s, h, p, a, m, beside)
+	a.crowd.close()
+	return errors.Join(err, h.calm(m.latency+calmTimeout))
+}
+
+func (b *bench) probeBeside(s *server, h *webhook, p *exchange, a *askers, m askerMood, beside string) error {
+	start := time.Now()
+	a.start()
+	if m.answers() {
+		time.Sleep(slowSettle) // where nobody is let in, the ends begin at once and are a part of it
+	}
+	h.most.Store(h.pending.Load())
+	used, err := b.watchCores(s.pid(), p.crowd, a.crowd)
+	if err != nil {
+		return err
+	}
+	joined, since := a.joined.Load(), time.Now()
+	if err := b.probe(s, p, beside, b.authorizerTime); err != nil {
+		return err
+	}
+	rate := float64(a.joined.Load()-joined) / time.Since(since).Seconds()
+	if err := used.add(s.name, "webhook "+m.about, "joins"); err != nil {
+		return err
+	}
+	b.record.detail(s.name, "authorizer calls at once, most, webhook "+m.about, "calls", float64(h.most.Load()))
+	if !m.answers() {
+		b.addEndings(s, a, m, start)
+		return nil
+	}
+	b.record.add(s.name, "joined, webhook "+m.about, "joined/s", "", rate)
+	if n := a.ends.count(); n > 0 {
+		b.record.remark("webhook %s: the server closed %d of %d connections (%s)", m.about, n, b.slowConnections, &a.ends)
+	}
+	return nil
+}
+
+// addEndings tells what became of the connections that nobody let in.
+func (b *bench) addEndings(s *server, a *askers, m askerMood, start time.Time) {
+	ended := a.ends.await(b.slowConnections, endingsTimeout)
+	b.record.add(s.name, "closed with 1013, webhook "+m.about, "connections", "", float64(a.ends.of(tryAgainLater)))
+	switch {
+	case !ended:
+		b.record.remark("webhook %s: %d of %d connections were still open after %v", m.about,
+			b.slowConnections-a.ends.count(), b.slowConnections, time.Since(start).Round(time.Second))
+	case a.ends.of(tryAgainLater) < b.slowConnections:
+		b.record.remark("webhook %s: the server closed %s", m.about, &a.ends)
+	}
+	if ended {
+		b.record.add(s.name, "until all were closed, webhook "+m.about, "s", "", a.ends.last().Sub(start).Seconds())
+	}
+}
+
 // probe measures the latency of others: paced round trips, a probe every probeEvery.
-func (b *bench) probe(s *server, p *exchange, when string) error {
-	took, err := p.pacedTrips(float64(len(p.crowd.members))/probeEvery.Seconds(), b.authorizerTime)
+func (b *bench) probe(s *server, p *exchange, when string, length time.Duration) error {
+	took, err := p.pacedTrips(float64(len(p.crowd.members))/probeEvery.Seconds(), length)
 	if err != nil {
 		return fmt.Errorf("probes %s: %w", when, err)
 	}
@@ -128,13 +156,4 @@ func (b *bench) probe(s *server, p *exchange, when string) error {
 	series.add(took)
 	b.record.addLatencies(s.name, "others "+when, series)
 	return nil
-}
-
-// openSlow opens connections that join a slow channel again as soon as they are
-// answered, so that all of them are always waiting.
-func openSlow(b *bench, s *server) (*exchange, error) {
-	return openExchange(plan{size: b.slowConnections, threads: 1, target: s.target(), sources: b.sources, tolerant: true,
-		request: func(i int) []byte {
-			return clientFrame(opText, s.dialect.join(fmt.Sprintf("%s%05d", slowPrefix, i)))
-		}}, 0)
 }

@@ -26,6 +26,7 @@ type member struct {
 	owed    atomic.Int32 // paced round trips that were due and have no answer
 	due     int64        // when the oldest of them should have left; for the receiver
 	request []byte       // what an exchange sends; immutable
+	answer  *answer      // of HTTP, as far as it has come; nil where there are frames
 	sent    atomic.Int64 // when the request left, in nanoseconds of now
 }
 
@@ -43,6 +44,9 @@ type crowd struct {
 	// message is called by a receiver for each complete data message. It must
 	// not block.
 	message func(m *member, e event)
+	// raw is called by a receiver with bytes as they come, where there are no frames;
+	// nil where there are. It must not block.
+	raw func(m *member, p []byte)
 	// ended is called by a receiver when the server has closed a connection, with
 	// the code of its Close frame or 0; nil to not care. It must not block.
 	ended func(m *member, code uint16)
@@ -58,6 +62,8 @@ type plan struct {
 	channels channels           // to join once upgraded
 	request  func(i int) []byte // of an exchange; nil for none
 	message  func(m *member, e event)
+	raw      func(m *member, p []byte) // instead of message, towards a target without a dialect
+	posts    bool                      // of an exchange: it is of POST /broadcast, and the target has no dialect
 	ended    func(m *member, code uint16)
 	tolerant bool
 	opened   func()     // called for each member that is open, by several goroutines; nil for none
@@ -72,7 +78,7 @@ func openCrowd(p plan) (*crowd, error) {
 		here = min(here, p.fleet.perProcess)
 	}
 	c := &crowd{members: make([]member, here), failed: make(chan error, 1), tolerant: p.tolerant,
-		dialect: p.target.dialect, message: p.message, ended: p.ended}
+		dialect: p.target.dialect, message: p.message, raw: p.raw, ended: p.ended}
 	for range p.threads {
 		r, err := openReceiver(c)
 		if err != nil {

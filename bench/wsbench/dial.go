@@ -73,7 +73,21 @@ func (s *sources) dial(port int) (int, error) {
 	return fd, nil
 }
 
-func (s *sources) connect(fd, port int) error {
+// call begins a connection from the next source address, on a descriptor that never
+// blocks and is owned by the caller.
+func (s *sources) call(port int) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if err := s.bindAndConnect(fd, port); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (s *sources) bindAndConnect(fd, port int) error {
 	// The port is chosen by connect, among those free towards this server only.
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 		return os.NewSyscallError("setsockopt IP_BIND_ADDRESS_NO_PORT", err)
@@ -83,6 +97,13 @@ func (s *sources) connect(fd, port int) error {
 	}
 	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port}); err != nil {
 		return os.NewSyscallError("connect", err)
+	}
+	return nil
+}
+
+func (s *sources) connect(fd, port int) error {
+	if err := s.bindAndConnect(fd, port); err != nil {
+		return err
 	}
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 		return os.NewSyscallError("setsockopt TCP_NODELAY", err)

@@ -21,6 +21,8 @@ type exchange struct {
 	active   atomic.Int64
 	ended    chan struct{} // when the last member has its answer after stop
 
+	window *window // what may be sent and not heard yet; nil for no bound
+
 	pacing atomic.Bool
 	period int64 // nanoseconds between two trips of one member, while pacing
 }
@@ -29,6 +31,9 @@ type exchange struct {
 func openExchange(p plan, size int) (*exchange, error) {
 	x := &exchange{size: size, ended: make(chan struct{}, 1)}
 	p.message = x.message
+	if p.posts {
+		p.raw = x.posted
+	}
 	c, err := openCrowd(p)
 	if err != nil {
 		return nil, err
@@ -64,6 +69,12 @@ func (x *exchange) leave() {
 
 // send starts a round trip. Requests are small and one at a time, so they fit.
 func (x *exchange) send(m *member) {
+	if x.window == nil || x.window.enter(m) {
+		x.sendNow(m)
+	}
+}
+
+func (x *exchange) sendNow(m *member) {
 	m.sent.Store(now())
 	if n, errno := sendNow(m.fd, m.request); n != len(m.request) {
 		if !m.at.crowd.tolerant {

@@ -36,8 +36,9 @@ func ways() []way {
 // load gives publications to a crowd and waits for them.
 type load struct {
 	publisher
-	crowd *crowd
-	tally *tally
+	crowd  *crowd
+	tally  *tally
+	atMost int // publications on their way while they are paced; 0: as many as can be told apart
 }
 
 // slide keeps window publications in flight: the next is sent when the oldest has

@@ -70,10 +70,14 @@ func scenarios() []scenario {
 	return []scenario{
 		{name: "idle", run: (*bench).idle},
 		{name: "connect", run: (*bench).connect},
+		{name: "storm", run: (*bench).storm},
 		{name: "fanout", run: (*bench).fanout},
 		{name: "mesh", run: (*bench).mesh},
 		{name: "echo", run: (*bench).echo},
+		{name: "http", run: (*bench).http},
 		{name: "burst", run: (*bench).burst},
+		{name: "slow", run: (*bench).slow},
+		{name: "slowloris", run: (*bench).slowloris},
 		{name: "churn", run: (*bench).churn},
 		{name: "authorizer", run: (*bench).authorizer},
 		{name: "drain", run: (*bench).drain},
@@ -164,7 +168,7 @@ func newBench(o options, args []string, progress io.Writer) (*bench, error) {
 // fit checks the descriptor limit. A server that this program starts has the same
 // one; what is beyond it in the generator goes to agents.
 func (b *bench) fit(files uint64) error {
-	alone := max(b.handshakes, b.slowConnections+b.probes, b.echoConnections) // which one process makes
+	alone := max(b.handshakes, b.slowConnections+b.probes, b.halves+b.probes, b.echoConnections, b.httpConnections) // which one process makes
 	if need := uint64(max(alone, b.connections)) + spareFiles; files < need {
 		return fmt.Errorf("%d connections need %d descriptors, the hard limit is %d", need-spareFiles, need, files)
 	}

@@ -53,9 +53,24 @@ type options struct {
 	burstPublications int
 	burstSize         int
 
-	slowConnections int
-	probes          int
-	authorizerTime  time.Duration
+	slowConnections     int
+	probes              int
+	authorizerTime      time.Duration
+	authorizerLatencies string
+
+	dialRate float64 // connections a second; 0 is as fast as possible
+
+	httpConnections int
+	httpTime        time.Duration
+	httpRate        float64 // publications a second of paced phases
+
+	stuckTime   time.Duration
+	stuckRounds int
+	stuckQueue  int // -write-queue-size of the server
+
+	halves        int // connections with half a head, and as many with half a frame
+	slowlorisTime time.Duration
+	headTimeout   time.Duration // -handshake-timeout of the server
 
 	big millionOptions
 
@@ -74,6 +89,15 @@ var quickValues = map[string]string{
 	"paced-time":      "1s",
 	"mesh-channels":   "20",
 	"churn-waves":     "2",
+
+	"slow":                 "200",
+	"authorizer-latencies": "0,100ms",
+	"http-time":            "1s",
+	"stuck-time":           "3s",
+	"stuck-rounds":         "1",
+	"slowloris":            "500",
+	"slowloris-time":       "1s",
+	"head-timeout":         "3s",
 }
 
 // parseOptions reads the command line. It returns flag.ErrHelp after printing help.
@@ -132,10 +156,21 @@ func (o *options) register(set *flag.FlagSet) {
 	set.IntVar(&o.concurrency, "concurrency", 64, "connect: connections at a time")
 	set.IntVar(&o.burstPublications, "burst-publications", 200, "burst: publications sent without waiting")
 	set.IntVar(&o.burstSize, "burst-content", 1024, "burst: bytes of content")
-	set.IntVar(&o.slowConnections, "slow", 1000, "authorizer: connections whose join takes a second")
-	set.IntVar(&o.probes, "probes", 50, "authorizer: connections whose latency is measured")
+	set.IntVar(&o.slowConnections, "slow", 1000, "authorizer: connections that always ask to join")
+	set.IntVar(&o.probes, "probes", 50, "authorizer, slowloris: other connections, whose latency is measured")
 	set.DurationVar(&o.authorizerTime, "authorizer-time", 5*time.Second, "authorizer: length of one phase")
 	set.IntVar(&o.churnWaves, "churn-waves", 7, "churn: how often all connections come and go")
+	set.StringVar(&o.authorizerLatencies, "authorizer-latencies", "0,10ms,100ms,1s", "authorizer: how long the webhook takes, one phase for each")
+	set.Float64Var(&o.dialRate, "dial-rate", 0, "storm: connections begun in a second; 0: as fast as possible")
+	set.IntVar(&o.httpConnections, "http-connections", 50, "http: connections, each with one publication in flight")
+	set.DurationVar(&o.httpTime, "http-time", 2*time.Second, "http: length of one phase")
+	set.Float64Var(&o.httpRate, "http-rate", 4000, "http: publications a second while latencies are measured")
+	set.DurationVar(&o.stuckTime, "stuck-time", 12*time.Second, "slow: length of one phase")
+	set.IntVar(&o.stuckRounds, "stuck-rounds", 2, "slow: rounds, of a phase alone and one beside the stuck reader")
+	set.IntVar(&o.stuckQueue, "stuck-queue", 64<<10, "slow: -write-queue-size of the server, which the stuck reader is to pass in one phase")
+	set.IntVar(&o.halves, "slowloris", 4000, "slowloris: connections with half a request head, and then as many with half a frame")
+	set.DurationVar(&o.slowlorisTime, "slowloris-time", 3*time.Second, "slowloris: length of one phase")
+	set.DurationVar(&o.headTimeout, "head-timeout", 5*time.Second, "slowloris: -handshake-timeout of the server, longer than a phase")
 	set.StringVar(&o.commit, "commit", "", "`name` of what is measured, for the record; without it git is asked")
 	set.StringVar(&o.remark, "remark", "", "a `note` for the record")
 	o.big.register(set)
@@ -168,6 +203,7 @@ func (o *options) validate() error {
 		{"publications", o.publications}, {"echo-connections", o.echoConnections},
 		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
 		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},
+		{"http-connections", o.httpConnections}, {"stuck-rounds", o.stuckRounds}, {"slowloris", o.halves},
 		{"million-few", o.big.few}, {"million-publications", o.big.publications},
 	}
 	for _, p := range positive {
@@ -180,6 +216,21 @@ func (o *options) validate() error {
 	}
 	if o.deliveryRate <= 0 || o.tripRate <= 0 || o.pacedTime <= 0 {
 		errs = append(errs, errors.New("-delivery-rate, -trip-rate and -paced-time: must be above zero"))
+	}
+	if o.dialRate < 0 || o.httpRate <= 0 {
+		errs = append(errs, errors.New("-dial-rate must not be below zero, -http-rate must be above it"))
+	}
+	if o.authorizerTime <= 0 || o.httpTime <= 0 || o.stuckTime <= 0 || o.slowlorisTime <= 0 {
+		errs = append(errs, errors.New("-authorizer-time, -http-time, -stuck-time and -slowloris-time: must be above zero"))
+	}
+	if o.headTimeout <= o.slowlorisTime {
+		errs = append(errs, fmt.Errorf("-head-timeout is %v: must be longer than -slowloris-time, which is measured before", o.headTimeout))
+	}
+	if o.stuckQueue < minStuckQueue {
+		errs = append(errs, fmt.Errorf("-stuck-queue is %d: at least %d", o.stuckQueue, minStuckQueue))
+	}
+	if _, err := parseLatencies(o.authorizerLatencies); err != nil {
+		errs = append(errs, err)
 	}
 	if o.compare && len(o.against) == 0 {
 		errs = append(errs, errors.New("-compare: needs an -against to compare with"))
@@ -210,6 +261,25 @@ func (o *options) validate() error {
 // scenarios returns the names given by -run, in that order.
 func (o *options) scenarios() []string {
 	return strings.FieldsFunc(o.run, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// parseLatencies reads durations with commas between them; 0 needs no unit.
+func parseLatencies(text string) ([]time.Duration, error) {
+	var all []time.Duration
+	for _, part := range strings.Split(text, ",") {
+		d, err := time.ParseDuration(strings.TrimSpace(part))
+		if err != nil || d < 0 {
+			return nil, fmt.Errorf("-authorizer-latencies %s: %q is no duration", text, part)
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// latencies are those of -authorizer-latencies, which validate has checked.
+func (o *options) latencies() []time.Duration {
+	all, _ := parseLatencies(o.authorizerLatencies)
+	return all
 }
 
 // remarks is the notes that a record begins with.

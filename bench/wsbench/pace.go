@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
@@ -46,7 +47,7 @@ func (l *load) paced(p *poster, rate float64, length time.Duration) (*latencies,
 	defer l.tally.timed.Store(false)
 	sent, arrived := 0, 0
 	err := pace(time.Duration(float64(time.Second)/rate), length, func(i int, instant int64) error {
-		for sent-arrived >= tallySize/2 { // never more on its way than can be told apart
+		for sent-arrived >= cmp.Or(l.atMost, tallySize/2) { // never more on its way than can be told apart
 			if err := l.arrive(1); err != nil {
 				return err
 			}

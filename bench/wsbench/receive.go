@@ -121,6 +121,10 @@ func (r *receiver) read(m *member) {
 		r.lose(m, 0, "no Close frame")
 		return
 	}
+	if r.crowd.raw != nil {
+		r.crowd.raw(m, r.buf[:n])
+		return
+	}
 	for p := r.buf[:n]; len(p) > 0; {
 		rest, e, ok := m.in.next(p)
 		if !ok {
@@ -167,15 +171,22 @@ func (r *receiver) control(m *member, e event) bool {
 		r.pongs.Add(1)
 		sendNow(m.fd, clientFrame(opPong, e.payload))
 	case opClose:
-		why, code := "Close frame without a code", uint16(0)
+		why, code := "Close frame without a code", closeCode(e)
 		if len(e.payload) >= 2 {
-			code = binary.BigEndian.Uint16(e.payload)
 			why = fmt.Sprintf("Close frame %d %s", code, e.payload[2:])
 		}
 		r.lose(m, code, why)
 		return false
 	}
 	return true
+}
+
+// closeCode is the code of a Close frame, 0 without one; RFC 6455, section 5.5.1.
+func closeCode(e event) uint16 {
+	if len(e.payload) < 2 {
+		return 0
+	}
+	return binary.BigEndian.Uint16(e.payload)
 }
 
 // lose takes a connection that the server ended out of the epoll. The descriptor

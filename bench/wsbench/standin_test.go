@@ -12,8 +12,10 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -23,8 +25,10 @@ const maxStandInMessage = 1 << 20
 // standIn is a small server that speaks the protocol, for the tests to measure.
 type standIn struct {
 	authorizer string
-	rude       bool // ends without a word
-	deaf       bool // ends the process at the first publication
+	events     string
+	client     http.Client // that asks the authorizer
+	deaf       bool        // ends the process at the first publication
+	rude       bool        // ends without a word
 	mu         sync.Mutex
 	channels   map[string]map[*standInSession]bool
 }
@@ -34,10 +38,18 @@ type standInSession struct {
 	conn net.Conn
 }
 
+// standInPatience is how long a session may take to read.
+const standInPatience = 50 * time.Millisecond
+
+// write resets a connection that does not read.
 func (s *standInSession) write(f ws.Frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ws.WriteFrame(s.conn, f)
+	s.conn.SetWriteDeadline(time.Now().Add(standInPatience))
+	if ws.WriteFrame(s.conn, f) != nil {
+		s.conn.(*net.TCPConn).SetLinger(0)
+		s.conn.Close()
+	}
 }
 
 // runStandIn serves until it is killed, unless -failing names a way not to.
@@ -45,12 +57,16 @@ func runStandIn(args []string) int {
 	set := flag.NewFlagSet("stand-in", flag.ExitOnError)
 	addr := set.String("listen-addr", "", "")
 	authorizer := set.String("authorizer-url", "", "")
-	for _, unused := range []string{"authorizer-events", "ping-interval", "pong-timeout", "handshake-timeout", "drain-timeout"} {
+	events := set.String("authorizer-events", "", "")
+	patience := set.Duration("authorizer-timeout", 0, "")
+	heads := set.Duration("handshake-timeout", 0, "")
+	set.Int("write-queue-size", 0, "")
+	for _, unused := range []string{"ping-interval", "pong-timeout", "drain-timeout"} {
 		set.String(unused, "", "")
 	}
 	failing := set.String("failing", "", "")
 	set.Parse(args)
-	s := &standIn{authorizer: *authorizer, channels: make(map[string]map[*standInSession]bool)}
+	s := &standIn{authorizer: *authorizer, events: *events, client: http.Client{Timeout: *patience}, channels: make(map[string]map[*standInSession]bool)}
 	upgrade := s.serve
 	switch *failing {
 	case "start":
@@ -66,7 +82,8 @@ func runStandIn(args []string) int {
 	http.HandleFunc("/ws", upgrade)
 	http.HandleFunc("/broadcast", s.broadcast)
 	go s.endOnSignal()
-	fmt.Fprintln(os.Stderr, http.ListenAndServe(*addr, nil))
+	server := http.Server{Addr: *addr, ReadHeaderTimeout: *heads}
+	fmt.Fprintln(os.Stderr, server.ListenAndServe())
 	return 1
 }
 
@@ -110,6 +127,10 @@ func (s *standIn) publish(channel string, content []byte) {
 }
 
 func (s *standIn) serve(w http.ResponseWriter, r *http.Request) {
+	if !s.allowed("connect", []byte(`{"command":"connect"}`)) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
 	conn, rw, _, err := ws.UpgradeHTTP(r, w)
 	if err != nil {
 		return
@@ -127,13 +148,28 @@ func (s *standIn) serve(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.ReadFull(rw, payload); err != nil {
 			return
 		}
-		if ws.Cipher(payload, h.Mask, 0); h.OpCode == ws.OpText {
-			s.command(me, payload)
+		if ws.Cipher(payload, h.Mask, 0); h.OpCode == ws.OpText && !s.command(me, payload) {
+			me.write(ws.NewCloseFrame(ws.NewCloseFrameBody(1013, "")))
+			return
 		}
 	}
 }
 
-func (s *standIn) command(me *standInSession, text []byte) {
+// allowed asks the authorizer, if there is one for such events.
+func (s *standIn) allowed(event string, body []byte) bool {
+	if s.authorizer == "" || !strings.Contains(s.events, event) {
+		return true
+	}
+	answer, err := s.client.Post(s.authorizer, "application/json", bytes.NewReader(body))
+	if err != nil {
+		return false
+	}
+	answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+// command reports whether the session goes on.
+func (s *standIn) command(me *standInSession, text []byte) bool {
 	var m struct {
 		ID      json.RawMessage
 		Command string
@@ -143,21 +179,20 @@ func (s *standIn) command(me *standInSession, text []byte) {
 		}
 	}
 	if json.Unmarshal(text, &m) != nil {
-		return
+		return true
 	}
 	if m.Command == "broadcast" {
 		s.publish(m.Args.Channel, m.Args.Content)
-		return
+		return true
 	}
-	if s.authorizer != "" {
-		if answer, err := http.Post(s.authorizer, "application/json", bytes.NewReader(text)); err == nil {
-			answer.Body.Close()
-		}
+	if !s.allowed("join", text) {
+		return false
 	}
 	s.join(me, m.Args.Channel)
 	if m.ID != nil {
 		me.write(ws.NewTextFrame(fmt.Appendf(nil, `{"id":%s,"ok":true}`, m.ID)))
 	}
+	return true
 }
 
 func (s *standIn) join(me *standInSession, channel string) {
