@@ -188,7 +188,15 @@ func (t *throng) idle() error {
 
 // broadcast measures publications to everybody.
 func (t *throng) broadcast() error {
+	before, err := readResent()
+	if err != nil {
+		return err
+	}
 	all, err := t.publish(t.connections, t.big.publications)
+	if err != nil {
+		return err
+	}
+	after, err := readResent()
 	if err != nil {
 		return err
 	}
@@ -202,6 +210,7 @@ func (t *throng) broadcast() error {
 	if few := summarize(t.fewCost.cpu).Median; few > 0 {
 		r.add(name, fmt.Sprintf("CPU per delivery over the same at %s", thousands(t.fewOf())), "ratio", "", summarize(all.cpu).Median/few)
 	}
+	r.detail("", "TCP segments that the kernel sent again in the broadcasts", "segments", float64(after-before))
 	t.addGenerator(name, "one broadcast to all", all.busiest)
 	r.remark("CPU per delivery is without the %s cores that the pings of the time cost", show(t.idleCores))
 	return nil

@@ -3,9 +3,12 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // kernelParts are the lines of /proc/meminfo that tell where memory went.
@@ -27,6 +30,32 @@ func readParts() (map[string]int64, error) {
 		parts[name] = bytes
 	}
 	return parts, nil
+}
+
+// readResent returns how many TCP segments this machine has sent again since it
+// started: RetransSegs of /proc/net/snmp. Over the loopback none should be lost.
+func readResent() (int64, error) {
+	text, err := os.ReadFile("/proc/net/snmp")
+	if err != nil {
+		return 0, err
+	}
+	return parseResent(string(text))
+}
+
+// parseResent finds the value in a line of names that a line of numbers follows.
+func parseResent(text string) (int64, error) {
+	var names []string
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] != "Tcp:" {
+			continue
+		}
+		if i := slices.Index(names, "RetransSegs"); i >= 0 && i < len(fields) {
+			return strconv.ParseInt(fields[i], 10, 64)
+		}
+		names = fields
+	}
+	return 0, errors.New("/proc/net/snmp has no RetransSegs of TCP")
 }
 
 // collections is for how long a Go server stood still in each collection of

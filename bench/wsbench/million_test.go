@@ -82,6 +82,16 @@ func TestPartsOfTheKernelsMemoryAreRead(t *testing.T) {
 	}
 }
 
+func TestSegmentsSentAgainAreReadByTheNameOfTheirColumn(t *testing.T) {
+	got, err := parseResent("Ip: Forwarding\nIp: 1\nTcp: ActiveOpens RetransSegs InErrs\nTcp: 9 42 1\nUdp: InDatagrams\nUdp: 5\n")
+	if err != nil || got != 42 {
+		t.Errorf("parseResent = %d, %v, want 42", got, err)
+	}
+	if _, err := parseResent("Udp: InDatagrams\nUdp: 5\n"); err == nil {
+		t.Error("no error for a kernel without TCP")
+	}
+}
+
 func TestNumbersAreWrittenInThousands(t *testing.T) {
 	for n, want := range map[int]string{7: "7", 999: "999", 1000: "1,000", 10000: "10,000", 1000000: "1,000,000"} {
 		if got := thousands(n); got != want {
