@@ -17,7 +17,10 @@ setting fs/nr_open 3100000
 setting vm/overcommit_memory 1
 setting kernel/hung_task_timeout_secs 0
 setting net/core/somaxconn 65535
-setting net/core/netdev_max_backlog 100000
+# The loopback drops what is beyond its queue, and a dropped segment costs seconds.
+setting net/core/netdev_max_backlog 4000000
+setting net/core/netdev_budget 3000
+setting net/core/netdev_budget_usecs 50000
 setting net/ipv4/tcp_max_syn_backlog 65535
 setting net/ipv4/tcp_max_orphans 2000000
 setting net/ipv4/tcp_mem "1500000 2000000 2500000"

@@ -83,7 +83,7 @@ func (b *bench) million() error {
 func (t *throng) start() (err error) {
 	os.Setenv("GODEBUG", "gctrace=1")
 	defer os.Unsetenv("GODEBUG")
-	t.server, err = t.bench.start(t.tree(), "-ping-interval", t.big.ping.String(), "-pong-timeout", "5m",
+	t.server, err = t.bench.start(t.tree(), "-ping-interval", t.big.ping.String(), "-pong-timeout", t.big.limit.String(),
 		"-handshake-timeout", "1m", "-drain-timeout", t.big.limit.String())
 	return err
 }
