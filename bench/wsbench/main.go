@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -80,6 +81,7 @@ func scenarios() []scenario {
 		{name: "churn", run: (*bench).churn},
 		{name: "authorizer", run: (*bench).authorizer},
 		{name: "drain", run: (*bench).drain},
+		{name: "million", run: (*bench).million, asked: true},
 	}
 }
 
@@ -114,7 +116,7 @@ func measure(o options, args []string, stdout, stderr io.Writer) error {
 	defer stop()
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("-timeout %v is over", o.timeout))
 	defer cancel()
-	b.record.Commit = commit(ctx)
+	b.record.Commit = cmp.Or(o.commit, commit(ctx))
 	printHead(stdout, b.record)
 
 	start := time.Now()
@@ -152,7 +154,7 @@ func newBench(o options, args []string, progress io.Writer) (*bench, error) {
 	m := thisMachine()
 	b := &bench{
 		options: o, self: self, children: new(children), sources: newSources(), progress: newProgress(progress),
-		record: &record{Date: time.Now().UTC(), Command: args, Machine: m, Notes: []note{}, Failures: []string{}},
+		record: &record{Date: time.Now().UTC(), Command: args, Machine: m, Notes: o.remarks(), Failures: []string{}},
 	}
 	if b.contenders, err = o.enlist(); err != nil {
 		return nil, err

@@ -71,6 +71,11 @@ type options struct {
 	halves        int // connections with half a head, and as many with half a frame
 	slowlorisTime time.Duration
 	headTimeout   time.Duration // -handshake-timeout of the server
+
+	big millionOptions
+
+	commit string // what is measured, where git cannot tell
+	remark string
 }
 
 // quickValues replace the defaults of flags that are not given, with -quick.
@@ -166,6 +171,9 @@ func (o *options) register(set *flag.FlagSet) {
 	set.IntVar(&o.halves, "slowloris", 4000, "slowloris: connections with half a request head, and then as many with half a frame")
 	set.DurationVar(&o.slowlorisTime, "slowloris-time", 3*time.Second, "slowloris: length of one phase")
 	set.DurationVar(&o.headTimeout, "head-timeout", 5*time.Second, "slowloris: -handshake-timeout of the server, longer than a phase")
+	set.StringVar(&o.commit, "commit", "", "`name` of what is measured, for the record; without it git is asked")
+	set.StringVar(&o.remark, "remark", "", "a `note` for the record")
+	o.big.register(set)
 	o.role.register(set)
 }
 
@@ -196,6 +204,7 @@ func (o *options) validate() error {
 		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
 		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},
 		{"http-connections", o.httpConnections}, {"stuck-rounds", o.stuckRounds}, {"slowloris", o.halves},
+		{"million-few", o.big.few}, {"million-publications", o.big.publications},
 	}
 	for _, p := range positive {
 		if p.value <= 0 {
@@ -271,4 +280,12 @@ func parseLatencies(text string) ([]time.Duration, error) {
 func (o *options) latencies() []time.Duration {
 	all, _ := parseLatencies(o.authorizerLatencies)
 	return all
+}
+
+// remarks is the notes that a record begins with.
+func (o *options) remarks() []note {
+	if o.remark == "" {
+		return []note{}
+	}
+	return []note{{Text: o.remark}}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -43,7 +44,9 @@ type receiver struct {
 	tid     int // of its thread; set once started is closed
 	started chan struct{}
 	buf     []byte
-	took    *latencies // of what its members waited for
+	took    *latencies   // of what its members waited for
+	given   atomic.Int64 // members handed over while it runs
+	pongs   atomic.Int64 // pings answered
 }
 
 func openReceiver(c *crowd) (*receiver, error) {
@@ -72,6 +75,12 @@ func (r *receiver) register(fd, index int) error {
 // add hands a member over to the receiver.
 func (r *receiver) add(m *member, index int) error { return r.register(m.fd, index) }
 
+// take hands a member over to a receiver that runs.
+func (r *receiver) take(m *member, index int) error {
+	r.given.Add(1)
+	return r.add(m, index)
+}
+
 // run receives until stop. It keeps its thread, so that the thread's CPU clock is
 // that of the receiver.
 func (r *receiver) run() {
@@ -89,6 +98,7 @@ func (r *receiver) run() {
 			r.crowd.fail(os.NewSyscallError("epoll_wait", err))
 			return
 		}
+		r.given.Load() // what was done to a member before take is visible from here on
 		for _, e := range events[:n] {
 			if e.Fd == stopIndex {
 				return
@@ -158,6 +168,7 @@ func (r *receiver) lines(d *dialect, m *member, payload []byte) {
 func (r *receiver) control(m *member, e event) bool {
 	switch e.opcode {
 	case opPing:
+		r.pongs.Add(1)
 		sendNow(m.fd, clientFrame(opPong, e.payload))
 	case opClose:
 		why, code := "Close frame without a code", closeCode(e)

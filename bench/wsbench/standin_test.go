@@ -28,6 +28,7 @@ type standIn struct {
 	events     string
 	client     http.Client // that asks the authorizer
 	deaf       bool        // ends the process at the first publication
+	rude       bool        // ends without a word
 	mu         sync.Mutex
 	channels   map[string]map[*standInSession]bool
 }
@@ -60,6 +61,9 @@ func runStandIn(args []string) int {
 	patience := set.Duration("authorizer-timeout", 0, "")
 	heads := set.Duration("handshake-timeout", 0, "")
 	set.Int("write-queue-size", 0, "")
+	for _, unused := range []string{"ping-interval", "pong-timeout", "drain-timeout"} {
+		set.String(unused, "", "")
+	}
 	failing := set.String("failing", "", "")
 	set.Parse(args)
 	s := &standIn{authorizer: *authorizer, events: *events, client: http.Client{Timeout: *patience}, channels: make(map[string]map[*standInSession]bool)}
@@ -70,6 +74,8 @@ func runStandIn(args []string) int {
 		return 3
 	case "upgrade":
 		upgrade = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
+	case "farewell":
+		s.rude = true
 	case "publish":
 		s.deaf = true
 	}
@@ -89,6 +95,9 @@ func (s *standIn) endOnSignal() {
 	s.mu.Lock()
 	for _, members := range s.channels {
 		for to := range members {
+			if s.rude {
+				break
+			}
 			to.write(ws.NewCloseFrame(ws.NewCloseFrameBody(restart, "")))
 		}
 	}
