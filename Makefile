@@ -86,6 +86,9 @@ bench-peers: ## wsify and six other engines in turn, into bench/results (bench/p
 bench-curves: ## loops, shards, workers, queue, connections, content (bench/curves.sh)
 	bench/curves.sh $(CURVES)
 
+bench-million: ## 1,000,000 connections in one process, in a guest where limits ask for it (bench/lab/million.sh)
+	bench/lab/million.sh $(ARGS)
+
 bench-k6: ## k6's scripts, then wsbench with the same load; fetches k6 (bench/k6)
 	$(GO) build -o bin/tools/beside ./bench/beside
 	./bin/tools/beside $(ARGS) k6
@@ -108,4 +111,5 @@ conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 e2e: ## everything under test/, with a browser, npm, curl and nginx, which root installs from Debian
 	WSIFY_E2E=1 $(GO) test -count 1 -v ./test/... ./bench/beside
 
-.PHONY: help build run test plain race check fmt vet staticcheck modules fuzz bench bench-diff measure conformance e2e
+.PHONY: help build run test modules plain race check fmt vet staticcheck fuzz bench bench-diff bench-quick bench-goals bench-peers \
+	bench-check bench-curves bench-million bench-k6 bench-tcpkali bench-report report-check conformance e2e
