@@ -70,7 +70,7 @@ bench-diff: ## compare the records OLD and NEW                     (go tool -mod
 	@test -n "$(OLD)" -a -n "$(NEW)" || { echo "make bench-diff OLD=FILE NEW=FILE"; exit 2; }
 	$(BENCHSTAT) $(OLD) $(NEW)
 
-bench-quick: ## every scenario of wsbench in small, two minutes  (go run ./bench/wsbench -quick)
+bench-quick: ## every scenario of wsbench in small, three minutes (go run ./bench/wsbench -quick)
 	$(GO) build -o bin/ ./cmd/wsify ./bench/wsbench
 	./bin/wsbench -quick $(ARGS)
 

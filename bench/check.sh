@@ -11,7 +11,7 @@ usage() {
 		  -b BASE   the commit to compare with; default: HEAD when tracked files are changed, else the one before it
 		  -n COUNT  how often each Go benchmark runs on either side (6)
 		  -s        skip the Go benchmarks
-		WSBENCH FLAGS replace the default "-run connect,fanout,mesh,echo,idle".
+		WSBENCH FLAGS replace the default "-run connect,fanout,mesh,echo,idle -idle-rounds 4".
 		Exit code: 0 nothing got worse, 3 something did, 1 it could not be measured, 2 usage.
 	END
 }
@@ -27,7 +27,7 @@ while getopts b:n:sh option; do
 	esac
 done
 shift $((OPTIND - 1))
-[ $# -gt 0 ] || set -- -run connect,fanout,mesh,echo,idle
+[ $# -gt 0 ] || set -- -run connect,fanout,mesh,echo,idle -idle-rounds 4
 
 if [ -z "$base" ]; then
 	base=HEAD
@@ -60,8 +60,12 @@ esac
 
 # benchmarks DIRECTORY FILE runs them once and appends what they print.
 benchmarks() {
-	(cd "$1" && go test -run '^$' -bench . -benchmem -benchtime 50ms ./netpoll ./hub ./auth ./broker ./internal/...) |
-		grep -E '^(Benchmark|pkg:|goos:|goarch:|cpu:)' >>"$2"
+	(cd "$1" && go test -run '^$' -bench . -benchmem -benchtime 50ms ./netpoll ./hub ./auth ./broker ./internal/...) >"$work/out" 2>&1 || {
+		cat "$work/out" >&2
+		echo "bench/check.sh: the Go benchmarks failed in $1" >&2
+		exit 1
+	}
+	grep -E '^(Benchmark|pkg:|goos:|goarch:|cpu:)' "$work/out" >>"$2"
 }
 
 # allocations FILE prints each benchmark with the fewest allocations it got by with.

@@ -23,10 +23,10 @@ const (
 	manyEven = 4
 )
 
-// comparable says whether a figure is one that should be low: CPU and memory. Rates
-// and latencies move with the machine, and judge nothing.
+// comparable says whether a figure is one that should be low: CPU per operation and
+// memory per connection. Rates and latencies move with the machine, and judge nothing.
 func comparable(f figure) bool {
-	return !f.Detail && (strings.HasPrefix(f.Unit, "CPU us") || f.Unit == "B" && !strings.HasPrefix(f.Name, "kernel"))
+	return !f.Detail && (strings.HasPrefix(f.Unit, "CPU us") || strings.HasPrefix(f.Name, "RSS per connection"))
 }
 
 // pair is one figure of two servers, round by round.
