@@ -46,7 +46,7 @@ func (t *tcpkali) run(ctx context.Context, b *bench, script string, s *server) (
 	var out bytes.Buffer
 	cmd.Stdout = io.MultiWriter(b.stdout, &out)
 	cmd.Stderr = b.stderr
-	cpu, err := b.children.run(ctx, 2*b.duration+time.Minute, cmd) // ramp-up may take as long as the test
+	cpu, err := b.children.Run(ctx, 2*b.duration+time.Minute, cmd) // ramp-up may take as long as the test
 	if err != nil {
 		return result{}, err
 	}

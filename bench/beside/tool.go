@@ -29,7 +29,7 @@ type result struct {
 	took         time.Duration
 	toolCPU      time.Duration // of the generator
 	serverCPU    time.Duration
-	serverMemory int // RSS at most, over RSS before, in bytes
+	serverMemory int64 // RSS at most, over RSS before, in bytes
 }
 
 // row is one line of the table: a figure of the tool, and where our own generator's

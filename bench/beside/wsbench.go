@@ -71,7 +71,7 @@ func (b *bench) runScenario(ctx context.Context, program, scenario string, load 
 	fmt.Fprintf(b.stderr, "wsbench %s\n", strings.Join(args, " "))
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = b.stderr, b.stderr
-	if _, err = b.children.run(ctx, b.timeout, cmd); err != nil {
+	if _, err = b.children.Run(ctx, b.timeout, cmd); err != nil {
 		return r, err
 	}
 	text, err := os.ReadFile(file)
@@ -126,7 +126,7 @@ func (b *bench) buildWSBench(ctx context.Context) (string, error) {
 		return b.wsbench, err
 	}
 	program := filepath.Join(b.scratch, "wsbench")
-	_, err = b.children.run(ctx, 5*time.Minute, exec.Command("go", "build", "-o", program, "./"+filepath.Clean(b.wsbench)))
+	_, err = b.children.Run(ctx, 5*time.Minute, exec.Command("go", "build", "-o", program, "./"+filepath.Clean(b.wsbench)))
 	return program, err
 }
 
