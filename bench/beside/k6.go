@@ -123,7 +123,7 @@ func readK6(file string) (map[string]float64, error) {
 	return figures, nil
 }
 
-func (*k6) rows() []row {
+func (*k6) rows(int) []row {
 	rows := []row{
 		{"connect", "handshakes", "1/s", figure("handshakes [1/s]", 1), oursHandshakeRate},
 		{"connect", "handshake p50", "us", figure("handshake p50 [ms]", 1000), nil},
