@@ -25,9 +25,11 @@ var ours = map[string][]string{
 	"wsify/internal/invariants": {},
 	"wsify/auth":                {},
 	"wsify/broker":              {},
-	"wsify/bench/wsbench":       {},
-	"wsify/bench/beside":        {},
+	"wsify/bench/wsbench":       {"wsify/bench/internal/process"},
+	"wsify/bench/beside":        {"wsify/bench/internal/process"},
 	"wsify/test":                {},
+
+	"wsify/bench/internal/process": {},
 }
 
 // theirs is who may import which module of others. What is kept in one place can
@@ -40,7 +42,7 @@ var theirs = map[string][]string{
 	"github.com/goccy/go-json":     {"wsify/internal/command"},
 	"github.com/peterbourgon/ff":   {"wsify/cmd/wsify"},
 	"github.com/HdrHistogram":      {"wsify/bench/wsbench"},
-	"golang.org/x/sys/unix":        {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/wsbench"},
+	"golang.org/x/sys/unix":        {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/wsbench", "wsify/bench/internal/process"},
 	"github.com/gobwas/ws/wsutil":  {}, // it reads from sockets and blocks
 	"github.com/gobwas/ws/wsflate": {},
 }

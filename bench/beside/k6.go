@@ -44,7 +44,7 @@ func (b *bench) findK6(ctx context.Context) (*k6, error) {
 	fmt.Fprintf(b.stderr, "k6: go install %s@%s into %s; this takes a minute or two, once\n", k6Module, k6Version, toolsDir)
 	install := exec.Command("go", "install", k6Module+"@"+k6Version)
 	install.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
-	if _, err := b.children.run(ctx, 10*time.Minute, install); err != nil {
+	if _, err := b.children.Run(ctx, 10*time.Minute, install); err != nil {
 		return nil, err
 	}
 	return k, nil
@@ -74,7 +74,7 @@ func (k *k6) run(ctx context.Context, b *bench, script string, s *server) (resul
 	cmd := exec.Command(k.path, "run", "--quiet", "--no-usage-report", "--address", "", filepath.Join("bench/k6", script+".js"))
 	cmd.Env = append(os.Environ(), b.k6Load(script, s.addr, file)...)
 	cmd.Stdout, cmd.Stderr = b.stdout, b.stderr
-	cpu, err := b.children.run(ctx, b.duration+2*time.Minute, cmd)
+	cpu, err := b.children.Run(ctx, b.duration+2*time.Minute, cmd)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == exitThreshold {
 		err = errThreshold
@@ -123,7 +123,7 @@ func readK6(file string) (map[string]float64, error) {
 	return figures, nil
 }
 
-func (*k6) rows() []row {
+func (*k6) rows(int) []row {
 	rows := []row{
 		{"connect", "handshakes", "1/s", figure("handshakes [1/s]", 1), oursHandshakeRate},
 		{"connect", "handshake p50", "us", figure("handshake p50 [ms]", 1000), nil},

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"wsify/bench/internal/process"
 )
 
 // needK6 returns k6. Only with WSIFY_E2E it is fetched for the tests.
@@ -21,7 +23,7 @@ func needK6(t *testing.T) *k6 {
 		t.Skip("runs k6 for some seconds: left out with -short")
 	}
 	if os.Getenv("WSIFY_E2E") != "" {
-		b := &bench{children: new(children), stderr: os.Stderr}
+		b := &bench{children: new(process.Children), stderr: os.Stderr}
 		k, err := b.findK6(t.Context())
 		if err != nil {
 			t.Fatal(err)

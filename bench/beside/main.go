@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"wsify/bench/internal/process"
 )
 
 const (
@@ -50,7 +52,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 // bench is one run.
 type bench struct {
 	options
-	children *children
+	children *process.Children
 	scratch  string // a directory that goes at the end
 	stdout   io.Writer
 	stderr   io.Writer
@@ -67,8 +69,8 @@ func compare(o options, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	b := &bench{options: o, children: new(children), scratch: scratch, stdout: stdout, stderr: stderr}
-	defer b.children.killAll()
+	b := &bench{options: o, children: new(process.Children), scratch: scratch, stdout: stdout, stderr: stderr}
+	defer b.children.KillAll()
 
 	err = b.runBoth(ctx)
 	if ctx.Err() != nil { // what failed under a kill failed for that reason
@@ -122,7 +124,7 @@ func (b *bench) runScript(ctx context.Context, t tool, script string) (result, e
 	if err != nil {
 		return result{}, err
 	}
-	defer s.kill()
+	defer s.Kill()
 	before, err := s.usage()
 	if err != nil {
 		return result{}, err
@@ -132,7 +134,7 @@ func (b *bench) runScript(ctx context.Context, t tool, script string) (result, e
 	r.took = time.Since(start)
 	after, err := s.usage()
 	if err != nil {
-		return r, s.failure(errors.Join(toolErr, err))
+		return r, s.Failure(errors.Join(toolErr, err))
 	}
 	r.serverCPU = after.cpu - before.cpu
 	r.serverMemory = after.peak - before.memory

@@ -205,7 +205,7 @@ func TestWhatWSBenchCannotDoFailsTheRunButNotItsTable(t *testing.T) {
 	needServer(t)
 	useKali(t)
 	code, table, stderr := beside("-server", wsify, "-wsbench", as(t, "refusing"), "-scripts", "idle", "-duration", "1s", "-connections", "5", "tcpkali")
-	if got := cell(t, table, "idle", "RSS per connection, at most"); code != exitFailed || len(got) != 3 || got[2] != "-" {
+	if got := cell(t, table, "idle", "RSS per connection, over a fresh server"); code != exitFailed || len(got) != 3 || got[2] != "-" {
 		t.Errorf("exit code %d, %q\n%s", code, got, stderr)
 	}
 }

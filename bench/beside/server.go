@@ -5,15 +5,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
+
+	"wsify/bench/internal/process"
 )
 
 const startTimeout = 15 * time.Second
@@ -24,13 +22,13 @@ func (b *bench) buildServer(ctx context.Context) error {
 		return nil
 	}
 	b.server = "./bin/wsify"
-	_, err := b.children.run(ctx, 5*time.Minute, exec.Command("go", "build", "-o", b.server, "./cmd/wsify"))
+	_, err := b.children.Run(ctx, 5*time.Minute, exec.Command("go", "build", "-o", b.server, "./cmd/wsify"))
 	return err
 }
 
 // server is wsify, listening.
 type server struct {
-	*child
+	*process.Child
 	addr     string
 	headSize int // bytes of its answer to a handshake
 }
@@ -38,18 +36,19 @@ type server struct {
 // startServer runs the server on a free port of the loopback and waits until a
 // handshake succeeds.
 func (b *bench) startServer(ctx context.Context) (*server, error) {
-	addr, err := freeAddr()
+	port, err := process.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	c, err := b.children.start(exec.Command(b.server, append([]string{"-listen-addr", addr}, strings.Fields(b.serverArgs)...)...))
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	c, err := b.children.Start(exec.Command(b.server, append([]string{"-listen-addr", addr}, strings.Fields(b.serverArgs)...)...))
 	if err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
-	s := &server{child: c, addr: addr}
+	s := &server{Child: c, addr: addr}
 	if s.headSize, err = s.await(ctx); err != nil {
-		err = s.failure(fmt.Errorf("start the server: %w", err))
-		s.kill()
+		err = s.Failure(fmt.Errorf("start the server: %w", err))
+		s.Kill()
 		return nil, err
 	}
 	return s, nil
@@ -63,7 +62,7 @@ func (s *server) await(ctx context.Context) (headSize int, err error) {
 			return headSize, nil
 		}
 		select {
-		case <-s.gone:
+		case <-s.Gone():
 			return 0, err
 		case <-end:
 			return 0, err
@@ -101,55 +100,17 @@ func upgrade(addr string) (headSize int, err error) {
 	return len(head), nil
 }
 
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
 // usage is what a process has used so far.
 type usage struct {
 	cpu    time.Duration // by the scheduler's account of its threads
-	memory int           // RSS now, in bytes
-	peak   int           // and at most
+	memory int64         // RSS now, in bytes
+	peak   int64         // and at most
 }
 
 func (s *server) usage() (u usage, err error) {
-	pid := s.cmd.Process.Pid
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	if err != nil || len(files) == 0 {
-		return u, errors.Join(err, errors.New("the server is gone"))
+	if u.cpu, err = process.SchedTime(s.PID()); err != nil {
+		return u, err
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // a thread that just ended
-		}
-		if err != nil {
-			return u, err
-		}
-		onCPU, _, _ := strings.Cut(string(text), " ")
-		ns, err := strconv.ParseInt(onCPU, 10, 64)
-		if err != nil {
-			return u, fmt.Errorf("%s: %w", file, err)
-		}
-		u.cpu += time.Duration(ns)
-	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	u.memory, u.peak = statusKiB(text, "VmRSS:"), statusKiB(text, "VmHWM:")
+	err = process.ReadSizes(fmt.Sprintf("/proc/%d/status", s.PID()), map[string]*int64{"VmRSS": &u.memory, "VmHWM": &u.peak})
 	return u, err
-}
-
-// statusKiB returns in bytes what /proc/PID/status gives in KiB, 0 when it does not.
-func statusKiB(text []byte, name string) int {
-	_, rest, _ := strings.Cut(string(text), name)
-	fields := strings.Fields(rest)
-	if len(fields) == 0 {
-		return 0
-	}
-	kib, _ := strconv.Atoi(fields[0])
-	return kib << 10
 }

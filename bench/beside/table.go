@@ -16,7 +16,7 @@ func (b *bench) print(t tool, results map[string]result, r *record) {
 		t.name(), b.server, b.connections, b.rate, b.size, b.duration)
 	w := tabwriter.NewWriter(b.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "script\tfigure\tunit\t%s\twsbench\n", t.name())
-	for _, row := range t.rows() {
+	for _, row := range t.rows(b.connections) {
 		if !slices.Contains(b.names(t.scripts()), row.script) {
 			continue
 		}

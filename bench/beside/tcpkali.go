@@ -46,7 +46,7 @@ func (t *tcpkali) run(ctx context.Context, b *bench, script string, s *server) (
 	var out bytes.Buffer
 	cmd.Stdout = io.MultiWriter(b.stdout, &out)
 	cmd.Stderr = b.stderr
-	cpu, err := b.children.run(ctx, 2*b.duration+time.Minute, cmd) // ramp-up may take as long as the test
+	cpu, err := b.children.Run(ctx, 2*b.duration+time.Minute, cmd) // ramp-up may take as long as the test
 	if err != nil {
 		return result{}, err
 	}
@@ -148,29 +148,30 @@ func frameSize(payload int) int {
 	return 10 + payload
 }
 
-func (*tcpkali) rows() []row {
+func (*tcpkali) rows(connections int) []row {
 	rows := []row{
 		{"connect", "handshakes", "1/s", figure("handshakes [1/s]", 1), oursHandshakeRate},
 		{"connect", "connect to first byte p50", "us", figure("First byte p50 [ms]", 1000), nil},
 		{"connect", "connect to first byte p99", "us", figure("First byte p99 [ms]", 1000), nil},
 		{"connect", "server CPU per handshake", "us", serverCPUPer("handshakes [total]"), oursHandshakeCPU},
-		{"echo", "round trips", "1/s", figure("deliveries [1/s]", 1), []origin{{"echo", "rate, 100 connections", "round trips/s"}}},
+		{"echo", "round trips", "1/s", figure("deliveries [1/s]", 1), oursTrips("rate", connections, "round trips/s")},
 	}
 	for _, p := range []struct{ theirs, ours string }{{"50", "p50"}, {"99", "p99"}, {"99.9", "p99.9"}, {"100", "max"}} {
 		rows = append(rows, row{"echo", "round trip " + p.ours, "us", figure("Message p"+p.theirs+" [ms]", 1000),
 			[]origin{{"echo", "paced: " + p.ours, "us"}}})
 	}
 	return append(rows,
-		row{"echo", "server CPU per round trip", "us", serverCPUPer("deliveries [total]"), oursTripCPU},
+		row{"echo", "server CPU per round trip", "us", serverCPUPer("deliveries [total]"), oursTrips("CPU", connections, "CPU us per round trip")},
 		row{"fanout", "deliveries", "1/s", figure("deliveries [1/s]", 1), []origin{{"fanout", "rate, window 1", "deliveries/s"}}},
 		row{"fanout", "server CPU per delivery", "us", serverCPUPer("deliveries [total]"), oursDeliveryCPU},
 		row{"fanout", "CPU of tcpkali per delivery", "us", toolCPUPer("deliveries [total]"), nil},
-		row{"idle", "RSS per connection, at most", "B", memoryPerConnection, []origin{
-			{"idle", "RSS per connection, one channel for all", "B"},
-			{"idle", "RSS per connection, one channel for all, over fresh", "B"},
+		row{"idle", "RSS per connection, over a fresh server", "B", memoryPerConnection, []origin{
+			{"idle", "RSS per connection, one channel for all, over a fresh server", "B"},
 		}})
 }
 
+// memoryPerConnection counts what the first connections make the server allocate, as
+// wsbench does over a fresh server. Over one that had some before it is less.
 func memoryPerConnection(r result) float64 {
 	return float64(r.serverMemory) / r.figures["connections [total]"]
 }
@@ -179,6 +180,9 @@ func (*tcpkali) notes(results map[string]result) []string {
 	notes := []string{
 		"tcpkali counts bytes from the moment all are connected; deliveries and handshakes are those bytes over the size of one, and none is checked.",
 		"its latencies are in steps of 100 us, from the actual send and not from when it was due.",
+	}
+	if _, ok := results["idle"]; ok {
+		notes = append(notes, "idle: under tcpkali it is the most that the server had, in wsbench what it has at rest.")
 	}
 	for _, script := range []string{"echo", "fanout"} {
 		if r, ok := results[script]; ok {

@@ -44,7 +44,7 @@ func TestTCPKaliStandsBesideWSBench(t *testing.T) {
 		{"echo", "round trip max", "-"},
 		{"fanout", "deliveries", "123456"},
 		{"fanout", "server CPU per delivery", "-"},
-		{"idle", "RSS per connection, at most", "-"},
+		{"idle", "RSS per connection, over a fresh server", "-"},
 	} {
 		got := cell(t, table, want.script, want.label)
 		if len(got) != 3 || got[1] == "-" || got[2] != want.ours {

@@ -16,8 +16,8 @@ type tool interface {
 	// run runs one of the scripts against s.
 	run(ctx context.Context, b *bench, script string, s *server) (result, error)
 
-	// rows is what the table shows, by script.
-	rows() []row
+	// rows is what the table shows, by script, of a load with so many connections.
+	rows(connections int) []row
 
 	// notes is what a reader of the table has to know, one sentence each.
 	notes(results map[string]result) []string
@@ -29,7 +29,7 @@ type result struct {
 	took         time.Duration
 	toolCPU      time.Duration // of the generator
 	serverCPU    time.Duration
-	serverMemory int // RSS at most, over RSS before, in bytes
+	serverMemory int64 // RSS at most, over RSS before, in bytes
 }
 
 // row is one line of the table: a figure of the tool, and where our own generator's

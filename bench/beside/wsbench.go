@@ -22,20 +22,19 @@ import (
 var (
 	oursHandshakeRate = []origin{{"connect", "rate, connect, upgrade, close", "handshakes/s"}}
 	oursHandshakeCPU  = []origin{{"connect", "CPU, connect, upgrade, close", "CPU us per handshake"}}
-	oursTripCPU       = []origin{{"echo", "CPU, 100 connections", "CPU us per round trip"}}
 	oursDeliveryCPU   = []origin{{"fanout", "CPU, window 1", "CPU us per delivery"}}
 )
 
 // record is a record of wsbench, as far as it is needed here.
-type record struct {
-	Figures []struct {
-		Scenario string
-		Server   string
-		Name     string
-		Unit     string
-		X        *float64
-		Median   float64
-	}
+type record struct{ Figures []recorded }
+
+type recorded struct {
+	Scenario string
+	Server   string
+	Name     string
+	Unit     string
+	X        *float64
+	Median   float64
 }
 
 // runWSBench runs our own generator on the same server with the same load, each
@@ -71,7 +70,7 @@ func (b *bench) runScenario(ctx context.Context, program, scenario string, load 
 	fmt.Fprintf(b.stderr, "wsbench %s\n", strings.Join(args, " "))
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = b.stderr, b.stderr
-	if _, err = b.children.run(ctx, b.timeout, cmd); err != nil {
+	if _, err = b.children.Run(ctx, b.timeout, cmd); err != nil {
 		return r, err
 	}
 	text, err := os.ReadFile(file)
@@ -109,7 +108,7 @@ func (b *bench) ourLoad(ctx context.Context, program string) []string {
 func (b *bench) ourScenarios() (wanted []string) {
 	scripts := b.names(toolOf(b.tool).scripts())
 	for _, name := range split(b.wsbenchRun) {
-		if slices.ContainsFunc(toolOf(b.tool).rows(), func(r row) bool {
+		if slices.ContainsFunc(toolOf(b.tool).rows(b.connections), func(r row) bool {
 			return slices.Contains(scripts, r.script) &&
 				slices.ContainsFunc(r.ours, func(o origin) bool { return o.scenario == name })
 		}) {
@@ -126,8 +125,17 @@ func (b *bench) buildWSBench(ctx context.Context) (string, error) {
 		return b.wsbench, err
 	}
 	program := filepath.Join(b.scratch, "wsbench")
-	_, err = b.children.run(ctx, 5*time.Minute, exec.Command("go", "build", "-o", program, "./"+filepath.Clean(b.wsbench)))
+	_, err = b.children.Run(ctx, 5*time.Minute, exec.Command("go", "build", "-o", program, "./"+filepath.Clean(b.wsbench)))
 	return program, err
+}
+
+// oursTrips is a figure of the round trips of as many connections.
+func oursTrips(figure string, connections int, unit string) []origin {
+	of := fmt.Sprintf("%d connections", connections)
+	if connections == 1 {
+		of = "1 connection"
+	}
+	return []origin{{"echo", figure + ", " + of, unit}}
 }
 
 // oursStorm is a figure of a storm, which is a scenario or a part of connect.

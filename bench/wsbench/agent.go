@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"wsify/bench/internal/process"
 )
 
 // agentPlan says how a crowd that is too large for one process is spread over
@@ -91,11 +93,11 @@ func (b *bench) startAgent(o agentOrder) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	process, err := b.children.start(cmd)
+	started, err := b.children.start(cmd)
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{child: process, input: input, said: bufio.NewReader(output), took: make(chan string, 1)}
+	a := &agent{child: started, input: input, said: bufio.NewReader(output), took: make(chan string, 1)}
 	if err := a.open(o); err != nil {
 		err = a.failure(err)
 		a.kill()
@@ -165,7 +167,7 @@ func (a *agent) takeLatencies(to *latencies) {
 func (a *agent) threadTimes() []time.Duration {
 	var times []time.Duration
 	for _, tid := range a.tids {
-		t, _ := threadSched(a.pid(), tid) // 0 once it ended
+		t, _ := process.ThreadSchedTime(a.pid(), tid) // 0 once it ended
 		times = append(times, t)
 	}
 	return times

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"wsify/bench/internal/process"
 )
 
 func TestConnectionsBeyondOneProcessAreHeldByAgents(t *testing.T) {
@@ -16,7 +18,7 @@ func TestConnectionsBeyondOneProcessAreHeldByAgents(t *testing.T) {
 			if err := b.runAll(t.Context(), io.Discard); err != nil {
 				t.Fatal(err)
 			}
-			if n := len(b.children.running); n != 0 {
+			if n := b.children.Running(); n != 0 {
 				t.Errorf("%d children are still running", n)
 			}
 		})
@@ -62,7 +64,7 @@ func TestAgentsReportLatenciesAndThreads(t *testing.T) {
 
 func TestAnAgentThatCannotOpenSaysWhy(t *testing.T) {
 	b := smallBench(t, "-per-process", "15")
-	port, err := freePort()
+	port, err := process.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}

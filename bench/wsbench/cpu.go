@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"wsify/bench/internal/process"
 )
 
 // userHZ is the unit of the times in /proc/PID/stat: proc(5) and sysconf(3) give
@@ -37,7 +38,7 @@ func readCPU(pid int) (cpuTime, error) {
 	if t.User, t.Stat, err = statTime(pid); err != nil {
 		return t, err
 	}
-	if t.Sched, err = schedTime(pid); err != nil {
+	if t.Sched, err = process.SchedTime(pid); err != nil {
 		return t, err
 	}
 	t.Clock, err = processClock(pid)
@@ -74,25 +75,6 @@ func (t cpuTime) userShare() float64 {
 	return float64(t.User) / float64(t.Stat)
 }
 
-func schedTime(pid int) (time.Duration, error) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	if err != nil {
-		return 0, err
-	}
-	var sum time.Duration
-	for _, file := range files {
-		spent, err := readSched(file)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-			continue // the thread ended between the two calls
-		}
-		if err != nil {
-			return 0, err
-		}
-		sum += spent
-	}
-	return sum, nil
-}
-
 // Clock ids of other processes and threads, as the kernel composes them:
 // include/linux/posix-timers.h.
 const (
@@ -104,25 +86,6 @@ func processClock(pid int) (time.Duration, error) { return cpuClock(^pid<<3 | cl
 
 func threadClock(tid int) (time.Duration, error) {
 	return cpuClock(^tid<<3 | clockPerThread | clockSched)
-}
-
-// threadSched returns the time on a CPU of one thread of any process, whose clock
-// only its own process may read.
-func threadSched(pid, tid int) (time.Duration, error) {
-	return readSched(fmt.Sprintf("/proc/%d/task/%d/schedstat", pid, tid))
-}
-
-func readSched(file string) (time.Duration, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return 0, err
-	}
-	onCPU, _, _ := strings.Cut(string(text), " ")
-	ns, err := strconv.ParseInt(onCPU, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", file, err)
-	}
-	return time.Duration(ns), nil
 }
 
 func cpuClock(id int) (time.Duration, error) {

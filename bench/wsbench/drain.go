@@ -91,7 +91,7 @@ func (b *bench) drainServer(c contender, tree bool) error {
 // drainNow ends the server and records how it went.
 func (b *bench) drainNow(s *server, v *leavers, n int, tree bool, before cpuTime) error {
 	start := time.Now()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	limit := time.After(deliveryTimeout)
@@ -103,12 +103,11 @@ func (b *bench) drainNow(s *server, v *leavers, n int, tree bool, before cpuTime
 	}
 	closed := time.Since(start)
 	select {
-	case <-s.gone:
+	case <-s.Gone():
 	case <-limit:
 		return fmt.Errorf("the process was still there %v after SIGTERM", deliveryTimeout)
 	}
-	b.addDrain(s, v, n, tree, drained{closed: closed, gone: time.Since(start), cpu: s.cmd.ProcessState.UserTime() +
-		s.cmd.ProcessState.SystemTime() - before.Stat})
+	b.addDrain(s, v, n, tree, drained{closed: closed, gone: time.Since(start), cpu: s.CPU() - before.Stat})
 	return b.checkEnd(s)
 }
 
@@ -137,12 +136,12 @@ func (b *bench) addDrain(s *server, v *leavers, n int, tree bool, d drained) {
 // checkEnd says how the process ended. Only the tree has to end with 0: others may
 // not know SIGTERM.
 func (b *bench) checkEnd(s *server) error {
-	if s.status == nil {
+	if s.Status() == nil {
 		return nil
 	}
 	if s.name != b.tree().name {
-		b.record.remark("%s ended: %v", s.name, s.status)
+		b.record.remark("%s ended: %v", s.name, s.Status())
 		return nil
 	}
-	return errors.Join(errors.New("the server did not end with exit code 0"), s.status)
+	return errors.Join(errors.New("the server did not end with exit code 0"), s.Status())
 }

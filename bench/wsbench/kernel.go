@@ -9,6 +9,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"wsify/bench/internal/process"
 )
 
 // kernelMemory is what the kernel holds, in bytes, of what connections make grow.
@@ -22,11 +24,9 @@ func (k kernelMemory) total() int64 { return k.Slab + k.Tables + k.Sockets }
 
 func readKernelMemory() (kernelMemory, error) {
 	var k kernelMemory
-	info, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
+	if err := process.ReadSizes("/proc/meminfo", map[string]*int64{"Slab": &k.Slab, "PageTables": &k.Tables}); err != nil {
 		return k, err
 	}
-	parseSizes(info, map[string]*int64{"Slab": &k.Slab, "PageTables": &k.Tables})
 	stat, err := os.ReadFile("/proc/net/sockstat")
 	if err != nil {
 		return k, err

@@ -3,13 +3,11 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
+
+	"wsify/bench/internal/process"
 )
 
 // memory is what one process holds, in bytes.
@@ -22,36 +20,18 @@ type memory struct {
 }
 
 func readMemory(pid int) (memory, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return memory{}, err
-	}
-	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return memory{}, err
-	}
 	var m memory
-	parseSizes(status, map[string]*int64{"VmRSS": &m.RSS, "RssAnon": &m.Anon, "RssFile": &m.File, "VmHWM": &m.Peak})
-	parseSizes(rollup, map[string]*int64{"Pss": &m.Pss})
+	sizes := map[string]*int64{"VmRSS": &m.RSS, "RssAnon": &m.Anon, "RssFile": &m.File, "VmHWM": &m.Peak}
+	if err := process.ReadSizes(fmt.Sprintf("/proc/%d/status", pid), sizes); err != nil {
+		return m, err
+	}
+	if err := process.ReadSizes(fmt.Sprintf("/proc/%d/smaps_rollup", pid), map[string]*int64{"Pss": &m.Pss}); err != nil {
+		return m, err
+	}
 	if m.RSS == 0 {
 		return m, fmt.Errorf("process %d has no VmRSS: it ended", pid)
 	}
 	return m, nil
-}
-
-// parseSizes stores the values of lines such as "VmRSS:   1976 kB", in bytes.
-func parseSizes(text []byte, want map[string]*int64) {
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), ":")
-		to, ok := want[name]
-		if !ok {
-			continue
-		}
-		number, _, _ := strings.Cut(strings.TrimSpace(value), " ")
-		if kib, err := strconv.ParseInt(number, 10, 64); err == nil {
-			*to = kib << 10
-		}
-	}
 }
 
 // resetPeak makes VmHWM start again from the RSS of now: proc(5), clear_refs.
