@@ -220,7 +220,7 @@ func (t *throng) broadcast() error {
 func (t *throng) drain() error {
 	t.ending.Store(true)
 	start := time.Now()
-	if err := t.server.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := t.server.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	var closed time.Duration // until the last connection had ended
@@ -238,8 +238,8 @@ func (t *throng) drain() error {
 		return err
 	}
 	took := time.Since(start)
-	if t.server.status != nil {
-		return fmt.Errorf("the server ended with %w", t.server.status)
+	if t.server.Status() != nil {
+		return fmt.Errorf("the server ended with %w", t.server.Status())
 	}
 	told, _ := t.leavers.count(restart)
 	r, name := t.record, t.server.name
@@ -253,7 +253,7 @@ func (t *throng) drain() error {
 }
 
 func (t *throng) addCollections() {
-	t.gc.read(t.server.errors.String())
+	t.gc.read(t.server.Said())
 	t.record.add(t.server.name, "garbage collection: longest stop", "ms", "", t.gc.longest())
 	t.record.detail(t.server.name, "garbage collection: cycles", "cycles", float64(len(t.gc)))
 }
@@ -292,7 +292,7 @@ func (t *throng) wait(d time.Duration, done func() bool, line func() string) (bo
 		if now.After(tell) {
 			t.step("%s", line())
 			tell = now.Add(awaitTell)
-			t.gc.read(t.server.errors.String())
+			t.gc.read(t.server.Said())
 		}
 		select {
 		case err := <-t.crowd.failed:
@@ -309,7 +309,7 @@ func (t *throng) wait(d time.Duration, done func() bool, line func() string) (bo
 // gone reports whether a child has ended.
 func gone(c *child) bool {
 	select {
-	case <-c.gone:
+	case <-c.Gone():
 		return true
 	default:
 		return false

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"wsify/bench/internal/process"
 )
 
 // kernelParts are the lines of /proc/meminfo that tell where memory went.
@@ -19,15 +21,15 @@ const free = "MemFree"
 
 // readParts returns those lines, in bytes by name.
 func readParts() (map[string]int64, error) {
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
+	want, parts := make(map[string]*int64), make(map[string]int64)
+	for _, name := range append([]string{free}, kernelParts...) {
+		want[name] = new(int64)
+	}
+	if err := process.ReadSizes("/proc/meminfo", want); err != nil {
 		return nil, err
 	}
-	parts := make(map[string]int64)
-	for _, name := range append([]string{free}, kernelParts...) {
-		var bytes int64
-		parseSizes(text, map[string]*int64{name: &bytes})
-		parts[name] = bytes
+	for name, bytes := range want {
+		parts[name] = *bytes
 	}
 	return parts, nil
 }

@@ -169,6 +169,9 @@ func (c *Child) CPU() time.Duration {
 	return c.cmd.ProcessState.UserTime() + c.cmd.ProcessState.SystemTime()
 }
 
+// Said is the end of what the child wrote to its standard error.
+func (c *Child) Said() string { return c.errors.String() }
+
 // Failure explains err with how the child ended and what it said, if it ended.
 func (c *Child) Failure(err error) error {
 	if err == nil {
