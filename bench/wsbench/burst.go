@@ -6,8 +6,9 @@ package main
 // connections were idle: everything is published at once, and clients read on.
 func (b *bench) burst() error {
 	b.progress.expect(len(b.contenders))
+	in := b.lineUp()
 	for _, c := range b.contenders {
-		if err := b.burstServer(c); err != nil {
+		if err := in.judge(c.name, b.burstServer(c)); err != nil {
 			return err
 		}
 	}

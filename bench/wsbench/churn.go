@@ -32,9 +32,10 @@ func readLeak(pid int) (l leak, err error) {
 // published to. Afterwards the server should hold what it held before.
 func (b *bench) churn() error {
 	b.progress.expect(len(b.contenders) * b.churnWaves)
+	in := b.lineUp()
 	for i, c := range b.contenders {
-		if err := b.churnServer(c, i == 0); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+		if err := in.judge(c.name, b.churnServer(c, i == 0)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -55,10 +55,11 @@ func (v *leavers) count(code uint16) (n, left int) {
 // drain measures an orderly end: SIGTERM while everybody is connected.
 func (b *bench) drain() error {
 	b.progress.expect(len(b.contenders))
+	in := b.lineUp()
 	for i, c := range b.contenders {
 		b.step("%s: %d connections, then SIGTERM", c.name, b.connections)
-		if err := b.drainServer(c, i == 0); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+		if err := in.judge(c.name, b.drainServer(c, i == 0)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -11,18 +11,18 @@ import (
 // connections spread over -mesh-channels channels, a publication to each of them
 // in turn.
 func (b *bench) mesh() error {
-	fleet, stop, err := b.startAll()
+	in, err := b.startAll()
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer in.close()
 	measured := make(table)
 	b.progress.expect(b.rounds * len(b.contenders))
 	for round := range b.rounds {
-		for _, c := range b.turns(round) {
+		for _, c := range in.turns(round) {
 			b.step("round %d of %d: %s, %d channels of %d members", round+1, b.rounds, c.name, b.meshChannels, b.connections/b.meshChannels)
-			if err := b.meshServer(fleet[c.name], measured.of(c.name)); err != nil {
-				return fleet[c.name].failure(fmt.Errorf("%s: %w", c.name, err))
+			if err := in.judge(c.name, b.meshServer(in.fleet[c.name], measured.of(c.name))); err != nil {
+				return err
 			}
 		}
 	}

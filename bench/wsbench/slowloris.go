@@ -15,6 +15,7 @@ const headsSlack = 5 * time.Second
 // have sent half a request head, and beside thousands that have sent half a frame.
 func (b *bench) slowloris() error {
 	b.progress.expect(3 * len(b.contenders))
+	in := b.lineUp()
 	for _, c := range b.contenders {
 		err := b.withProbes(c, func(s *server, p *exchange) error {
 			b.step("%s: %d probes alone", c.name, b.probes)
@@ -26,11 +27,8 @@ func (b *bench) slowloris() error {
 		if err == nil {
 			err = b.withProbes(c, b.besideFrames) // in a server that has no heads behind it
 		}
-		if err != nil && c.name == b.tree().name {
+		if err := in.judge(c.name, err); err != nil {
 			return err
-		}
-		if err != nil {
-			b.record.remark("%s: %v", c.name, err)
 		}
 	}
 	return nil
