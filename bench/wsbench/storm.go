@@ -192,6 +192,7 @@ func (c *callers) run() error {
 		work.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
+			defer wakeInTime()()
 			errs[i] = d.run(stormTimeout)
 		})
 	}
