@@ -85,5 +85,5 @@ func (b *bench) addBurst(name string, idle, after memory, cost spent) {
 	r.add(name, "peak RSS in the burst, over idle", "MB", "", float64(after.Peak-idle.RSS)/mb)
 	r.add(name, "CPU", "CPU us per delivery", "", micro(cost.cpu.Sched)/deliveries)
 	r.add(name, "until all was received", "s", "", cost.wall.Seconds())
-	b.addGenerator(name, "burst", []float64{cost.busiest})
+	b.record.addGenerator(name, "burst", []float64{cost.busiest})
 }

@@ -58,6 +58,10 @@ func (b *bench) churnServer(c contender, tree bool) error {
 	if err != nil {
 		return err
 	}
+	own, err := processClock(os.Getpid())
+	if err != nil {
+		return err
+	}
 	cost, err := meter{pid: s.pid()}.measure(func() error {
 		for i := range b.churnWaves {
 			b.step("%s: wave %d of %d, %d connections", s.name, i+1, b.churnWaves, b.connections)
@@ -70,6 +74,11 @@ func (b *bench) churnServer(c contender, tree bool) error {
 	if err != nil {
 		return s.failure(err)
 	}
+	spent, err := processClock(os.Getpid())
+	if err != nil {
+		return err
+	}
+	b.record.detail("", "CPU of the generator: "+s.name, "cores", float64(spent-own)/float64(cost.wall))
 	after, err := b.rest(s.pid(), true)
 	if err != nil {
 		return s.failure(err)

@@ -205,7 +205,7 @@ func (b *bench) handshakePhase(t target, expect, pid int, keep bool, measured *c
 		return err
 	}
 	defer v.close()
-	cost, err := meter{pid: pid}.measure(v.run)
+	cost, err := meter{pid: pid, here: true}.measure(v.run)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ type exchange struct {
 	active   atomic.Int64
 	ended    chan struct{} // when the last member has its answer after stop
 
+	beside *crowd  // that hears of the requests; nil for nobody
 	window *window // what may be sent and not heard yet; nil for no bound
 
 	pacing atomic.Bool

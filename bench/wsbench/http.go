@@ -87,7 +87,7 @@ func (b *bench) httpServer(s *server, members int, measured *costs) error {
 			return fmt.Errorf("paced: %w", err)
 		}
 	}
-	cost, err := meter{pid: s.pid(), crowd: x.crowd}.measure(func() error {
+	cost, err := meter{pid: s.pid(), crowd: x.crowd, beside: e.crowd}.measure(func() error {
 		if err := x.exchangeFor(b.httpTime); err != nil {
 			return err
 		}

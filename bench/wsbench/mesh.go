@@ -97,18 +97,28 @@ func (m *meshLoad) rounds(window, n int) error {
 // paced publishes to one channel after the other at a steady rate, whole rounds of
 // them.
 func (m *meshLoad) paced(rate float64, length time.Duration) (*latencies, error) {
+	return strained(func() (*latencies, error) { return m.pacedRounds(rate, length) }, m.crowd)
+}
+
+func (m *meshLoad) pacedRounds(rate float64, length time.Duration) (*latencies, error) {
 	m.crowd.takeLatencies()
 	m.tally.timed.Store(true)
 	defer m.tally.timed.Store(false)
 	every := time.Duration(float64(time.Second) / rate)
 	whole := max(int(length/every)/len(m.posters), 1)
+	begun := flight{load: m.load}
 	err := pace(every, time.Duration(whole*len(m.posters))*every, func(i int, instant int64) error {
+		if i%len(m.posters) == 0 {
+			if err := begun.add(); err != nil {
+				return err
+			}
+		}
 		return m.posters[i%len(m.posters)].publishAt(i%doors, instant)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := m.arrive(whole); err != nil {
+	if err := begun.land(); err != nil {
 		return nil, err
 	}
 	return m.crowd.takeLatencies(), m.collect()

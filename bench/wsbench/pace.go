@@ -52,27 +52,49 @@ func pace(every, length time.Duration, do func(i int, instant int64) error) erro
 	return nil
 }
 
+// flight is what a load has sent and has not seen arrive while it paces: never more
+// than can be told apart, or than the load may have on its way.
+type flight struct {
+	load  *load
+	onWay int
+}
+
+// add counts one more, and waits before it for as long as too many are on their way.
+func (f *flight) add() error {
+	for f.onWay >= cmp.Or(f.load.atMost, tallySize/2) {
+		if err := f.load.arrive(1); err != nil {
+			return err
+		}
+		f.onWay--
+	}
+	f.onWay++
+	return nil
+}
+
+// land waits for the last.
+func (f *flight) land() error { return f.load.arrive(f.onWay) }
+
 // paced publishes at a steady rate and waits for the last. The latency of each
 // delivery is counted from when its publication should have left.
 func (l *load) paced(p *poster, rate float64, length time.Duration) (*latencies, error) {
+	return strained(func() (*latencies, error) { return l.pacedDeliveries(p, rate, length) }, l.crowd)
+}
+
+func (l *load) pacedDeliveries(p *poster, rate float64, length time.Duration) (*latencies, error) {
 	l.crowd.takeLatencies() // of what came before
 	l.tally.timed.Store(true)
 	defer l.tally.timed.Store(false)
-	sent, arrived := 0, 0
+	sent := flight{load: l}
 	err := pace(time.Duration(float64(time.Second)/rate), length, func(i int, instant int64) error {
-		for sent-arrived >= cmp.Or(l.atMost, tallySize/2) { // never more on its way than can be told apart
-			if err := l.arrive(1); err != nil {
-				return err
-			}
-			arrived++
+		if err := sent.add(); err != nil {
+			return err
 		}
-		sent++
 		return p.publishAt(i%doors, instant)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := l.arrive(sent - arrived); err != nil {
+	if err := sent.land(); err != nil {
 		return nil, err
 	}
 	return l.crowd.takeLatencies(), l.collect()
@@ -82,6 +104,10 @@ func (l *load) paced(p *poster, rate float64, length time.Duration) (*latencies,
 // many a second, for a time. A member that is still waiting makes the trip that is
 // due as soon as it can, and its latency counts from when it was due.
 func (x *exchange) pacedTrips(rate float64, length time.Duration) (*latencies, error) {
+	return strained(func() (*latencies, error) { return x.paced(rate, length) }, x.crowd, x.beside)
+}
+
+func (x *exchange) paced(rate float64, length time.Duration) (*latencies, error) {
 	members := x.crowd.members
 	every := time.Duration(float64(time.Second) / rate)
 	x.period = int64(every) * int64(len(members))
