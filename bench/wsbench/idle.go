@@ -2,8 +2,6 @@
 
 package main
 
-import "fmt"
-
 // warmUp is how many connections come and go before memory is counted: a server's
 // first connections pay for what all share.
 const warmUp = 100
@@ -135,8 +133,8 @@ func (b *bench) idleServer(c contender, k crowding) (m idleMemory, err error) {
 	}
 	after, err := readKernelMemory()
 	m.kernel = after.total() - before.total()
-	if lost := crowd.lost.Load(); err == nil && lost > 0 {
-		err = fmt.Errorf("%d idle connections lost: %w", lost, <-crowd.failed)
+	if err == nil {
+		err = crowd.whole()
 	}
 	return m, s.failure(err)
 }
