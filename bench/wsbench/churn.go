@@ -161,5 +161,6 @@ func (b *bench) addChurn(name string, tree bool, cost spent, left leak, rss int6
 	r.add(name, "rate", "connections/s", "", n/cost.wall.Seconds())
 	r.add(name, "descriptors left", "", goal, float64(left.descriptors))
 	r.add(name, "threads more", "", "", float64(left.threads))
+	r.addNoise(name, "waves", cost.noise)
 	r.add(name, "RSS after it, over before", "MB", "", float64(rss)/1e6)
 }

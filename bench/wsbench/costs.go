@@ -13,6 +13,7 @@ type costs struct {
 	user, system       []float64 // the first, divided as the second is
 	rate               []float64 // operations per second of wall time
 	busiest            []float64 // share of a core that the busiest thread of the generator used
+	noise              int       // rounds in which the process was not quiet around the load
 	latency            latencySeries
 }
 
@@ -39,6 +40,7 @@ func (c *costs) add(n int, p spent) {
 	c.system = append(c.system, sched*(1-p.cpu.userShare()))
 	c.rate = append(c.rate, float64(n)/p.wall.Seconds())
 	c.busiest = append(c.busiest, p.busiest)
+	c.noise += p.noise
 }
 
 // costNames are the words of one phase's figures.
@@ -97,6 +99,7 @@ func (b *bench) addChecks(name string, c *costs, w costNames) {
 	b.record.detail(name, "CPU, "+w.what+", by the CPU clock", unit, c.clock...)
 	b.checkClocks(name+", "+w.what, c)
 	b.record.addGenerator(name, w.what, c.busiest)
+	b.record.addNoise(name, w.what, c.noise)
 }
 
 // checkClocks says when the system's two fine clocks disagree: schedstat forgets

@@ -142,24 +142,33 @@ const (
 )
 
 // quiet waits until the process does next to nothing, so that what it still had
-// to do for the load before is not counted for the load that follows.
-func quiet(pid int) error {
+// to do for the load before is not counted for the load that follows. It reports
+// whether that came within quietMax.
+func quiet(pid int) (bool, error) {
 	last, err := processClock(pid)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for end := time.Now().Add(quietMax); time.Now().Before(end); {
 		time.Sleep(quietStep)
 		now, err := processClock(pid)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if now-last < quietSpend {
-			return nil
+			return true, nil
 		}
 		last = now
 	}
-	return nil
+	return false, nil
+}
+
+// addNoise says in how many of a phase's rounds the process was never quiet before or
+// after the load. No rounds are no remark.
+func (r *record) addNoise(server, what string, rounds int) {
+	if rounds > 0 {
+		r.remark("%s, %s: still busy %v before or after the load, in %d of the rounds; its CPU is not of the load alone", server, what, quietMax, rounds)
+	}
 }
 
 // spent is what one phase of load cost.
@@ -167,6 +176,7 @@ type spent struct {
 	cpu     cpuTime // of the process under load
 	wall    time.Duration
 	busiest float64 // share of the wall time that the busiest thread of the generator was on a CPU
+	noise   int     // 1 when the process was never quiet before or after it
 }
 
 // meter measures phases of load on one process. The threads that generate it are those
@@ -191,7 +201,8 @@ func (m meter) threadTimes() []time.Duration {
 // measure runs load between two quiet moments of the process.
 func (m meter) measure(load func() error) (spent, error) {
 	var s spent
-	if err := quiet(m.pid); err != nil {
+	calm, err := quiet(m.pid)
+	if err != nil {
 		return s, err
 	}
 	before, err := readCPU(m.pid)
@@ -208,8 +219,12 @@ func (m meter) measure(load func() error) (spent, error) {
 	}
 	s.wall = time.Since(start)
 	s.busiest = busiestOf(threads, m.threadTimes(), s.wall)
-	if err := quiet(m.pid); err != nil {
+	still, err := quiet(m.pid)
+	if err != nil {
 		return s, err
+	}
+	if !calm || !still {
+		s.noise = 1
 	}
 	after, err := readCPU(m.pid)
 	s.cpu = after.sub(before)

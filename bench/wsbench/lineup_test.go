@@ -78,3 +78,22 @@ func TestSamplesOfAPeerThatFailedStayWithTheirRounds(t *testing.T) {
 		}
 	}
 }
+
+func TestAScenarioSaysWhatItCannotDo(t *testing.T) {
+	for _, tt := range []struct {
+		scenario, want string
+		args           []string
+	}{
+		{"drain", "15 connections, not 40: one process makes them", []string{"-per-process", "15"}},
+		{"storm", "15 connections, not 40: one process makes them", []string{"-per-process", "15"}},
+		{"burst", "307200 bytes are published at once: wsify answers 503 beyond 262144", []string{"-burst-publications", "300", "-connections", "2"}},
+	} {
+		b := smallBench(t, append(tt.args, "-run", tt.scenario)...)
+		if err := b.runAll(t.Context(), io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(b.record.Notes, func(n note) bool { return strings.HasPrefix(n.Text, tt.want) }) {
+			t.Errorf("%s: notes %v, want %q", tt.scenario, b.record.Notes, tt.want)
+		}
+	}
+}

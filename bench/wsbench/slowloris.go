@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -79,8 +80,9 @@ func (b *bench) besideHeads(s *server, p *exchange) error {
 	if err := b.probe(s, p, beside, b.slowlorisTime); err != nil {
 		return err
 	}
+	b.remarkGone(s, "heads", &h.ends)
 	b.addHeads(s, h, since)
-	return nil
+	return h.crowd.whole()
 }
 
 // addHeads tells what the server did to half heads.
@@ -127,18 +129,26 @@ func (b *bench) besideFrames(s *server, p *exchange) error {
 	err = b.probe(s, p, beside, b.slowlorisTime)
 	stop()
 	b.record.add(s.name, "half frames: closed", "connections", "", float64(f.ends.count()))
-	if n := f.ends.count(); n > 0 {
-		b.record.remark("%s: the server closed %d of %d half frames (%s)", s.name, n, b.halves, &f.ends)
-	}
+	b.remarkGone(s, "frames", &f.ends)
 	b.record.remark("half frames announce %d bytes and have sent half of them; then a byte each %v", halfPayload, trickleEvery)
-	return err
+	return errors.Join(err, f.crowd.whole())
+}
+
+// remarkGone says when some halves were closed while others were probed beside them:
+// the latencies are then beside fewer.
+func (b *bench) remarkGone(s *server, halves string, ends *endings) {
+	if n := ends.count(); n > 0 {
+		b.record.remark("%s: the server closed %d of %d half %s (%s) before the probes beside them had ended", s.name, n, b.halves, halves, ends)
+	}
 }
 
 // now is the memory of a server that has done all it was given. It is not at rest:
 // half heads do not live long enough.
 func (b *bench) now(s *server) (memory, error) {
-	if err := quiet(s.pid()); err != nil {
+	if calm, err := quiet(s.pid()); err != nil {
 		return memory{}, err
+	} else if !calm {
+		b.record.remark("%s: still busy when its memory was read, %v after the load", s.name, quietMax)
 	}
 	return readMemory(s.pid())
 }

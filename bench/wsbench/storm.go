@@ -33,9 +33,7 @@ func (b *bench) storm() error {
 	for _, c := range b.contenders[1:] {
 		b.record.remark("%s: has no -authorizer-url, its storm is without one", c.name)
 	}
-	if n := b.stormSize(); n < b.connections {
-		b.record.remark("%d connections, not %d: one process makes them", n, b.connections)
-	}
+	b.remarkSize(b.stormSize())
 	h, err := openWebhook(mood{status: 200})
 	if err != nil {
 		return err
@@ -93,6 +91,7 @@ type stormed struct {
 	resets, overflows     []float64
 	server, hook, dialing []float64 // cores in use
 	latency               latencySeries
+	noise                 int
 }
 
 func (f *stormed) add(r *record, server, name string) {
@@ -104,6 +103,7 @@ func (f *stormed) add(r *record, server, name string) {
 	r.add(server, name+": CPU", "CPU us per connection", "", f.cpu...)
 	r.detail(server, name+": CPU, by the CPU clock", "CPU us per connection", f.clock...)
 	r.addLatencies(server, name, f.latency)
+	r.addNoise(server, name, f.noise)
 	r.add(server, name+": tries", "tries per connection", "", f.tries...)
 	r.add(server, name+": refused", "refusals", "", f.refused...)
 	r.detail(server, name+": reset before an answer", "resets", f.resets...)
@@ -139,6 +139,7 @@ func (b *bench) stormServer(c contender, extra []string, found *stormed) error {
 	found.first = append(found.first, callers.firstRate())
 	found.cpu = append(found.cpu, micro(cost.cpu.Sched)/n)
 	found.clock = append(found.clock, micro(cost.cpu.Clock)/n)
+	found.noise += cost.noise
 	found.tries = append(found.tries, float64(callers.tries())/n)
 	found.refused = append(found.refused, float64(callers.refused()))
 	found.resets = append(found.resets, float64(callers.resets()))
