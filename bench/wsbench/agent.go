@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -57,6 +58,8 @@ type agent struct {
 	tids  []int
 	took  chan string
 	work  sync.WaitGroup
+
+	dismissed atomic.Bool // it may end
 }
 
 // sendAgents opens the members that this process cannot hold.
@@ -125,13 +128,17 @@ func (a *agent) open(o agentOrder) error {
 	return nil
 }
 
-// listen passes on what the agent says until it ends.
+// listen passes on what the agent says until it ends. One that ends by itself takes
+// its members with it, and the crowd fails.
 func (a *agent) listen(c *crowd, t *tally) {
 	defer close(a.took)
 	var reached uint32
 	for {
 		line, err := a.said.ReadString('\n')
 		if err != nil {
+			if !a.dismissed.Load() {
+				c.fail(a.failure(fmt.Errorf("an agent and its connections are gone: %w", err)))
+			}
 			return
 		}
 		switch word, rest, _ := strings.Cut(strings.TrimSpace(line), " "); word {
@@ -175,6 +182,7 @@ func (a *agent) threadTimes() []time.Duration {
 
 // dismiss ends the agent, which closes its connections, and waits for it.
 func (a *agent) dismiss() {
+	a.dismissed.Store(true)
 	a.input.Close()
 	a.work.Wait()
 	a.kill()

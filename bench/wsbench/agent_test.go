@@ -62,6 +62,46 @@ func TestAgentsReportLatenciesAndThreads(t *testing.T) {
 	}
 }
 
+func TestAnAgentThatDiesFailsItsCrowd(t *testing.T) {
+	b := smallBench(t, "-per-process", "15")
+	s, err := b.start(b.tree())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.kill()
+	c, err := b.openIdle(s, channels{Shared: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if err := c.whole(); err != nil {
+		t.Fatalf("whole = %v while everybody lives", err)
+	}
+	dead := c.agents[1]
+	dead.cmd.Process.Kill()
+	dead.work.Wait() // it is heard no more
+	if err := c.whole(); err == nil || !strings.Contains(err.Error(), "signal: killed") {
+		t.Errorf("whole = %v, want it to say how the agent ended", err)
+	}
+}
+
+func TestADismissedAgentIsNoFailure(t *testing.T) {
+	b := smallBench(t, "-per-process", "15")
+	s, err := b.start(b.tree())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.kill()
+	c, err := b.openIdle(s, channels{Shared: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.close()
+	if err := c.whole(); err != nil {
+		t.Errorf("whole = %v after close", err)
+	}
+}
+
 func TestAnAgentThatCannotOpenSaysWhy(t *testing.T) {
 	b := smallBench(t, "-per-process", "15")
 	port, err := process.FreePort()

@@ -2,12 +2,19 @@
 
 package main
 
+// burstBound is how many bytes of publications wsify lets wait for delivery.
+const burstBound = 256 << 10
+
 // burst measures what a burst of publications leaves behind in a server whose
 // connections were idle: everything is published at once, and clients read on.
 func (b *bench) burst() error {
 	b.progress.expect(len(b.contenders))
+	if n := b.burstPublications * b.burstSize; n > burstBound {
+		b.record.remark("%d bytes are published at once: wsify answers 503 beyond %d that wait for delivery", n, burstBound)
+	}
+	in := b.lineUp()
 	for _, c := range b.contenders {
-		if err := b.burstServer(c); err != nil {
+		if err := in.judge(c.name, b.burstServer(c)); err != nil {
 			return err
 		}
 	}
@@ -84,5 +91,6 @@ func (b *bench) addBurst(name string, idle, after memory, cost spent) {
 	r.add(name, "peak RSS in the burst, over idle", "MB", "", float64(after.Peak-idle.RSS)/mb)
 	r.add(name, "CPU", "CPU us per delivery", "", micro(cost.cpu.Sched)/deliveries)
 	r.add(name, "until all was received", "s", "", cost.wall.Seconds())
-	b.addGenerator(name, "burst", []float64{cost.busiest})
+	b.record.addGenerator(name, "burst", []float64{cost.busiest})
+	b.record.addNoise(name, "burst", cost.noise)
 }

@@ -32,9 +32,10 @@ func readLeak(pid int) (l leak, err error) {
 // published to. Afterwards the server should hold what it held before.
 func (b *bench) churn() error {
 	b.progress.expect(len(b.contenders) * b.churnWaves)
+	in := b.lineUp()
 	for i, c := range b.contenders {
-		if err := b.churnServer(c, i == 0); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+		if err := in.judge(c.name, b.churnServer(c, i == 0)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -57,6 +58,10 @@ func (b *bench) churnServer(c contender, tree bool) error {
 	if err != nil {
 		return err
 	}
+	own, err := processClock(os.Getpid())
+	if err != nil {
+		return err
+	}
 	cost, err := meter{pid: s.pid()}.measure(func() error {
 		for i := range b.churnWaves {
 			b.step("%s: wave %d of %d, %d connections", s.name, i+1, b.churnWaves, b.connections)
@@ -69,6 +74,11 @@ func (b *bench) churnServer(c contender, tree bool) error {
 	if err != nil {
 		return s.failure(err)
 	}
+	spent, err := processClock(os.Getpid())
+	if err != nil {
+		return err
+	}
+	b.record.detail("", "CPU of the generator: "+s.name, "cores", float64(spent-own)/float64(cost.wall))
 	after, err := b.rest(s.pid(), true)
 	if err != nil {
 		return s.failure(err)
@@ -151,5 +161,6 @@ func (b *bench) addChurn(name string, tree bool, cost spent, left leak, rss int6
 	r.add(name, "rate", "connections/s", "", n/cost.wall.Seconds())
 	r.add(name, "descriptors left", "", goal, float64(left.descriptors))
 	r.add(name, "threads more", "", "", float64(left.threads))
+	r.addNoise(name, "waves", cost.noise)
 	r.add(name, "RSS after it, over before", "MB", "", float64(rss)/1e6)
 }

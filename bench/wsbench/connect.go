@@ -158,12 +158,13 @@ var handshakes = []struct {
 
 // connect measures what a handshake costs, contenders and floor in turn.
 func (b *bench) connect() error {
-	fleet, stop, err := b.startAll()
+	in, err := b.startAll()
 	if err != nil {
 		return err
 	}
-	defer stop()
-	f, err := b.startFloor(roleOptions{role: "floor-accept", out: fleet[b.tree().name].headSize})
+	defer in.close()
+	head := in.fleet[b.tree().name].headSize
+	f, err := b.startFloor(roleOptions{role: "floor-accept", out: head})
 	if err != nil {
 		return err
 	}
@@ -173,13 +174,13 @@ func (b *bench) connect() error {
 		measured := make(table)
 		for round := range b.rounds {
 			b.step("%s: round %d of %d: %d handshakes, %d at a time", h.name, round+1, b.rounds, b.handshakes, b.concurrency)
-			for _, c := range b.turns(round) {
-				s := fleet[c.name]
-				if err := b.handshakePhase(s.target(), s.headSize, s.pid(), h.keep, measured.of(c.name)); err != nil {
-					return s.failure(fmt.Errorf("%s: %w", c.name, err))
+			for _, c := range in.turns(round) {
+				s := in.fleet[c.name]
+				if err := in.judge(c.name, b.handshakePhase(s.target(), s.headSize, s.pid(), h.keep, measured.of(c.name))); err != nil {
+					return err
 				}
 			}
-			if err := b.handshakePhase(f.target(), fleet[b.tree().name].headSize, f.pid(), h.keep, measured.of(floorName)); err != nil {
+			if err := b.handshakePhase(f.target(), head, f.pid(), h.keep, measured.of(floorName)); err != nil {
 				return f.failure(fmt.Errorf("floor: %w", err))
 			}
 		}
@@ -204,7 +205,7 @@ func (b *bench) handshakePhase(t target, expect, pid int, keep bool, measured *c
 		return err
 	}
 	defer v.close()
-	cost, err := meter{pid: pid}.measure(v.run)
+	cost, err := meter{pid: pid, here: true}.measure(v.run)
 	if err != nil {
 		return err
 	}

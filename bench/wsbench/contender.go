@@ -91,22 +91,3 @@ func (b *bench) turns(round int) []contender {
 	}
 	return order
 }
-
-// startAll starts every contender. On an error none runs on.
-func (b *bench) startAll(extra ...string) (fleet map[string]*server, stop func(), err error) {
-	fleet = make(map[string]*server)
-	stop = func() {
-		for _, s := range fleet {
-			s.kill()
-		}
-	}
-	for _, c := range b.contenders {
-		s, err := b.start(c, extra...)
-		if err != nil {
-			stop()
-			return nil, nil, err
-		}
-		fleet[c.name] = s
-	}
-	return fleet, stop, nil
-}

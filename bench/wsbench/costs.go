@@ -13,6 +13,7 @@ type costs struct {
 	user, system       []float64 // the first, divided as the second is
 	rate               []float64 // operations per second of wall time
 	busiest            []float64 // share of a core that the busiest thread of the generator used
+	noise              int       // rounds in which the process was not quiet around the load
 	latency            latencySeries
 }
 
@@ -39,6 +40,7 @@ func (c *costs) add(n int, p spent) {
 	c.system = append(c.system, sched*(1-p.cpu.userShare()))
 	c.rate = append(c.rate, float64(n)/p.wall.Seconds())
 	c.busiest = append(c.busiest, p.busiest)
+	c.noise += p.noise
 }
 
 // costNames are the words of one phase's figures.
@@ -96,7 +98,8 @@ func (b *bench) addChecks(name string, c *costs, w costNames) {
 	b.record.detail(name, "CPU, "+w.what+", by utime+stime", unit, c.stat...)
 	b.record.detail(name, "CPU, "+w.what+", by the CPU clock", unit, c.clock...)
 	b.checkClocks(name+", "+w.what, c)
-	b.addGenerator(name, w.what, c.busiest)
+	b.record.addGenerator(name, w.what, c.busiest)
+	b.record.addNoise(name, w.what, c.noise)
 }
 
 // checkClocks says when the system's two fine clocks disagree: schedstat forgets
@@ -114,12 +117,12 @@ const generatorBusy = 0.9
 
 // addGenerator tells how busy the generator was, and says so if it was too busy.
 // Then rates and latencies are the generator's; CPU per operation still holds.
-func (b *bench) addGenerator(server, what string, busiest []float64) {
+func (r *record) addGenerator(server, what string, busiest []float64) {
 	if summarize(busiest).Max == 0 {
-		return // a phase without receiving threads
+		return // a phase whose threads nobody knows
 	}
-	b.record.detail("", fmt.Sprintf("generator's busiest thread: %s, %s", server, what), "cores", busiest...)
+	r.detail("", fmt.Sprintf("generator's busiest thread: %s, %s", server, what), "cores", busiest...)
 	if busy := summarize(busiest).Median; busy >= generatorBusy {
-		b.record.remark("%s, %s: the client was the bottleneck, its busiest thread used %.0f %% of a core; rates and latencies are its own", server, what, busy*100)
+		r.remark("%s, %s: the client was the bottleneck, its busiest thread used %.0f %% of a core; rates and latencies are its own", server, what, busy*100)
 	}
 }

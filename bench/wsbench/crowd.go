@@ -254,6 +254,19 @@ func (c *crowd) fail(err error) {
 	}
 }
 
+// whole returns an error when a connection was lost, or whoever holds some.
+func (c *crowd) whole() error {
+	select {
+	case err := <-c.failed:
+		if lost := c.lost.Load(); lost > 0 {
+			return fmt.Errorf("%d connections lost: %w", lost, err)
+		}
+		return err
+	default:
+		return nil
+	}
+}
+
 // wait receives n times from done, or returns the crowd's failure.
 func (c *crowd) wait(done <-chan struct{}, n int, limit time.Duration) error {
 	timer := time.NewTimer(limit)

@@ -55,13 +55,26 @@ func (v *leavers) count(code uint16) (n, left int) {
 // drain measures an orderly end: SIGTERM while everybody is connected.
 func (b *bench) drain() error {
 	b.progress.expect(len(b.contenders))
+	b.remarkSize(b.drainSize())
+	in := b.lineUp()
 	for i, c := range b.contenders {
-		b.step("%s: %d connections, then SIGTERM", c.name, b.connections)
-		if err := b.drainServer(c, i == 0); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+		b.step("%s: %d connections, then SIGTERM", c.name, b.drainSize())
+		if err := in.judge(c.name, b.drainServer(c, i == 0)); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// drainSize is how many are connected. All are of this process.
+func (b *bench) drainSize() int { return min(b.connections, b.perProcess) }
+
+// remarkSize says when a scenario that does without agents is smaller than it was asked
+// to be.
+func (b *bench) remarkSize(n int) {
+	if n < b.connections {
+		b.record.remark("%d connections, not %d: one process makes them", n, b.connections)
+	}
 }
 
 func (b *bench) drainServer(c contender, tree bool) error {
@@ -70,7 +83,7 @@ func (b *bench) drainServer(c contender, tree bool) error {
 		return err
 	}
 	defer s.kill()
-	here := min(b.connections, b.perProcess)
+	here := b.drainSize()
 	v := newLeavers(here)
 	crowd, err := openCrowd(plan{size: here, threads: b.threads, target: s.target(), sources: b.sources,
 		channels: channels{Shared: true}, message: ignore, tolerant: true, ended: v.ended})
@@ -78,8 +91,10 @@ func (b *bench) drainServer(c contender, tree bool) error {
 		return s.failure(err)
 	}
 	defer crowd.close()
-	if err := quiet(s.pid()); err != nil {
+	if calm, err := quiet(s.pid()); err != nil {
 		return s.failure(err)
+	} else if !calm {
+		b.record.addNoise(s.name, "drain", 1)
 	}
 	before, err := readCPU(s.pid())
 	if err != nil {

@@ -76,7 +76,7 @@ func (b *bench) openEar(s *server, members int) (*ear, error) {
 // starts.
 func (e *ear) watch(x *exchange) {
 	if e.crowd != nil {
-		x.window = e.window
+		x.window, x.beside = e.window, e.crowd
 		e.posts.Store(x)
 	}
 }

@@ -21,6 +21,7 @@ type exchange struct {
 	active   atomic.Int64
 	ended    chan struct{} // when the last member has its answer after stop
 
+	beside *crowd  // that hears of the requests; nil for nobody
 	window *window // what may be sent and not heard yet; nil for no bound
 
 	pacing atomic.Bool
@@ -125,33 +126,36 @@ func (b *bench) echo() error {
 		sizes = append(sizes, 1)
 	}
 	b.progress.expect(len(sizes) * b.rounds)
+	in := b.lineUp()
 	for _, size := range sizes {
-		if err := b.echoOf(size); err != nil {
+		if err := b.echoOf(size, in); err != nil {
 			return fmt.Errorf("%d connections: %w", size, err)
 		}
 	}
 	return nil
 }
 
-func (b *bench) echoOf(size int) error {
-	fleet, stop, err := b.startAll()
-	if err != nil {
+func (b *bench) echoOf(size int, in *lineup) error {
+	if err := in.start(); err != nil {
 		return err
 	}
-	defer stop()
-	r := &echoRun{size: size, sides: make(map[string]*echoSide)}
+	defer in.close()
+	r := &echoRun{size: size, in: in, sides: make(map[string]*echoSide)}
 	defer r.close()
 	for _, threads := range b.floorSizes() {
 		if err := b.addEchoFloor(r, threads); err != nil {
 			return fmt.Errorf("floor: %w", err)
 		}
 	}
-	for _, c := range b.contenders {
-		x, err := b.openEcho(fleet[c.name], size)
-		if err != nil {
-			return fleet[c.name].failure(fmt.Errorf("%s: %w", c.name, err))
+	for _, c := range in.turns(0) {
+		s := in.fleet[c.name]
+		x, err := b.openEcho(s, size)
+		if err == nil {
+			r.sides[c.name] = &echoSide{s.child, x}
 		}
-		r.sides[c.name] = &echoSide{fleet[c.name].child, x}
+		if err := in.judge(c.name, err); err != nil {
+			return err
+		}
 	}
 	return b.echoRounds(r)
 }
@@ -159,6 +163,7 @@ func (b *bench) echoOf(size int) error {
 // echoRun is everybody who takes part in one echo. The floors come last in a round.
 type echoRun struct {
 	size   int
+	in     *lineup
 	floors []string
 	sides  map[string]*echoSide
 }
@@ -221,14 +226,18 @@ func (b *bench) echoRounds(r *echoRun) error {
 	measured := make(table)
 	for round := range b.rounds {
 		b.step("round %d of %d: %d connections", round+1, b.rounds, r.size)
-		var order []string
-		for _, c := range b.turns(round) {
-			order = append(order, c.name)
-		}
-		for _, name := range append(order, r.floors...) {
+		phase := func(name string) error {
 			side := r.sides[name]
-			if err := b.echoPhase(side.exchange, side.process.pid(), r.size > 1, measured.of(name)); err != nil {
-				return side.process.failure(fmt.Errorf("%s: %w", name, err))
+			return b.echoPhase(side.exchange, side.process.pid(), r.size > 1, measured.of(name))
+		}
+		for _, c := range r.in.turns(round) {
+			if err := r.in.judge(c.name, phase(c.name)); err != nil {
+				return err
+			}
+		}
+		for _, name := range r.floors {
+			if err := phase(name); err != nil {
+				return r.sides[name].process.failure(fmt.Errorf("%s: %w", name, err))
 			}
 		}
 	}
@@ -246,7 +255,7 @@ func (b *bench) addEcho(r *echoRun, measured table) {
 	for _, wide := range r.floors[1:] {
 		b.record.add(wide, "CPU, "+what, "CPU us per round trip", "", measured[wide].sched...)
 		for _, name := range b.names() {
-			b.record.add(name, "over "+wide+", "+what, "ratio", "", ratios(measured[name].sched, measured[wide].sched)...)
+			b.record.add(name, "over "+wide+", "+what, "ratio", "", ratios(measured.of(name).sched, measured[wide].sched)...)
 		}
 		b.addChecks(wide, measured[wide], names)
 	}

@@ -80,21 +80,21 @@ func (l *load) arrive(n int) error { return l.crowd.wait(l.tally.done, n, delive
 
 // fanout measures what a delivery costs, contenders and floor in turn.
 func (b *bench) fanout() error {
-	fleet, stop, err := b.startAll()
+	in, err := b.startAll()
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer in.close()
 	measured := make([]table, len(ways()))
 	for i := range measured {
 		measured[i] = make(table)
 	}
 	b.progress.expect(b.rounds * (len(b.contenders) + 1))
 	for round := range b.rounds {
-		for _, c := range b.turns(round) {
+		for _, c := range in.turns(round) {
 			b.step("round %d of %d: %s, %d connections", round+1, b.rounds, c.name, b.connections)
-			if err := b.fanoutServer(fleet[c.name], measured); err != nil {
-				return fleet[c.name].failure(fmt.Errorf("%s: %w", c.name, err))
+			if err := in.judge(c.name, b.fanoutServer(in.fleet[c.name], measured)); err != nil {
+				return err
 			}
 		}
 		b.step("round %d of %d: floor", round+1, b.rounds)

@@ -15,25 +15,29 @@ var httpAudiences = []struct {
 // http measures what a POST /broadcast costs, contenders and floor in turn: over
 // connections that are kept, each with one request in flight.
 func (b *bench) http() error {
-	fleet, stop, err := b.startAll()
+	in, err := b.startAll()
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer in.close()
 	b.progress.expect(len(httpAudiences) * b.rounds)
 	for _, a := range httpAudiences {
 		measured := make(table)
 		for round := range b.rounds {
 			b.step("round %d of %d: publications %s, %d connections", round+1, b.rounds, a.name, b.httpConnections)
-			for _, c := range b.turns(round) {
-				if err := b.httpServer(fleet[c.name], a.members, measured.of(c.name)); err != nil {
-					return fleet[c.name].failure(fmt.Errorf("%s, %s: %w", c.name, a.name, err))
+			for _, c := range in.turns(round) {
+				err := b.httpServer(in.fleet[c.name], a.members, measured.of(c.name))
+				if err != nil {
+					err = fmt.Errorf("%s: %w", a.name, err)
+				}
+				if err := in.judge(c.name, err); err != nil {
+					return err
 				}
 			}
 			if a.members > 0 {
 				continue // who is delivered to is no part of the floor
 			}
-			if err := b.httpFloor(fleet[b.tree().name], measured.of(floorName)); err != nil {
+			if err := b.httpFloor(in.fleet[b.tree().name], measured.of(floorName)); err != nil {
 				return fmt.Errorf("floor: %w", err)
 			}
 		}
@@ -83,7 +87,7 @@ func (b *bench) httpServer(s *server, members int, measured *costs) error {
 			return fmt.Errorf("paced: %w", err)
 		}
 	}
-	cost, err := meter{pid: s.pid(), crowd: x.crowd}.measure(func() error {
+	cost, err := meter{pid: s.pid(), crowd: x.crowd, beside: e.crowd}.measure(func() error {
 		if err := x.exchangeFor(b.httpTime); err != nil {
 			return err
 		}

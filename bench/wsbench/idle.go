@@ -2,8 +2,6 @@
 
 package main
 
-import "fmt"
-
 // warmUp is how many connections come and go before memory is counted: a server's
 // first connections pay for what all share.
 const warmUp = 100
@@ -47,14 +45,17 @@ func (b *bench) idle() error {
 	for _, c := range b.contenders {
 		found[c.name] = make(map[string][]idleMemory)
 	}
+	in := b.lineUp()
 	for round := range b.idleRounds {
 		for _, k := range crowdings() {
-			for _, c := range b.turns(round) {
+			for _, c := range in.turns(round) {
 				m, err := b.idleServer(c, k)
-				if err != nil {
+				if err == nil {
+					found[c.name][k.name] = append(found[c.name][k.name], m)
+				}
+				if err := in.judge(c.name, err); err != nil {
 					return err
 				}
-				found[c.name][k.name] = append(found[c.name][k.name], m)
 			}
 		}
 	}
@@ -124,7 +125,7 @@ func (b *bench) idleServer(c contender, k crowding) (m idleMemory, err error) {
 	}
 	crowd, err := b.openIdle(s, k.channels)
 	if err != nil {
-		return m, s.failure(fmt.Errorf("%s: %w", c.name, err))
+		return m, s.failure(err)
 	}
 	defer crowd.close()
 	if m.full, err = b.rest(s.pid(), true); err != nil {
@@ -132,8 +133,8 @@ func (b *bench) idleServer(c contender, k crowding) (m idleMemory, err error) {
 	}
 	after, err := readKernelMemory()
 	m.kernel = after.total() - before.total()
-	if lost := crowd.lost.Load(); err == nil && lost > 0 {
-		err = fmt.Errorf("%s: %d idle connections lost: %w", c.name, lost, <-crowd.failed)
+	if err == nil {
+		err = crowd.whole()
 	}
 	return m, s.failure(err)
 }

@@ -14,10 +14,13 @@ const longest = 10 * time.Minute
 
 // latencies counts how long things took, to three digits. One goroutine writes to
 // it at a time.
-type latencies struct{ counts *hdrhistogram.Histogram }
+type latencies struct {
+	counts *hdrhistogram.Histogram
+	strain *strain // while they were counted; nil when nobody looked
+}
 
 func newLatencies() *latencies {
-	return &latencies{hdrhistogram.New(int64(time.Microsecond), int64(longest), 3)}
+	return &latencies{counts: hdrhistogram.New(int64(time.Microsecond), int64(longest), 3)}
 }
 
 // record counts one latency in nanoseconds.
@@ -47,6 +50,7 @@ var percentiles = []struct {
 type latencySeries struct {
 	samples [4][]float64 // as percentiles
 	count   int64
+	strains []strain // of each round
 }
 
 func (s *latencySeries) add(l *latencies) {
@@ -54,6 +58,9 @@ func (s *latencySeries) add(l *latencies) {
 		return
 	}
 	s.count += l.count()
+	if l.strain != nil {
+		s.strains = append(s.strains, *l.strain)
+	}
 	for i, p := range percentiles {
 		value := l.us(p.p)
 		if p.p == 1 {
@@ -73,4 +80,7 @@ func (r *record) addLatencies(server, name string, s latencySeries) {
 		r.add(server, fmt.Sprintf("%s: %s", name, p.name), "us", "", s.samples[i]...)
 	}
 	r.detail(server, name+": count", "", float64(s.count))
+	if len(s.strains) > 0 {
+		r.addStrain(server, name, s.strains)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -105,7 +106,8 @@ func defaultNames() []string {
 }
 
 // measure runs the scenarios asked for. A scenario that fails does not keep the
-// others from running, a signal or the timeout does.
+// others from running, a signal or the timeout does. What was found goes to the record
+// in any case.
 func measure(o options, args []string, stdout, stderr io.Writer) error {
 	b, err := newBench(o, args, stderr)
 	if err != nil {
@@ -125,10 +127,8 @@ func measure(o options, args []string, stdout, stderr io.Writer) error {
 	select {
 	case err = <-finished:
 	case <-ctx.Done():
-		// Scenarios wait in system calls. They fail when their processes are
-		// gone, but nobody has to wait for that.
-		b.progress.clear()
-		return fmt.Errorf("stopped after %v: %w", time.Since(start).Round(time.Millisecond), context.Cause(ctx))
+		err = fmt.Errorf("stopped after %v: %w", time.Since(start).Round(time.Millisecond), context.Cause(ctx))
+		b.stop(err, finished)
 	}
 	b.record.Duration = time.Since(start).Round(time.Millisecond).String()
 	if o.json != "" {
@@ -138,6 +138,22 @@ func measure(o options, args []string, stdout, stderr io.Writer) error {
 		err = b.record.compare(stdout, b.contenders[1].name)
 	}
 	return err
+}
+
+// stopPatience is how long a scenario may take to fail whose processes are gone.
+const stopPatience = 3 * time.Second
+
+// stop ends a run before its time. The record keeps what was found until then.
+// Scenarios wait in system calls: they fail when their processes are gone, but nobody
+// has to wait long for that.
+func (b *bench) stop(why error, finished <-chan error) {
+	b.record.end(why.Error())
+	b.children.killAll()
+	select {
+	case <-finished:
+	case <-time.After(stopPatience):
+	}
+	b.progress.clear()
 }
 
 func newBench(o options, args []string, progress io.Writer) (*bench, error) {
@@ -161,6 +177,9 @@ func newBench(o options, args []string, progress io.Writer) (*bench, error) {
 	}
 	for _, c := range b.contenders {
 		b.record.Servers = append(b.record.Servers, entrant{Name: c.name, Command: strings.Join(c.command, " ")})
+	}
+	if _, err := exec.LookPath(b.server); err != nil {
+		return nil, fmt.Errorf("-server: %w; go build -o bin/ ./cmd/wsify makes the one of this tree", err)
 	}
 	return b, b.fit(m.Files)
 }
@@ -197,7 +216,7 @@ func (b *bench) runAll(ctx context.Context, stdout io.Writer) error {
 			b.record.print(stdout, since)
 			if err != nil {
 				err = fmt.Errorf("%s%s: %w", name, b.record.at(), err)
-				b.record.Failures = append(b.record.Failures, err.Error())
+				b.record.fail(err.Error())
 				errs = append(errs, err)
 			}
 		}

@@ -11,18 +11,18 @@ import (
 // connections spread over -mesh-channels channels, a publication to each of them
 // in turn.
 func (b *bench) mesh() error {
-	fleet, stop, err := b.startAll()
+	in, err := b.startAll()
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer in.close()
 	measured := make(table)
 	b.progress.expect(b.rounds * len(b.contenders))
 	for round := range b.rounds {
-		for _, c := range b.turns(round) {
+		for _, c := range in.turns(round) {
 			b.step("round %d of %d: %s, %d channels of %d members", round+1, b.rounds, c.name, b.meshChannels, b.connections/b.meshChannels)
-			if err := b.meshServer(fleet[c.name], measured.of(c.name)); err != nil {
-				return fleet[c.name].failure(fmt.Errorf("%s: %w", c.name, err))
+			if err := in.judge(c.name, b.meshServer(in.fleet[c.name], measured.of(c.name))); err != nil {
+				return err
 			}
 		}
 	}
@@ -97,18 +97,28 @@ func (m *meshLoad) rounds(window, n int) error {
 // paced publishes to one channel after the other at a steady rate, whole rounds of
 // them.
 func (m *meshLoad) paced(rate float64, length time.Duration) (*latencies, error) {
+	return strained(func() (*latencies, error) { return m.pacedRounds(rate, length) }, m.crowd)
+}
+
+func (m *meshLoad) pacedRounds(rate float64, length time.Duration) (*latencies, error) {
 	m.crowd.takeLatencies()
 	m.tally.timed.Store(true)
 	defer m.tally.timed.Store(false)
 	every := time.Duration(float64(time.Second) / rate)
 	whole := max(int(length/every)/len(m.posters), 1)
+	begun := flight{load: m.load}
 	err := pace(every, time.Duration(whole*len(m.posters))*every, func(i int, instant int64) error {
+		if i%len(m.posters) == 0 {
+			if err := begun.add(); err != nil {
+				return err
+			}
+		}
 		return m.posters[i%len(m.posters)].publishAt(i%doors, instant)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := m.arrive(whole); err != nil {
+	if err := begun.land(); err != nil {
 		return nil, err
 	}
 	return m.crowd.takeLatencies(), m.collect()

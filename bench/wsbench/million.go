@@ -211,7 +211,7 @@ func (t *throng) broadcast() error {
 		r.add(name, fmt.Sprintf("CPU per delivery over the same at %s", thousands(t.fewOf())), "ratio", "", summarize(all.cpu).Median/few)
 	}
 	r.detail("", "TCP segments that the kernel sent again in the broadcasts", "segments", float64(after-before))
-	t.addGenerator(name, "one broadcast to all", all.busiest)
+	r.addGenerator(name, "one broadcast to all", all.busiest)
 	r.remark("CPU per delivery is without the %s cores that the pings of the time cost", show(t.idleCores))
 	return nil
 }

@@ -154,7 +154,7 @@ func (o *options) register(set *flag.FlagSet) {
 	set.DurationVar(&o.echoTime, "echo-time", 2*time.Second, "echo: length of one phase")
 	set.IntVar(&o.handshakes, "handshakes", 5000, "connect: connections of one phase")
 	set.IntVar(&o.concurrency, "concurrency", 64, "connect: connections at a time")
-	set.IntVar(&o.burstPublications, "burst-publications", 200, "burst: publications sent without waiting")
+	set.IntVar(&o.burstPublications, "burst-publications", 200, "burst: publications sent without waiting; wsify answers 503 beyond 256 KiB of them that wait for delivery")
 	set.IntVar(&o.burstSize, "burst-content", 1024, "burst: bytes of content")
 	set.IntVar(&o.slowConnections, "slow", 1000, "authorizer: connections that always ask to join")
 	set.IntVar(&o.probes, "probes", 50, "authorizer, slowloris: other connections, whose latency is measured")

@@ -21,6 +21,18 @@ func sleepUntil(instant int64) {
 	}
 }
 
+// wakeInTime keeps the kernel from putting this thread's timers off: by default it
+// may wake it up to 50 us late, which would be in every latency; prctl(2),
+// PR_SET_TIMERSLACK. Calling what it returns restores that.
+func wakeInTime() (restore func()) {
+	slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+	if err != nil {
+		return func() {}
+	}
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+	return func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0) }
+}
+
 // pace calls do for every instant of a schedule, at or after it. A late call is not
 // left out and does not move the others: latencies are counted from the instants of
 // the schedule, so that a server which stalls is charged for what should have been
@@ -28,6 +40,7 @@ func sleepUntil(instant int64) {
 func pace(every, length time.Duration, do func(i int, instant int64) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	defer wakeInTime()()
 	start := now()
 	for i := 0; int64(i)*int64(every) < int64(length); i++ {
 		instant := start + int64(i)*int64(every)
@@ -39,27 +52,49 @@ func pace(every, length time.Duration, do func(i int, instant int64) error) erro
 	return nil
 }
 
+// flight is what a load has sent and has not seen arrive while it paces: never more
+// than can be told apart, or than the load may have on its way.
+type flight struct {
+	load  *load
+	onWay int
+}
+
+// add counts one more, and waits before it for as long as too many are on their way.
+func (f *flight) add() error {
+	for f.onWay >= cmp.Or(f.load.atMost, tallySize/2) {
+		if err := f.load.arrive(1); err != nil {
+			return err
+		}
+		f.onWay--
+	}
+	f.onWay++
+	return nil
+}
+
+// land waits for the last.
+func (f *flight) land() error { return f.load.arrive(f.onWay) }
+
 // paced publishes at a steady rate and waits for the last. The latency of each
 // delivery is counted from when its publication should have left.
 func (l *load) paced(p *poster, rate float64, length time.Duration) (*latencies, error) {
+	return strained(func() (*latencies, error) { return l.pacedDeliveries(p, rate, length) }, l.crowd)
+}
+
+func (l *load) pacedDeliveries(p *poster, rate float64, length time.Duration) (*latencies, error) {
 	l.crowd.takeLatencies() // of what came before
 	l.tally.timed.Store(true)
 	defer l.tally.timed.Store(false)
-	sent, arrived := 0, 0
+	sent := flight{load: l}
 	err := pace(time.Duration(float64(time.Second)/rate), length, func(i int, instant int64) error {
-		for sent-arrived >= cmp.Or(l.atMost, tallySize/2) { // never more on its way than can be told apart
-			if err := l.arrive(1); err != nil {
-				return err
-			}
-			arrived++
+		if err := sent.add(); err != nil {
+			return err
 		}
-		sent++
 		return p.publishAt(i%doors, instant)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := l.arrive(sent - arrived); err != nil {
+	if err := sent.land(); err != nil {
 		return nil, err
 	}
 	return l.crowd.takeLatencies(), l.collect()
@@ -69,6 +104,10 @@ func (l *load) paced(p *poster, rate float64, length time.Duration) (*latencies,
 // many a second, for a time. A member that is still waiting makes the trip that is
 // due as soon as it can, and its latency counts from when it was due.
 func (x *exchange) pacedTrips(rate float64, length time.Duration) (*latencies, error) {
+	return strained(func() (*latencies, error) { return x.paced(rate, length) }, x.crowd, x.beside)
+}
+
+func (x *exchange) paced(rate float64, length time.Duration) (*latencies, error) {
 	members := x.crowd.members
 	every := time.Duration(float64(time.Second) / rate)
 	x.period = int64(every) * int64(len(members))

@@ -4,8 +4,11 @@ package main
 
 import (
 	"net"
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAStampSurvivesItsJSON(t *testing.T) {
@@ -26,6 +29,43 @@ func TestNowIsTheClockOfTheSystem(t *testing.T) {
 	const slack = int64(time.Millisecond)
 	if got < before-slack || got > after+slack {
 		t.Errorf("now = %d, want between %d and %d", got, before, after)
+	}
+}
+
+func TestClocksAreComparedAgainWhenTheThreadWasPutAside(t *testing.T) {
+	calls := 0
+	epoch, origin := oneInstant(func() int64 {
+		if calls++; calls == 1 {
+			<-time.After(5 * time.Millisecond)
+			return 0 // long before the middle of the two looks
+		}
+		return monotonic()
+	})
+	if calls < 2 {
+		t.Fatalf("the clocks were read %d times, want again after a bad reading", calls)
+	}
+	const slack = int64(time.Millisecond)
+	if off := origin + int64(time.Since(epoch)) - monotonic(); off > slack || off < -slack {
+		t.Errorf("the clocks differ by %d ns", off)
+	}
+}
+
+func TestAPacingThreadIsWokenInTime(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	slack := func() int {
+		n, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before, while := slack(), 0
+	if err := pace(time.Millisecond, time.Millisecond, func(int, int64) error { while = slack(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if while != 1 || slack() != before {
+		t.Errorf("the timer slack was %d ns while pacing, want 1, and %d afterwards, want %d", while, slack(), before)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -171,11 +172,17 @@ func (p *poster) close() {
 	}
 }
 
-// door is one keep-alive connection; requests may be pipelined.
+// door is one keep-alive connection; requests may be pipelined, as many as one likes:
+// answers are counted as they come, whether anybody collects them or not.
 type door struct {
-	conn    net.Conn
-	asked   int
-	answers chan error // one for each answer, then closed
+	conn  net.Conn
+	asked int           // requests so far
+	news  chan struct{} // an answer came, or the end
+
+	mu       sync.Mutex
+	answered int
+	err      error // the first
+	number   int   // of the answer that it stands for
 }
 
 func openDoor(port int) (*door, error) {
@@ -183,46 +190,63 @@ func openDoor(port int) (*door, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &door{conn: conn, answers: make(chan error, tallySize)}
+	d := &door{conn: conn, news: make(chan struct{}, 1)}
 	go d.read()
 	return d, nil
 }
 
 // read takes answers until the connection is closed.
 func (d *door) read() {
-	defer close(d.answers)
 	in := bufio.NewReader(d.conn)
 	for {
 		answer, err := http.ReadResponse(in, nil)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
 		if err != nil {
-			d.answers <- fmt.Errorf("POST /broadcast: %w", err)
+			d.note(fmt.Errorf("POST /broadcast: %w", err))
 			return
 		}
 		body, err := io.ReadAll(answer.Body)
 		if err == nil && answer.StatusCode != http.StatusCreated {
 			err = fmt.Errorf("POST /broadcast: answered %s: %s", answer.Status, body)
 		}
-		d.answers <- err
+		d.note(err)
 	}
+}
+
+// note counts an answer.
+func (d *door) note(err error) {
+	d.mu.Lock()
+	d.answered++
+	if d.err == nil {
+		d.err, d.number = err, d.answered
+	}
+	d.mu.Unlock()
+	select {
+	case d.news <- struct{}{}:
+	default: // there is news already
+	}
+}
+
+// collected reports whether everything asked was answered, or the first error. A
+// connection that ends when nothing is asked fails the next request, not the last.
+func (d *door) collected() (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil && d.number <= d.asked {
+		return false, d.err
+	}
+	return d.answered >= d.asked, nil
 }
 
 func (d *door) collect() error {
 	limit := time.After(deliveryTimeout)
-	for ; d.asked > 0; d.asked-- {
+	for {
+		if all, err := d.collected(); all || err != nil {
+			return err
+		}
 		select {
-		case err, ok := <-d.answers:
-			if err != nil {
-				return err
-			}
-			if !ok {
-				return errors.New("POST /broadcast: connection closed")
-			}
+		case <-d.news:
 		case <-limit:
 			return fmt.Errorf("POST /broadcast: no answer within %v", deliveryTimeout)
 		}
 	}
-	return nil
 }

@@ -23,7 +23,33 @@ const (
 
 // epoch and origin are one instant, on the clock of package time and on that of the
 // system.
-var epoch, origin = time.Now(), monotonic()
+var epoch, origin = oneInstant(monotonic)
+
+// clockTries is how often the clocks are compared at most, and clockClose a difference
+// that is good enough.
+const (
+	clockTries = 10
+	clockClose = 500 * time.Nanosecond
+)
+
+// oneInstant reads both clocks between two looks at one of them, and keeps the reading
+// that took least: a thread that was put aside between them would be wrong by that for
+// the life of its process, and so would latencies between processes.
+func oneInstant(system func() int64) (epoch time.Time, origin int64) {
+	tightest := time.Duration(-1)
+	for range clockTries {
+		before := time.Now()
+		instant := system()
+		took := time.Since(before)
+		if tightest < 0 || took < tightest {
+			tightest, epoch, origin = took, before.Add(took/2), instant
+		}
+		if tightest <= clockClose {
+			break
+		}
+	}
+	return epoch, origin
+}
 
 // now is an instant of CLOCK_MONOTONIC in nanoseconds, the same in all processes.
 // The clock of package time is read much faster.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 )
@@ -52,6 +53,9 @@ type record struct {
 
 	scenario string   // that add and remark speak of
 	x        *float64 // of the figures to come
+
+	mu    sync.Mutex // guards Figures, Notes, Failures, Servers and ended: a run may be cut short
+	ended bool       // nothing is taken any more
 }
 
 // entrant is a contender as the record names it.
@@ -67,9 +71,17 @@ func (r *record) add(server, name, unit, goal string, samples ...float64) {
 	if len(samples) == 0 {
 		return
 	}
-	r.Figures = append(r.Figures, figure{
-		Scenario: r.scenario, Server: server, Name: name, X: r.x, Unit: unit, Goal: goal, Samples: samples, summary: summarize(samples),
-	})
+	r.take(figure{Server: server, Name: name, Unit: unit, Goal: goal, Samples: samples})
+}
+
+// take completes a figure and keeps it.
+func (r *record) take(f figure) {
+	f.Scenario, f.X, f.summary = r.scenario, r.x, summarize(f.Samples)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.Figures = append(r.Figures, f)
+	}
 }
 
 // detail records a figure that only checks or explains others.
@@ -77,12 +89,13 @@ func (r *record) detail(server, name, unit string, samples ...float64) {
 	if len(samples) == 0 {
 		return
 	}
-	r.add(server, name, unit, "", samples...)
-	r.Figures[len(r.Figures)-1].Detail = true
+	r.take(figure{Server: server, Name: name, Unit: unit, Detail: true, Samples: samples})
 }
 
 // started notes the limit of a contender's process.
 func (r *record) started(name string, files uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for i := range r.Servers {
 		if r.Servers[i].Name == name {
 			r.Servers[i].Files = files
@@ -93,6 +106,11 @@ func (r *record) started(name string, files uint64) {
 // remark records a note on the current scenario, once.
 func (r *record) remark(format string, args ...any) {
 	n := note{r.scenario, fmt.Sprintf(format, args...)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return
+	}
 	for _, old := range r.Notes {
 		if old == n {
 			return
@@ -101,25 +119,60 @@ func (r *record) remark(format string, args ...any) {
 	r.Notes = append(r.Notes, n)
 }
 
+// fail records that something was not measured, and why.
+func (r *record) fail(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		r.Failures = append(r.Failures, why)
+	}
+}
+
+// end records why a run was cut short, and takes nothing any more: what is in the
+// record was measured while everybody was alive.
+func (r *record) end(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Failures = append(r.Failures, why)
+	r.ended = true
+}
+
 // mark is how much the record holds at one moment.
 type mark struct{ figures, notes int }
 
-func (r *record) mark() mark { return mark{len(r.Figures), len(r.Notes)} }
+func (r *record) mark() mark {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return mark{len(r.Figures), len(r.Notes)}
+}
 
-// print writes the table of what one scenario added since a mark.
+// print writes the table of what one scenario added since a mark; nothing when there
+// is nothing.
 func (r *record) print(w io.Writer, since mark) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	figures, notes := r.Figures[since.figures:], r.Notes[since.notes:]
+	if len(figures)+len(notes) == 0 {
+		return
+	}
 	fmt.Fprintf(w, "\n%s%s\n", r.scenario, r.at())
+	if len(figures) > 0 {
+		printTable(w, figures)
+	}
+	for _, n := range notes {
+		fmt.Fprintf(w, "  note: %s\n", n.Text)
+	}
+}
+
+func printTable(w io.Writer, figures []figure) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "  server\tfigure\tunit\tmedian\tmin\tmax\tgoal")
-	for _, f := range r.Figures[since.figures:] {
+	for _, f := range figures {
 		if !f.Detail {
 			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Server, f.Name, f.Unit, show(f.Median), show(f.Min), show(f.Max), f.Goal)
 		}
 	}
 	t.Flush()
-	for _, n := range r.Notes[since.notes:] {
-		fmt.Fprintf(w, "  note: %s\n", n.Text)
-	}
 }
 
 // at says which value of -vary the figures are for.
@@ -171,6 +224,8 @@ func (o *options) checkRecord() error {
 // write stores the record as JSON. Records are added, never edited: a file that
 // exists is an error.
 func (r *record) write(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

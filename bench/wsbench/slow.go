@@ -27,12 +27,10 @@ func (b *bench) slow() error {
 	if float64(content)*b.publishRate()*b.stuckTime.Seconds() < float64(b.stuckQueue) {
 		b.record.remark("the stuck reader is not sent enough to fill its queue: -stuck-time %v is too short for %s publications a second", b.stuckTime, show(b.publishRate()))
 	}
+	in := b.lineUp()
 	for _, c := range b.contenders {
-		if err := b.slowServer(c, content); err != nil {
-			if c.name == b.tree().name {
-				return err
-			}
-			b.record.remark("%s: others were not served: %v", c.name, err)
+		if err := in.judge(c.name, b.slowServer(c, content)); err != nil {
+			return err
 		}
 	}
 	b.record.remark("%s publications of %d bytes a second to %d members; the stuck reader has small buffers (SO_RCVBUF %d, segments of %d bytes)",
@@ -72,13 +70,13 @@ func (b *bench) slowServer(c contender, content int) error {
 	// What is published must not wait for what is undelivered: servers bound that.
 	l.atMost = max(b.stuckQueue/4/serverFrameSize(content), 1)
 	var found slowness
-	for range b.stuckRounds {
-		if err := b.slowRound(s, l, p, &found); err != nil {
-			return s.failure(err)
-		}
+	for round := 0; err == nil && round < b.stuckRounds; round++ {
+		err = b.slowRound(s, l, p, &found)
 	}
-	found.add(b.record, c.name)
-	return nil
+	if len(found.fates) > 0 {
+		found.add(b.record, c.name)
+	}
+	return s.failure(err)
 }
 
 // slowRound measures once alone, and once beside a stuck reader.

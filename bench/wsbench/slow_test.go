@@ -139,6 +139,33 @@ func TestHalfAFrameIsNeverFinished(t *testing.T) {
 	}
 }
 
+func TestHalvesThatWereClosedAndAnsweredAreTold(t *testing.T) {
+	b := smallBench(t)
+	s, err := b.start(b.tree())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.kill()
+	f, err := b.openHalfFrames(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.crowd.close()
+	b.remarkGone(s, "frames", &f.ends)
+	if err := f.crowd.whole(); err != nil || len(b.record.Notes) != 0 {
+		t.Fatalf("whole = %v, notes %v while all are open", err, b.record.Notes)
+	}
+	f.crowd.message(&f.crowd.members[0], event{size: 5})
+	if err := f.crowd.whole(); err == nil || !strings.Contains(err.Error(), "answered with 5 bytes") {
+		t.Errorf("whole = %v, want that half a frame was answered", err)
+	}
+	f.ends.note(nil, 1002)
+	b.remarkGone(s, "frames", &f.ends)
+	if len(b.record.Notes) != 1 || !strings.Contains(b.record.Notes[0].Text, "closed 1 of 20 half frames (1 with 1002)") {
+		t.Errorf("notes %v, want that one was closed", b.record.Notes)
+	}
+}
+
 func TestHalfAHeadIsTheBeginningOfAWholeOne(t *testing.T) {
 	b := smallBench(t)
 	s, err := b.start(b.tree())

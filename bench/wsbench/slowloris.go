@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -15,6 +16,7 @@ const headsSlack = 5 * time.Second
 // have sent half a request head, and beside thousands that have sent half a frame.
 func (b *bench) slowloris() error {
 	b.progress.expect(3 * len(b.contenders))
+	in := b.lineUp()
 	for _, c := range b.contenders {
 		err := b.withProbes(c, func(s *server, p *exchange) error {
 			b.step("%s: %d probes alone", c.name, b.probes)
@@ -26,11 +28,8 @@ func (b *bench) slowloris() error {
 		if err == nil {
 			err = b.withProbes(c, b.besideFrames) // in a server that has no heads behind it
 		}
-		if err != nil && c.name == b.tree().name {
+		if err := in.judge(c.name, err); err != nil {
 			return err
-		}
-		if err != nil {
-			b.record.remark("%s: %v", c.name, err)
 		}
 	}
 	return nil
@@ -81,8 +80,9 @@ func (b *bench) besideHeads(s *server, p *exchange) error {
 	if err := b.probe(s, p, beside, b.slowlorisTime); err != nil {
 		return err
 	}
+	b.remarkGone(s, "heads", &h.ends)
 	b.addHeads(s, h, since)
-	return nil
+	return h.crowd.whole()
 }
 
 // addHeads tells what the server did to half heads.
@@ -129,18 +129,26 @@ func (b *bench) besideFrames(s *server, p *exchange) error {
 	err = b.probe(s, p, beside, b.slowlorisTime)
 	stop()
 	b.record.add(s.name, "half frames: closed", "connections", "", float64(f.ends.count()))
-	if n := f.ends.count(); n > 0 {
-		b.record.remark("%s: the server closed %d of %d half frames (%s)", s.name, n, b.halves, &f.ends)
-	}
+	b.remarkGone(s, "frames", &f.ends)
 	b.record.remark("half frames announce %d bytes and have sent half of them; then a byte each %v", halfPayload, trickleEvery)
-	return err
+	return errors.Join(err, f.crowd.whole())
+}
+
+// remarkGone says when some halves were closed while others were probed beside them:
+// the latencies are then beside fewer.
+func (b *bench) remarkGone(s *server, halves string, ends *endings) {
+	if n := ends.count(); n > 0 {
+		b.record.remark("%s: the server closed %d of %d half %s (%s) before the probes beside them had ended", s.name, n, b.halves, halves, ends)
+	}
 }
 
 // now is the memory of a server that has done all it was given. It is not at rest:
 // half heads do not live long enough.
 func (b *bench) now(s *server) (memory, error) {
-	if err := quiet(s.pid()); err != nil {
+	if calm, err := quiet(s.pid()); err != nil {
 		return memory{}, err
+	} else if !calm {
+		b.record.remark("%s: still busy when its memory was read, %v after the load", s.name, quietMax)
 	}
 	return readMemory(s.pid())
 }

@@ -33,22 +33,21 @@ func (b *bench) storm() error {
 	for _, c := range b.contenders[1:] {
 		b.record.remark("%s: has no -authorizer-url, its storm is without one", c.name)
 	}
-	if n := b.stormSize(); n < b.connections {
-		b.record.remark("%d connections, not %d: one process makes them", n, b.connections)
-	}
+	b.remarkSize(b.stormSize())
 	h, err := openWebhook(mood{status: 200})
 	if err != nil {
 		return err
 	}
 	defer h.close()
+	in := b.lineUp()
 	b.progress.expect(b.rounds * (len(b.contenders) + len(stormKinds) - 1))
 	for _, k := range stormKinds {
 		h.mood.Store(&k.mood)
-		extra, who := []string(nil), b.contenders
+		var extra []string
 		if k.hook {
-			extra, who = []string{"-authorizer-url", h.url, "-authorizer-events", "connect,join"}, b.contenders[:1]
+			extra = []string{"-authorizer-url", h.url, "-authorizer-events", "connect,join"}
 		}
-		if err := b.stormOf(k.name, who, extra); err != nil {
+		if err := b.stormOf(k.name, in, extra); err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
 	}
@@ -58,30 +57,28 @@ func (b *bench) storm() error {
 // stormSize is how many come. All are from this process.
 func (b *bench) stormSize() int { return min(b.connections, b.perProcess) }
 
-func (b *bench) stormOf(kind string, who []contender, extra []string) error {
+// stormOf measures one kind in rounds. With further flags it is for the tree alone.
+func (b *bench) stormOf(kind string, in *lineup, extra []string) error {
 	found := make(map[string]*stormed)
+	for _, c := range b.contenders {
+		found[c.name] = new(stormed)
+	}
 	for round := range b.rounds {
-		for i := range who {
-			c := who[i]
-			if round%2 == 1 {
-				c = who[len(who)-1-i]
+		for _, c := range in.turns(round) {
+			if extra != nil && c.name != b.tree().name {
+				continue
 			}
 			b.step("round %d of %d: %s, %d connections %s", round+1, b.rounds, c.name, b.stormSize(), kind)
-			if found[c.name] == nil {
-				found[c.name] = new(stormed)
-			}
-			if err := b.stormServer(c, extra, found[c.name]); err != nil {
-				if c.name == b.tree().name {
-					return err
-				}
-				b.record.remark("%s, %s: %v", c.name, kind, err)
+			if err := in.judge(c.name, b.stormServer(c, extra, found[c.name])); err != nil {
+				return err
 			}
 		}
 	}
-	for _, c := range who {
-		f := found[c.name]
-		f.add(b.record, c.name, "storm, "+kind)
-		b.addCores(c.name, "storm, "+kind, "rates", summarize(f.server).Median, summarize(f.hook).Median, summarize(f.dialing).Median)
+	for _, c := range b.contenders {
+		if f := found[c.name]; len(f.rate) > 0 {
+			f.add(b.record, c.name, "storm, "+kind)
+			b.addCores(c.name, "storm, "+kind, "rates", summarize(f.server).Median, summarize(f.hook).Median, summarize(f.dialing).Median)
+		}
 	}
 	return nil
 }
@@ -94,6 +91,7 @@ type stormed struct {
 	resets, overflows     []float64
 	server, hook, dialing []float64 // cores in use
 	latency               latencySeries
+	noise                 int
 }
 
 func (f *stormed) add(r *record, server, name string) {
@@ -105,6 +103,7 @@ func (f *stormed) add(r *record, server, name string) {
 	r.add(server, name+": CPU", "CPU us per connection", "", f.cpu...)
 	r.detail(server, name+": CPU, by the CPU clock", "CPU us per connection", f.clock...)
 	r.addLatencies(server, name, f.latency)
+	r.addNoise(server, name, f.noise)
 	r.add(server, name+": tries", "tries per connection", "", f.tries...)
 	r.add(server, name+": refused", "refusals", "", f.refused...)
 	r.detail(server, name+": reset before an answer", "resets", f.resets...)
@@ -133,13 +132,14 @@ func (b *bench) stormServer(c contender, extra []string, found *stormed) error {
 	full := listenOverflows()
 	cost, err := meter{pid: s.pid()}.measure(callers.run)
 	if err != nil {
-		return s.failure(fmt.Errorf("%s: %w", c.name, err))
+		return s.failure(err)
 	}
 	n := float64(b.stormSize())
 	found.rate = append(found.rate, n/callers.took.Seconds())
 	found.first = append(found.first, callers.firstRate())
 	found.cpu = append(found.cpu, micro(cost.cpu.Sched)/n)
 	found.clock = append(found.clock, micro(cost.cpu.Clock)/n)
+	found.noise += cost.noise
 	found.tries = append(found.tries, float64(callers.tries())/n)
 	found.refused = append(found.refused, float64(callers.refused()))
 	found.resets = append(found.resets, float64(callers.resets()))
@@ -193,6 +193,7 @@ func (c *callers) run() error {
 		work.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
+			defer wakeInTime()()
 			errs[i] = d.run(stormTimeout)
 		})
 	}

@@ -119,7 +119,7 @@ func TestTheCommandWritesItsRecordAndAnswersByExitCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Machine.Cores == 0 || r.Machine.Kernel == "" || r.Machine.Files == 0 || r.Commit == "" || r.Date.IsZero() || len(r.Command) != len(args) {
-		t.Errorf("the record does not say where it is from: %+v", r)
+		t.Errorf("the record does not say where it is from: %s", text)
 	}
 	if code := run(args, io.Discard, io.Discard); code != 1 {
 		t.Errorf("run with a record that exists = %d, want 1", code)
@@ -135,13 +135,63 @@ func TestTheCommandWritesItsRecordAndAnswersByExitCode(t *testing.T) {
 func TestTheTimeoutEndsARunAndItsChildren(t *testing.T) {
 	b := smallBench(t)
 	o := b.options
-	o.settle, o.settleMax, o.run, o.timeout = time.Hour, time.Hour, "idle", 200*time.Millisecond
+	o.settle, o.settleMax, o.run, o.timeout = time.Hour, time.Hour, "connect,idle", 2*time.Second
+	o.json = filepath.Join(t.TempDir(), "record.json")
 	err := measure(o, nil, io.Discard, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "-timeout 200ms is over") {
+	if err == nil || !strings.Contains(err.Error(), "-timeout 2s is over") {
 		t.Errorf("measure = %v, want it to say that the timeout is over", err)
 	}
 	if left := childrenOf(t, pid()); len(left) != 0 {
 		t.Errorf("processes %v are still running", left)
+	}
+	text, err := os.ReadFile(o.json)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r record
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "-timeout 2s is over") || r.Duration == "" {
+		t.Errorf("failures %q after %q, want why the run was cut short", r.Failures, r.Duration)
+	}
+	if len(r.Figures) == 0 || r.Figures[0].Scenario != "connect" {
+		t.Errorf("figures %v, want those of the scenario that was over", r.Figures)
+	}
+}
+
+func TestNothingIsTakenOnceARunIsCutShort(t *testing.T) {
+	r := &record{scenario: "idle"}
+	r.add("a", "CPU", "us", "", 1)
+	r.end("a signal")
+	r.add("a", "rate", "1/s", "", 1)
+	r.remark("a ended: signal: killed")
+	r.fail("a ended")
+	if len(r.Figures) != 1 || len(r.Notes) != 0 || len(r.Failures) != 1 || r.Failures[0] != "a signal" {
+		t.Errorf("figures %v, notes %v, failures %v", r.Figures, r.Notes, r.Failures)
+	}
+}
+
+func TestAServerThatWasNotBuiltIsNamedBeforeAnythingIsPrinted(t *testing.T) {
+	var out, errs strings.Builder
+	if code := run([]string{"-server", "/nowhere/wsify", "-quick"}, &out, &errs); code != 1 {
+		t.Errorf("run = %d, want 1", code)
+	}
+	if out.Len() != 0 || !strings.Contains(errs.String(), "/nowhere/wsify") || !strings.Contains(errs.String(), "go build -o bin/ ./cmd/wsify") {
+		t.Errorf("printed %q and %q, want only what to build", out.String(), errs.String())
+	}
+}
+
+func TestATableWithoutFiguresIsNotPrinted(t *testing.T) {
+	r := &record{scenario: "idle"}
+	var out strings.Builder
+	if r.print(&out, r.mark()); out.Len() != 0 {
+		t.Errorf("printed %q, want nothing", out.String())
+	}
+	before := r.mark()
+	r.remark("nobody came")
+	if r.print(&out, before); strings.Contains(out.String(), "median") || !strings.Contains(out.String(), "note: nobody came") {
+		t.Errorf("printed %q, want the note and no table", out.String())
 	}
 }
 
