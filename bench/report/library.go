@@ -28,7 +28,7 @@ var goRecord = regexp.MustCompile(`^go-\d{4}-\d{2}-\d{2}.*\.txt$`)
 
 // readLibrary reads every record in dir; a bad one is an error that names it.
 func readLibrary(dir string) (*library, error) {
-	entries, err := os.ReadDir(dir) // sorted by name, so a kind's newest comes last
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +74,22 @@ func (l *library) read(dir, name string) error {
 		l.pass(name, "of a kind that has no place in the report")
 		return nil
 	}
-	if old := l.kinds[kind]; old != nil {
+	l.keepNewer(kind, r)
+	return nil
+}
+
+// keepNewer shows r unless there is a record of its kind from a later moment. File
+// names do not tell: of two of one day only the second has the time in its name, and
+// a digit sorts before a letter.
+func (l *library) keepNewer(kind string, r *record) {
+	old := l.kinds[kind]
+	if old != nil && old.Date.After(r.Date) {
+		old, r = r, old
+	}
+	if old != nil {
 		l.pass(old.file, "there is a newer one")
 	}
 	l.kinds[kind] = r
-	return nil
 }
 
 func (l *library) addAllocations(name string, text []byte) error {
