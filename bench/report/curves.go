@@ -117,12 +117,12 @@ func curveGroups(r *record) []*curveGroup {
 	return split
 }
 
-// rank puts ours first and the floor last.
+// rank puts ours first and the floors last.
 func rank(server string) int {
 	switch {
 	case strings.HasPrefix(server, "wsify"):
 		return 0
-	case server == "floor":
+	case isFloor(server):
 		return 2
 	}
 	return 1

@@ -136,6 +136,30 @@ func TestAServerThatWasMeasuredIsNotTakenFromElsewhere(t *testing.T) {
 	}
 }
 
+func TestFloorsComeAfterAllPeersAndAreComparedWithNothing(t *testing.T) {
+	b := &builder{elsewhere: new(elsewhere)}
+	r := &record{Servers: []server{{Name: "wsify"}, {Name: "nbio"}}, Figures: []figure{
+		one("echo", "floor of 2 threads", "CPU, 100 connections", "CPU us per round trip", 7),
+		one("echo", "floor", "CPU, 100 connections", "CPU us per round trip", 5),
+		one("echo", "nbio", "CPU, 100 connections", "CPU us per round trip", 15),
+		one("echo", "wsify", "CPU, 100 connections", "CPU us per round trip", 6),
+	}}
+	var names, cells []string
+	for _, p := range b.peers(r) {
+		names = append(names, p.name)
+		cells = append(cells, p.cell(r, slices.Index(columns, roundTrip)))
+	}
+	if want := []string{"wsify", "nbio", "floor", "floor of 2 threads"}; !slices.Equal(names, want) {
+		t.Errorf("got %v, want %v", names, want)
+	}
+	if want := []string{"6 (1.20×)", "15 (3×)", "5", "7"}; !slices.Equal(cells, want) {
+		t.Errorf("got %v, want %v", cells, want)
+	}
+	if rank("floor of 2 threads") <= rank("nbio") || rank("floorboard") != rank("nbio") {
+		t.Error("a curve of a floor has its place among the peers, or a peer's with the floors")
+	}
+}
+
 func TestATextMayQuoteOnlyFiguresThatThereAre(t *testing.T) {
 	for text, want := range map[string]string{
 		`{{at "curve-loops" "fanout" "wsify" "CPU, window 1" 1}}`:          "5.60 CPU us per delivery",

@@ -74,7 +74,7 @@ type peer struct {
 	measured bool
 }
 
-// peers returns the rows: wsify, those measured beside it, the floor, those from elsewhere.
+// peers returns the rows: wsify, those measured beside it, the floors, those from elsewhere.
 func (b *builder) peers(r *record) []peer {
 	var all []peer
 	for _, name := range r.serverNames() {
@@ -102,7 +102,7 @@ func (b *builder) peers(r *record) []peer {
 }
 
 // serverNames lists the servers that have figures in one of the columns: ours
-// first, the floor last, the others as the record lists them.
+// first, the floors last, the others as the record lists them.
 func (r *record) serverNames() []string {
 	var names []string
 	for _, f := range r.Figures {
@@ -115,8 +115,8 @@ func (r *record) serverNames() []string {
 		switch i := slices.IndexFunc(r.Servers, func(s server) bool { return s.Name == name }); {
 		case strings.HasPrefix(name, "wsify"):
 			return -1
-		case name == "floor":
-			return len(r.Servers) + 1
+		case isFloor(name):
+			return len(r.Servers) + 1 + len(name) // the plain one first
 		case i < 0:
 			return len(r.Servers)
 		default:
@@ -198,9 +198,9 @@ func (p peer) cell(r *record, i int) string {
 
 // overFloor is the ratio of a measured server's figure to the floor's, 0 without one.
 func (p peer) overFloor(r *record, c column) float64 {
-	floor := r.find(c.scenario, "floor", c.name)
+	floor := r.find(c.scenario, floorName, c.name)
 	f := r.find(c.scenario, p.name, c.name)
-	if !p.measured || p.name == "floor" || f == nil {
+	if !p.measured || isFloor(p.name) || f == nil {
 		return 0
 	}
 	if within := r.find(c.scenario, p.name, c.over); within != nil {

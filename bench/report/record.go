@@ -109,6 +109,15 @@ func (f *figure) validate() error {
 	return nil
 }
 
+// floorName is the server that makes only the system calls nobody can avoid, on one
+// thread. Others of more threads are named after it.
+const floorName = "floor"
+
+// isFloor tells what can only be compared with from what is compared.
+func isFloor(server string) bool {
+	return server == floorName || strings.HasPrefix(server, floorName+" of ")
+}
+
 // find returns the figure without x of that name, nil when there is none.
 func (r *record) find(scenario, server, name string) *figure {
 	return r.at(scenario, server, name, math.NaN())
