@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -135,4 +136,29 @@ func (r *record) at(scenario, server, name string, x float64) *figure {
 		}
 	}
 	return nil
+}
+
+// scenarios are the names that a failure may begin with.
+var scenarios = []string{
+	"idle", "connect", "storm", "fanout", "mesh", "echo", "http", "burst", "slow", "slowloris", "churn", "authorizer", "drain", "million",
+}
+
+// failed tells whether the scenario, or the whole run, ended early. A failure begins
+// with its scenario; one that does not, as when the time was over, is everybody's.
+func (r *record) failed(scenario string) bool {
+	return slices.ContainsFunc(r.Failures, func(text string) bool {
+		word := text
+		if i := strings.IndexAny(text, " :,"); i >= 0 {
+			word = text[:i]
+		}
+		return word == scenario || !slices.Contains(scenarios, word)
+	})
+}
+
+// whyNot says why the record lacks a figure of the scenario.
+func (r *record) whyNot(scenario string) string {
+	if r.failed(scenario) {
+		return failed
+	}
+	return absent
 }
