@@ -45,7 +45,7 @@ const crowded = 6
 var ranked = regexp.MustCompile(`^(.*): (p50|p99|p99\.9|max)$`)
 
 func (b *builder) writeCurves(p *page) error {
-	p.para("## 3. Curves")
+	p.para("## 4. Curves")
 	p.para("Points are medians, whiskers reach from the lowest to the highest sample. Percentiles above p99 are in the tables alone.")
 	all := slices.Clone(axes)
 	for _, kind := range sortedKeys(b.lib.kinds) {

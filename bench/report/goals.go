@@ -114,7 +114,7 @@ func ours(r *record) []string {
 
 // fill takes over what was measured.
 func (row *goalRow) fill(r *record, f *figure) {
-	row.file, row.measured, row.spread, row.count = r.file, quantity(f.Median, f.Unit), f.spread(), f.count()
+	row.file, row.measured, row.spread, row.count = r.file, quantity(f.Median, f.Unit), f.spreadBeside(), f.count()
 }
 
 func (g goal) judge(r *record, variant string) goalRow {

@@ -128,7 +128,7 @@ func (r *record) serverNames() []string {
 }
 
 func (b *builder) writePeers(p *page) error {
-	p.para("## 2. Peers, side by side")
+	p.para("## 3. Peers, side by side")
 	r := b.lib.kinds["peers"]
 	if r == nil {
 		p.missing("bench-peers")

@@ -32,6 +32,7 @@ func (b *builder) build() (map[string][]byte, error) {
 	for _, part := range []func(*page) error{
 		b.fragment("intro"),
 		b.writeGoals,
+		b.writeScenes,
 		b.writePeers,
 		b.writeCurves,
 		b.writeMillion,
@@ -77,7 +78,7 @@ func (b *builder) picture(p *page, file, alt string, svg []byte) {
 
 // writeMillion writes what the record of a million connections says.
 func (b *builder) writeMillion(p *page) error {
-	p.para("## 4. A million connections")
+	p.para("## 5. A million connections")
 	r := b.lib.kinds["million"]
 	if r == nil {
 		p.missing("bench-million")
@@ -96,7 +97,7 @@ func (b *builder) writeMillion(p *page) error {
 		if f.X != nil {
 			name += fmt.Sprintf(", at %s", show(*f.X))
 		}
-		rows = append(rows, []string{plain(name), quantity(f.Median, f.Unit), f.spread(), f.count()})
+		rows = append(rows, []string{plain(name), quantity(f.Median, f.Unit), f.spreadBeside(), f.count()})
 	}
 	p.table([]string{"figure", "median", "min..max", "n"}, rows)
 	for _, n := range r.Notes {

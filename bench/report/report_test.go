@@ -56,7 +56,9 @@ func TestTheReportIsWhatTheRecordsHold(t *testing.T) {
 	files := buildFrom(t, records, testTexts())
 	for _, name := range []string{
 		"REPORT.md",
-		"charts/peers-memory.svg",   // logarithmic, with servers from elsewhere
+		"charts/peers-memory.svg", // logarithmic, with servers from elsewhere
+		"charts/scenario-storm.svg",
+		"charts/scenario-authorizer.svg",
 		"charts/peers-delivery.svg", // two bars for a server, a floor
 		"charts/curve-workers-authorizer-us.svg",
 		"charts/curve-content-fanout-cpu-us-per-delivery.svg",

@@ -79,7 +79,7 @@ func slowRow(row goalRow, r *record, variant, beside string) goalRow {
 		same = same && f.Median <= slowSlack*alone.Max
 		measured = append(measured, fmt.Sprintf("%s %s, alone %s", rank, quantity(f.Median, f.Unit), quantity(alone.Median, alone.Unit)))
 		if rank == "p50" {
-			row.spread, row.count = f.spread(), f.count()
+			row.spread, row.count = f.spreadBeside(), f.count()
 		}
 	}
 	row.measured = strings.Join(measured, "; ")
