@@ -15,6 +15,8 @@ type library struct {
 	kinds  map[string]*record // the newest of each kind
 	allocs *allocations       // the newest record of the Go benchmarks, or nil
 	passed []passed           // what the report does not show, by file name
+
+	profiles []string // by file name, oldest first; all are shown
 }
 
 // passed is a file that was passed over, and why.
@@ -25,6 +27,9 @@ var dated = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}(?:-\d{6})?)-(.+)\.json$`)
 
 // goRecord is a record of make bench.
 var goRecord = regexp.MustCompile(`^go-\d{4}-\d{2}-\d{2}.*\.txt$`)
+
+// profile is where a program's time went, as text.
+var profile = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(?:-\d{6})?-profile-.+\.txt$`)
 
 // readLibrary reads every record in dir; a bad one is an error that names it.
 func readLibrary(dir string) (*library, error) {
@@ -47,8 +52,11 @@ func readLibrary(dir string) (*library, error) {
 
 func (l *library) read(dir, name string) error {
 	json := strings.HasSuffix(name, ".json")
+	if profile.MatchString(name) {
+		l.profiles = append(l.profiles, name)
+	}
 	if !json && !goRecord.MatchString(name) {
-		return nil // the README of the directory, profiles
+		return nil // the README of the directory, and what is only linked
 	}
 	text, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {

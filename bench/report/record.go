@@ -63,6 +63,14 @@ type note struct {
 	Text     string `json:"text"`
 }
 
+// about says what a note is on, where it is on one scenario.
+func (n note) about() string {
+	if n.Scenario == "" {
+		return ""
+	}
+	return " on " + n.Scenario
+}
+
 // errOldFormat is about a record of bench/measure, which named one server.
 var errOldFormat = errors.New("a record of an older format")
 

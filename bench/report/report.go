@@ -38,6 +38,7 @@ func (b *builder) build() (map[string][]byte, error) {
 		b.writeMillion,
 		b.fragment("tuning"),
 		b.fragment("bottlenecks"),
+		b.writeProfiles,
 		b.writeRecords,
 	} {
 		if err := part(p); err != nil {
@@ -107,6 +108,20 @@ func (b *builder) writeMillion(p *page) error {
 	return b.remark(p, "million")
 }
 
+// writeProfiles links the profiles, which texts speak of.
+func (b *builder) writeProfiles(p *page) error {
+	if len(b.lib.profiles) == 0 {
+		return nil
+	}
+	p.para("## Profiles")
+	p.para("Where the CPU of the server went. Each file says at its top how it was taken.")
+	for _, name := range b.lib.profiles {
+		fmt.Fprintf(p, "- %s\n", link(name, b.links))
+	}
+	p.WriteString("\n")
+	return nil
+}
+
 // writeRecords tells of each record what the sections above left out.
 func (b *builder) writeRecords(p *page) error {
 	p.para("## Records")
@@ -140,7 +155,7 @@ func (b *builder) writeRecord(p *page, r *record) {
 		fmt.Fprintf(p, "- Server %s: %s, %d descriptors\n", plain(s.Name), code(s.Command), s.Files)
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(p, "- Note on %s: %s\n", plain(n.Scenario), plain(n.Text))
+		fmt.Fprintf(p, "- Note%s: %s\n", plain(n.about()), plain(n.Text))
 	}
 	for _, f := range r.Failures {
 		fmt.Fprintf(p, "- **Not measured**: %s\n", plain(f))
