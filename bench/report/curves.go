@@ -70,7 +70,8 @@ func (b *builder) writeCurve(p *page, a axis) error {
 		return nil
 	}
 	label := axisLabel(r.Vary)
-	groups := curveGroups(r)
+	last := b.millionth(a.kind, r)
+	groups := curveGroups(last.figures)
 	if len(groups) == 0 {
 		p.para("The record has no figure with an x.")
 	}
@@ -86,14 +87,17 @@ func (b *builder) writeCurve(p *page, a axis) error {
 		p.para("Data: %s.", link(r.file, b.links))
 	}
 	p.cite(r, b.links)
+	if last.used {
+		p.para("‡ Not of this run: %s, from %s.", plain(last.where), link(last.file, b.links))
+	}
 	return b.remark(p, a.kind)
 }
 
 // curveGroups sorts the figures with an x into curves and charts, in the record's order.
-func curveGroups(r *record) []*curveGroup {
+func curveGroups(figures []figure) []*curveGroup {
 	var groups []*curveGroup
-	for i := range r.Figures {
-		f := &r.Figures[i]
+	for i := range figures {
+		f := &figures[i]
 		if f.X == nil || f.Detail || strings.HasPrefix(f.Name, "user CPU") || strings.HasPrefix(f.Name, "system CPU") {
 			continue
 		}

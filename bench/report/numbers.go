@@ -104,10 +104,14 @@ func (f *figure) cell() string {
 	if f == nil {
 		return "–"
 	}
+	text := show(f.Median)
 	if s := f.spread(); s != "" {
-		return fmt.Sprintf("%s (%s)", show(f.Median), s)
+		text += fmt.Sprintf(" (%s)", s)
 	}
-	return show(f.Median)
+	if f.million {
+		text += " ‡"
+	}
+	return text
 }
 
 // count writes how many samples a figure has.

@@ -56,6 +56,8 @@ type figure struct {
 	Median   float64   `json:"median"`
 	Min      float64   `json:"min"`
 	Max      float64   `json:"max"`
+
+	million bool // taken over from the record of the million
 }
 
 type note struct {
