@@ -213,6 +213,26 @@ func TestAServerThatWasMeasuredIsNotTakenFromElsewhere(t *testing.T) {
 	}
 }
 
+func TestAllOfTheMemoryIsNotDrawnBesideWhatCameOnTopOfIdle(t *testing.T) {
+	others, err := readElsewhere(elsewhereJSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &builder{elsewhere: others}
+	r := &record{Figures: []figure{one("burst", "wsify", burst.name, "MB", 2), one("idle", "wsify", memory.name, "B", 150)}}
+	for _, p := range b.peers(r) {
+		if drawn := p.drawn(burst) != nil; drawn != p.measured {
+			t.Errorf("%s: drawn is %v, measured %v", p.name, drawn, p.measured)
+		}
+		if p.drawn(memory) == nil {
+			t.Errorf("%s: its memory at rest is not drawn", p.name)
+		}
+		if p.figures[slices.Index(columns, burst)] == nil {
+			t.Errorf("%s: its burst is not in the table", p.name)
+		}
+	}
+}
+
 func TestFloorsComeAfterAllPeersAndAreComparedWithNothing(t *testing.T) {
 	b := &builder{elsewhere: new(elsewhere)}
 	r := &record{Servers: []server{{Name: "wsify"}, {Name: "nbio"}}, Figures: []figure{

@@ -148,7 +148,7 @@ func (b *builder) writePeers(p *page) error {
 	p.para("Medians; × is the ratio to the floor, which makes only the system calls nobody can avoid with as many sockets and the same bytes: " +
 		"taken within a round where the record has it so, else median by median.")
 	if slices.ContainsFunc(rows, func(r peer) bool { return !r.measured }) {
-		p.para("† Not measured in this run: from %s. Memory after a burst is all of it there, not what came on top of idle.", b.elsewhere.Source)
+		p.para("† Not measured in this run: from %s. Memory after a burst is all of it there, not what came on top of idle, and therefore not in the chart.", b.elsewhere.Source)
 	}
 	p.cite(r, b.links)
 	if err := b.drawPeers(p, r, rows); err != nil {
@@ -212,6 +212,15 @@ func (p peer) overFloor(r *record, c column) float64 {
 	return f.Median / floor.Median
 }
 
+// drawn is the figure that stands in the column's chart. Memory after a burst is known
+// from elsewhere only with that of idle in it, which is nothing to draw beside the others.
+func (p peer) drawn(c column) *figure {
+	if c == burst && !p.measured {
+		return nil
+	}
+	return p.figures[slices.Index(columns, c)]
+}
+
 // drawPeers draws the charts that have something to show.
 func (b *builder) drawPeers(p *page, r *record, rows []peer) error {
 	var names []string
@@ -224,7 +233,7 @@ func (b *builder) drawPeers(p *page, r *record, rows []peer) error {
 		for _, row := range rows {
 			g := barGroup{server: row.name, measured: row.measured}
 			for _, col := range c.columns {
-				g.bars = append(g.bars, row.figures[slices.Index(columns, col)])
+				g.bars = append(g.bars, row.drawn(col))
 			}
 			chart.add(g)
 		}
