@@ -92,6 +92,27 @@ func TestWhatAFailureKeptFromBeingMeasuredIsSaidToHaveFailed(t *testing.T) {
 	}
 }
 
+func TestACellOfAPeerThatAFailureKeptEmptySaysSo(t *testing.T) {
+	r := &record{Failures: []string{"echo: 100 connections: reset"}}
+	at := slices.Index(columns, roundTrip)
+	for _, c := range []struct {
+		peer
+		want string
+	}{
+		{peer{name: "nbio", measured: true}, "failed"},
+		{peer{name: "floor", measured: true}, "–"},
+		{peer{name: "elsewhere"}, "–"},
+	} {
+		c.figures = make([]*figure, len(columns))
+		if got := c.cell(r, at); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+		if got := c.cell(r, slices.Index(columns, memory)); got != "–" {
+			t.Errorf("%s: %q in a column that did not fail", c.name, got)
+		}
+	}
+}
+
 func TestARoundTripOverAFloorOfManyThreadsIsShownAndNotJudged(t *testing.T) {
 	got := verdicts(withGoals(
 		one("echo", "wsify", "over floor, 100 connections", "ratio", 1.4),

@@ -183,7 +183,10 @@ func (p peer) cells(r *record, shown []int) []string {
 
 func (p peer) cell(r *record, i int) string {
 	f := p.figures[i]
-	if f == nil {
+	switch {
+	case f == nil && p.measured && !isFloor(p.name) && r.failed(columns[i].scenario):
+		return "failed"
+	case f == nil:
 		return "–"
 	}
 	value := show(f.Median)

@@ -153,16 +153,24 @@ var scenarios = []string{
 	"idle", "connect", "storm", "fanout", "mesh", "echo", "http", "burst", "slow", "slowloris", "churn", "authorizer", "drain", "million",
 }
 
-// failed tells whether the scenario, or the whole run, ended early. A failure begins
-// with its scenario; one that does not, as when the time was over, is everybody's.
+// endedEarly tells whether a failure is the scenario's: it begins with its name.
+func (r *record) endedEarly(scenario string) bool {
+	return slices.ContainsFunc(r.Failures, func(text string) bool { return failureOf(text) == scenario })
+}
+
+// failed tells whether a failure is why something of the scenario is missing. One that
+// begins with no scenario, as when the time was over, keeps from everybody what is not there.
 func (r *record) failed(scenario string) bool {
-	return slices.ContainsFunc(r.Failures, func(text string) bool {
-		word := text
-		if i := strings.IndexAny(text, " :,"); i >= 0 {
-			word = text[:i]
-		}
-		return word == scenario || !slices.Contains(scenarios, word)
-	})
+	return r.endedEarly(scenario) ||
+		slices.ContainsFunc(r.Failures, func(text string) bool { return !slices.Contains(scenarios, failureOf(text)) })
+}
+
+// failureOf is the word that a failure begins with.
+func failureOf(text string) string {
+	if i := strings.IndexAny(text, " :,"); i >= 0 {
+		return text[:i]
+	}
+	return text
 }
 
 // whyNot says why the record lacks a figure of the scenario.

@@ -52,14 +52,14 @@ func (b *builder) writeScenes(p *page) error {
 // write writes the scene's table, or why there is none.
 func (s scene) write(p *page, r *record) {
 	rows := s.rows(r)
-	switch early := r.failed(s.scenario); {
-	case len(rows) == 0 && early:
+	switch {
+	case len(rows) == 0 && r.failed(s.scenario):
 		p.para("**It failed**: see [Records](#records).")
 		return
 	case len(rows) == 0:
 		p.para("It is not in the record.")
 		return
-	case early:
+	case r.endedEarly(s.scenario):
 		p.para("**It failed before its end**: see [Records](#records).")
 	}
 	head, wide := []string{"figure", "median"}, slices.ContainsFunc(rows, func(row sceneRow) bool { return row.rare != nil })

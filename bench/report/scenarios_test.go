@@ -74,6 +74,13 @@ func TestAScenarioThatFailedIsNotCalledUnmeasured(t *testing.T) {
 			t.Errorf("%s: no %q in\n%s", heading, want, got)
 		}
 	}
+	text = scenesOf(t, []string{"stopped after 30m0s: -timeout 30m0s is over"}, one("churn", "wsify", "descriptors left", "", 0))
+	if got := section(t, text, "### churn"); strings.Contains(got, "failed") {
+		t.Errorf("what ended before the run was stopped is said to have failed:\n%s", got)
+	}
+	if got := section(t, text, "### drain"); !strings.Contains(got, "**It failed**") {
+		t.Errorf("no word of what the run did not come to:\n%s", got)
+	}
 }
 
 func TestTheStormOfEachServerHasABarOfItsOwn(t *testing.T) {
