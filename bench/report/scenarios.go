@@ -65,9 +65,7 @@ func (s scene) write(p *page, r *record) {
 	head, wide := []string{"figure", "median"}, slices.ContainsFunc(rows, func(row sceneRow) bool { return row.rare != nil })
 	if wide {
 		head[1] = "median or p50"
-		for _, rank := range rare {
-			head = append(head, rank)
-		}
+		head = append(head, rare...)
 	}
 	cells := make([][]string, 0, len(rows))
 	for _, row := range rows {
