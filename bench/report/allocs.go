@@ -68,11 +68,11 @@ func withoutProcs(name string) string {
 func (a *allocations) row() goalRow {
 	row := goalRow{title: "allocations on the way of a message", goal: "0"}
 	if a == nil {
-		row.verdict = "not measured yet: run `make bench`"
+		row.verdict = never + ": run `make bench`"
 		return row
 	}
 	worst, runs := 0.0, 0
-	var seen, allocating, absent []string
+	var seen, allocating, unseen []string
 	for _, b := range a.lines {
 		if !slices.Contains(free, b.base) {
 			continue
@@ -86,7 +86,7 @@ func (a *allocations) row() goalRow {
 	}
 	for _, name := range free {
 		if !slices.Contains(seen, name) {
-			absent = append(absent, name)
+			unseen = append(unseen, name)
 		}
 	}
 	row.file, row.count, row.measured = a.file, strconv.Itoa(runs), show(worst)+" at most"
@@ -94,8 +94,8 @@ func (a *allocations) row() goalRow {
 	case len(allocating) > 0:
 		row.verdict = missed
 		row.measured += ", in " + plain(strings.Join(allocating, ", "))
-	case len(absent) > 0:
-		row.verdict = "not measured: " + plain(strings.Join(absent, ", "))
+	case len(unseen) > 0:
+		row.verdict = "not measured: " + plain(strings.Join(unseen, ", "))
 	default:
 		row.verdict = met
 	}

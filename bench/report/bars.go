@@ -130,10 +130,11 @@ func (b *barChart) header(scale scaling) header {
 	return h
 }
 
-// floor is what the first bars are compared with, nil when it was not measured.
+// floor is what the first bars are compared with, nil when it was not measured. A
+// floor of more threads has a bar, and no line.
 func (b *barChart) floor() *figure {
 	for _, g := range b.groups {
-		if g.server == "floor" {
+		if g.server == floorName {
 			return g.bars[0]
 		}
 	}

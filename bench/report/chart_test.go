@@ -107,7 +107,7 @@ func named(t *testing.T, unit string, names ...string) []*curveGroup {
 			r.Figures = append(r.Figures, f)
 		}
 	}
-	return curveGroups(r)
+	return curveGroups(r.Figures)
 }
 
 func TestLabelsLeaveOutWhatAllShare(t *testing.T) {

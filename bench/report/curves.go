@@ -45,7 +45,7 @@ const crowded = 6
 var ranked = regexp.MustCompile(`^(.*): (p50|p99|p99\.9|max)$`)
 
 func (b *builder) writeCurves(p *page) error {
-	p.para("## 3. Curves")
+	p.para("## 4. Curves")
 	p.para("Points are medians, whiskers reach from the lowest to the highest sample. Percentiles above p99 are in the tables alone.")
 	all := slices.Clone(axes)
 	for _, kind := range sortedKeys(b.lib.kinds) {
@@ -70,7 +70,8 @@ func (b *builder) writeCurve(p *page, a axis) error {
 		return nil
 	}
 	label := axisLabel(r.Vary)
-	groups := curveGroups(r)
+	last := b.millionth(a.kind, r)
+	groups := curveGroups(last.figures)
 	if len(groups) == 0 {
 		p.para("The record has no figure with an x.")
 	}
@@ -86,14 +87,17 @@ func (b *builder) writeCurve(p *page, a axis) error {
 		p.para("Data: %s.", link(r.file, b.links))
 	}
 	p.cite(r, b.links)
+	if last.used {
+		p.para("‡ Not of this run: %s, from %s.", plain(last.where), link(last.file, b.links))
+	}
 	return b.remark(p, a.kind)
 }
 
 // curveGroups sorts the figures with an x into curves and charts, in the record's order.
-func curveGroups(r *record) []*curveGroup {
+func curveGroups(figures []figure) []*curveGroup {
 	var groups []*curveGroup
-	for i := range r.Figures {
-		f := &r.Figures[i]
+	for i := range figures {
+		f := &figures[i]
 		if f.X == nil || f.Detail || strings.HasPrefix(f.Name, "user CPU") || strings.HasPrefix(f.Name, "system CPU") {
 			continue
 		}
@@ -117,12 +121,12 @@ func curveGroups(r *record) []*curveGroup {
 	return split
 }
 
-// rank puts ours first and the floor last.
+// rank puts ours first and the floors last.
 func rank(server string) int {
 	switch {
 	case strings.HasPrefix(server, "wsify"):
 		return 0
-	case server == "floor":
+	case isFloor(server):
 		return 2
 	}
 	return 1

@@ -4,8 +4,10 @@
 //	cd bench/report && go run . -results ../results -out ..
 //	cd bench/report && go run . -check
 //
-// Of each kind of record the newest counts. A record's kind is what its file name
-// says behind the date: 2026-11-24-goals.json is of the kind goals. Prose is
+// Of each kind of record the newest counts, by the date it holds. A record's kind is
+// what its file name says behind the date: 2026-11-24-goals.json is of the kind goals.
+// Profiles, as 2026-11-24-profile-echo.txt, are all linked, and a text that links one
+// that is not there is refused. Prose is
 // written by hand, in text/*.md; figures, tables and charts are only ever what the
 // records hold. The same records and prose give the same bytes, which is what
 // -check relies on: it writes nothing, and exits with 1 when the report or a chart

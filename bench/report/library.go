@@ -15,6 +15,8 @@ type library struct {
 	kinds  map[string]*record // the newest of each kind
 	allocs *allocations       // the newest record of the Go benchmarks, or nil
 	passed []passed           // what the report does not show, by file name
+
+	profiles []string // by file name, oldest first; all are shown
 }
 
 // passed is a file that was passed over, and why.
@@ -26,9 +28,12 @@ var dated = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}(?:-\d{6})?)-(.+)\.json$`)
 // goRecord is a record of make bench.
 var goRecord = regexp.MustCompile(`^go-\d{4}-\d{2}-\d{2}.*\.txt$`)
 
+// profile is where a program's time went, as text.
+var profile = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(?:-\d{6})?-profile-.+\.txt$`)
+
 // readLibrary reads every record in dir; a bad one is an error that names it.
 func readLibrary(dir string) (*library, error) {
-	entries, err := os.ReadDir(dir) // sorted by name, so a kind's newest comes last
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +52,11 @@ func readLibrary(dir string) (*library, error) {
 
 func (l *library) read(dir, name string) error {
 	json := strings.HasSuffix(name, ".json")
+	if profile.MatchString(name) {
+		l.profiles = append(l.profiles, name)
+	}
 	if !json && !goRecord.MatchString(name) {
-		return nil // the README of the directory, profiles
+		return nil // the README of the directory, and what is only linked
 	}
 	text, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
@@ -74,11 +82,22 @@ func (l *library) read(dir, name string) error {
 		l.pass(name, "of a kind that has no place in the report")
 		return nil
 	}
-	if old := l.kinds[kind]; old != nil {
+	l.keepNewer(kind, r)
+	return nil
+}
+
+// keepNewer shows r unless there is a record of its kind from a later moment. File
+// names do not tell: of two of one day only the second has the time in its name, and
+// a digit sorts before a letter.
+func (l *library) keepNewer(kind string, r *record) {
+	old := l.kinds[kind]
+	if old != nil && old.Date.After(r.Date) {
+		old, r = r, old
+	}
+	if old != nil {
 		l.pass(old.file, "there is a newer one")
 	}
 	l.kinds[kind] = r
-	return nil
 }
 
 func (l *library) addAllocations(name string, text []byte) error {

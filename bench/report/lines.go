@@ -67,6 +67,9 @@ func (g *curveGroup) chart(x string) *lineChart {
 		ch.lines = append(ch.lines, l)
 		ch.head.entries = append(ch.head.entries, entry{g.label(c), l.paintSwatch})
 	}
+	if slices.ContainsFunc(drawn, (*curve).endsInMillion) {
+		ch.head.entries = append(ch.head.entries, entry{"open: from the run of a million", func(c *draw.Canvas, m vg.Point) { openDot(c, m, faint) }})
+	}
 	return ch
 }
 
@@ -105,6 +108,7 @@ func (ch *lineChart) scale(curves []*curve, unit string) {
 	for _, x := range xs {
 		ch.x.ticks = append(ch.x.ticks, plot.Tick{Value: ch.place(x), Label: tickLabel(x, "")})
 	}
+	ch.x.thin()
 }
 
 // place is where x stands on the axis.
@@ -157,8 +161,12 @@ func (ch *lineChart) Plot(c draw.Canvas, p *plot.Plot) {
 			path = append(path, vg.Point{X: x(ch.place(*f.X)) + ch.aside(i), Y: y(f.Median)})
 		}
 		c.StrokeLines(l.stroke, path)
-		for _, at := range path {
-			dot(&c, at, l.shape, l.fill)
+		for k, at := range path {
+			if l.points[k].million {
+				openDot(&c, at, l.fill)
+			} else {
+				dot(&c, at, l.shape, l.fill)
+			}
 		}
 	}
 }

@@ -67,6 +67,9 @@ func report(results, out string, check bool, written prose, stdout io.Writer) er
 	if err != nil {
 		return err
 	}
+	if err := b.checkLinks(results); err != nil {
+		return err
+	}
 	if !check {
 		fmt.Fprintf(stdout, "%s and %d charts written\n", filepath.Join(out, reportFile), len(files)-1)
 		return write(out, files)

@@ -159,3 +159,24 @@ func TestAWrongCommandLineIsTwo(t *testing.T) {
 		t.Errorf("-help: exit code %d", code)
 	}
 }
+
+func TestALinkToAProfileThatIsNotThereIsRefused(t *testing.T) {
+	dir := bench(t)
+	written := testTexts()
+	written["goals-missed.md"].Data = []byte("### JSON round trip over floor\n\nSee [the profile](results/2001-01-02-profile-echo.txt).\n")
+	args := []string{"-results", filepath.Join(dir, "results"), "-out", dir}
+	var out, errs strings.Builder
+	if code := run(args, prose{written}, &out, &errs); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &errs)
+	}
+	if err := os.Remove(filepath.Join(dir, "results/2001-01-02-profile-echo.txt")); err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range [][]string{nil, {"-check"}} {
+		errs.Reset()
+		code := run(append(args, check...), prose{written}, &out, &errs)
+		if code != 1 || !strings.Contains(errs.String(), "the report links results/2001-01-02-profile-echo.txt, which is not there") {
+			t.Errorf("%v: exit code %d: %s", check, code, &errs)
+		}
+	}
+}

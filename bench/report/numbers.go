@@ -46,30 +46,57 @@ var scales = map[string][]string{
 	"us": {"us", "ms", "s"},
 }
 
+// step is the greatest unit that leaves v at least one, and how many of the given unit it is.
+func step(v float64, unit string) (size float64, name string) {
+	steps, ok := scales[unit]
+	if !ok {
+		steps = []string{unit}
+	}
+	size = 1
+	for i, name := range steps {
+		if math.Abs(v)/size < 1000 || i+1 == len(steps) {
+			return size, name
+		}
+		size *= 1000
+	}
+	return 1, unit
+}
+
 // quantity writes a number with its unit, in the greatest unit that leaves it at
 // least one. A ratio has no unit.
 func quantity(v float64, unit string) string {
 	if unit == "ratio" {
 		return show(v)
 	}
-	steps, ok := scales[unit]
-	if !ok {
-		steps = []string{unit}
-	}
-	i := 0
-	for i+1 < len(steps) && math.Abs(v) >= 1000 {
-		v /= 1000
-		i++
-	}
-	return strings.TrimSpace(show(v) + " " + steps[i])
+	size, name := step(v, unit)
+	return strings.TrimSpace(show(v/size) + " " + name)
 }
 
 // spread writes how far samples lie apart, or nothing when there is one.
-func (f *figure) spread() string {
+func (f *figure) spread() string { return f.spreadIn(1) }
+
+// spreadBeside is the spread in the unit that quantity gives the median.
+func (f *figure) spreadBeside() string {
+	size, _ := step(f.Median, f.Unit)
+	return f.spreadIn(size)
+}
+
+func (f *figure) spreadIn(size float64) string {
 	if len(f.Samples) < 2 {
 		return ""
 	}
-	return fmt.Sprintf("%s..%s", show(f.Min), show(f.Max))
+	return fmt.Sprintf("%s..%s", show(f.Min/size), show(f.Max/size))
+}
+
+// whole writes a figure with its unit and spread.
+func (f *figure) whole() string {
+	if f == nil {
+		return "–"
+	}
+	if s := f.spreadBeside(); s != "" && f.Min != f.Max {
+		return fmt.Sprintf("%s (%s)", quantity(f.Median, f.Unit), s)
+	}
+	return quantity(f.Median, f.Unit)
 }
 
 // cell writes a figure for a table whose head has the unit.
@@ -77,10 +104,14 @@ func (f *figure) cell() string {
 	if f == nil {
 		return "–"
 	}
+	text := show(f.Median)
 	if s := f.spread(); s != "" {
-		return fmt.Sprintf("%s (%s)", show(f.Median), s)
+		text += fmt.Sprintf(" (%s)", s)
 	}
-	return show(f.Median)
+	if f.million {
+		text += " ‡"
+	}
+	return text
 }
 
 // count writes how many samples a figure has.

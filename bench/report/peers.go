@@ -74,7 +74,7 @@ type peer struct {
 	measured bool
 }
 
-// peers returns the rows: wsify, those measured beside it, the floor, those from elsewhere.
+// peers returns the rows: wsify, those measured beside it, the floors, those from elsewhere.
 func (b *builder) peers(r *record) []peer {
 	var all []peer
 	for _, name := range r.serverNames() {
@@ -102,7 +102,7 @@ func (b *builder) peers(r *record) []peer {
 }
 
 // serverNames lists the servers that have figures in one of the columns: ours
-// first, the floor last, the others as the record lists them.
+// first, the floors last, the others as the record lists them.
 func (r *record) serverNames() []string {
 	var names []string
 	for _, f := range r.Figures {
@@ -115,8 +115,8 @@ func (r *record) serverNames() []string {
 		switch i := slices.IndexFunc(r.Servers, func(s server) bool { return s.Name == name }); {
 		case strings.HasPrefix(name, "wsify"):
 			return -1
-		case name == "floor":
-			return len(r.Servers) + 1
+		case isFloor(name):
+			return len(r.Servers) + 1 + len(name) // the plain one first
 		case i < 0:
 			return len(r.Servers)
 		default:
@@ -128,7 +128,7 @@ func (r *record) serverNames() []string {
 }
 
 func (b *builder) writePeers(p *page) error {
-	p.para("## 2. Peers, side by side")
+	p.para("## 3. Peers, side by side")
 	r := b.lib.kinds["peers"]
 	if r == nil {
 		p.missing("bench-peers")
@@ -148,7 +148,7 @@ func (b *builder) writePeers(p *page) error {
 	p.para("Medians; × is the ratio to the floor, which makes only the system calls nobody can avoid with as many sockets and the same bytes: " +
 		"taken within a round where the record has it so, else median by median.")
 	if slices.ContainsFunc(rows, func(r peer) bool { return !r.measured }) {
-		p.para("† Not measured in this run: from %s. Memory after a burst is all of it there, not what came on top of idle.", b.elsewhere.Source)
+		p.para("† Not measured in this run: from %s. Memory after a burst is all of it there, not what came on top of idle, and therefore not in the chart.", b.elsewhere.Source)
 	}
 	p.cite(r, b.links)
 	if err := b.drawPeers(p, r, rows); err != nil {
@@ -183,7 +183,10 @@ func (p peer) cells(r *record, shown []int) []string {
 
 func (p peer) cell(r *record, i int) string {
 	f := p.figures[i]
-	if f == nil {
+	switch {
+	case f == nil && p.measured && !isFloor(p.name) && r.failed(columns[i].scenario):
+		return "failed"
+	case f == nil:
 		return "–"
 	}
 	value := show(f.Median)
@@ -198,9 +201,9 @@ func (p peer) cell(r *record, i int) string {
 
 // overFloor is the ratio of a measured server's figure to the floor's, 0 without one.
 func (p peer) overFloor(r *record, c column) float64 {
-	floor := r.find(c.scenario, "floor", c.name)
+	floor := r.find(c.scenario, floorName, c.name)
 	f := r.find(c.scenario, p.name, c.name)
-	if !p.measured || p.name == "floor" || f == nil {
+	if !p.measured || isFloor(p.name) || f == nil {
 		return 0
 	}
 	if within := r.find(c.scenario, p.name, c.over); within != nil {
@@ -210,6 +213,15 @@ func (p peer) overFloor(r *record, c column) float64 {
 		return 0
 	}
 	return f.Median / floor.Median
+}
+
+// drawn is the figure that stands in the column's chart. Memory after a burst is known
+// from elsewhere only with that of idle in it, which is nothing to draw beside the others.
+func (p peer) drawn(c column) *figure {
+	if c == burst && !p.measured {
+		return nil
+	}
+	return p.figures[slices.Index(columns, c)]
 }
 
 // drawPeers draws the charts that have something to show.
@@ -224,7 +236,7 @@ func (b *builder) drawPeers(p *page, r *record, rows []peer) error {
 		for _, row := range rows {
 			g := barGroup{server: row.name, measured: row.measured}
 			for _, col := range c.columns {
-				g.bars = append(g.bars, row.figures[slices.Index(columns, col)])
+				g.bars = append(g.bars, row.drawn(col))
 			}
 			chart.add(g)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -55,11 +56,21 @@ type figure struct {
 	Median   float64   `json:"median"`
 	Min      float64   `json:"min"`
 	Max      float64   `json:"max"`
+
+	million bool // taken over from the record of the million
 }
 
 type note struct {
 	Scenario string `json:"scenario"`
 	Text     string `json:"text"`
+}
+
+// about says what a note is on, where it is on one scenario.
+func (n note) about() string {
+	if n.Scenario == "" {
+		return ""
+	}
+	return " on " + n.Scenario
 }
 
 // errOldFormat is about a record of bench/measure, which named one server.
@@ -109,6 +120,15 @@ func (f *figure) validate() error {
 	return nil
 }
 
+// floorName is the server that makes only the system calls nobody can avoid, on one
+// thread. Others of more threads are named after it.
+const floorName = "floor"
+
+// isFloor tells what can only be compared with from what is compared.
+func isFloor(server string) bool {
+	return server == floorName || strings.HasPrefix(server, floorName+" of ")
+}
+
 // find returns the figure without x of that name, nil when there is none.
 func (r *record) find(scenario, server, name string) *figure {
 	return r.at(scenario, server, name, math.NaN())
@@ -126,4 +146,37 @@ func (r *record) at(scenario, server, name string, x float64) *figure {
 		}
 	}
 	return nil
+}
+
+// scenarios are the names that a failure may begin with.
+var scenarios = []string{
+	"idle", "connect", "storm", "fanout", "mesh", "echo", "http", "burst", "slow", "slowloris", "churn", "authorizer", "drain", "million",
+}
+
+// endedEarly tells whether a failure is the scenario's: it begins with its name.
+func (r *record) endedEarly(scenario string) bool {
+	return slices.ContainsFunc(r.Failures, func(text string) bool { return failureOf(text) == scenario })
+}
+
+// failed tells whether a failure is why something of the scenario is missing. One that
+// begins with no scenario, as when the time was over, keeps from everybody what is not there.
+func (r *record) failed(scenario string) bool {
+	return r.endedEarly(scenario) ||
+		slices.ContainsFunc(r.Failures, func(text string) bool { return !slices.Contains(scenarios, failureOf(text)) })
+}
+
+// failureOf is the word that a failure begins with.
+func failureOf(text string) string {
+	if i := strings.IndexAny(text, " :,"); i >= 0 {
+		return text[:i]
+	}
+	return text
+}
+
+// whyNot says why the record lacks a figure of the scenario.
+func (r *record) whyNot(scenario string) string {
+	if r.failed(scenario) {
+		return failed
+	}
+	return absent
 }

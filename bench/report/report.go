@@ -32,11 +32,13 @@ func (b *builder) build() (map[string][]byte, error) {
 	for _, part := range []func(*page) error{
 		b.fragment("intro"),
 		b.writeGoals,
+		b.writeScenes,
 		b.writePeers,
 		b.writeCurves,
 		b.writeMillion,
 		b.fragment("tuning"),
 		b.fragment("bottlenecks"),
+		b.writeProfiles,
 		b.writeRecords,
 	} {
 		if err := part(p); err != nil {
@@ -77,7 +79,7 @@ func (b *builder) picture(p *page, file, alt string, svg []byte) {
 
 // writeMillion writes what the record of a million connections says.
 func (b *builder) writeMillion(p *page) error {
-	p.para("## 4. A million connections")
+	p.para("## 5. A million connections")
 	r := b.lib.kinds["million"]
 	if r == nil {
 		p.missing("bench-million")
@@ -96,7 +98,7 @@ func (b *builder) writeMillion(p *page) error {
 		if f.X != nil {
 			name += fmt.Sprintf(", at %s", show(*f.X))
 		}
-		rows = append(rows, []string{plain(name), quantity(f.Median, f.Unit), f.spread(), f.count()})
+		rows = append(rows, []string{plain(name), quantity(f.Median, f.Unit), f.spreadBeside(), f.count()})
 	}
 	p.table([]string{"figure", "median", "min..max", "n"}, rows)
 	for _, n := range r.Notes {
@@ -104,6 +106,20 @@ func (b *builder) writeMillion(p *page) error {
 	}
 	p.cite(r, b.links)
 	return b.remark(p, "million")
+}
+
+// writeProfiles links the profiles, which texts speak of.
+func (b *builder) writeProfiles(p *page) error {
+	if len(b.lib.profiles) == 0 {
+		return nil
+	}
+	p.para("## Profiles")
+	p.para("Where the CPU of the server went. Each file says at its top how it was taken.")
+	for _, name := range b.lib.profiles {
+		fmt.Fprintf(p, "- %s\n", link(name, b.links))
+	}
+	p.WriteString("\n")
+	return nil
 }
 
 // writeRecords tells of each record what the sections above left out.
@@ -139,7 +155,7 @@ func (b *builder) writeRecord(p *page, r *record) {
 		fmt.Fprintf(p, "- Server %s: %s, %d descriptors\n", plain(s.Name), code(s.Command), s.Files)
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(p, "- Note on %s: %s\n", plain(n.Scenario), plain(n.Text))
+		fmt.Fprintf(p, "- Note%s: %s\n", plain(n.about()), plain(n.Text))
 	}
 	for _, f := range r.Failures {
 		fmt.Fprintf(p, "- **Not measured**: %s\n", plain(f))

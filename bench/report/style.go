@@ -30,6 +30,7 @@ var serverColors = []struct {
 }{
 	{"wsify v3", rgb(0x882255)},
 	{"wsify", rgb(0x0072B2)},
+	{"floor of", rgb(0x8C959F)},
 	{"floor", rgb(0x57606A)},
 	{"nbio", rgb(0xE69F00)},
 	{"gws", rgb(0x009E73)},

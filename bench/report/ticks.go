@@ -101,6 +101,37 @@ func tickLabel(v float64, unit string) string {
 	return group(strconv.FormatFloat(round, 'f', -1, 64)) + suffix
 }
 
+// Room for the labels of x: about so much of a chart is left of an axis, and a label
+// wants some distance to the next.
+const (
+	axisWidth = 510
+	labelGap  = 5
+)
+
+// thin takes away labels that would be over the one to their right: the last stays.
+// Their marks stay too.
+func (s scaling) thin() {
+	left := math.Inf(1) // of the label to the right
+	for i := len(s.ticks) - 1; i >= 0; i-- {
+		t := &s.ticks[i]
+		half := float64(labelStyle().Width(t.Label)) / 2
+		at := axisWidth * s.share(t.Value)
+		if at+half+labelGap > left {
+			t.Label = ""
+			continue
+		}
+		left = at - half
+	}
+}
+
+// share is where v lies between the ends of the axis, from 0 to 1.
+func (s scaling) share(v float64) float64 {
+	if s.log {
+		return math.Log(v/s.min) / math.Log(s.max/s.min)
+	}
+	return (v - s.min) / (s.max - s.min)
+}
+
 // apply gives the scale to an axis.
 func (s scaling) apply(a *plot.Axis) {
 	a.Min, a.Max = s.min, s.max

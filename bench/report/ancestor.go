@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ancestor is the version that this one is to be better than.
+const ancestor = "wsify v3"
+
+// ancestorRows compares ours with it. There is no limit to judge by.
+func (b *builder) ancestorRows() []goalRow {
+	r := b.lib.kinds["peers"]
+	var rows []goalRow
+	for _, c := range []struct {
+		title string
+		column
+	}{
+		{ancestor + "'s memory of an idle connection over ours", memory},
+		{ancestor + "'s CPU of a delivery over ours", delivery1},
+	} {
+		for _, variant := range ours(r) {
+			if !strings.EqualFold(variant, ancestor) {
+				rows = append(rows, b.ancestorRow(c.title, c.column, r, variant))
+			}
+		}
+	}
+	return rows
+}
+
+func (b *builder) ancestorRow(title string, c column, r *record, variant string) goalRow {
+	row := goalRow{title: title, variant: variantOf(variant)}
+	if r == nil {
+		row.verdict = never
+		return row
+	}
+	rows := b.peers(r)
+	column := slices.Index(columns, c)
+	f := r.find(c.scenario, variant, c.name)
+	at := slices.IndexFunc(rows, func(p peer) bool { return strings.EqualFold(p.name, ancestor) })
+	if f == nil || at < 0 || rows[at].figures[column] == nil {
+		row.verdict = r.whyNot(c.scenario)
+		return row
+	}
+	old, mark := rows[at].figures[column], ""
+	if !rows[at].measured {
+		mark = " †"
+	}
+	row.fill(r, f)
+	row.measured = fmt.Sprintf("%s: %s%s, ours %s", show(old.Median/f.Median), quantity(old.Median, old.Unit), mark, quantity(f.Median, f.Unit))
+	return row
+}
