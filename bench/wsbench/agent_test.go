@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"wsify/bench/internal/process"
@@ -78,7 +79,9 @@ func TestAnAgentThatDiesFailsItsCrowd(t *testing.T) {
 		t.Fatalf("whole = %v while everybody lives", err)
 	}
 	dead := c.agents[1]
-	dead.cmd.Process.Kill()
+	if err := dead.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 	dead.work.Wait() // it is heard no more
 	if err := c.whole(); err == nil || !strings.Contains(err.Error(), "signal: killed") {
 		t.Errorf("whole = %v, want it to say how the agent ended", err)

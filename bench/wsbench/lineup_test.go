@@ -30,7 +30,7 @@ func TestAPeerThatFailsIsLeftOutAndEverybodyElseIsMeasured(t *testing.T) {
 			if !slices.ContainsFunc(b.record.Notes, func(n note) bool { return strings.HasPrefix(n.Text, "bad: left out of the rest") }) {
 				t.Errorf("the notes do not say who was left out: %v", b.record.Notes)
 			}
-			if n := len(b.children.running); n != 0 {
+			if n := b.children.Running(); n != 0 {
 				t.Errorf("%d children are still running", n)
 			}
 		})
