@@ -82,6 +82,15 @@ func headerOf(head []byte, name string) string {
 	return ""
 }
 
+// retryAfter is when a refusal says to come again; RFC 9110, section 10.2.3.
+func retryAfter(head []byte) time.Duration {
+	seconds, err := strconv.Atoi(headerOf(head, "Retry-After"))
+	if err != nil || seconds < 0 {
+		return stormPause
+	}
+	return time.Duration(seconds) * time.Second
+}
+
 // posted is raw of an exchange of POST /broadcast: a 201 ends a round trip, any other
 // status fails the crowd. It is called by receivers.
 func (x *exchange) posted(m *member, p []byte) {

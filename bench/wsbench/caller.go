@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -107,15 +105,6 @@ func (d *dialer) answered(i int, p []byte) (rest []byte, err error) {
 		rest = []byte{}
 	}
 	return rest, d.say(c, command)
-}
-
-// retryAfter is when a refusal says to come again; RFC 9110, section 10.2.3.
-func retryAfter(head []byte) time.Duration {
-	seconds, err := strconv.Atoi(headerOf(head, "Retry-After"))
-	if err != nil || seconds < 0 {
-		return stormPause
-	}
-	return time.Duration(seconds) * time.Second
 }
 
 // say sends a small command, which fits.

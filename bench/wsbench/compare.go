@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -103,6 +104,9 @@ func (r *record) compare(w io.Writer, base string) error {
 	fmt.Fprintf(w, "%d of %d figures got worse\n", worse, len(all))
 	if worse > 0 {
 		return errWorse
+	}
+	if slices.Contains(r.leftOut, base) {
+		return fmt.Errorf("-compare: %s failed in a scenario, which the notes name: not everything was compared", base)
 	}
 	return nil
 }

@@ -48,6 +48,11 @@ func TestAComparisonSaysWhatGotWorse(t *testing.T) {
 	if err := comparedRecord([]float64{10, 10}, []float64{10, 10}).compare(io.Discard, "base"); err != nil {
 		t.Errorf("compare of equal servers = %v", err)
 	}
+	short := comparedRecord([]float64{10, 10}, []float64{10})
+	short.leftOut = []string{"base"}
+	if err := short.compare(io.Discard, "base"); err == nil || errors.Is(err, errWorse) {
+		t.Errorf("compare with a base that failed = %v, want an error of its own", err)
+	}
 	if err := (&record{Servers: []entrant{{Name: treeName}}}).compare(io.Discard, "base"); err == nil || errors.Is(err, errWorse) {
 		t.Errorf("compare of nothing = %v, want an error of its own", err)
 	}

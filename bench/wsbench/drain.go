@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"syscall"
 	"time"
 
@@ -17,39 +16,14 @@ import (
 // section 11.7.
 const restart = 1012
 
-// leavers counts how the connections of a crowd ended. Each answers the server's
-// Close frame and closes, as RFC 6455, section 7.1.1 asks.
-type leavers struct {
-	mu    sync.Mutex
-	codes map[uint16]int
-	left  int
-	all   chan struct{} // closed when nobody is left
-}
-
-func newLeavers(n int) *leavers {
-	return &leavers{codes: make(map[uint16]int), left: n, all: make(chan struct{})}
-}
-
-// ended is called by receivers.
-func (v *leavers) ended(m *member, code uint16) {
+// answerEnd answers the server's Close frame and closes, as RFC 6455, section 7.1.1 asks.
+// It is called by receivers.
+func answerEnd(m *member, code uint16) {
 	if code != 0 {
 		sendNow(m.fd, clientFrame(opClose, []byte{byte(code >> 8), byte(code)}))
 	}
 	unix.Close(m.fd)
 	m.fd = -1
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.codes[code]++
-	if v.left--; v.left == 0 {
-		close(v.all)
-	}
-}
-
-// count returns how many ended with a code, and how many are left.
-func (v *leavers) count(code uint16) (n, left int) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.codes[code], v.left
 }
 
 // drain measures an orderly end: SIGTERM while everybody is connected.
@@ -84,9 +58,12 @@ func (b *bench) drainServer(c contender, tree bool) error {
 	}
 	defer s.kill()
 	here := b.drainSize()
-	v := newLeavers(here)
+	v := new(endings)
 	crowd, err := openCrowd(plan{size: here, threads: b.threads, target: s.target(), sources: b.sources,
-		channels: channels{Shared: true}, message: ignore, tolerant: true, ended: v.ended})
+		channels: channels{Shared: true}, message: ignore, tolerant: true, ended: func(m *member, code uint16) {
+			answerEnd(m, code)
+			v.note(m, code)
+		}})
 	if err != nil {
 		return s.failure(err)
 	}
@@ -104,25 +81,21 @@ func (b *bench) drainServer(c contender, tree bool) error {
 }
 
 // drainNow ends the server and records how it went.
-func (b *bench) drainNow(s *server, v *leavers, n int, tree bool, before cpuTime) error {
+func (b *bench) drainNow(s *server, v *endings, n int, tree bool, before cpuTime) error {
 	start := time.Now()
 	if err := s.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	limit := time.After(deliveryTimeout)
-	select {
-	case <-v.all:
-	case <-limit:
-		_, left := v.count(0)
-		return fmt.Errorf("%d connections were still open %v after SIGTERM", left, deliveryTimeout)
-	}
-	closed := time.Since(start)
 	select {
 	case <-s.Gone():
-	case <-limit:
-		return fmt.Errorf("the process was still there %v after SIGTERM", deliveryTimeout)
+	case <-time.After(deliveryTimeout):
+		return fmt.Errorf("the process was still there %v after SIGTERM, and %d connections open", deliveryTimeout, n-v.count())
 	}
-	b.addDrain(s, v, n, tree, drained{closed: closed, gone: time.Since(start), cpu: s.CPU() - before.Stat})
+	gone := time.Since(start)
+	if !v.await(n, deliveryTimeout) { // the kernel has ended them; the receivers hear of it
+		return fmt.Errorf("%d connections were still open when the process had ended", n-v.count())
+	}
+	b.addDrain(s, v, n, tree, drained{closed: v.last().Sub(start), gone: gone, cpu: s.CPU() - before.Stat})
 	return b.checkEnd(s)
 }
 
@@ -132,13 +105,12 @@ type drained struct {
 	cpu          time.Duration
 }
 
-func (b *bench) addDrain(s *server, v *leavers, n int, tree bool, d drained) {
+func (b *bench) addDrain(s *server, v *endings, n int, tree bool, d drained) {
 	goal := ""
 	if tree {
 		goal = fmt.Sprintf("= %d", n)
 	}
-	told, _ := v.count(restart)
-	silent, _ := v.count(0)
+	told, silent := v.of(restart), v.of(0)
 	r := b.record
 	r.add(s.name, "until all were closed", "s", "", d.closed.Seconds())
 	r.add(s.name, "until the process ended", "s", "", d.gone.Seconds())

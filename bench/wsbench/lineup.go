@@ -68,6 +68,7 @@ func (l *lineup) judge(name string, err error) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	l.out[name] = true
+	l.bench.record.leftOut = append(l.bench.record.leftOut, name)
 	if s != nil {
 		s.kill()
 		delete(l.fleet, name)

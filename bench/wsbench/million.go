@@ -39,7 +39,7 @@ type throng struct {
 	server  *server
 	crowd   *crowd
 	roll    *roll
-	leavers *leavers
+	ends    endings
 	ending  atomic.Bool // connections may end now
 	gc      collections
 
@@ -60,7 +60,7 @@ type holding struct {
 // cost is measured on the way.
 func (b *bench) million() error {
 	to := b.tree()
-	t := &throng{bench: b, roll: &roll{bytes: to.dialect.delivered(sharedChannel, b.contentSize)}, leavers: newLeavers(b.connections), gc: make(collections)}
+	t := &throng{bench: b, roll: &roll{bytes: to.dialect.delivered(sharedChannel, b.contentSize)}, gc: make(collections)}
 	if err := t.start(); err != nil {
 		return err
 	}
@@ -93,7 +93,8 @@ func (t *throng) ended(m *member, code uint16) {
 	if !t.ending.Load() {
 		t.crowd.fail(fmt.Errorf("the server closed a connection with code %d", code))
 	}
-	t.leavers.ended(m, code)
+	answerEnd(m, code)
+	t.ends.note(m, code)
 }
 
 // before reads memory before anybody is connected.
@@ -223,16 +224,8 @@ func (t *throng) drain() error {
 	if err := t.server.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	var closed time.Duration // until the last connection had ended
-	err := t.await(func() bool {
-		_, left := t.leavers.count(restart)
-		if left == 0 && closed == 0 {
-			closed = time.Since(start)
-		}
-		return left == 0 && gone(t.server.child)
-	}, func() string {
-		told, left := t.leavers.count(restart)
-		return fmt.Sprintf("drain: %d closed with %d, %d left", told, restart, left)
+	err := t.await(func() bool { return t.ends.count() == t.connections && gone(t.server.child) }, func() string {
+		return fmt.Sprintf("drain: %d closed with %d, %d left", t.ends.of(restart), restart, t.connections-t.ends.count())
 	})
 	if err != nil {
 		return err
@@ -241,10 +234,10 @@ func (t *throng) drain() error {
 	if t.server.Status() != nil {
 		return fmt.Errorf("the server ended with %w", t.server.Status())
 	}
-	told, _ := t.leavers.count(restart)
+	told := t.ends.of(restart)
 	r, name := t.record, t.server.name
 	r.add(name, "drain", "s", "", took.Seconds())
-	r.detail(name, "drain, until all were closed", "s", closed.Seconds())
+	r.detail(name, "drain, until all were closed", "s", t.ends.last().Sub(start).Seconds())
 	r.add(name, "closed with 1012", "connections", fmt.Sprintf("= %d", t.connections), float64(told))
 	if told != t.connections {
 		return fmt.Errorf("%d of %d connections were closed with %d", told, t.connections, restart)

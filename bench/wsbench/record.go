@@ -53,6 +53,7 @@ type record struct {
 
 	scenario string   // that add and remark speak of
 	x        *float64 // of the figures to come
+	leftOut  []string // contenders that failed in some scenario
 
 	mu    sync.Mutex // guards Figures, Notes, Failures, Servers and ended: a run may be cut short
 	ended bool       // nothing is taken any more
