@@ -9,6 +9,7 @@ FUZZTIME  ?= 30s
 PKG       ?= ./...
 ARGS      ?=
 BASE      ?=
+SCENARIO  ?= echo
 CURVES    ?=
 OLD       ?=
 NEW       ?=
@@ -97,6 +98,9 @@ bench-tcpkali: ## the same by a tcpkali on the PATH                    (bench/tc
 	$(GO) build -o bin/tools/beside ./bench/beside
 	./bin/tools/beside $(ARGS) tcpkali
 
+bench-profile: ## where a scenario's CPU goes; SCENARIO=echo            (bench/profile.sh)
+	bench/profile.sh $(SCENARIO) $(ARGS)
+
 bench-report: ## bench/REPORT.md and its charts from bench/results   (cd bench/report && go run .)
 	cd bench/report && $(GO) run . -results ../results -out ..
 
@@ -112,4 +116,4 @@ e2e: ## everything under test/, with a browser, npm, curl and nginx, which root 
 	WSIFY_E2E=1 $(GO) test -count 1 -v ./test/... ./bench/beside
 
 .PHONY: help build run test modules plain race check fmt vet staticcheck fuzz bench bench-diff bench-quick bench-goals bench-peers \
-	bench-check bench-curves bench-million bench-k6 bench-tcpkali bench-report report-check conformance e2e
+	bench-check bench-curves bench-million bench-k6 bench-tcpkali bench-profile bench-report report-check conformance e2e

@@ -36,12 +36,12 @@ const fewPublications = 20
 // throng is one run of the scenario: one server, and everybody.
 type throng struct {
 	*bench
-	server  *server
-	crowd   *crowd
-	roll    *roll
-	ends    endings
-	ending  atomic.Bool // connections may end now
-	gc      collections
+	server *server
+	crowd  *crowd
+	roll   *roll
+	ends   endings
+	ending atomic.Bool // connections may end now
+	gc     collections
 
 	empty     holding
 	fewCost   costsOf
