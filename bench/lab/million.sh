@@ -9,7 +9,7 @@ usage() {
 		million.sh [-n CONNECTIONS] [-t MINUTES] [-m GIB] [-c CPUS] [-o RECORD] [-g | -d] [-- FLAG...]
 		  -n  connections, all in one wsify process (1000000)
 		  -t  give up after so many minutes (45)
-		  -m  memory of the guest in GiB (12)
+		  -m  memory of the guest in GiB (16)
 		  -c  processors of the guest (2)
 		  -o  record to write, a new file (bench/results/DATE-million.json)
 		  -g  in a guest, whatever this machine allows
@@ -20,7 +20,7 @@ usage() {
 	END
 }
 
-connections=1000000 minutes=45 memory=12 cpus=2 record='' where=auto
+connections=1000000 minutes=45 memory=16 cpus=2 record='' where=auto
 while getopts n:t:m:c:o:gdh option; do
 	case $option in
 	n) connections=$OPTARG ;;
