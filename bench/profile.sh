@@ -48,15 +48,15 @@ done
 [ -n "${server:-}" ] || { echo "bench/profile.sh: $scenario started no server" >&2 && exit 1; }
 profile "$server"
 
-report() { perf report -i "$work/perf.data" --stdio "$@" 2>/dev/null | grep -Ev '^(#|$)' | sed 's/[[:space:]]*$//'; }
+report() { perf report -i "$work/perf.data" --stdio "$@" 2>/dev/null | grep -Ev '^(#|$)' | sed -E 's/( +-)*[[:space:]]*$//'; }
 {
 	echo "wsbench ${flags[*]}"
 	echo "commit $(git rev-parse --short=12 HEAD)$([ -z "$(git status --porcelain --untracked-files=no)" ] || echo +), $(uname -sr), $(nproc) cores, $(go env GOVERSION)"
 	printf '\nshare of the CPU of the server, by program\n\n'
-	report --no-children -g none --sort dso | head -n 5
+	report --no-children -g none --sort dso | awk 'NR <= 5'
 	printf '\nby function, with what it calls\n\n'
-	report --children -g none --sort symbol | head -n 45
+	report --children -g none --sort symbol | awk 'NR <= 45'
 	printf '\nby function alone\n\n'
-	report --no-children -g none --sort symbol | head -n 30
+	report --no-children -g none --sort symbol | awk 'NR <= 30'
 } >"$out"
 echo "$out"
