@@ -18,7 +18,7 @@ func (b *builder) ancestorRows() []goalRow {
 		column
 	}{
 		{ancestor + "'s memory of an idle connection over ours", memory},
-		{ancestor + "'s CPU of a delivery over ours", delivery1},
+		{ancestor + "'s CPU of a delivery over ours, both over their floor", delivery1},
 	} {
 		for _, variant := range ours(r) {
 			if !strings.EqualFold(variant, ancestor) {
@@ -48,6 +48,21 @@ func (b *builder) ancestorRow(title string, c column, r *record, variant string)
 		mark = " †"
 	}
 	row.fill(r, f)
+	if old, now := rows[at].overFloor(r, c), ourOverFloor(rows, r, variant, c); old > 0 && now > 0 {
+		row.measured = fmt.Sprintf("%s: %s×%s, ours %s×", show(old/now), show(old), mark, show(now))
+		row.spread = ""
+		return row
+	}
 	row.measured = fmt.Sprintf("%s: %s%s, ours %s", show(old.Median/f.Median), quantity(old.Median, old.Unit), mark, quantity(f.Median, f.Unit))
 	return row
+}
+
+// ourOverFloor is the ratio of our own figure to the floor's, 0 without one.
+func ourOverFloor(rows []peer, r *record, variant string, c column) float64 {
+	for _, p := range rows {
+		if p.name == variant {
+			return p.overFloor(r, c)
+		}
+	}
+	return 0
 }

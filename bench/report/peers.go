@@ -51,6 +51,7 @@ var elsewhereJSON []byte
 // elsewhere holds figures of servers that cannot be had for a run.
 type elsewhere struct {
 	Source  string
+	Floors  map[string]float64 // of that measurement, by the keys of columns, where it had one
 	Servers []struct {
 		Name    string
 		Is      string
@@ -72,6 +73,7 @@ type peer struct {
 	remark   string
 	figures  []*figure // by column, nil where there is none
 	measured bool
+	floors   map[string]float64 // of a measurement elsewhere
 }
 
 // peers returns the rows: wsify, those measured beside it, the floors, those from elsewhere.
@@ -85,7 +87,7 @@ func (b *builder) peers(r *record) []peer {
 		all = append(all, p)
 	}
 	for _, s := range b.elsewhere.Servers {
-		p := peer{name: s.Name, remark: s.Is}
+		p := peer{name: s.Name, remark: s.Is, floors: b.elsewhere.Floors}
 		if slices.ContainsFunc(all, func(m peer) bool { return strings.EqualFold(m.name, p.name) }) {
 			continue // this run has it
 		}
@@ -199,8 +201,14 @@ func (p peer) cell(r *record, i int) string {
 	return value
 }
 
-// overFloor is the ratio of a measured server's figure to the floor's, 0 without one.
+// overFloor is the ratio of a server's figure to the floor's of its own measurement, 0
+// without one.
 func (p peer) overFloor(r *record, c column) float64 {
+	if floor := p.floors[c.key]; !p.measured && floor > 0 {
+		if f := p.figures[slices.Index(columns, c)]; f != nil {
+			return f.Median / floor
+		}
+	}
 	floor := r.find(c.scenario, floorName, c.name)
 	f := r.find(c.scenario, p.name, c.name)
 	if !p.measured || isFloor(p.name) || f == nil {
@@ -215,10 +223,11 @@ func (p peer) overFloor(r *record, c column) float64 {
 	return f.Median / floor.Median
 }
 
-// drawn is the figure that stands in the column's chart. Memory after a burst is known
-// from elsewhere only with that of idle in it, which is nothing to draw beside the others.
+// drawn is the figure that stands in the column's chart. Of a server measured elsewhere
+// that is memory at rest alone: its CPU is that of another machine, and its memory after
+// a burst has that of idle in it, which is nothing to draw beside the others.
 func (p peer) drawn(c column) *figure {
-	if c == burst && !p.measured {
+	if c != memory && !p.measured {
 		return nil
 	}
 	return p.figures[slices.Index(columns, c)]
