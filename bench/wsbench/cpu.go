@@ -3,9 +3,11 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -118,12 +120,28 @@ func quiet(pid int) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if now-last < quietSpend {
+		if now-last < quietSpend && !runnable(pid) {
 			return true, nil
 		}
 		last = now
 	}
 	return false, nil
+}
+
+// runnable reports whether a thread of the process is running, or would be if the
+// machine were not full: proc_pid_stat(5), state.
+func runnable(pid int) bool {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid)) // the pattern is a good one
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread ended
+		}
+		if _, rest, ok := strings.Cut(string(text[bytes.LastIndexByte(text, ')')+1:]), " "); ok && rest[0] == 'R' {
+			return true
+		}
+	}
+	return false
 }
 
 // addNoise says in how many of a phase's rounds the process was never quiet before or
