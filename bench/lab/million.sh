@@ -258,7 +258,7 @@ run_in_guest() {
 	local version
 	version=$(qemu-system-x86_64 --version | awk 'NR == 1 {print $4}')
 	arguments /bin/wsify /record.json $((minutes * 60 - 60)) \
-		"in a guest kernel: QEMU $version, software emulation, $cpus processors, $memory GiB; on $(host_facts)" "$@"
+		"in a guest kernel: QEMU $version, software emulation, $cpus processors, $memory GiB; on $(host_facts)" -million-nice 19 "$@"
 	make_root /bin/wsbench "${flags[@]}"
 	boot
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // millionOptions are the settings of scenario million.
@@ -20,6 +22,7 @@ type millionOptions struct {
 	idle         time.Duration // without load, but for pings
 	ping         time.Duration // the server's interval
 	limit        time.Duration // of each phase, and of the server's shutdown
+	nice         int           // of the server
 }
 
 func (o *millionOptions) register(set *flag.FlagSet) {
@@ -27,6 +30,7 @@ func (o *millionOptions) register(set *flag.FlagSet) {
 	set.IntVar(&o.publications, "million-publications", 3, "million: publications to everybody")
 	set.DurationVar(&o.idle, "million-idle", time.Minute, "million: length of the idle phase")
 	set.DurationVar(&o.ping, "million-ping", 10*time.Minute, "million: ping interval of the server")
+	set.IntVar(&o.nice, "million-nice", 0, "million: niceness of the server, so that on few cores the clients read what it sends before it sends more")
 	set.DurationVar(&o.limit, "million-limit", 20*time.Minute, "million: give up when one phase takes so long")
 }
 
@@ -85,7 +89,31 @@ func (t *throng) start() (err error) {
 	defer os.Unsetenv("GODEBUG")
 	t.server, err = t.bench.start(t.tree(), "-ping-interval", t.big.ping.String(), "-pong-timeout", t.big.limit.String(),
 		"-handshake-timeout", "1m", "-drain-timeout", t.big.limit.String())
+	if err == nil && t.big.nice != 0 {
+		err = renice(t.server.pid(), t.big.nice)
+	}
 	return err
+}
+
+// renice makes all threads of a process give way to others; threads to come inherit
+// it: setpriority(2). What the server sends to a million sockets and nobody has read
+// takes some 5 KB of the kernel's memory each: where clients share its processors,
+// they have to come first.
+func renice(pid, nice int) error {
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return err
+	}
+	for _, thread := range threads {
+		tid, err := strconv.Atoi(thread.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil {
+			return os.NewSyscallError("setpriority", err)
+		}
+	}
+	return nil
 }
 
 // ended is called by receivers when the server has closed a connection.

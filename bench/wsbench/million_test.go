@@ -11,7 +11,7 @@ import (
 )
 
 func TestTheMillionCountsEveryConnectionAndDelivery(t *testing.T) {
-	b := smallBench(t, "-threads", "2")
+	b := smallBench(t, "-threads", "2", "-million-nice", "1")
 	b.record.scenario = "million"
 	if err := b.million(); err != nil {
 		t.Fatal(err)

@@ -38,8 +38,9 @@ type standInSession struct {
 	conn net.Conn
 }
 
-// standInPatience is how long a session may take to read.
-const standInPatience = 50 * time.Millisecond
+// standInPatience is how long a session may take to read: longer than a full machine
+// keeps a process from running.
+const standInPatience = 2 * time.Second
 
 // write resets a connection that does not read.
 func (s *standInSession) write(f ws.Frame) {
