@@ -88,19 +88,11 @@ func (c *crowd) sendAgents(p plan) error {
 // startAgent returns when the agent's members are open.
 func (b *bench) startAgent(o agentOrder) (*agent, error) {
 	cmd := exec.Command(b.self, "-role", roleCrowd)
-	input, err := cmd.StdinPipe()
+	started, input, said, err := b.startPiped(cmd)
 	if err != nil {
 		return nil, err
 	}
-	output, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	started, err := b.children.start(cmd)
-	if err != nil {
-		return nil, err
-	}
-	a := &agent{child: started, input: input, said: bufio.NewReader(output), took: make(chan string, 1)}
+	a := &agent{child: started, input: input, said: said, took: make(chan string, 1)}
 	if err := a.open(o); err != nil {
 		err = a.failure(err)
 		a.kill()

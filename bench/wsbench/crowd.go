@@ -66,7 +66,6 @@ type plan struct {
 	posts    bool                      // of an exchange: it is of POST /broadcast, and the target has no dialect
 	ended    func(m *member, code uint16)
 	tolerant bool
-	opened   func()     // called for each member that is open, by several goroutines; nil for none
 	fleet    *agentPlan // how members beyond what this process holds are held; nil: all are here
 }
 
@@ -133,8 +132,6 @@ func (c *crowd) dialAll(p plan) error {
 				if err := c.open(p, i, ready, buf); err != nil {
 					errs[d] = fmt.Errorf("connection %d of %d: %w", p.first+i+1, p.size, err)
 					stop.Store(true)
-				} else if p.opened != nil {
-					p.opened()
 				}
 			}
 		})

@@ -109,19 +109,11 @@ func (b *bench) startFloor(o roleOptions) (*floor, error) {
 		"-floor-in", strconv.Itoa(o.in), "-floor-out", strconv.Itoa(o.out), "-floor-threads", strconv.Itoa(max(o.threads, 1)))
 	// Signals that ask a thread to yield would only interrupt the system calls.
 	cmd.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")
-	input, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	output, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	c, err := b.children.start(cmd)
+	c, input, said, err := b.startPiped(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", o.role, err)
 	}
-	f := &floor{child: c, input: input, said: bufio.NewReader(output)}
+	f := &floor{child: c, input: input, said: said}
 	line, err := f.line()
 	if err == nil {
 		f.port, err = strconv.Atoi(line)
@@ -132,6 +124,20 @@ func (b *bench) startFloor(o roleOptions) (*floor, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// startPiped starts a child that is told what to do on its standard input, and
+// answers on its standard output.
+func (b *bench) startPiped(cmd *exec.Cmd) (c *child, input io.WriteCloser, said *bufio.Reader, err error) {
+	if input, err = cmd.StdinPipe(); err != nil {
+		return nil, nil, nil, err
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c, err = b.children.start(cmd)
+	return c, input, bufio.NewReader(output), err
 }
 
 // line returns the next line the floor prints.
