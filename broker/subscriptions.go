@@ -1,0 +1,337 @@
+package broker
+
+import (
+	"sync"
+	"time"
+)
+
+// Bounds on the traffic of subscriptions.
+const (
+	// linger is how long a subscription outlives its last member, so that a channel
+	// that is joined and left in turn does not go back and forth at the engine. What
+	// is received meanwhile is for nobody.
+	linger = time.Second
+	// maxLingering is how many may do so at once; beyond it the oldest ends at once.
+	maxLingering = 1 << 16
+	// retryAfter is how long a channel rests after the engine refused or ended its
+	// subscription.
+	retryAfter = time.Second
+	// awaitTimeout is how long Await may take. A link on which the engine confirms
+	// nothing for twice as long is lost.
+	awaitTimeout = 5 * time.Second
+)
+
+// standing is what the engine knows of a subscription.
+type standing uint8
+
+const (
+	absent  standing = iota // not asked for
+	asked                   // asked for, not confirmed
+	inForce                 // confirmed
+)
+
+// subscription is a channel that has members on this node, or had some a moment ago.
+type subscription struct {
+	name     string
+	since    time.Time // the last member left, or the engine said no
+	standing standing
+	wanted   bool // there are members (I12)
+	listed   bool // in table.fresh or table.resting
+	leaving  bool // in table.leaving
+	owed     bool // counted by table.owed
+}
+
+// waiter is a join that is acknowledged when the subscription is in force.
+type waiter struct {
+	done func(error)
+	till time.Time
+}
+
+// table is the subscriptions of a node. Its methods may be called from any
+// goroutine; those that change what the engine knows belong to Remote.run.
+type table struct {
+	mu       sync.Mutex // a leaf lock; Subscribe comes with the hub's shard locked
+	channels map[string]*subscription
+	waiting  map[*subscription][]waiter
+	fresh    []*subscription // wanted and absent, first come first served
+	resting  []*subscription // the same, but the engine said no a moment ago
+	leaving  []*subscription // not wanted any more, by when that was
+	asked    int             // subscriptions with that standing
+	inForce  int             // subscriptions with that standing
+	owed     int             // of those there were when the link was opened, how many are not in force
+	progress time.Time       // the engine confirmed something, or had nothing to confirm
+	open     bool            // there is a link
+}
+
+func newTable() *table {
+	return &table{channels: map[string]*subscription{}, waiting: map[*subscription][]waiter{}}
+}
+
+// want notes that the channel has got a member. It reports whether the engine has
+// to be asked.
+func (t *table) want(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.channels[name]
+	if s == nil {
+		s = &subscription{name: name}
+		t.channels[name] = s
+	}
+	s.wanted = true
+	if s.standing != absent || s.listed {
+		return false
+	}
+	s.listed = true
+	t.fresh = append(t.fresh, s)
+	return t.open
+}
+
+// unwant notes that the channel has lost its last member. It reports whether so
+// many linger that one has to go.
+func (t *table) unwant(name string, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.channels[name]
+	if s == nil {
+		return false
+	}
+	s.wanted = false
+	s.since = now
+	if s.standing == absent && !s.listed {
+		t.forget(s)
+		return false
+	}
+	if !s.leaving {
+		s.leaving = true
+		t.leaving = append(t.leaving, s)
+	}
+	return len(t.leaving) > maxLingering
+}
+
+// forget takes a subscription out of the table; it is on no list.
+func (t *table) forget(s *subscription) {
+	if s.owed {
+		s.owed = false
+		t.owed--
+	}
+	delete(t.channels, s.name)
+}
+
+// await adds a waiter, unless the answer is known.
+func (t *table) await(name []byte, done func(error), now time.Time) (pending bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.channels[string(name)]
+	switch {
+	case s == nil || s.standing == inForce:
+		return false, nil
+	case !t.open:
+		return false, ErrDown
+	}
+	t.waiting[s] = append(t.waiting[s], waiter{done, now.Add(awaitTimeout)})
+	return true, nil
+}
+
+// take returns up to maxBatch channels to subscribe to, which count as asked for
+// from now on.
+func (t *table) take(now time.Time) (names []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.fresh) > 0 && len(names) < maxBatch {
+		s := t.fresh[0]
+		t.fresh[0] = nil
+		t.fresh = t.fresh[1:]
+		s.listed = false
+		switch {
+		case !s.wanted && s.leaving: // it came and went; the sweep forgets it
+		case !s.wanted:
+			t.forget(s)
+		default:
+			s.standing = asked
+			if t.asked++; t.asked == 1 {
+				t.progress = now
+			}
+			names = append(names, s.name)
+		}
+	}
+	if len(t.fresh) == 0 {
+		t.fresh = nil
+	}
+	return names
+}
+
+// confirm notes that a subscription is in force and returns who waited for it.
+func (t *table) confirm(name string, now time.Time) []waiter {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.channels[name]
+	if s == nil || s.standing != asked {
+		return nil
+	}
+	t.settle(s)
+	s.standing = inForce
+	t.inForce++
+	t.progress = now
+	if s.owed {
+		s.owed = false
+		t.owed--
+	}
+	return t.answer(s)
+}
+
+// end notes that a subscription is no more, and returns who waited for it. It rests
+// before it is asked for again.
+func (t *table) end(name string, now time.Time) []waiter {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.channels[name]
+	if s == nil || s.standing == absent {
+		return nil
+	}
+	t.settle(s)
+	if s.owed { // it would keep the others waiting
+		s.owed = false
+		t.owed--
+	}
+	s.since = now
+	if s.wanted {
+		s.listed = true
+		t.resting = append(t.resting, s)
+	} else if !s.leaving {
+		t.forget(s)
+	}
+	return t.answer(s)
+}
+
+// settle takes back what the engine knew of s.
+func (t *table) settle(s *subscription) {
+	switch s.standing {
+	case asked:
+		t.asked--
+	case inForce:
+		t.inForce--
+	}
+	s.standing = absent
+}
+
+// answer takes the waiters of s.
+func (t *table) answer(s *subscription) []waiter {
+	w := t.waiting[s]
+	if w != nil {
+		delete(t.waiting, s)
+	}
+	return w
+}
+
+// opened begins with a link on which nothing is subscribed to, and returns how much
+// has to be.
+func (t *table) opened() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open = true
+	t.owed = 0
+	for _, s := range t.fresh {
+		s.owed = true
+		t.owed++
+	}
+	return t.owed
+}
+
+// closed notes that nothing is subscribed to any more, and returns who waited.
+func (t *table) closed() (waiting []waiter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open = false
+	t.fresh, t.resting, t.leaving, t.owed = nil, nil, nil, 0
+	for name, s := range t.channels {
+		s.standing, s.leaving, s.listed, s.owed = absent, false, false, false
+		if !s.wanted {
+			delete(t.channels, name)
+			continue
+		}
+		s.listed = true
+		t.fresh = append(t.fresh, s)
+	}
+	t.asked, t.inForce = 0, 0
+	for s, w := range t.waiting {
+		waiting = append(waiting, w...)
+		delete(t.waiting, s)
+	}
+	return waiting
+}
+
+// sweep returns up to maxBatch subscriptions to end, which the engine is to forget
+// now, and puts back what has rested long enough. fresh says that there is something
+// to take.
+func (t *table) sweep(now time.Time) (names []string, fresh bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n := len(t.leaving); n > 0 && len(names) < maxBatch; n-- {
+		s := t.leaving[0]
+		if len(t.leaving) <= maxLingering && !s.wanted && now.Sub(s.since) < linger {
+			break
+		}
+		t.leaving[0] = nil
+		t.leaving = t.leaving[1:]
+		s.leaving = false
+		switch {
+		case s.wanted:
+		case s.standing == inForce:
+			t.settle(s)
+			t.forget(s)
+			names = append(names, s.name)
+		case s.standing == asked: // its confirmation must not be taken for another's
+			s.leaving = true
+			t.leaving = append(t.leaving, s)
+		case !s.listed:
+			t.forget(s)
+		}
+	}
+	if len(t.leaving) == 0 {
+		t.leaving = nil
+	}
+	for len(t.resting) > 0 && now.Sub(t.resting[0].since) >= retryAfter {
+		t.fresh = append(t.fresh, t.resting[0])
+		t.resting[0] = nil
+		t.resting = t.resting[1:]
+	}
+	return names, len(t.fresh) > 0
+}
+
+// overdue returns the waiters whose time is over, and reports whether the engine
+// has not confirmed something for so long that the link is of no use.
+func (t *table) overdue(now time.Time) (late []waiter, stuck bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s, waiting := range t.waiting {
+		kept := waiting[:0]
+		for _, w := range waiting {
+			if now.Before(w.till) {
+				kept = append(kept, w)
+			} else {
+				late = append(late, w)
+			}
+		}
+		if len(kept) == 0 {
+			delete(t.waiting, s)
+		} else {
+			t.waiting[s] = kept
+		}
+	}
+	return late, t.asked > 0 && now.Sub(t.progress) > 2*awaitTimeout
+}
+
+// settled reports whether all that had to be subscribed to when the link was opened
+// is in force.
+func (t *table) settled() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.owed == 0
+}
+
+// sizes returns how many subscriptions there are, and how many are not in force.
+func (t *table) sizes() (all, pending int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.channels), len(t.channels) - t.inForce
+}
