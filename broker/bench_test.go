@@ -6,7 +6,7 @@ import "testing"
 // by one on each core.
 func BenchmarkMemory(b *testing.B) {
 	var m Memory
-	_ = m.Start(func(_, _ []byte) error { return nil })
+	_ = m.Start(func(_, _ []byte) error { return nil }, nil)
 	channel, content := []byte("news"), []byte(`"hi"`)
 	b.Run("goroutines=1", func(b *testing.B) {
 		b.ReportAllocs()

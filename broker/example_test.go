@@ -12,7 +12,7 @@ func ExampleMemory() {
 	_ = m.Start(func(channel, content []byte) error {
 		fmt.Printf("%s <- %s\n", channel, content)
 		return nil
-	})
+	}, nil)
 	pending, err := m.Publish([]byte("news"), []byte(`"hi"`), nil)
 	fmt.Println(pending, err)
 	_ = m.Close()
@@ -30,7 +30,7 @@ func ExampleDeliver() {
 		return nil
 	}
 	var m broker.Memory
-	_ = m.Start(deliver)
+	_ = m.Start(deliver, nil)
 	_, _ = m.Publish([]byte("news"), []byte("1"), nil)
 	// Output: news <- 1
 }

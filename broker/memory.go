@@ -23,8 +23,8 @@ type Memory struct {
 	closed bool         // guarded by mu
 }
 
-// Start sets who receives publications.
-func (m *Memory) Start(deliver func(channel, content []byte) error) error {
+// Start sets who receives publications. There is always room.
+func (m *Memory) Start(deliver func(channel, content []byte) error, _ func()) error {
 	m.deliver = deliver
 	return nil
 }
@@ -47,7 +47,13 @@ func (m *Memory) Subscribe(string) {}
 func (m *Memory) Unsubscribe(string) {}
 
 // Await reports that every subscription is in force. done is never called.
-func (m *Memory) Await([]byte, func(error)) (pending bool) { return false }
+func (m *Memory) Await([]byte, func(error)) (pending bool, err error) { return false, nil }
+
+// Room has nothing to do: the publisher waits for it.
+func (m *Memory) Room(string) {}
+
+// Up reports that nothing can be away.
+func (m *Memory) Up() bool { return true }
 
 // Asynchronous reports that no answer ever comes later.
 func (m *Memory) Asynchronous() bool { return false }

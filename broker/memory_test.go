@@ -25,7 +25,7 @@ func TestPublishDeliversBeforeItReturns(t *testing.T) {
 	err := m.Start(func(channel, content []byte) error {
 		got = fmt.Sprintf("%s<-%s", channel, content)
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		t.Fatalf("Start: %v", err)
 	}
@@ -42,7 +42,7 @@ func TestPublishDeliversBeforeItReturns(t *testing.T) {
 func TestPublishReturnsDeliversError(t *testing.T) {
 	busy := errors.New("busy")
 	var m Memory
-	_ = m.Start(func(_, _ []byte) error { return busy })
+	_ = m.Start(func(_, _ []byte) error { return busy }, nil)
 	if pending, err := m.Publish([]byte("news"), nil, neverDone(t)); pending || err != busy {
 		t.Fatalf("Publish = %t, %v, want false, %v", pending, err, busy)
 	}
@@ -51,8 +51,8 @@ func TestPublishReturnsDeliversError(t *testing.T) {
 func TestNothingIsPending(t *testing.T) {
 	var m Memory
 	m.Subscribe("news")
-	if m.Asynchronous() || m.Await([]byte("news"), neverDone(t)) {
-		t.Fatal("a subscription of the memory broker is pending")
+	if pending, err := m.Await([]byte("news"), neverDone(t)); pending || err != nil || m.Asynchronous() || !m.Up() {
+		t.Fatalf("Await = %t, %v, Asynchronous = %t, Up = %t", pending, err, m.Asynchronous(), m.Up())
 	}
 	m.Unsubscribe("news")
 }
@@ -67,7 +67,7 @@ func TestNothingIsDeliveredAfterClose(t *testing.T) {
 			t.Error("delivered after Close returned")
 		}
 		return nil
-	})
+	}, nil)
 	var publishers, begun sync.WaitGroup
 	for range 4 {
 		begun.Add(1)
@@ -103,7 +103,7 @@ func TestOrderIsThePublishers(t *testing.T) {
 	_ = m.Start(func(_, content []byte) error {
 		got = append(got, content...)
 		return nil
-	})
+	}, nil)
 	for _, c := range []byte("abcdef") {
 		_, _ = m.Publish([]byte("news"), []byte{c}, nil)
 	}
@@ -114,7 +114,7 @@ func TestOrderIsThePublishers(t *testing.T) {
 
 func TestPublishDoesNotAllocate(t *testing.T) {
 	var m Memory
-	_ = m.Start(func(_, _ []byte) error { return nil })
+	_ = m.Start(func(_, _ []byte) error { return nil }, nil)
 	channel, content := []byte("news"), []byte(`"hi"`)
 	if n := testing.AllocsPerRun(1000, func() { _, _ = m.Publish(channel, content, nil) }); n != 0 {
 		t.Errorf("Publish: %v allocations, want none", n)

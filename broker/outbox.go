@@ -120,7 +120,7 @@ func (r *Remote) publishBatch(batch []publication) {
 	r.using.RLock() // the link is not closed meanwhile
 	defer r.using.RUnlock()
 	l := r.current
-	if l == nil || !r.up.Load() {
+	if l == nil || !r.up.Load() || l.ctx.Err() != nil {
 		for i := range batch {
 			batch[i].err = ErrDown
 		}

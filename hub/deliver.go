@@ -41,8 +41,10 @@ type Slice struct {
 	Buffer *buffer.Buffer
 	// Members is borrowed until the next call of Next, Join, Leave or LeaveAll.
 	Members []Member
-	// Waiters were refused by ErrBusy, and may try again. Mostly nil.
+	// Waiters were refused by ErrBusy, and may try again; Channel is which they wait
+	// for. Mostly nil.
 	Waiters []uint64
+	Channel string
 }
 
 // Next returns the next slice to deliver, of at most limit members, and false when
@@ -51,7 +53,9 @@ type Slice struct {
 func (l *Local) Next(limit int) (s Slice, ok bool) {
 	for l.active.len() > 0 {
 		p := l.active.pop()
-		s.Waiters = l.advance(p)
+		if s.Waiters = l.advance(p); s.Waiters != nil {
+			s.Channel = p.channel.name
+		}
 		w := p.sweep
 		if w == nil {
 			if s.Waiters != nil {

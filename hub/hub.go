@@ -154,6 +154,15 @@ func (h *Hub) AwaitRoom(channel []byte, size int, waiter uint64) bool {
 	return false
 }
 
+// Busy reports whether the channel has too much undelivered for size bytes more.
+func (h *Hub) Busy(channel []byte, size int) bool {
+	s := h.shardOf(channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.channels[string(channel)]
+	return ch != nil && !ch.hasRoom(size, h.maxPending)
+}
+
 // Stats is what a hub holds now.
 type Stats struct {
 	Channels      int64

@@ -57,7 +57,7 @@ func TestExitCodesOfTheRealProgram(t *testing.T) {
 		{"--check-config --listen-addr=x", 1, "", "wsify: -listen-addr: "},
 		{"-print-config", 0, "# Service\nlisten-addr ", ""},
 		{"-nonsense", 2, "", "wsify: flag provided but not defined: -nonsense\n"},
-		{"-broker-driver nats", 1, "", "wsify: -broker-driver: nats is not in this version"},
+		{"-broker-driver kafka", 1, "", "wsify: -broker-driver: there is no broker \"kafka\""},
 	} {
 		code, stdout, stderr := exitCode(t, strings.Fields(tc.args)...)
 		if code != tc.code || !begins(stdout, tc.stdout) || !begins(stderr, tc.stderr) {

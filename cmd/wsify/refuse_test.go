@@ -51,9 +51,9 @@ func TestARefusedConfigurationExitsWith1AndNamesEveryProblem(t *testing.T) {
 		env  []string
 		want []string
 	}{
-		{"-listen-addr 3000 -broker-driver redis", nil, []string{
+		{"-listen-addr 3000 -broker-driver kafka", nil, []string{
 			`-listen-addr: "3000" is not host:port, :port, [v6]:port or unix:/path`,
-			"-broker-driver: redis is not in this version, only memory is",
+			`-broker-driver: there is no broker "kafka"; there are memory, redis and nats`,
 		}},
 		{"-loops 300 -check-config", nil, []string{"-loops: 300 is not between 1 and 256"}},
 		{"", []string{"WSIFY_PONG_TIMEOUT=3", "WSIFY_LOOPS=x"}, []string{

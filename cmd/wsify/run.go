@@ -82,7 +82,7 @@ func (c *commandLine) inspect(stdout, stderr io.Writer) (code int, done bool) {
 // serve runs the server until it ends or a signal does.
 func (c *commandLine) serve(stderr io.Writer, serve serveFunc) int {
 	log := newLogger(stderr, c.logLevel, c.logFormat)
-	if c.server.BrokerDSN != "" {
+	if c.server.BrokerDSN != "" && c.server.BrokerDriver == "memory" {
 		log.Warn("-broker-dsn is set, and the broker does not use it", "broker", c.server.BrokerDriver)
 	}
 	info, _ := debug.ReadBuildInfo()

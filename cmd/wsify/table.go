@@ -15,6 +15,7 @@ const (
 	argName     = "NAME"
 	argURL      = "URL"
 	argSecret   = "SECRET"
+	argText     = "TEXT"
 	argList     = "LIST"
 	argFile     = "FILE"
 	argNumber   = "NUMBER"
@@ -41,10 +42,15 @@ func (c *commandLine) serviceSettings() []*setting {
 	return []*setting{
 		{name: "listen-addr", arg: argAddr, example: "127.0.0.1:3000", value: nonEmpty(&s.ListenAddr),
 			about: "Where clients and backends connect: host:port, :port, [v6]:port or unix:/path."},
-		{name: "broker-driver", arg: argName, example: "memory", value: nonEmpty(&s.BrokerDriver),
-			about: "What carries publications between nodes. This version has memory, for a single node."},
+		{name: "broker-driver", arg: "memory|redis|nats", example: "redis", value: nonEmpty(&s.BrokerDriver),
+			about: "What carries publications between nodes: memory for a single node, redis or nats for any number."},
 		{name: "broker-dsn", arg: argURL, example: "redis://localhost:6379", value: text(&s.BrokerDSN), secret: true,
+			note:  "none, the engine's usual port on this machine",
 			about: "The address of the broker's engine. memory has none."},
+		{name: "broker-prefix", arg: argText, example: "shop:", value: text(&s.BrokerPrefix), note: "none",
+			about: "What stands before the names of channels at the engine, so that several services can share one."},
+		{name: "broker-buffer", arg: argSize, example: "64MiB", value: size(&s.BrokerBuffer),
+			about: "Bytes that may wait for the engine to take them (beyond it clients are not read, backends get 503), and received bytes that may wait for members that are behind (beyond it they are dropped and counted)."},
 	}
 }
 

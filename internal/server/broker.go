@@ -1,21 +1,30 @@
 package server
 
-import "wsify/broker"
+import (
+	"errors"
+	"fmt"
+
+	"wsify/broker"
+	"wsify/internal/command"
+)
 
 // Broker carries publications to every node, this one included. Implementations
-// are in package broker. No method blocks, and every method may be called from
-// any goroutine once Start has returned.
+// are in package broker. No method but Close blocks, and every method may be called
+// from any goroutine once Start has returned.
 type Broker interface {
 	// Start begins to work. deliver is called for every publication that this
 	// node has to deliver, by whatever node it was published, in one order per
 	// channel. It does not block; an error says that the members have too much
-	// undelivered and nothing was taken.
-	Start(deliver func(channel, content []byte) error) error
+	// undelivered and nothing was taken: the publisher waits, or, when the broker is
+	// asynchronous, the publication itself does until Room is called. room is told
+	// when there is room after ErrFull.
+	Start(deliver func(channel, content []byte) error, room func()) error
 
 	// Publish takes a publication; both slices are borrowed. Either the outcome
 	// is returned with pending false, or done is called with it once, later, from
 	// any goroutine. done may be nil when the outcome does not matter. A nil
-	// error means that the engine has it.
+	// error means that the engine has it. broker.ErrFull means that the caller
+	// should wait for room.
 	Publish(channel, content []byte, done func(error)) (pending bool, err error)
 
 	// Subscribe is called when a channel gets its first member on this node, and
@@ -25,15 +34,74 @@ type Broker interface {
 	Unsubscribe(channel string)
 
 	// Await tells when the subscription of a channel is in force, so that nothing
-	// published from then on is missed. It reports false when it is now; else done
-	// is called once, later, from any goroutine.
-	Await(channel []byte, done func(error)) (pending bool)
+	// published from then on is missed. With pending false the answer is err; else
+	// done is called with it once, later, from any goroutine.
+	Await(channel []byte, done func(error)) (pending bool, err error)
+
+	// Room says that the members of a channel for which deliver returned an error
+	// have room again.
+	Room(channel string)
 
 	// Asynchronous reports whether Publish or Await may ever be pending.
 	Asynchronous() bool
+
+	// Up reports whether the engine is there, and the node subscribed to all that it
+	// has to be.
+	Up() bool
 
 	// Close ends the work. Nothing is delivered after it returns.
 	Close() error
 }
 
-var _ Broker = (*broker.Memory)(nil)
+var (
+	_ Broker = (*broker.Memory)(nil)
+	_ Broker = (*broker.Remote)(nil)
+)
+
+// newBroker makes the broker that the configuration names.
+func newBroker(cfg *Config) (Broker, error) {
+	switch cfg.BrokerDriver {
+	case brokerMemory:
+		return &broker.Memory{}, nil
+	}
+	return nil, fmt.Errorf("there is no broker %q", cfg.BrokerDriver)
+}
+
+// brokerWaits is who waits for room in a channel when it is the broker that has
+// something to deliver. No connection has this ID: a generation is never 0.
+const brokerWaits = 0
+
+// roomInBroker lets sessions go on that waited to publish. The broker calls it.
+func (srv *Server) roomInBroker() {
+	for _, l := range srv.loops {
+		l.net.Post(l.republish)
+	}
+}
+
+// What clients are told of an error of the broker, which itself may name machines.
+var (
+	errBrokerUnknown = &command.Error{Code: command.BrokerDown, Message: "the broker went away meanwhile; it may have been published"}
+	errBrokerRefused = &command.Error{Code: command.BrokerDown, Message: "the broker refused it"}
+	errJoinedDeaf    = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker is away: nothing is heard until it is back"}
+	errJoinedRefused = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker does not confirm the subscription: nothing may be heard"}
+)
+
+// publishError returns what a client is told about its publication.
+func publishError(err error) *command.Error {
+	switch {
+	case errors.Is(err, broker.ErrUnknown):
+		return errBrokerUnknown
+	case errors.Is(err, broker.ErrDown), errors.Is(err, broker.ErrClosed):
+		return command.ErrBrokerDown
+	}
+	return errBrokerRefused
+}
+
+// joinError returns what a client is told about its join, which stands: the
+// subscription is asked for again until it is in force.
+func joinError(err error) *command.Error {
+	if errors.Is(err, broker.ErrDown) || errors.Is(err, broker.ErrClosed) {
+		return errJoinedDeaf
+	}
+	return errJoinedRefused
+}

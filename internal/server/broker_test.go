@@ -55,14 +55,14 @@ func (b *testBroker) Publish(channel, content []byte, done func(error)) (bool, e
 	return true, nil
 }
 
-func (b *testBroker) Await(_ []byte, done func(error)) bool {
+func (b *testBroker) Await(_ []byte, done func(error)) (bool, error) {
 	if !b.asynchronous {
-		return false
+		return false, nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.waiting = append(b.waiting, func() { done(b.err) })
-	return true
+	return true, nil
 }
 
 // answer lets everything that is due be answered, and returns how much that was.
@@ -77,11 +77,22 @@ func (b *testBroker) answer() int {
 	return n
 }
 
+// await lets the broker answer once so much is due.
+func (b *testBroker) await(t *testing.T, due int) {
+	t.Helper()
+	waitFor(t, fmt.Sprintf("%d answers are due", due), func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.waiting) == due
+	})
+	b.answer()
+}
+
 // startWith is start with another broker, which nothing has used yet.
 func startWith(t *testing.T, cfg Config, b *testBroker) *Server {
 	t.Helper()
 	srv := start(t, cfg)
-	if err := b.Start(srv.deliver); err != nil {
+	if err := b.Start(srv.deliver, srv.roomInBroker); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close() })
@@ -98,12 +109,12 @@ func TestAnswersOfAnAsynchronousBroker(t *testing.T) {
 	b := &testBroker{asynchronous: true}
 	srv := startWith(t, Config{}, b)
 	p := connect(t, srv, "/ws")
-	const down = `{"id":%d,"ok":false,"error":{"code":"broker_down","message":"the broker cannot take the publication now"}}`
-
-	p.send(`{"command":"join","args":{"channel":"c"},"id":1}`)
-	p.expectNothing()
-	b.answer()
+	// What comes behind a join waits until it is in force, so that it is heard.
+	p.write(message(`{"command":"join","args":{"channel":"c"},"id":1}`) + message(`{"command":"broadcast","args":{"channel":"c","content":"first"}}`))
+	b.await(t, 1)
 	p.expectText(`{"id":1,"ok":true}`)
+	b.await(t, 1)
+	p.expectText(`"first"`)
 	p.send(`{"command":"broadcast","args":{"channel":"c","content":"a"},"id":2}`)
 	p.broadcast("c", `"b"`)
 	p.send(`{"command":"leave","args":{"channel":"x"},"id":3}`)
@@ -119,9 +130,10 @@ func TestAnswersOfAnAsynchronousBroker(t *testing.T) {
 	b.fail(errTest)
 	p.send(`{"command":"broadcast","args":{"channel":"c"},"id":4}`)
 	p.send(`{"command":"join","args":{"channel":"d"},"id":5}`)
-	p.expectNothing()
-	b.answer()
-	p.expectText(fmt.Sprintf(down, 4), fmt.Sprintf(down, 5))
+	b.await(t, 2)
+	p.expectText(
+		`{"id":4,"ok":false,"error":{"code":"broker_down","message":"the broker refused it"}}`,
+		`{"id":5,"ok":false,"error":{"code":"broker_down","message":"joined, but the broker does not confirm the subscription: nothing may be heard"}}`)
 
 	for _, c := range []struct {
 		err  error

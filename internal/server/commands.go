@@ -5,6 +5,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/command"
 	"wsify/internal/wire"
@@ -56,16 +57,53 @@ func (l *loop) join(c *netpoll.Conn, s *session, cmd *command.Command) {
 		return
 	}
 	l.hub.Join(c.Slot(), &s.subs, cmd.Channel)
-	if cmd.ID == nil {
+	if l.srv.broker.Asynchronous() && l.awaitSubscription(c, s, cmd) {
 		return
 	}
-	if l.srv.broker.Asynchronous() {
-		id := append([]byte(nil), cmd.ID...)
-		if l.srv.broker.Await(cmd.Channel, l.later(c, id)) {
-			return
-		}
-	}
 	l.ok(c, cmd.ID)
+}
+
+// awaitSubscription parks the session until the broker has confirmed that the
+// channel it has joined is subscribed to, so that a broadcast behind the join is
+// heard by its sender (I7). It reports false when that is so already.
+func (l *loop) awaitSubscription(c *netpoll.Conn, s *session, cmd *command.Command) bool {
+	conn, id := c.ID(), cloneID(cmd.ID)
+	pending, err := l.srv.broker.Await(cmd.Channel, func(err error) {
+		l.net.PostTo(conn, func(c *netpoll.Conn) { l.subscribed(c, id, err) })
+	})
+	switch {
+	case pending:
+		l.park(c, s, nil, false)
+	case err != nil:
+		l.fail(c, cmd.ID, joinError(err))
+	default:
+		return false
+	}
+	return true
+}
+
+// subscribed answers a join and lets its session go on.
+func (l *loop) subscribed(c *netpoll.Conn, id []byte, err error) {
+	s := l.session(c)
+	if !c.Open() || s.state != parked {
+		return
+	}
+	if err != nil {
+		l.fail(c, id, joinError(err))
+	} else {
+		l.ok(c, id)
+	}
+	if c.Open() {
+		l.resume(c, s)
+	}
+}
+
+// cloneID copies the id of a command, for an answer that comes later.
+func cloneID(id []byte) []byte {
+	if id == nil {
+		return nil
+	}
+	return append(make([]byte, 0, len(id)), id...)
 }
 
 // leave ends a membership. What was published before it is sent first: a member
@@ -80,31 +118,69 @@ func (l *loop) leave(c *netpoll.Conn, s *session, cmd *command.Command) {
 	l.ok(c, cmd.ID)
 }
 
-// broadcast publishes. When the channel has too much undelivered the session is
-// parked until there is room: that is the publisher's backpressure.
+// broadcast publishes. When the channel has too much undelivered here, or the broker
+// too much to publish, the session is parked until there is room: that is the
+// publisher's backpressure.
 func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
-	var done func(error)
 	if l.srv.broker.Asynchronous() {
-		reply := l.later(c, append([]byte(nil), cmd.ID...))
-		done = func(err error) {
-			if err != nil {
-				l.counts.dropped[dropBroker].Add(1)
-			}
-			reply(err)
-		}
+		l.broadcastLater(c, s, cmd, msg)
+		return
+	}
+	_, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, nil)
+	switch {
+	case err == nil:
+		l.counts.publishedClient.Add(1)
+		l.ok(c, cmd.ID)
+	case errors.Is(err, hub.ErrBusy):
+		l.awaitRoom(c, s, cmd, msg)
+	default:
+		l.counts.dropped[dropBroker].Add(1)
+		l.fail(c, cmd.ID, publishError(err))
+	}
+}
+
+// broadcastLater publishes through a broker that answers later. The session does
+// not wait for the answer: publications leave in the order sent, many at once. As a
+// publication comes back from the engine, its channel is asked for room before.
+func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
+	if l.srv.hub.Busy(cmd.Channel, wire.FrameSize(len(cmd.Content))) {
+		l.awaitRoom(c, s, cmd, msg)
+		return
+	}
+	done := l.noted
+	if cmd.ID != nil {
+		done = l.later(c, cloneID(cmd.ID))
 	}
 	pending, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, done)
 	switch {
-	case errors.Is(err, hub.ErrBusy):
-		l.awaitRoom(c, s, cmd, msg)
-	case err != nil:
-		l.counts.dropped[dropBroker].Add(1)
-		l.fail(c, cmd.ID, command.ErrBrokerDown)
+	case errors.Is(err, broker.ErrFull):
+		l.park(c, s, msg, true)
+		l.unsent = append(l.unsent, c.ID())
 	case !pending:
+		l.note(err)
+		l.answerPublication(c, cmd.ID, err)
+	}
+}
+
+// note counts the outcome of a client's publication. It may be called from any
+// goroutine.
+func (l *loop) note(err error) {
+	if err != nil {
+		l.counts.dropped[dropBroker].Add(1)
+	} else {
 		l.counts.publishedClient.Add(1)
-		l.ok(c, cmd.ID)
-	default:
-		l.counts.publishedClient.Add(1)
+	}
+}
+
+// republish lets sessions go on that waited for the broker to take more, first come
+// first served.
+func (l *loop) republish() {
+	waiting := l.unsent
+	l.unsent = nil
+	for _, id := range waiting {
+		if c := l.net.Conn(id); c != nil {
+			l.retry(c)
+		}
 	}
 }
 
@@ -120,18 +196,21 @@ func (l *loop) awaitRoom(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	l.park(c, s, msg, true)
 }
 
-// later returns a function that answers a command once its outcome is known. It
+// later returns a function that answers a broadcast once its outcome is known. It
 // may be called from any goroutine.
 func (l *loop) later(c *netpoll.Conn, id []byte) func(error) {
 	conn := c.ID()
 	return func(err error) {
-		l.net.PostTo(conn, func(c *netpoll.Conn) {
-			if err != nil {
-				l.fail(c, id, command.ErrBrokerDown)
-			} else {
-				l.ok(c, id)
-			}
-		})
+		l.note(err)
+		l.net.PostTo(conn, func(c *netpoll.Conn) { l.answerPublication(c, id, err) })
+	}
+}
+
+func (l *loop) answerPublication(c *netpoll.Conn, id []byte, err error) {
+	if err != nil {
+		l.fail(c, id, publishError(err))
+	} else {
+		l.ok(c, id)
 	}
 }
 

@@ -44,10 +44,18 @@ type Config struct {
 	// ListenAddr is where clients and backends connect: "host:port", ":port",
 	// "[v6]:port" or "unix:/path". Default ":3000".
 	ListenAddr string
-	// BrokerDriver names the broker: "memory" is the default, and all there is.
+	// BrokerDriver names the broker: "memory", the default, for a single node, or
+	// "redis" or "nats", which carry publications between many.
 	BrokerDriver string
-	// BrokerDSN is the address of the broker's engine; unused by "memory".
+	// BrokerDSN is the address of the broker's engine; unused by "memory". Default
+	// is the engine's usual port on this machine.
 	BrokerDSN string
+	// BrokerPrefix is put before the name of every channel at the engine, so that
+	// several services can share it. At most 255 bytes. Default none.
+	BrokerPrefix string
+	// BrokerBuffer is how many bytes may wait to be published at the engine, and how
+	// many that were received for room in their channel. Default 16 MiB, at most 1 GiB.
+	BrokerBuffer int
 	// AuthorizerURL is the operator's webhook; empty allows everything.
 	AuthorizerURL string
 	// AuthorizerTimeout is how long one authorizer call may take. Default 5s.

@@ -18,12 +18,25 @@ const maxUnixPath = 107
 
 func (p *problems) checkService(c *Config) {
 	p.add("listen-addr", checkListenAddr(c.ListenAddr))
+	p.checkBroker(c)
+}
+
+// The names of the brokers.
+const (
+	brokerMemory = "memory"
+	brokerRedis  = "redis"
+	brokerNATS   = "nats"
+)
+
+func (p *problems) checkBroker(c *Config) {
 	switch c.BrokerDriver {
-	case "memory":
-	case "redis", "nats":
-		p.add("broker-driver", fmt.Errorf("%s is not in this version, only memory is", c.BrokerDriver))
+	case brokerMemory:
 	default:
-		p.add("broker-driver", fmt.Errorf("there is no broker %q, only memory", c.BrokerDriver))
+		p.add("broker-driver", fmt.Errorf("there is no broker %q; there are memory, redis and nats", c.BrokerDriver))
+	}
+	p.between("broker-buffer", c.BrokerBuffer, 1, maxSize)
+	if len(c.BrokerPrefix) > maxBrokerPrefix {
+		p.add("broker-prefix", fmt.Errorf("it has %d bytes, and may have %d", len(c.BrokerPrefix), maxBrokerPrefix))
 	}
 }
 

@@ -9,13 +9,13 @@ import (
 
 // All problems are reported at once, each with the flag that sets the field.
 func ExampleConfig_Validate() {
-	cfg := server.Config{ListenAddr: "3000", BrokerDriver: "redis", PongTimeout: -time.Second}
+	cfg := server.Config{ListenAddr: "3000", BrokerDriver: "kafka", PongTimeout: -time.Second}
 	fmt.Println(cfg.Validate())
 	cfg = server.Config{PingInterval: time.Minute}
 	fmt.Println(cfg.Validate(), cfg.ListenAddr, cfg.PingInterval, cfg.PongTimeout)
 	// Output:
 	// -listen-addr: "3000" is not host:port, :port, [v6]:port or unix:/path
-	// -broker-driver: redis is not in this version, only memory is
+	// -broker-driver: there is no broker "kafka"; there are memory, redis and nats
 	// -pong-timeout: -1s is not positive
 	// <nil> :3000 1m0s 10s
 }

@@ -19,6 +19,7 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 		AuthorizerTimeout: 5 * time.Second,
 		AuthorizerEvents:  []string{"connect", "join", "leave", "broadcast"},
 		AllowedOrigins:    []string{"*"},
+		BrokerBuffer:      16 << 20,
 		Loops:             cores, Shards: powerOfTwo(64 * cores), Workers: 64 * cores, Queue: 64 * 64 * cores, Poller: "native",
 		HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, PongTimeout: 10 * time.Second,
 		MaxMessageSize: 65536, MaxChannelsPerConnection: 128, MaxChannelLength: 255,
@@ -81,9 +82,9 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{ListenAddr: "unix:/a\x00b"}, `-listen-addr: the path of the unix socket holds a zero byte`},
 		{Config{ListenAddr: "unix:/" + strings.Repeat("a", 107)}, `-listen-addr: the path of a unix socket has at most 107 bytes, this one 108`},
 
-		{Config{BrokerDriver: "redis"}, `-broker-driver: redis is not in this version, only memory is`},
-		{Config{BrokerDriver: "nats"}, `-broker-driver: nats is not in this version, only memory is`},
-		{Config{BrokerDriver: "kafka"}, `-broker-driver: there is no broker "kafka", only memory`},
+		{Config{BrokerDriver: "kafka"}, `-broker-driver: there is no broker "kafka"; there are memory, redis and nats`},
+		{Config{BrokerBuffer: -1}, `-broker-buffer: -1 is not between 1 and 1073741824`},
+		{Config{BrokerPrefix: strings.Repeat("p", 256)}, `-broker-prefix: it has 256 bytes, and may have 255`},
 
 		{Config{AuthorizerURL: "localhost:8000/auth"}, `-authorizer-url: it must start with http:// or https://, got scheme "localhost"`},
 		{Config{AuthorizerURL: "ftp://localhost"}, `-authorizer-url: it must start with http:// or https://, got scheme "ftp"`},
@@ -129,7 +130,7 @@ func TestValidateRefuses(t *testing.T) {
 
 func TestValidateReportsAllProblemsAtOnceInTheOrderOfTheFields(t *testing.T) {
 	c := Config{
-		ListenAddr: "x", BrokerDriver: "redis", AuthorizerURL: "x", AuthorizerTimeout: -1,
+		ListenAddr: "x", BrokerDriver: "kafka", AuthorizerURL: "x", AuthorizerTimeout: -1,
 		AuthorizerEvents: []string{"x", "y"}, BroadcastingKey: " ", AllowedOrigins: []string{"x"},
 		Loops: -1, Shards: -1, Workers: -1, Queue: -1, Poller: "x", HandshakeTimeout: -1, PongTimeout: -1,
 		MaxMessageSize: -1, MaxChannelsPerConnection: -1, MaxChannelLength: -1, WriteQueueSize: -1,

@@ -15,18 +15,18 @@ import (
 // Bounds of the settings that have one. Sizes are bytes and stop where a 32-bit
 // count of queued bytes, with what control frames may add, still has room.
 const (
-	maxLoops            = 256
-	maxShards           = 1 << 20
-	maxWorkers          = 1 << 16
-	maxQueue            = 1 << 24
-	maxSize             = 1 << 30
-	maxChannelLength    = 1 << 16
-	maxChannelsPerConn  = 1 << 24
-	shardsPerLoop       = 64
-	workersPerCore      = 64
-	queuePerWorker      = 64
-	defaultListenAddr   = ":3000"
-	defaultBrokerDriver = "memory"
+	maxLoops           = 256
+	maxShards          = 1 << 20
+	maxWorkers         = 1 << 16
+	maxQueue           = 1 << 24
+	maxSize            = 1 << 30
+	maxChannelLength   = 1 << 16
+	maxChannelsPerConn = 1 << 24
+	maxBrokerPrefix    = 255
+	shardsPerLoop      = 64
+	workersPerCore     = 64
+	queuePerWorker     = 64
+	defaultListenAddr  = ":3000"
 )
 
 // Validate fills in the defaults of fields that are zero, then checks them all. The
@@ -49,7 +49,8 @@ func (c *Config) Validate() error {
 
 func (c *Config) fillService() {
 	c.ListenAddr = cmp.Or(c.ListenAddr, defaultListenAddr)
-	c.BrokerDriver = cmp.Or(c.BrokerDriver, defaultBrokerDriver)
+	c.BrokerDriver = cmp.Or(c.BrokerDriver, brokerMemory)
+	c.BrokerBuffer = cmp.Or(c.BrokerBuffer, 16<<20)
 	c.AuthorizerTimeout = cmp.Or(c.AuthorizerTimeout, 5*time.Second)
 	if c.AuthorizerEvents == nil {
 		c.AuthorizerEvents = []string{"connect", "join", "leave", "broadcast"}

@@ -15,12 +15,15 @@ const fanoutBudget = 256
 
 // deliver encodes a publication once and gives it to the hub. The broker calls it
 // for everything this node has to deliver, from any goroutine. Both slices are
-// borrowed.
+// borrowed. After an error the broker will be told of room if it is asynchronous.
 func (srv *Server) deliver(channel, content []byte) error {
 	b := buffer.New(wire.FrameSize(len(content)))
 	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, content))
 	b.Messages = 1
 	_, err := srv.hub.Publish(channel, b)
+	for err != nil && srv.broker.Asynchronous() && !srv.hub.AwaitRoom(channel, b.Len(), brokerWaits) {
+		_, err = srv.hub.Publish(channel, b) // room came meanwhile
+	}
 	b.Release()
 	return err
 }
@@ -41,7 +44,7 @@ func (l *loop) Turn() (more bool) {
 			break
 		}
 		budget -= 1 + len(slice.Members)
-		l.srv.roomFor(slice.Waiters)
+		l.srv.roomFor(slice.Channel, slice.Waiters)
 		if len(slice.Members) == 0 {
 			continue
 		}
@@ -98,9 +101,13 @@ func (l *loop) give(c *netpoll.Conn, b *buffer.Buffer) bool {
 	return c.QueueShared(b)
 }
 
-// roomFor lets sessions go on that waited for room in a channel.
-func (srv *Server) roomFor(waiters []uint64) {
+// roomFor lets sessions go on, and the broker, that waited for room in a channel.
+func (srv *Server) roomFor(channel string, waiters []uint64) {
 	for _, id := range waiters {
+		if id == brokerWaits {
+			srv.broker.Room(channel)
+			continue
+		}
 		net := srv.group.LoopOf(id)
 		net.PostTo(id, srv.loops[net.Index()].retry)
 	}

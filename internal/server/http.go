@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"log"
 	"mime"
 	"net"
@@ -14,11 +13,13 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
+	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/command"
 	"wsify/internal/wire"
@@ -387,24 +388,31 @@ func (h *httpServer) publish(ctx *fasthttp.RequestCtx) {
 		h.srv.publishedHTTP.Add(1)
 		ctx.SetStatusCode(fasthttp.StatusCreated)
 	case errors.Is(err, hub.ErrBusy):
-		h.srv.droppedHTTP.Add(1)
-		ctx.Response.Header.Set("Retry-After", "1")
-		answer(ctx, fasthttp.StatusServiceUnavailable, "not published: "+err.Error())
+		h.unpublished(ctx, &h.srv.droppedHTTP, "1", "not published: "+err.Error())
+	case errors.Is(err, broker.ErrFull):
+		h.unpublished(ctx, &h.srv.fullHTTP, "1", "not published: "+err.Error())
+	case errors.Is(err, broker.ErrUnknown):
+		h.unpublished(ctx, &h.srv.failedHTTP, "5", err.Error())
 	default:
-		h.srv.failedHTTP.Add(1)
-		ctx.Response.Header.Set("Retry-After", "5")
-		answer(ctx, fasthttp.StatusServiceUnavailable, fmt.Sprintf("not published: %v", err))
+		h.unpublished(ctx, &h.srv.failedHTTP, "5", "not published: "+err.Error())
 	}
 }
 
-// errNoAnswer says that the broker has not told the outcome of a publication.
-var errNoAnswer = errors.New("the broker has not answered in time")
+// unpublished answers and counts a publication that the broker did not take.
+func (h *httpServer) unpublished(ctx *fasthttp.RequestCtx, count *atomic.Uint64, retry, why string) {
+	count.Add(1)
+	ctx.Response.Header.Set("Retry-After", retry)
+	answer(ctx, fasthttp.StatusServiceUnavailable, why)
+}
 
 // publish waits for the outcome of a publication.
 func (srv *Server) publish(channel, content []byte) error {
 	if !srv.broker.Asynchronous() {
 		_, err := srv.broker.Publish(channel, content, nil)
 		return err
+	}
+	if srv.hub.Busy(channel, wire.FrameSize(len(content))) {
+		return hub.ErrBusy
 	}
 	outcome := make(chan error, 1)
 	pending, err := srv.broker.Publish(channel, content, func(err error) { outcome <- err })
@@ -417,6 +425,6 @@ func (srv *Server) publish(channel, content []byte) error {
 	case err := <-outcome:
 		return err
 	case <-timer.C:
-		return errNoAnswer
+		return broker.ErrUnknown
 	}
 }

@@ -25,6 +25,9 @@ type loop struct {
 
 	slow    []uint64 // connections that refused a publication in this turn
 	blocked []uint64 // connections that wait for a place in the worker pool
+	unsent  []uint64 // connections that wait for the broker to take more
+
+	noted func(error) // note, for publications that nobody is answered about
 
 	// Memory for building one answer at a time, used again by the next.
 	reply []byte

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"wsify/auth"
-	"wsify/broker"
 	"wsify/hub"
 	"wsify/netpoll"
 )
@@ -41,6 +40,7 @@ type Server struct {
 
 	publishedHTTP atomic.Uint64
 	droppedHTTP   atomic.Uint64
+	fullHTTP      atomic.Uint64
 	failedHTTP    atomic.Uint64
 	authorizer    [auth.NumResults]atomic.Uint64
 }
@@ -81,7 +81,7 @@ func Start(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	srv.http = newHTTP(srv)
-	if err := srv.broker.Start(srv.deliver); err != nil {
+	if err := srv.broker.Start(srv.deliver, srv.roomInBroker); err != nil {
 		return nil, errors.Join(fmt.Errorf("broker %s: %w", cfg.BrokerDriver, err), srv.group.Stop())
 	}
 	if srv.addr, err = srv.group.Listen(cfg.ListenAddr); err != nil {
@@ -117,7 +117,9 @@ func (srv *Server) openAuthorizer() (err error) {
 // openLoops makes the hub, the broker and the event loops that serve them.
 func (srv *Server) openLoops() (err error) {
 	srv.tick = tickFor(srv.cfg)
-	srv.broker = &broker.Memory{} // -broker-driver has no other yet; Validate has seen to it
+	if srv.broker, err = newBroker(&srv.cfg); err != nil {
+		return err
+	}
 	srv.hub = hub.New(hub.Config{
 		Loops: srv.cfg.Loops, Shards: srv.cfg.Shards, MaxPendingBytes: srv.cfg.WriteQueueSize / 4,
 		Sink: srv, Watcher: srv.broker,
@@ -131,6 +133,7 @@ func (srv *Server) openLoops() (err error) {
 
 func (srv *Server) newLoop(l *netpoll.Loop) netpoll.Handler {
 	h := &loop{srv: srv, net: l, hub: srv.hub.Local(l.Index())}
+	h.noted = h.note
 	srv.loops = append(srv.loops, h)
 	return h
 }

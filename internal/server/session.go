@@ -59,9 +59,9 @@ func (s *session) extend() *extra {
 	return s.more
 }
 
-// trim gives up an extra that holds nothing.
+// trim gives up an extra that holds nothing. A parked session keeps it.
 func (s *session) trim() {
-	if s.more != nil && s.more.empty() {
+	if s.more != nil && s.state != parked && s.more.empty() {
 		s.more = nil
 	}
 }

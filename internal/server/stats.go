@@ -15,10 +15,11 @@ const (
 	dropSlow   dropReason = iota // the subscriber's outbound queue was full
 	dropBroker                   // the broker could not take it
 	dropBusy                     // a backend's publication: the channel had too much undelivered
+	dropFull                     // a backend's publication: the broker had too much to publish
 	numDropReasons
 )
 
-var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy"}
+var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy", "broker_full"}
 
 // counts is what one loop has counted. It is written by that loop and read by
 // anyone.
@@ -92,6 +93,7 @@ func (srv *Server) Stats() Stats {
 	}
 	add(st.Broadcasts, "http", &srv.publishedHTTP)
 	add(st.Dropped, dropNames[dropBusy], &srv.droppedHTTP)
+	add(st.Dropped, dropNames[dropFull], &srv.fullHTTP)
 	add(st.Dropped, dropNames[dropBroker], &srv.failedHTTP)
 	for i := range srv.authorizer {
 		add(st.Authorizer, auth.Result(i).String(), &srv.authorizer[i])

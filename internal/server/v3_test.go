@@ -163,7 +163,7 @@ func TestV3ABrokerErrorLeftClientsDeaf(t *testing.T) {
 	p.join("c")
 	broker.fail(errTest)
 	p.send(`{"command":"broadcast","args":{"channel":"c","content":1},"id":1}`)
-	p.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"the broker cannot take the publication now"}}`)
+	p.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"the broker refused it"}}`)
 	if res := post(t, srv, "/broadcast", `{"channel":"c","content":2}`); res.status != 503 {
 		t.Errorf("POST /broadcast: %d, want 503", res.status)
 	}

@@ -1,0 +1,175 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// fakeEngine is an engine in memory that does what a test tells it. Its methods may
+// be called from any goroutine.
+type fakeEngine struct {
+	mu      sync.Mutex
+	away    error // open fails with it
+	held    bool  // subscriptions are not confirmed
+	refused map[string]error
+	failing error // publish fails with it, and nothing is published
+	links   map[*fakeLink]struct{}
+	opens   int
+	batches []int // channels in each subscribe
+	ended   int   // channels unsubscribed
+	gate    chan struct{}
+}
+
+func newFakeEngine() *fakeEngine {
+	return &fakeEngine{links: map[*fakeLink]struct{}{}, refused: map[string]error{}}
+}
+
+// fakeLink is a node's link to a fakeEngine. Everything is guarded by the engine's mu.
+type fakeLink struct {
+	engine   *fakeEngine
+	to       sink
+	channels map[string]struct{}
+	held     []string // asked for, not confirmed
+}
+
+func (e *fakeEngine) open(_ context.Context, to sink) (link, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.opens++
+	if e.away != nil {
+		return nil, e.away
+	}
+	l := &fakeLink{engine: e, to: to, channels: map[string]struct{}{}}
+	e.links[l] = struct{}{}
+	return l, nil
+}
+
+func (l *fakeLink) subscribe(_ context.Context, channels []string) error {
+	e := l.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.batches = append(e.batches, len(channels))
+	for _, c := range channels {
+		switch {
+		case e.refused[c] != nil:
+			l.to.ended(c, e.refused[c])
+		case e.held:
+			l.held = append(l.held, c)
+		default:
+			l.confirm(c)
+		}
+	}
+	return nil
+}
+
+func (l *fakeLink) confirm(channel string) {
+	l.channels[channel] = struct{}{}
+	l.to.confirmed(channel)
+}
+
+func (l *fakeLink) unsubscribe(_ context.Context, channels []string) error {
+	e := l.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ended += len(channels)
+	for _, c := range channels {
+		delete(l.channels, c)
+	}
+	return nil
+}
+
+func (l *fakeLink) publish(ctx context.Context, batch []publication) {
+	e := l.engine
+	e.mu.Lock()
+	gate := e.gate
+	e.mu.Unlock()
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, open := e.links[l]
+	for i := range batch {
+		switch {
+		case ctx.Err() != nil || !open:
+			batch[i].err = ErrUnknown
+		case e.failing != nil:
+			batch[i].err = e.failing
+		default:
+			e.publishLocked(batch[i].channel, batch[i].content)
+		}
+	}
+}
+
+func (e *fakeEngine) publishLocked(channel string, content []byte) {
+	for l := range e.links {
+		if _, ok := l.channels[channel]; ok {
+			l.to.received([]byte(channel), slices.Clone(content))
+		}
+	}
+}
+
+func (l *fakeLink) close() {
+	l.engine.mu.Lock()
+	defer l.engine.mu.Unlock()
+	delete(l.engine.links, l)
+}
+
+// publish is what another client of the engine does.
+func (e *fakeEngine) publish(channel, content string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.publishLocked(channel, []byte(content))
+}
+
+// stop ends all links and lets no new one be opened.
+func (e *fakeEngine) stop() {
+	e.mu.Lock()
+	e.away = errors.New("stopped for the test")
+	links := e.links
+	e.links = map[*fakeLink]struct{}{}
+	e.mu.Unlock()
+	for l := range links {
+		l.to.lost(errors.New("stopped for the test"))
+	}
+}
+
+func (e *fakeEngine) start() { e.set(func() { e.away = nil }) }
+
+// hold keeps confirmations back, and release gives them.
+func (e *fakeEngine) hold() { e.set(func() { e.held = true }) }
+
+func (e *fakeEngine) release() {
+	e.set(func() {
+		e.held = false
+		for l := range e.links {
+			for _, c := range l.held {
+				l.confirm(c)
+			}
+			l.held = nil
+		}
+	})
+}
+
+func (e *fakeEngine) set(change func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	change()
+}
+
+// fakeRig is the rig of an engine in memory.
+func fakeRig(*testing.T) *rig {
+	e := newFakeEngine()
+	return &rig{
+		open:    func(_ *testing.T, cfg Config) node { return newRemote(cfg, e) },
+		stop:    func(*testing.T) { e.stop() },
+		start:   func(*testing.T) { e.start() },
+		publish: func(_ *testing.T, channel, content string) { e.publish(channel, content) },
+	}
+}
