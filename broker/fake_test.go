@@ -167,9 +167,10 @@ func (e *fakeEngine) set(change func()) {
 func fakeRig(*testing.T) *rig {
 	e := newFakeEngine()
 	return &rig{
-		open:    func(_ *testing.T, cfg Config) node { return newRemote(cfg, e) },
-		stop:    func(*testing.T) { e.stop() },
-		start:   func(*testing.T) { e.start() },
-		publish: func(_ *testing.T, channel, content string) { e.publish(channel, content) },
+		oneOrder: true,
+		open:     func(_ *testing.T, cfg Config) anyBroker { return newRemote(cfg, e) },
+		stop:     func(*testing.T) { e.stop() },
+		start:    func(*testing.T) { e.start() },
+		publish:  func(_ *testing.T, channel, content string) { e.publish(channel, content) },
 	}
 }
