@@ -23,16 +23,16 @@ type anyBroker interface {
 
 // rig is an engine and how nodes get a broker of it.
 type rig struct {
-	open func(t *testing.T, cfg Config) anyBroker
+	open func(t testing.TB, cfg Config) anyBroker
 	// oneOrder says that publications of different nodes have one order everywhere.
 	oneOrder bool
 
 	// What follows is nil for a broker without an engine. stop ends the engine
 	// without a warning, start brings it back under the same address, and publish is
 	// what another client of it does.
-	stop    func(t *testing.T)
-	start   func(t *testing.T)
-	publish func(t *testing.T, channel, content string)
+	stop    func(t testing.TB)
+	start   func(t testing.TB)
+	publish func(t testing.TB, channel, content string)
 }
 
 // forEach runs a test with every broker; withEngine leaves out those without one.
