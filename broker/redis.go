@@ -107,7 +107,7 @@ func (e *redisEngine) use(ctx context.Context, to sink, d *redisDialer, conn *re
 	case server.mode == "sentinel":
 		return nil, fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", conn.addr)
 	case server.mode == "cluster":
-		return nil, errors.New("cluster: not yet")
+		return openCluster(ctx, to, d, conn)
 	case server.role == "slave":
 		// What is published there reaches none but its own subscribers.
 		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", conn.addr)

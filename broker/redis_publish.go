@@ -202,6 +202,11 @@ func (p *redisPublisher) publish(ctx context.Context, batch []publication) {
 		}
 		return
 	}
+	if !p.single { // less time than Remote gives: one node that hangs is not the cluster
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, redisNodePublish)
+		defer cancel()
+	}
 	p.commands = p.commands[:0]
 	for i := range batch {
 		p.commands = append(p.commands, p.client.B().Arbitrary(p.verb).Keys(batch[i].channel).Args(stringOf(batch[i].content)).Build())
