@@ -14,16 +14,16 @@ import (
 // How patient a link to a cluster is with one of its nodes.
 const (
 	redisNodeTimeout = 2 * time.Second // to reach it
-	redisNodeRest    = 3 * time.Second // until it is tried again
+	redisNodeRest    = 3 * time.Second // untilRedis it is tried again
 	redisNodePublish = 3 * time.Second // to answer publications; less than publishTimeout
 )
 
 var errNodeResting = errors.New("the node of the cluster could not be reached a moment ago")
 
-// clusterLink is a link to a cluster by sharded publications: each channel is
+// redisCluster is a link to a cluster by sharded publications: each channel is
 // subscribed to at the master that owns its slot. When that changes, or a master is
 // lost, the channels concerned are told to have ended; Remote asks for them again.
-type clusterLink struct {
+type redisCluster struct {
 	to      sink
 	dialer  *redisDialer
 	pub     *redisPublisher
@@ -32,37 +32,37 @@ type clusterLink struct {
 
 	stale atomic.Bool // the table is to be read again before it is used
 
-	reading sync.Mutex // held while the table is read and nodes are opened; before mu
-	slots   *slotTable // guarded by reading
+	reading sync.Mutex      // held while the table is read and nodes are opened; before mu
+	slots   *redisSlotTable // guarded by reading
 	rest    map[string]time.Time
 
 	mu      sync.Mutex // not held while to is called
 	closed  bool
-	nodes   map[string]*clusterNode // by address
-	where   map[string]*clusterNode // by channel: where it was asked for
+	nodes   map[string]*redisMaster // by address
+	where   map[string]*redisMaster // by channel: where it was asked for
 	masters []string
 }
 
-// clusterNode is the connection to one master. It implements sink: what its
+// redisMaster is the connection to one master. It implements sink: what its
 // subscriber tells goes to the link's.
-type clusterNode struct {
-	l    *clusterLink
+type redisMaster struct {
+	l    *redisCluster
 	addr string
-	sub  *subscriber
-	gone bool // guarded by clusterLink.mu
+	sub  *redisSubscriber
+	gone bool // guarded by redisCluster.mu
 }
 
 var (
-	_ link = (*clusterLink)(nil)
-	_ sink = (*clusterNode)(nil)
+	_ link = (*redisCluster)(nil)
+	_ sink = (*redisMaster)(nil)
 )
 
-// openCluster makes a link to the cluster that conn leads to: a clusterLink where
+// openCluster makes a link to the cluster that conn leads to: a redisCluster where
 // publications are sharded, and otherwise one that subscribes by conn, at any node,
 // and publishes at the master of the channel's slot, so that all nodes of ours agree
 // on the order. conn is the link's, unless there is an error.
 func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) (link, error) {
-	l := &clusterLink{to: to, dialer: d, nodes: map[string]*clusterNode{}, where: map[string]*clusterNode{}, rest: map[string]time.Time{}}
+	l := &redisCluster{to: to, dialer: d, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}, rest: map[string]time.Time{}}
 	var err error
 	if l.slots, l.masters, err = d.readSlots(ctx, conn); err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 	var watching context.Context
 	watching, l.stop = context.WithCancel(context.Background())
 	if !sharded {
-		one := &redisLink{to: to, pub: l.pub, addr: conn.addr, sub: newSubscriber(conn, to), stop: l.stop}
+		one := &redisLink{to: to, pub: l.pub, addr: conn.addr, sub: newRedisSubscriber(conn, to), stop: l.stop}
 		return one, nil
 	}
 	_ = conn.Close()
@@ -91,7 +91,7 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 }
 
 // readSlots asks a node who owns what.
-func (d *redisDialer) readSlots(ctx context.Context, conn *redisConn) (t *slotTable, masters []string, err error) {
+func (d *redisDialer) readSlots(ctx context.Context, conn *redisConn) (t *redisSlotTable, masters []string, err error) {
 	err = conn.during(ctx, d.o.timeout, func() error {
 		r, err := conn.call("CLUSTER", "SLOTS")
 		if err == nil {
@@ -107,7 +107,7 @@ func (d *redisDialer) readSlots(ctx context.Context, conn *redisConn) (t *slotTa
 
 // allShard reports whether every master that can be reached knows sharded
 // publications, and at least one can.
-func (l *clusterLink) allShard(ctx context.Context) bool {
+func (l *redisCluster) allShard(ctx context.Context) bool {
 	var yes, no atomic.Int32
 	var asking sync.WaitGroup
 	for _, addr := range l.masters {
@@ -129,8 +129,8 @@ func (l *clusterLink) allShard(ctx context.Context) bool {
 	return yes.Load() > 0 && no.Load() == 0
 }
 
-// login opens a connection to one node, with less patience than for a whole link.
-func (l *clusterLink) login(ctx context.Context, addr string) (*redisConn, redisServer, error) {
+// login opens a connection to one node, with less redisPatience than for a whole link.
+func (l *redisCluster) login(ctx context.Context, addr string) (*redisConn, redisServer, error) {
 	ctx, cancel := context.WithTimeout(ctx, redisNodeTimeout)
 	defer cancel()
 	return l.dialer.login(ctx, addr, l.dialer.o.user, l.dialer.o.password)
@@ -138,7 +138,7 @@ func (l *clusterLink) login(ctx context.Context, addr string) (*redisConn, redis
 
 // refresh reads the table anew, from the first node that answers. The caller holds
 // reading.
-func (l *clusterLink) refresh(ctx context.Context) error {
+func (l *redisCluster) refresh(ctx context.Context) error {
 	l.stale.Store(false)
 	l.mu.Lock()
 	addrs := append(append([]string(nil), l.masters...), l.dialer.o.addrs...)
@@ -147,7 +147,7 @@ func (l *clusterLink) refresh(ctx context.Context) error {
 	for _, addr := range addrs {
 		conn, _, err := l.login(ctx, addr)
 		if err == nil {
-			var slots *slotTable
+			var slots *redisSlotTable
 			var masters []string
 			slots, masters, err = l.dialer.readSlots(ctx, conn)
 			_ = conn.Close()
@@ -167,14 +167,14 @@ func (l *clusterLink) refresh(ctx context.Context) error {
 
 // retire takes note of the masters, and gives up the connections to others. What was
 // subscribed to there must not be heard twice.
-func (l *clusterLink) retire(masters []string) {
+func (l *redisCluster) retire(masters []string) {
 	owns := map[string]bool{}
 	for _, addr := range masters {
 		owns[addr] = true
 	}
 	l.mu.Lock()
 	l.masters = masters
-	var retired []*clusterNode
+	var retired []*redisMaster
 	for addr, n := range l.nodes {
 		if !owns[addr] {
 			retired = append(retired, n)
@@ -188,7 +188,7 @@ func (l *clusterLink) retire(masters []string) {
 }
 
 // watch reads the table now and then, and ends the link when no node answers.
-func (l *clusterLink) watch(ctx context.Context) {
+func (l *redisCluster) watch(ctx context.Context) {
 	tick := time.NewTicker(redisWatchInterval)
 	defer tick.Stop()
 	for {
@@ -209,7 +209,7 @@ func (l *clusterLink) watch(ctx context.Context) {
 
 // subscribe asks each channel's master. A master that cannot be reached ends its
 // channels, not the link.
-func (l *clusterLink) subscribe(ctx context.Context, channels []string) error {
+func (l *redisCluster) subscribe(ctx context.Context, channels []string) error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
 	if l.stale.Load() {
@@ -240,7 +240,7 @@ func (l *clusterLink) subscribe(ctx context.Context, channels []string) error {
 
 // bySlot sorts channels by master, and those of one slot together: one command may
 // only have such. The caller holds reading.
-func (l *clusterLink) bySlot(channels []string) map[string][][]string {
+func (l *redisCluster) bySlot(channels []string) map[string][][]string {
 	slots := map[int][]string{}
 	for _, channel := range channels {
 		slot := slotOf(channel)
@@ -256,7 +256,7 @@ func (l *clusterLink) bySlot(channels []string) map[string][][]string {
 
 // node returns the connection to a master, which it opens if need be. The caller
 // holds reading.
-func (l *clusterLink) node(ctx context.Context, addr string) (*clusterNode, error) {
+func (l *redisCluster) node(ctx context.Context, addr string) (*redisMaster, error) {
 	l.mu.Lock()
 	n := l.nodes[addr]
 	l.mu.Unlock()
@@ -273,16 +273,16 @@ func (l *clusterLink) node(ctx context.Context, addr string) (*clusterNode, erro
 		l.rest[addr] = time.Now().Add(redisNodeRest)
 		return nil, err
 	}
-	n = &clusterNode{l: l, addr: addr}
+	n = &redisMaster{l: l, addr: addr}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n.sub = newSubscriber(conn, n)
+	n.sub = newRedisSubscriber(conn, n)
 	l.nodes[addr] = n
 	return n, nil
 }
 
 // at notes where channels are asked for.
-func (l *clusterLink) at(n *clusterNode, groups [][]string) error {
+func (l *redisCluster) at(n *redisMaster, groups [][]string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n.gone {
@@ -297,9 +297,9 @@ func (l *clusterLink) at(n *clusterNode, groups [][]string) error {
 }
 
 // unsubscribe tells the nodes where the channels were asked for.
-func (l *clusterLink) unsubscribe(ctx context.Context, channels []string) error {
+func (l *redisCluster) unsubscribe(ctx context.Context, channels []string) error {
 	type place struct {
-		n    *clusterNode
+		n    *redisMaster
 		slot int
 	}
 	places := map[place][]string{}
@@ -312,7 +312,7 @@ func (l *clusterLink) unsubscribe(ctx context.Context, channels []string) error 
 		}
 	}
 	l.mu.Unlock()
-	byNode := map[*clusterNode][][]string{}
+	byNode := map[*redisMaster][][]string{}
 	for p, group := range places {
 		byNode[p.n] = append(byNode[p.n], group)
 	}
@@ -324,14 +324,14 @@ func (l *clusterLink) unsubscribe(ctx context.Context, channels []string) error 
 	return ctx.Err()
 }
 
-func (l *clusterLink) publish(ctx context.Context, batch []publication) { l.pub.publish(ctx, batch) }
+func (l *redisCluster) publish(ctx context.Context, batch []publication) { l.pub.publish(ctx, batch) }
 
-func (l *clusterLink) close() {
+func (l *redisCluster) close() {
 	l.stop()
 	l.pub.close()
 	l.mu.Lock()
 	l.closed = true
-	var nodes []*clusterNode
+	var nodes []*redisMaster
 	for _, n := range l.nodes {
 		nodes = append(nodes, n)
 	}
@@ -342,12 +342,12 @@ func (l *clusterLink) close() {
 	l.running.Wait()
 }
 
-func (n *clusterNode) received(channel, content []byte) { n.l.to.received(channel, content) }
+func (n *redisMaster) received(channel, content []byte) { n.l.to.received(channel, content) }
 
-func (n *clusterNode) confirmed(channel string) { n.l.to.confirmed(channel) }
+func (n *redisMaster) confirmed(channel string) { n.l.to.confirmed(channel) }
 
 // ended is a slot that moved away, most often.
-func (n *clusterNode) ended(channel string, cause error) {
+func (n *redisMaster) ended(channel string, cause error) {
 	l := n.l
 	l.stale.Store(true)
 	l.mu.Lock()
@@ -362,7 +362,7 @@ func (n *clusterNode) ended(channel string, cause error) {
 }
 
 // lost ends the channels of one node.
-func (n *clusterNode) lost(cause error) {
+func (n *redisMaster) lost(cause error) {
 	l := n.l
 	l.stale.Store(true)
 	l.mu.Lock()

@@ -24,8 +24,8 @@ func TestSlotOfAChannel(t *testing.T) {
 	}
 }
 
-// spread returns names of channels that all masters have some of.
-func spread(n int) (names []string) {
+// manyChannels returns names of channels that all masters have some of.
+func manyChannels(n int) (names []string) {
 	for i := range n {
 		names = append(names, fmt.Sprintf("channel %d", i))
 	}
@@ -37,11 +37,11 @@ func TestRedisClusterCarriesPublications(t *testing.T) {
 		t.Skip("a cluster takes seconds to start")
 	}
 	servers := redistest.StartCluster(t, 3)
-	names := spread(60)
+	names := manyChannels(60)
 	for _, sharded := range []string{"auto", "yes", "no"} {
 		t.Run("sharded="+sharded, func(t *testing.T) {
-			a := upNode(t, Config{DSN: servers[0].DSN() + "?sharded=" + sharded})
-			b := upNode(t, Config{DSN: servers[1].DSN() + "?sharded=" + sharded})
+			a := upRedisNode(t, Config{DSN: servers[0].DSN() + "?sharded=" + sharded})
+			b := upRedisNode(t, Config{DSN: servers[1].DSN() + "?sharded=" + sharded})
 			a.join(names...)
 			b.join(names...)
 			for i, name := range names {
@@ -62,7 +62,7 @@ func TestRedisClusterCarriesPublications(t *testing.T) {
 			}
 			a.Unsubscribe(names[0])
 			b.Unsubscribe(names[0])
-			until(t, "nobody is subscribed", func() bool {
+			untilRedis(t, "nobody is subscribed", func() bool {
 				n := 0
 				for _, s := range servers {
 					for _, kind := range []string{"NUMSUB", "SHARDNUMSUB"} {
@@ -84,7 +84,7 @@ func TestRedisClusterSubscriptionsFollowTheirSlot(t *testing.T) {
 		t.Skip("a cluster takes seconds to start")
 	}
 	servers := redistest.StartCluster(t, 3)
-	a, b := upNode(t, Config{DSN: servers[0].DSN()}), upNode(t, Config{DSN: servers[1].DSN()})
+	a, b := upRedisNode(t, Config{DSN: servers[0].DSN()}), upRedisNode(t, Config{DSN: servers[1].DSN()})
 	const moved, kept = "foo", "bar" // of slots 12182, the last master's, and 5061, the first's
 	a.join(moved, kept)
 	b.join(moved, kept)
@@ -98,7 +98,7 @@ func TestRedisClusterSubscriptionsFollowTheirSlot(t *testing.T) {
 				t.Errorf("publish where nothing moved: %v", err)
 			}
 			ok = append(ok, content)
-			if err := a.publish(moved, content); !isOutcome(err) {
+			if err := a.publish(moved, content); !isRedisOutcome(err) {
 				t.Errorf("publish: %v", err)
 			}
 		}
@@ -111,17 +111,17 @@ func TestRedisClusterSubscriptionsFollowTheirSlot(t *testing.T) {
 	for _, s := range []*redistest.Server{to, from, servers[1]} {
 		s.CLI("CLUSTER", "SETSLOT", slot, "NODE", toID)
 	}
-	for _, n := range []*node{a, b} {
-		until(t, "the subscription has ended", func() bool { return n.Stats().SubscriptionEnds > 0 })
-		until(t, "it is in force again", func() bool { return n.Stats().Pending == 0 })
+	for _, n := range []*redisNode{a, b} {
+		untilRedis(t, "the subscription has ended", func() bool { return n.Stats().SubscriptionEnds > 0 })
+		untilRedis(t, "it is in force again", func() bool { return n.Stats().Pending == 0 })
 	}
 	b.mustPublish(moved, "after")
-	for _, n := range []*node{a, b} {
+	for _, n := range []*redisNode{a, b} {
 		n.wait("what was published after the move", func() bool { return slices.Contains(n.ofLocked(moved), "after") })
 	}
 	stop.Store(true)
 	want := <-published
-	for _, n := range []*node{a, b} {
+	for _, n := range []*redisNode{a, b} {
 		n.wants(kept, want...)
 		if got := n.Stats(); !got.Up || got.Connects != 1 {
 			t.Errorf("the link was opened %d times, want once; up %t", got.Connects, got.Up)
@@ -135,19 +135,19 @@ func TestRedisClusterLosesAMaster(t *testing.T) {
 		t.Skip("a cluster takes seconds to start")
 	}
 	servers := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no")
-	n := upNode(t, Config{DSN: servers[0].DSN()})
+	n := upRedisNode(t, Config{DSN: servers[0].DSN()})
 	const away, kept = "foo", "bar"
 	n.join(away, kept)
 	servers[2].Stop()
-	until(t, "the subscription has ended", func() bool { return n.Stats().SubscriptionEnds > 0 })
+	untilRedis(t, "the subscription has ended", func() bool { return n.Stats().SubscriptionEnds > 0 })
 	n.mustPublish(kept, "1")
 	n.wants(kept, "1")
 	if err := n.publish(away, "lost"); err == nil {
 		t.Error("the killed master has taken a publication")
 	}
 	servers[2].Restart()
-	until(t, "the subscription is in force again", func() bool { return n.Stats().Pending == 0 })
-	until(t, "a publication is taken", func() bool { return n.publish(away, "back") == nil })
+	untilRedis(t, "the subscription is in force again", func() bool { return n.Stats().Pending == 0 })
+	untilRedis(t, "a publication is taken", func() bool { return n.publish(away, "back") == nil })
 	n.wait("it", func() bool { return slices.Contains(n.ofLocked(away), "back") })
 	n.mustPublish(kept, "2")
 	n.wants(kept, "1", "2")

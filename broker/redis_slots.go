@@ -10,22 +10,22 @@ import (
 // redisSlots is how many slots a cluster has; each channel is of one.
 const redisSlots = 16384
 
-// slotTable says which master owns a slot: the address, empty when none does.
-type slotTable [redisSlots]string
+// redisSlotTable says which master owns a slot: the address, empty when none does.
+type redisSlotTable [redisSlots]string
 
 // parseSlots reads the answer to CLUSTER SLOTS of the server at from, and returns the
 // addresses of the masters besides.
-func parseSlots(r reply, from string) (*slotTable, []string, error) {
-	var t slotTable
+func parseSlots(r respReply, from string) (*redisSlotTable, []string, error) {
+	var t redisSlotTable
 	var masters []string
 	seen := map[string]bool{}
 	for _, e := range r.list {
 		if len(e.list) < 3 || len(e.list[2].list) < 2 {
-			return nil, nil, errProtocol
+			return nil, nil, errRESP
 		}
 		first, last, master := e.list[0].num, e.list[1].num, e.list[2].list
 		if first < 0 || last >= redisSlots {
-			return nil, nil, errProtocol
+			return nil, nil, errRESP
 		}
 		host := master[0].text
 		switch host {
