@@ -18,6 +18,9 @@ const maxUnixPath = 107
 
 func (p *problems) checkService(c *Config) {
 	p.add("listen-addr", checkListenAddr(c.ListenAddr))
+	if c.AdminAddr != "" {
+		p.add("admin-addr", checkListenAddr(c.AdminAddr))
+	}
 	switch c.BrokerDriver {
 	case "memory":
 	case "redis", "nats":

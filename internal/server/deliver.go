@@ -20,7 +20,11 @@ func (srv *Server) deliver(channel, content []byte) error {
 	b := buffer.New(wire.FrameSize(len(content)))
 	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, content))
 	b.Messages = 1
-	_, err := srv.hub.Publish(channel, b)
+	b.Stamp = srv.sampler.stamp()
+	members, err := srv.hub.Publish(channel, b)
+	if b.Stamp != 0 && (members == 0 || err != nil) {
+		srv.sampler.again()
+	}
 	b.Release()
 	return err
 }
@@ -50,6 +54,9 @@ func (l *loop) Turn() (more bool) {
 		} else {
 			l.sendAll(slice.Buffer, slice.Members)
 		}
+	}
+	if stamp := l.hub.Delivered(); stamp != 0 {
+		l.srv.sampler.delivered(stamp)
 	}
 	l.endSlow()
 	return l.hub.Pending()
