@@ -21,10 +21,7 @@ func (srv *Server) deliver(channel, content []byte) error {
 	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, content))
 	b.Messages = 1
 	b.Stamp = srv.sampler.stamp()
-	members, err := srv.hub.Publish(channel, b)
-	if b.Stamp != 0 && (members == 0 || err != nil) {
-		srv.sampler.again()
-	}
+	_, err := srv.hub.Publish(channel, b)
 	b.Release()
 	return err
 }

@@ -71,17 +71,15 @@ func (s *sampler) stop() {
 	s.running.Wait()
 }
 
-// stamp returns the time for a publication that is to be timed, else 0: the next one
-// after again or an interval. It costs the others a look at a flag.
+// stamp returns the time for a publication that is to be timed, else 0: the first one
+// in an interval, also when it turns out to have nobody to go to. It costs the others a
+// look at a flag.
 func (s *sampler) stamp() int64 {
 	if !s.due.Load() || !s.due.CompareAndSwap(true, false) {
 		return 0
 	}
 	return int64(max(time.Since(s.epoch), 1))
 }
-
-// again says that the publication with a stamp has nobody to go to.
-func (s *sampler) again() { s.due.Store(true) }
 
 // delivered takes the time of a publication that a loop has given to all its members.
 func (s *sampler) delivered(stamp int64) {
