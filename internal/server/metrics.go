@@ -20,7 +20,7 @@ const metricPrefix = "wsify_"
 func newRegistry(srv *Server) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewGoCollector(), newProcessCollector(),
 		srv.sampler.asking, srv.sampler.fanout, srv.sampler.lag,
 		&collector{stats: srv.Stats, metrics: append(serverMetrics(cmp.Or(srv.cfg.Version, "unknown")), brokerMetrics()...)},
 	)

@@ -289,8 +289,10 @@ func TestStatsAreTheMetricsAsJSON(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(requests)); !ok || !slices.Equal(got, []string{"broadcast", "connect", "join", "leave"}) {
 		t.Errorf("/stats: wsify_authorizer_requests_total has %v, want the commands", got)
 	}
-	if v, ok := all["process_resident_memory_bytes"].(float64); !ok || v <= 0 {
-		t.Errorf("/stats: process_resident_memory_bytes is %v", all["process_resident_memory_bytes"])
+	for _, name := range []string{"process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds", "process_max_fds", "go_goroutines"} {
+		if v, ok := all[name].(float64); !ok || v <= 0 {
+			t.Errorf("/stats: %s is %v", name, all[name])
+		}
 	}
 }
 
