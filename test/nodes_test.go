@@ -1,0 +1,113 @@
+package test
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+)
+
+// drivers are the brokers that carry publications between nodes.
+var drivers = []string{"redis", "nats"}
+
+// onBothEngines runs a test with two nodes of the guide on each engine.
+func onBothEngines(t *testing.T, try func(t *testing.T, g *guide, nodes []*server, engine *process)) {
+	for _, driver := range drivers {
+		t.Run(driver, func(t *testing.T) {
+			g := newGuide(t)
+			engine := g.engine(driver)
+			try(t, g, g.nodes(driver), engine)
+		})
+	}
+}
+
+func TestNodesHearEachOther(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, g *guide, nodes []*server, _ *process) {
+		a, b := dialGo(t, nodes[0].ws()), dialGo(t, nodes[1].ws())
+		a.name, b.name = "client of node 1", "client of node 2"
+		for _, c := range []*client{a, b} {
+			c.expect("open")
+			c.join("hello")
+			c.join("hello") // once more is still one membership
+		}
+		both := func(want string) {
+			t.Helper()
+			a.expect("message " + want)
+			b.expect("message " + want)
+		}
+
+		b.send(`{"command":"broadcast","args":{"channel":"hello","content":{"order":9007199254740993}}}`)
+		both(`{"order":9007199254740993}`)
+		a.send(`{"command":"broadcast","args":{"channel":"hello","content":"of node 1"}}`)
+		both(`"of node 1"`)
+		for i, node := range nodes {
+			content := fmt.Sprintf(`"by HTTP on node %d"`, i+1)
+			if status, body, err := post(node.http(), `{"channel":"hello","content":`+content+`}`); status != 201 {
+				t.Fatalf("POST on node %d: %d %s %v", i+1, status, body, err)
+			}
+			both(content)
+		}
+		if port := g.ports["6379"]; t.Name() == "TestNodesHearEachOther/redis" {
+			need(t, "redis-cli", "redis-tools")
+			if out, err := run(t, scratch, nil, "redis-cli", "-p", port, "PUBLISH", "hello", `"hi"`); err != nil || out != "2\n" {
+				t.Fatalf("redis-cli PUBLISH: %v %q, want 2 nodes that hear it", err, out)
+			}
+			both(`"hi"`)
+		}
+
+		// Nothing comes twice, and nothing after a leave.
+		a.ask(`{"command":"leave","args":{"channel":"hello"},"id":"left"}`, `message {"id":"left","ok":true}`)
+		b.send(`{"command":"broadcast","args":{"channel":"hello","content":"the end"}}`)
+		b.expect(`message "the end"`)
+		a.ask(`{"command":"leave","args":{"channel":"hello"},"id":"still"}`, `message {"id":"still","ok":true}`)
+	})
+}
+
+// An acknowledged join misses nothing, wherever it is published: without a pause
+// between the answer on one node and the broadcast on the other.
+func TestNothingIsMissedAfterAnAnsweredJoin(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, _ *guide, nodes []*server, _ *process) {
+		a, b := dialGo(t, nodes[0].ws()), dialGo(t, nodes[1].ws())
+		a.expect("open")
+		b.expect("open")
+		for i := range 100 {
+			channel := fmt.Sprintf("new-%d", i)
+			a.join(channel)
+			b.ask(fmt.Sprintf(`{"command":"broadcast","args":{"channel":%q,"content":%d},"id":%d}`, channel, i, i), fmt.Sprintf(`message {"id":%d,"ok":true}`, i))
+			a.expect(fmt.Sprintf("message %d", i))
+		}
+	})
+}
+
+// A node that is started before its engine waits for it.
+func TestNodesWaitForTheirEngine(t *testing.T) {
+	for _, driver := range drivers {
+		t.Run(driver, func(t *testing.T) {
+			g := newGuide(t)
+			need(t, driver+"-server", driver+"-server")
+			var nodes []*server
+			for i, p := range g.start("nodes on " + driver) {
+				s := &server{process: p, addr: g.addr([]string{"3010", "3020"}[i])}
+				t.Cleanup(s.endInOrder)
+				s.awaitAddr()
+				nodes = append(nodes, s)
+			}
+			g.awaitReady(503)
+			early := dialGo(t, nodes[0].ws())
+			early.expect("open")
+			early.send(`{"command":"join","args":{"channel":"early"}}`)
+			early.ask(`{"command":"broadcast","args":{"channel":"early"},"id":1}`, "message "+brokerAway("1"))
+			engine := g.engine(driver)
+			g.awaitReady(200)
+			if status, body, err := post(nodes[1].http(), `{"channel":"early","content":"at last"}`); status != 201 {
+				t.Fatalf("POST once the engine is there: %d %s %v", status, body, err)
+			}
+			early.expect(`message "at last"`)
+			engine.stop(syscall.SIGKILL)
+		})
+	}
+}
+
+// brokerAway is what a broadcast is answered while the engine is away.
+func brokerAway(id string) string {
+	return `{"id":` + id + `,"ok":false,"error":{"code":"broker_down","message":"the broker is away: not published"}}`
+}
