@@ -19,9 +19,10 @@ import (
 // guide is docs/nodes.md on its way through a test: its blocks are run as they are,
 // but for ports, each of which stands for one that is free here.
 type guide struct {
-	t     *testing.T
-	dir   string            // where its commands run; ./wsify is there
-	ports map[string]string // those of the guide, and ours
+	t      *testing.T
+	driver string            // the broker's: redis or nats
+	dir    string            // where its commands run; ./wsify is there
+	ports  map[string]string // those of the guide, and ours
 }
 
 // guidePorts are the ports that the guide uses.
@@ -30,9 +31,9 @@ var guidePorts = []string{"3000", "3010", "3011", "3020", "3021", "3100", "4222"
 // triedInGuide is every block of the guide that some test tries.
 var triedInGuide = []string{"redis", "nodes on redis", "nats", "nodes on nats"}
 
-func newGuide(t *testing.T) *guide {
+func newGuide(t *testing.T, driver string) *guide {
 	t.Helper()
-	g := &guide{t: t, dir: t.TempDir(), ports: map[string]string{}}
+	g := &guide{t: t, driver: driver, dir: t.TempDir(), ports: map[string]string{}}
 	for _, port := range guidePorts {
 		g.ports[port] = steadyPort(t, slices.Collect(maps.Values(g.ports)))
 	}
@@ -99,14 +100,14 @@ func (g *guide) start(name string) (started []*process) {
 	return started
 }
 
-// engine starts the engine of a broker, as the guide does, and waits for it.
-func (g *guide) engine(driver string) *process {
+// engine starts the engine of the broker, as the guide does, and waits for it.
+func (g *guide) engine() *process {
 	g.t.Helper()
-	port := map[string]string{"redis": "6379", "nats": "4222"}[driver]
-	need(g.t, driver+"-server", driver+"-server")
-	p := g.start(driver)[0]
-	p.name = driver + "-server"
-	g.await(driver+" to listen", func() bool {
+	port := map[string]string{"redis": "6379", "nats": "4222"}[g.driver]
+	need(g.t, g.driver+"-server", g.driver+"-server")
+	p := g.start(g.driver)[0]
+	p.name = g.driver + "-server"
+	g.await(p.name+" to listen", func() bool {
 		c, err := net.Dial("tcp", g.addr(port))
 		if err == nil {
 			_ = c.Close()
@@ -116,17 +117,18 @@ func (g *guide) engine(driver string) *process {
 	return p
 }
 
-// nodes starts the two nodes of the guide and waits until they are ready.
-func (g *guide) nodes(driver string) []*server {
+// nodes starts the two nodes of the guide and waits until they listen.
+func (g *guide) nodes() (nodes []*server) {
 	g.t.Helper()
-	var nodes []*server
-	for i, p := range g.start("nodes on " + driver) {
+	for i, p := range g.start("nodes on " + g.driver) {
 		p.name = fmt.Sprintf("node %d", i+1)
 		s := &server{process: p, addr: g.addr([]string{"3010", "3020"}[i])}
 		g.t.Cleanup(s.endInOrder)
 		nodes = append(nodes, s)
 	}
-	g.awaitReady(http.StatusOK)
+	for _, s := range nodes {
+		s.awaitAddr()
+	}
 	return nodes
 }
 

@@ -2,7 +2,6 @@ package test
 
 import (
 	"fmt"
-	"syscall"
 	"testing"
 )
 
@@ -13,9 +12,11 @@ var drivers = []string{"redis", "nats"}
 func onBothEngines(t *testing.T, try func(t *testing.T, g *guide, nodes []*server, engine *process)) {
 	for _, driver := range drivers {
 		t.Run(driver, func(t *testing.T) {
-			g := newGuide(t)
-			engine := g.engine(driver)
-			try(t, g, g.nodes(driver), engine)
+			g := newGuide(t, driver)
+			engine := g.engine()
+			nodes := g.nodes()
+			g.awaitReady(200)
+			try(t, g, nodes, engine)
 		})
 	}
 }
@@ -46,7 +47,7 @@ func TestNodesHearEachOther(t *testing.T) {
 			}
 			both(content)
 		}
-		if port := g.ports["6379"]; t.Name() == "TestNodesHearEachOther/redis" {
+		if port := g.ports["6379"]; g.driver == "redis" {
 			need(t, "redis-cli", "redis-tools")
 			if out, err := run(t, scratch, nil, "redis-cli", "-p", port, "PUBLISH", "hello", `"hi"`); err != nil || out != "2\n" {
 				t.Fatalf("redis-cli PUBLISH: %v %q, want 2 nodes that hear it", err, out)
@@ -82,27 +83,20 @@ func TestNothingIsMissedAfterAnAnsweredJoin(t *testing.T) {
 func TestNodesWaitForTheirEngine(t *testing.T) {
 	for _, driver := range drivers {
 		t.Run(driver, func(t *testing.T) {
-			g := newGuide(t)
+			g := newGuide(t, driver)
 			need(t, driver+"-server", driver+"-server")
-			var nodes []*server
-			for i, p := range g.start("nodes on " + driver) {
-				s := &server{process: p, addr: g.addr([]string{"3010", "3020"}[i])}
-				t.Cleanup(s.endInOrder)
-				s.awaitAddr()
-				nodes = append(nodes, s)
-			}
+			nodes := g.nodes()
 			g.awaitReady(503)
 			early := dialGo(t, nodes[0].ws())
 			early.expect("open")
 			early.send(`{"command":"join","args":{"channel":"early"}}`)
 			early.ask(`{"command":"broadcast","args":{"channel":"early"},"id":1}`, "message "+brokerAway("1"))
-			engine := g.engine(driver)
+			g.engine()
 			g.awaitReady(200)
 			if status, body, err := post(nodes[1].http(), `{"channel":"early","content":"at last"}`); status != 201 {
 				t.Fatalf("POST once the engine is there: %d %s %v", status, body, err)
 			}
 			early.expect(`message "at last"`)
-			engine.stop(syscall.SIGKILL)
 		})
 	}
 }
