@@ -70,8 +70,11 @@ func (r *round) checkMember(channel int, heard []int32) {
 // add counts one publication.
 func (r *round) add(a *account, p int) {
 	f := &r.publications[p]
-	heard := f.hearings.Load()
-	switch f.outcome.Load() {
+	told, heard := f.outcome.Load(), f.hearings.Load()
+	if f.began == resumed && (told != accepted || heard != r.perChannel) {
+		r.c.t.Errorf("publication %d, sent when both nodes were ready again, has outcome %d and was heard by %d of %d members", p, told, heard, r.perChannel)
+	}
+	switch told {
 	case accepted:
 		a.accepted++
 	case unknown:
@@ -86,18 +89,14 @@ func (r *round) add(a *account, p int) {
 	if f.began == resumed {
 		a.resumed++
 	}
-	if heard == r.perChannel {
-		return
+	if heard < r.perChannel {
+		a.lost++
 	}
-	a.lost++
 	if heard == 0 {
 		a.silent++
 	}
-	if f.outcome.Load() == accepted && f.toldAt == steady {
+	if heard < r.perChannel && told == accepted && f.toldAt == steady {
 		a.lostEarly++
-	}
-	if f.began == resumed && f.outcome.Load() == accepted {
-		r.c.t.Errorf("publication %d, sent when both nodes were ready again, was heard by %d of %d members", p, heard, r.perChannel)
 	}
 }
 

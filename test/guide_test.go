@@ -29,7 +29,7 @@ type guide struct {
 var guidePorts = []string{"3000", "3010", "3011", "3020", "3021", "3100", "4222", "6379"}
 
 // triedInGuide is every block of the guide that some test tries.
-var triedInGuide = []string{"redis", "nodes on redis", "nats", "nodes on nats"}
+var triedInGuide = []string{"redis", "nodes on redis", "nats", "nodes on nats", "haproxy", "nginx.conf", "nginx"}
 
 func newGuide(t *testing.T, driver string) *guide {
 	t.Helper()
@@ -107,14 +107,20 @@ func (g *guide) engine() *process {
 	need(g.t, g.driver+"-server", g.driver+"-server")
 	p := g.start(g.driver)[0]
 	p.name = g.driver + "-server"
-	g.await(p.name+" to listen", func() bool {
+	g.awaitListening(port)
+	return p
+}
+
+// awaitListening waits until something listens on a port of the guide.
+func (g *guide) awaitListening(port string) {
+	g.t.Helper()
+	g.await("something to listen on port "+port+" of the guide", func() bool {
 		c, err := net.Dial("tcp", g.addr(port))
 		if err == nil {
 			_ = c.Close()
 		}
 		return err == nil
 	})
-	return p
 }
 
 // nodes starts the two nodes of the guide and waits until they listen.
@@ -165,9 +171,9 @@ func (g *guide) await(what string, done func() bool) {
 	g.t.Fatalf("waited %s in vain for %s", patience, what)
 }
 
-// post publishes on a node and returns the status and the body of the answer.
+// post publishes and returns the status and the body of the answer.
 func post(url, body string) (status int, text string, err error) {
-	answer, err := http.Post(url+"/broadcast", "application/json", strings.NewReader(body))
+	answer, err := http.Post(url, "application/json", strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}
