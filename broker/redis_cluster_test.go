@@ -36,6 +36,7 @@ func TestRedisClusterCarriesPublications(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster takes seconds to start")
 	}
+	t.Parallel()
 	servers := redistest.StartCluster(t, 3)
 	names := manyChannels(60)
 	for _, sharded := range []string{"auto", "yes", "no"} {
@@ -83,6 +84,7 @@ func TestRedisClusterSubscriptionsFollowTheirSlot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster takes seconds to start")
 	}
+	t.Parallel()
 	servers := redistest.StartCluster(t, 3)
 	a, b := upRedisNode(t, Config{DSN: servers[0].DSN()}), upRedisNode(t, Config{DSN: servers[1].DSN()})
 	const moved, kept = "foo", "bar" // of slots 12182, the last master's, and 5061, the first's
@@ -134,6 +136,7 @@ func TestRedisClusterLosesAMaster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster takes seconds to start")
 	}
+	t.Parallel()
 	servers := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no")
 	n := upRedisNode(t, Config{DSN: servers[0].DSN()})
 	const away, kept = "foo", "bar"

@@ -51,6 +51,7 @@ func TestRedisChannelsHaveThePrefix(t *testing.T) {
 }
 
 func TestRedisUnsubscribes(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []string{"2", "3"} {
 		s := redistest.Start(t)
 		n := upRedisNode(t, Config{DSN: s.DSN() + "?protocol=" + protocol})
