@@ -22,8 +22,6 @@ type redisPublisher struct {
 	single bool   // one server: its connection is never replaced
 	verb   string // PUBLISH or SPUBLISH
 
-	commands []rueidis.Completed // the batch, kept for the next one
-
 	ctx    context.Context // ends with the publisher
 	cancel context.CancelFunc
 
@@ -207,19 +205,19 @@ func (p *redisPublisher) publish(ctx context.Context, batch []publication) {
 		ctx, cancel = context.WithTimeout(ctx, redisNodePublish)
 		defer cancel()
 	}
-	p.commands = p.commands[:0]
+	// Not kept for the next batch: when ctx ends early, rueidis still reads it.
+	commands := make([]rueidis.Completed, 0, len(batch))
 	for i := range batch {
-		p.commands = append(p.commands, p.client.B().Arbitrary(p.verb).Keys(batch[i].channel).Args(stringOf(batch[i].content)).Build())
+		commands = append(commands, p.client.B().Arbitrary(p.verb).Keys(batch[i].channel).Args(stringOf(batch[i].content)).Build())
 	}
 	var broken error
-	for i, r := range p.client.DoMulti(ctx, p.commands...) {
+	for i, r := range p.client.DoMulti(ctx, commands...) {
 		var network bool
 		batch[i].err, network = redisOutcome(r.Error())
 		if network && broken == nil {
 			broken = batch[i].err
 		}
 	}
-	clear(p.commands)
 	if broken != nil && p.single && ctx.Err() == nil {
 		p.to.lost(broken)
 	}
