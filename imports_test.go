@@ -44,6 +44,7 @@ var theirs = map[string][]string{
 	"github.com/valyala/fasthttp":    {"wsify/auth", "wsify/internal/server"},
 	"github.com/goccy/go-json":       {"wsify/internal/command"},
 	"github.com/peterbourgon/ff":     {"wsify/cmd/wsify"},
+	"github.com/prometheus":          {"wsify/internal/server"},
 	"github.com/HdrHistogram":        {"wsify/bench/wsbench"},
 	"github.com/redis/rueidis":       {"wsify/broker"},
 	"github.com/nats-io/nats.go":     {"wsify/broker"},
