@@ -239,7 +239,7 @@ func TestNATSPermissions(t *testing.T) {
 		}},
 	}})
 	n := joinNATS(t, Config{DSN: withUser(s.URL, "node:n")})
-	for round := range 20 { // confirmations and refusals are told by different goroutines
+	for round := range 100 { // confirmations and refusals are told by different goroutines
 		good, bad := fmt.Sprintf("yes.%d \"é\"", round), fmt.Sprintf("nosub.%d \"\u00a0é\\'", round)
 		n.Subscribe(bad)
 		n.Subscribe(good)
@@ -252,8 +252,8 @@ func TestNATSPermissions(t *testing.T) {
 		n.Unsubscribe(bad)
 		publishSome(t, n, good, fmt.Sprintf("nopub.%d \"\u00a0é'", round))
 	}
-	if st := n.Stats(); st.Connects != 1 || st.SubscriptionEnds < 20 {
-		t.Errorf("%d links, %d subscriptions ended; want 1 and 20", st.Connects, st.SubscriptionEnds)
+	if st := n.Stats(); st.Connects != 1 || st.SubscriptionEnds < 100 {
+		t.Errorf("%d links, %d subscriptions ended; want 1 and 100", st.Connects, st.SubscriptionEnds)
 	}
 	if got := s.NATS.NumClients(); got != 1 {
 		t.Errorf("the server has %d clients, want 1", got)
@@ -322,4 +322,27 @@ func TestNATSServerWithTooFewSubscriptions(t *testing.T) {
 	if got := n.Stats().Connects; got != 1 {
 		t.Errorf("%d links were opened, want 1", got)
 	}
+}
+
+// A permission that is taken back ends the subscription, or the whole connection: in
+// either way a member that asks again is told.
+func TestNATSPermissionIsTakenBack(t *testing.T) {
+	options := func(deny ...string) *server.Options {
+		return &server.Options{Users: []*server.User{{Username: "node", Password: "n", Permissions: &server.Permissions{
+			Subscribe: &server.SubjectPermission{Deny: deny},
+		}}}}
+	}
+	s := natstest.Start(t, options("none"))
+	n := joinNATS(t, Config{DSN: withUser(s.URL, "node:n")})
+	n.subscribe("a", "b")
+	s.Reload(options("b"))
+	n.until("b is refused", func() bool { return errors.Is(n.await("b"), nats.ErrPermissionViolation) })
+	n.until("a is there", func() bool { return n.await("a") == nil })
+	n.mustPublish("a", "x")
+	n.expect("a", "x")
+}
+
+func TestNATSOverWebSocket(t *testing.T) {
+	s := natstest.Start(t, &server.Options{Username: "u", Password: "p", Websocket: server.WebsocketOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoTLS: true}})
+	worksNATS(t, withUser(s.NATS.WebsocketURL(), "u:p"))
 }
