@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 )
 
 // NewRedis returns a broker whose engine is Redis 6 or later, or what speaks its
@@ -64,10 +65,12 @@ func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &redisDialer{o: e.o, tls: tlsConfig, limit: e.limit}
+	d := &redisDialer{o: e.o, tls: tlsConfig, limit: e.limit, log: e.log}
 	var failed []error
-	for _, addr := range e.o.addrs {
-		l, err := e.openAt(ctx, to, d, addr)
+	for i, addr := range e.o.addrs {
+		share, cancel := shareOf(ctx, len(e.o.addrs)-i)
+		l, err := e.openAt(share, to, d, addr)
+		cancel()
 		if err == nil {
 			return l, nil
 		}
@@ -77,6 +80,16 @@ func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
 		}
 	}
 	return nil, errors.Join(failed...)
+}
+
+// shareOf leaves so many attempts the same time each, so that an address that
+// swallows everything does not take that of the others.
+func shareOf(ctx context.Context, attempts int) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok || attempts <= 1 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(attempts))
 }
 
 // openAt opens a link by way of one address.

@@ -75,6 +75,9 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 	l.pub.verb = "PUBLISH"
 	if sharded {
 		l.pub.verb = "SPUBLISH"
+		if err := d.clusterUp(ctx, conn); err != nil {
+			return nil, err
+		}
 	}
 	if err := l.pub.open(ctx, append([]string{conn.addr}, l.masters...)...); err != nil {
 		return nil, err
@@ -103,6 +106,26 @@ func (d *redisDialer) readSlots(ctx context.Context, conn *redisConn) (t *redisS
 		err = fmt.Errorf("redis at %s: its cluster: %w", conn.addr, err)
 	}
 	return t, masters, err
+}
+
+// clusterUp returns an error when a node says that the cluster is down. So does one
+// that sees only a minority of it, whose word on who owns what is old.
+func (d *redisDialer) clusterUp(ctx context.Context, conn *redisConn) error {
+	var r respReply
+	err := conn.during(ctx, d.o.timeout, func() (err error) {
+		r, err = conn.call("CLUSTER", "INFO")
+		if _, refused := errors.AsType[respError](err); refused {
+			err = nil // who may not ask has to believe
+		}
+		return err
+	})
+	if err == nil && strings.Contains(r.text, "cluster_state:fail") {
+		err = errors.New("the cluster is down, or this node does not see most of it")
+	}
+	if err != nil {
+		return fmt.Errorf("redis at %s: %w", conn.addr, err)
+	}
+	return nil
 }
 
 // allShard reports whether every master that can be reached knows sharded
@@ -145,17 +168,11 @@ func (l *redisCluster) refresh(ctx context.Context) error {
 	l.mu.Unlock()
 	var failed []error
 	for _, addr := range addrs {
-		conn, _, err := l.login(ctx, addr)
+		slots, masters, err := l.readFrom(ctx, addr)
 		if err == nil {
-			var slots *redisSlotTable
-			var masters []string
-			slots, masters, err = l.dialer.readSlots(ctx, conn)
-			_ = conn.Close()
-			if err == nil {
-				l.slots = slots
-				l.retire(masters)
-				return nil
-			}
+			l.slots = slots
+			l.retire(masters)
+			return nil
 		}
 		failed = append(failed, err)
 		if ctx.Err() != nil {
@@ -163,6 +180,19 @@ func (l *redisCluster) refresh(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("no node of the cluster answers: %w", errors.Join(failed...))
+}
+
+// readFrom reads the table from one node.
+func (l *redisCluster) readFrom(ctx context.Context, addr string) (*redisSlotTable, []string, error) {
+	conn, _, err := l.login(ctx, addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer conn.Close()
+	if err := l.dialer.clusterUp(ctx, conn); err != nil {
+		return nil, nil, err
+	}
+	return l.dialer.readSlots(ctx, conn)
 }
 
 // retire takes note of the masters, and gives up the connections to others. What was
@@ -270,9 +300,13 @@ func (l *redisCluster) node(ctx context.Context, addr string) (*redisMaster, err
 	}
 	conn, _, err := l.login(ctx, addr)
 	if err != nil {
+		if l.rest[addr].IsZero() { // said once, until it was reached again
+			l.dialer.log.Error("a node of the broker's cluster cannot be reached, trying again", "err", err)
+		}
 		l.rest[addr] = time.Now().Add(redisNodeRest)
 		return nil, err
 	}
+	delete(l.rest, addr)
 	n = &redisMaster{l: l, addr: addr}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -381,6 +415,7 @@ func (n *redisMaster) lost(cause error) {
 	}
 	l.running.Go(n.sub.close) // elsewhere: it waits for goroutines that may be who calls
 	l.mu.Unlock()
+	l.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause, "subscriptions", len(channels))
 	for _, channel := range channels {
 		l.to.ended(channel, cause)
 	}

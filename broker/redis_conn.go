@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ type redisDialer struct {
 	o     *redisOptions
 	tls   *tls.Config
 	limit int // bytes of a content that are kept
+	log   *slog.Logger
 }
 
 // dial opens a connection that nobody has been let in on yet.
