@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -55,6 +56,7 @@ type redisEngine struct {
 	o     *redisOptions
 	limit int // bytes of a content that are kept
 	log   *slog.Logger
+	known []string // masters of the cluster when it was opened last; for open only
 }
 
 var _ engine = (*redisEngine)(nil)
@@ -66,9 +68,15 @@ func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
 		return nil, err
 	}
 	d := &redisDialer{o: e.o, tls: tlsConfig, limit: e.limit, log: e.log}
+	addrs := slices.Clone(e.o.addrs)
+	for _, addr := range e.known { // the node of the DSN may be the one that is away
+		if !slices.Contains(addrs, addr) {
+			addrs = append(addrs, addr)
+		}
+	}
 	var failed []error
-	for i, addr := range e.o.addrs {
-		share, cancel := shareOf(ctx, len(e.o.addrs)-i)
+	for i, addr := range addrs {
+		share, cancel := shareOf(ctx, len(addrs)-i)
 		l, err := e.openAt(share, to, d, addr)
 		cancel()
 		if err == nil {
@@ -120,7 +128,11 @@ func (e *redisEngine) use(ctx context.Context, to sink, d *redisDialer, conn *re
 	case server.mode == "sentinel":
 		return nil, fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", conn.addr)
 	case server.mode == "cluster":
-		return openCluster(ctx, to, d, conn)
+		l, masters, err := openCluster(ctx, to, d, conn)
+		if err == nil {
+			e.known = masters
+		}
+		return l, err
 	case server.role == "slave":
 		// What is published there reaches none but its own subscribers.
 		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", conn.addr)

@@ -60,13 +60,14 @@ var (
 // openCluster makes a link to the cluster that conn leads to: a redisCluster where
 // publications are sharded, and otherwise one that subscribes by conn, at any node,
 // and publishes at the master of the channel's slot, so that all nodes of ours agree
-// on the order. conn is the link's, unless there is an error.
-func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) (link, error) {
+// on the order. It returns the masters besides. conn is the link's, unless there is an
+// error.
+func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) (_ link, masters []string, err error) {
 	l := &redisCluster{to: to, dialer: d, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}, rest: map[string]time.Time{}}
-	var err error
-	if l.slots, l.masters, err = d.readSlots(ctx, conn); err != nil {
-		return nil, err
+	if l.slots, masters, err = d.readSlots(ctx, conn); err != nil {
+		return nil, nil, err
 	}
+	l.masters = masters
 	sharded := d.o.sharded == "yes"
 	if d.o.sharded == "auto" {
 		sharded = l.allShard(ctx)
@@ -76,21 +77,21 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 	if sharded {
 		l.pub.verb = "SPUBLISH"
 		if err := d.clusterUp(ctx, conn); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	if err := l.pub.open(ctx, append([]string{conn.addr}, l.masters...)...); err != nil {
-		return nil, err
+	if err := l.pub.open(ctx, append([]string{conn.addr}, masters...)...); err != nil {
+		return nil, nil, err
 	}
 	var watching context.Context
 	watching, l.stop = context.WithCancel(context.Background())
 	if !sharded {
 		one := &redisLink{to: to, pub: l.pub, addr: conn.addr, sub: newRedisSubscriber(conn, to), stop: l.stop}
-		return one, nil
+		return one, masters, nil
 	}
 	_ = conn.Close()
 	l.running.Go(func() { l.watch(watching) })
-	return l, nil
+	return l, masters, nil
 }
 
 // readSlots asks a node who owns what.

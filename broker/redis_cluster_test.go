@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -156,5 +157,36 @@ func TestRedisClusterLosesAMaster(t *testing.T) {
 	n.wants(kept, "1", "2")
 	if got := n.Stats().Connects; got != 1 {
 		t.Errorf("the link was opened %d times, want once", got)
+	}
+}
+
+// The master that the DSN names is killed, and its replica takes over. Sharded or
+// not, everything resumes on the new one.
+func TestRedisClusterFailover(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a failover takes seconds")
+	}
+	t.Parallel()
+	servers := redistest.StartCluster(t, 3)
+	replica := redistest.AddReplica(t, servers[2])
+	for _, s := range []*redistest.Server{servers[0], servers[1], replica} {
+		untilRedis(t, "all nodes know the replica", func() bool { return strings.Contains(s.CLI("CLUSTER", "NODES"), replica.Addr) })
+	}
+	a := upRedisNode(t, Config{DSN: servers[2].DSN()})
+	b := upRedisNode(t, Config{DSN: servers[2].DSN() + "?sharded=no"})
+	names := manyChannels(30)
+	a.join(names...)
+	b.join(names...)
+	servers[2].Stop()
+	untilRedis(t, "the replica is the master", func() bool { return strings.Contains(replica.CLI("ROLE"), "master") })
+	for _, n := range []*redisNode{a, b} {
+		for _, name := range names {
+			untilRedis(t, "a publication is taken and heard", func() bool {
+				return n.Up() && n.Stats().Pending == 0 && n.publish(name, "after") == nil
+			})
+		}
+		for _, name := range names {
+			n.wait("it", func() bool { return slices.Contains(n.ofLocked(name), "after") })
+		}
 	}
 }
