@@ -11,8 +11,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A cluster's client of rueidis that was closed may sleep for one more second.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+	// A client of rueidis for a cluster, once closed, may sleep for some more seconds.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }
 
 // neverDone is a done that must not be called.

@@ -190,3 +190,39 @@ func TestRedisClusterFailover(t *testing.T) {
 		}
 	}
 }
+
+// A master hangs: publications to its channels have no known outcome, those to others
+// are late and not lost, and the link stays.
+func TestRedisClusterHasAMasterThatHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds to be sure")
+	}
+	t.Parallel()
+	servers := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no")
+	n := upRedisNode(t, Config{DSN: servers[0].DSN()})
+	const hung, kept = "foo", "bar"
+	n.join(hung, kept)
+	servers[2].Pause()
+	var want []string
+	for i := range 6 {
+		content := strconv.Itoa(i)
+		if _, err := n.Publish([]byte(hung), []byte(content), func(err error) {
+			if err == nil {
+				t.Errorf("the master that hangs has taken %s", content)
+			}
+		}); err != nil {
+			t.Errorf("publish: %v", err)
+		}
+		n.mustPublish(kept, content)
+		want = append(want, content)
+	}
+	n.wants(kept, want...)
+	untilRedis(t, "its subscriptions have ended", func() bool { return n.Stats().SubscriptionEnds > 0 })
+	servers[2].Resume()
+	untilRedis(t, "the subscription is in force again", func() bool { return n.Stats().Pending == 0 })
+	untilRedis(t, "a publication is taken", func() bool { return n.publish(hung, "back") == nil })
+	n.wait("it", func() bool { return slices.Contains(n.ofLocked(hung), "back") })
+	if got := n.Stats(); !got.Up || got.Connects != 1 {
+		t.Errorf("up %t after %d connects, want the first link to be up", got.Up, got.Connects)
+	}
+}
