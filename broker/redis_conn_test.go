@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"wsify/internal/redistest"
 )
 
 // fakeRedis answers each command by its first words, and everything else by an
@@ -148,5 +150,18 @@ func TestRedisOpenEndsWithItsContext(t *testing.T) {
 	cancel()
 	if err := <-done; err == nil {
 		t.Error("opened")
+	}
+}
+
+// The first address lets a subscriber in and no publisher: the second is used.
+func TestRedisOtherAddressesAreTried(t *testing.T) {
+	s := redistest.Start(t)
+	half := fakeRedis(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "+PONG\r\n", "HELLO 3": "+not what one expects\r\n"})
+	n := upRedisNode(t, Config{DSN: "redis://" + half + "?addr=" + s.Addr})
+	n.join("c")
+	n.mustPublish("c", "1")
+	n.wants("c", "1")
+	if st := n.Stats(); st.Connects != 1 || st.FailedConnects != 0 {
+		t.Errorf("%d connects and %d failed, want the first attempt to succeed", st.Connects, st.FailedConnects)
 	}
 }

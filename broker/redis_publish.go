@@ -72,11 +72,22 @@ func (p *redisPublisher) open(ctx context.Context, addrs ...string) error {
 		return fmt.Errorf("redis at %s: %w", p.addr, dialCause(err))
 	}
 	if p.single {
-		p.mu.Lock()
-		p.sealed = true
-		p.mu.Unlock()
+		err = p.seal()
 	}
-	return nil
+	return err
+}
+
+// seal lets no other connection be opened. From here on, the loss of the one there
+// is is told.
+func (p *redisPublisher) seal() error {
+	p.mu.Lock()
+	p.sealed = true
+	err := p.broken
+	p.mu.Unlock()
+	if err != nil {
+		p.close()
+	}
+	return err
 }
 
 // options is how rueidis publishes for us: each connection's commands are one
@@ -163,6 +174,8 @@ func (c *redisPublishConn) Close() error {
 	c.mu.Unlock()
 	if lost {
 		p.broken = cause
+	}
+	if lost && p.sealed { // open reports what is lost before
 		p.to.lost(cause) // with the lock held, so never after cut
 	}
 	p.mu.Unlock()
@@ -218,6 +231,9 @@ func (p *redisPublisher) publish(ctx context.Context, batch []publication) {
 		if network && broken == nil {
 			broken = batch[i].err
 		}
+	}
+	if broken != nil {
+		p.commands = nil // rueidis may still be writing it
 	}
 	clear(p.commands)
 	if broken != nil && p.single && ctx.Err() == nil {
