@@ -23,8 +23,10 @@ import (
 //   - addr=host:port, repeated: further servers to try, sentinels or nodes of the cluster
 //   - master_set=NAME: the addresses are of sentinels, asked for the master of this
 //     name; sentinel_user and sentinel_password log in to them
-//   - sharded=auto, yes or no: sharded publications (SPUBLISH) in a cluster; auto
-//     means where all of its masters are version 7 or later
+//   - sharded=auto, yes or no: sharded publications (SPUBLISH) in a cluster, which
+//     a plain PUBLISH of others does not reach; auto means where all of its masters
+//     are version 7 or later. All nodes of ours must do the same: while a cluster is
+//     upgraded to 7, say which
 //   - ca, cert, key: files in PEM form of who signed the server's certificate, and of
 //     our own; server_name: the name in the server's, when it is not the host's;
 //     skip_verify: believe any

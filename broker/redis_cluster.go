@@ -61,6 +61,9 @@ var (
 // error.
 func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) (_ link, masters []string, err error) {
 	l := &redisCluster{to: to, dialer: d, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}, rest: map[string]time.Time{}}
+	if err = d.clusterUp(ctx, conn); err != nil {
+		return nil, nil, err
+	}
 	if l.slots, masters, err = d.readSlots(ctx, conn); err != nil {
 		return nil, nil, err
 	}
@@ -73,9 +76,6 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 	l.pub.verb = "PUBLISH"
 	if sharded {
 		l.pub.verb = "SPUBLISH"
-		if err := d.clusterUp(ctx, conn); err != nil {
-			return nil, nil, err
-		}
 	}
 	if err := l.pub.open(ctx, append([]string{conn.addr}, masters...)...); err != nil {
 		return nil, nil, err
@@ -84,6 +84,7 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 	watching, l.stop = context.WithCancel(context.Background())
 	if !sharded {
 		one := &redisLink{to: to, pub: l.pub, addr: conn.addr, sub: newRedisSubscriber(conn, to), stop: l.stop}
+		one.running.Go(func() { one.watch(watching, d.cutOff) })
 		return one, masters, nil
 	}
 	_ = conn.Close()

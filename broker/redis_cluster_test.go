@@ -226,3 +226,27 @@ func TestRedisClusterHasAMasterThatHangs(t *testing.T) {
 		t.Errorf("up %t after %d connects, want the first link to be up", got.Up, got.Connects)
 	}
 }
+
+// A cluster that says it is down is not used, sharded or not, until it is up again.
+func TestRedisClusterIsDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds to be sure")
+	}
+	t.Parallel()
+	servers := redistest.StartCluster(t, 3) // which is down when a slot is not served
+	a := upRedisNode(t, Config{DSN: servers[0].DSN()})
+	b := upRedisNode(t, Config{DSN: servers[1].DSN() + "?sharded=no"})
+	a.join("bar")
+	b.join("bar")
+	servers[2].Stop()
+	untilRedis(t, "both notice", func() bool { return !a.Up() && !b.Up() })
+	untilRedis(t, "both say why", func() bool {
+		return strings.Contains(a.said(), "the cluster is down") && strings.Contains(b.said(), "the cluster is down")
+	})
+	servers[2].Restart()
+	for _, n := range []*redisNode{a, b} {
+		n.waitUp()
+		n.mustPublish("bar", "after")
+		n.wants("bar", "after")
+	}
+}

@@ -37,7 +37,11 @@ func openRedisLink(ctx context.Context, to sink, d *redisDialer, conn *redisConn
 	l := &redisLink{to: to, pub: pub, addr: conn.addr, sub: newRedisSubscriber(conn, to)}
 	var watching context.Context
 	watching, l.stop = context.WithCancel(context.Background())
-	l.running.Go(func() { l.watch(watching, watch) })
+	checks := []redisWatcher{pub.demoted}
+	if watch != nil {
+		checks = append(checks, watch)
+	}
+	l.running.Go(func() { l.watch(watching, checks...) })
 	return l, nil
 }
 
@@ -60,9 +64,9 @@ func (l *redisLink) close() {
 	l.running.Wait()
 }
 
-// watch ends the link when its server is not the master any more: what is published
-// to a replica reaches nobody else.
-func (l *redisLink) watch(ctx context.Context, more redisWatcher) {
+// watch ends the link when a check says that its server is not the one to use any
+// more: what is published to a replica reaches nobody else.
+func (l *redisLink) watch(ctx context.Context, checks ...redisWatcher) {
 	tick := time.NewTicker(redisWatchInterval)
 	defer tick.Stop()
 	for {
@@ -71,20 +75,18 @@ func (l *redisLink) watch(ctx context.Context, more redisWatcher) {
 			return
 		case <-tick.C:
 		}
-		err := l.pub.demoted(ctx)
-		if err == nil && more != nil {
-			err = more(ctx, l.addr)
-		}
-		if err != nil && ctx.Err() == nil {
-			l.to.lost(err)
-			return
+		for _, check := range checks {
+			if err := check(ctx, l.addr); err != nil && ctx.Err() == nil {
+				l.to.lost(err)
+				return
+			}
 		}
 	}
 }
 
 // demoted asks the server for its role, and returns an error when it is a replica.
 // Who may not ask, or gets no answer, is left to other signs.
-func (p *redisPublisher) demoted(ctx context.Context) error {
+func (p *redisPublisher) demoted(ctx context.Context, addr string) error {
 	protocol := "3"
 	if p.dialer.o.resp2 {
 		protocol = "2"
@@ -98,7 +100,7 @@ func (p *redisPublisher) demoted(ctx context.Context) error {
 		text = p.askRole(ctx)
 	}
 	if text == "slave" || text == "replica" {
-		return fmt.Errorf("redis at %s is not the master any more", p.addr)
+		return fmt.Errorf("redis at %s is not the master any more", addr)
 	}
 	return nil
 }

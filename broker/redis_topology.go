@@ -46,6 +46,17 @@ func (d *redisDialer) clusterUp(ctx context.Context, conn *redisConn) error {
 	return nil
 }
 
+// cutOff returns an error when the node at addr says that the cluster is down. A node
+// that does not answer is noticed by who is connected to it.
+func (d *redisDialer) cutOff(ctx context.Context, addr string) error {
+	conn, _, err := d.login(ctx, addr, d.o.user, d.o.password)
+	if err != nil {
+		return nil
+	}
+	defer conn.Close()
+	return d.clusterUp(ctx, conn)
+}
+
 // allShard reports whether every master that can be reached knows sharded
 // publications, and at least one can.
 func (l *redisCluster) allShard(ctx context.Context) bool {
