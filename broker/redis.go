@@ -30,7 +30,7 @@ import (
 //   - ca, cert, key: files in PEM form of who signed the server's certificate, and of
 //     our own; server_name: the name in the server's, when it is not the host's;
 //     skip_verify: believe any
-//   - client_name, dial_timeout (5s), protocol (3, or 2 for publishing to what does
+//   - client_name, dial_timeout (5s), protocol (3, or 2 for a cluster that does
 //     not know HELLO 3)
 //
 // Options of version 3 about pools, retries and timeouts of single calls are
@@ -135,7 +135,7 @@ func (e *redisEngine) use(ctx context.Context, to sink, d *redisDialer, conn *re
 			e.known = masters
 		}
 		return l, err
-	case server.role == "slave":
+	case server.replica():
 		// What is published there reaches none but its own subscribers.
 		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", conn.addr)
 	}

@@ -72,7 +72,7 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 	if d.o.sharded == "auto" {
 		sharded = l.allShard(ctx)
 	}
-	l.pub = newRedisPublisher(to, d, conn.addr)
+	l.pub = newRedisPublisher(d, conn.addr)
 	l.pub.verb = "PUBLISH"
 	if sharded {
 		l.pub.verb = "SPUBLISH"

@@ -153,15 +153,25 @@ func TestRedisOpenEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// The first address lets a subscriber in and no publisher: the second is used.
+// The first address has no user of ours: the second is used.
 func TestRedisOtherAddressesAreTried(t *testing.T) {
 	s := redistest.Start(t)
-	half := fakeRedis(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "+PONG\r\n", "HELLO 3": "+not what one expects\r\n"})
-	n := upRedisNode(t, Config{DSN: "redis://" + half + "?addr=" + s.Addr})
+	other := fakeRedis(t, map[string]string{"HELLO 2": "-NOAUTH Authentication required.\r\n"})
+	n := upRedisNode(t, Config{DSN: "redis://" + other + "?addr=" + s.Addr})
 	n.join("c")
 	n.mustPublish("c", "1")
 	n.wants("c", "1")
 	if st := n.Stats(); st.Connects != 1 || st.FailedConnects != 0 {
 		t.Errorf("%d connects and %d failed, want the first attempt to succeed", st.Connects, st.FailedConnects)
 	}
+}
+
+// A server, or a proxy before it, that says what it was not asked for is given up.
+func TestRedisThatSpeaksUnasked(t *testing.T) {
+	addr := fakeRedis(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "+PONG\r\n",
+		"PUBLISH": ":1\r\n-ERR going down\r\n"})
+	n := upRedisNode(t, Config{DSN: "redis://" + addr})
+	n.mustPublish("c", "1")
+	untilRedis(t, "the link is lost", func() bool { return strings.Contains(n.said(), "the broker is lost") })
+	saysAll(t, n.said(), "for publishing to redis", "ERR going down")
 }
