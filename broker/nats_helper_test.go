@@ -1,13 +1,19 @@
 package broker
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"wsify/internal/natstest"
 )
 
 // natsPatience is how long a test waits for what has to happen.
@@ -153,4 +159,53 @@ func (n *natsNode) expect(channel string, want ...string) {
 	if got := n.contents(channel); !slices.Equal(got, want) {
 		n.t.Fatalf("%.40q: got %.200q, want %.200q", channel, got, want)
 	}
+}
+
+// nowhere is a sink that nothing is made of.
+type nowhere struct{}
+
+func (nowhere) received(_, _ []byte) {}
+func (nowhere) confirmed(string)     {}
+func (nowhere) ended(string, error)  {}
+func (nowhere) lost(error)           {}
+
+var discard = slog.New(slog.DiscardHandler)
+
+func withTimeout(t testing.TB) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), natsPatience)
+}
+
+func mustNATSDSN(t testing.TB, dsn string) *natsDSN {
+	t.Helper()
+	d, err := parseNATSDSN(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// dialRaw returns a connection to a server that nats.go has no part in.
+func dialRaw(t testing.TB, s *natstest.Server) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "nats://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(natsPatience))
+	if _, err := conn.Write([]byte("CONNECT {\"verbose\":false}\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// readUntil reads what the server says until it says a word.
+func readUntil(t testing.TB, conn net.Conn, word string) {
+	t.Helper()
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), word) {
+			return
+		}
+	}
+	t.Fatalf("the server never said %s: %v", word, lines.Err())
 }

@@ -69,6 +69,7 @@ func (r *redisRecord) note(content string, err error) {
 // which the server took and had not sent to the subscriber when it was killed, or
 // took when the other node was not subscribed yet. After both are up nothing is.
 func TestRedisIsKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	a, b := upRedisNode(t, Config{DSN: s.DSN()}), upRedisNode(t, Config{DSN: s.DSN()})
 	a.join("load")
@@ -139,6 +140,7 @@ func TestRedisIsKilledUnderLoad(t *testing.T) {
 // Everything that is published after Up is heard: nothing of the time before is in
 // the way.
 func TestRedisEverythingAfterUpIsHeard(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	n := upRedisNode(t, Config{DSN: s.DSN()})
 	n.join("c")
@@ -167,6 +169,7 @@ func TestRedisIsPaused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes ten seconds to be sure")
 	}
+	t.Parallel()
 	s := redistest.Start(t)
 	n, quiet := upRedisNode(t, Config{DSN: s.DSN()}), upRedisNode(t, Config{DSN: s.DSN()})
 	n.join("c")
@@ -206,6 +209,7 @@ func TestRedisSubscribersAreKilled(t *testing.T) {
 
 // A server whose disk is full answers each PING by MISCONF. It is used all the same.
 func TestRedisWithAFullDisk(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "--enable-protected-configs", "yes")
 	n := upRedisNode(t, Config{DSN: s.DSN()})
 	n.join("a", "b")
@@ -238,6 +242,7 @@ func TestRedisWithAFullDisk(t *testing.T) {
 
 // Close does not wait for a server that does not answer.
 func TestRedisCloseWhileTheServerIsPaused(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	n := upRedisNode(t, Config{DSN: s.DSN()})
 	n.join("c")
@@ -259,10 +264,12 @@ func TestRedisFailover(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a failover takes seconds")
 	}
+	t.Parallel()
 	master := redistest.Start(t)
 	replica := redistest.Start(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", master.Port))
 	untilRedis(t, "the replica is in step", func() bool { return strings.Contains(replica.CLI("INFO", "replication"), "master_link_status:up") })
 	sentinel := redistest.StartSentinel(t, "main", master, 500*time.Millisecond, "requirepass watch")
+	sentinel.CLI("-a", "watch", "--no-auth-warning", "SENTINEL", "DEBUG", "info-period", "200", "publish-period", "200", "default-failover-timeout", "1000")
 	untilRedis(t, "the sentinel knows the replica", func() bool {
 		out, err := sentinel.TryCLI("-a", "watch", "--no-auth-warning", "SENTINEL", "replicas", "main")
 		return err == nil && strings.Contains(out, replica.Addr)

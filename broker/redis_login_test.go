@@ -22,6 +22,7 @@ import (
 // A user who may use some channels: the others are refused, one by one, and these
 // work.
 func TestRedisUserLimitedToSomeChannels(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	s.CLI("ACL", "SETUSER", "limited", "on", ">secret", "resetchannels", "&ok:*", "+@connection", "+publish", "+subscribe", "+unsubscribe")
 	n := upRedisNode(t, Config{DSN: "redis://limited:secret@" + s.Addr})
@@ -64,6 +65,7 @@ func TestRedisUserWhoMayNotSubscribeAtAll(t *testing.T) {
 
 // The user needs no PING and no ROLE: they are asked for and not needed.
 func TestRedisUserWithNothingButPublications(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	s.CLI("ACL", "SETUSER", "bare", "on", ">secret", "&*", "-@all", "+publish", "+subscribe", "+unsubscribe", "+hello")
 	n := upRedisNode(t, Config{DSN: "redis://bare:secret@" + s.Addr})
@@ -114,6 +116,7 @@ func TestRedisReplicaIsRefused(t *testing.T) {
 
 // A master that becomes a replica, as after a failover, is given up.
 func TestRedisMasterThatIsDemotedIsGivenUp(t *testing.T) {
+	t.Parallel()
 	a, b := redistest.Start(t), redistest.Start(t)
 	n := upRedisNode(t, Config{DSN: a.DSN() + "?addr=" + b.Addr})
 	n.join("c")

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -93,6 +94,9 @@ func newRemote(cfg Config, e engine) *Remote {
 	r := &Remote{cfg: cfg, engine: e, log: cfg.Logger, table: newTable(), outbox: newOutbox(cfg.BufferSize), news: make(chan struct{}, 1), emptied: make(chan struct{})}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
+	}
+	if s, ok := e.(fmt.Stringer); ok {
+		r.log = r.log.With("engine", s.String())
 	}
 	r.backlog = newBacklog(cfg.BufferSize, r)
 	r.ctx, r.stop = context.WithCancel(context.Background())
@@ -324,9 +328,8 @@ func (r *Remote) due(l *linkSink) error {
 			return err
 		}
 	}
-	late, stuck := r.table.overdue(time.Now())
-	tell(late, errNoAck)
-	if stuck {
+	tell(r.table.overdue(time.Now()), errNoAck)
+	if r.table.stuck(time.Now()) {
 		return errNoAck
 	}
 	return nil

@@ -164,7 +164,7 @@ func useBroker(t *testing.T, srv *Server, b Broker) {
 func TestReadinessSaysWhyNot(t *testing.T) {
 	srv := startWithAdmin(t, Config{})
 	b := &brokerWithStats{stats: broker.Stats{Up: true}}
-	if err := b.Start(srv.deliver, nil); err != nil {
+	if err := b.Start(srv.deliver, srv.roomInBroker); err != nil {
 		t.Fatal(err)
 	}
 	useBroker(t, srv, b)
