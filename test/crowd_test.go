@@ -26,6 +26,7 @@ const (
 // reader of its own counts what each hears.
 type crowd struct {
 	t       *testing.T
+	driver  string // the broker's
 	members []*member
 	joined  atomic.Int64
 	marks   atomic.Int64 // ends of rounds that were heard
@@ -51,9 +52,9 @@ const endOfRound = -1
 func channelName(channel int) string { return fmt.Sprintf("crowd-%d", channel) }
 
 // newCrowd connects a crowd and waits until every join is answered.
-func newCrowd(t *testing.T, nodes []*server) *crowd {
+func newCrowd(t *testing.T, driver string, nodes []*server) *crowd {
 	t.Helper()
-	c := &crowd{t: t, members: make([]*member, crowdSize(t))}
+	c := &crowd{t: t, driver: driver, members: make([]*member, crowdSize(t))}
 	t.Cleanup(c.close)
 	var dialing sync.WaitGroup
 	for first := range crowdDialers {

@@ -29,7 +29,10 @@ type guide struct {
 var guidePorts = []string{"3000", "3010", "3011", "3020", "3021", "3100", "4222", "6379"}
 
 // triedInGuide is every block of the guide that some test tries.
-var triedInGuide = []string{"redis", "nodes on redis", "nats", "nodes on nats", "haproxy", "nginx.conf", "nginx"}
+var triedInGuide = []string{
+	"redis", "nodes on redis", "nats", "nodes on nats", "haproxy", "nginx.conf", "nginx",
+	"redis acl", "node with a user of redis", "nats.conf", "nats with a user", "node with a user of nats",
+}
 
 func newGuide(t *testing.T, driver string) *guide {
 	t.Helper()

@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -99,6 +100,64 @@ func TestNodesWaitForTheirEngine(t *testing.T) {
 			early.expect(`message "at last"`)
 		})
 	}
+}
+
+// The users that the guide makes have the rights that a node needs, and the engine
+// has refused it nothing.
+func TestUsersOfTheGuideMayDoWhatANodeDoes(t *testing.T) {
+	t.Run("redis", func(t *testing.T) {
+		g := newGuide(t, "redis")
+		need(t, "redis-cli", "redis-tools")
+		g.engine()
+		if out, err := run(t, g.dir, nil, "bash", "-c", console(g.block("redis acl"), "")[0].line); err != nil || out != "OK\n" {
+			t.Fatalf("ACL SETUSER: %v %s", err, out)
+		}
+		g.worksWithUser()
+		cli := func(args ...string) string {
+			out, _ := run(t, g.dir, nil, append([]string{"redis-cli", "-p", g.ports["6379"]}, args...)...)
+			return strings.TrimSpace(out)
+		}
+		if log := cli("ACL", "LOG"); log != "" {
+			t.Errorf("Redis has refused something:\n%s", log)
+		}
+		for _, command := range []string{"PUBLISH other hello", "SUBSCRIBE other", "GET shop:key", "CONFIG GET port"} {
+			as := append([]string{"--user", "wsify", "--pass", "s3cret", "--no-auth-warning"}, strings.Fields(command)...)
+			if got := cli(as...); !strings.HasPrefix(got, "NOPERM") && !strings.Contains(got, "no permissions") {
+				t.Errorf("%s: %s, want it refused", command, got)
+			}
+		}
+	})
+	t.Run("nats", func(t *testing.T) {
+		g := newGuide(t, "nats")
+		need(t, "nats-server", "nats-server")
+		writeFile(t, g.dir, "nats.conf", g.block("nats.conf"))
+		engine := g.start("nats with a user")[0]
+		g.awaitListening("4222")
+		node := g.worksWithUser()
+		for _, p := range []*process{engine, node} {
+			if strings.Contains(p.output(), "iolation") {
+				t.Errorf("NATS has refused something:\n%s", p.output())
+			}
+		}
+	})
+}
+
+// worksWithUser starts the node of the guide that is a user of its engine, and has a
+// client use it.
+func (g *guide) worksWithUser() *process {
+	g.t.Helper()
+	p := g.start("node with a user of " + g.driver)[0]
+	s := &server{process: p, addr: g.addr("3010")}
+	g.t.Cleanup(s.endInOrder)
+	g.await("the node to be ready", func() bool { return g.readiness(0) == 200 })
+	c := dialGo(g.t, s.ws())
+	c.expect("open")
+	for _, channel := range []string{"news", "user:1", "ü and more"} {
+		c.join(channel)
+		c.ask(fmt.Sprintf(`{"command":"broadcast","args":{"channel":%q,"content":%q}}`, channel, channel), fmt.Sprintf("message %q", channel))
+		c.ask(fmt.Sprintf(`{"command":"leave","args":{"channel":%q},"id":1}`, channel), `message {"id":1,"ok":true}`)
+	}
+	return p
 }
 
 // brokerAway is what a broadcast is answered while the engine is away.
