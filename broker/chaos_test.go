@@ -131,6 +131,7 @@ func (v *visitor) check(complete bool) {
 // Whatever the engine does, each call has one answer, what was published with thanks
 // is heard, and in the end the engine has the subscriptions that there are members for.
 func TestNothingIsLostInChaos(t *testing.T) {
+	t.Parallel()
 	const visitors, visits = 24, 120
 	e := newFakeEngine()
 	n := remote(t, e, Config{})
@@ -141,7 +142,7 @@ func TestNothingIsLostInChaos(t *testing.T) {
 		v := &visitor{n: n, t: t, name: fmt.Sprint("calm ", i), asked: &asked, told: &told}
 		times := visits
 		if i < 4 { // each refusal is followed by a rest
-			v.name, times = fmt.Sprint("moody ", i), 10
+			v.name, times = fmt.Sprint("moody ", i), 3
 		}
 		all = append(all, v)
 		visiting.Go(func() {

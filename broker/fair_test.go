@@ -64,6 +64,7 @@ func TestAJoinDoesNotWaitForAThousandLeaves(t *testing.T) {
 // An engine that takes a batch of subscriptions and hangs does not make those who
 // joined wait for longer than Await says: they are told before the link is given up.
 func TestAwaitHasAnAnswerWhileTheEngineHangs(t *testing.T) {
+	t.Parallel()
 	e := newFakeEngine()
 	n := remote(t, e, Config{})
 	e.set(func() { e.hung = true })
