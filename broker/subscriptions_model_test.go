@@ -120,7 +120,11 @@ func (w *tableTwin) confirmOne(name string) {
 func (w *tableTwin) endOne(name string) {
 	if w.engine[name] != absent {
 		delete(w.engine, name)
+		s := w.channels[name]
 		w.answered(w.end(name, w.now), errBusy)
+		if len(w.waiting[s]) > 0 {
+			w.t.Fatalf("%d still wait for %s, which has ended", len(w.waiting[s]), name)
+		}
 	}
 }
 
@@ -167,6 +171,11 @@ func (w *tableTwin) check() {
 		}
 		if _, ok := w.members[name]; ok != s.wanted || s.standing != w.engine[name] {
 			w.t.Fatalf("%s: wanted %t, standing %d; want %t, %d", name, s.wanted, s.standing, ok, w.engine[name])
+		}
+	}
+	for s, waiting := range w.waiting {
+		if s.standing == inForce || len(waiting) == 0 {
+			w.t.Fatalf("%d wait for %s, which has the standing %d", len(waiting), s.name, s.standing)
 		}
 	}
 	if w.table.asked != count[asked] || w.table.inForce != count[inForce] || w.owed != owed {
