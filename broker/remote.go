@@ -386,7 +386,7 @@ func (r *Remote) giveUp(l *linkSink, cause error) {
 }
 
 // tell answers waiters.
-func tell(waiting []waiter, err error) {
+func tell(waiting []*waiter, err error) {
 	for _, w := range waiting {
 		w.done(err)
 	}

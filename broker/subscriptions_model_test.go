@@ -93,7 +93,7 @@ func (w *tableTwin) await(name string) {
 	}
 }
 
-func (w *tableTwin) answered(waiting []waiter, err error) { tell(waiting, err) }
+func (w *tableTwin) answered(waiting []*waiter, err error) { tell(waiting, err) }
 
 func (w *tableTwin) takeSome() {
 	if !w.open {
@@ -218,7 +218,7 @@ func (w *tableTwin) settle() {
 	if w.waits != w.answers || len(w.waiting) != 0 {
 		w.t.Fatalf("%d of %d waiters are answered, %d are left", w.answers, w.waits, len(w.waiting))
 	}
-	if len(w.fresh)+len(w.resting)+len(w.leaving) != 0 {
+	if len(w.fresh)+len(w.again)+len(w.resting)+len(w.leaving) != 0 {
 		w.t.Fatalf("lists of %d, %d, %d are left", len(w.fresh), len(w.resting), len(w.leaving))
 	}
 }
