@@ -28,6 +28,8 @@ var ours = map[string][]string{
 	"wsify/bench/wsbench":       {"wsify/bench/internal/process"},
 	"wsify/bench/beside":        {"wsify/bench/internal/process"},
 	"wsify/test":                {},
+	"wsify/internal/testtool":   {},
+	"wsify/internal/redistest":  {"wsify/internal/testtool"},
 
 	"wsify/bench/internal/process": {},
 }
@@ -42,6 +44,7 @@ var theirs = map[string][]string{
 	"github.com/goccy/go-json":     {"wsify/internal/command"},
 	"github.com/peterbourgon/ff":   {"wsify/cmd/wsify"},
 	"github.com/HdrHistogram":      {"wsify/bench/wsbench"},
+	"github.com/redis/rueidis":     {"wsify/broker"},
 	"golang.org/x/sys/unix":        {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/wsbench", "wsify/bench/internal/process"},
 	"github.com/gobwas/ws/wsutil":  {}, // it reads from sockets and blocks
 	"github.com/gobwas/ws/wsflate": {},

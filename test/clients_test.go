@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"wsify/internal/testtool"
 )
 
 // TestClientsOfOthers runs the tests of the module in the directory clients against
@@ -13,7 +15,7 @@ func TestClientsOfOthers(t *testing.T) {
 	dir := filepath.Join(root, "test", "clients")
 	env := append(os.Environ(), "WSIFY_PROGRAM="+program) // all of it: modules may have to come through a proxy
 	if out, err := run(t, dir, env, "go", "mod", "download"); err != nil {
-		if mayInstall() {
+		if testtool.MayInstall() {
 			t.Fatalf("go mod download: %v\n%s", err, out)
 		}
 		t.Skipf("the clients cannot be fetched: %v: %s", err, strings.TrimSpace(out))

@@ -8,56 +8,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
-)
 
-// mayInstall reports whether the tests may fetch what they need.
-func mayInstall() bool { return os.Getenv("CI") == "true" || os.Getenv("WSIFY_E2E") == "1" }
+	"wsify/internal/testtool"
+)
 
 // need returns the path of a program, from the Debian package when it has to be
 // installed, or skips the test and says why.
 func need(t *testing.T, name, pkg string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	switch {
-	case !mayInstall():
-		t.Skipf("%s is not installed; with WSIFY_E2E=1 and as root this test installs Debian's %s", name, pkg)
-	case os.Geteuid() != 0:
-		t.Skipf("%s is not installed, and only root can install Debian's %s", name, pkg)
-	}
-	aptInstall(t, pkg)
-	if path, err = exec.LookPath(name); err != nil {
-		t.Fatalf("%s is not in Debian's %s: %v", name, pkg, err)
-	}
-	return path
-}
-
-// aptUpdate fetches the lists of packages, once.
-var aptUpdate = sync.OnceValues(func() (string, error) { return apt("update") })
-
-func aptInstall(t *testing.T, pkg string) {
-	t.Helper()
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		t.Skipf("%s is missing, and this is no Debian that could install it", pkg)
-	}
-	out, err := aptUpdate()
-	if err == nil {
-		out, err = apt("install", "--yes", "--no-install-recommends", pkg)
-	}
-	if err != nil {
-		t.Fatalf("apt-get install %s: %v\n%s", pkg, err, out)
-	}
-}
-
-// apt runs apt-get, which waits for others that use it, and starts no service.
-func apt(args ...string) (string, error) {
-	options := []string{"300", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3"}
-	cmd := exec.Command("timeout", append(options, args...)...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	return testtool.Need(t, name, pkg)
 }
 
 // npmOnce installs the packages that testdata/npm locks, once.
@@ -76,7 +35,7 @@ var npmOnce = sync.OnceValues(func() (string, error) {
 // why.
 func npmDir(t *testing.T) string {
 	t.Helper()
-	if !mayInstall() {
+	if !testtool.MayInstall() {
 		t.Skip("it needs packages of npm; with WSIFY_E2E=1 this test fetches them")
 	}
 	need(t, "node", "nodejs")

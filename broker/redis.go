@@ -1,0 +1,116 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// NewRedis returns a broker whose engine is Redis 6 or later, or what speaks its
+// protocol: one server, one of several that sentinels watch, or a cluster. A
+// publication is a plain PUBLISH of the content to the channel, so that any client
+// of Redis can publish and listen too.
+//
+// Config.DSN is redis://user:password@host:port/database, rediss:// for TLS, or
+// unix:///path/of/socket. Empty means redis://localhost:6379. The database is
+// accepted because version 3 had it, and means nothing: publications have none.
+// Parameters stand behind a question mark:
+//
+//   - addr=host:port, repeated: further servers to try, sentinels or nodes of the cluster
+//   - master_set=NAME: the addresses are of sentinels, asked for the master of this
+//     name; sentinel_user and sentinel_password log in to them
+//   - sharded=auto, yes or no: sharded publications (SPUBLISH) in a cluster; auto
+//     means where all of its masters are version 7 or later
+//   - ca, cert, key: files in PEM form of who signed the server's certificate, and of
+//     our own; server_name: the name in the server's, when it is not the host's;
+//     skip_verify: believe any
+//   - client_name, dial_timeout (5s), protocol (3, or 2 for publishing to what does
+//     not know HELLO 3)
+//
+// Options of version 3 about pools, retries and timeouts of single calls are
+// accepted, and a warning says that they have no effect.
+func NewRedis(cfg Config) (*Remote, error) {
+	o, err := parseRedisDSN(cfg.DSN)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := o.tlsConfig(); err != nil {
+		return nil, err
+	}
+	e := &redisEngine{o: o, limit: max(cfg.MaxContent, 64<<10) + 1, log: cfg.Logger}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	if len(o.unused) > 0 {
+		e.log.Warn("the broker's DSN has options that have no effect", "options", strings.Join(o.unused, ","))
+	}
+	return newRemote(cfg, e), nil
+}
+
+// redisEngine opens links to Redis.
+type redisEngine struct {
+	o     *redisOptions
+	limit int // bytes of a content that are kept
+	log   *slog.Logger
+}
+
+var _ engine = (*redisEngine)(nil)
+
+// open tries each address in turn, and opens the kind of link that it finds there.
+func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
+	tlsConfig, err := e.o.tlsConfig() // anew each time: certificates are renewed
+	if err != nil {
+		return nil, err
+	}
+	d := &redisDialer{o: e.o, tls: tlsConfig, limit: e.limit}
+	var failed []error
+	for _, addr := range e.o.addrs {
+		l, err := e.openAt(ctx, to, d, addr)
+		if err == nil {
+			return l, nil
+		}
+		failed = append(failed, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, errors.Join(failed...)
+}
+
+// openAt opens a link by way of one address.
+func (e *redisEngine) openAt(ctx context.Context, to sink, d *redisDialer, addr string) (link, error) {
+	var watch watcher
+	if e.o.masterSet != "" {
+		master, err := d.askSentinel(ctx, addr)
+		if err != nil {
+			return nil, err
+		}
+		addr, watch = master, d.masterMoved
+	}
+	conn, server, err := d.login(ctx, addr, e.o.user, e.o.password)
+	if err != nil {
+		return nil, err
+	}
+	l, err := e.use(ctx, to, d, conn, server, watch)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// use makes a link of a connection.
+func (e *redisEngine) use(ctx context.Context, to sink, d *redisDialer, conn *redisConn, server redisServer, watch watcher) (link, error) {
+	switch {
+	case server.mode == "sentinel":
+		return nil, fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", conn.addr)
+	case server.mode == "cluster":
+		return nil, errors.New("cluster: not yet")
+	case server.role == "slave":
+		// What is published there reaches none but its own subscribers.
+		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", conn.addr)
+	}
+	return openRedisLink(ctx, to, d, conn, watch)
+}

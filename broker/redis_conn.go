@@ -1,0 +1,190 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// redisConn is a connection to one server, which speaks RESP2. Until a subscriber
+// takes it over it belongs to one goroutine.
+type redisConn struct {
+	net.Conn
+	addr string
+	in   *respReader
+}
+
+// redisServer is what a server says of itself.
+type redisServer struct {
+	role    string // master or slave; empty when it does not say
+	mode    string // standalone, cluster or sentinel
+	version string
+}
+
+// redisDialer opens connections to the servers of a DSN, with the certificates that
+// were there when it was made.
+type redisDialer struct {
+	o     *redisOptions
+	tls   *tls.Config
+	limit int // bytes of a content that are kept
+}
+
+// dial opens a connection that nobody has been let in on yet.
+func (d *redisDialer) dial(ctx context.Context, addr string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.o.timeout)
+	defer cancel()
+	plain := &net.Dialer{KeepAlive: 15 * time.Second}
+	if d.tls == nil {
+		return plain.DialContext(ctx, d.o.network, addr)
+	}
+	secure := tls.Dialer{NetDialer: plain, Config: d.tls} // the host of addr is the ServerName, unless there is one
+	return secure.DialContext(ctx, d.o.network, addr)
+}
+
+// login opens a connection, logs in and asks what the server is.
+func (d *redisDialer) login(ctx context.Context, addr, user, password string) (*redisConn, redisServer, error) {
+	conn, err := d.dial(ctx, addr)
+	if err != nil {
+		return nil, redisServer{}, fmt.Errorf("connect to redis at %s: %w", addr, bare(err))
+	}
+	c := &redisConn{Conn: conn, addr: addr, in: newRESPReader(conn, d.limit)}
+	var s redisServer
+	err = c.during(ctx, d.o.timeout, func() (err error) {
+		if err = c.auth(user, password); err != nil {
+			return err
+		}
+		if d.o.clientName != "" {
+			_, _ = c.call("CLIENT", "SETNAME", d.o.clientName) // an older server, or a user who may not: it is but a name
+		}
+		if s, err = c.hello(); err != nil {
+			return err
+		}
+		return c.ready()
+	})
+	if err != nil {
+		_ = conn.Close()
+		return nil, redisServer{}, fmt.Errorf("redis at %s: %w", addr, err)
+	}
+	return c, s, nil
+}
+
+// bare is the cause in an error of a dial, whose address is in our own words.
+func bare(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return op.Err
+	}
+	return err
+}
+
+// during runs fn, whose reads and writes fail when ctx or the time ends.
+func (c *redisConn) during(ctx context.Context, timeout time.Duration, fn func() error) error {
+	_ = c.SetDeadline(time.Now().Add(timeout))
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	err := fn()
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	_ = c.SetDeadline(time.Time{})
+	if err == io.EOF {
+		err = errors.New("the server closed the connection")
+	}
+	return err
+}
+
+// call sends a command and returns the answer. An error of the server is a respError.
+func (c *redisConn) call(verb string, args ...string) (reply, error) {
+	if _, err := c.Write(appendCommand(nil, verb, args...)); err != nil {
+		return reply{}, err
+	}
+	return c.in.reply()
+}
+
+// auth logs in, when there is something to log in with.
+func (c *redisConn) auth(user, password string) error {
+	var err error
+	switch {
+	case user == "" && password == "":
+		return nil
+	case user == "":
+		// Who named no user means the default one. Named, it may also have no password.
+		_, err = c.call("AUTH", "default", password)
+		if e, refused := errors.AsType[respError](err); refused && strings.Contains(string(e), "wrong number of arguments") {
+			_, err = c.call("AUTH", password) // older than 6, which has no users
+		}
+	default:
+		_, err = c.call("AUTH", user, password)
+	}
+	if _, refused := errors.AsType[respError](err); refused {
+		return fmt.Errorf("the user or the password of the DSN is refused: %w", err)
+	}
+	return err
+}
+
+// hello asks what the server is. Servers before 6, and users who may not ask, leave
+// it at what ROLE says, if they may ask that.
+func (c *redisConn) hello() (redisServer, error) {
+	r, err := c.call("HELLO", "2")
+	e, refused := errors.AsType[respError](err)
+	switch {
+	case refused && strings.HasPrefix(string(e), "NOAUTH"):
+		return redisServer{}, fmt.Errorf("the DSN needs a password: %w", err)
+	case refused:
+		return c.role()
+	case err != nil:
+		return redisServer{}, err
+	}
+	var s redisServer
+	for i := 0; i+1 < len(r.list); i += 2 {
+		switch v := r.list[i+1].text; r.list[i].text {
+		case "role":
+			s.role = v
+		case "mode":
+			s.mode = v
+		case "version":
+			s.version = v
+		}
+	}
+	if s.role == "replica" {
+		s.role = "slave"
+	}
+	return s, nil
+}
+
+// role asks a server that does not know HELLO.
+func (c *redisConn) role() (redisServer, error) {
+	s := redisServer{mode: "standalone"}
+	r, err := c.call("ROLE")
+	if _, refused := errors.AsType[respError](err); err != nil && !refused {
+		return s, err
+	}
+	if len(r.list) > 0 {
+		s.role = r.list[0].text
+	}
+	r, err = c.call("CLUSTER", "SLOTS") // an error where there is no cluster
+	if _, refused := errors.AsType[respError](err); err != nil && !refused {
+		return s, err
+	}
+	if len(r.list) > 0 {
+		s.mode = "cluster"
+	}
+	return s, nil
+}
+
+// ready reports whether the server serves. What it answers to a ping when it may
+// not write to its disk, or when the user may not ask, is no reason to stay away.
+func (c *redisConn) ready() error {
+	_, err := c.call("PING")
+	e, refused := errors.AsType[respError](err)
+	switch {
+	case !refused:
+		return err
+	case strings.HasPrefix(string(e), "LOADING"), strings.HasPrefix(string(e), "NOAUTH"), strings.HasPrefix(string(e), "MASTERDOWN"):
+		return e
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package broker
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"wsify/internal/redistest"
+)
+
+func TestRedisCarriesPublicationsBetweenNodes(t *testing.T) {
+	s := redistest.Start(t)
+	a, b := upNode(t, Config{DSN: s.DSN()}), upNode(t, Config{DSN: s.DSN() + "/3"})
+	a.join("news")
+	b.join("news", "sport")
+	a.mustPublish("news", `"one"`)
+	b.mustPublish("news", `"two"`)
+	a.mustPublish("sport", `3`)
+	a.wants("news", `"one"`, `"two"`)
+	b.wants("news", `"one"`, `"two"`)
+	b.wants("sport", `3`)
+	if got := a.of("sport"); got != nil {
+		t.Errorf("delivered %q where nobody has joined", got)
+	}
+}
+
+// What v3 did, and what anybody's client of Redis does.
+func TestRedisCarriesPublicationsOfOthers(t *testing.T) {
+	s := redistest.Start(t)
+	n := upNode(t, Config{DSN: s.DSN()})
+	n.join("hello")
+	if got := s.CLI("PUBLISH", "hello", `"hi"`); got != "1" {
+		t.Errorf("PUBLISH answers %q, want 1 receiver", got)
+	}
+	n.wants("hello", `"hi"`)
+}
+
+func TestRedisChannelsHaveThePrefix(t *testing.T) {
+	s := redistest.Start(t)
+	a, b := upNode(t, Config{DSN: s.DSN(), Prefix: "app:"}), upNode(t, Config{DSN: s.DSN()})
+	a.join("x")
+	b.join("app:x", "x")
+	a.mustPublish("x", "1")
+	b.mustPublish("app:x", "2")
+	a.wants("x", "1", "2")
+	b.wants("app:x", "1", "2")
+	if got := b.of("x"); got != nil {
+		t.Errorf("delivered %q without the prefix", got)
+	}
+}
+
+func TestRedisUnsubscribes(t *testing.T) {
+	for _, protocol := range []string{"2", "3"} {
+		s := redistest.Start(t)
+		n := upNode(t, Config{DSN: s.DSN() + "?protocol=" + protocol})
+		n.join("a", "b")
+		n.Unsubscribe("a")
+		until(t, "the subscription has ended", func() bool { return s.CLI("PUBSUB", "CHANNELS") == "b" })
+		n.join("a")
+		n.mustPublish("a", "1")
+		n.mustPublish("b", "2")
+		n.wants("a", "1")
+		n.wants("b", "2")
+	}
+}
+
+func TestRedisChannelsMayHaveAnyName(t *testing.T) {
+	s := redistest.Start(t)
+	a, b := upNode(t, Config{DSN: s.DSN()}), upNode(t, Config{DSN: s.DSN()})
+	names := []string{"with spaces", "line\r\nbreak", "*3\r\n$7\r\n", "naïve ☃ 漢字", "\x00nul", "%s{1}", strings.Repeat("long", 16<<10)}
+	a.join(names...)
+	b.join(names...)
+	for i, name := range names {
+		a.mustPublish(name, fmt.Sprint(i))
+	}
+	for i, name := range names {
+		a.wants(name, fmt.Sprint(i))
+		b.wants(name, fmt.Sprint(i))
+	}
+}
+
+// Two nodes publish at once; both deliver one and the same order.
+func TestRedisOrderIsTheEngines(t *testing.T) {
+	s := redistest.Start(t)
+	a, b := upNode(t, Config{DSN: s.DSN(), BufferSize: 64 << 20}), upNode(t, Config{DSN: s.DSN(), BufferSize: 64 << 20})
+	a.join("order")
+	b.join("order")
+	each := 50_000
+	if testing.Short() {
+		each = 5_000
+	}
+	for i := range each {
+		for _, n := range []*node{a, b} {
+			who := map[*node]string{a: "a", b: "b"}[n]
+			if _, err := n.Publish([]byte("order"), fmt.Appendf(nil, `"%s%d"`, who, i), func(err error) {
+				if err != nil {
+					t.Errorf("publish: %v", err)
+				}
+			}); err != nil {
+				t.Fatalf("publish: %v", err)
+			}
+		}
+	}
+	for _, n := range []*node{a, b} {
+		n.wait("all publications", func() bool { return len(n.contents) >= 2*each })
+	}
+	first, second := a.of("order"), b.of("order")
+	if len(first) != 2*each || !slices.Equal(first, second) {
+		t.Fatalf("the nodes deliver %d and %d publications, not the same %d", len(first), len(second), 2*each)
+	}
+	next := map[byte]int{}
+	for _, c := range first {
+		if want := fmt.Sprintf(`"%c%d"`, c[1], next[c[1]]); c != want {
+			t.Fatalf("delivered %s, want %s", c, want)
+		}
+		next[c[1]]++
+	}
+}
+
+// A long content is dropped and counted, and what follows is delivered.
+func TestRedisDropsWhatIsTooBig(t *testing.T) {
+	s := redistest.Start(t)
+	n := upNode(t, Config{DSN: s.DSN(), MaxContent: 10})
+	n.join("c")
+	other := upNode(t, Config{DSN: s.DSN()})
+	for _, size := range []int{10, 11, 70_000, 3 << 20, 1} {
+		other.mustPublish("c", strings.Repeat("x", size))
+	}
+	n.wants("c", "xxxxxxxxxx", "x")
+	if got := n.Stats().Dropped["too_big"]; got != 3 {
+		t.Errorf("%d dropped as too big, want 3", got)
+	}
+}

@@ -1,0 +1,69 @@
+// Package testtool finds the programs that tests run, and installs them from Debian
+// where that is allowed. Only tests may import it.
+package testtool
+
+import (
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+)
+
+// MayInstall reports whether the tests may fetch what they need.
+func MayInstall() bool { return os.Getenv("CI") == "true" || os.Getenv("WSIFY_E2E") == "1" }
+
+// Need returns the path of a program, from the Debian package when it has to be
+// installed, or skips the test and says why. Several test binaries may need the same
+// program at the same time.
+func Need(t testing.TB, name, pkg string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	switch {
+	case !MayInstall():
+		t.Skipf("%s is not installed; with WSIFY_E2E=1 and as root this test installs Debian's %s", name, pkg)
+	case os.Geteuid() != 0:
+		t.Skipf("%s is not installed, and only root can install Debian's %s", name, pkg)
+	}
+	install(t, name, pkg)
+	if path, err = exec.LookPath(name); err != nil {
+		t.Fatalf("%s is not in Debian's %s: %v", name, pkg, err)
+	}
+	return path
+}
+
+// update fetches the lists of packages, once.
+var update = sync.OnceValues(func() (string, error) { return apt("update") })
+
+// install installs a package. apt-get waits for another that is at work, but for
+// its lists only so long, and not at all in update: what another test binary has
+// installed meanwhile is as good.
+func install(t testing.TB, name, pkg string) {
+	t.Helper()
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		t.Skipf("%s is missing, and this is no Debian that could install it", pkg)
+	}
+	updated, updateErr := update()
+	out, err := apt("install", "--yes", "--no-install-recommends", pkg)
+	if err == nil {
+		return
+	}
+	if _, found := exec.LookPath(name); found == nil {
+		return
+	}
+	if updateErr != nil {
+		t.Logf("apt-get update: %v\n%s", updateErr, updated)
+	}
+	t.Fatalf("apt-get install %s: %v\n%s", pkg, err, out)
+}
+
+// apt runs apt-get, which waits for others that use it, and starts no service.
+func apt(args ...string) (string, error) {
+	options := []string{"300", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3"}
+	cmd := exec.Command("timeout", append(options, args...)...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
