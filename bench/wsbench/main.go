@@ -83,6 +83,9 @@ func scenarios() []scenario {
 		{name: "authorizer", run: (*bench).authorizer},
 		{name: "drain", run: (*bench).drain},
 		{name: "million", run: (*bench).million, asked: true},
+		{name: "nodes", run: (*bench).nodes, asked: true},
+		{name: "engines", run: (*bench).engines, asked: true},
+		{name: "subscriptions", run: (*bench).subscriptions, asked: true},
 	}
 }
 

@@ -72,7 +72,8 @@ type options struct {
 	slowlorisTime time.Duration
 	headTimeout   time.Duration // -handshake-timeout of the server
 
-	big millionOptions
+	big  millionOptions
+	many nodesOptions
 
 	commit string // what is measured, where git cannot tell
 	remark string
@@ -174,6 +175,7 @@ func (o *options) register(set *flag.FlagSet) {
 	set.StringVar(&o.commit, "commit", "", "`name` of what is measured, for the record; without it git is asked")
 	set.StringVar(&o.remark, "remark", "", "a `note` for the record")
 	o.big.register(set)
+	o.many.register(set)
 	o.role.register(set)
 }
 
@@ -204,6 +206,8 @@ func (o *options) validate() error {
 		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
 		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},
 		{"http-connections", o.httpConnections}, {"stuck-rounds", o.stuckRounds}, {"slowloris", o.halves},
+		{"nodes-connections", o.many.connections}, {"nodes-publishers", o.many.publishers}, {"nodes-tool-publications", o.many.toolPublications},
+		{"nodes-subscribers", o.many.subscribers}, {"nodes-channels", o.many.channels},
 		{"million-few", o.big.few}, {"million-publications", o.big.publications},
 	}
 	for _, p := range positive {
