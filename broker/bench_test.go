@@ -1,6 +1,10 @@
 package broker
 
-import "testing"
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+)
 
 // BenchmarkMemory is what the broker adds to a publication, by one goroutine and
 // by one on each core.
@@ -22,4 +26,49 @@ func BenchmarkMemory(b *testing.B) {
 			}
 		})
 	})
+}
+
+// BenchmarkPublishAndDeliver is a publication's way to the engine and back to the
+// node, with as many under way as the outbox takes.
+func BenchmarkPublishAndDeliver(b *testing.B) {
+	for _, name := range []string{"fake", "redis", "nats"} {
+		b.Run(name, func(b *testing.B) {
+			node := rigs[name](b).open(b, Config{})
+			var received atomic.Int64
+			all := make(chan struct{})
+			room := make(chan struct{}, 1)
+			want := int64(0)
+			deliver := func(_, _ []byte) error {
+				if received.Add(1) == atomic.LoadInt64(&want) {
+					close(all)
+				}
+				return nil
+			}
+			_ = node.Start(deliver, func() { room <- struct{}{} })
+			defer func() { _ = node.Close() }()
+			for !node.Up() {
+				time.Sleep(time.Millisecond)
+			}
+			node.Subscribe("c")
+			confirmed := make(chan error, 1)
+			if pending, _ := node.Await([]byte("c"), func(err error) { confirmed <- err }); pending {
+				<-confirmed
+			}
+			content := make([]byte, 128)
+			channel := []byte("c")
+			atomic.StoreInt64(&want, int64(b.N))
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				for {
+					_, err := node.Publish(channel, content, nil)
+					if err == nil {
+						break
+					}
+					<-room
+				}
+			}
+			<-all
+		})
+	}
 }

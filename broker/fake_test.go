@@ -164,12 +164,13 @@ func (e *fakeEngine) set(change func()) {
 }
 
 // fakeRig is the rig of an engine in memory.
-func fakeRig(*testing.T) *rig {
+func fakeRig(testing.TB) *rig {
 	e := newFakeEngine()
 	return &rig{
-		open:    func(_ *testing.T, cfg Config) node { return newRemote(cfg, e) },
-		stop:    func(*testing.T) { e.stop() },
-		start:   func(*testing.T) { e.start() },
-		publish: func(_ *testing.T, channel, content string) { e.publish(channel, content) },
+		oneOrder: true,
+		open:     func(_ testing.TB, cfg Config) anyBroker { return newRemote(cfg, e) },
+		stop:     func(testing.TB) { e.stop() },
+		start:    func(testing.TB) { e.start() },
+		publish:  func(_ testing.TB, channel, content string) { e.publish(channel, content) },
 	}
 }

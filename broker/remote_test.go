@@ -11,7 +11,7 @@ import (
 // remote is a node of a fake engine.
 func remote(t *testing.T, e *fakeEngine, cfg Config) *member {
 	t.Helper()
-	r := &rig{open: func(_ *testing.T, cfg Config) node { return newRemote(cfg, e) }}
+	r := &rig{open: func(_ testing.TB, cfg Config) anyBroker { return newRemote(cfg, e) }}
 	return r.join(t, cfg)
 }
 

@@ -8,11 +8,8 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what has to happen.
-const patience = 20 * time.Second
-
-// node is a broker as a server uses it.
-type node interface {
+// anyBroker is a broker as a server uses it.
+type anyBroker interface {
 	Start(deliver func(channel, content []byte) error, room func()) error
 	Publish(channel, content []byte, done func(error)) (pending bool, err error)
 	Subscribe(channel string)
@@ -26,24 +23,16 @@ type node interface {
 
 // rig is an engine and how nodes get a broker of it.
 type rig struct {
-	open func(t *testing.T, cfg Config) node
+	open func(t testing.TB, cfg Config) anyBroker
+	// oneOrder says that publications of different nodes have one order everywhere.
+	oneOrder bool
 
 	// What follows is nil for a broker without an engine. stop ends the engine
 	// without a warning, start brings it back under the same address, and publish is
 	// what another client of it does.
-	stop    func(t *testing.T)
-	start   func(t *testing.T)
-	publish func(t *testing.T, channel, content string)
-}
-
-// rigs are the engines that pass the suite, by name.
-var rigs = map[string]func(t *testing.T) *rig{
-	"memory": memoryRig,
-	"fake":   fakeRig,
-}
-
-func memoryRig(*testing.T) *rig {
-	return &rig{open: func(*testing.T, Config) node { return &Memory{} }}
+	stop    func(t testing.TB)
+	start   func(t testing.TB)
+	publish func(t testing.TB, channel, content string)
 }
 
 // forEach runs a test with every broker; withEngine leaves out those without one.
@@ -64,7 +53,7 @@ func withEngine(t *testing.T, test func(t *testing.T, r *rig)) {
 
 // member is a node with a log of what it was given to deliver.
 type member struct {
-	node
+	anyBroker
 	t *testing.T
 
 	mu       sync.Mutex
@@ -86,7 +75,7 @@ func (r *rig) join(t *testing.T, cfg Config) *member {
 // begin starts a node.
 func (r *rig) begin(t *testing.T, cfg Config) *member {
 	t.Helper()
-	m := &member{node: r.open(t, cfg), t: t, got: map[string][]string{}, changed: make(chan struct{})}
+	m := &member{anyBroker: r.open(t, cfg), t: t, got: map[string][]string{}, changed: make(chan struct{})}
 	if err := m.Start(m.deliver, m.room); err != nil {
 		t.Fatalf("Start: %v", err)
 	}

@@ -33,7 +33,7 @@ const (
 // subscription is a channel that has members on this node, or had some a moment ago.
 type subscription struct {
 	name     string
-	since    time.Time // the last member left, or the engine said no
+	since    time.Duration // the last member left, or the engine said no; since table.epoch
 	standing standing
 	wanted   bool // there are members (I12)
 	listed   bool // in table.fresh or table.resting
@@ -50,6 +50,8 @@ type waiter struct {
 // table is the subscriptions of a node. Its methods may be called from any
 // goroutine; those that change what the engine knows belong to Remote.run.
 type table struct {
+	epoch time.Time // immutable
+
 	mu       sync.Mutex // a leaf lock; Subscribe comes with the hub's shard locked
 	channels map[string]*subscription
 	waiting  map[*subscription][]waiter
@@ -64,7 +66,7 @@ type table struct {
 }
 
 func newTable() *table {
-	return &table{channels: map[string]*subscription{}, waiting: map[*subscription][]waiter{}}
+	return &table{epoch: time.Now(), channels: map[string]*subscription{}, waiting: map[*subscription][]waiter{}}
 }
 
 // want notes that the channel has got a member. It reports whether the engine has
@@ -96,7 +98,7 @@ func (t *table) unwant(name string, now time.Time) bool {
 		return false
 	}
 	s.wanted = false
-	s.since = now
+	s.since = now.Sub(t.epoch)
 	if s.standing == absent && !s.listed {
 		t.forget(s)
 		return false
@@ -193,7 +195,7 @@ func (t *table) end(name string, now time.Time) []waiter {
 		s.owed = false
 		t.owed--
 	}
-	s.since = now
+	s.since = now.Sub(t.epoch)
 	if s.wanted {
 		s.listed = true
 		t.resting = append(t.resting, s)
@@ -268,7 +270,7 @@ func (t *table) sweep(now time.Time) (names []string, fresh bool) {
 	defer t.mu.Unlock()
 	for n := len(t.leaving); n > 0 && len(names) < maxBatch; n-- {
 		s := t.leaving[0]
-		if len(t.leaving) <= maxLingering && !s.wanted && now.Sub(s.since) < linger {
+		if len(t.leaving) <= maxLingering && !s.wanted && now.Sub(t.epoch)-s.since < linger {
 			break
 		}
 		t.leaving[0] = nil
@@ -290,7 +292,7 @@ func (t *table) sweep(now time.Time) (names []string, fresh bool) {
 	if len(t.leaving) == 0 {
 		t.leaving = nil
 	}
-	for len(t.resting) > 0 && now.Sub(t.resting[0].since) >= retryAfter {
+	for len(t.resting) > 0 && now.Sub(t.epoch)-t.resting[0].since >= retryAfter {
 		t.fresh = append(t.fresh, t.resting[0])
 		t.resting[0] = nil
 		t.resting = t.resting[1:]

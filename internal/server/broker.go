@@ -60,9 +60,16 @@ var (
 
 // newBroker makes the broker that the configuration names.
 func newBroker(cfg *Config) (Broker, error) {
+	remote := broker.Config{
+		DSN: cfg.BrokerDSN, Prefix: cfg.BrokerPrefix, BufferSize: cfg.BrokerBuffer, MaxContent: cfg.MaxMessageSize, Logger: cfg.Logger,
+	}
 	switch cfg.BrokerDriver {
 	case brokerMemory:
 		return &broker.Memory{}, nil
+	case brokerRedis:
+		return broker.NewRedis(remote)
+	case brokerNATS:
+		return broker.NewNATS(remote)
 	}
 	return nil, fmt.Errorf("there is no broker %q", cfg.BrokerDriver)
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"wsify/auth"
+	"wsify/broker"
 )
 
 // maxUnixPath is the longest path of a unix socket, in bytes; unix(7) has 108 with
@@ -31,6 +32,14 @@ const (
 func (p *problems) checkBroker(c *Config) {
 	switch c.BrokerDriver {
 	case brokerMemory:
+	case brokerRedis:
+		p.add("broker-dsn", broker.CheckRedisDSN(c.BrokerDSN))
+	case brokerNATS:
+		p.add("broker-dsn", broker.CheckNATSDSN(c.BrokerDSN))
+		p.add("broker-prefix", broker.CheckNATSPrefix(c.BrokerPrefix))
+		if most := broker.MaxNATSChannel(c.BrokerPrefix); c.MaxChannelLength > most {
+			p.add("max-channel-length", fmt.Errorf("with NATS and this prefix a name may have %d bytes, for a subject that fits in a line of its protocol", most))
+		}
 	default:
 		p.add("broker-driver", fmt.Errorf("there is no broker %q; there are memory, redis and nats", c.BrokerDriver))
 	}

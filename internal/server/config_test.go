@@ -83,6 +83,10 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{ListenAddr: "unix:/" + strings.Repeat("a", 107)}, `-listen-addr: the path of a unix socket has at most 107 bytes, this one 108`},
 
 		{Config{BrokerDriver: "kafka"}, `-broker-driver: there is no broker "kafka"; there are memory, redis and nats`},
+		{Config{BrokerDriver: "redis", BrokerDSN: "http://host"}, `-broker-dsn: the DSN must begin with redis://, rediss:// (TLS) or unix://`},
+		{Config{BrokerDriver: "nats", BrokerDSN: "http://host"}, `-broker-dsn: NATS server 1: a URL begins with nats://, tls://, ws:// or wss://`},
+		{Config{BrokerDriver: "nats", BrokerPrefix: "a b"}, `-broker-prefix: the prefix "a b" cannot begin a NATS subject: it must not begin with '$', '_' or a dot, nor hold two dots in a row, white space, control characters, '*', '>' or '%'`},
+		{Config{BrokerDriver: "nats", MaxChannelLength: 2000}, `-max-channel-length: with NATS and this prefix a name may have 1333 bytes, for a subject that fits in a line of its protocol`},
 		{Config{BrokerBuffer: -1}, `-broker-buffer: -1 is not between 1 and 1073741824`},
 		{Config{BrokerPrefix: strings.Repeat("p", 256)}, `-broker-prefix: it has 256 bytes, and may have 255`},
 

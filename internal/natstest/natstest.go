@@ -1,0 +1,105 @@
+// Package natstest runs NATS servers in the process of a test. Only tests import it.
+package natstest
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// patience is how long a server may take for what should be soon.
+const patience = 20 * time.Second
+
+// Server is one server. Its methods are for the goroutine of the test.
+type Server struct {
+	// URL has no user in it.
+	URL string
+	// NATS is the server itself. Restart replaces it.
+	NATS *server.Server
+
+	t    testing.TB
+	opts *server.Options
+}
+
+// Start starts a server on a port of its own, which is stopped at the end of the
+// test. opts is copied and may be nil.
+func Start(t testing.TB, opts *server.Options) *Server {
+	t.Helper()
+	if opts == nil {
+		opts = &server.Options{}
+	}
+	o := opts.Clone()
+	o.Host, o.Port = "127.0.0.1", server.RANDOM_PORT
+	o.NoLog, o.NoSigs = true, true
+	s := &Server{t: t, opts: o}
+	s.run()
+	_, port, err := net.SplitHostPort(s.NATS.Addr().String())
+	if err != nil {
+		t.Fatalf("the NATS server's address: %v", err)
+	}
+	s.URL = "nats://127.0.0.1:" + port
+	o.Port = s.NATS.Addr().(*net.TCPAddr).Port // for Restart
+	if a := s.NATS.ClusterAddr(); a != nil {
+		o.Cluster.Port = a.Port
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Cluster starts servers that know each other.
+func Cluster(t testing.TB, n int) []*Server {
+	t.Helper()
+	servers := make([]*Server, n)
+	var routes []*url.URL
+	for i := range servers {
+		opts := &server.Options{ServerName: fmt.Sprintf("node%d", i), Routes: routes}
+		opts.Cluster.Name, opts.Cluster.Host, opts.Cluster.Port = "test", "127.0.0.1", server.RANDOM_PORT
+		opts.Cluster.PoolSize = -1 // one route between two servers, so that they can be counted
+		servers[i] = Start(t, opts)
+		routes = append(routes, &url.URL{Scheme: "nats", Host: servers[i].NATS.ClusterAddr().String()})
+	}
+	for _, s := range servers {
+		s.Until("its routes are there", func() bool { return s.NATS.NumRoutes() >= n-1 })
+	}
+	return servers
+}
+
+// Stop ends the server and its connections, and waits for it. It may be called more
+// than once.
+func (s *Server) Stop() {
+	s.NATS.Shutdown()
+	s.NATS.WaitForShutdown()
+}
+
+// Restart starts a stopped server again, at the same URL.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.run()
+}
+
+// Until waits for a condition, and fails the test when it does not come about.
+func (s *Server) Until(what string, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("the NATS server at %s, after %v: %s: no", s.URL, patience, what)
+		}
+	}
+}
+
+func (s *Server) run() {
+	s.t.Helper()
+	n, err := server.NewServer(s.opts.Clone())
+	if err != nil {
+		s.t.Fatalf("a NATS server: %v", err)
+	}
+	go n.Start()
+	if !n.ReadyForConnections(patience) {
+		s.t.Fatalf("the NATS server is not ready after %v", patience)
+	}
+	s.NATS = n
+}
