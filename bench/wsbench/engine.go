@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -30,10 +31,16 @@ type engineKind struct {
 	// line is the command line of the server, but for the program. Beside is a second
 	// port, for those that tell about themselves on one.
 	line func(port, beside int, dir string) []string
+	// config is the text of engineConfig in its directory, where that is needed.
+	config string
 	// subscribed is how many subscriptions it holds.
 	subscribed func(e *engine) (int, error)
-	// listen is what a client sends to subscribe to a channel.
+	// hello is what a client sends first.
+	hello string
+	// listen is what it sends to subscribe to a channel.
 	listen func(channel string) []byte
+	// publish is what a client sends to publish.
+	publish func(channel string, content []byte) []byte
 	// pushed is how many bytes bring it n bytes of content.
 	pushed func(channel string, n int) int
 	// runs are the ways in which its own tool publishes.
@@ -55,6 +62,9 @@ type enginesOptions struct {
 }
 
 func engineKinds() []*engineKind { return []*engineKind{redisKind, natsKind} }
+
+// engineConfig is the file of an engine's settings.
+const engineConfig = "engine.conf"
 
 // engine is the running server of a kind.
 type engine struct {
@@ -103,6 +113,9 @@ func (b *bench) startEngine(k *engineKind) (*engine, error) {
 
 // restart starts an engine that does not run, on the ports it has.
 func (b *bench) restart(e *engine) error {
+	if err := os.WriteFile(filepath.Join(e.dir, engineConfig), []byte(e.kind.config), 0o600); err != nil {
+		return err
+	}
 	cmd := exec.Command(e.kind.server(&b.many.engines), e.kind.line(e.port, e.beside, e.dir)...)
 	started, err := b.children.start(cmd)
 	if err != nil {
@@ -161,10 +174,16 @@ var redisKind = &engineKind{
 	tool:   func(o *enginesOptions) string { return o.redisTool },
 	get:    "apt-get install redis-server redis-tools has it and redis-benchmark",
 	line: func(port, _ int, dir string) []string {
-		return []string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir}
+		return []string{filepath.Join(dir, engineConfig), "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir}
 	},
+	// A tool outruns a subscriber that shares its processors: at 32 MB, the default, the
+	// engine would close it. To the protected mode only 127.0.0.1 is this machine.
+	config:     "save \"\"\nappendonly no\nprotected-mode no\nclient-output-buffer-limit pubsub 1gb 0 0\n",
 	subscribed: redisSubscribed,
 	listen:     func(channel string) []byte { return []byte("SUBSCRIBE " + channel + "\r\n") },
+	publish: func(channel string, content []byte) []byte {
+		return fmt.Appendf(nil, "*3\r\n$7\r\nPUBLISH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(channel), channel, len(content), content)
+	},
 	pushed: func(channel string, n int) int {
 		return len(fmt.Sprintf("*3\r\n$7\r\nmessage\r\n$%d\r\n%s\r\n$%d\r\n\r\n", len(channel), channel, n)) + n
 	},
@@ -219,12 +238,15 @@ var natsKind = &engineKind{
 	server: func(o *enginesOptions) string { return o.natsServer },
 	tool:   func(o *enginesOptions) string { return o.natsTool },
 	get:    "(cd bench/engines && go build -o ../../bin/engines/ tool) builds it and nats",
-	line: func(port, beside int, _ string) []string {
-		return []string{"-a", "127.0.0.1", "-p", strconv.Itoa(port), "-m", strconv.Itoa(beside)}
+	line: func(port, beside int, dir string) []string {
+		return []string{"-c", filepath.Join(dir, engineConfig), "-a", "127.0.0.1", "-p", strconv.Itoa(port), "-m", strconv.Itoa(beside)}
 	},
+	config:     "max_pending: 1GB\nwrite_deadline: \"60s\"\n", // for the same reason
 	subscribed: natsSubscribed,
-	listen: func(channel string) []byte {
-		return fmt.Appendf(nil, "CONNECT {\"verbose\":false}\r\nSUB %s 1\r\n", channel)
+	hello:      "CONNECT {\"verbose\":false}\r\n",
+	listen:     func(channel string) []byte { return fmt.Appendf(nil, "SUB %s 1\r\n", channel) },
+	publish: func(channel string, content []byte) []byte {
+		return fmt.Appendf(nil, "PUB %s %d\r\n%s\r\n", channel, len(content), content)
 	},
 	pushed: func(channel string, n int) int { return len(fmt.Sprintf("MSG %s 1 %d\r\n\r\n", channel, n)) + n },
 	runs: []toolRun{{

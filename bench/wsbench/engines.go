@@ -4,13 +4,10 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math"
-	"os/exec"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -21,12 +18,6 @@ const (
 	// clientBytes is how many bytes of content clients may have published that are
 	// not heard yet: half of what one channel takes.
 	clientBytes = 128 << 10
-	// toolChannel is where an engine's own tool publishes.
-	toolChannel = "tool"
-	// toolTime bounds one run of a tool.
-	toolTime = 2 * time.Minute
-	// toolDeliveries bounds what all subscribers together get in one run.
-	toolDeliveries = 1 << 20
 )
 
 // parseFanout reads numbers of subscribed nodes, with commas between them.
@@ -55,7 +46,8 @@ type publishing struct {
 type enginesRun struct {
 	kind *engineKind
 	ways []*publishing
-	fan  []*publishing // the tool, by subscribed nodes
+	fan  []*publishing // many in flight, by subscribed nodes
+	slow []*publishing // one in flight, likewise
 }
 
 func (r *enginesRun) way(name string) *publishing {
@@ -82,6 +74,7 @@ func (b *bench) engines() error {
 		r := &enginesRun{kind: k}
 		for _, n := range subscribed {
 			r.fan = append(r.fan, &publishing{name: strconv.Itoa(n)})
+			r.slow = append(r.slow, &publishing{name: strconv.Itoa(n)})
 		}
 		runs = append(runs, r)
 	}
@@ -117,6 +110,11 @@ func (b *bench) enginesRound(r *enginesRun, subscribed []int) error {
 	}
 	if err := b.publishThrough(c, r.way("WebSocket"), clientBytes, pipelined, b.openClients); err != nil {
 		return c.failure(fmt.Errorf("WebSocket: %w", err))
+	}
+	for i, n := range subscribed {
+		if err := b.publishSlowly(c.engine, n, r.slow[i]); err != nil {
+			return c.failure(fmt.Errorf("one in flight, nodes subscribed: %d: %w", n, err))
+		}
 	}
 	if tool := r.kind.tool(&b.many.engines); missingProgram(tool) {
 		b.record.remark("%s has no figures of its own tool: there is no %s; %s", r.kind.name, tool, r.kind.get)
@@ -178,104 +176,6 @@ func (b *bench) openClients(s *server) (*exchange, error) {
 		request: func(int) []byte { return request }}, len(`{"id":1,"ok":true}`))
 }
 
-// audience are connections that are subscribed at the engine, as nodes would be.
-type audience struct {
-	crowd *crowd
-	heard atomic.Int64 // bytes
-	last  atomic.Int64 // when, in nanoseconds of now
-}
-
-func (b *bench) openSubscribers(e *engine, n int) (*audience, error) {
-	a := new(audience)
-	c, err := openCrowd(plan{size: n, threads: 1, target: target{port: e.port}, sources: b.sources, raw: func(_ *member, p []byte) {
-		a.heard.Add(int64(len(p)))
-		a.last.Store(now())
-	}})
-	if err != nil {
-		return nil, err
-	}
-	a.crowd = c
-	request := e.kind.listen(toolChannel)
-	for i := range c.members {
-		if err := writeAll(c.members[i].fd, request); err != nil {
-			c.close()
-			return nil, err
-		}
-	}
-	return a, nil
-}
-
-// hear waits until so many bytes were heard in all.
-func (a *audience) hear(bytes int64) error {
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for limit := time.Now().Add(deliveryTimeout); a.heard.Load() < bytes; {
-		select {
-		case err := <-a.crowd.failed:
-			return err
-		case <-tick.C:
-		}
-		if time.Now().After(limit) {
-			return fmt.Errorf("subscribers of the engine heard %d of %d bytes within %v", a.heard.Load(), bytes, deliveryTimeout)
-		}
-	}
-	return nil
-}
-
-// toolPublications is how many publications a tool makes with so many subscribers: a
-// multiple of what its clients have in flight, so that it makes no more.
-func (b *bench) toolPublications(subscribers int) int {
-	n := min(b.many.toolPublications, toolDeliveries/max(subscribers, 1))
-	step := b.many.publishers * pipelined
-	return max(n/step, 1) * step
-}
-
-// runTool lets the engine's own tool publish to so many subscribers.
-func (b *bench) runTool(c *cluster, how toolRun, subscribers int, p *publishing) error {
-	e := c.engine
-	a, err := b.openSubscribers(e, subscribers)
-	if err != nil {
-		return err
-	}
-	defer a.crowd.close()
-	if _, err := quiet(e.pid()); err != nil { // then all are subscribed
-		return err
-	}
-	n := b.toolPublications(subscribers)
-	path := e.kind.tool(&b.many.engines)
-	var said bytes.Buffer
-	var used, wall time.Duration
-	m := meter{pid: e.pid(), crowd: a.crowd}
-	cost, err := m.measure(func() error {
-		cmd := exec.Command(path, how.line(e.port, b.many.publishers, b.contentSize, n, toolChannel)...)
-		cmd.Stdout = &said
-		before := a.heard.Load()
-		start := now()
-		if used, err = b.children.Run(context.Background(), toolTime, cmd); err != nil {
-			return err
-		}
-		wall = time.Duration(now() - start)
-		if subscribers == 0 {
-			return nil
-		}
-		err := a.hear(before + int64(subscribers)*int64(n)*int64(e.kind.pushed(toolChannel, b.contentSize)))
-		wall = time.Duration(a.last.Load() - start)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("%s, %s: %w", path, how.name, err)
-	}
-	rate, err := how.rate(said.String())
-	if err != nil {
-		return err
-	}
-	cost.wall = wall
-	p.engine.add(n, cost)
-	p.tool = append(p.tool, micro(used)/float64(n))
-	p.says = append(p.says, rate)
-	return nil
-}
-
 func (b *bench) addEngine(r *enginesRun) {
 	name, record := r.kind.name, b.record
 	for _, p := range r.ways {
@@ -291,10 +191,15 @@ func (b *bench) addEngine(r *enginesRun) {
 	client := r.way("WebSocket")
 	record.add(name, "rate, WebSocket over own tool", "ratio", "", ratios(client.engine.rate, tool.engine.rate)...)
 	record.add(name, "CPU of the engine, WebSocket over own tool", "ratio", "", ratios(client.engine.sched, tool.engine.sched)...)
-	for _, p := range r.fan {
-		record.add(name, "CPU of the engine, nodes subscribed: "+p.name, "CPU us per publication", "", p.engine.sched...)
+	for _, f := range []struct {
+		what string
+		fan  []*publishing
+	}{{"many in flight", r.fan}, {"one in flight", r.slow}} {
+		for _, p := range f.fan {
+			record.add(name, fmt.Sprintf("CPU of the engine, %s, nodes subscribed: %s", f.what, p.name), "CPU us per publication", "", p.engine.sched...)
+		}
+		record.add(name, "CPU of the engine for each node subscribed, "+f.what, "CPU us per publication", "", slopes(f.fan)...)
 	}
-	record.add(name, "CPU of the engine for each node subscribed", "CPU us per publication", "", slopes(r.fan)...)
 }
 
 // slopes are, round by round, what one subscribed node more adds to the engine's CPU:
