@@ -86,6 +86,7 @@ func scenarios() []scenario {
 		{name: "nodes", run: (*bench).nodes, asked: true},
 		{name: "engines", run: (*bench).engines, asked: true},
 		{name: "subscriptions", run: (*bench).subscriptions, asked: true},
+		{name: "pings", run: (*bench).pings, asked: true},
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// nodesOptions are the settings of scenarios nodes, engines and subscriptions.
+// nodesOptions are the settings of scenarios nodes, engines, subscriptions and pings.
 type nodesOptions struct {
 	engines     enginesOptions
 	connections int
@@ -23,6 +23,8 @@ type nodesOptions struct {
 
 	subscribers int // connections of subscriptions
 	channels    int // that each of them joins
+
+	pingTime time.Duration // of one round of pings
 }
 
 func (o *nodesOptions) register(set *flag.FlagSet) {
@@ -36,6 +38,7 @@ func (o *nodesOptions) register(set *flag.FlagSet) {
 	set.IntVar(&o.toolPublications, "nodes-tool-publications", 400000, "engines: publications of the engine's own tool in one phase; with many nodes fewer")
 	set.StringVar(&o.fanout, "nodes-fanout", "0,1,4,16", "engines: how many nodes are subscribed, one phase for each")
 	set.IntVar(&o.subscribers, "nodes-subscribers", 1000, "subscriptions: connections")
+	set.DurationVar(&o.pingTime, "ping-time", 3*time.Second, "pings: length of one round")
 	set.IntVar(&o.channels, "nodes-channels", 100, "subscriptions: channels that each of them joins, alone in each")
 }
 

@@ -227,6 +227,12 @@ func (o *options) validate() error {
 	if o.authorizerTime <= 0 || o.httpTime <= 0 || o.stuckTime <= 0 || o.slowlorisTime <= 0 {
 		errs = append(errs, errors.New("-authorizer-time, -http-time, -stuck-time and -slowloris-time: must be above zero"))
 	}
+	if o.many.publishTime <= 0 || o.many.pingTime <= 0 {
+		errs = append(errs, errors.New("-nodes-publish-time and -ping-time: must be above zero"))
+	}
+	if _, err := parseFanout(o.many.fanout); err != nil {
+		errs = append(errs, err)
+	}
 	if o.headTimeout <= o.slowlorisTime {
 		errs = append(errs, fmt.Errorf("-head-timeout is %v: must be longer than -slowloris-time, which is measured before", o.headTimeout))
 	}
