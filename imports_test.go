@@ -25,6 +25,7 @@ var ours = map[string][]string{
 	"wsify/internal/invariants": {},
 	"wsify/auth":                {},
 	"wsify/broker":              {},
+	"wsify/internal/natstest":   {}, // tests import it
 	"wsify/bench/wsbench":       {"wsify/bench/internal/process"},
 	"wsify/bench/beside":        {"wsify/bench/internal/process"},
 	"wsify/test":                {},
@@ -37,17 +38,20 @@ var ours = map[string][]string{
 // theirs is who may import which module of others. What is kept in one place can
 // be replaced in one place.
 var theirs = map[string][]string{
-	"github.com/mailru/easygo":     {"wsify/netpoll"},
-	"github.com/gobwas/ws":         {"wsify/internal/wire", "wsify/internal/server", "wsify/bench/echo"},
-	"github.com/gobwas/httphead":   {"wsify/internal/wire"},
-	"github.com/valyala/fasthttp":  {"wsify/auth", "wsify/internal/server"},
-	"github.com/goccy/go-json":     {"wsify/internal/command"},
-	"github.com/peterbourgon/ff":   {"wsify/cmd/wsify"},
-	"github.com/HdrHistogram":      {"wsify/bench/wsbench"},
-	"github.com/redis/rueidis":     {"wsify/broker"},
-	"golang.org/x/sys/unix":        {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/wsbench", "wsify/bench/internal/process"},
-	"github.com/gobwas/ws/wsutil":  {}, // it reads from sockets and blocks
-	"github.com/gobwas/ws/wsflate": {},
+	"github.com/mailru/easygo":       {"wsify/netpoll"},
+	"github.com/gobwas/ws":           {"wsify/internal/wire", "wsify/internal/server", "wsify/bench/echo"},
+	"github.com/gobwas/httphead":     {"wsify/internal/wire"},
+	"github.com/valyala/fasthttp":    {"wsify/auth", "wsify/internal/server"},
+	"github.com/goccy/go-json":       {"wsify/internal/command"},
+	"github.com/peterbourgon/ff":     {"wsify/cmd/wsify"},
+	"github.com/prometheus":          {"wsify/internal/server"},
+	"github.com/HdrHistogram":        {"wsify/bench/wsbench"},
+	"github.com/redis/rueidis":       {"wsify/broker"},
+	"github.com/nats-io/nats.go":     {"wsify/broker"},
+	"github.com/nats-io/nats-server": {"wsify/internal/natstest"},
+	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/wsbench", "wsify/bench/internal/process"},
+	"github.com/gobwas/ws/wsutil":    {}, // it reads from sockets and blocks
+	"github.com/gobwas/ws/wsflate":   {},
 }
 
 func TestPackagesImportOnlyWhatTheArchitectureAllows(t *testing.T) {

@@ -119,7 +119,7 @@ func (d *natsDialer) Dial(network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	c := &natsConn{Conn: conn, in: d.link.in, closed: make(chan struct{})}
-	d.link.use(c)
+	d.link.conn.Store(c)
 	if d.ctx.Err() != nil { // it was too late to be cut
 		_ = c.Close()
 	}

@@ -102,8 +102,8 @@ func (l *natsLink) lameDuck(nc *nats.Conn) {
 	}
 	l.leaving.Store(true)
 	if l.publishing.TryLock() { // else publish does it
-		l.publishing.Unlock()
 		l.to.lost(errNATSLeaving)
+		l.publishing.Unlock()
 	}
 }
 

@@ -30,9 +30,9 @@ type natsLink struct {
 
 	publishing sync.Mutex // locked while a batch is published
 	leaving    atomic.Bool
+	conn       atomic.Pointer[natsConn]
 
-	mu      sync.Mutex // a leaf lock
-	conn    *natsConn
+	mu      sync.Mutex                    // before nats.go's locks
 	subs    map[string]*nats.Subscription // by channel
 	limited int                           // subscriptions that the server refused because there are too many
 	refused map[string]error              // publications that it refused, by subject
@@ -48,19 +48,10 @@ func (l *natsLink) begin(nc *nats.Conn) {
 	l.reading.Go(func() { l.in.run(l.to) })
 }
 
-// use notes the connection, so that it can be cut.
-func (l *natsLink) use(c *natsConn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.conn = c
-}
-
-// cut ends the connection under nats.go, which may be blocked in a write to it.
+// cut ends the connection under nats.go, which may be blocked in a write to it. It may
+// be called from any goroutine, and takes no lock.
 func (l *natsLink) cut() {
-	l.mu.Lock()
-	c := l.conn
-	l.mu.Unlock()
-	if c != nil {
+	if c := l.conn.Load(); c != nil {
 		_ = c.Close()
 	}
 }
@@ -105,14 +96,13 @@ func (l *natsLink) ask(channel string) error {
 		l.to.ended(channel, err)
 		return nil
 	}
-	sub, err := l.nc.ChanSubscribe(subject, l.in.queue)
-	if err != nil {
-		return err
-	}
-	l.mu.Lock()
+	l.mu.Lock() // a refusal that is quicker than this waits
 	defer l.mu.Unlock()
-	l.subs[channel] = sub
-	return nil
+	sub, err := l.nc.ChanSubscribe(subject, l.in.queue)
+	if err == nil {
+		l.subs[channel] = sub
+	}
+	return err
 }
 
 // endLimited ends those of channels that the server had no room for: as many as it

@@ -81,7 +81,7 @@ func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
 
 // openAt opens a link by way of one address.
 func (e *redisEngine) openAt(ctx context.Context, to sink, d *redisDialer, addr string) (link, error) {
-	var watch watcher
+	var watch redisWatcher
 	if e.o.masterSet != "" {
 		master, err := d.askSentinel(ctx, addr)
 		if err != nil {
@@ -102,12 +102,12 @@ func (e *redisEngine) openAt(ctx context.Context, to sink, d *redisDialer, addr 
 }
 
 // use makes a link of a connection.
-func (e *redisEngine) use(ctx context.Context, to sink, d *redisDialer, conn *redisConn, server redisServer, watch watcher) (link, error) {
+func (e *redisEngine) use(ctx context.Context, to sink, d *redisDialer, conn *redisConn, server redisServer, watch redisWatcher) (link, error) {
 	switch {
 	case server.mode == "sentinel":
 		return nil, fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", conn.addr)
 	case server.mode == "cluster":
-		return nil, errors.New("cluster: not yet")
+		return openCluster(ctx, to, d, conn)
 	case server.role == "slave":
 		// What is published there reaches none but its own subscribers.
 		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", conn.addr)

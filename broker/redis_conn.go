@@ -50,7 +50,7 @@ func (d *redisDialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 func (d *redisDialer) login(ctx context.Context, addr, user, password string) (*redisConn, redisServer, error) {
 	conn, err := d.dial(ctx, addr)
 	if err != nil {
-		return nil, redisServer{}, fmt.Errorf("connect to redis at %s: %w", addr, bare(err))
+		return nil, redisServer{}, fmt.Errorf("connect to redis at %s: %w", addr, dialCause(err))
 	}
 	c := &redisConn{Conn: conn, addr: addr, in: newRESPReader(conn, d.limit)}
 	var s redisServer
@@ -73,8 +73,8 @@ func (d *redisDialer) login(ctx context.Context, addr, user, password string) (*
 	return c, s, nil
 }
 
-// bare is the cause in an error of a dial, whose address is in our own words.
-func bare(err error) error {
+// dialCause is the cause in an error of a dial, whose address is in our own words.
+func dialCause(err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return op.Err
 	}
@@ -97,9 +97,9 @@ func (c *redisConn) during(ctx context.Context, timeout time.Duration, fn func()
 }
 
 // call sends a command and returns the answer. An error of the server is a respError.
-func (c *redisConn) call(verb string, args ...string) (reply, error) {
+func (c *redisConn) call(verb string, args ...string) (respReply, error) {
 	if _, err := c.Write(appendCommand(nil, verb, args...)); err != nil {
-		return reply{}, err
+		return respReply{}, err
 	}
 	return c.in.reply()
 }

@@ -55,8 +55,8 @@ var redisParams = []string{
 }
 
 var (
-	errNotURL   = errors.New("the DSN is not a URL: special characters of a user or password must be percent-encoded, as in redis://user:p%40ss@host:6379")
-	errEncoding = errors.New("the DSN has a character where none belongs: special characters of a user or password must be percent-encoded, as in redis://user:p%40ss@host:6379")
+	errRedisURL      = errors.New("the DSN is not a URL: special characters of a user or password must be percent-encoded, as in redis://user:p%40ss@host:6379")
+	errRedisEncoding = errors.New("the DSN has a character where none belongs: special characters of a user or password must be percent-encoded, as in redis://user:p%40ss@host:6379")
 )
 
 // CheckRedisDSN reports what is wrong with the DSN of a Redis broker, without
@@ -78,17 +78,17 @@ func parseRedisDSN(dsn string) (*redisOptions, error) {
 	u, err := url.Parse(dsn)
 	switch {
 	case err != nil:
-		return nil, errNotURL
+		return nil, errRedisURL
 	case u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix":
 		return nil, errors.New("the DSN must begin with redis://, rediss:// (TLS) or unix://")
 	case u.Opaque != "":
 		return nil, errors.New("the DSN must have // behind the scheme, as in redis://localhost:6379")
 	case u.Fragment != "" || strings.Contains(u.RawQuery, "@") || strings.Contains(u.Host, "@"):
-		return nil, errEncoding
+		return nil, errRedisEncoding
 	}
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return nil, errEncoding
+		return nil, errRedisEncoding
 	}
 	o := &redisOptions{network: "tcp", secure: u.Scheme == "rediss"}
 	if u.User != nil {
@@ -161,7 +161,7 @@ func (o *redisOptions) params(q url.Values) error {
 		case slices.Contains(redisUnused, name):
 			o.unused = append(o.unused, name)
 		case !slices.Contains(redisParams, name):
-			return unknownParam(name)
+			return unknownRedisParam(name)
 		case len(values) > 1 && name != "addr":
 			return fmt.Errorf("the DSN has %s more than once", name)
 		}
@@ -184,9 +184,9 @@ func (o *redisOptions) params(q url.Values) error {
 	return o.tlsParams(q)
 }
 
-// unknownParam names what there is. The unknown name is left out unless it looks
+// unknownRedisParam names what there is. The unknown name is left out unless it looks
 // like one: it might be what follows an unescaped ? in a password.
-func unknownParam(name string) error {
+func unknownRedisParam(name string) error {
 	known := strings.Join(redisParams, ", ")
 	if len(name) > 24 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" || !strings.Contains(name, "_") {
 		return fmt.Errorf("the DSN has an unknown parameter; there are: %s", known)

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what must come. It is no claim of speed.
-const patience = 30 * time.Second
+// redisPatience is how long a test waits for what must come. It is no claim of speed.
+const redisPatience = 30 * time.Second
 
-// node is a Remote with what it delivered and logged.
-type node struct {
+// redisNode is a Remote with what it delivered and logged.
+type redisNode struct {
 	*Remote
 	t testing.TB
 
@@ -28,10 +28,10 @@ type node struct {
 	log      bytes.Buffer
 }
 
-// newNode starts a Remote, which the end of the test closes.
-func newNode(t testing.TB, cfg Config) *node {
+// newRedisNode starts a Remote, which the end of the test closes.
+func newRedisNode(t testing.TB, cfg Config) *redisNode {
 	t.Helper()
-	n := &node{t: t, changed: make(chan struct{})}
+	n := &redisNode{t: t, changed: make(chan struct{})}
 	cfg.Logger = slog.New(slog.NewTextHandler(n, nil))
 	r, err := NewRedis(cfg)
 	if err != nil {
@@ -50,15 +50,15 @@ func newNode(t testing.TB, cfg Config) *node {
 	return n
 }
 
-// upNode is a node that has reached its engine.
-func upNode(t testing.TB, cfg Config) *node {
+// upRedisNode is a node that has reached its engine.
+func upRedisNode(t testing.TB, cfg Config) *redisNode {
 	t.Helper()
-	n := newNode(t, cfg)
+	n := newRedisNode(t, cfg)
 	n.waitUp()
 	return n
 }
 
-func (n *node) deliver(channel, content []byte) error {
+func (n *redisNode) deliver(channel, content []byte) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.channels = append(n.channels, string(channel))
@@ -69,40 +69,40 @@ func (n *node) deliver(channel, content []byte) error {
 }
 
 // Write takes a record of the log.
-func (n *node) Write(b []byte) (int, error) {
+func (n *redisNode) Write(b []byte) (int, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.log.Write(b)
 }
 
-func (n *node) said() string {
+func (n *redisNode) said() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.log.String()
 }
 
-func (n *node) waitUp() {
+func (n *redisNode) waitUp() {
 	n.t.Helper()
-	until(n.t, "the broker is up", n.Up)
+	untilRedis(n.t, "the broker is up", n.Up)
 }
 
-// until waits for a condition that no event tells of.
-func until(t testing.TB, what string, ok func() bool) {
+// untilRedis waits for a condition that no event tells of.
+func untilRedis(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(redisPatience)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("waited too long until %s", what)
+			t.Fatalf("waited too long untilRedis %s", what)
 		}
 	}
 }
 
-// join subscribes and waits until the engine has confirmed it.
-func (n *node) join(channels ...string) {
+// join subscribes and waits untilRedis the engine has confirmed it.
+func (n *redisNode) join(channels ...string) {
 	n.t.Helper()
 	for _, c := range channels {
 		n.Subscribe(c)
@@ -115,7 +115,7 @@ func (n *node) join(channels ...string) {
 }
 
 // await returns what Await tells.
-func (n *node) await(channel string) error {
+func (n *redisNode) await(channel string) error {
 	n.t.Helper()
 	done := make(chan error, 1)
 	pending, err := n.Await([]byte(channel), func(err error) { done <- err })
@@ -125,19 +125,19 @@ func (n *node) await(channel string) error {
 	return n.result(done)
 }
 
-func (n *node) result(done chan error) error {
+func (n *redisNode) result(done chan error) error {
 	n.t.Helper()
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(patience):
+	case <-time.After(redisPatience):
 		n.t.Fatal("no outcome")
 		return nil
 	}
 }
 
 // publish returns the outcome.
-func (n *node) publish(channel, content string) error {
+func (n *redisNode) publish(channel, content string) error {
 	n.t.Helper()
 	done := make(chan error, 1)
 	pending, err := n.Publish([]byte(channel), []byte(content), func(err error) { done <- err })
@@ -148,15 +148,15 @@ func (n *node) publish(channel, content string) error {
 }
 
 // mustPublish publishes.
-func (n *node) mustPublish(channel, content string) {
+func (n *redisNode) mustPublish(channel, content string) {
 	n.t.Helper()
 	if err := n.publish(channel, content); err != nil {
 		n.t.Fatalf("publish to %.40q: %v", channel, err)
 	}
 }
 
-// wants waits until exactly these contents were delivered of a channel.
-func (n *node) wants(channel string, contents ...string) {
+// wants waits untilRedis exactly these contents were delivered of a channel.
+func (n *redisNode) wants(channel string, contents ...string) {
 	n.t.Helper()
 	n.wait(fmt.Sprintf("%d contents of %.40q", len(contents), channel), func() bool {
 		return len(n.ofLocked(channel)) >= len(contents)
@@ -167,9 +167,9 @@ func (n *node) wants(channel string, contents ...string) {
 }
 
 // wait waits for something about what was delivered; ok is called with mu held.
-func (n *node) wait(what string, ok func() bool) {
+func (n *redisNode) wait(what string, ok func() bool) {
 	n.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(redisPatience)
 	for {
 		n.mu.Lock()
 		good, changed := ok(), n.changed
@@ -186,13 +186,13 @@ func (n *node) wait(what string, ok func() bool) {
 }
 
 // of is what was delivered of a channel.
-func (n *node) of(channel string) []string {
+func (n *redisNode) of(channel string) []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.ofLocked(channel)
 }
 
-func (n *node) ofLocked(channel string) (contents []string) {
+func (n *redisNode) ofLocked(channel string) (contents []string) {
 	for i, c := range n.channels {
 		if c == channel {
 			contents = append(contents, n.contents[i])
@@ -201,14 +201,14 @@ func (n *node) ofLocked(channel string) (contents []string) {
 	return contents
 }
 
-// openError is what the engine of a DSN says when it cannot be opened.
-func openError(t *testing.T, dsn string) string {
+// redisOpenError is what the engine of a DSN says when it cannot be opened.
+func redisOpenError(t *testing.T, dsn string) string {
 	t.Helper()
 	r, err := NewRedis(Config{DSN: dsn})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), redisPatience)
 	defer cancel()
 	l, err := r.engine.open(ctx, &linkSink{r: r, gone: make(chan struct{}), cancel: func() {}})
 	if err == nil {
@@ -218,14 +218,14 @@ func openError(t *testing.T, dsn string) string {
 	return err.Error()
 }
 
-// isOutcome reports whether err is one that a publication may have while the engine
+// isRedisOutcome reports whether err is one that a publication may have while the engine
 // comes and goes.
-func isOutcome(err error) bool {
+func isRedisOutcome(err error) bool {
 	return err == nil || errors.Is(err, ErrDown) || errors.Is(err, ErrUnknown) || errors.Is(err, ErrFull)
 }
 
-// contains fails the test unless text has all of these words.
-func contains(t *testing.T, text string, words ...string) {
+// saysAll fails the test unless text has all of these words.
+func saysAll(t *testing.T, text string, words ...string) {
 	t.Helper()
 	for _, w := range words {
 		if !strings.Contains(text, w) {

@@ -12,15 +12,15 @@ import (
 // redisWatchInterval is how often a server is asked whether it is still the master.
 const redisWatchInterval = 5 * time.Second
 
-// watcher returns an error when the server at addr is not the one to use any more.
-type watcher func(ctx context.Context, addr string) error
+// redisWatcher returns an error when the server at addr is not the one to use any more.
+type redisWatcher func(ctx context.Context, addr string) error
 
 // redisLink is a link to one server: a connection for subscriptions and one for
 // publishing. When either is lost, so is the link: neither is replaced, so that what
 // is published on a link has always gone where it is subscribed.
 type redisLink struct {
 	to      sink
-	sub     *subscriber
+	sub     *redisSubscriber
 	pub     *redisPublisher
 	addr    string
 	stop    context.CancelFunc // ends watch
@@ -29,12 +29,12 @@ type redisLink struct {
 
 // openRedisLink makes a link to the server that conn is connected to. conn is the
 // link's, unless there is an error.
-func openRedisLink(ctx context.Context, to sink, d *redisDialer, conn *redisConn, watch watcher) (link, error) {
+func openRedisLink(ctx context.Context, to sink, d *redisDialer, conn *redisConn, watch redisWatcher) (link, error) {
 	pub, err := openRedisPublisher(ctx, to, d, conn.addr)
 	if err != nil {
 		return nil, err
 	}
-	l := &redisLink{to: to, pub: pub, addr: conn.addr, sub: newSubscriber(conn, to)}
+	l := &redisLink{to: to, pub: pub, addr: conn.addr, sub: newRedisSubscriber(conn, to)}
 	var watching context.Context
 	watching, l.stop = context.WithCancel(context.Background())
 	l.running.Go(func() { l.watch(watching, watch) })
@@ -62,7 +62,7 @@ func (l *redisLink) close() {
 
 // watch ends the link when its server is not the master any more: what is published
 // to a replica reaches nobody else.
-func (l *redisLink) watch(ctx context.Context, more watcher) {
+func (l *redisLink) watch(ctx context.Context, more redisWatcher) {
 	tick := time.NewTicker(redisWatchInterval)
 	defer tick.Stop()
 	for {

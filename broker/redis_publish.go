@@ -22,19 +22,17 @@ type redisPublisher struct {
 	single bool   // one server: its connection is never replaced
 	verb   string // PUBLISH or SPUBLISH
 
-	commands []rueidis.Completed // the batch, kept for the next one
-
 	ctx    context.Context // ends with the publisher
 	cancel context.CancelFunc
 
-	mu     sync.Mutex // before the locks of publishConn and of the sink
-	conns  map[*publishConn]struct{}
+	mu     sync.Mutex // before the locks of redisPublishConn and of the sink
+	conns  map[*redisPublishConn]struct{}
 	sealed bool  // no connection is opened any more
 	broken error // why there is none, of a single server
 }
 
-// publishConn is a connection of rueidis, which closes it when it is of no use.
-type publishConn struct {
+// redisPublishConn is a connection of rueidis, which closes it when it is of no use.
+type redisPublishConn struct {
 	net.Conn
 	p *redisPublisher
 
@@ -50,7 +48,7 @@ func openRedisPublisher(ctx context.Context, to sink, d *redisDialer, addr strin
 }
 
 func newRedisPublisher(to sink, d *redisDialer, addr string) *redisPublisher {
-	p := &redisPublisher{to: to, addr: addr, dialer: d, conns: map[*publishConn]struct{}{}}
+	p := &redisPublisher{to: to, addr: addr, dialer: d, conns: map[*redisPublishConn]struct{}{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -69,7 +67,7 @@ func (p *redisPublisher) open(ctx context.Context, addrs ...string) error {
 	}
 	if err != nil {
 		p.close()
-		return fmt.Errorf("redis at %s: %w", p.addr, bare(err))
+		return fmt.Errorf("redis at %s: %w", p.addr, dialCause(err))
 	}
 	if p.single {
 		p.mu.Lock()
@@ -108,9 +106,9 @@ func (p *redisPublisher) dial(ctx context.Context, addr string, _ *net.Dialer, _
 	defer context.AfterFunc(p.ctx, cancel)()
 	conn, err := p.dialer.dial(ctx, addr)
 	if err != nil {
-		return nil, fmt.Errorf("%w: connect to redis at %s: %w", ErrDown, addr, bare(err))
+		return nil, fmt.Errorf("%w: connect to redis at %s: %w", ErrDown, addr, dialCause(err))
 	}
-	c := &publishConn{Conn: conn, p: p}
+	c := &redisPublishConn{Conn: conn, p: p}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.sealed {
@@ -122,7 +120,7 @@ func (p *redisPublisher) dial(ctx context.Context, addr string, _ *net.Dialer, _
 }
 
 // note keeps the first error: it is what rueidis closes the connection for.
-func (c *publishConn) note(err error) {
+func (c *redisPublishConn) note(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil || c.cause != nil {
@@ -134,7 +132,7 @@ func (c *publishConn) note(err error) {
 	c.cause = err
 }
 
-func (c *publishConn) Read(b []byte) (int, error) {
+func (c *redisPublishConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err != nil {
 		c.note(err)
@@ -142,7 +140,7 @@ func (c *publishConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (c *publishConn) Write(b []byte) (int, error) {
+func (c *redisPublishConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	if err != nil {
 		c.note(err)
@@ -151,7 +149,7 @@ func (c *publishConn) Write(b []byte) (int, error) {
 }
 
 // Close is called by rueidis when it gives a connection up, and by cut.
-func (c *publishConn) Close() error {
+func (c *redisPublishConn) Close() error {
 	c.note(errors.New("no answer"))
 	p := c.p
 	p.mu.Lock()
@@ -174,7 +172,7 @@ func (p *redisPublisher) cut() {
 	p.cancel()
 	p.mu.Lock()
 	p.sealed = true
-	var conns []*publishConn
+	var conns []*redisPublishConn
 	for c := range p.conns {
 		conns = append(conns, c)
 	}
@@ -202,19 +200,24 @@ func (p *redisPublisher) publish(ctx context.Context, batch []publication) {
 		}
 		return
 	}
-	p.commands = p.commands[:0]
+	if !p.single { // less time than Remote gives: one node that hangs is not the cluster
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, redisNodePublish)
+		defer cancel()
+	}
+	// Not kept for the next batch: when ctx ends early, rueidis still reads it.
+	commands := make([]rueidis.Completed, 0, len(batch))
 	for i := range batch {
-		p.commands = append(p.commands, p.client.B().Arbitrary(p.verb).Keys(batch[i].channel).Args(stringOf(batch[i].content)).Build())
+		commands = append(commands, p.client.B().Arbitrary(p.verb).Keys(batch[i].channel).Args(stringOf(batch[i].content)).Build())
 	}
 	var broken error
-	for i, r := range p.client.DoMulti(ctx, p.commands...) {
+	for i, r := range p.client.DoMulti(ctx, commands...) {
 		var network bool
-		batch[i].err, network = outcome(r.Error())
+		batch[i].err, network = redisOutcome(r.Error())
 		if network && broken == nil {
 			broken = batch[i].err
 		}
 	}
-	clear(p.commands)
 	if broken != nil && p.single && ctx.Err() == nil {
 		p.to.lost(broken)
 	}
@@ -227,8 +230,8 @@ func (p *redisPublisher) gone() bool {
 	return p.broken != nil
 }
 
-// outcome says what an error of a publication means, and whether it is the network's.
-func outcome(err error) (_ error, network bool) {
+// redisOutcome says what an error of a publication means, and whether it is the network's.
+func redisOutcome(err error) (_ error, network bool) {
 	if err == nil {
 		return nil, false
 	}

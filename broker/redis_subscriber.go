@@ -19,21 +19,21 @@ const (
 	redisWriteTimeout = 5 * time.Second
 )
 
-// request is a command whose answers have not all come.
-type request struct {
+// redisRequest is a command whose answers have not all come.
+type redisRequest struct {
 	verb     string   // as the server answers: subscribe, unsubscribe, ssubscribe, sunsubscribe, pong
 	channels []string // one answer for each, in this order, or one refusal for all
 	answered int
 }
 
-// subscriber is a connection that is used for subscriptions only. It is our own and
+// redisSubscriber is a connection that is used for subscriptions only. It is our own and
 // not rueidis': that one panics, in a goroutine of its own, when a PING behind an
 // UNSUBSCRIBE is answered by an error that it does not know, as MISCONF, which a
 // server with a full disk gives; and it makes strings of each message.
 //
 // The server answers in the order of commands. What a command was is known from
 // its place in the queue of requests, so a refusal is known to be of which channels.
-type subscriber struct {
+type redisSubscriber struct {
 	conn *redisConn
 	to   sink
 	done chan struct{} // closed when close begins
@@ -42,7 +42,7 @@ type subscriber struct {
 	out     []byte     // guarded by writing
 
 	mu       sync.Mutex // a leaf lock
-	requests []request
+	requests []redisRequest
 	again    [][]string // channels to ask for one by one, by their command
 	verbs    []string   // and that command, for each
 
@@ -51,16 +51,16 @@ type subscriber struct {
 	running sync.WaitGroup
 }
 
-// newSubscriber takes over a connection; it tells to what happens until close.
-func newSubscriber(conn *redisConn, to sink) *subscriber {
-	s := &subscriber{conn: conn, to: to, done: make(chan struct{}), wake: make(chan struct{}, 1)}
+// newRedisSubscriber takes over a connection; it tells to what happens untilRedis close.
+func newRedisSubscriber(conn *redisConn, to sink) *redisSubscriber {
+	s := &redisSubscriber{conn: conn, to: to, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.running.Go(s.read)
 	s.running.Go(s.keepAlive)
 	return s
 }
 
 // close ends the connection and waits for what it runs.
-func (s *subscriber) close() {
+func (s *redisSubscriber) close() {
 	s.once.Do(func() {
 		close(s.done)
 		_ = s.conn.Close()
@@ -70,13 +70,13 @@ func (s *subscriber) close() {
 
 // ask sends one command for each group of channels. It may be called from any
 // goroutine, and returns when they are written.
-func (s *subscriber) ask(ctx context.Context, verb string, groups ...[]string) error {
+func (s *redisSubscriber) ask(ctx context.Context, verb string, groups ...[]string) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.out = s.out[:0]
 	s.mu.Lock()
 	for _, channels := range groups {
-		s.requests = append(s.requests, request{verb: strings.ToLower(verb), channels: channels})
+		s.requests = append(s.requests, redisRequest{verb: strings.ToLower(verb), channels: channels})
 	}
 	s.mu.Unlock()
 	for _, channels := range groups {
@@ -86,11 +86,11 @@ func (s *subscriber) ask(ctx context.Context, verb string, groups ...[]string) e
 }
 
 // ping asks for a sign of life.
-func (s *subscriber) ping() error {
+func (s *redisSubscriber) ping() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.mu.Lock()
-	s.requests = append(s.requests, request{verb: "pong"})
+	s.requests = append(s.requests, redisRequest{verb: "pong"})
 	s.mu.Unlock()
 	s.out = appendCommand(s.out[:0], "PING")
 	return s.write(context.Background())
@@ -98,7 +98,7 @@ func (s *subscriber) ping() error {
 
 // write sends out. It may take redisWriteTimeout, or as long as ctx. The caller
 // holds writing.
-func (s *subscriber) write(ctx context.Context) error {
+func (s *redisSubscriber) write(ctx context.Context) error {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(redisWriteTimeout))
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -113,15 +113,15 @@ func (s *subscriber) write(ctx context.Context) error {
 }
 
 // broke says what happened to the connection.
-func (s *subscriber) broke(err error) error {
+func (s *redisSubscriber) broke(err error) error {
 	if err == io.EOF {
 		err = errors.New("closed by the server")
 	}
 	return fmt.Errorf("the connection for subscriptions to redis at %s: %w", s.conn.addr, err)
 }
 
-// read handles what the server sends until the connection ends.
-func (s *subscriber) read() {
+// read handles what the server sends untilRedis the connection ends.
+func (s *redisSubscriber) read() {
 	s.conn.in.br.Reset(silenceReader{s.conn}) // all that was sent before is read: nothing was asked for yet
 	for {
 		m, err := s.conn.in.message()
@@ -136,7 +136,7 @@ func (s *subscriber) read() {
 }
 
 // fail tells that the connection is lost, unless it was closed by us.
-func (s *subscriber) fail(cause error) {
+func (s *redisSubscriber) fail(cause error) {
 	select {
 	case <-s.done:
 	default:
@@ -153,7 +153,7 @@ func (r silenceReader) Read(b []byte) (int, error) {
 }
 
 // handle is one message of the server.
-func (s *subscriber) handle(m *message) error {
+func (s *redisSubscriber) handle(m *respMessage) error {
 	if m.refusal != nil {
 		return s.refused(m.refusal)
 	}
@@ -167,7 +167,7 @@ func (s *subscriber) handle(m *message) error {
 	case "subscribe", "ssubscribe":
 		channel, ours, err := s.answer(string(m.verb), m.channel)
 		if err == nil && !ours {
-			err = errProtocol
+			err = errRESP
 		}
 		if err == nil {
 			s.to.confirmed(channel)
@@ -180,12 +180,12 @@ func (s *subscriber) handle(m *message) error {
 		}
 		return err
 	}
-	return errProtocol
+	return errRESP
 }
 
 // answer takes an answer off the oldest request and returns the channel, as it was
 // asked for. It is not ours when that request is about something else.
-func (s *subscriber) answer(verb string, channel []byte) (name string, ours bool, err error) {
+func (s *redisSubscriber) answer(verb string, channel []byte) (name string, ours bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.requests) == 0 {
@@ -209,8 +209,8 @@ func (s *subscriber) answer(verb string, channel []byte) (name string, ours bool
 }
 
 // pop forgets the oldest request. The caller holds mu.
-func (s *subscriber) pop() {
-	s.requests[0] = request{}
+func (s *redisSubscriber) pop() {
+	s.requests[0] = redisRequest{}
 	s.requests = s.requests[1:]
 	if len(s.requests) == 0 {
 		s.requests = nil
@@ -219,7 +219,7 @@ func (s *subscriber) pop() {
 
 // refused handles an error, which is the answer to the oldest request as a whole.
 // Which of several channels it is about is found out by asking one by one.
-func (s *subscriber) refused(cause error) error {
+func (s *redisSubscriber) refused(cause error) error {
 	s.mu.Lock()
 	if len(s.requests) == 0 { // as when the server says goodbye
 		s.mu.Unlock()
@@ -252,7 +252,7 @@ func (s *subscriber) refused(cause error) error {
 
 // keepAlive pings, and asks one by one for channels that were refused together. It
 // is a goroutine of its own because the one that reads must never wait for a write.
-func (s *subscriber) keepAlive() {
+func (s *redisSubscriber) keepAlive() {
 	tick := time.NewTicker(redisPingInterval)
 	defer tick.Stop()
 	for {
@@ -273,7 +273,7 @@ func (s *subscriber) keepAlive() {
 }
 
 // askAgain sends a command for each channel that was refused with others.
-func (s *subscriber) askAgain() error {
+func (s *redisSubscriber) askAgain() error {
 	s.mu.Lock()
 	again, verbs := s.again, s.verbs
 	s.again, s.verbs = nil, nil

@@ -11,7 +11,7 @@ import (
 
 func TestRedisCarriesPublicationsBetweenNodes(t *testing.T) {
 	s := redistest.Start(t)
-	a, b := upNode(t, Config{DSN: s.DSN()}), upNode(t, Config{DSN: s.DSN() + "/3"})
+	a, b := upRedisNode(t, Config{DSN: s.DSN()}), upRedisNode(t, Config{DSN: s.DSN() + "/3"})
 	a.join("news")
 	b.join("news", "sport")
 	a.mustPublish("news", `"one"`)
@@ -28,7 +28,7 @@ func TestRedisCarriesPublicationsBetweenNodes(t *testing.T) {
 // What v3 did, and what anybody's client of Redis does.
 func TestRedisCarriesPublicationsOfOthers(t *testing.T) {
 	s := redistest.Start(t)
-	n := upNode(t, Config{DSN: s.DSN()})
+	n := upRedisNode(t, Config{DSN: s.DSN()})
 	n.join("hello")
 	if got := s.CLI("PUBLISH", "hello", `"hi"`); got != "1" {
 		t.Errorf("PUBLISH answers %q, want 1 receiver", got)
@@ -38,7 +38,7 @@ func TestRedisCarriesPublicationsOfOthers(t *testing.T) {
 
 func TestRedisChannelsHaveThePrefix(t *testing.T) {
 	s := redistest.Start(t)
-	a, b := upNode(t, Config{DSN: s.DSN(), Prefix: "app:"}), upNode(t, Config{DSN: s.DSN()})
+	a, b := upRedisNode(t, Config{DSN: s.DSN(), Prefix: "app:"}), upRedisNode(t, Config{DSN: s.DSN()})
 	a.join("x")
 	b.join("app:x", "x")
 	a.mustPublish("x", "1")
@@ -51,12 +51,13 @@ func TestRedisChannelsHaveThePrefix(t *testing.T) {
 }
 
 func TestRedisUnsubscribes(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []string{"2", "3"} {
 		s := redistest.Start(t)
-		n := upNode(t, Config{DSN: s.DSN() + "?protocol=" + protocol})
+		n := upRedisNode(t, Config{DSN: s.DSN() + "?protocol=" + protocol})
 		n.join("a", "b")
 		n.Unsubscribe("a")
-		until(t, "the subscription has ended", func() bool { return s.CLI("PUBSUB", "CHANNELS") == "b" })
+		untilRedis(t, "the subscription has ended", func() bool { return s.CLI("PUBSUB", "CHANNELS") == "b" })
 		n.join("a")
 		n.mustPublish("a", "1")
 		n.mustPublish("b", "2")
@@ -67,7 +68,7 @@ func TestRedisUnsubscribes(t *testing.T) {
 
 func TestRedisChannelsMayHaveAnyName(t *testing.T) {
 	s := redistest.Start(t)
-	a, b := upNode(t, Config{DSN: s.DSN()}), upNode(t, Config{DSN: s.DSN()})
+	a, b := upRedisNode(t, Config{DSN: s.DSN()}), upRedisNode(t, Config{DSN: s.DSN()})
 	names := []string{"with spaces", "line\r\nbreak", "*3\r\n$7\r\n", "naïve ☃ 漢字", "\x00nul", "%s{1}", strings.Repeat("long", 16<<10)}
 	a.join(names...)
 	b.join(names...)
@@ -83,7 +84,7 @@ func TestRedisChannelsMayHaveAnyName(t *testing.T) {
 // Two nodes publish at once; both deliver one and the same order.
 func TestRedisOrderIsTheEngines(t *testing.T) {
 	s := redistest.Start(t)
-	a, b := upNode(t, Config{DSN: s.DSN(), BufferSize: 64 << 20}), upNode(t, Config{DSN: s.DSN(), BufferSize: 64 << 20})
+	a, b := upRedisNode(t, Config{DSN: s.DSN(), BufferSize: 64 << 20}), upRedisNode(t, Config{DSN: s.DSN(), BufferSize: 64 << 20})
 	a.join("order")
 	b.join("order")
 	each := 50_000
@@ -91,8 +92,8 @@ func TestRedisOrderIsTheEngines(t *testing.T) {
 		each = 5_000
 	}
 	for i := range each {
-		for _, n := range []*node{a, b} {
-			who := map[*node]string{a: "a", b: "b"}[n]
+		for _, n := range []*redisNode{a, b} {
+			who := map[*redisNode]string{a: "a", b: "b"}[n]
 			if _, err := n.Publish([]byte("order"), fmt.Appendf(nil, `"%s%d"`, who, i), func(err error) {
 				if err != nil {
 					t.Errorf("publish: %v", err)
@@ -102,7 +103,7 @@ func TestRedisOrderIsTheEngines(t *testing.T) {
 			}
 		}
 	}
-	for _, n := range []*node{a, b} {
+	for _, n := range []*redisNode{a, b} {
 		n.wait("all publications", func() bool { return len(n.contents) >= 2*each })
 	}
 	first, second := a.of("order"), b.of("order")
@@ -121,9 +122,9 @@ func TestRedisOrderIsTheEngines(t *testing.T) {
 // A long content is dropped and counted, and what follows is delivered.
 func TestRedisDropsWhatIsTooBig(t *testing.T) {
 	s := redistest.Start(t)
-	n := upNode(t, Config{DSN: s.DSN(), MaxContent: 10})
+	n := upRedisNode(t, Config{DSN: s.DSN(), MaxContent: 10})
 	n.join("c")
-	other := upNode(t, Config{DSN: s.DSN()})
+	other := upRedisNode(t, Config{DSN: s.DSN()})
 	for _, size := range []int{10, 11, 70_000, 3 << 20, 1} {
 		other.mustPublish("c", strings.Repeat("x", size))
 	}

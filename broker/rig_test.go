@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// patience is how long a test waits for what has to happen.
+const patience = 20 * time.Second
+
 // anyBroker is a broker as a server uses it.
 type anyBroker interface {
 	Start(deliver func(channel, content []byte) error, room func()) error

@@ -14,8 +14,9 @@ const (
 	// maxLingering is how many may do so at once; beyond it the oldest ends at once.
 	maxLingering = 1 << 16
 	// retryAfter is how long a channel rests after the engine refused or ended its
-	// subscription.
-	retryAfter = time.Second
+	// subscription; it doubles with each time in a row, up to retryAtLast.
+	retryAfter  = time.Second
+	retryAtLast = time.Minute
 	// awaitTimeout is how long Await may take. A link on which the engine confirms
 	// nothing for twice as long is lost.
 	awaitTimeout = 5 * time.Second
@@ -33,12 +34,13 @@ const (
 // subscription is a channel that has members on this node, or had some a moment ago.
 type subscription struct {
 	name     string
-	since    time.Duration // the last member left, or the engine said no; since table.epoch
+	since    time.Duration // the last member left, or the channel may be asked for again; since table.epoch
 	standing standing
-	wanted   bool // there are members (I12)
-	listed   bool // in table.fresh or table.resting
-	leaving  bool // in table.leaving
-	owed     bool // counted by table.owed
+	wanted   bool  // there are members (I12)
+	listed   bool  // in table.fresh or table.resting
+	leaving  bool  // in table.leaving
+	owed     bool  // counted by table.owed
+	refusals uint8 // by the engine, in a row
 }
 
 // waiter is a join that is acknowledged when the subscription is in force.
@@ -56,7 +58,7 @@ type table struct {
 	channels map[string]*subscription
 	waiting  map[*subscription][]waiter
 	fresh    []*subscription // wanted and absent, first come first served
-	resting  []*subscription // the same, but the engine said no a moment ago
+	resting  []*subscription // the same, but the engine said no a while ago
 	leaving  []*subscription // not wanted any more, by when that was
 	asked    int             // subscriptions with that standing
 	inForce  int             // subscriptions with that standing
@@ -171,7 +173,7 @@ func (t *table) confirm(name string, now time.Time) []waiter {
 		return nil
 	}
 	t.settle(s)
-	s.standing = inForce
+	s.standing, s.refusals = inForce, 0
 	t.inForce++
 	t.progress = now
 	if s.owed {
@@ -197,6 +199,8 @@ func (t *table) end(name string, now time.Time) []waiter {
 	}
 	s.since = now.Sub(t.epoch)
 	if s.wanted {
+		s.since += min(retryAfter<<s.refusals, retryAtLast)
+		s.refusals = min(s.refusals+1, 6)
 		s.listed = true
 		t.resting = append(t.resting, s)
 	} else if !s.leaving {
@@ -292,12 +296,24 @@ func (t *table) sweep(now time.Time) (names []string, fresh bool) {
 	if len(t.leaving) == 0 {
 		t.leaving = nil
 	}
-	for len(t.resting) > 0 && now.Sub(t.epoch)-t.resting[0].since >= retryAfter {
-		t.fresh = append(t.fresh, t.resting[0])
-		t.resting[0] = nil
-		t.resting = t.resting[1:]
-	}
+	t.rested(now)
 	return names, len(t.fresh) > 0
+}
+
+// rested lets those be asked for again that have rested long enough.
+func (t *table) rested(now time.Time) {
+	resting := t.resting[:0]
+	for _, s := range t.resting {
+		if now.Sub(t.epoch) < s.since {
+			resting = append(resting, s)
+		} else {
+			t.fresh = append(t.fresh, s)
+		}
+	}
+	clear(t.resting[len(resting):])
+	if t.resting = resting; len(resting) == 0 {
+		t.resting = nil
+	}
 }
 
 // overdue returns the waiters whose time is over, and reports whether the engine

@@ -314,6 +314,8 @@ func TestEngineGoesAndComesBack(t *testing.T) {
 			other.mustPublish(during, "1")
 			other.mustPublish("before", fmt.Sprint(round))
 			n.expect(during, "1")
+			// What the engine has taken may still die with it: it has to come before the next round.
+			waitFor(t, "it came", func() bool { return len(n.contents("before")) == round+1 })
 		}
 		n.expect("before", "0", "1", "2")
 		n.expect("left")

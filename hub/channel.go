@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"iter"
 	"math/bits"
 
@@ -114,6 +115,7 @@ func (p *Part) add(frame *buffer.Buffer, limit int) (tell bool) {
 		p.pending, p.joined = frame.Retain(), false
 	case p.joined && p.pending.Room() >= frame.Len():
 		p.pending.Append(frame.Bytes(), frame.Messages)
+		p.pending.Stamp = cmp.Or(p.pending.Stamp, frame.Stamp)
 	default:
 		p.join(frame, limit)
 	}
@@ -130,6 +132,7 @@ func (p *Part) join(frame *buffer.Buffer, limit int) {
 	b := buffer.New(min(2*(old.Len()+frame.Len()), limit))
 	b.Append(old.Bytes(), old.Messages)
 	b.Append(frame.Bytes(), frame.Messages)
+	b.Stamp = cmp.Or(old.Stamp, frame.Stamp)
 	old.Release()
 	p.pending, p.joined = b, true
 }

@@ -84,6 +84,9 @@ func (l *Local) advance(p *Part) (waiters []uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	room := p.sweep != nil && p.sweep.settle(uint32(len(p.members)))
+	if p.sweep != nil && p.sweep.stamp != 0 {
+		l.delivered, p.sweep.stamp = p.sweep.stamp, 0
+	}
 	if p.pending != nil && (p.sweep == nil || len(p.sweep.live) < maxLive) {
 		l.begin(p)
 		p.sweep.skip()
@@ -100,6 +103,13 @@ func (l *Local) advance(p *Part) (waiters []uint64) {
 		waiters, p.waiters = p.waiters, nil
 	}
 	return waiters
+}
+
+// Delivered returns the stamp of a publication that every member on this loop has
+// been given since the last call, or 0. Of several it is the last.
+func (l *Local) Delivered() (stamp int64) {
+	stamp, l.delivered = l.delivered, 0
+	return stamp
 }
 
 // seal puts what is pending on its round now, among those who are members already:

@@ -229,3 +229,41 @@ func TestListsOfPartsGiveTheirMemoryBack(t *testing.T) {
 		t.Fatalf("kept: %d, %d and %d places", len(l.active.ring), cap(l.due), cap(l.spare))
 	}
 }
+
+// TestAStampComesOutOnceEveryMemberWasServed: on each loop, also when the publication
+// is joined with others, of which the first has none.
+func TestAStampComesOutOnceEveryMemberWasServed(t *testing.T) {
+	for _, stamps := range [][]int64{{7}, {7, 0}, {0, 7}, {0, 0, 7}, {7, 8}} {
+		h := newHub(2)
+		joinAll(h.Local(0), 3, "news")
+		joinAll(h.Local(1), 1, "news")
+		for _, stamp := range stamps {
+			b := frameOf("x")
+			b.Stamp = stamp
+			if _, err := h.Publish([]byte("news"), b); err != nil {
+				t.Fatal(err)
+			}
+			b.Release()
+		}
+		for i, members := range []int{3, 1} {
+			l := h.Local(i)
+			l.Take()
+			for n := range members {
+				if _, ok := l.Next(1); !ok || l.Delivered() != 0 {
+					t.Fatalf("stamps %v, loop %d: done before member %d", stamps, i, n)
+				}
+			}
+			if _, more := l.Next(1); more {
+				t.Fatalf("stamps %v, loop %d: more than %d members", stamps, i, members)
+			}
+			if got, again := l.Delivered(), l.Delivered(); got != 7 || again != 0 {
+				t.Errorf("stamps %v, loop %d: Delivered() = %d, then %d; want 7, then 0", stamps, i, got, again)
+			}
+		}
+		publish(t, h, "news", "y")
+		h.Local(0).Take()
+		if drain(h.Local(0), 10); h.Local(0).Delivered() != 0 {
+			t.Errorf("stamps %v: a publication without one has one", stamps)
+		}
+	}
+}

@@ -45,6 +45,8 @@ type Local struct {
 	sweeps []*sweep // unused ones
 	spare  []*Part  // the empty list that changes places with due
 
+	delivered int64 // see Delivered
+
 	mu  sync.Mutex // locked after a shard's lock, or alone
 	due []*Part    // guarded by mu; scheduled by publishers, not yet active
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"slices"
 
 	"wsify/internal/buffer"
@@ -28,6 +29,7 @@ type sweep struct {
 	live   []publication  // oldest first
 	all    *buffer.Buffer // live from first on, joined; nil when it has to be made again
 	bytes  int            // total of live
+	stamp  int64          // of one whose round is done; see Local.Delivered
 
 	scratch []uint32 // see cuts
 }
@@ -74,6 +76,7 @@ func (w *sweep) settle(n uint32) (done bool) {
 	for _, p := range w.live {
 		if p.wrapped && p.start <= w.cursor {
 			w.bytes -= p.b.Len()
+			w.stamp = cmp.Or(w.stamp, p.b.Stamp)
 			p.b.Release()
 		} else {
 			kept = append(kept, p)

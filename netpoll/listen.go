@@ -53,9 +53,19 @@ func (g *Group) register(n *listener) error {
 	return nil
 }
 
-// openListener lets package net do the parsing and the socket, then takes the
-// descriptor out of it: package net's own poller must not watch it too.
-func openListener(addr string) (*listener, error) {
+// OpenListener listens on an address of any form that Group.Listen takes, for what
+// is served by package net on goroutines and not by the loops. Closing it removes a
+// unix socket.
+func OpenListener(addr string) (net.Listener, error) {
+	ln, err := openNetListener(addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", addr, rootCause(err))
+	}
+	return ln, nil
+}
+
+// openNetListener lets package net do the parsing and the socket.
+func openNetListener(addr string) (net.Listener, error) {
 	network, address := "tcp", addr
 	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
 		network, address = "unix", path
@@ -65,17 +75,23 @@ func openListener(addr string) (*listener, error) {
 	}
 	config := net.ListenConfig{KeepAlive: -1}
 	config.SetMultipathTCP(false)
-	ln, err := config.Listen(context.Background(), network, address)
+	return config.Listen(context.Background(), network, address)
+}
+
+// openListener takes the descriptor out of package net's listener, whose own poller
+// must not watch it too.
+func openListener(addr string) (*listener, error) {
+	ln, err := openNetListener(addr)
 	if err != nil {
 		return nil, err
 	}
 	defer ln.Close()
+	n := &listener{fd: -1, addr: ln.Addr(), reserve: -1}
 	if u, ok := ln.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
-	}
-	n := &listener{fd: -1, addr: ln.Addr(), reserve: -1}
-	if network == "unix" && !strings.HasPrefix(address, "@") { // an abstract name is no file
-		n.unlink = address
+		if path := strings.TrimPrefix(addr, unixPrefix); !strings.HasPrefix(path, "@") { // an abstract name is no file
+			n.unlink = path
+		}
 	}
 	return n, n.take(ln.(syscall.Conn))
 }

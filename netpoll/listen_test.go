@@ -239,3 +239,33 @@ func TestAListenerShutDownFromOutsideIsReportedAndDoesNotSpin(t *testing.T) {
 	write(t, client, "still here")
 	wantRead(t, client, "still here")
 }
+
+// TestAListenerForPackageNetTakesTheSameAddresses, replaces a stale unix socket too,
+// and removes its own.
+func TestAListenerForPackageNetTakesTheSameAddresses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	stale, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = stale.Close() // as after a crash
+	for _, addr := range []string{"127.0.0.1:0", ":0", unixPrefix + path} {
+		ln, err := OpenListener(addr)
+		if err != nil {
+			t.Errorf("OpenListener(%s): %v", addr, err)
+			continue
+		}
+		_ = dial(t, ln.Addr())
+		if err := ln.Close(); err != nil {
+			t.Errorf("Close of %s: %v", addr, err)
+		}
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("after Close: %v, want no socket", err)
+	}
+	busy := listen(t, start(t, Config{}, echo()), "127.0.0.1:0").String()
+	if _, err := OpenListener(busy); err == nil || err.Error() != "listen on "+busy+": address already in use" {
+		t.Errorf("OpenListener(%s) = %v, want that it is in use", busy, err)
+	}
+}

@@ -47,9 +47,10 @@ func start(t *testing.T, dir string, env []string, args ...string) *process {
 	return p
 }
 
-// baseEnv is what every process gets: no proxies and no settings of the caller.
+// baseEnv is what every process gets: no proxies and no settings of the caller, and
+// no admin listener, which would be at the same address for all.
 func baseEnv() []string {
-	env := []string{"NO_COLOR=1"}
+	env := []string{"NO_COLOR=1", "WSIFY_ADMIN_ADDR=off"}
 	for _, name := range []string{"PATH", "HOME", "GOFLAGS", "GOPATH", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOTOOLCHAIN"} {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)

@@ -24,7 +24,7 @@ var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n
 // triedHere is every name, so that a comment cannot promise what no test keeps.
 var triedHere = []string{
 	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
-	"webhook.go", "webhook.mjs", "with a webhook", "nginx",
+	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin",
 }
 
 // readme returns a block of README.md.
@@ -101,7 +101,7 @@ func shell(t *testing.T, dir string, env []string, line string) *process {
 
 func TestReadmeRunsTheServer(t *testing.T) {
 	run := console(readme(t, "run"), "")[0]
-	p := shell(t, root, []string{"WSIFY_LISTEN_ADDR=127.0.0.1:0"}, run.line)
+	p := shell(t, root, []string{"WSIFY_LISTEN_ADDR=127.0.0.1:0", "WSIFY_ADMIN_ADDR=127.0.0.1:0"}, run.line)
 	p.await("as many records as README.md shows", func() bool {
 		return strings.Count(p.output(), `"msg"`) >= len(run.want)
 	})
@@ -173,6 +173,25 @@ func TestReadmeCommandAndBodies(t *testing.T) {
 		}
 		_ = answer.Body.Close()
 		member.expect(`message {"any":"JSON"}`)
+	}
+}
+
+func TestReadmeAsksTheAdminListener(t *testing.T) {
+	need(t, "curl", "curl")
+	s := serve(t, "-admin-addr", "127.0.0.1:0")
+	where := regexp.MustCompile(`"admin_addr":"([^"]+)"`)
+	s.await("the record of where the admin listener is", func() bool { return where.MatchString(s.output()) })
+	at := where.FindStringSubmatch(s.output())[1]
+	member := dialGo(t, s.ws())
+	member.expect("open")
+	member.join("news")
+	for _, c := range console(strings.ReplaceAll(readme(t, "admin"), "localhost:3001", at), s.addr) {
+		p := shell(t, scratch, nil, c.line)
+		for _, want := range c.want {
+			if got := p.line(); !matches(want, got) {
+				t.Errorf("%s\nprinted %s, README.md shows %s", c.line, got, want)
+			}
+		}
 	}
 }
 

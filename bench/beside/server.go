@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -41,7 +42,9 @@ func (b *bench) startServer(ctx context.Context) (*server, error) {
 		return nil, err
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	c, err := b.children.Start(exec.Command(b.server, append([]string{"-listen-addr", addr}, strings.Fields(b.serverArgs)...)...))
+	cmd := exec.Command(b.server, append([]string{"-listen-addr", addr}, strings.Fields(b.serverArgs)...)...)
+	cmd.Env = append(os.Environ(), "WSIFY_ADMIN_ADDR=off") // its address would be the same for all that run at once
+	c, err := b.children.Start(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -45,6 +46,10 @@ type server struct {
 
 func (s *server) target() target { return target{port: s.port, dialect: s.dialect} }
 
+// noAdmin keeps wsify from opening its admin listener, which would be at the same
+// address for all that run at once. Servers that do not know the variable ignore it.
+const noAdmin = "WSIFY_ADMIN_ADDR=off"
+
 // start starts a contender on a free port of the loopback and waits until a
 // handshake succeeds.
 func (b *bench) start(c contender, extra ...string) (*server, error) {
@@ -53,7 +58,9 @@ func (b *bench) start(c contender, extra ...string) (*server, error) {
 		return nil, err
 	}
 	line := c.line(port, extra...)
-	started, err := b.children.start(exec.Command(line[0], line[1:]...))
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Env = append(os.Environ(), noAdmin)
+	started, err := b.children.start(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.name, err)
 	}

@@ -104,7 +104,7 @@ func TestPrintConfigTellsTheSources(t *testing.T) {
 }
 
 func TestWhatPrintConfigPrintsIsAFileForConfig(t *testing.T) {
-	args := []string{"-ping-interval", "0", "-slow-policy", "drop", "-broadcast-open", "-max-message-size", "1000", "-listen-addr", "unix:/a b"}
+	args := []string{"-ping-interval", "0", "-slow-policy", "drop", "-broadcast-open", "-max-message-size", "1000", "-listen-addr", "unix:/a b", "-admin-addr", "off"}
 	printed := start(append(args, "-print-config"), nil)
 	direct := start(args, nil)
 	again := start([]string{"-config", write(t, printed.stdout)}, nil)

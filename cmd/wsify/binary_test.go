@@ -25,7 +25,7 @@ const patience = 30 * time.Second
 // own. It is killed when the test ends, or takes too long.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "WSIFY_ADMIN_ADDR=off"}
 	cmd.WaitDelay = patience
 	return cmd
 }

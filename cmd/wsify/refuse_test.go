@@ -11,7 +11,6 @@ func TestAWrongCommandLineExitsWith2(t *testing.T) {
 	const hint = "\nSee wsify -help for what there is.\n"
 	for _, tc := range []struct{ args, want string }{
 		{"-nonsense", "wsify: flag provided but not defined: -nonsense"},
-		{"-admin-addr :1", "wsify: flag provided but not defined: -admin-addr"},
 		{"-listen-addr", "wsify: flag needs an argument: -listen-addr"},
 		{"serve", `wsify: unexpected argument "serve"`},
 		{"-broadcast-open true", `wsify: unexpected argument "true"`},
@@ -54,6 +53,9 @@ func TestARefusedConfigurationExitsWith1AndNamesEveryProblem(t *testing.T) {
 		{"-listen-addr 3000 -broker-driver kafka", nil, []string{
 			`-listen-addr: "3000" is not host:port, :port, [v6]:port or unix:/path`,
 			`-broker-driver: there is no broker "kafka"; there are memory, redis and nats`,
+		}},
+		{"-admin-addr 3001 -check-config", nil, []string{
+			`-admin-addr: "3001" is not host:port, :port, [v6]:port or unix:/path`,
 		}},
 		{"-loops 300 -check-config", nil, []string{"-loops: 300 is not between 1 and 256"}},
 		{"", []string{"WSIFY_PONG_TIMEOUT=3", "WSIFY_LOOPS=x"}, []string{

@@ -75,7 +75,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 			args: "-broadcast-open -allowed-origins https://a.com,https://b.com -authorizer-timeout 2s " +
 				"-authorizer-events connect,join -loops 1 -shards 2 -workers 3 -queue 4 -handshake-timeout 5s " +
 				"-ping-interval 6s -pong-timeout 7s -max-message-size 8KiB -max-channels-per-connection 9 " +
-				"-max-channel-length 10 -write-queue-size 11KB -slow-policy drop -drain-timeout 12s",
+				"-max-channel-length 10 -write-queue-size 11KB -slow-policy drop -drain-timeout 12s -admin-addr unix:/run/admin.sock",
 			change: func(c *server.Config) {
 				c.BroadcastOpen, c.AllowedOrigins = true, []string{"https://a.com", "https://b.com"}
 				c.AuthorizerTimeout, c.AuthorizerEvents = 2*time.Second, []string{"connect", "join"}
@@ -83,6 +83,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 				c.HandshakeTimeout, c.PingInterval, c.PongTimeout = 5*time.Second, 6*time.Second, 7*time.Second
 				c.MaxMessageSize, c.MaxChannelsPerConnection, c.MaxChannelLength = 8192, 9, 10
 				c.WriteQueueSize, c.SlowPolicy, c.DrainTimeout = 11000, server.SlowDrop, 12*time.Second
+				c.AdminAddr = "unix:/run/admin.sock"
 			},
 		},
 		{
@@ -94,6 +95,22 @@ func TestSettingsReachTheServer(t *testing.T) {
 			name:   "0 leaves the pools to the machine",
 			args:   "-loops 0 -shards 0 -workers 0 -queue 0",
 			change: func(*server.Config) {},
+		},
+		{
+			name:   "off switches the admin listener off",
+			args:   "-admin-addr off",
+			change: func(c *server.Config) { c.AdminAddr = "" },
+		},
+		{
+			name:   "and so does nothing",
+			args:   "-admin-addr=",
+			change: func(c *server.Config) { c.AdminAddr = "" },
+		},
+		{
+			name:   "the environment too",
+			env:    []string{"WSIFY_ADMIN_ADDR=off"},
+			file:   "admin-addr :9",
+			change: func(c *server.Config) { c.AdminAddr = "" },
 		},
 		{
 			name: "environment",
@@ -153,7 +170,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 			if got.code != 0 || got.served == nil {
 				t.Fatalf("exit code %d, stderr: %s", got.code, got.stderr)
 			}
-			var want server.Config
+			want := server.Config{AdminAddr: "127.0.0.1:3001"}
 			tc.change(&want)
 			if err := want.Validate(); err != nil {
 				t.Fatal(err)

@@ -71,6 +71,10 @@ type commandLine struct {
 	flags    *flag.FlagSet
 }
 
+// defaultAdminAddr is where the program has its admin listener. A server has none by
+// default.
+const defaultAdminAddr = "127.0.0.1:3001"
+
 // newCommandLine returns one with the defaults. Those of the server are the ones
 // that Validate fills in, except where it looks at the machine: there 0 stays.
 func newCommandLine() *commandLine {
@@ -78,6 +82,7 @@ func newCommandLine() *commandLine {
 	if err := c.server.Validate(); err != nil {
 		panic(fmt.Sprintf("the default configuration is refused: %v", err))
 	}
+	c.server.AdminAddr = defaultAdminAddr
 	c.server.Loops, c.server.Shards, c.server.Workers, c.server.Queue = 0, 0, 0, 0
 	c.settings = c.table()
 	c.flags = newFlagSet()

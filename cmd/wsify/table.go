@@ -32,6 +32,7 @@ func (c *commandLine) table() []group {
 		{"Limits", c.limitSettings()},
 		{"Keepalive", c.keepaliveSettings()},
 		{"Shutdown", c.shutdownSettings()},
+		{"Operating", c.operatingSettings()},
 		{"Logs", c.logSettings()},
 		{"Config", c.configSettings()},
 	}
@@ -124,6 +125,14 @@ func (c *commandLine) shutdownSettings() []*setting {
 	return []*setting{
 		{name: "drain-timeout", arg: argDuration, example: "1m", value: timeout(&c.server.DrainTimeout),
 			about: "How long the shutdown may take after SIGTERM or SIGINT. Clients are told to reconnect (close code 1012). A second signal ends at once."},
+	}
+}
+
+func (c *commandLine) operatingSettings() []*setting {
+	addr := &value[string]{&c.server.AdminAddr, parseAdminAddr, formatAdminAddr}
+	return []*setting{
+		{name: "admin-addr", arg: argAddr, example: "127.0.0.1:3002", value: addr,
+			about: "Where health (/healthz, /readyz), metrics (/metrics, /stats) and profiles (/debug/pprof/) are served to whoever asks: an address as for -listen-addr, or off. A second node on one machine needs another one."},
 	}
 }
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,6 +51,19 @@ func parseNonEmpty(s string) (string, error) {
 }
 
 func formatText(s string) string { return s }
+
+// off is the value of a setting that is switched off by it.
+const off = "off"
+
+// parseAdminAddr returns "" when there is to be no admin listener.
+func parseAdminAddr(s string) (string, error) {
+	if s == off {
+		return "", nil
+	}
+	return s, nil
+}
+
+func formatAdminAddr(addr string) string { return cmp.Or(addr, off) }
 
 // parseList takes parts separated by commas; blanks around them do not count.
 func parseList(s string) ([]string, error) {

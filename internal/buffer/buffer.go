@@ -19,7 +19,10 @@ type Buffer struct {
 	refs atomic.Int32
 	// Messages is how many messages the bytes hold; set before sharing.
 	Messages int
-	b        []byte
+	// Stamp is a number of whoever published, set before sharing; 0 is none. Joined
+	// buffers keep the first one.
+	Stamp int64
+	b     []byte
 }
 
 // classes are the capacities that are pooled. A larger buffer belongs to the
@@ -104,7 +107,7 @@ func (b *Buffer) Release() {
 	if invariants.Enabled {
 		invariants.Clobber(b.b)
 	}
-	b.b, b.Messages = b.b[:0], 0
+	b.b, b.Messages, b.Stamp = b.b[:0], 0, 0
 	for i, size := range classes {
 		if cap(b.b) == size {
 			pools[i].Put(b)

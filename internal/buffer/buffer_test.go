@@ -70,9 +70,10 @@ func TestOnlyTheLastReleaseGivesABufferBack(t *testing.T) {
 func TestABufferFromThePoolBearsNoTrace(t *testing.T) {
 	for range 1000 { // sooner or later one comes back
 		b := New(100)
-		if b.Len() != 0 || b.Messages != 0 || !b.Sole() || b.Room() != 256 {
-			t.Fatalf("New(100) has %d bytes, %d messages, room for %d", b.Len(), b.Messages, b.Room())
+		if b.Len() != 0 || b.Messages != 0 || b.Stamp != 0 || !b.Sole() || b.Room() != 256 {
+			t.Fatalf("New(100) has %d bytes, %d messages, stamp %d, room for %d", b.Len(), b.Messages, b.Stamp, b.Room())
 		}
+		b.Stamp = 7
 		b.Append(bytes.Repeat([]byte("trace"), 20), 20)
 		b.Release()
 	}

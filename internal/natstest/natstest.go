@@ -103,3 +103,14 @@ func (s *Server) run() {
 	}
 	s.NATS = n
 }
+
+// Reload gives a running server other options, at the same URL.
+func (s *Server) Reload(opts *server.Options) {
+	s.t.Helper()
+	o := opts.Clone()
+	o.Host, o.Port, o.NoLog, o.NoSigs = s.opts.Host, s.opts.Port, true, true
+	if err := s.NATS.ReloadOptions(o); err != nil {
+		s.t.Fatalf("new options for the NATS server: %v", err)
+	}
+	s.opts = o
+}

@@ -80,7 +80,7 @@ func (s *Server) listenAt(port int) {
 func StartSentinel(t testing.TB, name string, master *Server, downAfter time.Duration, lines ...string) *Server {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "sentinel.conf")
-	text := fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s 5000\n%s\n",
+	text := fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1\nsentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s 2000\n%s\n",
 		name, master.Port, name, downAfter.Milliseconds(), name, strings.Join(lines, "\n"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math/bits"
 	"net/textproto"
 	"net/url"
 	"strconv"
@@ -22,6 +23,14 @@ const (
 	eventLeave
 	eventBroadcast
 )
+
+// numEvents is how many there are, and eventList their names in order.
+const numEvents = 4
+
+var eventList = [numEvents]string{"connect", "join", "leave", "broadcast"}
+
+// index is the place of e in eventList.
+func (e event) index() int { return bits.TrailingZeros8(uint8(e)) }
 
 var eventNames = map[string]event{
 	"connect": eventConnect, "join": eventJoin, "leave": eventLeave, "broadcast": eventBroadcast,
@@ -48,7 +57,7 @@ func (srv *Server) asks(e event) bool { return srv.events&e != 0 }
 func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	body := command.AppendAuthorizerBody(make([]byte, 0, len(cmd.Args)+64), cmd)
 	l.park(c, s, msg, false)
-	s.more.question = body
+	s.more.question, s.more.asked = body, eventOf(cmd.Kind)
 	if len(l.blocked) > 0 { // those came first
 		l.blocked = append(l.blocked, c.ID())
 		return
@@ -74,14 +83,13 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 		RemoteAddr: remoteAddr(c),
 		Query:      s.more.query,
 	}
-	id, net, gone := c.ID(), l.net, new(atomic.Bool)
+	id, net, gone, about := c.ID(), l.net, new(atomic.Bool), s.more.asked
 	s.more.gone = gone
 	asked := l.srv.workers.Submit(func() {
 		if gone.Load() { // the peer left while this waited
 			return
 		}
-		decision, cause := l.srv.auth.Ask(&call)
-		l.srv.asked(decision, cause)
+		decision := l.srv.askTimed(&call, about)
 		net.PostTo(id, func(c *netpoll.Conn) { l.answered(c, decision) })
 	})
 	if !asked && s.state == parked {
@@ -181,7 +189,7 @@ func (l *loop) resume(c *netpoll.Conn, s *session) {
 func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, rest []byte) {
 	body, err := command.AppendConnectBody(nil, headersOf(r), queryOf(r))
 	if err != nil {
-		l.refuse(c, s, 400, "", "The request cannot be shown to the authorizer.\n")
+		l.refuse(c, s, rejectMalformed, 400, "", "The request cannot be shown to the authorizer.\n")
 		return
 	}
 	e := &extra{
@@ -189,6 +197,7 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 		input:    append([]byte(nil), rest...),
 		query:    string(r.RawQuery),
 		question: body,
+		asked:    eventConnect,
 	}
 	s.more = e
 	s.state = connecting
@@ -197,7 +206,7 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 		c.CloseOnEnd()
 	}
 	if !l.submit(c, s) {
-		l.refuse(c, s, 503, retryAfter(), "Too many connections wait for the authorizer.\n")
+		l.refuse(c, s, rejectBusy, 503, retryAfter(), "Too many connections wait for the authorizer.\n")
 	}
 }
 
@@ -210,14 +219,14 @@ func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision) {
 		s.trim()
 		c.Resume()
 		if l.srv.draining.Load() {
-			l.refuse(c, s, 503, retryAfter(), "This node is shutting down.\n")
+			l.refuse(c, s, rejectShutdown, 503, retryAfter(), "This node is shutting down.\n")
 			return
 		}
 		l.upgrade(c, s, nil, reply, rest)
 	case auth.Deny:
-		l.refuse(c, s, 403, "", "The authorizer does not allow this connection.\n")
+		l.refuse(c, s, rejectDenied, 403, "", "The authorizer does not allow this connection.\n")
 	default:
-		l.refuse(c, s, 503, retryAfter(), "The authorizer is down.\n")
+		l.refuse(c, s, rejectDown, 503, retryAfter(), "The authorizer is down.\n")
 	}
 }
 

@@ -26,6 +26,7 @@ func (l *loop) message(c *netpoll.Conn, s *session, msg []byte) {
 		bad = errChannelLength
 	}
 	if bad != nil {
+		l.counts.received[command.Unknown].Add(1)
 		l.counts.refused(bad.Code)
 		l.fail(c, cmd.ID, bad)
 		return

@@ -44,6 +44,9 @@ type Config struct {
 	// ListenAddr is where clients and backends connect: "host:port", ":port",
 	// "[v6]:port" or "unix:/path". Default ":3000".
 	ListenAddr string
+	// AdminAddr is where health, metrics and profiles are served, in any form that
+	// ListenAddr may have. Empty is nowhere, and the default.
+	AdminAddr string
 	// BrokerDriver names the broker: "memory", the default, for a single node, or
 	// "redis" or "nats", which carry publications between many.
 	BrokerDriver string

@@ -19,6 +19,9 @@ const maxUnixPath = 107
 
 func (p *problems) checkService(c *Config) {
 	p.add("listen-addr", checkListenAddr(c.ListenAddr))
+	if c.AdminAddr != "" {
+		p.add("admin-addr", checkListenAddr(c.AdminAddr))
+	}
 	p.checkBroker(c)
 }
 

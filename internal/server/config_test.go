@@ -68,6 +68,7 @@ func TestValidateRefuses(t *testing.T) {
 		want   string
 	}{
 		{Config{ListenAddr: "3000"}, `-listen-addr: "3000"` + forms},
+		{Config{AdminAddr: "3001"}, `-admin-addr: "3001"` + forms},
 		{Config{ListenAddr: "localhost"}, `-listen-addr: "localhost"` + forms},
 		{Config{ListenAddr: "localhost:"}, `-listen-addr: "localhost:"` + forms},
 		{Config{ListenAddr: "::1:80"}, `-listen-addr: "::1:80"` + forms},

@@ -20,6 +20,7 @@ func (srv *Server) deliver(channel, content []byte) error {
 	b := buffer.New(wire.FrameSize(len(content)))
 	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, content))
 	b.Messages = 1
+	b.Stamp = srv.sampler.stamp()
 	_, err := srv.hub.Publish(channel, b)
 	for err != nil && srv.broker.Asynchronous() && !srv.hub.AwaitRoom(channel, b.Len(), brokerWaits) {
 		_, err = srv.hub.Publish(channel, b) // room came meanwhile
@@ -53,6 +54,9 @@ func (l *loop) Turn() (more bool) {
 		} else {
 			l.sendAll(slice.Buffer, slice.Members)
 		}
+	}
+	if stamp := l.hub.Delivered(); stamp != 0 {
+		l.srv.sampler.delivered(stamp)
 	}
 	l.endSlow()
 	return l.hub.Pending()

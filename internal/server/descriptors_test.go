@@ -31,7 +31,7 @@ func TestServerInAProcessOfItsOwn(t *testing.T) {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	srv, err := Start(Config{ListenAddr: "127.0.0.1:0", Loops: 2, Logger: log})
+	srv, err := Start(Config{ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", Loops: 2, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,9 @@
 // loop's goroutine alone. What may block, which is asking the authorizer and
 // answering HTTP, runs elsewhere and comes back through Loop.PostTo.
 //
+// Operators have a listener of their own (admin.go), which reads counters and asks the
+// loops by Post.
+//
 // # The way of a message
 //
 // bytes (input.go) -> command (commands.go) -> authorizer, when asked

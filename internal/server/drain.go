@@ -36,6 +36,7 @@ func (srv *Server) shutdown() error {
 	if srv.auth != nil {
 		srv.auth.Close()
 	}
+	srv.admin.stop()
 	st := srv.Stats()
 	srv.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String(), "cut_off", left,
 		"accepted", st.Accepted, "sent", st.Sent, "dropped", st.Dropped, "closed", st.Closed)
@@ -100,7 +101,7 @@ func (l *loop) drainSome(ids []uint64) {
 func (l *loop) drainOne(c *netpoll.Conn) {
 	switch s := l.session(c); s.state {
 	case handshaking, connecting:
-		l.refuseFor(c, s, reasonShutdown, 503, retryAfter(), "This node is shutting down.\n")
+		l.refuseFor(c, s, reasonShutdown, rejectShutdown, 503, retryAfter(), "This node is shutting down.\n")
 	default:
 		l.end(c, s, reasonShutdown, wire.ServiceRestart, "this node restarts, reconnect")
 	}

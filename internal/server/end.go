@@ -34,16 +34,16 @@ func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire
 }
 
 // refuse ends a connection whose handshake failed with an HTTP response.
-func (l *loop) refuse(c *netpoll.Conn, s *session, status int, headers, body string) {
-	l.refuseFor(c, s, reasonRefused, status, headers, body)
+func (l *loop) refuse(c *netpoll.Conn, s *session, why rejection, status int, headers, body string) {
+	l.refuseFor(c, s, reasonRefused, why, status, headers, body)
 }
 
-func (l *loop) refuseFor(c *netpoll.Conn, s *session, reason netpoll.Reason, status int, headers, body string) {
+func (l *loop) refuseFor(c *netpoll.Conn, s *session, reason netpoll.Reason, why rejection, status int, headers, body string) {
 	s.drop()
 	s.state = ending
 	c.SendUrgent(wire.AppendResponse(l.scratch(), status, headers, body))
 	c.Linger(reason, closeTimeout)
-	l.counts.rejected.Add(1)
+	l.counts.rejected[why].Add(1)
 	l.srv.log.Debug("handshake refused", "conn", c.ID(), "status", status, "reason", body)
 }
 

@@ -26,7 +26,7 @@ const maxHTTP = 2048
 // read from it.
 func (l *loop) handOff(c *netpoll.Conn, s *session, head, rest []byte) {
 	if l.srv.draining.Load() || !l.srv.http.enter() {
-		l.refuse(c, s, 503, retryAfter(), "Too many HTTP connections.\n")
+		l.refuse(c, s, rejectHTTP, 503, retryAfter(), "Too many HTTP connections.\n")
 		return
 	}
 	read := append(append(make([]byte, 0, len(head)+len(rest)), head...), rest...)

@@ -33,7 +33,7 @@ func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) {
 	end := wire.HeadEnd(p, searched)
 	switch {
 	case end > wire.MaxHeadSize, end == 0 && len(p) > wire.MaxHeadSize:
-		l.refuse(c, s, 431, "", "The request head is larger than 8 KiB.\n")
+		l.refuse(c, s, rejectLargeHead, 431, "", "The request head is larger than 8 KiB.\n")
 	case end > 0:
 		s.more = nil // p still holds the bytes
 		l.request(c, s, p[:end], p[end:])
@@ -66,7 +66,7 @@ func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) {
 		return
 	}
 	if !r.IsUpgrade() {
-		l.refuse(c, s, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n", howToConnect)
+		l.refuse(c, s, rejectNoUpgrade, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n", howToConnect)
 		return
 	}
 	reply, err := wire.AppendUpgrade(l.scratch(), &r, head)
@@ -74,9 +74,9 @@ func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) {
 	case err != nil:
 		l.refuseError(c, s, err)
 	case !l.srv.origins.allow(r.Origin):
-		l.refuse(c, s, 403, "", "This origin is not allowed.\n")
+		l.refuse(c, s, rejectOrigin, 403, "", "This origin is not allowed.\n")
 	case l.srv.draining.Load():
-		l.refuse(c, s, 503, retryAfter(), "This node is shutting down.\n")
+		l.refuse(c, s, rejectShutdown, 503, retryAfter(), "This node is shutting down.\n")
 	case l.srv.asks(eventConnect):
 		l.askConnect(c, s, &r, reply, rest)
 	default:
@@ -86,10 +86,10 @@ func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) {
 
 func (l *loop) refuseError(c *netpoll.Conn, s *session, err error) {
 	if e, ok := err.(*wire.HandshakeError); ok {
-		l.refuse(c, s, e.Status, e.ExtraHeaders(), e.Detail+"\n")
+		l.refuse(c, s, rejectMalformed, e.Status, e.ExtraHeaders(), e.Detail+"\n")
 		return
 	}
-	l.refuse(c, s, 400, "", "bad request\n")
+	l.refuse(c, s, rejectMalformed, 400, "", "bad request\n")
 }
 
 // upgrade answers 101 and opens the session. rest may hold frames that came behind

@@ -28,9 +28,9 @@ func (l *loop) startKeepalive(c *netpoll.Conn, s *session) {
 func (l *loop) Expired(c *netpoll.Conn) {
 	switch s := l.session(c); s.state {
 	case handshaking:
-		l.refuseFor(c, s, reasonHandshakeTimeout, 408, "", "The request head was not finished in time.\n")
+		l.refuseFor(c, s, reasonHandshakeTimeout, rejectTimeout, 408, "", "The request head was not finished in time.\n")
 	case connecting:
-		l.refuseFor(c, s, reasonHandshakeTimeout, 503, retryAfter(), "The authorizer has not answered in time.\n")
+		l.refuseFor(c, s, reasonHandshakeTimeout, rejectTimeout, 503, retryAfter(), "The authorizer has not answered in time.\n")
 	case parked:
 		// Nothing is read, so silence says nothing. What the session waits for
 		// has a bound of its own.

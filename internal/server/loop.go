@@ -35,6 +35,7 @@ type loop struct {
 	small []byte
 
 	counts counts
+	pulse  pulse
 }
 
 // Opened starts the handshake of a new connection. It implements netpoll.Handler.

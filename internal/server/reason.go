@@ -50,6 +50,33 @@ func reasonName(r netpoll.Reason) string {
 	return "unknown"
 }
 
+// rejection is why a handshake was refused. Names are the values of the reason
+// label of metrics.
+type rejection uint8
+
+const (
+	rejectMalformed rejection = iota // no request that could be an upgrade
+	rejectLargeHead                  // over 8 KiB
+	rejectNoUpgrade                  // a request for /ws that is none
+	rejectOrigin                     // -allowed-origins
+	rejectDenied                     // the authorizer said no
+	rejectDown                       // it could not say
+	rejectBusy                       // too many wait for it
+	rejectTimeout                    // not finished in time, by the peer or by the authorizer
+	rejectHTTP                       // too many connections at the HTTP server
+	rejectShutdown                   // this node is ending
+	numRejections
+)
+
+var rejectionNames = [numRejections]string{
+	"malformed", "head_too_large", "no_upgrade", "origin", "denied",
+	"authorizer_down", "authorizer_busy", "timeout", "http_busy", "shutdown",
+}
+
+// rejectedNoDescriptor is the reason of connections that the system had no
+// descriptor for, beside rejectionNames. They are not among those accepted.
+const rejectedNoDescriptor = "no_descriptor"
+
 // reasonOf is why a session ends when the peer's error has this close code.
 func reasonOf(code wire.CloseCode) netpoll.Reason {
 	switch code {

@@ -33,6 +33,10 @@ type Server struct {
 	http    *httpServer
 	origins origins
 	addr    net.Addr
+	admin   *admin // nil without an admin listener
+	sampler *sampler
+
+	fileLimit uint64 // descriptors this process may have
 
 	draining atomic.Bool
 	stopOnce sync.Once
@@ -42,7 +46,8 @@ type Server struct {
 	droppedHTTP   atomic.Uint64
 	fullHTTP      atomic.Uint64
 	failedHTTP    atomic.Uint64
-	authorizer    [auth.NumResults]atomic.Uint64
+	authorizer    [numEvents][auth.NumResults]atomic.Uint64
+	inFlight      atomic.Int64 // calls to the authorizer
 }
 
 // Run starts a server and serves until ctx ends; it then shuts down in order and
@@ -74,6 +79,7 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		srv.log.Warn("the file limit could not be raised", "err", err, "limit", limit)
 	}
+	srv.fileLimit, srv.sampler = limit, newSampler()
 	if err := srv.openAuthorizer(); err != nil {
 		return nil, err
 	}
@@ -87,8 +93,12 @@ func Start(cfg Config) (*Server, error) {
 	if srv.addr, err = srv.group.Listen(cfg.ListenAddr); err != nil {
 		return nil, errors.Join(err, srv.broker.Close(), srv.group.Stop())
 	}
+	if err := srv.startAdmin(); err != nil {
+		return nil, errors.Join(err, srv.broker.Close(), srv.group.Stop())
+	}
 	go srv.trim()
 	srv.announce(before, limit)
+	srv.admin.announce()
 	return srv, nil
 }
 

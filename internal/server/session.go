@@ -43,6 +43,7 @@ type extra struct {
 	question []byte       // body for the authorizer; borrowed by the call under way
 	gone     *atomic.Bool // of the call under way: nobody waits for its answer
 	allowed  bool         // message has been authorized; it waits for room
+	asked    event        // what question is about
 	query    string       // of the upgrade, as sent, for the authorizer
 }
 

@@ -2,8 +2,10 @@ package server
 
 import (
 	"sync/atomic"
+	"time"
 
 	"wsify/auth"
+	"wsify/broker"
 	"wsify/internal/command"
 	"wsify/netpoll"
 )
@@ -26,9 +28,9 @@ var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_
 type counts struct {
 	accepted        atomic.Uint64
 	upgraded        atomic.Uint64
-	rejected        atomic.Uint64
+	rejected        [numRejections]atomic.Uint64
 	handedOff       atomic.Uint64
-	received        [command.Broadcast + 1]atomic.Uint64
+	received        [command.Broadcast + 1]atomic.Uint64 // Unknown: what is no command
 	bad             [numBad]atomic.Uint64
 	publishedClient atomic.Uint64
 	sent            atomic.Uint64
@@ -67,17 +69,22 @@ type Stats struct {
 	Net           netpoll.Stats
 	Channels      int64 // gauge
 	Subscriptions int64 // gauge
+	WorkersBusy   int   // gauge
+	Waiting       int   // gauge: calls that wait for a worker
+	Asking        int64 // gauge: calls to the authorizer under way
+	Draining      bool
+	Broker        *broker.Stats // nil when it has no engine
 	Accepted      uint64
 	Upgraded      uint64
-	Rejected      uint64 // handshakes refused
-	HandedOff     uint64 // connections that went to HTTP
-	Received      map[string]uint64
-	NotDone       map[string]uint64 // commands refused, by error code
-	Broadcasts    map[string]uint64 // by source: client, http
-	Sent          uint64            // messages given to connections
-	Dropped       map[string]uint64 // messages lost, by reason
-	Closed        map[string]uint64 // connections ended, by reason
-	Authorizer    map[string]uint64 // calls, by result
+	Rejected      map[string]uint64            // handshakes refused, by reason
+	HandedOff     uint64                       // connections that went to HTTP
+	Received      map[string]uint64            // messages, by command; invalid is none
+	NotDone       map[string]uint64            // commands refused, by error code
+	Broadcasts    map[string]uint64            // by source: client, http
+	Sent          uint64                       // messages given to connections
+	Dropped       map[string]uint64            // messages lost, by reason
+	Closed        map[string]uint64            // connections ended, by reason
+	Authorizer    map[string]map[string]uint64 // calls, by command and result
 }
 
 // Stats adds up what was counted. It may be called from any goroutine.
@@ -85,9 +92,11 @@ func (srv *Server) Stats() Stats {
 	h := srv.hub.Stats()
 	st := Stats{
 		Net: srv.group.Stats(), Channels: h.Channels, Subscriptions: h.Subscriptions,
-		Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{},
-		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Authorizer: map[string]uint64{},
+		Asking: srv.inFlight.Load(), Draining: srv.draining.Load(), Broker: srv.brokerStats(),
+		Rejected: map[string]uint64{}, Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{},
+		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Authorizer: map[string]map[string]uint64{},
 	}
+	st.WorkersBusy, st.Waiting = srv.workers.Busy()
 	for _, l := range srv.loops {
 		l.counts.addTo(&st)
 	}
@@ -95,19 +104,38 @@ func (srv *Server) Stats() Stats {
 	add(st.Dropped, dropNames[dropBusy], &srv.droppedHTTP)
 	add(st.Dropped, dropNames[dropFull], &srv.fullHTTP)
 	add(st.Dropped, dropNames[dropBroker], &srv.failedHTTP)
-	for i := range srv.authorizer {
-		add(st.Authorizer, auth.Result(i).String(), &srv.authorizer[i])
+	for i, name := range eventList {
+		of := map[string]uint64{}
+		for r := range auth.NumResults {
+			add(of, r.String(), &srv.authorizer[i][r])
+		}
+		if len(of) > 0 {
+			st.Authorizer[name] = of
+		}
 	}
 	return st
+}
+
+// brokerStats returns nil for a broker that has no engine.
+func (srv *Server) brokerStats() *broker.Stats {
+	b, ok := srv.broker.(interface{ Stats() broker.Stats })
+	if !ok {
+		return nil
+	}
+	st := b.Stats()
+	return &st
 }
 
 func (n *counts) addTo(st *Stats) {
 	st.Accepted += n.accepted.Load()
 	st.Upgraded += n.upgraded.Load()
-	st.Rejected += n.rejected.Load()
 	st.HandedOff += n.handedOff.Load()
 	st.Sent += n.sent.Load()
 	add(st.Broadcasts, "client", &n.publishedClient)
+	for i, name := range rejectionNames {
+		add(st.Rejected, name, &n.rejected[i])
+	}
+	add(st.Received, receivedInvalid, &n.received[command.Unknown])
 	for kind := command.Join; kind <= command.Broadcast; kind++ {
 		add(st.Received, kind.String(), &n.received[kind])
 	}
@@ -128,10 +156,19 @@ func add(to map[string]uint64, name string, n *atomic.Uint64) {
 	}
 }
 
-// asked counts a call to the authorizer.
-func (srv *Server) asked(d auth.Decision, cause error) {
-	srv.authorizer[auth.ResultOf(d, cause)].Add(1)
+// receivedInvalid is the command of messages that hold none.
+const receivedInvalid = "invalid"
+
+// askTimed asks the authorizer, and counts the call and how long it took.
+func (srv *Server) askTimed(call *auth.Call, about event) auth.Decision {
+	srv.inFlight.Add(1)
+	began := time.Now()
+	d, cause := srv.auth.Ask(call)
+	srv.sampler.asking.Observe(time.Since(began).Seconds())
+	srv.inFlight.Add(-1)
+	srv.authorizer[about.index()][auth.ResultOf(d, cause)].Add(1)
 	if cause != nil {
 		srv.log.Debug("authorizer", "decision", d.String(), "cause", cause)
 	}
+	return d
 }

@@ -36,6 +36,13 @@ func (t *tracker) enter() bool {
 	return true
 }
 
+// count returns how many places are taken.
+func (t *tracker) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.entered
+}
+
 func (t *tracker) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -46,7 +46,7 @@ func TestUpgradeRefusals(t *testing.T) {
 	}
 	waitFor(t, "all are counted as rejected", func() bool {
 		st := srv.Stats()
-		return st.Rejected == st.Accepted && st.Upgraded == 0
+		return total(st.Rejected) == st.Accepted && st.Upgraded == 0
 	})
 }
 

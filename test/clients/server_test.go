@@ -52,7 +52,7 @@ type server struct {
 func serve(t *testing.T, flags ...string) *server {
 	t.Helper()
 	cmd := exec.Command(program, append([]string{"-listen-addr", "127.0.0.1:0"}, flags...)...)
-	cmd.Env = []string{}
+	cmd.Env = []string{"WSIFY_ADMIN_ADDR=off"}
 	stderr, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()

@@ -1,0 +1,69 @@
+package broker
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// A thousand nodes join and leave, all lose the engine in the same moment, and all
+// come back: each is subscribed to what it has members of, and hears it once.
+func TestThousandNodes(t *testing.T) {
+	nodes, channels := 1000, 20
+	if testing.Short() || raceEnabled {
+		nodes = 100
+	}
+	withEngine(t, func(t *testing.T, r *rig) {
+		all := make([]*member, nodes)
+		for i := range all {
+			all[i] = r.begin(t, Config{})
+		}
+		each := func(do func(i int, n *member)) {
+			var busy sync.WaitGroup
+			for i, n := range all {
+				busy.Go(func() { do(i, n) })
+			}
+			busy.Wait()
+		}
+		each(func(i int, n *member) {
+			n.Subscribe("all")
+			for c := range channels {
+				n.Subscribe(fmt.Sprintf("%d.%d", i, c))
+			}
+			for c := range channels / 2 {
+				n.Unsubscribe(fmt.Sprintf("%d.%d", i, c))
+			}
+		})
+		settled := func() bool {
+			for _, n := range all {
+				if st := statsOf(n); !st.Up || st.Subscriptions != 1+channels/2 || st.Pending != 0 {
+					return false
+				}
+			}
+			return true
+		}
+		waitFor(t, "all are subscribed", settled)
+		r.stop(t)
+		waitFor(t, "all have noticed", func() bool {
+			for _, n := range all {
+				if n.Up() {
+					return false
+				}
+			}
+			return true
+		})
+		r.start(t)
+		waitFor(t, "all are subscribed again", settled)
+		all[0].mustPublish("all", "1")
+		for i, n := range all {
+			all[nodes-1-i].mustPublish(fmt.Sprintf("%d.%d", i, channels-1), "own")
+			n.expect("all", "1")
+			n.expect(fmt.Sprintf("%d.%d", i, channels-1), "own")
+		}
+		most := uint64(0)
+		for _, n := range all {
+			most = max(most, statsOf(n).FailedConnects)
+		}
+		t.Logf("%d nodes: at most %d attempts of one node failed", nodes, most)
+	})
+}

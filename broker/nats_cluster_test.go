@@ -1,0 +1,117 @@
+package broker
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"wsify/internal/natstest"
+)
+
+// hearSoon publishes to a channel until the others hear it: within a cluster that
+// takes a moment.
+func hearSoon(from *natsNode, channel string, to ...*natsNode) {
+	from.t.Helper()
+	from.until("everybody hears "+channel, func() bool {
+		if from.Up() {
+			_ = from.publish(channel, "are you there?")
+		}
+		for _, n := range to {
+			if len(n.contents(channel)) == 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Nodes on three servers hear each other; when one server is killed, its node goes to
+// another, which the DSN need not name.
+func TestNATSClusterLosesAServer(t *testing.T) {
+	servers := natstest.Cluster(t, 3)
+	var nodes []*natsNode
+	for _, s := range servers {
+		n := joinNATS(t, Config{DSN: s.URL})
+		n.subscribe("before", "after")
+		nodes = append(nodes, n)
+	}
+	hearSoon(nodes[0], "before", nodes...)
+	servers[0].Stop()
+	nodes[0].until("it has another server", func() bool { return nodes[0].Up() && nodes[0].Stats().Connects == 2 })
+	hearSoon(nodes[0], "after", nodes...)
+	if st := nodes[1].Stats(); st.Connects != 1 {
+		t.Errorf("the node of another server opened %d links, want 1", st.Connects)
+	}
+}
+
+// A node leaves a server in lame duck mode before it is thrown out, and every
+// publication under way has its true outcome.
+func TestNATSLameDuck(t *testing.T) {
+	servers := natstest.Cluster(t, 2)
+	n := joinNATS(t, Config{DSN: servers[0].URL})
+	n.subscribe("news")
+	load := publishAllTheTime(n, "news")
+	n.until("it receives", func() bool { return n.received() > 1000 })
+	var shutdown sync.WaitGroup
+	shutdown.Go(servers[0].NATS.LameDuckShutdown) // ten seconds of grace
+	n.until("it has another server", func() bool { return n.Up() && n.Stats().Connects == 2 })
+	outcomes := load.end()
+	checkNumbers(t, n.contents("news"), outcomes)
+	if !strings.Contains(n.logged(), errNATSLeaving.Error()) {
+		t.Errorf("it was thrown out: %s", n.logged())
+	}
+	if got := n.Stats().Publications["unknown"]; got != 0 {
+		t.Errorf("%d publications have an unknown outcome, want 0", got)
+	}
+	servers[0].Stop()
+	shutdown.Wait()
+}
+
+// What is guaranteed after a subscription was confirmed. On the same server, nothing
+// is missed.
+func TestNATSNothingIsMissedOnTheSameServer(t *testing.T) {
+	servers := natstest.Cluster(t, 2)
+	joiner, publisher := joinNATS(t, Config{DSN: servers[0].URL}), joinNATS(t, Config{DSN: servers[0].URL})
+	for i := range 500 {
+		channel := fmt.Sprint("c", i)
+		joiner.subscribe(channel)
+		publisher.mustPublish(channel, "first")
+	}
+	for i := range 500 {
+		joiner.expect(fmt.Sprint("c", i), "first")
+	}
+}
+
+// On another server, what is published before that server has been told of the
+// subscription is missed, and so may be the first. It is told on the way on which
+// publications go from server to server: whoever has heard something that the joining
+// node published after its join was confirmed is heard by it.
+func TestNATSWhatIsMissedOnAnotherServer(t *testing.T) {
+	const rounds = 500
+	servers := natstest.Cluster(t, 2)
+	joiner, publisher := joinNATS(t, Config{DSN: servers[0].URL}), joinNATS(t, Config{DSN: servers[1].URL})
+	publisher.subscribe("joined")
+	hearSoon(joiner, "joined", publisher)
+	for i := range rounds {
+		channel := fmt.Sprint("c", i)
+		joiner.subscribe(channel)
+		publisher.mustPublish(channel, "at once")
+		heard := len(publisher.contents("joined"))
+		joiner.mustPublish("joined", channel)
+		publisher.until("it heard of the join", func() bool { return len(publisher.contents("joined")) > heard })
+		publisher.mustPublish(channel, "after hearing")
+	}
+	missed := 0
+	for i := range rounds {
+		channel := fmt.Sprint("c", i)
+		joiner.until("what was published after hearing came", func() bool {
+			got := joiner.contents(channel)
+			return len(got) > 0 && got[len(got)-1] == "after hearing"
+		})
+		if joiner.contents(channel)[0] != "at once" {
+			missed++
+		}
+	}
+	t.Logf("of %d publications at once, %d were missed", rounds, missed)
+}

@@ -1,0 +1,7 @@
+//go:build race
+
+package broker
+
+// raceEnabled says whether the race detector is on, which cannot hold as many
+// goroutines as a thousand nodes have.
+const raceEnabled = true

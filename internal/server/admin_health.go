@@ -1,0 +1,81 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// aliveTimeout is how long an event loop may take to show that it is alive. It is
+// far more than a loop under load takes: a node that is slow is not to be killed.
+const aliveTimeout = 5 * time.Second
+
+// healthz answers whether the process works: that it does at all, and that each
+// event loop does what is posted to it. It fails slowly, as what fails is killed.
+func (a *admin) healthz(w http.ResponseWriter, r *http.Request) {
+	if late := a.late(r.Context().Done()); len(late) > 0 {
+		say(w, http.StatusServiceUnavailable, strings.Join(late, "\n")+"\n")
+		return
+	}
+	say(w, http.StatusOK, "ok\n")
+}
+
+// late names the event loops that do not answer in time. All are asked at once.
+// done ends the waiting.
+func (a *admin) late(done <-chan struct{}) (late []string) {
+	var answers []<-chan struct{}
+	for _, l := range a.srv.loops {
+		answers = append(answers, l.askPulse())
+	}
+	over := time.NewTimer(a.alive)
+	defer over.Stop()
+	for waiting := answers; len(waiting) > 0; {
+		select {
+		case <-waiting[0]:
+			waiting = waiting[1:]
+		case <-done:
+			waiting = nil
+		case <-over.C:
+			waiting = nil
+		}
+	}
+	for i, answer := range answers {
+		select {
+		case <-answer:
+		default:
+			late = append(late, fmt.Sprintf("event loop %d has not answered in %s", i, a.alive))
+		}
+	}
+	return late
+}
+
+// readyz answers whether this node should be sent clients, and if not, why, a reason
+// on each line. It waits for nothing.
+func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
+	if why := a.srv.notReady(); len(why) > 0 {
+		say(w, http.StatusServiceUnavailable, strings.Join(why, "\n")+"\n")
+		return
+	}
+	say(w, http.StatusOK, "ok\n")
+}
+
+// spareDescriptors is how many descriptors are counted for what is no connection of
+// a client: listeners, loops, the engine of the broker, the admin listener.
+const spareDescriptors = 64
+
+// notReady says why this node should not be sent clients; nothing when it should.
+func (srv *Server) notReady() (why []string) {
+	if srv.draining.Load() {
+		why = append(why, "draining: this node is shutting down")
+	}
+	if b := srv.brokerStats(); b != nil && !b.Up {
+		why = append(why, "the broker is down")
+	}
+	running, _ := srv.workers.Busy()
+	used := uint64(srv.group.Connections()) + uint64(srv.http.count()) + uint64(running) + spareDescriptors + uint64(3*len(srv.loops))
+	if used >= srv.fileLimit {
+		why = append(why, fmt.Sprintf("full: %d of %d descriptors are used; raise the limit (ulimit -Hn) or add nodes", used, srv.fileLimit))
+	}
+	return why
+}

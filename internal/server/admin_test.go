@@ -1,0 +1,339 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"wsify/broker"
+)
+
+// startWithAdmin is start with an admin listener on a free port.
+func startWithAdmin(t testing.TB, cfg Config) *Server {
+	t.Helper()
+	cfg.AdminAddr = "127.0.0.1:0"
+	return start(t, cfg)
+}
+
+// page is an answer of the admin listener.
+type page struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// admin asks the admin listener, on a connection of its own.
+func askAdmin(t testing.TB, srv *Server, method, path string) page {
+	t.Helper()
+	return askAdminAt(t, srv.AdminAddr(), method, path)
+}
+
+func askAdminAt(t testing.TB, addr net.Addr, method, path string) page {
+	t.Helper()
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
+		},
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return page{answer.StatusCode, answer.Header, string(body)}
+}
+
+// expectAdmin asks for a path and wants a status and a body.
+func expectAdmin(t testing.TB, srv *Server, path string, status int, body string) {
+	t.Helper()
+	if got := askAdmin(t, srv, "GET", path); got.status != status || got.body != body {
+		t.Errorf("GET %s: %d %q, want %d %q", path, got.status, got.body, status, body)
+	}
+}
+
+func TestAdminPages(t *testing.T) {
+	srv := startWithAdmin(t, Config{})
+	for _, tc := range []struct {
+		method, path string
+		status       int
+		content      string // how the media type begins
+		body         string // a part of it
+	}{
+		{"GET", "/", 200, "text/plain", "/readyz"},
+		{"GET", "/healthz", 200, "text/plain", "ok\n"},
+		{"HEAD", "/healthz", 200, "text/plain", ""},
+		{"GET", "/readyz", 200, "text/plain", "ok\n"},
+		{"GET", "/metrics", 200, "text/plain", "wsify_connections 0\n"},
+		{"GET", "/stats", 200, "application/json", `"wsify_connections": 0`},
+		{"GET", "/debug/pprof/", 200, "text/html", "goroutine"},
+		{"GET", "/debug/pprof/goroutine?debug=1", 200, "text/plain", "goroutine profile"},
+		{"GET", "/debug/pprof/trace?seconds=0.01", 200, "application/octet-stream", ""},
+		{"GET", "/debug/pprof/cmdline", 404, "text/plain", "Unknown profile"}, // it may hold a key
+		{"GET", "/nowhere", 404, "text/plain", "/metrics"},
+		{"GET", "/ws", 404, "text/plain", ""},
+		{"POST", "/broadcast", 405, "text/plain", ""},
+		{"POST", "/healthz", 405, "text/plain", ""},
+		{"DELETE", "/metrics", 405, "text/plain", ""},
+		{"POST", "/debug/pprof/symbol", 405, "text/plain", ""},
+		{"PUT", "/", 405, "text/plain", ""},
+	} {
+		got := askAdmin(t, srv, tc.method, tc.path)
+		if got.status != tc.status || !strings.HasPrefix(got.header.Get("Content-Type"), tc.content) || !strings.Contains(got.body, tc.body) {
+			t.Errorf("%s %s: %d, %s, %.200q; want %d, %s, with %q", tc.method, tc.path,
+				got.status, got.header.Get("Content-Type"), got.body, tc.status, tc.content, tc.body)
+		}
+	}
+}
+
+// TestTheAdminPagesAreOnNoPublicPort: they are for those who operate the server.
+func TestTheAdminPagesAreOnNoPublicPort(t *testing.T) {
+	srv := startWithAdmin(t, Config{})
+	for _, path := range []string{"/healthz", "/metrics", "/debug/pprof/"} {
+		p := dial(t, srv)
+		p.write("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+		p.expectStatus(404)
+	}
+}
+
+func TestWithoutAnAddressThereIsNoAdminListener(t *testing.T) {
+	if addr := start(t, Config{}).AdminAddr(); addr != nil {
+		t.Errorf("AdminAddr() = %v, want none", addr)
+	}
+}
+
+// TestHealthNamesTheLoopThatIsStuck, and asks it no more than one question at a time.
+func TestHealthNamesTheLoopThatIsStuck(t *testing.T) {
+	srv := start(t, Config{Loops: 3})
+	pages := newAdmin(srv, 10*time.Millisecond).handler()
+	health := func() (int, string) {
+		answer := httptest.NewRecorder()
+		pages.ServeHTTP(answer, httptest.NewRequest("GET", "/healthz", nil))
+		return answer.Code, answer.Body.String()
+	}
+	release := holdLoop(t, srv.loops[1])
+	for range 3 {
+		if status, body := health(); status != 503 || body != "event loop 1 has not answered in 10ms\n" {
+			t.Errorf("with loop 1 stuck: %d %q", status, body)
+		}
+	}
+	first := srv.loops[1].askPulse()
+	if again := srv.loops[1].askPulse(); first != again {
+		t.Error("a loop that is stuck is asked again and again")
+	}
+	release()
+	<-first
+	waitFor(t, "health once the loop goes on", func() bool { status, body := health(); return status == 200 && body == "ok\n" })
+}
+
+// brokerWithStats is a broker whose engine is somewhere else.
+type brokerWithStats struct {
+	broker.Memory
+	stats broker.Stats
+}
+
+func (b *brokerWithStats) Stats() broker.Stats { return b.stats }
+
+// useBroker gives a server that nothing has used yet another broker.
+func useBroker(t *testing.T, srv *Server, b Broker) {
+	t.Helper()
+	for _, l := range srv.loops {
+		defer holdLoop(t, l)()
+	}
+	srv.broker = b
+}
+
+func TestReadinessSaysWhyNot(t *testing.T) {
+	srv := startWithAdmin(t, Config{})
+	b := &brokerWithStats{stats: broker.Stats{Up: true}}
+	if err := b.Start(srv.deliver, srv.roomInBroker); err != nil {
+		t.Fatal(err)
+	}
+	useBroker(t, srv, b)
+	expectAdmin(t, srv, "/readyz", 200, "ok\n")
+	b.stats.Up = false
+	expectAdmin(t, srv, "/readyz", 503, "the broker is down\n")
+	expectAdmin(t, srv, "/healthz", 200, "ok\n") // to be restarted would not help
+	b.stats.Up = true
+
+	srv.fileLimit = 64 + 2*3 + 2 // what the server needs for itself, and one connection
+	expectAdmin(t, srv, "/readyz", 200, "ok\n")
+	connect(t, srv, "/ws")
+	connect(t, srv, "/ws")
+	const full = "full: 72 of 72 descriptors are used; raise the limit (ulimit -Hn) or add nodes\n"
+	expectAdmin(t, srv, "/readyz", 503, full)
+	b.stats.Up = false
+	expectAdmin(t, srv, "/readyz", 503, "the broker is down\n"+full)
+}
+
+// TestAdminAnswersDuringTheDrain, and is gone behind it.
+func TestAdminAnswersDuringTheDrain(t *testing.T) {
+	srv := startWithAdmin(t, Config{})
+	request := postRequest("/broadcast", `{"channel":"c","content":1}`)
+	p := dial(t, srv)
+	p.write(request[:len(request)-5])
+	waitFor(t, "the request has begun", func() bool { return busyRequests(srv) == 1 })
+	ended := shutdown(srv)
+	waitFor(t, "the drain has begun", func() bool { return srv.draining.Load() })
+	expectAdmin(t, srv, "/readyz", 503, "draining: this node is shutting down\n")
+	expectAdmin(t, srv, "/healthz", 200, "ok\n")
+	if got := askAdmin(t, srv, "GET", "/metrics"); !strings.Contains(got.body, "wsify_draining 1\n") {
+		t.Errorf("GET /metrics: %d, %.200q", got.status, got.body)
+	}
+	p.write(request[len(request)-5:])
+	p.expectStatus(201)
+	await(t, ended)
+	if c, err := net.Dial("tcp", srv.AdminAddr().String()); err == nil {
+		_ = c.Close()
+		t.Error("the admin listener outlives the server")
+	}
+}
+
+// TestNobodyAtTheAdminListenerHoldsUpTheEnd: not who is silent, nor who has it kept
+// open, nor who waits for a profile of an hour.
+func TestNobodyAtTheAdminListenerHoldsUpTheEnd(t *testing.T) {
+	srv := startWithAdmin(t, Config{})
+	addr := srv.AdminAddr()
+	dialAddr(t, addr.Network(), addr.String())
+	kept := dialAddr(t, addr.Network(), addr.String())
+	kept.write("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+	kept.expectStatus(200)
+	waiting := dialAddr(t, addr.Network(), addr.String())
+	waiting.write("GET /debug/pprof/trace?seconds=3600 HTTP/1.1\r\nHost: a\r\n\r\n")
+	if _, err := waiting.r.Peek(1); err != nil { // it has begun
+		t.Fatal(err)
+	}
+	await(t, shutdown(srv))
+}
+
+// TestAdminConnectionsAreBounded: each has a goroutine.
+func TestAdminConnectionsAreBounded(t *testing.T) {
+	srv := startWithAdmin(t, Config{})
+	addr := srv.AdminAddr()
+	var open []*peer
+	for range maxAdmin {
+		p := dialAddr(t, addr.Network(), addr.String())
+		p.write("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+		p.expectStatus(200)
+		open = append(open, p)
+	}
+	dialAddr(t, addr.Network(), addr.String()).expectEnd()
+	_ = open[0].Close()
+	waitFor(t, "a place for another", func() bool {
+		p := dialAddr(t, addr.Network(), addr.String())
+		_ = p.tryWrite("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+		_, err := p.r.Peek(1)
+		return err == nil
+	})
+}
+
+func TestAdminOnAUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin")
+	stale, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = stale.Close() // as after a crash
+	srv, book := startLogged(t, Config{AdminAddr: "unix:" + path})
+	expectAdmin(t, srv, "/readyz", 200, "ok\n")
+	if strings.Contains(book.String(), "not on loopback") {
+		t.Errorf("a warning about a unix socket: %s", book)
+	}
+	await(t, shutdown(srv))
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("after the end: %v, want no socket", err)
+	}
+}
+
+func TestTheLogSaysWhereTheAdminListenerIs(t *testing.T) {
+	for addr, warned := range map[string]bool{"127.0.0.1:0": false, "[::1]:0": false, "localhost:0": false, ":0": true, "0.0.0.0:0": true} {
+		if ln, err := net.Listen("tcp", addr); err != nil {
+			t.Logf("this machine has no %s", addr)
+			continue
+		} else {
+			_ = ln.Close()
+		}
+		srv, book := startLogged(t, Config{AdminAddr: addr})
+		if where := "admin_addr=" + srv.AdminAddr().String(); !strings.Contains(strings.ReplaceAll(book.String(), `"`, ""), where) {
+			t.Errorf("%s: the log has no %s: %s", addr, where, book)
+		}
+		if got := strings.Contains(book.String(), "level=WARN msg=\"the admin listener is not on loopback"); got != warned {
+			t.Errorf("%s: warned %v, want %v: %s", addr, got, warned, book)
+		}
+	}
+}
+
+// TestASecondServerWithTheAdminAddressSaysWhatToDo, and leaves nothing behind: the
+// first goes on, and its own port is free again.
+func TestASecondServerWithTheAdminAddressSaysWhatToDo(t *testing.T) {
+	first := startWithAdmin(t, Config{})
+	taken := first.AdminAddr().String()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = free.Close()
+	cfg := Config{ListenAddr: free.Addr().String(), AdminAddr: taken, Loops: 2}
+	second, err := Start(cfg)
+	if err == nil {
+		_ = second.Shutdown()
+		t.Fatal("two servers have one admin listener")
+	}
+	want := "-admin-addr: listen on " + taken + ": address already in use: a second node on this machine needs another one, such as 127.0.0.1:3002, or off"
+	if err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
+	expectAdmin(t, first, "/readyz", 200, "ok\n")
+	cfg.AdminAddr = ""
+	start(t, cfg)
+}
+
+func TestAnAdminAddressThatIsNone(t *testing.T) {
+	_, err := Start(Config{ListenAddr: "127.0.0.1:0", AdminAddr: "unix:/nowhere/at/all", Loops: 1})
+	if err == nil || !strings.HasPrefix(err.Error(), "-admin-addr: listen on unix:/nowhere/at/all: ") {
+		t.Errorf("error %v, want one that names the flag and the address", err)
+	}
+}
+
+// TestAdminAnswersWithoutDescriptors: a server that works must not be killed because
+// clients have taken every descriptor.
+func TestAdminAnswersWithoutDescriptors(t *testing.T) {
+	srv, addr := startLimited(t, 80)
+	where := regexp.MustCompile(`admin_addr=(\S+)`)
+	waitFor(t, "the child says where its admin listener is", func() bool { return where.MatchString(srv.log.String()) })
+	at, err := net.ResolveTCPAddr("tcp", where.FindStringSubmatch(srv.log.String())[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	fillUp(t, addr)
+	for range 3 * adminReserve { // the reserve is filled up again
+		if got := askAdminAt(t, at, "GET", "/healthz"); got.status != 200 {
+			t.Errorf("GET /healthz: %d %q, want 200", got.status, got.body)
+		}
+		if got := askAdminAt(t, at, "GET", "/readyz"); got.status != 503 || !strings.HasPrefix(got.body, "full: ") {
+			t.Errorf("GET /readyz: %d %q, want 503 and full", got.status, got.body)
+		}
+		if got := askAdminAt(t, at, "GET", "/metrics"); got.status != 200 || !strings.Contains(got.body, `wsify_connections_rejected_total{reason="no_descriptor"}`) {
+			t.Errorf("GET /metrics: %d %.200q, want 200", got.status, got.body)
+		}
+	}
+}
