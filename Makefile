@@ -104,7 +104,7 @@ bench-tcpkali: ## the same by a tcpkali on the PATH                    (bench/tc
 bench-profile: ## where a scenario's CPU goes; SCENARIO=echo            (bench/profile.sh)
 	bench/profile.sh $(SCENARIO) $(ARGS)
 
-bench-report: ## bench/REPORT.md and its charts from bench/results   (cd bench/report && go run .)
+bench-report: ## bench/REPORT.md, its charts and docs/scale.md         (cd bench/report && go run .)
 	cd bench/report && $(GO) run . -results ../results -out ..
 
 report-check: ## fail when they are not what the records give         (cd bench/report && go run . -check)
