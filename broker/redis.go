@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
+	"time"
 )
 
 // NewRedis returns a broker whose engine is Redis 6 or later, or what speaks its
@@ -21,12 +23,14 @@ import (
 //   - addr=host:port, repeated: further servers to try, sentinels or nodes of the cluster
 //   - master_set=NAME: the addresses are of sentinels, asked for the master of this
 //     name; sentinel_user and sentinel_password log in to them
-//   - sharded=auto, yes or no: sharded publications (SPUBLISH) in a cluster; auto
-//     means where all of its masters are version 7 or later
+//   - sharded=auto, yes or no: sharded publications (SPUBLISH) in a cluster, which
+//     a plain PUBLISH of others does not reach; auto means where all of its masters
+//     are version 7 or later. All nodes of ours must do the same: while a cluster is
+//     upgraded to 7, say which
 //   - ca, cert, key: files in PEM form of who signed the server's certificate, and of
 //     our own; server_name: the name in the server's, when it is not the host's;
 //     skip_verify: believe any
-//   - client_name, dial_timeout (5s), protocol (3, or 2 for publishing to what does
+//   - client_name, dial_timeout (5s), protocol (3, or 2 for a cluster that does
 //     not know HELLO 3)
 //
 // Options of version 3 about pools, retries and timeouts of single calls are
@@ -54,6 +58,7 @@ type redisEngine struct {
 	o     *redisOptions
 	limit int // bytes of a content that are kept
 	log   *slog.Logger
+	known []string // masters of the cluster when it was opened last; for open only
 }
 
 var _ engine = (*redisEngine)(nil)
@@ -64,10 +69,18 @@ func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &redisDialer{o: e.o, tls: tlsConfig, limit: e.limit}
+	d := &redisDialer{o: e.o, tls: tlsConfig, limit: e.limit, log: e.log}
+	addrs := slices.Clone(e.o.addrs)
+	for _, addr := range e.known { // the node of the DSN may be the one that is away
+		if !slices.Contains(addrs, addr) {
+			addrs = append(addrs, addr)
+		}
+	}
 	var failed []error
-	for _, addr := range e.o.addrs {
-		l, err := e.openAt(ctx, to, d, addr)
+	for i, addr := range addrs {
+		share, cancel := shareOf(ctx, len(addrs)-i)
+		l, err := e.openAt(share, to, d, addr)
+		cancel()
 		if err == nil {
 			return l, nil
 		}
@@ -77,6 +90,16 @@ func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
 		}
 	}
 	return nil, errors.Join(failed...)
+}
+
+// shareOf leaves so many attempts the same time each, so that an address that
+// swallows everything does not take that of the others.
+func shareOf(ctx context.Context, attempts int) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok || attempts <= 1 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(attempts))
 }
 
 // openAt opens a link by way of one address.
@@ -107,8 +130,12 @@ func (e *redisEngine) use(ctx context.Context, to sink, d *redisDialer, conn *re
 	case server.mode == "sentinel":
 		return nil, fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", conn.addr)
 	case server.mode == "cluster":
-		return openCluster(ctx, to, d, conn)
-	case server.role == "slave":
+		l, masters, err := openCluster(ctx, to, d, conn)
+		if err == nil {
+			e.known = masters
+		}
+		return l, err
+	case server.replica():
 		// What is published there reaches none but its own subscribers.
 		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", conn.addr)
 	}

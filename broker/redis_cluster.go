@@ -3,9 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,151 +57,39 @@ var (
 // openCluster makes a link to the cluster that conn leads to: a redisCluster where
 // publications are sharded, and otherwise one that subscribes by conn, at any node,
 // and publishes at the master of the channel's slot, so that all nodes of ours agree
-// on the order. conn is the link's, unless there is an error.
-func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) (link, error) {
+// on the order. It returns the masters besides. conn is the link's, unless there is an
+// error.
+func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) (_ link, masters []string, err error) {
 	l := &redisCluster{to: to, dialer: d, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}, rest: map[string]time.Time{}}
-	var err error
-	if l.slots, l.masters, err = d.readSlots(ctx, conn); err != nil {
-		return nil, err
+	if err = d.clusterUp(ctx, conn); err != nil {
+		return nil, nil, err
 	}
+	if l.slots, masters, err = d.readSlots(ctx, conn); err != nil {
+		return nil, nil, err
+	}
+	l.masters = masters
 	sharded := d.o.sharded == "yes"
 	if d.o.sharded == "auto" {
 		sharded = l.allShard(ctx)
 	}
-	l.pub = newRedisPublisher(to, d, conn.addr)
+	l.pub = newRedisPublisher(d, conn.addr)
 	l.pub.verb = "PUBLISH"
 	if sharded {
 		l.pub.verb = "SPUBLISH"
 	}
-	if err := l.pub.open(ctx, append([]string{conn.addr}, l.masters...)...); err != nil {
-		return nil, err
+	if err := l.pub.open(ctx, append([]string{conn.addr}, masters...)...); err != nil {
+		return nil, nil, err
 	}
 	var watching context.Context
 	watching, l.stop = context.WithCancel(context.Background())
 	if !sharded {
 		one := &redisLink{to: to, pub: l.pub, addr: conn.addr, sub: newRedisSubscriber(conn, to), stop: l.stop}
-		return one, nil
+		one.running.Go(func() { one.watch(watching, d.cutOff) })
+		return one, masters, nil
 	}
 	_ = conn.Close()
 	l.running.Go(func() { l.watch(watching) })
-	return l, nil
-}
-
-// readSlots asks a node who owns what.
-func (d *redisDialer) readSlots(ctx context.Context, conn *redisConn) (t *redisSlotTable, masters []string, err error) {
-	err = conn.during(ctx, d.o.timeout, func() error {
-		r, err := conn.call("CLUSTER", "SLOTS")
-		if err == nil {
-			t, masters, err = parseSlots(r, conn.addr)
-		}
-		return err
-	})
-	if err != nil {
-		err = fmt.Errorf("redis at %s: its cluster: %w", conn.addr, err)
-	}
-	return t, masters, err
-}
-
-// allShard reports whether every master that can be reached knows sharded
-// publications, and at least one can.
-func (l *redisCluster) allShard(ctx context.Context) bool {
-	var yes, no atomic.Int32
-	var asking sync.WaitGroup
-	for _, addr := range l.masters {
-		asking.Go(func() {
-			conn, server, err := l.login(ctx, addr)
-			if err != nil {
-				return
-			}
-			_ = conn.Close()
-			major, _, _ := strings.Cut(server.version, ".")
-			if n, err := strconv.Atoi(major); err == nil && n >= 7 {
-				yes.Add(1)
-			} else {
-				no.Add(1)
-			}
-		})
-	}
-	asking.Wait()
-	return yes.Load() > 0 && no.Load() == 0
-}
-
-// login opens a connection to one node, with less redisPatience than for a whole link.
-func (l *redisCluster) login(ctx context.Context, addr string) (*redisConn, redisServer, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisNodeTimeout)
-	defer cancel()
-	return l.dialer.login(ctx, addr, l.dialer.o.user, l.dialer.o.password)
-}
-
-// refresh reads the table anew, from the first node that answers. The caller holds
-// reading.
-func (l *redisCluster) refresh(ctx context.Context) error {
-	l.stale.Store(false)
-	l.mu.Lock()
-	addrs := append(append([]string(nil), l.masters...), l.dialer.o.addrs...)
-	l.mu.Unlock()
-	var failed []error
-	for _, addr := range addrs {
-		conn, _, err := l.login(ctx, addr)
-		if err == nil {
-			var slots *redisSlotTable
-			var masters []string
-			slots, masters, err = l.dialer.readSlots(ctx, conn)
-			_ = conn.Close()
-			if err == nil {
-				l.slots = slots
-				l.retire(masters)
-				return nil
-			}
-		}
-		failed = append(failed, err)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return fmt.Errorf("no node of the cluster answers: %w", errors.Join(failed...))
-}
-
-// retire takes note of the masters, and gives up the connections to others. What was
-// subscribed to there must not be heard twice.
-func (l *redisCluster) retire(masters []string) {
-	owns := map[string]bool{}
-	for _, addr := range masters {
-		owns[addr] = true
-	}
-	l.mu.Lock()
-	l.masters = masters
-	var retired []*redisMaster
-	for addr, n := range l.nodes {
-		if !owns[addr] {
-			retired = append(retired, n)
-		}
-	}
-	l.mu.Unlock()
-	for _, n := range retired {
-		n.sub.close()
-		n.lost(errors.New("the node of the cluster owns no slots any more"))
-	}
-}
-
-// watch reads the table now and then, and ends the link when no node answers.
-func (l *redisCluster) watch(ctx context.Context) {
-	tick := time.NewTicker(redisWatchInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		l.reading.Lock()
-		err := l.refresh(ctx)
-		l.reading.Unlock()
-		if err != nil && ctx.Err() == nil {
-			l.to.lost(err)
-			return
-		}
-	}
+	return l, masters, nil
 }
 
 // subscribe asks each channel's master. A master that cannot be reached ends its
@@ -270,9 +155,13 @@ func (l *redisCluster) node(ctx context.Context, addr string) (*redisMaster, err
 	}
 	conn, _, err := l.login(ctx, addr)
 	if err != nil {
+		if l.rest[addr].IsZero() { // said once, until it was reached again
+			l.dialer.log.Error("a node of the broker's cluster cannot be reached, trying again", "err", err)
+		}
 		l.rest[addr] = time.Now().Add(redisNodeRest)
 		return nil, err
 	}
+	delete(l.rest, addr)
 	n = &redisMaster{l: l, addr: addr}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -381,6 +270,7 @@ func (n *redisMaster) lost(cause error) {
 	}
 	l.running.Go(n.sub.close) // elsewhere: it waits for goroutines that may be who calls
 	l.mu.Unlock()
+	l.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause, "subscriptions", len(channels))
 	for _, channel := range channels {
 		l.to.ended(channel, cause)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -156,5 +157,96 @@ func TestRedisClusterLosesAMaster(t *testing.T) {
 	n.wants(kept, "1", "2")
 	if got := n.Stats().Connects; got != 1 {
 		t.Errorf("the link was opened %d times, want once", got)
+	}
+}
+
+// The master that the DSN names is killed, and its replica takes over. Sharded or
+// not, everything resumes on the new one.
+func TestRedisClusterFailover(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a failover takes seconds")
+	}
+	t.Parallel()
+	servers := redistest.StartCluster(t, 3)
+	replica := redistest.AddReplica(t, servers[2])
+	for _, s := range []*redistest.Server{servers[0], servers[1], replica} {
+		untilRedis(t, "all nodes know the replica", func() bool { return strings.Contains(s.CLI("CLUSTER", "NODES"), replica.Addr) })
+	}
+	a := upRedisNode(t, Config{DSN: servers[2].DSN()})
+	b := upRedisNode(t, Config{DSN: servers[2].DSN() + "?sharded=no"})
+	names := manyChannels(30)
+	a.join(names...)
+	b.join(names...)
+	servers[2].Stop()
+	untilRedis(t, "the replica is the master", func() bool { return strings.Contains(replica.CLI("ROLE"), "master") })
+	for _, n := range []*redisNode{a, b} {
+		for _, name := range names {
+			untilRedis(t, "a publication is taken and heard", func() bool {
+				return n.Up() && n.Stats().Pending == 0 && n.publish(name, "after") == nil
+			})
+		}
+		for _, name := range names {
+			n.wait("it", func() bool { return slices.Contains(n.ofLocked(name), "after") })
+		}
+	}
+}
+
+// A master hangs: publications to its channels have no known outcome, those to others
+// are late and not lost, and the link stays.
+func TestRedisClusterHasAMasterThatHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds to be sure")
+	}
+	t.Parallel()
+	servers := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no")
+	n := upRedisNode(t, Config{DSN: servers[0].DSN()})
+	const hung, kept = "foo", "bar"
+	n.join(hung, kept)
+	servers[2].Pause()
+	var want []string
+	for i := range 6 {
+		content := strconv.Itoa(i)
+		if _, err := n.Publish([]byte(hung), []byte(content), func(err error) {
+			if err == nil {
+				t.Errorf("the master that hangs has taken %s", content)
+			}
+		}); err != nil {
+			t.Errorf("publish: %v", err)
+		}
+		n.mustPublish(kept, content)
+		want = append(want, content)
+	}
+	n.wants(kept, want...)
+	untilRedis(t, "its subscriptions have ended", func() bool { return n.Stats().SubscriptionEnds > 0 })
+	servers[2].Resume()
+	untilRedis(t, "the subscription is in force again", func() bool { return n.Stats().Pending == 0 })
+	untilRedis(t, "a publication is taken", func() bool { return n.publish(hung, "back") == nil })
+	n.wait("it", func() bool { return slices.Contains(n.ofLocked(hung), "back") })
+	if got := n.Stats(); !got.Up || got.Connects != 1 {
+		t.Errorf("up %t after %d connects, want the first link to be up", got.Up, got.Connects)
+	}
+}
+
+// A cluster that says it is down is not used, sharded or not, until it is up again.
+func TestRedisClusterIsDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds to be sure")
+	}
+	t.Parallel()
+	servers := redistest.StartCluster(t, 3) // which is down when a slot is not served
+	a := upRedisNode(t, Config{DSN: servers[0].DSN()})
+	b := upRedisNode(t, Config{DSN: servers[1].DSN() + "?sharded=no"})
+	a.join("bar")
+	b.join("bar")
+	servers[2].Stop()
+	untilRedis(t, "both notice", func() bool { return !a.Up() && !b.Up() })
+	untilRedis(t, "both say why", func() bool {
+		return strings.Contains(a.said(), "the cluster is down") && strings.Contains(b.said(), "the cluster is down")
+	})
+	servers[2].Restart()
+	for _, n := range []*redisNode{a, b} {
+		n.waitUp()
+		n.mustPublish("bar", "after")
+		n.wants("bar", "after")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ type redisConn struct {
 
 // redisServer is what a server says of itself.
 type redisServer struct {
-	role    string // master or slave; empty when it does not say
+	role    string // master, slave or replica; empty when it does not say
 	mode    string // standalone, cluster or sentinel
 	version string
 }
@@ -32,6 +33,7 @@ type redisDialer struct {
 	o     *redisOptions
 	tls   *tls.Config
 	limit int // bytes of a content that are kept
+	log   *slog.Logger
 }
 
 // dial opens a connection that nobody has been let in on yet.
@@ -139,6 +141,12 @@ func (c *redisConn) hello() (redisServer, error) {
 		return redisServer{}, err
 	}
 	var s redisServer
+	s.read(r)
+	return s, nil
+}
+
+// read takes what HELLO answers: names and values in turn.
+func (s *redisServer) read(r respReply) {
 	for i := 0; i+1 < len(r.list); i += 2 {
 		switch v := r.list[i+1].text; r.list[i].text {
 		case "role":
@@ -149,11 +157,10 @@ func (c *redisConn) hello() (redisServer, error) {
 			s.version = v
 		}
 	}
-	if s.role == "replica" {
-		s.role = "slave"
-	}
-	return s, nil
 }
+
+// replica reports whether the server says that it is not a master.
+func (s *redisServer) replica() bool { return s.role == "slave" || s.role == "replica" }
 
 // role asks a server that does not know HELLO.
 func (c *redisConn) role() (redisServer, error) {

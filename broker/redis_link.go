@@ -2,9 +2,7 @@ package broker
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -15,13 +13,20 @@ const redisWatchInterval = 5 * time.Second
 // redisWatcher returns an error when the server at addr is not the one to use any more.
 type redisWatcher func(ctx context.Context, addr string) error
 
+// redisPublishing is what publishes for a link: a redisPipeline, or a redisPublisher
+// in a cluster. The contract of publish and close is link's.
+type redisPublishing interface {
+	publish(ctx context.Context, batch []publication)
+	close()
+}
+
 // redisLink is a link to one server: a connection for subscriptions and one for
 // publishing. When either is lost, so is the link: neither is replaced, so that what
 // is published on a link has always gone where it is subscribed.
 type redisLink struct {
 	to      sink
 	sub     *redisSubscriber
-	pub     *redisPublisher
+	pub     redisPublishing
 	addr    string
 	stop    context.CancelFunc // ends watch
 	running sync.WaitGroup
@@ -30,14 +35,19 @@ type redisLink struct {
 // openRedisLink makes a link to the server that conn is connected to. conn is the
 // link's, unless there is an error.
 func openRedisLink(ctx context.Context, to sink, d *redisDialer, conn *redisConn, watch redisWatcher) (link, error) {
-	pub, err := openRedisPublisher(ctx, to, d, conn.addr)
+	second, _, err := d.login(ctx, conn.addr, d.o.user, d.o.password)
 	if err != nil {
 		return nil, err
 	}
+	pub := newRedisPipeline(second, to)
 	l := &redisLink{to: to, pub: pub, addr: conn.addr, sub: newRedisSubscriber(conn, to)}
 	var watching context.Context
 	watching, l.stop = context.WithCancel(context.Background())
-	l.running.Go(func() { l.watch(watching, watch) })
+	checks := []redisWatcher{pub.demoted}
+	if watch != nil {
+		checks = append(checks, watch)
+	}
+	l.running.Go(func() { l.watch(watching, checks...) })
 	return l, nil
 }
 
@@ -60,9 +70,9 @@ func (l *redisLink) close() {
 	l.running.Wait()
 }
 
-// watch ends the link when its server is not the master any more: what is published
-// to a replica reaches nobody else.
-func (l *redisLink) watch(ctx context.Context, more redisWatcher) {
+// watch ends the link when a check says that its server is not the one to use any
+// more: what is published to a replica reaches nobody else.
+func (l *redisLink) watch(ctx context.Context, checks ...redisWatcher) {
 	tick := time.NewTicker(redisWatchInterval)
 	defer tick.Stop()
 	for {
@@ -71,47 +81,11 @@ func (l *redisLink) watch(ctx context.Context, more redisWatcher) {
 			return
 		case <-tick.C:
 		}
-		err := l.pub.demoted(ctx)
-		if err == nil && more != nil {
-			err = more(ctx, l.addr)
-		}
-		if err != nil && ctx.Err() == nil {
-			l.to.lost(err)
-			return
+		for _, check := range checks {
+			if err := check(ctx, l.addr); err != nil && ctx.Err() == nil {
+				l.to.lost(err)
+				return
+			}
 		}
 	}
-}
-
-// demoted asks the server for its role, and returns an error when it is a replica.
-// Who may not ask, or gets no answer, is left to other signs.
-func (p *redisPublisher) demoted(ctx context.Context) error {
-	protocol := "3"
-	if p.dialer.o.resp2 {
-		protocol = "2"
-	}
-	ctx, cancel := context.WithTimeout(ctx, redisWatchInterval)
-	defer cancel()
-	answer, err := p.client.Do(ctx, p.client.B().Arbitrary("HELLO", protocol).Build()).AsMap()
-	role := answer["role"]
-	text, err2 := role.ToString()
-	if err != nil || err2 != nil {
-		text = p.askRole(ctx)
-	}
-	if text == "slave" || text == "replica" {
-		return fmt.Errorf("redis at %s is not the master any more", p.addr)
-	}
-	return nil
-}
-
-// askRole is for servers that do not know HELLO.
-func (p *redisPublisher) askRole(ctx context.Context) string {
-	answer, err := p.client.Do(ctx, p.client.B().Role().Build()).ToArray()
-	if err != nil || len(answer) == 0 {
-		return ""
-	}
-	role, err := answer[0].ToString()
-	if err != nil {
-		return ""
-	}
-	return strings.ToLower(role)
 }

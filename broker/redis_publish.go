@@ -5,50 +5,38 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 
 	"github.com/redis/rueidis"
 )
 
-// redisPublisher publishes in pipelines: all of a batch is sent before an answer is
-// waited for.
+// redisPublisher publishes in a cluster, by rueidis: it knows the ways there. All of a
+// batch is sent, to each master what is its, before an answer is waited for.
 type redisPublisher struct {
-	to     sink
 	addr   string // for errors
 	client rueidis.Client
 	dialer *redisDialer
-	single bool   // one server: its connection is never replaced
 	verb   string // PUBLISH or SPUBLISH
+
+	commands []rueidis.Completed // the batch, kept for the next one
 
 	ctx    context.Context // ends with the publisher
 	cancel context.CancelFunc
 
-	mu     sync.Mutex // before the locks of redisPublishConn and of the sink
+	mu     sync.Mutex // a leaf lock
 	conns  map[*redisPublishConn]struct{}
-	sealed bool  // no connection is opened any more
-	broken error // why there is none, of a single server
+	sealed bool // no connection is opened any more
 }
 
 // redisPublishConn is a connection of rueidis, which closes it when it is of no use.
 type redisPublishConn struct {
 	net.Conn
 	p *redisPublisher
-
-	mu    sync.Mutex // a leaf lock
-	cause error      // the first error
 }
 
-// openRedisPublisher connects to one server.
-func openRedisPublisher(ctx context.Context, to sink, d *redisDialer, addr string) (*redisPublisher, error) {
-	p := newRedisPublisher(to, d, addr)
-	p.single, p.verb = true, "PUBLISH"
-	return p, p.open(ctx, addr)
-}
-
-func newRedisPublisher(to sink, d *redisDialer, addr string) *redisPublisher {
-	p := &redisPublisher{to: to, addr: addr, dialer: d, conns: map[*redisPublishConn]struct{}{}}
+func newRedisPublisher(d *redisDialer, addr string) *redisPublisher {
+	p := &redisPublisher{addr: addr, dialer: d, conns: map[*redisPublishConn]struct{}{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -69,11 +57,6 @@ func (p *redisPublisher) open(ctx context.Context, addrs ...string) error {
 		p.close()
 		return fmt.Errorf("redis at %s: %w", p.addr, dialCause(err))
 	}
-	if p.single {
-		p.mu.Lock()
-		p.sealed = true
-		p.mu.Unlock()
-	}
 	return nil
 }
 
@@ -82,7 +65,7 @@ func (p *redisPublisher) open(ctx context.Context, addrs ...string) error {
 func (p *redisPublisher) options(addrs []string) rueidis.ClientOption {
 	o := p.dialer.o
 	return rueidis.ClientOption{
-		InitAddress: addrs, ForceSingleClient: p.single, DialCtxFn: p.dial,
+		InitAddress: addrs, DialCtxFn: p.dial,
 		Username: o.user, Password: o.password, ClientName: o.clientName, AlwaysRESP2: o.resp2,
 		ClientSetInfo: rueidis.DisableClientSetInfo,
 		Dialer:        net.Dialer{Timeout: o.timeout, KeepAlive: redisPingInterval}, ConnWriteTimeout: redisWriteTimeout,
@@ -119,51 +102,11 @@ func (p *redisPublisher) dial(ctx context.Context, addr string, _ *net.Dialer, _
 	return c, nil
 }
 
-// note keeps the first error: it is what rueidis closes the connection for.
-func (c *redisPublishConn) note(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err == nil || c.cause != nil {
-		return
-	}
-	if err == io.EOF {
-		err = errors.New("closed by the server")
-	}
-	c.cause = err
-}
-
-func (c *redisPublishConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if err != nil {
-		c.note(err)
-	}
-	return n, err
-}
-
-func (c *redisPublishConn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	if err != nil {
-		c.note(err)
-	}
-	return n, err
-}
-
 // Close is called by rueidis when it gives a connection up, and by cut.
 func (c *redisPublishConn) Close() error {
-	c.note(errors.New("no answer"))
-	p := c.p
-	p.mu.Lock()
-	_, open := p.conns[c]
-	delete(p.conns, c)
-	lost := open && p.single && p.broken == nil && p.ctx.Err() == nil
-	c.mu.Lock()
-	cause := fmt.Errorf("the connection for publishing to redis at %s: %w", p.addr, c.cause)
-	c.mu.Unlock()
-	if lost {
-		p.broken = cause
-		p.to.lost(cause) // with the lock held, so never after cut
-	}
-	p.mu.Unlock()
+	c.p.mu.Lock()
+	delete(c.p.conns, c)
+	c.p.mu.Unlock()
 	return c.Conn.Close()
 }
 
@@ -194,40 +137,29 @@ func (p *redisPublisher) close() {
 // copy: nobody changes them after Remote.Publish, also when ctx ends before rueidis
 // has sent them.
 func (p *redisPublisher) publish(ctx context.Context, batch []publication) {
-	if ctx.Err() != nil || p.gone() {
+	if ctx.Err() != nil {
 		for i := range batch {
 			batch[i].err = ErrDown
 		}
 		return
 	}
-	if !p.single { // less time than Remote gives: one node that hangs is not the cluster
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, redisNodePublish)
-		defer cancel()
-	}
-	// Not kept for the next batch: when ctx ends early, rueidis still reads it.
-	commands := make([]rueidis.Completed, 0, len(batch))
+	// Less time than Remote gives: one node that hangs is not the cluster.
+	ctx, cancel := context.WithTimeout(ctx, redisNodePublish)
+	defer cancel()
+	p.commands = p.commands[:0]
 	for i := range batch {
-		commands = append(commands, p.client.B().Arbitrary(p.verb).Keys(batch[i].channel).Args(stringOf(batch[i].content)).Build())
+		p.commands = append(p.commands, p.client.B().Arbitrary(p.verb).Keys(batch[i].channel).Args(stringOf(batch[i].content)).Build())
 	}
-	var broken error
-	for i, r := range p.client.DoMulti(ctx, commands...) {
+	reuse := true
+	for i, r := range p.client.DoMulti(ctx, p.commands...) {
 		var network bool
 		batch[i].err, network = redisOutcome(r.Error())
-		if network && broken == nil {
-			broken = batch[i].err
-		}
+		reuse = reuse && !network
 	}
-	if broken != nil && p.single && ctx.Err() == nil {
-		p.to.lost(broken)
+	if !reuse {
+		p.commands = nil // rueidis may still be writing it
 	}
-}
-
-// gone reports whether the connection to a single server is known to be no more.
-func (p *redisPublisher) gone() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.broken != nil
+	clear(p.commands)
 }
 
 // redisOutcome says what an error of a publication means, and whether it is the network's.

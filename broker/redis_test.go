@@ -2,6 +2,8 @@ package broker
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -131,5 +133,38 @@ func TestRedisDropsWhatIsTooBig(t *testing.T) {
 	n.wants("c", "xxxxxxxxxx", "x")
 	if got := n.Stats().Dropped["too_big"]; got != 3 {
 		t.Errorf("%d dropped as too big, want 3", got)
+	}
+}
+
+func TestRedisByASocketOfUnix(t *testing.T) {
+	dir, err := os.MkdirTemp("", "redis") // of t.TempDir the path may be too long
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "redis.sock")
+	redistest.Start(t, "--unixsocket", socket)
+	n := upRedisNode(t, Config{DSN: "unix://" + socket + "?db=1"})
+	n.join("c")
+	n.mustPublish("c", "1")
+	n.wants("c", "1")
+}
+
+// Many subscriptions come back in batches, and Up waits for all.
+func TestRedisManySubscriptionsComeBack(t *testing.T) {
+	s := redistest.Start(t)
+	n := upRedisNode(t, Config{DSN: s.DSN()})
+	names := manyChannels(20_000)
+	n.join(names...)
+	s.Stop()
+	untilRedis(t, "it is noticed", func() bool { return !n.Up() })
+	s.Restart()
+	n.waitUp()
+	if got := len(strings.Split(s.CLI("PUBSUB", "CHANNELS"), "\n")); got != len(names) {
+		t.Errorf("up with %d subscriptions, want %d", got, len(names))
+	}
+	for _, name := range names[len(names)-10:] {
+		n.mustPublish(name, "1")
+		n.wants(name, "1")
 	}
 }

@@ -324,9 +324,8 @@ func (r *Remote) due(l *linkSink) error {
 			return err
 		}
 	}
-	late, stuck := r.table.overdue(time.Now())
-	tell(late, errNoAck)
-	if stuck {
+	tell(r.table.overdue(time.Now()), errNoAck)
+	if r.table.stuck(time.Now()) {
 		return errNoAck
 	}
 	return nil

@@ -206,7 +206,7 @@ func TestUnconfirmedSubscriptionIsOverdue(t *testing.T) {
 		late  int
 		stuck bool
 	}{{awaitTimeout - 1, 0, false}, {awaitTimeout, 1, false}, {2 * awaitTimeout, 0, false}, {2*awaitTimeout + 1, 0, true}} {
-		if late, stuck := tab.overdue(now.Add(c.after)); len(late) != c.late || stuck != c.stuck {
+		if late, stuck := tab.overdue(now.Add(c.after)), tab.stuck(now.Add(c.after)); len(late) != c.late || stuck != c.stuck {
 			t.Errorf("after %s: %d late, stuck %t; want %d, %t", c.after, len(late), stuck, c.late, c.stuck)
 		}
 	}

@@ -17,7 +17,7 @@ const (
 	// subscription; it doubles with each time in a row, up to retryAtLast.
 	retryAfter  = time.Second
 	retryAtLast = time.Minute
-	// awaitTimeout is how long Await may take. A link on which the engine confirms
+	// awaitTimeout is how long Await may take. A link on which the engine answers
 	// nothing for twice as long is lost.
 	awaitTimeout = 5 * time.Second
 )
@@ -34,13 +34,20 @@ const (
 // subscription is a channel that has members on this node, or had some a moment ago.
 type subscription struct {
 	name     string
-	since    time.Duration // the last member left, or the channel may be asked for again; since table.epoch
+	since    time.Duration // the last member left; since table.epoch
 	standing standing
 	wanted   bool  // there are members (I12)
 	listed   bool  // in table.fresh or table.resting
 	leaving  bool  // in table.leaving
 	owed     bool  // counted by table.owed
 	refusals uint8 // by the engine, in a row
+}
+
+// turn is a subscription that is looked at again some time after at, which is kept
+// here: a list stays in order, and nobody's obstacle, whatever happens to those in it.
+type turn struct {
+	*subscription
+	at time.Duration // since table.epoch
 }
 
 // waiter is a join that is acknowledged when the subscription is in force.
@@ -58,12 +65,14 @@ type table struct {
 	channels map[string]*subscription
 	waiting  map[*subscription][]waiter
 	fresh    []*subscription // wanted and absent, first come first served
-	resting  []*subscription // the same, but the engine said no a while ago
-	leaving  []*subscription // not wanted any more, by when that was
+	resting  []turn          // the same, but the engine said no; asked for again from at on
+	leaving  []turn          // not wanted any more, by when that was
+	peak     int             // most channels since the map was made
+	waited   int             // most keys of waiting since that map was made
 	asked    int             // subscriptions with that standing
 	inForce  int             // subscriptions with that standing
 	owed     int             // of those there were when the link was opened, how many are not in force
-	progress time.Time       // the engine confirmed something, or had nothing to confirm
+	progress time.Time       // the engine answered something, or had nothing to answer
 	open     bool            // there is a link
 }
 
@@ -80,6 +89,7 @@ func (t *table) want(name string) bool {
 	if s == nil {
 		s = &subscription{name: name}
 		t.channels[name] = s
+		t.peak = max(t.peak, len(t.channels))
 	}
 	s.wanted = true
 	if s.standing != absent || s.listed {
@@ -106,19 +116,40 @@ func (t *table) unwant(name string, now time.Time) bool {
 		return false
 	}
 	if !s.leaving {
-		s.leaving = true
-		t.leaving = append(t.leaving, s)
+		t.linger(s, s.since)
 	}
 	return len(t.leaving) > maxLingering
 }
 
 // forget takes a subscription out of the table; it is on no list.
 func (t *table) forget(s *subscription) {
+	t.pay(s)
+	delete(t.channels, s.name)
+	t.shrink()
+}
+
+// pay notes that s does not keep the node from being up, or not any more.
+func (t *table) pay(s *subscription) {
 	if s.owed {
 		s.owed = false
 		t.owed--
 	}
-	delete(t.channels, s.name)
+}
+
+// shrinkAt is the size from which a map that has become nearly empty is made anew:
+// Go's maps keep the memory of their largest size.
+const shrinkAt = 1024
+
+// shrink copies the channels into a smaller map when seven eighths are gone.
+func (t *table) shrink() {
+	if t.peak < shrinkAt || len(t.channels) > t.peak/8 {
+		return
+	}
+	small := make(map[string]*subscription, len(t.channels))
+	for name, s := range t.channels {
+		small[name] = s
+	}
+	t.channels, t.peak = small, len(small)
 }
 
 // await adds a waiter, unless the answer is known.
@@ -133,6 +164,7 @@ func (t *table) await(name []byte, done func(error), now time.Time) (pending boo
 		return false, ErrDown
 	}
 	t.waiting[s] = append(t.waiting[s], waiter{done, now.Add(awaitTimeout)})
+	t.waited = max(t.waited, len(t.waiting))
 	return true, nil
 }
 
@@ -148,6 +180,7 @@ func (t *table) take(now time.Time) (names []string) {
 		s.listed = false
 		switch {
 		case !s.wanted && s.leaving: // it came and went; the sweep forgets it
+			t.pay(s)
 		case !s.wanted:
 			t.forget(s)
 		default:
@@ -176,10 +209,7 @@ func (t *table) confirm(name string, now time.Time) []waiter {
 	s.standing, s.refusals = inForce, 0
 	t.inForce++
 	t.progress = now
-	if s.owed {
-		s.owed = false
-		t.owed--
-	}
+	t.pay(s)
 	return t.answer(s)
 }
 
@@ -193,16 +223,12 @@ func (t *table) end(name string, now time.Time) []waiter {
 		return nil
 	}
 	t.settle(s)
-	if s.owed { // it would keep the others waiting
-		s.owed = false
-		t.owed--
-	}
-	s.since = now.Sub(t.epoch)
+	t.progress = now // no is an answer, too
+	t.pay(s)         // it would keep the others waiting
 	if s.wanted {
-		s.since += min(retryAfter<<s.refusals, retryAtLast)
-		s.refusals = min(s.refusals+1, 6)
 		s.listed = true
-		t.resting = append(t.resting, s)
+		t.resting = append(t.resting, turn{s, now.Sub(t.epoch) + min(retryAfter<<s.refusals, retryAtLast)})
+		s.refusals = min(s.refusals+1, 6)
 	} else if !s.leaving {
 		t.forget(s)
 	}
@@ -224,9 +250,17 @@ func (t *table) settle(s *subscription) {
 func (t *table) answer(s *subscription) []waiter {
 	w := t.waiting[s]
 	if w != nil {
-		delete(t.waiting, s)
+		t.answered(s)
 	}
 	return w
+}
+
+// answered notes that nobody waits for s any more.
+func (t *table) answered(s *subscription) {
+	delete(t.waiting, s)
+	if len(t.waiting) == 0 && t.waited >= shrinkAt {
+		t.waiting, t.waited = map[*subscription][]waiter{}, 0
+	}
 }
 
 // opened begins with a link on which nothing is subscribed to, and returns how much
@@ -248,7 +282,7 @@ func (t *table) closed() (waiting []waiter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open = false
-	t.fresh, t.resting, t.leaving, t.owed = nil, nil, nil, 0
+	t.fresh, t.resting, t.leaving, t.owed = make([]*subscription, 0, len(t.channels)), nil, nil, 0
 	for name, s := range t.channels {
 		s.standing, s.leaving, s.listed, s.owed = absent, false, false, false
 		if !s.wanted {
@@ -258,10 +292,11 @@ func (t *table) closed() (waiting []waiter) {
 		s.listed = true
 		t.fresh = append(t.fresh, s)
 	}
+	t.shrink()
 	t.asked, t.inForce = 0, 0
 	for s, w := range t.waiting {
 		waiting = append(waiting, w...)
-		delete(t.waiting, s)
+		t.answered(s)
 	}
 	return waiting
 }
@@ -272,25 +307,27 @@ func (t *table) closed() (waiting []waiter) {
 func (t *table) sweep(now time.Time) (names []string, fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	ago := now.Sub(t.epoch) - linger
 	for n := len(t.leaving); n > 0 && len(names) < maxBatch; n-- {
-		s := t.leaving[0]
-		if len(t.leaving) <= maxLingering && !s.wanted && now.Sub(t.epoch)-s.since < linger {
+		s, crowded := t.leaving[0], len(t.leaving) > maxLingering
+		if !crowded && !s.wanted && s.at > ago {
 			break
 		}
-		t.leaving[0] = nil
+		t.leaving[0] = turn{}
 		t.leaving = t.leaving[1:]
 		s.leaving = false
 		switch {
 		case s.wanted:
+		case !crowded && s.since > ago: // it was joined meanwhile, and left again
+			t.linger(s.subscription, s.since)
 		case s.standing == inForce:
-			t.settle(s)
-			t.forget(s)
+			t.settle(s.subscription)
+			t.forget(s.subscription)
 			names = append(names, s.name)
 		case s.standing == asked: // its confirmation must not be taken for another's
-			s.leaving = true
-			t.leaving = append(t.leaving, s)
+			t.linger(s.subscription, s.at)
 		case !s.listed:
-			t.forget(s)
+			t.forget(s.subscription)
 		}
 	}
 	if len(t.leaving) == 0 {
@@ -304,10 +341,10 @@ func (t *table) sweep(now time.Time) (names []string, fresh bool) {
 func (t *table) rested(now time.Time) {
 	resting := t.resting[:0]
 	for _, s := range t.resting {
-		if now.Sub(t.epoch) < s.since {
+		if now.Sub(t.epoch) < s.at {
 			resting = append(resting, s)
 		} else {
-			t.fresh = append(t.fresh, s)
+			t.fresh = append(t.fresh, s.subscription)
 		}
 	}
 	clear(t.resting[len(resting):])
@@ -316,9 +353,14 @@ func (t *table) rested(now time.Time) {
 	}
 }
 
-// overdue returns the waiters whose time is over, and reports whether the engine
-// has not confirmed something for so long that the link is of no use.
-func (t *table) overdue(now time.Time) (late []waiter, stuck bool) {
+// linger puts s on the list of those that are left.
+func (t *table) linger(s *subscription, at time.Duration) {
+	s.leaving = true
+	t.leaving = append(t.leaving, turn{s, at})
+}
+
+// overdue returns the waiters whose time is over.
+func (t *table) overdue(now time.Time) (late []waiter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for s, waiting := range t.waiting {
@@ -331,12 +373,20 @@ func (t *table) overdue(now time.Time) (late []waiter, stuck bool) {
 			}
 		}
 		if len(kept) == 0 {
-			delete(t.waiting, s)
+			t.answered(s)
 		} else {
 			t.waiting[s] = kept
 		}
 	}
-	return late, t.asked > 0 && now.Sub(t.progress) > 2*awaitTimeout
+	return late
+}
+
+// stuck reports whether the engine has not answered something for so long that the
+// link is of no use.
+func (t *table) stuck(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.asked > 0 && now.Sub(t.progress) > 2*awaitTimeout
 }
 
 // settled reports whether all that had to be subscribed to when the link was opened

@@ -12,7 +12,7 @@ import (
 // slots, until the test ends.
 func StartCluster(t testing.TB, masters int, args ...string) []*Server {
 	t.Helper()
-	args = append([]string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000"}, args...)
+	args = append(clusterArgs(), args...)
 	var servers []*Server
 	create := []string{"--cluster", "create"}
 	for range masters {
@@ -26,6 +26,21 @@ func StartCluster(t testing.TB, masters int, args ...string) []*Server {
 		s.waitFor("cluster_state:ok", "CLUSTER", "INFO")
 	}
 	return servers
+}
+
+// clusterArgs makes a server the node of a cluster.
+func clusterArgs() []string {
+	return []string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000"}
+}
+
+// AddReplica runs one more server, which is in step with a master of a cluster when
+// AddReplica returns, and is made the master when that one is stopped.
+func AddReplica(t testing.TB, master *Server) *Server {
+	t.Helper()
+	s := Start(t, clusterArgs()...)
+	master.CLI("--cluster", "add-node", s.Addr, master.Addr, "--cluster-slave", "--cluster-master-id", master.ID())
+	s.waitFor("master_link_status:up", "INFO", "replication")
+	return s
 }
 
 // ID is the server's name in its cluster.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
+	"time"
 )
 
 // MayInstall reports whether the tests may fetch what they need.
@@ -34,30 +35,46 @@ func Need(t testing.TB, name, pkg string) string {
 	return path
 }
 
-// update fetches the lists of packages, once.
-var update = sync.OnceValues(func() (string, error) { return apt("update") })
+// installing lets the tests of one binary install one after the other.
+var installing sync.Mutex
 
-// install installs a package. apt-get waits for another that is at work, but for
-// its lists only so long, and not at all in update: what another test binary has
-// installed meanwhile is as good.
+// install installs a package. Other test binaries may be at it too: apt-get waits
+// for another that installs, but not for one that fetches lists, so failures are
+// tried again, and what another has installed meanwhile is as good.
 func install(t testing.TB, name, pkg string) {
 	t.Helper()
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		t.Skipf("%s is missing, and this is no Debian that could install it", pkg)
 	}
-	updated, updateErr := update()
-	out, err := apt("install", "--yes", "--no-install-recommends", pkg)
-	if err == nil {
-		return
+	installing.Lock()
+	defer installing.Unlock()
+	for attempt := 1; ; attempt++ {
+		out, err := fetch(pkg)
+		if err == nil {
+			return
+		}
+		if _, found := exec.LookPath(name); found == nil {
+			return
+		}
+		if attempt == 5 {
+			t.Fatalf("apt-get install %s: %v\n%s", pkg, err, out)
+		}
+		time.Sleep(time.Duration(attempt) * time.Second) // apt-get has no way to wait for its lists
 	}
-	if _, found := exec.LookPath(name); found == nil {
-		return
-	}
-	if updateErr != nil {
-		t.Logf("apt-get update: %v\n%s", updateErr, updated)
-	}
-	t.Fatalf("apt-get install %s: %v\n%s", pkg, err, out)
 }
+
+// fetch fetches the lists, unless another of this binary has, and the package.
+func fetch(pkg string) (string, error) {
+	if !listed {
+		if out, err := apt("update"); err != nil {
+			return out, err
+		}
+		listed = true
+	}
+	return apt("install", "--yes", "--no-install-recommends", pkg)
+}
+
+var listed bool // the lists are fetched; guarded by installing
 
 // apt runs apt-get, which waits for others that use it, and starts no service.
 func apt(args ...string) (string, error) {

@@ -1,0 +1,177 @@
+package broker
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"wsify/internal/redistest"
+)
+
+// fakeRedis answers each command by its first words, and everything else by an
+// error; it returns its address. It is for servers that Debian has no package of.
+func fakeRedis(t *testing.T, answers map[string]string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go serveFakeRedis(conn, answers)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func serveFakeRedis(conn net.Conn, answers map[string]string) {
+	defer conn.Close()
+	in := newRESPReader(bufio.NewReader(conn), 1000)
+	for {
+		command, err := in.reply()
+		if err != nil {
+			return
+		}
+		var words []string
+		for _, w := range command.list {
+			words = append(words, w.text)
+		}
+		answer, text := "-ERR unknown command\r\n", strings.Join(words, " ")
+		for begin, a := range answers {
+			if strings.HasPrefix(text, begin) {
+				answer = a
+			}
+		}
+		if _, err := conn.Write([]byte(answer)); err != nil {
+			return
+		}
+	}
+}
+
+func fakeLogin(t *testing.T, answers map[string]string, user, password string) (redisServer, error) {
+	t.Helper()
+	o, err := parseRedisDSN("redis://" + fakeRedis(t, answers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &redisDialer{o: o, limit: 100}
+	c, s, err := d.login(t.Context(), o.addrs[0], user, password)
+	if err == nil {
+		_ = c.Close()
+	}
+	return s, err
+}
+
+func TestRedisThatIsStillLoadingIsRefused(t *testing.T) {
+	_, err := fakeLogin(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "-LOADING Redis is loading the dataset in memory\r\n"}, "", "")
+	if err == nil {
+		t.Fatal("it is taken")
+	}
+	saysAll(t, err.Error(), "redis at 127.0.0.1:", "LOADING")
+}
+
+// A server before 6 has no HELLO and no users.
+func TestRedisBeforeVersion6(t *testing.T) {
+	old := map[string]string{
+		"AUTH default":  "-ERR wrong number of arguments for 'auth' command\r\n",
+		"AUTH secret":   "+OK\r\n",
+		"ROLE":          "*3\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n",
+		"CLUSTER SLOTS": "-ERR This instance has cluster support disabled\r\n",
+		"PING":          "+PONG\r\n",
+	}
+	s, err := fakeLogin(t, old, "", "secret")
+	if err != nil || s.role != "slave" || s.mode != "standalone" {
+		t.Errorf("a replica: %+v, %v", s, err)
+	}
+	old["CLUSTER SLOTS"] = "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\nh\r\n:1\r\n"
+	if s, err = fakeLogin(t, old, "", "secret"); err != nil || s.mode != "cluster" {
+		t.Errorf("a node of a cluster: %+v, %v", s, err)
+	}
+}
+
+// What is no Redis is told apart, and does not keep open from its end.
+func TestRedisThatIsSomethingElse(t *testing.T) {
+	if _, err := fakeLogin(t, map[string]string{"": "HTTP/1.1 400 Bad Request\r\n\r\n"}, "", ""); err == nil {
+		t.Error("a web server is taken")
+	} else {
+		saysAll(t, err.Error(), "does not speak Redis' protocol")
+	}
+}
+
+func TestRedisSlotsAreRead(t *testing.T) {
+	const answer = "*4\r\n" +
+		"*3\r\n:0\r\n:1\r\n*2\r\n$0\r\n\r\n:7000\r\n" + // the one that was asked
+		"*4\r\n:2\r\n:3\r\n*3\r\n$4\r\nhost\r\n:7001\r\n$2\r\nid\r\n*2\r\n$7\r\nreplica\r\n:7009\r\n" +
+		"*3\r\n:5\r\n:5\r\n*2\r\n$4\r\nhost\r\n:7001\r\n" +
+		"*3\r\n:6\r\n:6\r\n*2\r\n$1\r\n?\r\n:7002\r\n"
+	r, err := newRESPReader(strings.NewReader(answer), 100).reply()
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots, masters, err := parseSlots(r, "asked:6379")
+	if err != nil || !slices.Equal(masters, []string{"asked:7000", "host:7001"}) {
+		t.Fatalf("masters %q, %v", masters, err)
+	}
+	if got, want := slots[:7], []string{"asked:7000", "asked:7000", "host:7001", "host:7001", "", "host:7001", ""}; !slices.Equal(got, want) {
+		t.Errorf("slots %q, want %q", got, want)
+	}
+	for _, bad := range []respReply{{}, {list: []respReply{{num: 1}}}, {list: []respReply{{list: []respReply{{num: 0}, {num: redisSlots}, {list: make([]respReply, 2)}}}}}} {
+		if _, _, err := parseSlots(bad, "h:1"); err == nil {
+			t.Errorf("%+v is taken", bad)
+		}
+	}
+}
+
+// Ends of a context end what waits for the server.
+func TestRedisOpenEndsWithItsContext(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // it accepts, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r, err := NewRedis(Config{DSN: "redis://" + l.Addr().String() + "?dial_timeout=1h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.engine.open(ctx, &linkSink{r: r, gone: make(chan struct{}), cancel: func() {}})
+		done <- err
+	}()
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("opened")
+	}
+}
+
+// The first address has no user of ours: the second is used.
+func TestRedisOtherAddressesAreTried(t *testing.T) {
+	s := redistest.Start(t)
+	other := fakeRedis(t, map[string]string{"HELLO 2": "-NOAUTH Authentication required.\r\n"})
+	n := upRedisNode(t, Config{DSN: "redis://" + other + "?addr=" + s.Addr})
+	n.join("c")
+	n.mustPublish("c", "1")
+	n.wants("c", "1")
+	if st := n.Stats(); st.Connects != 1 || st.FailedConnects != 0 {
+		t.Errorf("%d connects and %d failed, want the first attempt to succeed", st.Connects, st.FailedConnects)
+	}
+}
+
+// A server, or a proxy before it, that says what it was not asked for is given up.
+func TestRedisThatSpeaksUnasked(t *testing.T) {
+	addr := fakeRedis(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "+PONG\r\n",
+		"PUBLISH": ":1\r\n-ERR going down\r\n"})
+	n := upRedisNode(t, Config{DSN: "redis://" + addr})
+	n.mustPublish("c", "1")
+	untilRedis(t, "the link is lost", func() bool { return strings.Contains(n.said(), "the broker is lost") })
+	saysAll(t, n.said(), "for publishing to redis", "ERR going down")
+}

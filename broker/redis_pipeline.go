@@ -1,0 +1,190 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// redisPipeline is a connection to one server that is used for publishing: all of a
+// batch is written before an answer is waited for. It is our own and not rueidis',
+// which panics when a server, or a proxy before it, says a word that it was not
+// asked for. When the connection is lost it is not replaced.
+type redisPipeline struct {
+	conn    *redisConn
+	to      sink
+	down    chan struct{} // closed when the connection is lost
+	running sync.WaitGroup
+
+	busy sync.Mutex // held by who waits for answers; before mu
+	out  []byte     // guarded by busy
+
+	mu     sync.Mutex // before the sink's locks
+	each   func(i int, r respReply, refusal error)
+	want   int // answers to come
+	got    int
+	all    chan struct{} // closed when they have come
+	broken error         // why the connection is lost
+	closed bool
+}
+
+// newRedisPipeline takes over a connection; it tells to of its loss until close.
+func newRedisPipeline(conn *redisConn, to sink) *redisPipeline {
+	p := &redisPipeline{conn: conn, to: to, down: make(chan struct{})}
+	p.running.Go(p.read)
+	return p
+}
+
+// read hands answers to who waits for them until the connection ends.
+func (p *redisPipeline) read() {
+	for {
+		r, err := p.conn.in.reply()
+		if refusal, refused := errors.AsType[respError](err); refused {
+			err = p.answer(r, refusal)
+		} else if err == nil {
+			err = p.answer(r, nil)
+		}
+		if err != nil {
+			p.lose(err)
+			return
+		}
+	}
+}
+
+// answer is one answer. One that nobody waits for is the end of the connection.
+func (p *redisPipeline) answer(r respReply, refusal error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.want == 0 && refusal != nil:
+		return refusal
+	case p.want == 0:
+		return errRESP
+	}
+	p.each(p.got, r, refusal)
+	p.got++
+	if p.want--; p.want == 0 {
+		close(p.all)
+	}
+	return nil
+}
+
+// lose notes the first cause, and tells it.
+func (p *redisPipeline) lose(err error) {
+	if err == io.EOF {
+		err = errors.New("closed by the server")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken != nil {
+		return
+	}
+	p.broken = fmt.Errorf("the connection for publishing to redis at %s: %w", p.conn.addr, err)
+	p.want = 0 // an answer that comes late is nobody's
+	close(p.down)
+	_ = p.conn.Close()
+	if !p.closed {
+		p.to.lost(p.broken) // with the lock held, so never after close
+	}
+}
+
+// exchange writes out, and calls each for the n answers, in their order, by the time
+// it returns. sent is false when nothing was written. Answers that do not come
+// before ctx ends are the end of the connection.
+func (p *redisPipeline) exchange(ctx context.Context, out []byte, n int, each func(int, respReply, error)) (answered int, sent bool, err error) {
+	p.mu.Lock()
+	if p.broken != nil || ctx.Err() != nil {
+		defer p.mu.Unlock()
+		return 0, false, p.broken
+	}
+	all := make(chan struct{})
+	p.each, p.want, p.got, p.all = each, n, 0, all
+	p.mu.Unlock()
+	p.write(ctx, out)
+	select {
+	case <-all:
+	case <-p.down:
+	case <-ctx.Done():
+		p.lose(errNoAnswer)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.got == n { // all have come, also when the connection was lost a moment later
+		return n, true, nil
+	}
+	return p.got, true, p.broken
+}
+
+// write sends out, until ctx ends at most.
+func (p *redisPipeline) write(ctx context.Context, out []byte) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(redisWriteTimeout)
+	}
+	_ = p.conn.SetWriteDeadline(deadline)
+	defer context.AfterFunc(ctx, func() { _ = p.conn.SetWriteDeadline(time.Unix(1, 0)) })()
+	if _, err := p.conn.Write(out); err != nil {
+		p.lose(err)
+	}
+}
+
+// publish sends a batch and sets its outcomes.
+func (p *redisPipeline) publish(ctx context.Context, batch []publication) {
+	p.busy.Lock()
+	defer p.busy.Unlock()
+	p.out = p.out[:0]
+	for i := range batch {
+		p.out = appendCommand(p.out, "PUBLISH", batch[i].channel, stringOf(batch[i].content))
+	}
+	n, sent, err := p.exchange(ctx, p.out, len(batch), func(i int, _ respReply, refusal error) {
+		batch[i].err = nil
+		if refusal != nil {
+			batch[i].err = fmt.Errorf("redis refuses the publication: %w", refusal)
+		}
+	})
+	if cap(p.out) > 2*maxPublishBytes {
+		p.out = nil
+	}
+	for i := n; i < len(batch); i++ {
+		batch[i].err = ErrDown
+		if sent {
+			batch[i].err = fmt.Errorf("%w: %w", ErrUnknown, err)
+		}
+	}
+}
+
+// demoted asks the server for its role, and returns an error when it is a replica or
+// does not answer.
+func (p *redisPipeline) demoted(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, redisWatchInterval)
+	defer cancel()
+	p.busy.Lock()
+	defer p.busy.Unlock()
+	var s redisServer
+	out := appendCommand(appendCommand(nil, "HELLO", "2"), "ROLE")
+	_, _, err := p.exchange(ctx, out, 2, func(i int, r respReply, _ error) {
+		if i == 0 {
+			s.read(r)
+		} else if len(r.list) > 0 { // for servers that do not know HELLO
+			s.role = r.list[0].text
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if s.replica() {
+		return fmt.Errorf("redis at %s is not the master any more", addr)
+	}
+	return nil
+}
+
+func (p *redisPipeline) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.lose(errors.New("the link was closed"))
+	p.running.Wait()
+}

@@ -1,0 +1,229 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// tableTwin drives a table and says what has to be true of it: who is a member, what
+// the engine was asked for and has confirmed, and who waits for an answer.
+type tableTwin struct {
+	*table
+	t       *testing.T
+	rnd     *rand.Rand
+	now     time.Time
+	members map[string]time.Time // channels with members; since when
+	left    map[string]time.Time // the others that had some; since when
+	engine  map[string]standing  // asked or inForce, on this link
+	open    bool
+	waits   int // answers that are due
+	answers int
+}
+
+func newTableTwin(t *testing.T, seed uint64) *tableTwin {
+	return &tableTwin{
+		table: newTable(), t: t, rnd: rand.New(rand.NewPCG(seed, 0)), now: time.Now(),
+		members: map[string]time.Time{}, left: map[string]time.Time{}, engine: map[string]standing{},
+	}
+}
+
+// step does one thing at random.
+func (w *tableTwin) step() {
+	name := fmt.Sprint(w.rnd.IntN(12))
+	switch w.rnd.IntN(16) {
+	case 0, 1, 2:
+		w.toggle(name)
+	case 3, 4:
+		w.await(name)
+	case 5, 6, 7:
+		w.takeSome()
+	case 8, 9:
+		w.confirmOne(name)
+	case 10:
+		w.endOne(name)
+	case 11, 12:
+		w.sweepOnce()
+	case 13:
+		w.answered(w.overdue(w.now), errNoAck)
+	case 14:
+		w.now = w.now.Add(time.Duration(w.rnd.IntN(800)) * time.Millisecond)
+	case 15:
+		if w.rnd.IntN(4) == 0 {
+			w.turnLink()
+		}
+	}
+	w.check()
+}
+
+func (w *tableTwin) toggle(name string) {
+	if _, ok := w.members[name]; ok {
+		delete(w.members, name)
+		w.left[name] = w.now
+		w.unwant(name, w.now)
+		return
+	}
+	delete(w.left, name)
+	w.members[name] = w.now
+	w.want(name)
+}
+
+func (w *tableTwin) await(name string) {
+	if _, ok := w.members[name]; !ok {
+		return
+	}
+	done := false
+	pending, err := w.table.await([]byte(name), func(error) {
+		if done {
+			w.t.Fatal("a waiter was answered twice")
+		}
+		done = true
+		w.answers++
+	}, w.now)
+	switch {
+	case pending:
+		w.waits++
+	case err == nil && w.engine[name] != inForce:
+		w.t.Fatalf("%s is said to be in force", name)
+	case errors.Is(err, ErrDown) && w.open:
+		w.t.Fatal("the broker is said to be down")
+	}
+}
+
+func (w *tableTwin) answered(waiting []waiter, err error) { tell(waiting, err) }
+
+func (w *tableTwin) takeSome() {
+	if !w.open {
+		return
+	}
+	for _, name := range w.take(w.now) {
+		if w.engine[name] != absent {
+			w.t.Fatalf("%s is asked for twice", name)
+		}
+		if _, ok := w.members[name]; !ok {
+			w.t.Fatalf("%s is asked for without members", name)
+		}
+		w.engine[name] = asked
+	}
+}
+
+func (w *tableTwin) confirmOne(name string) {
+	if w.engine[name] == asked {
+		w.engine[name] = inForce
+		w.answered(w.confirm(name, w.now), nil)
+	}
+}
+
+func (w *tableTwin) endOne(name string) {
+	if w.engine[name] != absent {
+		delete(w.engine, name)
+		w.answered(w.end(name, w.now), errBusy)
+	}
+}
+
+func (w *tableTwin) sweepOnce() {
+	if !w.open {
+		return
+	}
+	names, _ := w.sweep(w.now)
+	for _, name := range names {
+		if _, ok := w.members[name]; ok || w.engine[name] != inForce {
+			w.t.Fatalf("%s is ended: member %t, standing %d", name, ok, w.engine[name])
+		}
+		if w.now.Sub(w.left[name]) < linger {
+			w.t.Fatalf("%s is ended %s after it was left", name, w.now.Sub(w.left[name]))
+		}
+		delete(w.engine, name)
+	}
+}
+
+// turnLink loses the link, or opens one.
+func (w *tableTwin) turnLink() {
+	if w.open {
+		clear(w.engine)
+		w.answered(w.closed(), ErrDown)
+		if w.waits != w.answers {
+			w.t.Fatalf("%d of %d waiters are answered after the link was lost", w.answers, w.waits)
+		}
+	} else if w.opened() < len(w.members) {
+		w.t.Fatal("not all members are owed a subscription")
+	}
+	w.open = !w.open
+}
+
+// check compares what is counted.
+func (w *tableTwin) check() {
+	var count [inForce + 1]int
+	for _, s := range w.engine {
+		count[s]++
+	}
+	owed := 0
+	for name, s := range w.channels {
+		if s.owed {
+			owed++
+		}
+		if _, ok := w.members[name]; ok != s.wanted || s.standing != w.engine[name] {
+			w.t.Fatalf("%s: wanted %t, standing %d; want %t, %d", name, s.wanted, s.standing, ok, w.engine[name])
+		}
+	}
+	if w.table.asked != count[asked] || w.table.inForce != count[inForce] || w.owed != owed {
+		w.t.Fatalf("asked %d, in force %d, owed %d; want %d, %d, %d", w.table.asked, w.table.inForce, w.owed, count[asked], count[inForce], owed)
+	}
+	for name := range w.members {
+		if w.channels[name] == nil {
+			w.t.Fatalf("%s has members and is not in the table", name)
+		}
+	}
+}
+
+// settle lets a well-behaved engine do all that is due, and checks that everything
+// is as the members want it.
+func (w *tableTwin) settle() {
+	if !w.open {
+		w.turnLink()
+	}
+	for range 8 {
+		w.takeSome()
+		for name := range w.engine {
+			w.confirmOne(name)
+		}
+		w.sweepOnce()
+		w.now = w.now.Add(sweepInterval)
+		w.check()
+	}
+	w.answered(w.overdue(w.now.Add(awaitTimeout)), errNoAck)
+	names := make([]string, 0, len(w.engine))
+	for name := range w.engine {
+		names = append(names, name)
+		if _, ok := w.members[name]; !ok {
+			w.t.Fatalf("%s is subscribed to without members", name)
+		}
+	}
+	if len(names) != len(w.members) || len(w.channels) != len(w.members) || !w.settled() {
+		w.t.Fatalf("subscribed to %v with members in %d, %d in the table, settled %t", slices.Sorted(slices.Values(names)), len(w.members), len(w.channels), w.settled())
+	}
+	if w.waits != w.answers || len(w.waiting) != 0 {
+		w.t.Fatalf("%d of %d waiters are answered, %d are left", w.answers, w.waits, len(w.waiting))
+	}
+	if len(w.fresh)+len(w.resting)+len(w.leaving) != 0 {
+		w.t.Fatalf("lists of %d, %d, %d are left", len(w.fresh), len(w.resting), len(w.leaving))
+	}
+}
+
+// Whatever happens in whatever order, the engine is asked for what has members and
+// for nothing twice, nobody waits in vain, and in the end all is as it should be.
+func TestTableAgreesWithItsTwin(t *testing.T) {
+	for seed := range uint64(2000) {
+		w := newTableTwin(t, seed)
+		for range 300 {
+			w.step()
+			if t.Failed() {
+				t.Fatalf("seed %d", seed)
+			}
+		}
+		w.settle()
+	}
+}

@@ -1,0 +1,141 @@
+package broker
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// inForceNow makes the table have this subscription in force.
+func (t *table) inForceNow(name string, now time.Time) {
+	t.want(name)
+	t.take(now)
+	t.confirm(name, now)
+}
+
+// A channel that is joined and left all the time is nobody's obstacle: those that
+// were left after it end a second later.
+func TestAChannelInChurnDoesNotHoldUpTheEndOfOthers(t *testing.T) {
+	tab := newTable()
+	tab.opened()
+	start := time.Now()
+	tab.inForceNow("churn", start)
+	tab.inForceNow("left", start)
+	tab.unwant("churn", start)
+	tab.unwant("left", start)
+	for now := start; now.Sub(start) <= 2*linger; now = now.Add(linger / 2) {
+		tab.want("churn")
+		tab.unwant("churn", now)
+		names, _ := tab.sweep(now)
+		if len(names) == 1 && names[0] == "left" {
+			return
+		}
+		if len(names) > 0 {
+			t.Fatalf("%v ends after %s", names, now.Sub(start))
+		}
+	}
+	t.Errorf("after %s the channel that was left has not ended", 2*linger)
+}
+
+// Nor does one that the engine refuses keep others from being asked for again.
+func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
+	tab := newTable()
+	tab.opened()
+	start := time.Now()
+	for _, name := range []string{"churn", "other"} {
+		tab.want(name)
+		tab.take(start)
+		tab.end(name, start)
+	}
+	for now := start; now.Sub(start) <= 2*retryAfter; now = now.Add(retryAfter / 2) {
+		tab.unwant("churn", now)
+		tab.want("churn")
+		tab.sweep(now)
+		for _, name := range tab.take(now) {
+			if name == "other" {
+				return
+			}
+			tab.end(name, now)
+		}
+	}
+	t.Errorf("after %s the other channel has not been asked for again", 2*retryAfter)
+}
+
+// A node is up when what it wants is in force: what was left meanwhile does not
+// keep it down until it is forgotten.
+func TestAChannelLeftWhileDownDoesNotDelayUp(t *testing.T) {
+	tab := newTable()
+	tab.opened()
+	now := time.Now()
+	tab.inForceNow("a", now)
+	tab.inForceNow("b", now)
+	tab.closed()
+	tab.unwant("a", now)
+	if owed := tab.opened(); owed != 2 {
+		t.Fatalf("%d subscriptions are owed, want 2", owed)
+	}
+	tab.take(now)
+	tab.confirm("b", now)
+	if !tab.settled() {
+		t.Error("the node waits for a channel that nobody wants")
+	}
+}
+
+// An engine that refuses is one that answers: those who join what they may not
+// cannot end the link by keeping it busy with refusals.
+func TestAnEngineThatRefusesIsNotStuck(t *testing.T) {
+	tab := newTable()
+	tab.opened()
+	now := time.Now()
+	tab.want("0")
+	tab.take(now)
+	for i := range 100 { // there is always one under way
+		now = now.Add(awaitTimeout)
+		tab.want(fmt.Sprint(i + 1))
+		tab.take(now)
+		tab.end(fmt.Sprint(i), now)
+		if tab.stuck(now) {
+			t.Fatalf("stuck after %d refusals", i+1)
+		}
+	}
+}
+
+// heapInUse is the bytes of what is reachable.
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// The table gives its memory back after a burst (I13).
+func TestATableShrinksAfterABurst(t *testing.T) {
+	const count = 200_000
+	tab := newTable()
+	tab.opened()
+	now := time.Now()
+	before := heapInUse()
+	for i := range count {
+		name := fmt.Sprint(i)
+		tab.want(name)
+		_, _ = tab.await([]byte(name), func(error) {}, now)
+	}
+	for names := tab.take(now); len(names) > 0; names = tab.take(now) {
+		for _, name := range names {
+			tab.confirm(name, now)
+		}
+	}
+	for i := range count {
+		tab.unwant(fmt.Sprint(i), now)
+	}
+	for names, _ := tab.sweep(now.Add(linger)); len(names) > 0; names, _ = tab.sweep(now.Add(linger)) {
+	}
+	if grown := heapInUse() - before; grown > 1<<20 {
+		t.Errorf("%d bytes are left of %d subscriptions", grown, count)
+	}
+	if all, pending := tab.sizes(); all != 0 || pending != 0 { // it also keeps the table alive
+		t.Errorf("%d subscriptions are left, %d pending", all, pending)
+	}
+}
