@@ -38,13 +38,16 @@ var pivots = []pivot{
 	},
 	{
 		scenario: "nodes", head: "engine, nodes", rows: serversOf("nodes"), find: ofServer("nodes"),
-		about: "Rates of the same phases, and the latency at a steady rate of the members on the last node, from when each publication should have left.",
+		about: "Rates of the same phases, and the latency at a steady rate of the members on the last node, from when each publication should have left: " +
+			"of all of them, and of one member alone.",
 		columns: []pivotColumn{
 			{"one in flight: deliveries/s", "", "rate, window 1"},
 			{"four: deliveries/s", "", "rate, window 4"},
 			{"over one node in memory", "", "rate over one node in memory, window 4"},
 			{"p50, us", "", "paced: p50"},
 			{"p99, us", "", "paced: p99"},
+			{"to one member: p50, us", "", "one member, paced: p50"},
+			{"p99, us", "", "one member, paced: p99"},
 		},
 	},
 	{

@@ -202,7 +202,11 @@ type nodeCosts struct {
 	windows [2]costs     // of ways one and four in flight; CPU is that of all nodes
 	engine  [2][]float64 // CPU us per publication
 	latency latencySeries
+	hop     latencySeries // with one member
 }
+
+// hopRate is how many publications a second one member gets while latencies are measured.
+const hopRate = 1000
 
 // nodes measures what a delivery costs when the audience is spread over nodes, through
 // each engine, against one node without.
@@ -235,7 +239,34 @@ func (b *bench) nodesRound(s setup, found *nodeCosts) error {
 		return err
 	}
 	defer c.close()
+	if err := b.nodesHop(c, found); err != nil {
+		return c.failure(fmt.Errorf("one member: %w", err))
+	}
 	return c.failure(b.nodesLoad(c, found))
+}
+
+// nodesHop publishes at the first node at a steady rate, for one member on the last.
+func (b *bench) nodesHop(c *cluster, found *nodeCosts) error {
+	if b.contentSize < stampedMin {
+		return nil
+	}
+	t := newTally(1, c.first().dialect.delivered(sharedChannel, b.contentSize))
+	crowd, err := openCrowd(plan{size: 1, threads: 1, target: c.last().target(), sources: b.sources,
+		channels: channels{Shared: true}, message: t.message})
+	if err != nil {
+		return err
+	}
+	defer crowd.close()
+	p, err := openPoster(c.first().port, sharedChannel, text(b.contentSize))
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	took, err := (&load{publisher: p, crowd: crowd, tally: t}).paced(p, hopRate, b.pacedTime)
+	if err == nil {
+		found.hop.add(took)
+	}
+	return err
 }
 
 // nodesLoad connects everybody, publishes at the first node at a steady rate, and
@@ -296,9 +327,12 @@ func (b *bench) addNodes(all []setup, found map[string]*nodeCosts) {
 			b.record.addGenerator(name, what, c.busiest)
 			b.record.addNoise(name, what, c.noise)
 		}
-		b.record.addLatencies(name, "paced", costs.latency)
+		if b.contentSize >= stampedMin {
+			b.record.addLatencies(name, "one member, paced", costs.hop)
+			b.record.addLatencies(name, "paced", costs.latency)
+		}
 	}
 	b.record.remark("%d members, half of them on each of two nodes, %d bytes of content; published by POST at the first. Nodes, engine and generator share the machine's cores: rates are to be compared with each other only",
 		b.many.connections, b.contentSize)
-	b.record.remark("paced: %s publications a second, latency from when each should have left to each delivery to the members on the last node, which with two is not the one it was published at", show(b.nodesRate()))
+	b.record.remark("paced: %s publications a second, latency from when each should have left to each delivery to the members on the last node, which with two is not the one it was published at; one member: %d publications a second for one member there", show(b.nodesRate()), hopRate)
 }

@@ -28,7 +28,7 @@ func TestAnEngineThatIsMissingIsNamedAndTheOthersAreMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, server := range []string{"memory, 1 node", "redis, 1 node", "redis, 2 nodes"} {
-		for _, name := range []string{"CPU of the nodes, window 1", "rate, window 4", "paced: p99"} {
+		for _, name := range []string{"CPU of the nodes, window 1", "rate, window 4", "paced: p99", "one member, paced: p50"} {
 			if f := figureOf(t, b.record, server, name); len(f.Samples) != b.rounds {
 				t.Errorf("%s, %s has %d samples, want one a round", server, name, len(f.Samples))
 			}
