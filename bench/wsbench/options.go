@@ -99,6 +99,12 @@ var quickValues = map[string]string{
 	"slowloris":            "500",
 	"slowloris-time":       "1s",
 	"head-timeout":         "3s",
+
+	"nodes-connections":       "1000",
+	"nodes-publish-time":      "500ms",
+	"nodes-tool-publications": "80000",
+	"nodes-subscribers":       "100",
+	"ping-time":               "1s",
 }
 
 // parseOptions reads the command line. It returns flag.ErrHelp after printing help.
