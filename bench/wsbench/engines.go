@@ -78,6 +78,7 @@ func (b *bench) engines() error {
 		}
 		runs = append(runs, r)
 	}
+	out := make(dropouts)
 	b.progress.expect(b.rounds * len(runs))
 	for round := range b.rounds {
 		for i := range runs {
@@ -86,9 +87,7 @@ func (b *bench) engines() error {
 				r = runs[len(runs)-1-i]
 			}
 			b.step("round %d of %d: %s, %d connections publish", round+1, b.rounds, r.kind.name, b.many.publishers)
-			if err := b.enginesRound(r, subscribed); err != nil {
-				return err
-			}
+			out.try(r.kind.name, func() error { return b.enginesRound(r, subscribed) })
 		}
 	}
 	for _, r := range runs {
@@ -96,7 +95,7 @@ func (b *bench) engines() error {
 	}
 	b.record.remark("%d connections publish %d bytes at one node for one member on another; one request in flight each by POST, %d each by WebSocket, of which the last is answered. The engine's own tool has as many connections, and one subscriber",
 		b.many.publishers, b.contentSize, pipelined)
-	return nil
+	return out.err()
 }
 
 func (b *bench) enginesRound(r *enginesRun, subscribed []int) error {

@@ -3,10 +3,13 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -216,6 +219,7 @@ func (b *bench) nodes() error {
 	for _, s := range all {
 		found[s.name()] = new(nodeCosts)
 	}
+	out := make(dropouts)
 	b.progress.expect(b.rounds * len(all))
 	for round := range b.rounds {
 		for i := range all {
@@ -224,13 +228,35 @@ func (b *bench) nodes() error {
 				s = all[len(all)-1-i]
 			}
 			b.step("round %d of %d: %s, %d members", round+1, b.rounds, s.name(), b.many.connections)
-			if err := b.nodesRound(s, found[s.name()]); err != nil {
-				return err
-			}
+			out.try(s.name(), func() error { return b.nodesRound(s, found[s.name()]) })
 		}
 	}
 	b.addNodes(all, found)
-	return nil
+	return out.err()
+}
+
+// dropouts are those that failed in a scenario: they are left out of the rest of it, and
+// everybody else's figures are kept. What a dropout was measured on before are whole
+// rounds from the first on.
+type dropouts map[string]error
+
+// try lets one of them do its part, unless it has failed before.
+func (d dropouts) try(name string, do func() error) {
+	if d[name] != nil {
+		return
+	}
+	if err := do(); err != nil {
+		d[name] = err
+	}
+}
+
+// err returns why any failed.
+func (d dropouts) err() error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(d)) {
+		errs = append(errs, d[name])
+	}
+	return errors.Join(errs...)
 }
 
 func (b *bench) nodesRound(s setup, found *nodeCosts) error {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,5 +133,21 @@ func TestTheCostOfANodeMoreIsBetweenTheFewestAndTheMost(t *testing.T) {
 	}
 	if got := slopes(fan[:2]); got != nil {
 		t.Errorf("slopes of one number of nodes = %v", got)
+	}
+}
+
+func TestAnEngineThatFailsIsAnErrorAndTheOthersFiguresAreKept(t *testing.T) {
+	for _, scenario := range []string{"nodes", "subscriptions"} {
+		b := smallBench(t, "-rounds", "1", "-redis-server", "/bin/false", "-run", scenario)
+		err := b.runAll(t.Context(), io.Discard)
+		if err == nil || !strings.Contains(err.Error(), "start redis") {
+			t.Errorf("%s: %v, want it to say that redis did not start", scenario, err)
+		}
+		if len(b.record.Figures) == 0 || b.record.Figures[0].Server != "memory, 1 node" {
+			t.Errorf("%s: the figures of one node in memory were not kept", scenario)
+		}
+		if len(b.record.Failures) != 1 {
+			t.Errorf("%s: failures %q, want one", scenario, b.record.Failures)
+		}
 	}
 }

@@ -37,14 +37,12 @@ type joiners struct {
 func (b *bench) subscriptions() error {
 	kinds := append([]*engineKind{nil}, b.present()...)
 	b.progress.expect(b.rounds * len(kinds))
-	found := make([]registry, len(kinds))
+	found, out := make([]registry, len(kinds)), make(dropouts)
 	for round := range b.rounds {
 		for i, k := range kinds {
 			s := setup{k, 1}
 			b.step("round %d of %d: %s, %d channels", round+1, b.rounds, s.name(), b.channelCount())
-			if err := b.subscribeAll(s, &found[i]); err != nil {
-				return err
-			}
+			out.try(s.name(), func() error { return b.subscribeAll(s, &found[i]) })
 		}
 	}
 	for i, k := range kinds {
@@ -52,7 +50,7 @@ func (b *bench) subscriptions() error {
 	}
 	b.record.remark("%d connections join %d channels each, all at once, alone in each; the names have %d bytes", b.many.subscribers, b.many.channels, len(ownChannel(0)))
 	b.record.remark("subscribed again: the engine is killed and started at once; the time is from when it accepts connections to when it says that it has all subscriptions, and a publication is delivered after it. No connection may be lost")
-	return nil
+	return out.err()
 }
 
 func (b *bench) channelCount() int { return b.many.subscribers * b.many.channels }
