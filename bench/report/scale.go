@@ -68,7 +68,7 @@ func (l *library) arithmetic() template.FuncMap {
 		"pow":    math.Pow,
 		"ceil":   math.Ceil,
 		"count":  count,
-		"digits": func(v float64) string { return measured3(v, show) },
+		"digits": func(v float64) string { return measured3(v, short) },
 		"amount": func(v float64, unit string) string {
 			return measured3(v, func(v float64) string { return quantity(v, unit) })
 		},
@@ -81,11 +81,21 @@ func (l *library) arithmetic() template.FuncMap {
 	}
 }
 
+// measured3 writes a number to three digits, if it was measured.
 func measured3(v float64, write func(float64) string) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return unmeasured
 	}
 	return write(round3(v))
+}
+
+// short is show without zeros at the end of a fraction.
+func short(v float64) string {
+	s := show(v)
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
 }
 
 // round3 leaves three digits of a number, and of one that has more before its point
@@ -103,10 +113,10 @@ func count(v float64) string {
 	return measured3(v, func(v float64) string {
 		switch {
 		case math.Abs(v) >= 1e9:
-			return show(v/1e9) + " billion"
+			return short(v/1e9) + " billion"
 		case math.Abs(v) >= 1e6:
-			return show(v/1e6) + " million"
+			return short(v/1e6) + " million"
 		}
-		return strings.TrimSuffix(show(v), ".0")
+		return short(v)
 	})
 }

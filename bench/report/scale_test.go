@@ -51,7 +51,7 @@ func TestAFigureThatTheRecordLacksIsAnError(t *testing.T) {
 }
 
 func TestCountsAreWrittenToThreeDigits(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 0.1234: "0.123", 1: "1", 16666.7: "16,700", 1.6666e6: "1.67 million", 1e8: "100 million", 2.5e9: "2.50 billion", math.Inf(1): unmeasured} {
+	for v, want := range map[float64]string{0: "0", 0.1234: "0.123", 1: "1", 16666.7: "16,700", 1.6666e6: "1.67 million", 1e8: "100 million", 2.5e9: "2.5 billion", math.Inf(1): unmeasured} {
 		if got := count(v); got != want {
 			t.Errorf("count(%v) = %q, want %q", v, got, want)
 		}
