@@ -50,6 +50,9 @@ type natsEngine struct {
 	discovered []string   // servers that the last one told of
 }
 
+// String returns where the engine is, for logs.
+func (e *natsEngine) String() string { return "nats at " + e.dsn.String() }
+
 // open connects to one of the servers, in random order. The files of the DSN are
 // read anew each time, so that they can be replaced.
 func (e *natsEngine) open(ctx context.Context, to sink) (link, error) {

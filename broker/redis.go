@@ -63,6 +63,9 @@ type redisEngine struct {
 
 var _ engine = (*redisEngine)(nil)
 
+// String returns where the engine is, for logs.
+func (e *redisEngine) String() string { return "redis at " + strings.Join(e.o.addrs, ", ") }
+
 // open tries each address in turn, and opens the kind of link that it finds there.
 func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
 	tlsConfig, err := e.o.tlsConfig() // anew each time: certificates are renewed

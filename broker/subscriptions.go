@@ -11,7 +11,7 @@ const (
 	// that is joined and left in turn does not go back and forth at the engine. What
 	// is received meanwhile is for nobody.
 	linger = time.Second
-	// maxLingering is how many may do so at once; beyond it the oldest ends at once.
+	// maxLingering is how many may do so; beyond it the oldest end at the next sweep.
 	maxLingering = 1 << 16
 	// retryAfter is how long a channel rests after the engine refused or ended its
 	// subscription; it doubles with each time in a row, up to retryAtLast.

@@ -185,6 +185,7 @@ func (w *tableTwin) settle() {
 	if !w.open {
 		w.turnLink()
 	}
+	w.now = w.now.Add(retryAtLast) // whatever rests has rested long enough
 	for range 8 {
 		w.takeSome()
 		for name := range w.engine {
