@@ -90,6 +90,9 @@ bench-curves: ## loops, shards, workers, queue, connections, content (bench/curv
 bench-million: ## 1,000,000 connections in one process, in a guest where limits ask for it (bench/lab/million.sh)
 	bench/lab/million.sh $(ARGS)
 
+bench-nodes: ## two nodes through Redis and NATS against one, into bench/results (bench/nodes.sh)
+	bench/nodes.sh $(ARGS)
+
 bench-k6: ## k6's scripts, then wsbench with the same load; fetches k6 (bench/k6)
 	$(GO) build -o bin/tools/beside ./bench/beside
 	./bin/tools/beside $(ARGS) k6
@@ -101,7 +104,7 @@ bench-tcpkali: ## the same by a tcpkali on the PATH                    (bench/tc
 bench-profile: ## where a scenario's CPU goes; SCENARIO=echo            (bench/profile.sh)
 	bench/profile.sh $(SCENARIO) $(ARGS)
 
-bench-report: ## bench/REPORT.md and its charts from bench/results   (cd bench/report && go run .)
+bench-report: ## bench/REPORT.md, its charts and docs/scale.md         (cd bench/report && go run .)
 	cd bench/report && $(GO) run . -results ../results -out ..
 
 report-check: ## fail when they are not what the records give         (cd bench/report && go run . -check)
@@ -116,4 +119,4 @@ e2e: ## everything under test/, with a browser, npm, engines, proxies, which roo
 	WSIFY_E2E=1 $(GO) test -count 1 -v ./test/... ./bench/beside
 
 .PHONY: help build run test modules plain race check fmt vet staticcheck fuzz bench bench-diff bench-quick bench-goals bench-peers \
-	bench-check bench-curves bench-million bench-k6 bench-tcpkali bench-profile bench-report report-check conformance e2e
+	bench-check bench-curves bench-million bench-nodes bench-k6 bench-tcpkali bench-profile bench-report report-check conformance e2e

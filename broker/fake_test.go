@@ -21,6 +21,9 @@ type fakeEngine struct {
 	batches []int // channels in each subscribe
 	ended   int   // channels unsubscribed
 	gate    chan struct{}
+	hung    bool                    // subscribe blocks until its time is over
+	asked   func(channels []string) // called by subscribe, unless nil
+	ending  func()                  // called by unsubscribe, unless nil
 }
 
 func newFakeEngine() *fakeEngine {
@@ -47,10 +50,19 @@ func (e *fakeEngine) open(_ context.Context, to sink) (link, error) {
 	return l, nil
 }
 
-func (l *fakeLink) subscribe(_ context.Context, channels []string) error {
+func (l *fakeLink) subscribe(ctx context.Context, channels []string) error {
 	e := l.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.hung {
+		e.mu.Unlock()
+		<-ctx.Done()
+		e.mu.Lock()
+		return ctx.Err()
+	}
+	if e.asked != nil {
+		e.asked(channels)
+	}
 	e.batches = append(e.batches, len(channels))
 	for _, c := range channels {
 		switch {
@@ -74,6 +86,9 @@ func (l *fakeLink) unsubscribe(_ context.Context, channels []string) error {
 	e := l.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.ending != nil {
+		e.ending()
+	}
 	e.ended += len(channels)
 	for _, c := range channels {
 		delete(l.channels, c)

@@ -18,7 +18,7 @@ type outbox struct {
 	filled  sync.Cond  // of mu: something waits, or closed
 	waiting []publication
 	bytes   int
-	refused bool // put has returned ErrFull since the last take
+	refused bool // put has returned ErrFull, and take has not told of room since
 	closed  bool
 }
 
@@ -28,7 +28,8 @@ func newOutbox(limit int) *outbox {
 	return o
 }
 
-// put adds p, which it copies nothing of.
+// put adds p, which it copies nothing of. Once it has refused somebody it refuses
+// everybody until take tells of room: who comes later would fill it for ever.
 func (o *outbox) put(p publication) error {
 	size := len(p.channel) + len(p.content) + publicationOverhead
 	o.mu.Lock()
@@ -36,7 +37,7 @@ func (o *outbox) put(p publication) error {
 	switch {
 	case o.closed:
 		return ErrClosed
-	case o.bytes > 0 && o.bytes+size > o.limit:
+	case o.refused || o.bytes > 0 && o.bytes+size > o.limit:
 		o.refused = true
 		return ErrFull
 	}

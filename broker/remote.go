@@ -1,11 +1,13 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,6 +115,7 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func())
 	r.running.Go(r.run)
 	r.running.Go(r.publishing)
 	r.running.Go(r.backlog.run)
+	r.running.Go(r.awaiting)
 	return nil
 }
 
@@ -158,8 +161,8 @@ func (r *Remote) Unsubscribe(channel string) {
 // Await tells when the subscription of a channel is in force: pending false and a
 // nil error say that it is. While pending, done is called once, from a goroutine of
 // the broker: with nil, with ErrDown when the link was lost, or with another error
-// when the engine refused or did not confirm it in time. The subscription is asked
-// for again then, as long as there are members.
+// when the engine refused or did not confirm it in time. As long as there are
+// members, what was refused or lost is asked for again.
 func (r *Remote) Await(channel []byte, done func(error)) (pending bool, err error) {
 	return r.table.await(channel, done, time.Now())
 }
@@ -272,7 +275,8 @@ func (r *Remote) open() *linkSink {
 }
 
 // serve makes a link useful until it is lost, and returns why it was. Subscriptions
-// go out in batches, one behind the other.
+// go out in batches, one behind the other; between two there is a look at all else,
+// so that neither many joins nor many leaves keep the rest waiting.
 func (r *Remote) serve(l *linkSink) error {
 	owed := r.table.opened()
 	r.counts.opened.Add(1)
@@ -282,13 +286,20 @@ func (r *Remote) serve(l *linkSink) error {
 	began := time.Now()
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
-	for {
-		if err := r.ask(l); err != nil {
+	for sweeping := false; ; {
+		asking, err := r.ask(l)
+		if err == nil && sweeping {
+			sweeping, err = r.end(l)
+		}
+		if err != nil {
 			return err
 		}
 		if !r.up.Load() && r.table.settled() {
 			r.up.Store(true)
 			r.log.Info("the broker is up", "subscriptions", owed, "took", time.Since(began).Round(time.Millisecond).String())
+		}
+		if asking || sweeping {
+			r.wake()
 		}
 		select {
 		case <-l.gone:
@@ -297,42 +308,49 @@ func (r *Remote) serve(l *linkSink) error {
 			return ErrClosed
 		case <-r.news:
 		case <-sweep.C:
-			if err := r.due(l); err != nil {
-				return err
+			sweeping = true
+			if r.table.stuck(time.Now()) {
+				return errNoAck
 			}
 		}
 	}
 }
 
-// ask subscribes to what is wanted.
-func (r *Remote) ask(l *linkSink) error {
-	for {
-		names := r.table.take(time.Now())
-		if len(names) == 0 {
-			return nil
-		}
-		if err := r.change(l, l.link.subscribe, names); err != nil {
-			return err
-		}
+// ask subscribes to a batch of what is wanted. It reports whether there may be more.
+func (r *Remote) ask(l *linkSink) (more bool, err error) {
+	names := r.table.take(time.Now())
+	if len(names) == 0 {
+		return false, nil
 	}
+	return len(names) == maxBatch, r.change(l, l.link.subscribe, names)
 }
 
-// due ends subscriptions that nobody wants, and waits that were too long.
-func (r *Remote) due(l *linkSink) error {
+// end ends a batch of subscriptions that nobody wants, and puts back what rested.
+// It reports whether there may be more.
+func (r *Remote) end(l *linkSink) (more bool, err error) {
+	names, fresh := r.table.sweep(time.Now())
+	if fresh {
+		r.wake()
+	}
+	if len(names) == 0 {
+		return false, nil
+	}
+	return len(names) == maxBatch, r.change(l, l.link.unsubscribe, names)
+}
+
+// awaiting is one goroutine that tells who waited too long for a subscription,
+// whatever the engine holds up.
+func (r *Remote) awaiting() {
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
 	for {
-		names, _ := r.table.sweep(time.Now())
-		if len(names) == 0 {
-			break
-		}
-		if err := r.change(l, l.link.unsubscribe, names); err != nil {
-			return err
+		select {
+		case <-r.ctx.Done():
+			return
+		case now := <-tick.C:
+			tell(r.table.overdue(now), errNoAck)
 		}
 	}
-	tell(r.table.overdue(time.Now()), errNoAck)
-	if r.table.stuck(time.Now()) {
-		return errNoAck
-	}
-	return nil
 }
 
 // change subscribes to channels, or unsubscribes, under their names at the engine.
@@ -368,7 +386,7 @@ func (r *Remote) giveUp(l *linkSink, cause error) {
 }
 
 // tell answers waiters.
-func tell(waiting []waiter, err error) {
+func tell(waiting []*waiter, err error) {
 	for _, w := range waiting {
 		w.done(err)
 	}
@@ -400,10 +418,10 @@ func (l *linkSink) lost(cause error) {
 // received delivers what the engine sent, or says why not.
 func (l *linkSink) received(channel, content []byte) {
 	r := l.r
-	if len(channel) < len(r.cfg.Prefix) {
+	channel, ours := bytes.CutPrefix(channel, bytesOf(r.cfg.Prefix))
+	if !ours {
 		return
 	}
-	channel = channel[len(r.cfg.Prefix):]
 	r.counts.received.Add(1)
 	switch {
 	case len(content) > r.cfg.MaxContent:
@@ -424,7 +442,11 @@ func (r *Remote) drop(reason dropReason, channel []byte, size int) {
 
 func (l *linkSink) confirmed(channel string) {
 	r := l.r
-	tell(r.table.confirm(channel[len(r.cfg.Prefix):], time.Now()), nil)
+	channel, ours := strings.CutPrefix(channel, r.cfg.Prefix)
+	if !ours {
+		return
+	}
+	tell(r.table.confirm(channel, time.Now()), nil)
 	if !r.up.Load() {
 		r.wake()
 	}
@@ -432,9 +454,13 @@ func (l *linkSink) confirmed(channel string) {
 
 func (l *linkSink) ended(channel string, cause error) {
 	r := l.r
+	channel, ours := strings.CutPrefix(channel, r.cfg.Prefix)
+	if !ours {
+		return
+	}
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
-	tell(r.table.end(channel[len(r.cfg.Prefix):], time.Now()), cause)
+	tell(r.table.end(channel, time.Now()), cause)
 	if !r.up.Load() {
 		r.wake()
 	}

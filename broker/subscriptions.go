@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,7 +12,7 @@ const (
 	// that is joined and left in turn does not go back and forth at the engine. What
 	// is received meanwhile is for nobody.
 	linger = time.Second
-	// maxLingering is how many may do so at once; beyond it the oldest ends at once.
+	// maxLingering is how many may do so; beyond it the oldest end at the next sweep.
 	maxLingering = 1 << 16
 	// retryAfter is how long a channel rests after the engine refused or ended its
 	// subscription; it doubles with each time in a row, up to retryAtLast.
@@ -37,7 +38,7 @@ type subscription struct {
 	since    time.Duration // the last member left; since table.epoch
 	standing standing
 	wanted   bool  // there are members (I12)
-	listed   bool  // in table.fresh or table.resting
+	listed   bool  // in table.fresh, again or resting
 	leaving  bool  // in table.leaving
 	owed     bool  // counted by table.owed
 	refusals uint8 // by the engine, in a row
@@ -52,8 +53,10 @@ type turn struct {
 
 // waiter is a join that is acknowledged when the subscription is in force.
 type waiter struct {
-	done func(error)
-	till time.Time
+	done     func(error)
+	of       *subscription
+	till     time.Time
+	answered bool // it is on no list of table.waiting
 }
 
 // table is the subscriptions of a node. Its methods may be called from any
@@ -63,8 +66,10 @@ type table struct {
 
 	mu       sync.Mutex // a leaf lock; Subscribe comes with the hub's shard locked
 	channels map[string]*subscription
-	waiting  map[*subscription][]waiter
+	waiting  map[*subscription][]*waiter
+	queue    []*waiter       // all of waiting, by till, and some that are answered
 	fresh    []*subscription // wanted and absent, first come first served
+	again    []*subscription // the same, since the link before was lost
 	resting  []turn          // the same, but the engine said no; asked for again from at on
 	leaving  []turn          // not wanted any more, by when that was
 	peak     int             // most channels since the map was made
@@ -77,7 +82,7 @@ type table struct {
 }
 
 func newTable() *table {
-	return &table{epoch: time.Now(), channels: map[string]*subscription{}, waiting: map[*subscription][]waiter{}}
+	return &table{epoch: time.Now(), channels: map[string]*subscription{}, waiting: map[*subscription][]*waiter{}}
 }
 
 // want notes that the channel has got a member. It reports whether the engine has
@@ -163,20 +168,32 @@ func (t *table) await(name []byte, done func(error), now time.Time) (pending boo
 	case !t.open:
 		return false, ErrDown
 	}
-	t.waiting[s] = append(t.waiting[s], waiter{done, now.Add(awaitTimeout)})
+	w := &waiter{done: done, of: s, till: now.Add(awaitTimeout)}
+	t.waiting[s] = append(t.waiting[s], w)
+	t.queue = append(t.queue, w)
 	t.waited = max(t.waited, len(t.waiting))
 	return true, nil
 }
 
 // take returns up to maxBatch channels to subscribe to, which count as asked for
 // from now on.
+//
+// After a link was lost, half of a batch is for those who join now: they wait.
 func (t *table) take(now time.Time) (names []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for len(t.fresh) > 0 && len(names) < maxBatch {
-		s := t.fresh[0]
-		t.fresh[0] = nil
-		t.fresh = t.fresh[1:]
+	names = t.takeFrom(&t.fresh, names, maxBatch/2, now)
+	names = t.takeFrom(&t.again, names, maxBatch, now)
+	names = t.takeFrom(&t.fresh, names, maxBatch, now)
+	return names
+}
+
+// takeFrom moves channels from the front of a list to names, until there are limit.
+func (t *table) takeFrom(list *[]*subscription, names []string, limit int, now time.Time) []string {
+	for len(*list) > 0 && len(names) < limit {
+		s := (*list)[0]
+		(*list)[0] = nil
+		*list = (*list)[1:]
 		s.listed = false
 		switch {
 		case !s.wanted && s.leaving: // it came and went; the sweep forgets it
@@ -191,14 +208,14 @@ func (t *table) take(now time.Time) (names []string) {
 			names = append(names, s.name)
 		}
 	}
-	if len(t.fresh) == 0 {
-		t.fresh = nil
+	if len(*list) == 0 {
+		*list = nil
 	}
 	return names
 }
 
 // confirm notes that a subscription is in force and returns who waited for it.
-func (t *table) confirm(name string, now time.Time) []waiter {
+func (t *table) confirm(name string, now time.Time) []*waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.channels[name]
@@ -215,7 +232,7 @@ func (t *table) confirm(name string, now time.Time) []waiter {
 
 // end notes that a subscription is no more, and returns who waited for it. It rests
 // before it is asked for again.
-func (t *table) end(name string, now time.Time) []waiter {
+func (t *table) end(name string, now time.Time) []*waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.channels[name]
@@ -247,19 +264,23 @@ func (t *table) settle(s *subscription) {
 }
 
 // answer takes the waiters of s.
-func (t *table) answer(s *subscription) []waiter {
-	w := t.waiting[s]
-	if w != nil {
-		t.answered(s)
+func (t *table) answer(s *subscription) []*waiter {
+	waiting := t.waiting[s]
+	if waiting == nil {
+		return nil
 	}
-	return w
+	for _, w := range waiting {
+		w.answered = true
+	}
+	t.answered(s)
+	return waiting
 }
 
 // answered notes that nobody waits for s any more.
 func (t *table) answered(s *subscription) {
 	delete(t.waiting, s)
 	if len(t.waiting) == 0 && t.waited >= shrinkAt {
-		t.waiting, t.waited = map[*subscription][]waiter{}, 0
+		t.waiting, t.waited = map[*subscription][]*waiter{}, 0
 	}
 }
 
@@ -270,7 +291,7 @@ func (t *table) opened() int {
 	defer t.mu.Unlock()
 	t.open = true
 	t.owed = 0
-	for _, s := range t.fresh {
+	for _, s := range slices.Concat(t.again, t.fresh) {
 		s.owed = true
 		t.owed++
 	}
@@ -278,11 +299,11 @@ func (t *table) opened() int {
 }
 
 // closed notes that nothing is subscribed to any more, and returns who waited.
-func (t *table) closed() (waiting []waiter) {
+func (t *table) closed() (waiting []*waiter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open = false
-	t.fresh, t.resting, t.leaving, t.owed = make([]*subscription, 0, len(t.channels)), nil, nil, 0
+	t.fresh, t.again, t.resting, t.leaving, t.owed = nil, make([]*subscription, 0, len(t.channels)), nil, nil, 0
 	for name, s := range t.channels {
 		s.standing, s.leaving, s.listed, s.owed = absent, false, false, false
 		if !s.wanted {
@@ -290,14 +311,14 @@ func (t *table) closed() (waiting []waiter) {
 			continue
 		}
 		s.listed = true
-		t.fresh = append(t.fresh, s)
+		t.again = append(t.again, s)
 	}
 	t.shrink()
 	t.asked, t.inForce = 0, 0
-	for s, w := range t.waiting {
-		waiting = append(waiting, w...)
-		t.answered(s)
+	for s := range t.waiting {
+		waiting = append(waiting, t.answer(s)...)
 	}
+	t.queue = nil
 	return waiting
 }
 
@@ -334,7 +355,7 @@ func (t *table) sweep(now time.Time) (names []string, fresh bool) {
 		t.leaving = nil
 	}
 	t.rested(now)
-	return names, len(t.fresh) > 0
+	return names, len(t.fresh)+len(t.again) > 0
 }
 
 // rested lets those be asked for again that have rested long enough.
@@ -360,25 +381,34 @@ func (t *table) linger(s *subscription, at time.Duration) {
 }
 
 // overdue returns the waiters whose time is over.
-func (t *table) overdue(now time.Time) (late []waiter) {
+func (t *table) overdue(now time.Time) (late []*waiter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for s, waiting := range t.waiting {
-		kept := waiting[:0]
-		for _, w := range waiting {
-			if now.Before(w.till) {
-				kept = append(kept, w)
-			} else {
-				late = append(late, w)
-			}
+	for len(t.queue) > 0 {
+		w := t.queue[0]
+		if !w.answered && now.Before(w.till) {
+			return late
 		}
-		if len(kept) == 0 {
-			t.answered(s)
-		} else {
-			t.waiting[s] = kept
+		t.queue[0] = nil
+		t.queue = t.queue[1:]
+		if !w.answered {
+			w.answered = true
+			late = append(late, w)
+			t.drop(w)
 		}
 	}
+	t.queue = nil
 	return late
+}
+
+// drop takes a waiter off the list of its channel.
+func (t *table) drop(w *waiter) {
+	left := slices.DeleteFunc(t.waiting[w.of], func(other *waiter) bool { return other == w })
+	if len(left) == 0 {
+		t.answered(w.of)
+	} else {
+		t.waiting[w.of] = left
+	}
 }
 
 // stuck reports whether the engine has not answered something for so long that the

@@ -93,7 +93,7 @@ func (w *tableTwin) await(name string) {
 	}
 }
 
-func (w *tableTwin) answered(waiting []waiter, err error) { tell(waiting, err) }
+func (w *tableTwin) answered(waiting []*waiter, err error) { tell(waiting, err) }
 
 func (w *tableTwin) takeSome() {
 	if !w.open {
@@ -120,7 +120,11 @@ func (w *tableTwin) confirmOne(name string) {
 func (w *tableTwin) endOne(name string) {
 	if w.engine[name] != absent {
 		delete(w.engine, name)
+		s := w.channels[name]
 		w.answered(w.end(name, w.now), errBusy)
+		if len(w.waiting[s]) > 0 {
+			w.t.Fatalf("%d still wait for %s, which has ended", len(w.waiting[s]), name)
+		}
 	}
 }
 
@@ -169,6 +173,11 @@ func (w *tableTwin) check() {
 			w.t.Fatalf("%s: wanted %t, standing %d; want %t, %d", name, s.wanted, s.standing, ok, w.engine[name])
 		}
 	}
+	for s, waiting := range w.waiting {
+		if s.standing == inForce || len(waiting) == 0 {
+			w.t.Fatalf("%d wait for %s, which has the standing %d", len(waiting), s.name, s.standing)
+		}
+	}
 	if w.table.asked != count[asked] || w.table.inForce != count[inForce] || w.owed != owed {
 		w.t.Fatalf("asked %d, in force %d, owed %d; want %d, %d, %d", w.table.asked, w.table.inForce, w.owed, count[asked], count[inForce], owed)
 	}
@@ -209,7 +218,7 @@ func (w *tableTwin) settle() {
 	if w.waits != w.answers || len(w.waiting) != 0 {
 		w.t.Fatalf("%d of %d waiters are answered, %d are left", w.answers, w.waits, len(w.waiting))
 	}
-	if len(w.fresh)+len(w.resting)+len(w.leaving) != 0 {
+	if len(w.fresh)+len(w.again)+len(w.resting)+len(w.leaving) != 0 {
 		w.t.Fatalf("lists of %d, %d, %d are left", len(w.fresh), len(w.resting), len(w.leaving))
 	}
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
@@ -132,10 +133,41 @@ func TestATableShrinksAfterABurst(t *testing.T) {
 	}
 	for names, _ := tab.sweep(now.Add(linger)); len(names) > 0; names, _ = tab.sweep(now.Add(linger)) {
 	}
+	if late := tab.overdue(now); len(late) != 0 { // as every half second
+		t.Errorf("%d waiters are late", len(late))
+	}
 	if grown := heapInUse() - before; grown > 1<<20 {
 		t.Errorf("%d bytes are left of %d subscriptions", grown, count)
 	}
 	if all, pending := tab.sizes(); all != 0 || pending != 0 { // it also keeps the table alive
 		t.Errorf("%d subscriptions are left, %d pending", all, pending)
+	}
+}
+
+// While all channels are subscribed to again, who joins has half of each batch.
+func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
+	tab := newTable()
+	now := time.Now()
+	for i := range 10 * maxBatch {
+		tab.want(fmt.Sprint("before ", i))
+	}
+	tab.closed()
+	tab.opened()
+	tab.want("now")
+	names := tab.take(now)
+	if len(names) != maxBatch || names[0] != "now" {
+		t.Errorf("a batch of %d channels begins with %q, want %d and the one that was joined", len(names), names[0], maxBatch)
+	}
+	for i := range 10 * maxBatch {
+		tab.want(fmt.Sprint("after ", i))
+	}
+	again := 0
+	for _, name := range tab.take(now) {
+		if strings.HasPrefix(name, "before") {
+			again++
+		}
+	}
+	if again != maxBatch/2 {
+		t.Errorf("%d of a batch are those of before, want %d", again, maxBatch/2)
 	}
 }

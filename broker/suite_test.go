@@ -157,6 +157,7 @@ func TestPrefixesKeepServicesApart(t *testing.T) {
 
 // A channel that is joined and left in turn ends as the last of these said.
 func TestFlappingChannelsEndAsLastSaid(t *testing.T) {
+	t.Parallel()
 	withEngine(t, func(t *testing.T, r *rig) {
 		n, other := r.join(t, Config{}), r.join(t, Config{})
 		for range 1000 {
@@ -182,6 +183,7 @@ func TestFlappingChannelsEndAsLastSaid(t *testing.T) {
 
 // Thousands of channels come and go at once, and the last word of each holds.
 func TestManyChannelsComeAndGo(t *testing.T) {
+	t.Parallel()
 	const goroutines, each = 8, 2500
 	withEngine(t, func(t *testing.T, r *rig) {
 		n := r.join(t, Config{})
@@ -346,6 +348,7 @@ func TestEngineComesAfterTheNode(t *testing.T) {
 // has one outcome, none is delivered twice, and what was published while both were
 // up is delivered to both.
 func TestEngineEndsUnderLoad(t *testing.T) {
+	t.Parallel()
 	withEngine(t, func(t *testing.T, r *rig) {
 		nodes := []*member{r.join(t, Config{}), r.join(t, Config{})}
 		for _, n := range nodes {

@@ -116,7 +116,7 @@ func (l *library) pass(file, why string) { l.passed = append(l.passed, passed{fi
 
 // known tells whether the report has a place for records of that kind.
 func known(kind string) bool {
-	return kind == "goals" || kind == "peers" || kind == "million" || strings.HasPrefix(kind, curvePrefix)
+	return kind == "goals" || kind == "peers" || kind == "million" || kind == nodesKind || strings.HasPrefix(kind, curvePrefix)
 }
 
 // used returns the records that the report shows, by kind.

@@ -71,7 +71,7 @@ func report(results, out string, check bool, written prose, stdout io.Writer) er
 		return err
 	}
 	if !check {
-		fmt.Fprintf(stdout, "%s and %d charts written\n", filepath.Join(out, reportFile), len(files)-1)
+		fmt.Fprintf(stdout, "%s and %d other files written\n", filepath.Join(out, reportFile), len(files)-1)
 		return write(out, files)
 	}
 	found, err := differences(out, files)

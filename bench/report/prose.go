@@ -18,12 +18,17 @@ type prose struct{ files fs.FS }
 
 // text returns a fragment with what it quotes filled in.
 func (p prose) text(name string, lib *library) (string, error) {
+	return p.filled(name, lib.quotes())
+}
+
+// filled does so by functions.
+func (p prose) filled(name string, funcs template.FuncMap) (string, error) {
 	file := name + ".md"
 	source, err := fs.ReadFile(p.files, file)
 	if err != nil {
 		return "", err
 	}
-	t, err := template.New(file).Funcs(lib.quotes()).Parse(string(source))
+	t, err := template.New(file).Funcs(funcs).Parse(string(source))
 	if err != nil {
 		return "", err
 	}

@@ -38,12 +38,16 @@ func (b *builder) build() (map[string][]byte, error) {
 		b.writeMillion,
 		b.fragment("tuning"),
 		b.fragment("bottlenecks"),
+		b.writeNodes,
 		b.writeProfiles,
 		b.writeRecords,
 	} {
 		if err := part(p); err != nil {
 			return nil, err
 		}
+	}
+	if err := b.buildScale(); err != nil {
+		return nil, err
 	}
 	b.files[reportFile] = []byte(strings.TrimRight(p.String(), "\n") + "\n")
 	return b.files, nil

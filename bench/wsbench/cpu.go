@@ -30,6 +30,11 @@ type cpuTime struct {
 	Clock time.Duration // the CPU clock of the process, clock_getcpuclockid(3)
 }
 
+// add returns what both are together.
+func (t cpuTime) add(u cpuTime) cpuTime {
+	return cpuTime{Stat: t.Stat + u.Stat, User: t.User + u.User, Sched: t.Sched + u.Sched, Clock: t.Clock + u.Clock}
+}
+
 // sub returns what was spent between from and t.
 func (t cpuTime) sub(from cpuTime) cpuTime {
 	return cpuTime{Stat: t.Stat - from.Stat, User: t.User - from.User, Sched: t.Sched - from.Sched, Clock: t.Clock - from.Clock}
@@ -154,7 +159,8 @@ func (r *record) addNoise(server, what string, rounds int) {
 
 // spent is what one phase of load cost.
 type spent struct {
-	cpu     cpuTime // of the process under load
+	cpu     cpuTime   // of the process under load
+	more    []cpuTime // of the meter's others
 	wall    time.Duration
 	busiest float64 // share of the wall time that the busiest thread of the generator was on a CPU
 	noise   int     // 1 when the process was never quiet before or after it
@@ -164,6 +170,7 @@ type spent struct {
 // of two crowds, of which any may be nil, and, where that makes the load, the caller's.
 type meter struct {
 	pid    int
+	more   []int // other processes that work for the same load
 	crowd  *crowd
 	beside *crowd
 	here   bool // the load is made by the calling thread
@@ -179,14 +186,34 @@ func (m meter) threadTimes() []time.Duration {
 	return times
 }
 
-// measure runs load between two quiet moments of the process.
+// pids are all processes that are measured, the main one first.
+func (m meter) pids() []int { return append([]int{m.pid}, m.more...) }
+
+// calm waits until each of them is quiet, and then reads what it has used. It reports
+// whether all were quiet in time.
+func (m meter) calm() (used []cpuTime, all bool, err error) {
+	all = true
+	for _, pid := range m.pids() {
+		is, err := quiet(pid)
+		if err != nil {
+			return nil, false, err
+		}
+		all = all && is
+	}
+	for _, pid := range m.pids() {
+		t, err := readCPU(pid)
+		if err != nil {
+			return nil, false, err
+		}
+		used = append(used, t)
+	}
+	return used, all, nil
+}
+
+// measure runs load between two quiet moments of the processes.
 func (m meter) measure(load func() error) (spent, error) {
 	var s spent
-	calm, err := quiet(m.pid)
-	if err != nil {
-		return s, err
-	}
-	before, err := readCPU(m.pid)
+	before, calm, err := m.calm()
 	if err != nil {
 		return s, err
 	}
@@ -200,14 +227,16 @@ func (m meter) measure(load func() error) (spent, error) {
 	}
 	s.wall = time.Since(start)
 	s.busiest = busiestOf(threads, m.threadTimes(), s.wall)
-	still, err := quiet(m.pid)
+	after, still, err := m.calm()
 	if err != nil {
 		return s, err
 	}
 	if !calm || !still {
 		s.noise = 1
 	}
-	after, err := readCPU(m.pid)
-	s.cpu = after.sub(before)
-	return s, err
+	for i := range after {
+		s.more = append(s.more, after[i].sub(before[i]))
+	}
+	s.cpu, s.more = s.more[0], s.more[1:]
+	return s, nil
 }

@@ -58,6 +58,7 @@ type plan struct {
 	first    int // number of the first member, for its channels
 	threads  int
 	target   target
+	targets  []target // where members go in turn, of one dialect; none: all go to target
 	sources  *sources
 	channels channels           // to join once upgraded
 	request  func(i int) []byte // of an exchange; nil for none
@@ -69,6 +70,14 @@ type plan struct {
 	fleet    *agentPlan // how members beyond what this process holds are held; nil: all are here
 }
 
+// targetOf is where member i goes.
+func (p plan) targetOf(i int) target {
+	if len(p.targets) == 0 {
+		return p.target
+	}
+	return p.targets[i%len(p.targets)]
+}
+
 // openCrowd connects, upgrades and joins, and returns when every member has its
 // answer. On an error nothing stays open.
 func openCrowd(p plan) (*crowd, error) {
@@ -77,7 +86,7 @@ func openCrowd(p plan) (*crowd, error) {
 		here = min(here, p.fleet.perProcess)
 	}
 	c := &crowd{members: make([]member, here), failed: make(chan error, 1), tolerant: p.tolerant,
-		dialect: p.target.dialect, message: p.message, raw: p.raw, ended: p.ended}
+		dialect: p.targetOf(0).dialect, message: p.message, raw: p.raw, ended: p.ended}
 	for range p.threads {
 		r, err := openReceiver(c)
 		if err != nil {
@@ -119,7 +128,7 @@ func (c *crowd) dialAll(p plan) error {
 		work  sync.WaitGroup
 		errs  = make([]error, dialers)
 		stop  atomic.Bool
-		ready = p.target.upgradeRequest()
+		ready = p.targetOf(0).upgradeRequest()
 	)
 	for d := range dialers {
 		work.Go(func() {
@@ -147,13 +156,14 @@ func (c *crowd) dialAll(p plan) error {
 
 // open takes member i from nothing to joined and adds it to its receiver.
 func (c *crowd) open(p plan, i int, upgradeRequest, buf []byte) error {
-	fd, err := p.sources.dial(p.target.port)
+	to := p.targetOf(i)
+	fd, err := p.sources.dial(to.port)
 	if err != nil {
 		return err
 	}
 	m := &c.members[i]
 	m.fd = fd
-	if d := p.target.dialect; d != nil {
+	if d := to.dialect; d != nil {
 		_, rest, err := upgrade(fd, upgradeRequest, buf)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@
 //	go run ./bench/wsbench -against "nbio=bin/peers/nbio" -json 2026-02-01-peers.json
 //	go run ./bench/wsbench -run fanout -vary content=16,1024,65536
 //	go run ./bench/wsbench -against "base=/tmp/base/wsify" -compare
+//	go run ./bench/wsbench -run nodes,engines,subscriptions
 //
 // # What is compared
 //
@@ -30,6 +31,11 @@
 // since a process may hold no more than its limit of descriptors. Connections that
 // are more than that are held by agents, which are this program again. Children are
 // killed when this process ends, for whatever reason.
+//
+// # Nodes
+//
+// Scenarios of several nodes start the engine between them too, where it is
+// installed. CPU is counted for all nodes together, and for the engine by itself.
 //
 // # Independence
 //

@@ -19,6 +19,7 @@ const earBytes = 32 << 10
 type ear struct {
 	crowd  *crowd // nil: nobody
 	size   int    // bytes of a message
+	each   int64  // messages that one request of the exchange brings
 	posts  atomic.Pointer[exchange]
 	heard  atomic.Int64
 	owed   int64 // that were to be heard at the last hear
@@ -58,11 +59,17 @@ func (w *window) leave() *member {
 }
 
 func (b *bench) openEar(s *server, members int) (*ear, error) {
-	e := &ear{size: s.dialect.delivered(sharedChannel, b.contentSize)}
+	return b.openWideEar(s, members, earBytes, 1)
+}
+
+// openWideEar opens one that may have so many bytes owed to it, by requests that bring
+// it each messages.
+func (b *bench) openWideEar(s *server, members, bytes, each int) (*ear, error) {
+	e := &ear{size: s.dialect.delivered(sharedChannel, b.contentSize), each: int64(each)}
 	if members == 0 {
 		return e, nil
 	}
-	e.window = &window{room: max(earBytes/serverFrameSize(e.size), 1)}
+	e.window = &window{room: max(bytes/serverFrameSize(e.size)/each, 1)}
 	c, err := openCrowd(plan{size: members, threads: 1, target: s.target(), sources: b.sources, channels: channels{Shared: true},
 		message: e.message})
 	if err != nil {
@@ -86,7 +93,9 @@ func (e *ear) message(m *member, got event) {
 	if got.size != e.size {
 		m.at.crowd.fail(fmt.Errorf("a message of %d bytes came instead of %d", got.size, e.size))
 	}
-	e.heard.Add(1)
+	if e.heard.Add(1)%e.each != 0 {
+		return
+	}
 	if next := e.window.leave(); next != nil {
 		e.posts.Load().sendNow(next)
 	}

@@ -83,6 +83,10 @@ func scenarios() []scenario {
 		{name: "authorizer", run: (*bench).authorizer},
 		{name: "drain", run: (*bench).drain},
 		{name: "million", run: (*bench).million, asked: true},
+		{name: "nodes", run: (*bench).nodes, asked: true},
+		{name: "engines", run: (*bench).engines, asked: true},
+		{name: "subscriptions", run: (*bench).subscriptions, asked: true},
+		{name: "pings", run: (*bench).pings, asked: true},
 	}
 }
 
@@ -187,7 +191,8 @@ func newBench(o options, args []string, progress io.Writer) (*bench, error) {
 // fit checks the descriptor limit. A server that this program starts has the same
 // one; what is beyond it in the generator goes to agents.
 func (b *bench) fit(files uint64) error {
-	alone := max(b.handshakes, b.slowConnections+b.probes, b.halves+b.probes, b.echoConnections, b.httpConnections) // which one process makes
+	alone := max(b.handshakes, b.slowConnections+b.probes, b.halves+b.probes, b.echoConnections, b.httpConnections,
+		b.many.connections, b.many.publishers, b.many.subscribers) // which one process makes
 	if need := uint64(max(alone, b.connections)) + spareFiles; files < need {
 		return fmt.Errorf("%d connections need %d descriptors, the hard limit is %d", need-spareFiles, need, files)
 	}

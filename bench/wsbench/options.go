@@ -72,7 +72,8 @@ type options struct {
 	slowlorisTime time.Duration
 	headTimeout   time.Duration // -handshake-timeout of the server
 
-	big millionOptions
+	big  millionOptions
+	many nodesOptions
 
 	commit string // what is measured, where git cannot tell
 	remark string
@@ -98,6 +99,12 @@ var quickValues = map[string]string{
 	"slowloris":            "500",
 	"slowloris-time":       "1s",
 	"head-timeout":         "3s",
+
+	"nodes-connections":       "1000",
+	"nodes-publish-time":      "500ms",
+	"nodes-tool-publications": "80000",
+	"nodes-subscribers":       "100",
+	"ping-time":               "1s",
 }
 
 // parseOptions reads the command line. It returns flag.ErrHelp after printing help.
@@ -174,6 +181,7 @@ func (o *options) register(set *flag.FlagSet) {
 	set.StringVar(&o.commit, "commit", "", "`name` of what is measured, for the record; without it git is asked")
 	set.StringVar(&o.remark, "remark", "", "a `note` for the record")
 	o.big.register(set)
+	o.many.register(set)
 	o.role.register(set)
 }
 
@@ -204,6 +212,8 @@ func (o *options) validate() error {
 		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
 		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},
 		{"http-connections", o.httpConnections}, {"stuck-rounds", o.stuckRounds}, {"slowloris", o.halves},
+		{"nodes-connections", o.many.connections}, {"nodes-publishers", o.many.publishers}, {"nodes-tool-publications", o.many.toolPublications},
+		{"nodes-subscribers", o.many.subscribers}, {"nodes-channels", o.many.channels},
 		{"million-few", o.big.few}, {"million-publications", o.big.publications},
 	}
 	for _, p := range positive {
@@ -222,6 +232,12 @@ func (o *options) validate() error {
 	}
 	if o.authorizerTime <= 0 || o.httpTime <= 0 || o.stuckTime <= 0 || o.slowlorisTime <= 0 {
 		errs = append(errs, errors.New("-authorizer-time, -http-time, -stuck-time and -slowloris-time: must be above zero"))
+	}
+	if o.many.publishTime <= 0 || o.many.pingTime <= 0 {
+		errs = append(errs, errors.New("-nodes-publish-time and -ping-time: must be above zero"))
+	}
+	if _, err := parseFanout(o.many.fanout); err != nil {
+		errs = append(errs, err)
 	}
 	if o.headTimeout <= o.slowlorisTime {
 		errs = append(errs, fmt.Errorf("-head-timeout is %v: must be longer than -slowloris-time, which is measured before", o.headTimeout))

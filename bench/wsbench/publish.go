@@ -34,6 +34,7 @@ type tally struct {
 	size  uint32
 	bytes int         // of a message; anything else is no publication of ours
 	timed atomic.Bool // latencies are recorded, from the stamps
+	only  *receiver   // of whose members they are; nil: of everybody's. Set while nothing is timed
 	reach [tallySize]atomic.Uint32
 	done  chan struct{} // one for each publication that reached everybody
 }
@@ -48,7 +49,7 @@ func (t *tally) message(m *member, e event) {
 		m.at.crowd.fail(fmt.Errorf("a message of %d bytes came instead of %d", e.size, t.bytes))
 		return
 	}
-	if t.timed.Load() {
+	if t.timed.Load() && (t.only == nil || t.only == m.at) {
 		m.at.took.record(now() - readStamp(e.stamp))
 	}
 	i := m.seen

@@ -26,9 +26,10 @@ const maxStandInMessage = 1 << 20
 type standIn struct {
 	authorizer string
 	events     string
-	client     http.Client // that asks the authorizer
-	deaf       bool        // ends the process at the first publication
-	rude       bool        // ends without a word
+	client     http.Client    // that asks the authorizer
+	deaf       bool           // ends the process at the first publication
+	rude       bool           // ends without a word
+	broker     *standInBroker // nil: publications stay here
 	mu         sync.Mutex
 	channels   map[string]map[*standInSession]bool
 }
@@ -62,12 +63,18 @@ func runStandIn(args []string) int {
 	patience := set.Duration("authorizer-timeout", 0, "")
 	heads := set.Duration("handshake-timeout", 0, "")
 	set.Int("write-queue-size", 0, "")
+	set.Int("max-channels-per-connection", 0, "")
+	driver := set.String("broker-driver", "", "")
+	dsn := set.String("broker-dsn", "", "")
 	for _, unused := range []string{"ping-interval", "pong-timeout", "drain-timeout"} {
 		set.String(unused, "", "")
 	}
 	failing := set.String("failing", "", "")
 	set.Parse(args)
 	s := &standIn{authorizer: *authorizer, events: *events, client: http.Client{Timeout: *patience}, channels: make(map[string]map[*standInSession]bool)}
+	if *driver != "" {
+		s.broker = newStandInBroker(*dsn, s.deliver)
+	}
 	upgrade := s.serve
 	switch *failing {
 	case "start":
@@ -114,12 +121,24 @@ func (s *standIn) broadcast(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(os.Stderr, "the stand-in gives up")
 		os.Exit(4)
 	}
-	s.publish(body.Channel, body.Content)
+	if !s.publish(body.Channel, body.Content) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
 	w.WriteHeader(http.StatusCreated)
 }
 
-// publish holds the lock over the writes: one order for all members.
-func (s *standIn) publish(channel string, content []byte) {
+// publish reports whether it was taken.
+func (s *standIn) publish(channel string, content []byte) bool {
+	if s.broker != nil {
+		return s.broker.publish(channel, content)
+	}
+	s.deliver(channel, content)
+	return true
+}
+
+// deliver holds the lock over the writes: one order for all members.
+func (s *standIn) deliver(channel string, content []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for to := range s.channels[channel] {
@@ -183,13 +202,18 @@ func (s *standIn) command(me *standInSession, text []byte) bool {
 		return true
 	}
 	if m.Command == "broadcast" {
-		s.publish(m.Args.Channel, m.Args.Content)
+		if s.publish(m.Args.Channel, m.Args.Content) && m.ID != nil {
+			me.write(ws.NewTextFrame(fmt.Appendf(nil, `{"id":%s,"ok":true}`, m.ID)))
+		}
 		return true
 	}
 	if !s.allowed("join", text) {
 		return false
 	}
 	s.join(me, m.Args.Channel)
+	if s.broker != nil {
+		s.broker.join(m.Args.Channel)
+	}
 	if m.ID != nil {
 		me.write(ws.NewTextFrame(fmt.Appendf(nil, `{"id":%s,"ok":true}`, m.ID)))
 	}

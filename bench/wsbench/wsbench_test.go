@@ -20,10 +20,14 @@ import (
 // TestMain lets the test binary be what wsbench starts: a floor, or the server.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
-		switch os.Args[1] {
-		case "-role":
+		switch {
+		case strings.HasSuffix(os.Args[1], engineConfig):
+			os.Exit(runStandInEngine(os.Args[1:]))
+		case os.Args[1] == "-p":
+			os.Exit(runStandInTool(os.Args[1:]))
+		case os.Args[1] == "-role":
 			os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
-		case "-listen-addr":
+		case os.Args[1] == "-listen-addr":
 			os.Exit(runStandIn(os.Args[1:]))
 		}
 	}
@@ -43,7 +47,10 @@ func smallBench(t *testing.T, args ...string) *bench {
 		"-mesh-channels", "4", "-churn-waves", "2", "-paced-time", "100ms", "-delivery-rate", "2000", "-trip-rate", "500",
 		"-authorizer-latencies", "0,10ms", "-http-connections", "5", "-http-time", "50ms", "-http-rate", "500", "-stuck-time", "200ms",
 		"-stuck-rounds", "1", "-slowloris", "20", "-slowloris-time", "100ms", "-head-timeout", "300ms",
-		"-million-few", "10", "-million-publications", "2", "-million-idle", "100ms"}
+		"-million-few", "10", "-million-publications", "2", "-million-idle", "100ms",
+		"-redis-server", self, "-redis-benchmark", self, "-nats-server", "/nowhere/nats-server", "-nodes-connections", "20",
+		"-nodes-publishers", "3", "-nodes-publish-time", "50ms", "-nodes-tool-publications", "96", "-nodes-fanout", "0,1,3",
+		"-nodes-subscribers", "3", "-nodes-channels", "4", "-ping-time", "100ms"}
 	all := append(small, args...)
 	o, err := parseOptions(all, io.Discard)
 	if err != nil {

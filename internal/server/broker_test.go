@@ -21,6 +21,9 @@ type testBroker struct {
 	mu      sync.Mutex
 	err     error    // guarded by mu
 	waiting []func() // answers that are due; guarded by mu
+	full    bool     // publications have places only; guarded by mu
+	places  int      // how many more are taken; guarded by mu
+	tried   int      // calls of Publish; guarded by mu
 }
 
 var _ Broker = (*testBroker)(nil)
@@ -41,6 +44,13 @@ func (b *testBroker) Publish(channel, content []byte, done func(error)) (bool, e
 			return false, b.err
 		}
 		return b.Memory.Publish(channel, content, nil)
+	}
+	b.tried++
+	if b.full {
+		if b.places == 0 {
+			return false, broker.ErrFull
+		}
+		b.places--
 	}
 	channel, content = slices.Clone(channel), slices.Clone(content)
 	b.waiting = append(b.waiting, func() {

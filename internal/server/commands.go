@@ -174,13 +174,17 @@ func (l *loop) note(err error) {
 }
 
 // republish lets sessions go on that waited for the broker to take more, first come
-// first served.
+// first served, until it is full again.
 func (l *loop) republish() {
 	waiting := l.unsent
 	l.unsent = nil
-	for _, id := range waiting {
+	for i, id := range waiting {
 		if c := l.net.Conn(id); c != nil {
 			l.retry(c)
+		}
+		if len(l.unsent) > 0 {
+			l.unsent = append(l.unsent, waiting[i+1:]...)
+			return
 		}
 	}
 }

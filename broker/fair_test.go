@@ -1,0 +1,75 @@
+package broker
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// Who joins without a pause does not keep the node down: there is always something
+// to ask for, but not of what there was when the link was opened.
+func TestUpComesDuringAFloodOfJoins(t *testing.T) {
+	e := newFakeEngine()
+	n := remote(t, e, Config{})
+	e.stop()
+	waitFor(t, "the node has noticed", func() bool { return !n.Up() })
+	n.Subscribe("before")
+	count := 0
+	e.set(func() {
+		e.asked = func([]string) { // the next is there before this one is answered
+			count++
+			n.Subscribe(fmt.Sprint(count))
+		}
+	})
+	defer e.set(func() { e.asked = nil })
+	e.start()
+	n.waitUp()
+}
+
+// When a crowd has left, who joins does not wait for all of its subscriptions to end.
+func TestAJoinDoesNotWaitForAThousandLeaves(t *testing.T) {
+	const crowd = 4 * maxBatch
+	e := newFakeEngine()
+	n := remote(t, e, Config{})
+	var names []string
+	for i := range crowd {
+		names = append(names, fmt.Sprint(i))
+	}
+	n.subscribe(names...)
+	joined, endedBefore := false, -1
+	e.set(func() {
+		e.ending = func() {
+			if !joined {
+				joined = true
+				n.Subscribe("new")
+			}
+		}
+		e.asked = func(channels []string) {
+			if slices.Contains(channels, "new") {
+				endedBefore = e.ended
+			}
+		}
+	})
+	for _, name := range names {
+		n.Unsubscribe(name)
+	}
+	waitFor(t, "all have ended", func() bool { return statsOf(n).Subscriptions == 1 && statsOf(n).Pending == 0 })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if endedBefore < 0 || endedBefore >= crowd {
+		t.Errorf("the join was asked for after %d of %d leaves", endedBefore, crowd)
+	}
+}
+
+// An engine that takes a batch of subscriptions and hangs does not make those who
+// joined wait for longer than Await says: they are told before the link is given up.
+func TestAwaitHasAnAnswerWhileTheEngineHangs(t *testing.T) {
+	t.Parallel()
+	e := newFakeEngine()
+	n := remote(t, e, Config{})
+	e.set(func() { e.hung = true })
+	n.Subscribe("c")
+	if err := n.await("c"); err != errNoAck {
+		t.Errorf("Await: %v, want %v", err, errNoAck)
+	}
+}
