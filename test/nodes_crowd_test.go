@@ -26,6 +26,9 @@ func TestEveryDeliveryIsAccountedFor(t *testing.T) {
 		c := newCrowd(t, g.driver, nodes)
 		t.Logf("%d clients have joined after %v", len(c.members), time.Since(began).Round(time.Millisecond))
 		c.allIsWell(nodes)
+		if t.Failed() {
+			return
+		}
 		c.engineIsKilled(g, nodes, engine)
 	})
 }

@@ -11,13 +11,13 @@ import (
 )
 
 func main() {
-	if err := print(os.Args[1]); err != nil {
+	if err := convert(os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func print(file string) error {
+func convert(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
