@@ -186,6 +186,18 @@ func post(url, body string) (status int, text string, err error) {
 	return answer.StatusCode, string(read), err
 }
 
+// README.md has the guide's own commands, which other tests run.
+func TestReadmeStartsNodesAsTheGuideDoes(t *testing.T) {
+	g := &guide{t: t, ports: map[string]string{}}
+	for _, port := range guidePorts {
+		g.ports[port] = port
+	}
+	want := g.block("redis") + g.block("nodes on redis") + g.block("haproxy")
+	if got := readme(t, "many nodes"); got != want {
+		t.Errorf("README.md has\n%s\nand docs/nodes.md\n%s", got, want)
+	}
+}
+
 func TestGuidePromisesNoTestThatIsNotHere(t *testing.T) {
 	var names []string
 	for _, block := range guideBlocks(t) {
