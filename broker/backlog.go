@@ -7,7 +7,7 @@ import (
 
 // backlog is what was received for channels whose members have too much
 // undelivered: it waits for room, each channel in its order. When the backlog is
-// full, or a quarter of it is of one channel, the newest is dropped and counted. Its
+// full, or half of it is of one channel, the newest is dropped and counted. Its
 // methods may be called from any goroutine.
 type backlog struct {
 	r     *Remote
@@ -51,7 +51,7 @@ func (b *backlog) deliver(channel, content []byte) {
 		q = &queue{channel: string(channel)}
 	}
 	size := len(content) + publicationOverhead
-	if b.closed || b.bytes+size > b.limit || q.bytes+size > b.limit/4 {
+	if b.closed || b.bytes+size > b.limit || q.bytes+size > b.limit/2 {
 		b.r.drop(dropBusy, channel, len(content))
 		return
 	}

@@ -41,8 +41,10 @@ type Config struct {
 	// Prefix is put before the name of each channel at the engine, and taken off
 	// again, so that several services can share it. Default none.
 	Prefix string
-	// BufferSize bounds, in bytes, what waits to be published, and in the same way
-	// what was received and waits for room in its channel. Zero means 16 MiB.
+	// BufferSize bounds, in bytes, what was received and waits for room in its
+	// channel, of which one channel may take half; what waits to be published is
+	// bounded by a quarter of it, so that a node's own clients are stopped before what
+	// they published to a slow channel has to be dropped. Zero means 16 MiB.
 	BufferSize int
 	// MaxContent is the most bytes of content that is delivered; what is larger is
 	// dropped and counted. Zero means 64 KiB.
@@ -93,7 +95,7 @@ func newRemote(cfg Config, e engine) *Remote {
 	if cfg.MaxContent <= 0 {
 		cfg.MaxContent = 64 << 10
 	}
-	r := &Remote{cfg: cfg, engine: e, log: cfg.Logger, table: newTable(), outbox: newOutbox(cfg.BufferSize), news: make(chan struct{}, 1), emptied: make(chan struct{})}
+	r := &Remote{cfg: cfg, engine: e, log: cfg.Logger, table: newTable(), outbox: newOutbox(cfg.BufferSize/4), news: make(chan struct{}, 1), emptied: make(chan struct{})}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

@@ -215,7 +215,7 @@ func TestUnconfirmedSubscriptionIsOverdue(t *testing.T) {
 // When the outbox is full the publisher is told, and told again when there is room.
 func TestFullOutboxTellsOfRoom(t *testing.T) {
 	e := newFakeEngine()
-	n := remote(t, e, Config{BufferSize: 64 << 10})
+	n := remote(t, e, Config{BufferSize: 256 << 10})
 	gate := make(chan struct{})
 	e.set(func() { e.gate = gate })
 	taken := 0

@@ -51,7 +51,7 @@ func (c *commandLine) serviceSettings() []*setting {
 		{name: "broker-prefix", arg: argText, example: "shop:", value: text(&s.BrokerPrefix), note: "none",
 			about: "What stands before the names of channels at the engine, so that several services can share one."},
 		{name: "broker-buffer", arg: argSize, example: "64MiB", value: size(&s.BrokerBuffer),
-			about: "Bytes that may wait for the engine to take them (beyond it clients are not read, backends get 503), and received bytes that may wait for members that are behind (beyond it they are dropped and counted)."},
+			about: "Received bytes that may wait for members that are behind; beyond it they are dropped and counted. A quarter of it may wait for the engine to take it; beyond that clients are not read and backends get 503."},
 	}
 }
 

@@ -56,8 +56,9 @@ type Config struct {
 	// BrokerPrefix is put before the name of every channel at the engine, so that
 	// several services can share it. At most 255 bytes. Default none.
 	BrokerPrefix string
-	// BrokerBuffer is how many bytes may wait to be published at the engine, and how
-	// many that were received for room in their channel. Default 16 MiB, at most 1 GiB.
+	// BrokerBuffer is how many bytes that were received may wait for room in their
+	// channel. A quarter of it may wait to be published at the engine. Default 16 MiB,
+	// at most 1 GiB.
 	BrokerBuffer int
 	// AuthorizerURL is the operator's webhook; empty allows everything.
 	AuthorizerURL string

@@ -122,7 +122,7 @@ func TestPublisherWaitsForASlowEngine(t *testing.T) {
 	const count, size = 300, 1 << 10
 	s := redistest.Start(t)
 	e := testEngine{driver: "redis", dsn: s.DSN()}
-	srv := e.node(t, Config{BrokerBuffer: 64 << 10})
+	srv := e.node(t, Config{BrokerBuffer: 256 << 10})
 	p, q := connect(t, srv, "/ws"), connect(t, srv, "/ws")
 	q.join("c")
 	s.Pause()
@@ -170,6 +170,41 @@ func TestPublicationsOfOtherNodesWaitForRoom(t *testing.T) {
 		}
 		if st := remote.Stats(); st.BacklogBytes != 0 || st.Dropped["channel_busy"] != 0 {
 			t.Errorf("%d bytes still wait, %v were dropped", st.BacklogBytes, st.Dropped)
+		}
+	})
+}
+
+// TestPublisherOfASlowChannelIsSlowedDown: a client that publishes faster than the
+// members of its own node are served is not read meanwhile, so that nothing is lost.
+func TestPublisherOfASlowChannelIsSlowedDown(t *testing.T) {
+	const count = 6000 // 48 MB: more than what may be pending and under way
+	withEngines(t, func(t *testing.T, e testEngine) {
+		srv := e.node(t, Config{WriteQueueSize: 64 << 20})
+		bob := connect(t, srv, "/ws")
+		bob.join("c")
+		his := loopOf(t, srv, bob)
+		alice := connectTo(t, srv, func(l *loop) bool { return l != his })
+		hers := loopOf(t, srv, alice)
+		release := holdLoop(t, his)
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			for i := range count {
+				alice.broadcast("c", numbered(i))
+			}
+		}()
+		waitFor(t, "she waits", func() bool {
+			n := 0
+			onLoop(t, hers, func() { n = hers.countState(parked) })
+			return n == 1
+		})
+		release()
+		for i := range count {
+			bob.expectText(numbered(i))
+		}
+		<-written
+		if dropped := srv.broker.(*broker.Remote).Stats().Dropped["channel_busy"]; dropped != 0 {
+			t.Errorf("%d were dropped", dropped)
 		}
 	})
 }
