@@ -13,7 +13,7 @@ SCENARIO  ?= echo
 CURVES    ?=
 OLD       ?=
 NEW       ?=
-MODULES    = test/clients bench/peers bench/report
+MODULES    = test/clients test/compose bench/peers bench/report
 STATIC     = $(GO) tool -modfile=tools/go.mod staticcheck
 BENCHSTAT  = $(GO) tool -modfile=tools/go.mod benchstat
 RECORD    ?= bench/results/go-$(shell date -u +%Y-%m-%d-%H%M%S).txt
@@ -115,7 +115,7 @@ conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -tags invariants -count 1 -run 'Conformance|Script|Cut|Upgrade|Head' ./internal/server
 	$(GO) test -count 1 -run 'Clients' ./test
 
-e2e: ## everything under test/, with a browser, npm, curl and nginx, which root installs from Debian
+e2e: ## everything under test/, with a browser, npm, engines, proxies, which root installs from Debian
 	WSIFY_E2E=1 $(GO) test -count 1 -v ./test/... ./bench/beside
 
 .PHONY: help build run test modules plain race check fmt vet staticcheck fuzz bench bench-diff bench-quick bench-goals bench-peers \

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -66,20 +67,26 @@ func (c *client) join(channel string) {
 // tests that are about something else; those of clients are in their own module.
 func dialGo(t *testing.T, url string) *client {
 	t.Helper()
-	events := make(chan string, 1024)
-	c := &client{t: t, name: "gobwas/ws", events: events, send: func(string) { t.Error("sent on a connection that was refused") }}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	conn, early, _, err := ws.Dial(ctx, url)
 	if status := ws.StatusError(0); errors.As(err, &status) {
+		events := make(chan string, 1)
 		events <- fmt.Sprintf("refused %d", int(status))
-		return c
+		return &client{t: t, name: "gobwas/ws", events: events, send: func(string) { t.Error("sent on a connection that was refused") }}
 	}
 	if err != nil {
 		t.Fatalf("%s: %v", url, err)
 	}
+	return newClient(t, conn, early)
+}
+
+// newClient returns a client on a connection that is open. early may be nil.
+func newClient(t *testing.T, conn net.Conn, early *bufio.Reader) *client {
 	t.Cleanup(func() { _ = conn.Close() })
+	events := make(chan string, 1024)
 	events <- "open"
+	c := &client{t: t, name: "gobwas/ws", events: events}
 	c.send = func(text string) {
 		if err := writeFrame(conn, ws.OpText, []byte(text)); err != nil {
 			t.Errorf("send %s: %v", text, err)

@@ -24,7 +24,7 @@ var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n
 // triedHere is every name, so that a comment cannot promise what no test keeps.
 var triedHere = []string{
 	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
-	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin",
+	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "many nodes",
 }
 
 // readme returns a block of README.md.

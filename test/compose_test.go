@@ -1,0 +1,181 @@
+package test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wsify/internal/testtool"
+)
+
+// composition is what compose.yaml says, as far as it is tried here.
+type composition struct {
+	Services map[string]*service
+	Networks map[string]*struct{ Internal bool }
+}
+
+type service struct {
+	Build, Image, Restart string
+	Command               []string
+	Environment           map[string]string
+	Ports, Volumes        []string
+	Networks, Profiles    []string
+	Ulimits               map[string]int
+	Healthcheck           struct{ Test []string }
+	GracePeriod           string `json:"stop_grace_period"`
+}
+
+// readCompose reads compose.yaml with these variables, and skips the test when the
+// program that does so cannot be fetched.
+func readCompose(t *testing.T, variables map[string]string) *composition {
+	t.Helper()
+	dir := filepath.Join(root, "test", "compose")
+	if out, err := run(t, dir, os.Environ(), "go", "mod", "download"); err != nil {
+		if testtool.MayInstall() {
+			t.Fatalf("go mod download: %v\n%s", err, out)
+		}
+		t.Skipf("the reader of YAML cannot be fetched: %v: %s", err, strings.TrimSpace(out))
+	}
+	text, err := run(t, dir, os.Environ(), "go", "run", ".", filepath.Join(root, "compose.yaml"))
+	if err != nil {
+		t.Fatalf("compose.yaml: %v\n%s", err, text)
+	}
+	var c composition
+	if err := json.Unmarshal([]byte(interpolate(t, text, variables)), &c); err != nil {
+		t.Fatalf("compose.yaml: %v\n%s", err, text)
+	}
+	return &c
+}
+
+var variable = regexp.MustCompile(`\$\{([A-Z_]+)(:[-?])([^}]*)\}`)
+
+// interpolate puts variables in their places, as compose does.
+func interpolate(t *testing.T, text string, variables map[string]string) string {
+	return variable.ReplaceAllStringFunc(text, func(found string) string {
+		parts := variable.FindStringSubmatch(found)
+		value, known := variables[parts[1]]
+		switch {
+		case known:
+			return value
+		case parts[2] == ":-":
+			return parts[3]
+		}
+		t.Errorf("compose.yaml wants %s", found)
+		return ""
+	})
+}
+
+// environ is a service's environment as a process has it.
+func (s *service) environ() (env []string) {
+	for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
+		env = append(env, name+"="+s.Environment[name])
+	}
+	return env
+}
+
+func TestComposeHasSettingsThatWsifyTakes(t *testing.T) {
+	for _, driver := range drivers {
+		c := readCompose(t, map[string]string{"ENGINE": driver, "WSIFY_BROADCASTING_KEY": "k3y"})
+		engine := c.Services[driver]
+		if engine == nil {
+			t.Fatalf("compose.yaml has no service %q", driver)
+		}
+		for _, name := range []string{"node1", "node2"} {
+			node := c.Services[name]
+			out, err := run(t, scratch, node.environ(), program, "-print-config")
+			if err != nil {
+				t.Errorf("the settings of %s with %s: %v\n%s", name, driver, err, out)
+			}
+			for setting := range node.Environment {
+				flag := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(setting, "WSIFY_"), "_", "-"))
+				if !regexp.MustCompile(`(?m)^(# )?` + flag + ` +.* # env$`).MatchString(out) {
+					t.Errorf("%s of %s is not in force:\n%s", setting, name, out)
+				}
+			}
+			if host := strings.TrimPrefix(node.Environment["WSIFY_BROKER_DSN"], driver+"://"); host != driver {
+				t.Errorf("%s looks for %s at %q", name, driver, host)
+			}
+			if drain := drainTimeout(t, out); longer(t, node.GracePeriod) <= drain {
+				t.Errorf("%s is killed after %s, and may drain for %s", name, node.GracePeriod, drain)
+			}
+			admin := node.Environment["WSIFY_ADMIN_ADDR"]
+			if check := strings.Join(node.Healthcheck.Test, " "); !strings.HasSuffix(check, "http://127.0.0.1"+admin+"/readyz") {
+				t.Errorf("%s is checked by %q, and answers at %s", name, check, admin)
+			}
+			if shared(node.Networks, engine.Networks) == "" || shared(node.Networks, c.Services["loadbalancer"].Networks) == "" || len(node.Ports) > 0 {
+				t.Errorf("%s: networks %q, ports %q; it is reached by the load balancer, reaches the engine, and is published nowhere", name, node.Networks, node.Ports)
+			}
+			if node.Ulimits["nofile"] < 100_000 || node.Restart == "" || node.Build != "." {
+				t.Errorf("%s: %+v", name, node)
+			}
+		}
+		if network := c.Networks[engine.Networks[0]]; len(engine.Networks) != 1 || network == nil || !network.Internal || len(engine.Ports) > 0 {
+			t.Errorf("%s asks for no password and can be reached from elsewhere: networks %q, ports %q", driver, engine.Networks, engine.Ports)
+		}
+	}
+}
+
+func drainTimeout(t *testing.T, printed string) time.Duration {
+	t.Helper()
+	return longer(t, regexp.MustCompile(`(?m)^drain-timeout +(\S+)`).FindStringSubmatch(printed)[1])
+}
+
+func longer(t *testing.T, text string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Errorf("%q is no duration", text)
+	}
+	return d
+}
+
+// shared returns something that both have.
+func shared(a, b []string) string {
+	for _, x := range a {
+		if slices.Contains(b, x) {
+			return x
+		}
+	}
+	return ""
+}
+
+// TestDockerTakesComposeAndDockerfile asks Docker itself, where there is one.
+func TestDockerTakesComposeAndDockerfile(t *testing.T) {
+	if exec.Command("docker", "compose", "version").Run() != nil {
+		t.Skip("docker compose is not here")
+	}
+	if out, err := run(t, root, []string{"WSIFY_BROADCASTING_KEY=k3y"}, "docker", "compose", "config", "--quiet"); err != nil {
+		t.Errorf("docker compose config: %v\n%s", err, out)
+	}
+}
+
+// TestDockerfileRunsWsifyAsNobody looks for what v3's image lacked, and for what an
+// image should have: docker itself is not needed to see it.
+func TestDockerfileRunsWsifyAsNobody(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, last, _ := strings.Cut(string(text), "\nFROM alpine")
+	for _, want := range []string{
+		`COPY --from=build /wsify /usr/local/bin/wsify`,
+		`ENTRYPOINT ["/usr/local/bin/wsify"]`,
+		`USER 65532:65532`,
+		`STOPSIGNAL SIGTERM`,
+		`HEALTHCHECK `,
+	} {
+		if !strings.Contains(last, "\n"+want) {
+			t.Errorf("the image lacks: %s", want)
+		}
+	}
+	if build := regexp.MustCompile(`(?m)^RUN CGO_ENABLED=0 go build .*-o /wsify \./cmd/wsify$`); !build.Match(text) {
+		t.Error("the image builds no static program")
+	}
+}
