@@ -95,7 +95,7 @@ func newRemote(cfg Config, e engine) *Remote {
 	if cfg.MaxContent <= 0 {
 		cfg.MaxContent = 64 << 10
 	}
-	r := &Remote{cfg: cfg, engine: e, log: cfg.Logger, table: newTable(), outbox: newOutbox(cfg.BufferSize/4), news: make(chan struct{}, 1), emptied: make(chan struct{})}
+	r := &Remote{cfg: cfg, engine: e, log: cfg.Logger, table: newTable(), outbox: newOutbox(cfg.BufferSize / 4), news: make(chan struct{}, 1), emptied: make(chan struct{})}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
