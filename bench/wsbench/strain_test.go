@@ -69,6 +69,9 @@ func TestABusyGeneratorIsToldOnceForAllRounds(t *testing.T) {
 }
 
 func TestEveryPhaseTellsHowBusyItsGeneratorWas(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the scenarios run in another test, too")
+	}
 	for scenario, phases := range map[string][]string{
 		"fanout": {"paced", "window 1"}, "mesh": {"paced", "all channels"}, "echo": {"paced", "5 connections"},
 		"http": {"paced", "to one member"}, "connect": {"connect and upgrade"}, "slow": {"others alone", "others beside a stuck reader"},
