@@ -1,12 +1,15 @@
 package broker
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"wsify/internal/natstest"
 )
@@ -177,4 +180,38 @@ func natsListener(t *testing.T, do func(net.Conn)) *natsListening {
 		}
 	}()
 	return s
+}
+
+// A name server that does not answer does not keep a node from being closed.
+func TestNATSOpenEndsWithItsContextDuringALookup(t *testing.T) {
+	asked, release := make(chan struct{}, 100), make(chan struct{})
+	before := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		asked <- struct{}{}
+		<-release
+		return nil, errors.New("no name server")
+	}}
+	defer func() { net.DefaultResolver = before }()
+	defer close(release)
+	r, err := NewNATS(Config{DSN: "nats://nowhere.test:4222"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := withTimeout(t)
+	defer cancel()
+	opened := make(chan error, 1)
+	go func() {
+		_, err := r.engine.open(ctx, nowhere{})
+		opened <- err
+	}()
+	<-asked
+	cancel()
+	select {
+	case err := <-opened:
+		if err == nil {
+			t.Error("opened")
+		}
+	case <-time.After(natsPatience):
+		t.Error("open goes on after its context")
+	}
 }
