@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"sync"
 
@@ -64,7 +65,7 @@ func (e *natsEngine) open(ctx context.Context, to sink) (link, error) {
 	l := newNATSLink(e, to)
 	dialer := &natsDialer{ctx: ctx, link: l, opts: &opts}
 	l.handlers(&opts)
-	opts.CustomDialer = dialer
+	opts.CustomDialer, opts.SkipHostLookup = dialer, true
 	stop := context.AfterFunc(ctx, l.cut)
 	nc, err := opts.Connect()
 	if !stop() && err == nil {
@@ -115,8 +116,7 @@ type natsDialer struct {
 
 // Dial implements nats.CustomDialer.
 func (d *natsDialer) Dial(network, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: d.opts.Timeout}
-	conn, err := dialer.DialContext(d.ctx, network, address)
+	conn, err := d.dial(network, address)
 	if err != nil {
 		d.err = err
 		return nil, err
@@ -127,6 +127,28 @@ func (d *natsDialer) Dial(network, address string) (net.Conn, error) {
 		_ = c.Close()
 	}
 	return c, nil
+}
+
+// dial tries the addresses of a host in random order. nats.go would look them up
+// itself, for as long as that takes.
+func (d *natsDialer) dial(network, address string) (conn net.Conn, err error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := net.DefaultResolver.LookupIPAddr(d.ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+	dialer := net.Dialer{Timeout: d.opts.Timeout}
+	for _, addr := range addrs {
+		conn, err = dialer.DialContext(d.ctx, network, net.JoinHostPort(addr.String(), port))
+		if err == nil || d.ctx.Err() != nil {
+			break
+		}
+	}
+	return conn, err
 }
 
 // explain puts the reason in place of nats.go's words for a refused connection.

@@ -1,10 +1,15 @@
 package broker
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"wsify/internal/natstest"
 )
@@ -114,4 +119,99 @@ func TestNATSWhatIsMissedOnAnotherServer(t *testing.T) {
 		}
 	}
 	t.Logf("of %d publications at once, %d were missed", rounds, missed)
+}
+
+// Before TLS begins anybody on the way can speak for the server, and name another. Nobody
+// is told who we are there, unless it is ca who signs for the servers.
+func TestNATSServersToldOfBeforeTLSAreNotTrusted(t *testing.T) {
+	reached := natsListener(t, func(net.Conn) {})
+	middle := natsListener(t, func(conn net.Conn) {
+		fmt.Fprintf(conn, "INFO {\"server_id\":\"x\",\"proto\":1,\"max_payload\":1048576,\"tls_required\":true,\"connect_urls\":[%q]}\r\n", reached.addr)
+	})
+	_, files := newCA(t).issue(t, "other")
+	for _, c := range []struct {
+		dsn  string
+		want bool
+	}{
+		{"tls://user:s3cr3t@" + middle.addr, false},
+		{"tls://user:s3cr3t@" + middle.addr + "?cert=" + files[0] + "&key=" + files[1], false},
+		{"tls://user:s3cr3t@" + middle.addr + "?ca=" + files[0], true},
+	} {
+		reached.times.Store(0)
+		r, err := NewNATS(Config{DSN: c.dsn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := withTimeout(t)
+		if _, err := r.engine.open(ctx, nowhere{}); err == nil {
+			t.Error("a link to nothing")
+		}
+		cancel()
+		if got := reached.times.Load() > 0; got != c.want {
+			t.Errorf("%s: the server told of was reached: %t, want %t", strings.Replace(c.dsn, middle.addr, "middle", 1), got, c.want)
+		}
+	}
+}
+
+// natsListening is a server that is none.
+type natsListening struct {
+	addr  string
+	times atomic.Int32 // connections so far
+}
+
+// natsListener gives each connection to do, and closes it.
+func natsListener(t *testing.T, do func(net.Conn)) *natsListening {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	s := &natsListening{addr: l.Addr().String()}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.times.Add(1)
+			do(conn)
+			_ = conn.Close()
+		}
+	}()
+	return s
+}
+
+// A name server that does not answer does not keep a node from being closed.
+func TestNATSOpenEndsWithItsContextDuringALookup(t *testing.T) {
+	asked, release := make(chan struct{}, 100), make(chan struct{})
+	before := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		asked <- struct{}{}
+		<-release
+		return nil, errors.New("no name server")
+	}}
+	defer func() { net.DefaultResolver = before }()
+	defer close(release)
+	r, err := NewNATS(Config{DSN: "nats://nowhere.test:4222"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := withTimeout(t)
+	defer cancel()
+	opened := make(chan error, 1)
+	go func() {
+		_, err := r.engine.open(ctx, nowhere{})
+		opened <- err
+	}()
+	<-asked
+	cancel()
+	select {
+	case err := <-opened:
+		if err == nil {
+			t.Error("opened")
+		}
+	case <-time.After(natsPatience):
+		t.Error("open goes on after its context")
+	}
 }

@@ -67,6 +67,9 @@ var natsParameters = map[string]func(d *natsDSN, value string) error{
 // nats://token@host or tls://host, and also ws:// and wss://, and after them
 // parameters as in ?creds=FILE&name=wsify. Servers without a user get that of the
 // first that has one. Nothing at all means nats://localhost:4222.
+//
+// Other servers that a server tells of are used, too, except with TLS and without ca:
+// then all have to be named here.
 func CheckNATSDSN(dsn string) error {
 	d, err := parseNATSDSN(dsn)
 	if err != nil {
@@ -251,5 +254,17 @@ func (d *natsDSN) tls(o *nats.Options) error {
 		o.TLSConfig.InsecureSkipVerify = true
 		o.Secure = true
 	}
+	o.IgnoreDiscoveredServers = d.ownServersOnly(o.Secure)
 	return nil
+}
+
+// ownServersOnly reports whether the servers that a server tells of are not to be
+// trusted. It tells of them before TLS begins, so anybody on the way could name one of
+// their own, and we would log in there: if its certificate is by one of those that
+// sign for everybody, it would be taken.
+func (d *natsDSN) ownServersOnly(secure bool) bool {
+	for _, u := range d.servers {
+		secure = secure || u.Scheme == "tls"
+	}
+	return secure && d.ca == "" && !d.skipVerify && !strings.HasPrefix(d.servers[0].Scheme, "ws")
 }

@@ -59,6 +59,7 @@ type redisEngine struct {
 	limit int // bytes of a content that are kept
 	log   *slog.Logger
 	known []string // masters of the cluster when it was opened last; for open only
+	next  int      // the address that open begins with; for open only
 }
 
 var _ engine = (*redisEngine)(nil)
@@ -66,7 +67,8 @@ var _ engine = (*redisEngine)(nil)
 // String returns where the engine is, for logs.
 func (e *redisEngine) String() string { return "redis at " + strings.Join(e.o.addrs, ", ") }
 
-// open tries each address in turn, and opens the kind of link that it finds there.
+// open tries each address in turn, of sentinels those that they name, and opens the kind
+// of link that it finds there.
 func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
 	tlsConfig, err := e.o.tlsConfig() // anew each time: certificates are renewed
 	if err != nil {
@@ -74,21 +76,32 @@ func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
 	}
 	d := &redisDialer{o: e.o, tls: tlsConfig, limit: e.limit, log: e.log}
 	addrs := slices.Clone(e.o.addrs)
+	var watch redisWatcher
+	if e.o.masterSet != "" {
+		if addrs, _, err = d.askSentinels(ctx); err != nil {
+			return nil, err
+		}
+		watch = d.masterMoved
+	}
 	for _, addr := range e.known { // the node of the DSN may be the one that is away
 		if !slices.Contains(addrs, addr) {
 			addrs = append(addrs, addr)
 		}
 	}
 	var failed []error
-	for i, addr := range addrs {
+	begin := e.next
+	e.next = 0
+	for i := range addrs {
+		at := (begin + i) % len(addrs)
 		share, cancel := shareOf(ctx, len(addrs)-i)
-		l, err := e.openAt(share, to, d, addr)
+		l, err := e.openAt(share, to, d, addrs[at], watch)
 		cancel()
 		if err == nil {
 			return l, nil
 		}
 		failed = append(failed, err)
 		if ctx.Err() != nil {
+			e.next = at + 1 // those that had no turn are first the next time
 			break
 		}
 	}
@@ -96,25 +109,18 @@ func (e *redisEngine) open(ctx context.Context, to sink) (link, error) {
 }
 
 // shareOf leaves so many attempts the same time each, so that an address that
-// swallows everything does not take that of the others.
+// swallows everything does not take that of the others. It is never less than it may
+// take to reach one: of a large cluster all would fail.
 func shareOf(ctx context.Context, attempts int) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok || attempts <= 1 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, time.Until(deadline)/time.Duration(attempts))
+	return context.WithTimeout(ctx, max(time.Until(deadline)/time.Duration(attempts), redisNodeTimeout))
 }
 
-// openAt opens a link by way of one address.
-func (e *redisEngine) openAt(ctx context.Context, to sink, d *redisDialer, addr string) (link, error) {
-	var watch redisWatcher
-	if e.o.masterSet != "" {
-		master, err := d.askSentinel(ctx, addr)
-		if err != nil {
-			return nil, err
-		}
-		addr, watch = master, d.masterMoved
-	}
+// openAt opens a link by way of one address. watch may be nil.
+func (e *redisEngine) openAt(ctx context.Context, to sink, d *redisDialer, addr string, watch redisWatcher) (link, error) {
 	conn, server, err := d.login(ctx, addr, e.o.user, e.o.password)
 	if err != nil {
 		return nil, err

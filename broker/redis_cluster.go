@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,7 @@ import (
 // How patient a link to a cluster is with one of its nodes.
 const (
 	redisNodeTimeout = 2 * time.Second // to reach it
-	redisNodeRest    = 3 * time.Second // untilRedis it is tried again
+	redisNodeRest    = 3 * time.Second // until it is tried again
 	redisNodePublish = 3 * time.Second // to answer publications; less than publishTimeout
 )
 
@@ -95,6 +96,7 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 // subscribe asks each channel's master. A master that cannot be reached ends its
 // channels, not the link.
 func (l *redisCluster) subscribe(ctx context.Context, channels []string) error {
+	defer context.AfterFunc(ctx, l.stop)() // watch may hold reading, and the link is of no use any more
 	l.reading.Lock()
 	defer l.reading.Unlock()
 	if l.stale.Load() {
@@ -108,7 +110,9 @@ func (l *redisCluster) subscribe(ctx context.Context, channels []string) error {
 			err = l.at(n, groups)
 		}
 		if err != nil {
-			l.stale.Store(true)
+			if err != errNodeResting { // which is no news
+				l.stale.Store(true)
+			}
 			for _, group := range groups {
 				for _, channel := range group {
 					l.to.ended(channel, err)
@@ -238,7 +242,9 @@ func (n *redisMaster) confirmed(channel string) { n.l.to.confirmed(channel) }
 // ended is a slot that moved away, most often.
 func (n *redisMaster) ended(channel string, cause error) {
 	l := n.l
-	l.stale.Store(true)
+	if refusal, ok := errors.AsType[respError](cause); !ok || !strings.HasPrefix(string(refusal), "NOPERM") {
+		l.stale.Store(true) // but not for what a user may not: anybody can ask for that, all the time
+	}
 	l.mu.Lock()
 	here := l.where[channel] == n
 	if here {

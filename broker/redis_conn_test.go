@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"wsify/internal/redistest"
 )
@@ -54,6 +55,17 @@ func serveFakeRedis(conn net.Conn, answers map[string]string) {
 			return
 		}
 	}
+}
+
+// silentServer accepts connections and says nothing.
+func silentServer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
 }
 
 func fakeLogin(t *testing.T, answers map[string]string, user, password string) (redisServer, error) {
@@ -174,4 +186,38 @@ func TestRedisThatSpeaksUnasked(t *testing.T) {
 	n.mustPublish("c", "1")
 	untilRedis(t, "the link is lost", func() bool { return strings.Contains(n.said(), "the broker is lost") })
 	saysAll(t, n.said(), "for publishing to redis", "ERR going down")
+}
+
+// Of the addresses of a large cluster each has time enough to answer, and those that
+// had no turn are first the next time.
+func TestRedisManyAddressesHaveTheirTurn(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
+	defer cancel()
+	share, done := shareOf(ctx, 1000)
+	defer done()
+	if deadline, _ := share.Deadline(); time.Until(deadline) < redisNodeTimeout/2 {
+		t.Errorf("the first of 1000 addresses has %v", time.Until(deadline))
+	}
+	good := fakeRedis(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "+PONG\r\n"})
+	r, err := NewRedis(Config{DSN: "redis://" + silentServer(t) + "?addr=" + silentServer(t) + "&addr=" + good})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if l, err := openRedisFor(t, r, 100*time.Millisecond); err == nil {
+			l.close()
+			t.Fatal("the server that says nothing is taken")
+		}
+	}
+	l, err := openRedisFor(t, r, redisPatience)
+	if err != nil {
+		t.Fatalf("the third address had no turn: %v", err)
+	}
+	l.close()
+}
+
+func openRedisFor(t *testing.T, r *Remote, d time.Duration) (link, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	return r.engine.open(ctx, nowhere{})
 }

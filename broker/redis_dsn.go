@@ -148,7 +148,7 @@ func redisAddr(addr, port string) (string, error) {
 		port = p
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 || strings.ContainsAny(host, " /\\?#@") || strings.Contains(host, ":") && net.ParseIP(host) == nil {
+	if err != nil || n == 0 || strings.ContainsAny(host, " ,/\\?#@") || strings.Contains(host, ":") && net.ParseIP(host) == nil {
 		return "", errors.New("the DSN must have addresses of the form host:port, the port from 1 to 65535")
 	}
 	return net.JoinHostPort(host, port), nil

@@ -72,6 +72,7 @@ func TestRedisDSNRefused(t *testing.T) {
 		"redis://h?db=-1":                     "number of a database",
 		"redis://h:0":                         "port from 1 to 65535",
 		"redis://h?addr=x:99999":              "port from 1 to 65535",
+		"redis://h,x:6379":                    "of the form host:port",
 		"redis://h?hunter2=1":                 "unknown parameter; there are: addr, ca,",
 		"redis://h?masterset_=1":              "unknown parameter masterset_; there are: addr,",
 		"redis://h?db=1&db=2":                 "db more than once",

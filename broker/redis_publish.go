@@ -66,9 +66,10 @@ func (p *redisPublisher) options(addrs []string) rueidis.ClientOption {
 	o := p.dialer.o
 	return rueidis.ClientOption{
 		InitAddress: addrs, DialCtxFn: p.dial,
-		Username: o.user, Password: o.password, ClientName: o.clientName, AlwaysRESP2: o.resp2,
+		TLSConfig: p.dialer.tls, // our dial does not need it; it says which of a node's two ports is meant, from version 8 on
+		Username:  o.user, Password: o.password, ClientName: o.clientName, AlwaysRESP2: o.resp2,
 		ClientSetInfo: rueidis.DisableClientSetInfo,
-		Dialer:        net.Dialer{Timeout: o.timeout, KeepAlive: redisPingInterval}, ConnWriteTimeout: redisWriteTimeout,
+		Dialer:        net.Dialer{Timeout: min(o.timeout, redisNodeTimeout), KeepAlive: redisPingInterval}, ConnWriteTimeout: redisWriteTimeout,
 		PipelineMultiplex: -1, AlwaysPipelining: true, BlockingPipeline: 2 * maxPublications,
 		DisableCache: true, DisableRetry: true,
 		ReadBufferEachConn: respBuffer, WriteBufferEachConn: respBuffer,
@@ -84,7 +85,8 @@ func (p *redisPublisher) dial(ctx context.Context, addr string, _ *net.Dialer, _
 	if sealed {
 		return nil, ErrDown
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	// A publication may wait for a dial that knows none of its deadline: rueidis' own.
+	ctx, cancel := context.WithTimeout(ctx, redisNodeTimeout)
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
 	conn, err := p.dialer.dial(ctx, addr)
@@ -173,6 +175,8 @@ func redisOutcome(err error) (_ error, network bool) {
 	switch {
 	case errors.Is(err, ErrDown): // by our dial: nothing was sent
 		return err, true
+	case errors.Is(err, rueidis.ErrNoSlot): // nor here
+		return fmt.Errorf("%w: no node of the cluster owns the channel's slot, or that of one published with it", ErrDown), true
 	case errors.Is(err, context.DeadlineExceeded):
 		err = errNoAnswer
 	case errors.Is(err, context.Canceled), errors.Is(err, rueidis.ErrClosing):

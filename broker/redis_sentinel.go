@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"sync"
 )
 
 // askSentinel returns the address of the master, as one sentinel knows it.
@@ -32,18 +34,44 @@ func (d *redisDialer) askSentinel(ctx context.Context, addr string) (string, err
 	return master, nil
 }
 
-// masterMoved asks the sentinels whether the master is still the one at addr. It
-// returns an error when the first that answers names another.
-func (d *redisDialer) masterMoved(ctx context.Context, addr string) error {
-	for _, sentinel := range d.o.addrs {
-		master, err := d.askSentinel(ctx, sentinel)
-		switch {
-		case err != nil:
-			continue // sentinels that are away do not take the master with them
-		case master != addr:
-			return errors.New("the sentinels have made another server the master")
+// redisVotes is how many sentinels name a server the master, by its address.
+type redisVotes map[string]int
+
+// askSentinels asks all sentinels at once, and returns whom they name, the one that
+// most of them do first: one that is cut off from the others knows a master of the
+// past. There is an error when none of them names any.
+func (d *redisDialer) askSentinels(ctx context.Context) (masters []string, votes redisVotes, err error) {
+	ctx, cancel := context.WithTimeout(ctx, redisNodeTimeout)
+	defer cancel()
+	named, failed := make([]string, len(d.o.addrs)), make([]error, len(d.o.addrs))
+	var asking sync.WaitGroup
+	for i, addr := range d.o.addrs {
+		asking.Go(func() { named[i], failed[i] = d.askSentinel(ctx, addr) })
+	}
+	asking.Wait()
+	votes = redisVotes{}
+	for i, master := range named {
+		if failed[i] != nil {
+			continue
 		}
-		return nil
+		if votes[master]++; votes[master] == 1 {
+			masters = append(masters, master)
+		}
+	}
+	if len(masters) == 0 {
+		return nil, nil, errors.Join(failed...)
+	}
+	slices.SortStableFunc(masters, func(a, b string) int { return votes[b] - votes[a] })
+	return masters, votes, nil
+}
+
+// masterMoved asks the sentinels whether the master is still the one at addr. It
+// returns an error when more of them name another. Sentinels that are away do not take
+// the master with them.
+func (d *redisDialer) masterMoved(ctx context.Context, addr string) error {
+	masters, votes, err := d.askSentinels(ctx)
+	if err == nil && votes[masters[0]] > votes[addr] {
+		return errors.New("the sentinels have made another server the master")
 	}
 	return nil
 }

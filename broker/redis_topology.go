@@ -1,9 +1,12 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,7 +84,7 @@ func (l *redisCluster) allShard(ctx context.Context) bool {
 	return yes.Load() > 0 && no.Load() == 0
 }
 
-// login opens a connection to one node, with less redisPatience than for a whole link.
+// login opens a connection to one node, with less patience than for a whole link.
 func (l *redisCluster) login(ctx context.Context, addr string) (*redisConn, redisServer, error) {
 	ctx, cancel := context.WithTimeout(ctx, redisNodeTimeout)
 	defer cancel()
@@ -92,11 +95,8 @@ func (l *redisCluster) login(ctx context.Context, addr string) (*redisConn, redi
 // reading.
 func (l *redisCluster) refresh(ctx context.Context) error {
 	l.stale.Store(false)
-	l.mu.Lock()
-	addrs := append(append([]string(nil), l.masters...), l.dialer.o.addrs...)
-	l.mu.Unlock()
 	var failed []error
-	for _, addr := range addrs {
+	for _, addr := range l.candidates() {
 		slots, masters, err := l.readFrom(ctx, addr)
 		if err == nil {
 			l.slots = slots
@@ -109,6 +109,20 @@ func (l *redisCluster) refresh(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("no node of the cluster answers: %w", errors.Join(failed...))
+}
+
+// candidates returns the nodes to ask: the masters in random order, so that many
+// nodes of ours do not all ask the same one, but those that could not be reached
+// behind the others, and what the DSN says at the end. The caller holds reading.
+func (l *redisCluster) candidates() []string {
+	l.mu.Lock()
+	masters := slices.Clone(l.masters)
+	l.mu.Unlock()
+	rand.Shuffle(len(masters), func(i, j int) { masters[i], masters[j] = masters[j], masters[i] })
+	slices.SortStableFunc(masters, func(a, b string) int {
+		return cmp.Compare(l.rest[a].Unix(), l.rest[b].Unix()) // long ago for those that could be reached
+	})
+	return append(masters, l.dialer.o.addrs...)
 }
 
 // readFrom reads the table from one node.
@@ -157,7 +171,9 @@ func (l *redisCluster) watch(ctx context.Context) {
 		case <-tick.C:
 		}
 		l.reading.Lock()
-		err := l.refresh(ctx)
+		reading, cancel := context.WithTimeout(ctx, subscribeTimeout)
+		err := l.refresh(reading)
+		cancel()
 		l.reading.Unlock()
 		if err != nil && ctx.Err() == nil {
 			l.to.lost(err)

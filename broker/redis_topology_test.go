@@ -1,0 +1,82 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// anyCluster is a link to masters that need not be there.
+func anyCluster(t *testing.T, masters ...string) *redisCluster {
+	t.Helper()
+	o, err := parseRedisDSN("redis://" + masters[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &redisCluster{to: nowhere{}, dialer: &redisDialer{o: o, log: discard}, masters: masters, slots: &redisSlotTable{},
+		nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}, rest: map[string]time.Time{}}
+	return l
+}
+
+// Many nodes of ours do not all ask the same master, nor one that is away.
+func TestRedisClusterIsAskedAtAnyMaster(t *testing.T) {
+	l := anyCluster(t, "a:1", "b:1", "c:1", "d:1")
+	l.rest["b:1"] = time.Now()
+	first := map[string]bool{}
+	for range 1000 {
+		c := l.candidates()
+		if len(c) != 5 || c[3] != "b:1" {
+			t.Fatalf("%q, want b last but for what the DSN says", c)
+		}
+		first[c[0]] = true
+	}
+	if len(first) != 3 {
+		t.Errorf("%d masters were first, want 3", len(first))
+	}
+}
+
+// What a user may not is refused without asking the cluster who owns what.
+func TestRedisClusterIsNotAskedForWhatIsForbidden(t *testing.T) {
+	l := anyCluster(t, "a:1")
+	n := &redisMaster{l: l}
+	n.ended("c", fmt.Errorf("redis refuses the subscription: %w", respError("NOPERM No permissions to access a channel")))
+	if l.stale.Load() {
+		t.Error("a forbidden channel makes the table stale")
+	}
+	n.ended("c", fmt.Errorf("redis refuses the subscription: %w", respError("MOVED 1 b:1")))
+	if !l.stale.Load() {
+		t.Error("a slot that moved does not")
+	}
+}
+
+// A link is given up while the table is read from masters that say nothing.
+func TestRedisClusterSubscribeEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	l := anyCluster(t, slices.Repeat([]string{silentServer(t)}, 50)...)
+	var watching context.Context
+	watching, l.stop = context.WithCancel(t.Context())
+	defer l.stop()
+	l.reading.Lock()
+	read := make(chan error, 1)
+	go func() {
+		defer l.reading.Unlock()
+		read <- l.refresh(watching)
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan error, 1)
+	go func() { asked <- l.subscribe(ctx, []string{"c"}) }()
+	cancel()
+	select {
+	case err := <-asked:
+		if err == nil || !strings.Contains(err.Error(), "canceled") {
+			t.Errorf("subscribe: %v", err)
+		}
+	case <-time.After(redisPatience):
+		t.Error("subscribe goes on after its context")
+		l.stop()
+	}
+	<-read
+}
