@@ -11,7 +11,7 @@ import (
 // How patient a link to a cluster is with one of its nodes.
 const (
 	redisNodeTimeout = 2 * time.Second // to reach it
-	redisNodeRest    = 3 * time.Second // untilRedis it is tried again
+	redisNodeRest    = 3 * time.Second // until it is tried again
 	redisNodePublish = 3 * time.Second // to answer publications; less than publishTimeout
 )
 

@@ -51,7 +51,7 @@ type redisSubscriber struct {
 	running sync.WaitGroup
 }
 
-// newRedisSubscriber takes over a connection; it tells to what happens untilRedis close.
+// newRedisSubscriber takes over a connection; it tells to what happens until close.
 func newRedisSubscriber(conn *redisConn, to sink) *redisSubscriber {
 	s := &redisSubscriber{conn: conn, to: to, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.running.Go(s.read)
@@ -120,7 +120,7 @@ func (s *redisSubscriber) broke(err error) error {
 	return fmt.Errorf("the connection for subscriptions to redis at %s: %w", s.conn.addr, err)
 }
 
-// read handles what the server sends untilRedis the connection ends.
+// read handles what the server sends until the connection ends.
 func (s *redisSubscriber) read() {
 	s.conn.in.br.Reset(silenceReader{s.conn}) // all that was sent before is read: nothing was asked for yet
 	for {

@@ -81,7 +81,7 @@ func (l *redisCluster) allShard(ctx context.Context) bool {
 	return yes.Load() > 0 && no.Load() == 0
 }
 
-// login opens a connection to one node, with less redisPatience than for a whole link.
+// login opens a connection to one node, with less patience than for a whole link.
 func (l *redisCluster) login(ctx context.Context, addr string) (*redisConn, redisServer, error) {
 	ctx, cancel := context.WithTimeout(ctx, redisNodeTimeout)
 	defer cancel()

@@ -45,7 +45,7 @@ func newRESPReader(r io.Reader, limit int) *respReader {
 }
 
 // line reads up to the end of a line, which must fit in the buffer. The line is
-// borrowed untilRedis the next read, and has its type in front.
+// borrowed until the next read, and has its type in front.
 func (r *respReader) line() ([]byte, error) {
 	b, err := r.br.ReadSlice('\n')
 	switch {
@@ -117,7 +117,7 @@ func (r *respReader) list(header []byte, depth int) (respReply, error) {
 }
 
 // respMessage is one thing that a server sends to a subscriber. The slices are borrowed
-// untilRedis the next one is read.
+// until the next one is read.
 type respMessage struct {
 	verb    []byte // message, smessage, subscribe, unsubscribe, pong, … ; empty with refusal
 	channel []byte
