@@ -19,6 +19,10 @@ var (
 	ErrFull = errors.New("the broker has too much to publish")
 )
 
+// errAway marks the cause of the end of a subscription that is no refusal: the server
+// of its channel cannot be reached, while others of the engine can.
+var errAway = errors.New("the server of the channel is away")
+
 // engine opens links to what carries publications between nodes. It is what tells
 // Redis and NATS apart; all else is in Remote.
 type engine interface {
@@ -71,7 +75,8 @@ type sink interface {
 	confirmed(channel string)
 
 	// ended says that a subscription that was asked for, or was in force, is no more,
-	// while the link goes on. Remote asks again after a while, as long as there are members.
+	// while the link goes on. Remote asks again after a while, as long as there are
+	// members; when the cause is errAway, after less.
 	ended(channel string, cause error)
 
 	// lost says that the link is of no use any more.
