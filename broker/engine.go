@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 )
 
@@ -22,6 +23,16 @@ var (
 // errAway marks the cause of the end of a subscription that is no refusal: the server
 // of its channel cannot be reached, while others of the engine can.
 var errAway = errors.New("the server of the channel is away")
+
+// withoutAddresses is the cause in an error of a connection in use, whose address is in
+// words of our own: net's have a port besides that is another one each time, and the
+// same trouble would be logged as often as it is met.
+func withoutAddresses(err error) error {
+	if op, ok := err.(*net.OpError); ok && op.Op != "dial" {
+		return op.Err
+	}
+	return err
+}
 
 // engine opens links to what carries publications between nodes. It is what tells
 // Redis and NATS apart; all else is in Remote.
