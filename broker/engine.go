@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 )
 
@@ -18,6 +19,20 @@ var (
 	// told by the callback given to Start.
 	ErrFull = errors.New("the broker has too much to publish")
 )
+
+// errAway marks the cause of the end of a subscription that is no refusal: the server
+// of its channel cannot be reached, while others of the engine can.
+var errAway = errors.New("the server of the channel is away")
+
+// withoutAddresses is the cause in an error of a connection in use, whose address is in
+// words of our own: net's have a port besides that is another one each time, and the
+// same trouble would be logged as often as it is met.
+func withoutAddresses(err error) error {
+	if op, ok := err.(*net.OpError); ok && op.Op != "dial" {
+		return op.Err
+	}
+	return err
+}
 
 // engine opens links to what carries publications between nodes. It is what tells
 // Redis and NATS apart; all else is in Remote.
@@ -71,7 +86,8 @@ type sink interface {
 	confirmed(channel string)
 
 	// ended says that a subscription that was asked for, or was in force, is no more,
-	// while the link goes on. Remote asks again after a while, as long as there are members.
+	// while the link goes on. Remote asks again after a while, as long as there are
+	// members; when the cause is errAway, after less.
 	ended(channel string, cause error)
 
 	// lost says that the link is of no use any more.

@@ -156,5 +156,5 @@ func (d *natsDialer) explain(err error) error {
 	if errors.Is(err, nats.ErrNoServers) && d.err != nil {
 		return d.err
 	}
-	return err
+	return withoutAddresses(err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 
@@ -18,8 +19,11 @@ func (l *natsLink) handlers(o *nats.Options) {
 	o.ClosedCB = func(nc *nats.Conn) {
 		l.engine.remember(nc.DiscoveredServers())
 		err := nc.LastError()
-		if err == nil {
+		switch {
+		case err == nil:
 			err = nats.ErrConnectionClosed
+		case errors.Is(err, net.ErrClosed): // by cut, or by natsConn
+			err = errNoAnswer
 		}
 		l.to.lost(fmt.Errorf("the connection to the NATS server: %w", err))
 		close(l.ended)

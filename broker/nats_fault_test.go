@@ -250,7 +250,7 @@ func TestNATSNetworkSwallows(t *testing.T) {
 			if err := busy.publish("c", "x"); !errors.Is(err, ErrUnknown) {
 				t.Errorf("Publish: %v, want %v", err, ErrUnknown)
 			}
-			busy.until("the busy one is down", func() bool { return !busy.Up() })
+			busy.until("the busy one is down, and says why", func() bool { return !busy.Up() && strings.Contains(busy.logged(), errNoAnswer.Error()) })
 			idle.until("the idle one is down", func() bool { return !idle.Up() })
 			p.cure()
 			idle.until("both are up", func() bool { return idle.Up() && busy.Up() })

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,9 +114,10 @@ func (l *redisCluster) subscribe(ctx context.Context, channels []string) error {
 			if err != errNodeResting { // which is no news
 				l.stale.Store(true)
 			}
+			away := fmt.Errorf("%w: %w", errAway, err)
 			for _, group := range groups {
 				for _, channel := range group {
-					l.to.ended(channel, err)
+					l.to.ended(channel, away)
 				}
 			}
 			continue
@@ -277,7 +279,8 @@ func (n *redisMaster) lost(cause error) {
 	l.running.Go(n.sub.close) // elsewhere: it waits for goroutines that may be who calls
 	l.mu.Unlock()
 	l.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause, "subscriptions", len(channels))
+	away := fmt.Errorf("%w: %w", errAway, cause)
 	for _, channel := range channels {
-		l.to.ended(channel, cause)
+		l.to.ended(channel, away)
 	}
 }

@@ -45,7 +45,11 @@ func (d *redisDialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 		return plain.DialContext(ctx, d.o.network, addr)
 	}
 	secure := tls.Dialer{NetDialer: plain, Config: d.tls} // the host of addr is the ServerName, unless there is one
-	return secure.DialContext(ctx, d.o.network, addr)
+	conn, err := secure.DialContext(ctx, d.o.network, addr)
+	if err == context.DeadlineExceeded { // not net's: it is connected
+		err = errors.New("no answer to a TLS handshake: does this port speak TLS?")
+	}
+	return conn, err
 }
 
 // login opens a connection, logs in and asks what the server is.
@@ -95,7 +99,7 @@ func (c *redisConn) during(ctx context.Context, timeout time.Duration, fn func()
 	if err == io.EOF {
 		err = errors.New("the server closed the connection")
 	}
-	return err
+	return withoutAddresses(err)
 }
 
 // call sends a command and returns the answer. An error of the server is a respError.

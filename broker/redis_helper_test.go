@@ -101,7 +101,7 @@ func untilRedis(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// join subscribes and waits untilRedis the engine has confirmed it.
+// join subscribes and waits until the engine has confirmed it.
 func (n *redisNode) join(channels ...string) {
 	n.t.Helper()
 	for _, c := range channels {
@@ -155,7 +155,7 @@ func (n *redisNode) mustPublish(channel, content string) {
 	}
 }
 
-// wants waits untilRedis exactly these contents were delivered of a channel.
+// wants waits until exactly these contents were delivered of a channel.
 func (n *redisNode) wants(channel string, contents ...string) {
 	n.t.Helper()
 	n.wait(fmt.Sprintf("%d contents of %.40q", len(contents), channel), func() bool {

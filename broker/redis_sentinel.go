@@ -12,6 +12,9 @@ import (
 // askSentinel returns the address of the master, as one sentinel knows it.
 func (d *redisDialer) askSentinel(ctx context.Context, addr string) (string, error) {
 	c, _, err := d.login(ctx, addr, d.o.sentinelUser, d.o.sentinelPassword)
+	if _, refused := errors.AsType[respError](err); refused {
+		return "", fmt.Errorf("sentinel (sentinel_user and sentinel_password of the DSN are for it): %w", err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("sentinel: %w", err)
 	}

@@ -462,7 +462,11 @@ func (l *linkSink) ended(channel string, cause error) {
 	}
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
-	tell(r.table.end(channel, time.Now()), cause)
+	longest := retryAtLast
+	if errors.Is(cause, errAway) {
+		longest = awayAtLast
+	}
+	tell(r.table.end(channel, time.Now(), longest), cause)
 	if !r.up.Load() {
 		r.wake()
 	}

@@ -3,7 +3,9 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -293,5 +295,19 @@ func TestBackoffGrowsAndIsRandom(t *testing.T) {
 	}
 	if d := backoff(1000); d > backoffLast+time.Millisecond {
 		t.Errorf("backoff(1000) = %s", d)
+	}
+}
+
+// The same trouble is the same text each time, so that it is logged once: net's words
+// for it have the port of the attempt.
+func TestAnErrorOfAConnectionHasNoPortOfOurs(t *testing.T) {
+	read := &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 40001}, Addr: &net.TCPAddr{Port: 6379}, Err: syscall.ECONNRESET}
+	if got := withoutAddresses(read); got != error(syscall.ECONNRESET) {
+		t.Errorf("withoutAddresses(%q) = %q", read, got)
+	}
+	for _, err := range []error{nil, errBusy, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}} {
+		if got := withoutAddresses(err); got != err {
+			t.Errorf("withoutAddresses(%v) = %v", err, got)
+		}
 	}
 }

@@ -15,9 +15,12 @@ const (
 	// maxLingering is how many may do so; beyond it the oldest end at the next sweep.
 	maxLingering = 1 << 16
 	// retryAfter is how long a channel rests after the engine refused or ended its
-	// subscription; it doubles with each time in a row, up to retryAtLast.
+	// subscription; it doubles with each time in a row, up to retryAtLast, or up to
+	// awayAtLast when its server was away: once that is back, what is published there
+	// is taken, and missed here until the channel is asked for again.
 	retryAfter  = time.Second
 	retryAtLast = time.Minute
+	awayAtLast  = 2 * time.Second
 	// awaitTimeout is how long Await may take. A link on which the engine answers
 	// nothing for twice as long is lost.
 	awaitTimeout = 5 * time.Second
@@ -231,8 +234,8 @@ func (t *table) confirm(name string, now time.Time) []*waiter {
 }
 
 // end notes that a subscription is no more, and returns who waited for it. It rests
-// before it is asked for again.
-func (t *table) end(name string, now time.Time) []*waiter {
+// before it is asked for again, for the time of longest at most.
+func (t *table) end(name string, now time.Time, longest time.Duration) []*waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.channels[name]
@@ -244,7 +247,7 @@ func (t *table) end(name string, now time.Time) []*waiter {
 	t.pay(s)         // it would keep the others waiting
 	if s.wanted {
 		s.listed = true
-		t.resting = append(t.resting, turn{s, now.Sub(t.epoch) + min(retryAfter<<s.refusals, retryAtLast)})
+		t.resting = append(t.resting, turn{s, now.Sub(t.epoch) + min(retryAfter<<s.refusals, longest)})
 		s.refusals = min(s.refusals+1, 6)
 	} else if !s.leaving {
 		t.forget(s)

@@ -47,7 +47,7 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 	for _, name := range []string{"churn", "other"} {
 		tab.want(name)
 		tab.take(start)
-		tab.end(name, start)
+		tab.end(name, start, retryAtLast)
 	}
 	for now := start; now.Sub(start) <= 2*retryAfter; now = now.Add(retryAfter / 2) {
 		tab.unwant("churn", now)
@@ -57,10 +57,35 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 			if name == "other" {
 				return
 			}
-			tab.end(name, now)
+			tab.end(name, now, retryAtLast)
 		}
 	}
 	t.Errorf("after %s the other channel has not been asked for again", 2*retryAfter)
+}
+
+// However often the server of a channel was away, it is asked for again soon; who is
+// refused waits longer each time.
+func TestARestIsShortWhenTheServerWasAway(t *testing.T) {
+	for cause, longest := range map[error]time.Duration{fmt.Errorf("%w: for the test", errAway): awayAtLast, errBusy: retryAtLast} {
+		r := newRemote(Config{}, newFakeEngine())
+		l := &linkSink{r: r}
+		r.table.opened()
+		r.table.want("c")
+		for range 10 {
+			if names := r.table.take(time.Now()); len(names) != 1 {
+				t.Fatalf("%v: %d channels are asked for, want 1", cause, len(names))
+			}
+			l.ended("c", cause)
+			r.table.sweep(time.Now().Add(longest))
+		}
+		r.table.take(time.Now())
+		before := time.Now()
+		l.ended("c", cause)
+		r.table.sweep(before.Add(longest - 1))
+		if names := r.table.take(time.Now()); len(names) != 0 {
+			t.Errorf("%v: after 11 times it rests for less than %s", cause, longest)
+		}
+	}
 }
 
 // A node is up when what it wants is in force: what was left meanwhile does not
@@ -95,7 +120,7 @@ func TestAnEngineThatRefusesIsNotStuck(t *testing.T) {
 		now = now.Add(awaitTimeout)
 		tab.want(fmt.Sprint(i + 1))
 		tab.take(now)
-		tab.end(fmt.Sprint(i), now)
+		tab.end(fmt.Sprint(i), now, retryAtLast)
 		if tab.stuck(now) {
 			t.Fatalf("stuck after %d refusals", i+1)
 		}

@@ -99,6 +99,10 @@ func (r *round) add(a *account, p int) {
 	if f.began == resumed && (told != accepted || heard != r.perChannel) {
 		r.c.t.Errorf("publication %d, sent when both nodes were ready again, has outcome %d and was heard by %d of %d members", p, told, heard, r.perChannel)
 	}
+	// Half of the members are on the node that took it.
+	if f.began == noticed && told == accepted && heard < r.perChannel/2 {
+		r.c.t.Errorf("publication %d was taken by a node that was not ready for its own members: %d of %d heard it", p, heard, r.perChannel)
+	}
 	switch told {
 	case accepted:
 		a.accepted++

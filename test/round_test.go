@@ -41,8 +41,9 @@ type stage = int32
 
 const (
 	steady  stage = iota // all is well, as far as is known
-	outage               // from just before the engine is killed until both nodes are ready
-	resumed              // after that
+	outage               // from just before the engine is killed
+	noticed              // since both nodes have noticed
+	resumed              // since both are ready again
 )
 
 // round is a number of publications to a crowd, in turn to all of its channels, from

@@ -392,7 +392,9 @@ func (h *httpServer) publish(ctx *fasthttp.RequestCtx) {
 	case errors.Is(err, broker.ErrFull):
 		h.unpublished(ctx, &h.srv.fullHTTP, "1", "not published: "+err.Error())
 	case errors.Is(err, broker.ErrUnknown):
-		h.unpublished(ctx, &h.srv.failedHTTP, "5", err.Error())
+		h.unpublished(ctx, &h.srv.failedHTTP, "5", broker.ErrUnknown.Error())
+	case errors.Is(err, broker.ErrDown): // the cause may name machines, and is in the log
+		h.unpublished(ctx, &h.srv.failedHTTP, "5", "not published: "+broker.ErrDown.Error())
 	default:
 		h.unpublished(ctx, &h.srv.failedHTTP, "5", "not published: "+err.Error())
 	}
