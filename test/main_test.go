@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -44,9 +45,6 @@ func prepare() (err error) {
 	if root, err = filepath.Abs(".."); err != nil {
 		return err
 	}
-	if err := watchSources(); err != nil {
-		return err
-	}
 	if scratch, err = os.MkdirTemp("", "wsify-test"); err != nil {
 		return err
 	}
@@ -59,14 +57,19 @@ func prepare() (err error) {
 	return nil
 }
 
-// watchSources lists every directory of the module, which is how go test learns
-// that a result of this package is out of date when a file of the server changes:
-// it cannot see what the build reads.
-func watchSources() error {
+// watchSources asks for the size and the time of every file of the module, which is
+// how go test learns that a result of this package is out of date when a file of the
+// server changes: it cannot see what the build reads, nor anything that is asked for
+// before a test runs. So it is called by what starts programs, and works once.
+var watchSources = sync.OnceValue(func() error {
 	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if entry != nil && entry.IsDir() && slices.Contains([]string{".git", "bin", "node_modules"}, entry.Name()) {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && slices.Contains([]string{".git", "bin", "node_modules"}, entry.Name()) {
 			return fs.SkipDir
 		}
+		_, err = os.Stat(path)
 		return err
 	})
-}
+})

@@ -31,6 +31,9 @@ type process struct {
 // and HOME, and what env adds.
 func start(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Helper()
+	if err := watchSources(); err != nil {
+		t.Fatal(err)
+	}
 	p := &process{t: t, name: args[0], cmd: exec.Command(args[0], args[1:]...), out: make(chan string, 1024), ended: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Env = append(baseEnv(), env...)
@@ -146,6 +149,9 @@ func (p *process) kill() {
 // run runs a program to its end and returns what it printed, both outputs in one.
 func run(t *testing.T, dir string, env []string, args ...string) (string, error) {
 	t.Helper()
+	if err := watchSources(); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	cmd.Dir, cmd.Env = dir, append(baseEnv(), env...)
 	out, err := cmd.CombinedOutput()
