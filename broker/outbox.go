@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -138,6 +139,10 @@ func (r *Remote) publishBatch(batch []publication) {
 // published counts an outcome and tells it.
 func (r *Remote) published(p *publication, now time.Time) {
 	r.counts.outcome(p.err, now.Sub(p.at))
+	if p.err != nil && !errors.Is(p.err, ErrDown) && !errors.Is(p.err, ErrUnknown) {
+		r.warn(&r.rejecting, "the engine refuses publications; who published is told (at debug the log says why)")
+		r.log.Debug("a publication was refused", "channel", p.channel, "err", p.err)
+	}
 	if p.done != nil {
 		p.done(p.err)
 	}

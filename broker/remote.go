@@ -76,6 +76,8 @@ type Remote struct {
 	up      atomic.Bool
 	news    chan struct{} // holds one: the table has something to ask for
 
+	refusing, rejecting atomic.Int64 // when it was last logged, in seconds since 1970
+
 	using   sync.RWMutex // read-locked while current is published to
 	current *linkSink    // the link in use, nil while there is none; guarded by using
 
@@ -127,7 +129,7 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func())
 // ErrClosed; that of done, any.
 func (r *Remote) Publish(channel, content []byte, done func(error)) (pending bool, err error) {
 	now := time.Now()
-	if !r.up.Load() {
+	if !r.up.Load() || r.table.isDeaf(channel) {
 		r.counts.outcome(ErrDown, 0)
 		return false, ErrDown
 	}
@@ -435,6 +437,14 @@ func (l *linkSink) received(channel, content []byte) {
 	}
 }
 
+// warn logs a trouble that may come often, at most once a minute.
+func (r *Remote) warn(last *atomic.Int64, text string) {
+	now := time.Now().Unix()
+	if before := last.Load(); now-before >= int64(sayAgain/time.Second) && last.CompareAndSwap(before, now) {
+		r.log.Warn(text)
+	}
+}
+
 // drop counts what is not delivered. The channel is a stranger's word: it is logged
 // for debugging only.
 func (r *Remote) drop(reason dropReason, channel []byte, size int) {
@@ -462,9 +472,10 @@ func (l *linkSink) ended(channel string, cause error) {
 	}
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
-	longest := retryAtLast
-	if errors.Is(cause, errAway) {
-		longest = awayAtLast
+	longest := awayAtLast
+	if !errors.Is(cause, errAway) {
+		longest = retryAtLast
+		r.warn(&r.refusing, "the engine refuses subscriptions; joins of these channels stand and hear nothing (at debug the log names them)")
 	}
 	tell(r.table.end(channel, time.Now(), longest), cause)
 	if !r.up.Load() {

@@ -3,6 +3,7 @@ package broker
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +45,7 @@ type subscription struct {
 	listed   bool  // in table.fresh, again or resting
 	leaving  bool  // in table.leaving
 	owed     bool  // counted by table.owed
+	deaf     bool  // the server of the channel is away, and it was in force or asked for; counted by table.deaf
 	refusals uint8 // by the engine, in a row
 }
 
@@ -82,6 +84,7 @@ type table struct {
 	owed     int             // of those there were when the link was opened, how many are not in force
 	progress time.Time       // the engine answered something, or had nothing to answer
 	open     bool            // there is a link
+	deaf     atomic.Int64    // subscriptions that are; written with mu locked
 }
 
 func newTable() *table {
@@ -132,6 +135,7 @@ func (t *table) unwant(name string, now time.Time) bool {
 // forget takes a subscription out of the table; it is on no list.
 func (t *table) forget(s *subscription) {
 	t.pay(s)
+	t.hear(s, true)
 	delete(t.channels, s.name)
 	t.shrink()
 }
@@ -227,6 +231,7 @@ func (t *table) confirm(name string, now time.Time) []*waiter {
 	}
 	t.settle(s)
 	s.standing, s.refusals = inForce, 0
+	t.hear(s, true)
 	t.inForce++
 	t.progress = now
 	t.pay(s)
@@ -246,6 +251,7 @@ func (t *table) end(name string, now time.Time, longest time.Duration) []*waiter
 	t.progress = now // no is an answer, too
 	t.pay(s)         // it would keep the others waiting
 	if s.wanted {
+		t.hear(s, longest != awayAtLast)
 		s.listed = true
 		t.resting = append(t.resting, turn{s, now.Sub(t.epoch) + min(retryAfter<<s.refusals, longest)})
 		s.refusals = min(s.refusals+1, 6)
@@ -253,6 +259,31 @@ func (t *table) end(name string, now time.Time, longest time.Duration) []*waiter
 		t.forget(s)
 	}
 	return t.answer(s)
+}
+
+// hear notes whether what is published to the channel of s may be heard.
+func (t *table) hear(s *subscription, heard bool) {
+	if s.deaf != heard {
+		return
+	}
+	s.deaf = !heard
+	if heard {
+		t.deaf.Add(-1)
+	} else {
+		t.deaf.Add(1)
+	}
+}
+
+// isDeaf reports whether the channel has members here that hear nothing, as the
+// server of the channel is away while others are there.
+func (t *table) isDeaf(name []byte) bool {
+	if t.deaf.Load() == 0 {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.channels[string(name)]
+	return s != nil && s.deaf && s.wanted
 }
 
 // settle takes back what the engine knew of s.
@@ -308,7 +339,7 @@ func (t *table) closed() (waiting []*waiter) {
 	t.open = false
 	t.fresh, t.again, t.resting, t.leaving, t.owed = nil, make([]*subscription, 0, len(t.channels)), nil, nil, 0
 	for name, s := range t.channels {
-		s.standing, s.leaving, s.listed, s.owed = absent, false, false, false
+		s.standing, s.leaving, s.listed, s.owed, s.deaf = absent, false, false, false, false
 		if !s.wanted {
 			delete(t.channels, name)
 			continue
@@ -317,6 +348,7 @@ func (t *table) closed() (waiting []*waiter) {
 		t.again = append(t.again, s)
 	}
 	t.shrink()
+	t.deaf.Store(0)
 	t.asked, t.inForce = 0, 0
 	for s := range t.waiting {
 		waiting = append(waiting, t.answer(s)...)

@@ -196,3 +196,32 @@ func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 		t.Errorf("%d of a batch are those of before, want %d", again, maxBatch/2)
 	}
 }
+
+// While the server of a channel is away, what is published to it here is refused as
+// long as there are members here, who would miss it.
+func TestNothingIsTakenForADeafChannel(t *testing.T) {
+	e := newFakeEngine()
+	n := remote(t, e, Config{})
+	n.subscribe("c", "other")
+	away := fmt.Errorf("%w: for the test", errAway)
+	e.set(func() {
+		e.refused["c"] = away
+		for l := range e.links {
+			delete(l.channels, "c")
+			l.to.ended("c", away)
+		}
+	})
+	if err := n.publish("c", "1"); err != ErrDown {
+		t.Errorf("Publish to a deaf channel: %v, want %v", err, ErrDown)
+	}
+	n.mustPublish("other", "2")
+	e.set(func() { delete(e.refused, "c") })
+	waitFor(t, "it is in force again", func() bool { return statsOf(n).Pending == 0 })
+	n.mustPublish("c", "3")
+	n.expect("c", "3")
+	n.Unsubscribe("c")
+	waitFor(t, "it is forgotten", func() bool { return statsOf(n).Subscriptions == 1 })
+	if deaf := n.anyBroker.(*Remote).table.deaf.Load(); deaf != 0 {
+		t.Errorf("%d channels count as deaf in the end", deaf)
+	}
+}
