@@ -29,7 +29,7 @@ func NewNATS(cfg Config) (*Remote, error) {
 	if _, err := dsn.options(); err != nil {
 		return nil, err
 	}
-	if err := checkNATSPrefix(cfg.Prefix); err != nil {
+	if err := CheckNATSPrefix(cfg.Prefix); err != nil {
 		return nil, err
 	}
 	e := &natsEngine{dsn: dsn, log: cfg.Logger, maxContent: cfg.MaxContent}

@@ -114,9 +114,9 @@ func unhex(c byte) byte {
 	return c - '0'
 }
 
-// checkNATSPrefix returns an error when the prefix cannot stand in a subject as it
+// CheckNATSPrefix returns an error when the prefix cannot stand in a subject as it
 // is. It may end within a token.
-func checkNATSPrefix(prefix string) error {
+func CheckNATSPrefix(prefix string) error {
 	if len(prefix) > maxNATSPrefix {
 		return fmt.Errorf("the prefix has %d bytes; for NATS it may have %d", len(prefix), maxNATSPrefix)
 	}

@@ -49,7 +49,7 @@ func TestNATSSubjects(t *testing.T) {
 
 func TestNATSPrefixesAreChecked(t *testing.T) {
 	for _, good := range []string{"", "app.", "app", "team.app.", "app:", "é."} {
-		if err := checkNATSPrefix(good); err != nil {
+		if err := CheckNATSPrefix(good); err != nil {
 			t.Errorf("prefix %q: %v", good, err)
 		}
 	}

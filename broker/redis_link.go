@@ -73,6 +73,19 @@ func (l *redisLink) close() {
 // watch ends the link when a check says that its server is not the one to use any
 // more: what is published to a replica reaches nobody else.
 func (l *redisLink) watch(ctx context.Context, checks ...redisWatcher) {
+	watchRedis(ctx, l.to, func(ctx context.Context) error {
+		for _, check := range checks {
+			if err := check(ctx, l.addr); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// watchRedis checks every redisWatchInterval until ctx ends, and ends the link at the
+// first error.
+func watchRedis(ctx context.Context, to sink, check func(context.Context) error) {
 	tick := time.NewTicker(redisWatchInterval)
 	defer tick.Stop()
 	for {
@@ -81,11 +94,9 @@ func (l *redisLink) watch(ctx context.Context, checks ...redisWatcher) {
 			return
 		case <-tick.C:
 		}
-		for _, check := range checks {
-			if err := check(ctx, l.addr); err != nil && ctx.Err() == nil {
-				l.to.lost(err)
-				return
-			}
+		if err := check(ctx); err != nil && ctx.Err() == nil {
+			to.lost(err)
+			return
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // readSlots asks a node who owns what.
@@ -162,22 +161,11 @@ func (l *redisCluster) retire(masters []string) {
 
 // watch reads the table now and then, and ends the link when no node answers.
 func (l *redisCluster) watch(ctx context.Context) {
-	tick := time.NewTicker(redisWatchInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	watchRedis(ctx, l.to, func(ctx context.Context) error {
 		l.reading.Lock()
+		defer l.reading.Unlock()
 		reading, cancel := context.WithTimeout(ctx, subscribeTimeout)
-		err := l.refresh(reading)
-		cancel()
-		l.reading.Unlock()
-		if err != nil && ctx.Err() == nil {
-			l.to.lost(err)
-			return
-		}
-	}
+		defer cancel()
+		return l.refresh(reading)
+	})
 }

@@ -472,12 +472,11 @@ func (l *linkSink) ended(channel string, cause error) {
 	}
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
-	longest := awayAtLast
-	if !errors.Is(cause, errAway) {
-		longest = retryAtLast
+	away := errors.Is(cause, errAway)
+	if !away {
 		r.warn(&r.refusing, "the engine refuses subscriptions; joins of these channels stand and hear nothing (at debug the log names them)")
 	}
-	tell(r.table.end(channel, time.Now(), longest), cause)
+	tell(r.table.end(channel, time.Now(), away), cause)
 	if !r.up.Load() {
 		r.wake()
 	}

@@ -239,8 +239,9 @@ func (t *table) confirm(name string, now time.Time) []*waiter {
 }
 
 // end notes that a subscription is no more, and returns who waited for it. It rests
-// before it is asked for again, for the time of longest at most.
-func (t *table) end(name string, now time.Time, longest time.Duration) []*waiter {
+// before it is asked for again: not for long when its server is away, which is no
+// refusal.
+func (t *table) end(name string, now time.Time, away bool) []*waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.channels[name]
@@ -251,7 +252,11 @@ func (t *table) end(name string, now time.Time, longest time.Duration) []*waiter
 	t.progress = now // no is an answer, too
 	t.pay(s)         // it would keep the others waiting
 	if s.wanted {
-		t.hear(s, longest != awayAtLast)
+		longest := retryAtLast
+		if away {
+			longest = awayAtLast
+		}
+		t.hear(s, !away)
 		s.listed = true
 		t.resting = append(t.resting, turn{s, now.Sub(t.epoch) + min(retryAfter<<s.refusals, longest)})
 		s.refusals = min(s.refusals+1, 6)

@@ -121,7 +121,7 @@ func (w *tableTwin) endOne(name string) {
 	if w.engine[name] != absent {
 		delete(w.engine, name)
 		s := w.channels[name]
-		w.answered(w.end(name, w.now, retryAtLast), errBusy)
+		w.answered(w.end(name, w.now, false), errBusy)
 		if len(w.waiting[s]) > 0 {
 			w.t.Fatalf("%d still wait for %s, which has ended", len(w.waiting[s]), name)
 		}

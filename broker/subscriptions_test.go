@@ -47,7 +47,7 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 	for _, name := range []string{"churn", "other"} {
 		tab.want(name)
 		tab.take(start)
-		tab.end(name, start, retryAtLast)
+		tab.end(name, start, false)
 	}
 	for now := start; now.Sub(start) <= 2*retryAfter; now = now.Add(retryAfter / 2) {
 		tab.unwant("churn", now)
@@ -57,7 +57,7 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 			if name == "other" {
 				return
 			}
-			tab.end(name, now, retryAtLast)
+			tab.end(name, now, false)
 		}
 	}
 	t.Errorf("after %s the other channel has not been asked for again", 2*retryAfter)
@@ -120,7 +120,7 @@ func TestAnEngineThatRefusesIsNotStuck(t *testing.T) {
 		now = now.Add(awaitTimeout)
 		tab.want(fmt.Sprint(i + 1))
 		tab.take(now)
-		tab.end(fmt.Sprint(i), now, retryAtLast)
+		tab.end(fmt.Sprint(i), now, false)
 		if tab.stuck(now) {
 			t.Fatalf("stuck after %d refusals", i+1)
 		}
