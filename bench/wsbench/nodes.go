@@ -90,47 +90,49 @@ func (b *bench) nodesRound(s setup, found *nodeCosts) error {
 	return c.failure(b.nodesLoad(c, found))
 }
 
+// withAudience connects so many members of one channel to the targets in turn, and
+// calls do with what publishes to them at the first node.
+func (b *bench) withAudience(c *cluster, members, threads int, targets []target, do func(l *load, p *poster) error) error {
+	t := newTally(members, c.first().dialect.delivered(sharedChannel, b.contentSize))
+	crowd, err := openCrowd(plan{size: members, threads: threads, targets: targets, sources: b.sources,
+		channels: channels{Shared: true}, message: t.message})
+	if err != nil {
+		return err
+	}
+	defer crowd.close()
+	p, err := openPoster(c.first().port, sharedChannel, text(b.contentSize))
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return do(&load{publisher: p, crowd: crowd, tally: t}, p)
+}
+
 // nodesHop publishes at the first node at a steady rate, for one member on the last.
 func (b *bench) nodesHop(c *cluster, found *nodeCosts) error {
 	if b.contentSize < stampedMin {
 		return nil
 	}
-	t := newTally(1, c.first().dialect.delivered(sharedChannel, b.contentSize))
-	crowd, err := openCrowd(plan{size: 1, threads: 1, target: c.last().target(), sources: b.sources,
-		channels: channels{Shared: true}, message: t.message})
-	if err != nil {
+	return b.withAudience(c, 1, 1, []target{c.last().target()}, func(l *load, p *poster) error {
+		took, err := l.paced(p, hopRate, b.pacedTime)
+		if err == nil {
+			found.hop.add(took)
+		}
 		return err
-	}
-	defer crowd.close()
-	p, err := openPoster(c.first().port, sharedChannel, text(b.contentSize))
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	took, err := (&load{publisher: p, crowd: crowd, tally: t}).paced(p, hopRate, b.pacedTime)
-	if err == nil {
-		found.hop.add(took)
-	}
-	return err
+	})
 }
 
-// nodesLoad connects everybody, publishes at the first node at a steady rate, and
-// then with four and with one publication in flight.
+// nodesLoad connects everybody and publishes to them.
 func (b *bench) nodesLoad(c *cluster, found *nodeCosts) error {
-	t := newTally(b.many.connections, c.first().dialect.delivered(sharedChannel, b.contentSize))
-	crowd, err := openCrowd(plan{size: b.many.connections, threads: audienceHalves, targets: c.targets(), sources: b.sources,
-		channels: channels{Shared: true}, message: t.message})
-	if err != nil {
-		return err
-	}
-	defer crowd.close()
-	p, err := openPoster(c.first().port, sharedChannel, text(b.contentSize))
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	t.only = crowd.receivers[audienceHalves-1]
-	l := &load{publisher: p, crowd: crowd, tally: t}
+	return b.withAudience(c, b.many.connections, audienceHalves, c.targets(), func(l *load, p *poster) error {
+		return b.nodesPhases(c, l, p, found)
+	})
+}
+
+// nodesPhases publishes at the first node at a steady rate, and then with four and
+// with one publication in flight.
+func (b *bench) nodesPhases(c *cluster, l *load, p *poster, found *nodeCosts) error {
+	l.tally.only = l.crowd.receivers[audienceHalves-1]
 	if b.contentSize >= stampedMin {
 		took, err := l.paced(p, b.nodesRate(), b.pacedTime)
 		if err != nil {
@@ -143,7 +145,7 @@ func (b *bench) nodesLoad(c *cluster, found *nodeCosts) error {
 		if err := w.send(l, warmPublications); err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
-		nodes, engine, err := c.measure(meter{crowd: crowd}, func() error { return w.send(l, b.publications) })
+		nodes, engine, err := c.measure(meter{crowd: l.crowd}, func() error { return w.send(l, b.publications) })
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
