@@ -170,7 +170,7 @@ func TestRedisClusterFailover(t *testing.T) {
 	servers := redistest.StartCluster(t, 3)
 	replica := redistest.AddReplica(t, servers[2])
 	for _, s := range []*redistest.Server{servers[0], servers[1], replica} {
-		untilRedis(t, "all nodes know the replica", func() bool { return strings.Contains(s.CLI("CLUSTER", "NODES"), replica.Addr) })
+		untilRedis(t, "all nodes know the replica", func() bool { return strings.Contains(s.Says("CLUSTER", "NODES"), replica.Addr) })
 	}
 	a := upRedisNode(t, Config{DSN: servers[2].DSN()})
 	b := upRedisNode(t, Config{DSN: servers[2].DSN() + "?sharded=no"})
@@ -178,7 +178,7 @@ func TestRedisClusterFailover(t *testing.T) {
 	a.join(names...)
 	b.join(names...)
 	servers[2].Stop()
-	untilRedis(t, "the replica is the master", func() bool { return strings.Contains(replica.CLI("ROLE"), "master") })
+	untilRedis(t, "the replica is the master", func() bool { return strings.Contains(replica.Says("ROLE"), "master") })
 	for _, n := range []*redisNode{a, b} {
 		for _, name := range names {
 			untilRedis(t, "a publication is taken and heard", func() bool {

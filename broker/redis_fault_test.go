@@ -228,7 +228,7 @@ func TestRedisWithAFullDisk(t *testing.T) {
 		return strings.HasPrefix(out, "MISCONF")
 	})
 	n.Unsubscribe("a")
-	untilRedis(t, "the subscription has ended", func() bool { return s.CLI("PUBSUB", "CHANNELS") == "b" })
+	untilRedis(t, "the subscription has ended", func() bool { return s.Says("PUBSUB", "CHANNELS") == "b" })
 	began := time.Now()
 	untilRedis(t, "two pings were refused", func() bool { return time.Since(began) > 2*redisPingInterval })
 	n.mustPublish("b", "1")
@@ -267,7 +267,7 @@ func TestRedisFailover(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)
 	replica := redistest.Start(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", master.Port))
-	untilRedis(t, "the replica is in step", func() bool { return strings.Contains(replica.CLI("INFO", "replication"), "master_link_status:up") })
+	untilRedis(t, "the replica is in step", func() bool { return strings.Contains(replica.Says("INFO", "replication"), "master_link_status:up") })
 	sentinel := redistest.StartSentinel(t, "main", master, 500*time.Millisecond, "requirepass watch")
 	sentinel.CLI("-a", "watch", "--no-auth-warning", "SENTINEL", "DEBUG", "info-period", "200", "publish-period", "200", "default-failover-timeout", "1000")
 	untilRedis(t, "the sentinel knows the replica", func() bool {
@@ -297,7 +297,7 @@ func TestRedisFailover(t *testing.T) {
 	// The old master comes back as a replica; a failover by hand leaves it alive.
 	master.Restart()
 	untilRedis(t, "the old master is a replica", func() bool {
-		return strings.Contains(master.CLI("INFO", "replication"), "master_link_status:up")
+		return strings.Contains(master.Says("INFO", "replication"), "master_link_status:up")
 	})
 	connects := a.Stats().Connects
 	untilRedis(t, "a failover begins", func() bool {
@@ -305,7 +305,7 @@ func TestRedisFailover(t *testing.T) {
 		return out == "OK"
 	})
 	untilRedis(t, "both are at the first server again", func() bool {
-		return a.Stats().Connects > connects && a.Up() && b.Up() && master.CLI("PUBSUB", "NUMSUB", "c") == "c\n2"
+		return a.Stats().Connects > connects && a.Up() && b.Up() && master.Says("PUBSUB", "NUMSUB", "c") == "c\n2"
 	})
 	a.mustPublish("c", "3")
 	b.wants("c", "1", "2", "3")

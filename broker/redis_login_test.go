@@ -71,7 +71,7 @@ func TestRedisUserWithNothingButPublications(t *testing.T) {
 	n := upRedisNode(t, Config{DSN: "redis://bare:secret@" + s.Addr})
 	n.join("a", "b")
 	n.Unsubscribe("a")
-	untilRedis(t, "the subscription has ended", func() bool { return s.CLI("PUBSUB", "CHANNELS") == "b" })
+	untilRedis(t, "the subscription has ended", func() bool { return s.Says("PUBSUB", "CHANNELS") == "b" })
 	n.mustPublish("b", "1")
 	n.wants("b", "1")
 }

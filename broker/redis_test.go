@@ -59,7 +59,7 @@ func TestRedisUnsubscribes(t *testing.T) {
 		n := upRedisNode(t, Config{DSN: s.DSN() + "?protocol=" + protocol})
 		n.join("a", "b")
 		n.Unsubscribe("a")
-		untilRedis(t, "the subscription has ended", func() bool { return s.CLI("PUBSUB", "CHANNELS") == "b" })
+		untilRedis(t, "the subscription has ended", func() bool { return s.Says("PUBSUB", "CHANNELS") == "b" })
 		n.join("a")
 		n.mustPublish("a", "1")
 		n.mustPublish("b", "2")

@@ -239,6 +239,17 @@ func (s *Server) TryCLI(args ...string) (string, error) {
 	return text, nil
 }
 
+// Says is CLI for who asks until the answer is right: a server that changes its role
+// closes the connections of its clients, and has no answer then.
+func (s *Server) Says(args ...string) string {
+	s.t.Helper()
+	out, err := s.TryCLI(args...)
+	if err != nil {
+		return ""
+	}
+	return out
+}
+
 // Config sets a directive of a server that runs.
 func (s *Server) Config(name, value string) {
 	s.t.Helper()
