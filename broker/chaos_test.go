@@ -179,6 +179,8 @@ func TestNothingIsLostInChaos(t *testing.T) {
 	keeping.Wait()
 	e.set(func() { clear(e.refused) })
 	e.release()
+	e.stop() // what was refused by each link may rest for half a minute; the next one is asked at once
+	e.start()
 	n.waitUp()
 	waitFor(t, "the engine has what is wanted", func() bool { return e.subscribed() == visitors && statsOf(n).Pending == 0 })
 	for i, v := range all {
