@@ -46,7 +46,6 @@ var theirs = map[string][]string{
 	"github.com/peterbourgon/ff":     {"wsify/cmd/wsify"},
 	"github.com/prometheus":          {"wsify/internal/server"},
 	"github.com/HdrHistogram":        {"wsify/bench/wsbench"},
-	"github.com/redis/rueidis":       {"wsify/broker"},
 	"github.com/nats-io/nats.go":     {"wsify/broker"},
 	"github.com/nats-io/nats-server": {"wsify/internal/natstest"},
 	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/wsbench", "wsify/bench/internal/process"},

@@ -30,8 +30,7 @@ import (
 //   - ca, cert, key: files in PEM form of who signed the server's certificate, and of
 //     our own; server_name: the name in the server's, when it is not the host's;
 //     skip_verify: believe any
-//   - client_name, dial_timeout (5s), protocol (3, or 2 for a cluster that does
-//     not know HELLO 3)
+//   - client_name, dial_timeout (5s)
 //
 // Options of version 3 about pools, retries and timeouts of single calls are
 // accepted, and a warning says that they have no effect.

@@ -12,14 +12,32 @@ func BenchmarkRedis(b *testing.B) {
 	s := redistest.Start(b)
 	n := upRedisNode(b, Config{DSN: s.DSN()})
 	n.join("news")
-	channel, content := []byte("news"), []byte(`"a content of some length"`)
+	carryMany(b, n, "news")
+}
+
+// BenchmarkRedisCluster is the same with a cluster of three masters.
+func BenchmarkRedisCluster(b *testing.B) {
+	servers := redistest.StartCluster(b, 3)
+	n := upRedisNode(b, Config{DSN: servers[0].DSN()})
+	names := manyChannels(60)
+	n.join(names...)
+	carryMany(b, n, names...)
+}
+
+// carryMany publishes to channels in turn.
+func carryMany(b *testing.B, n *redisNode, names ...string) {
+	content := []byte(`"a content of some length"`)
+	var channels [][]byte
+	for _, name := range names {
+		channels = append(channels, []byte(name))
+	}
 	b.ReportAllocs()
 	var pending sync.WaitGroup
 	window := make(chan struct{}, 4096)
-	for b.Loop() {
+	for i := 0; b.Loop(); i++ {
 		window <- struct{}{}
 		pending.Add(1)
-		if _, err := n.Publish(channel, content, func(err error) {
+		if _, err := n.Publish(channels[i%len(channels)], content, func(err error) {
 			if err != nil {
 				b.Error(err)
 			}

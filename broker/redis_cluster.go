@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,29 +16,22 @@ const (
 	redisNodePublish = 3 * time.Second // to answer publications; less than publishTimeout
 )
 
-var errNodeResting = errors.New("the node of the cluster could not be reached a moment ago")
+var errNodeResting = errors.New("the node of the cluster could not be reached a moment ago, or did not answer")
 
 // redisCluster is a link to a cluster by sharded publications: each channel is
 // subscribed to at the master that owns its slot. When that changes, or a master is
 // lost, the channels concerned are told to have ended; Remote asks for them again.
 type redisCluster struct {
 	to      sink
-	dialer  *redisDialer
+	m       *redisMap
 	pub     *redisPublisher
 	stop    context.CancelFunc // ends watch
 	running sync.WaitGroup
 
-	stale atomic.Bool // the table is to be read again before it is used
-
-	reading sync.Mutex      // held while the table is read and nodes are opened; before mu
-	slots   *redisSlotTable // guarded by reading
-	rest    map[string]time.Time
-
-	mu      sync.Mutex // not held while to is called
-	closed  bool
-	nodes   map[string]*redisMaster // by address
-	where   map[string]*redisMaster // by channel: where it was asked for
-	masters []string
+	mu     sync.Mutex // behind redisMap.reading; not held while to is called
+	closed bool
+	nodes  map[string]*redisMaster // by address
+	where  map[string]*redisMaster // by channel: where it was asked for
 }
 
 // redisMaster is the connection to one master. It implements sink: what its
@@ -62,45 +54,67 @@ var (
 // on the order. It returns the masters besides. conn is the link's, unless there is an
 // error.
 func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) (_ link, masters []string, err error) {
-	l := &redisCluster{to: to, dialer: d, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}, rest: map[string]time.Time{}}
-	if err = d.clusterUp(ctx, conn); err != nil {
+	m, err := newRedisMap(ctx, d, conn)
+	if err != nil {
 		return nil, nil, err
 	}
-	if l.slots, masters, err = d.readSlots(ctx, conn); err != nil {
-		return nil, nil, err
-	}
-	l.masters = masters
+	masters = m.slots.Load().masters
 	sharded := d.o.sharded == "yes"
 	if d.o.sharded == "auto" {
-		sharded = l.allShard(ctx)
+		sharded = m.allShard(ctx)
 	}
-	l.pub = newRedisPublisher(d, conn.addr)
-	l.pub.verb = "PUBLISH"
-	if sharded {
-		l.pub.verb = "SPUBLISH"
-	}
-	if err := l.pub.open(ctx, append([]string{conn.addr}, masters...)...); err != nil {
-		return nil, nil, err
-	}
-	var watching context.Context
-	watching, l.stop = context.WithCancel(context.Background())
+	watching, stop := context.WithCancel(context.Background())
 	if !sharded {
-		one := &redisLink{to: to, pub: l.pub, addr: conn.addr, sub: newRedisSubscriber(conn, to), stop: l.stop}
-		one.running.Go(func() { one.watch(watching, d.cutOff) })
-		return one, masters, nil
+		l := &redisLink{to: to, pub: newRedisPublisher(m, "PUBLISH"), addr: conn.addr, sub: newRedisSubscriber(conn, to), stop: stop}
+		l.running.Go(func() {
+			m.watch(watching, to, func(ctx context.Context) error {
+				if err := d.cutOff(ctx, conn.addr); err != nil {
+					return err
+				}
+				return m.refresh(ctx)
+			})
+		})
+		return l, masters, nil
 	}
 	_ = conn.Close()
-	l.running.Go(func() { l.watch(watching) })
+	l := &redisCluster{to: to, m: m, pub: newRedisPublisher(m, "SPUBLISH"), stop: stop, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}}
+	l.running.Go(func() { m.watch(watching, to, l.refresh) })
 	return l, masters, nil
+}
+
+// refresh reads the table anew, and gives up the connections to nodes that own nothing
+// any more: what was subscribed to there must not be heard twice. The caller holds
+// reading.
+func (l *redisCluster) refresh(ctx context.Context) error {
+	if err := l.m.refresh(ctx); err != nil {
+		return err
+	}
+	owns := map[string]bool{}
+	for _, addr := range l.m.slots.Load().masters {
+		owns[addr] = true
+	}
+	l.mu.Lock()
+	var retired []*redisMaster
+	for addr, n := range l.nodes {
+		if !owns[addr] {
+			retired = append(retired, n)
+		}
+	}
+	l.mu.Unlock()
+	for _, n := range retired {
+		n.sub.close()
+		n.lost(errors.New("the node of the cluster owns no slots any more"))
+	}
+	return nil
 }
 
 // subscribe asks each channel's master. A master that cannot be reached ends its
 // channels, not the link.
 func (l *redisCluster) subscribe(ctx context.Context, channels []string) error {
 	defer context.AfterFunc(ctx, l.stop)() // watch may hold reading, and the link is of no use any more
-	l.reading.Lock()
-	defer l.reading.Unlock()
-	if l.stale.Load() {
+	l.m.reading.Lock()
+	defer l.m.reading.Unlock()
+	if l.m.stale.Load() {
 		if err := l.refresh(ctx); err != nil {
 			return err
 		}
@@ -112,7 +126,7 @@ func (l *redisCluster) subscribe(ctx context.Context, channels []string) error {
 		}
 		if err != nil {
 			if err != errNodeResting { // which is no news
-				l.stale.Store(true)
+				l.m.stale.Store(true)
 			}
 			away := fmt.Errorf("%w: %w", errAway, err)
 			for _, group := range groups {
@@ -138,8 +152,9 @@ func (l *redisCluster) bySlot(channels []string) map[string][][]string {
 		slots[slot] = append(slots[slot], channel)
 	}
 	byMaster := map[string][][]string{}
+	t := l.m.slots.Load()
 	for slot, group := range slots {
-		addr := l.slots[slot]
+		addr := t.owner[slot]
 		byMaster[addr] = append(byMaster[addr], group)
 	}
 	return byMaster
@@ -155,19 +170,19 @@ func (l *redisCluster) node(ctx context.Context, addr string) (*redisMaster, err
 	case n != nil:
 		return n, nil
 	case addr == "":
-		return nil, errors.New("no node of the cluster owns the channel's slot")
-	case time.Now().Before(l.rest[addr]):
+		return nil, errNoOwner
+	case time.Now().Before(l.m.rest[addr]):
 		return nil, errNodeResting
 	}
-	conn, _, err := l.login(ctx, addr)
+	conn, _, err := l.m.login(ctx, addr)
 	if err != nil {
-		if l.rest[addr].IsZero() { // said once, until it was reached again
-			l.dialer.log.Error("a node of the broker's cluster cannot be reached, trying again", "err", err)
+		if l.m.rest[addr].IsZero() { // said once, until it was reached again
+			l.m.dialer.log.Error("a node of the broker's cluster cannot be reached, trying again", "err", err)
 		}
-		l.rest[addr] = time.Now().Add(redisNodeRest)
+		l.m.rest[addr] = time.Now().Add(redisNodeRest)
 		return nil, err
 	}
-	delete(l.rest, addr)
+	delete(l.m.rest, addr)
 	n = &redisMaster{l: l, addr: addr}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -245,7 +260,7 @@ func (n *redisMaster) confirmed(channel string) { n.l.to.confirmed(channel) }
 func (n *redisMaster) ended(channel string, cause error) {
 	l := n.l
 	if refusal, ok := errors.AsType[respError](cause); !ok || !strings.HasPrefix(string(refusal), "NOPERM") {
-		l.stale.Store(true) // but not for what a user may not: anybody can ask for that, all the time
+		l.m.stale.Store(true) // but not for what a user may not: anybody can ask for that, all the time
 	}
 	l.mu.Lock()
 	here := l.where[channel] == n
@@ -261,7 +276,7 @@ func (n *redisMaster) ended(channel string, cause error) {
 // lost ends the channels of one node.
 func (n *redisMaster) lost(cause error) {
 	l := n.l
-	l.stale.Store(true)
+	l.m.stale.Store(true)
 	l.mu.Lock()
 	if n.gone || l.closed {
 		l.mu.Unlock()
@@ -278,7 +293,7 @@ func (n *redisMaster) lost(cause error) {
 	}
 	l.running.Go(n.sub.close) // elsewhere: it waits for goroutines that may be who calls
 	l.mu.Unlock()
-	l.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause, "subscriptions", len(channels))
+	l.m.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause, "subscriptions", len(channels))
 	away := fmt.Errorf("%w: %w", errAway, cause)
 	for _, channel := range channels {
 		l.to.ended(channel, away)

@@ -34,6 +34,18 @@ func fakeRedis(t *testing.T, answers map[string]string) string {
 }
 
 func serveFakeRedis(conn net.Conn, answers map[string]string) {
+	answerRedis(conn, func(command string) string {
+		for begin, a := range answers {
+			if strings.HasPrefix(command, begin) {
+				return a
+			}
+		}
+		return "-ERR unknown command\r\n"
+	})
+}
+
+// answerRedis gives what answer says to each command, and hangs up when that is "".
+func answerRedis(conn net.Conn, answer func(command string) string) {
 	defer conn.Close()
 	in := newRESPReader(bufio.NewReader(conn), 1000)
 	for {
@@ -45,13 +57,11 @@ func serveFakeRedis(conn net.Conn, answers map[string]string) {
 		for _, w := range command.list {
 			words = append(words, w.text)
 		}
-		answer, text := "-ERR unknown command\r\n", strings.Join(words, " ")
-		for begin, a := range answers {
-			if strings.HasPrefix(text, begin) {
-				answer = a
-			}
+		text := answer(strings.Join(words, " "))
+		if text == "" {
+			return
 		}
-		if _, err := conn.Write([]byte(answer)); err != nil {
+		if _, err := conn.Write([]byte(text)); err != nil {
 			return
 		}
 	}
@@ -128,15 +138,15 @@ func TestRedisSlotsAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slots, masters, err := parseSlots(r, "asked:6379")
-	if err != nil || !slices.Equal(masters, []string{"asked:7000", "host:7001"}) {
-		t.Fatalf("masters %q, %v", masters, err)
+	slots, err := parseSlots(r, "asked:6379")
+	if err != nil || !slices.Equal(slots.masters, []string{"asked:7000", "host:7001"}) {
+		t.Fatalf("%+v, %v", slots, err)
 	}
-	if got, want := slots[:7], []string{"asked:7000", "asked:7000", "host:7001", "host:7001", "", "host:7001", ""}; !slices.Equal(got, want) {
+	if got, want := slots.owner[:7], []string{"asked:7000", "asked:7000", "host:7001", "host:7001", "", "host:7001", ""}; !slices.Equal(got, want) {
 		t.Errorf("slots %q, want %q", got, want)
 	}
 	for _, bad := range []respReply{{}, {list: []respReply{{num: 1}}}, {list: []respReply{{list: []respReply{{num: 0}, {num: redisSlots}, {list: make([]respReply, 2)}}}}}} {
-		if _, _, err := parseSlots(bad, "h:1"); err == nil {
+		if _, err := parseSlots(bad, "h:1"); err == nil {
 			t.Errorf("%+v is taken", bad)
 		}
 	}

@@ -25,7 +25,6 @@ type redisOptions struct {
 	password   string
 	clientName string
 	timeout    time.Duration
-	resp2      bool
 	sharded    string // auto, yes or no
 
 	masterSet        string
@@ -45,12 +44,12 @@ type redisOptions struct {
 var redisUnused = []string{
 	"max_retries", "min_retry_backoff", "max_retry_backoff", "read_timeout", "write_timeout", "pool_fifo", "pool_size",
 	"pool_timeout", "min_idle_conns", "max_idle_conns", "max_active_conns", "conn_max_idle_time", "conn_max_lifetime",
-	"idle_timeout", "idle_check_frequency", "max_conn_age", "context_timeout_enabled", "client_cache",
+	"idle_timeout", "idle_check_frequency", "max_conn_age", "context_timeout_enabled", "client_cache", "protocol",
 }
 
 // redisParams are the options that there are.
 var redisParams = []string{
-	"addr", "ca", "cert", "client_name", "db", "dial_timeout", "key", "master_set", "protocol", "sentinel_password",
+	"addr", "ca", "cert", "client_name", "db", "dial_timeout", "key", "master_set", "sentinel_password",
 	"sentinel_user", "server_name", "sharded", "skip_verify",
 }
 
@@ -196,13 +195,6 @@ func unknownRedisParam(name string) error {
 
 // choices reads the parameters that are one of a few words, or a time.
 func (o *redisOptions) choices(q url.Values) error {
-	switch q.Get("protocol") {
-	case "", "3":
-	case "2":
-		o.resp2 = true
-	default:
-		return errors.New("the DSN's protocol must be 2 or 3")
-	}
 	switch o.sharded = q.Get("sharded"); o.sharded {
 	case "":
 		o.sharded = "auto"

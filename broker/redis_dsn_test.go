@@ -38,14 +38,14 @@ func TestRedisDSNOfVersion3(t *testing.T) {
 
 func TestRedisDSNParameters(t *testing.T) {
 	o, err := parseRedisDSN("redis://a?addr=b:7&addr=c&addr=a:26379&master_set=m&sentinel_user=su&sentinel_password=sp" +
-		"&client_name=me&dial_timeout=2s&protocol=2&sharded=no")
+		"&client_name=me&dial_timeout=2s&sharded=no")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"a:26379", "b:7", "c:26379"}; !slices.Equal(o.addrs, want) {
 		t.Errorf("addresses %q, want %q", o.addrs, want)
 	}
-	if o.masterSet != "m" || o.sentinelUser != "su" || o.sentinelPassword != "sp" || o.clientName != "me" || o.timeout != 2*time.Second || !o.resp2 || o.sharded != "no" {
+	if o.masterSet != "m" || o.sentinelUser != "su" || o.sentinelPassword != "sp" || o.clientName != "me" || o.timeout != 2*time.Second || o.sharded != "no" {
 		t.Errorf("%+v", o)
 	}
 	if o, err = parseRedisDSN("redis://h?dial_timeout=3"); err != nil || o.timeout != 3*time.Second {
@@ -76,7 +76,6 @@ func TestRedisDSNRefused(t *testing.T) {
 		"redis://h?hunter2=1":                 "unknown parameter; there are: addr, ca,",
 		"redis://h?masterset_=1":              "unknown parameter masterset_; there are: addr,",
 		"redis://h?db=1&db=2":                 "db more than once",
-		"redis://h?protocol=4":                "protocol must be 2 or 3",
 		"redis://h?sharded=maybe":             "sharded must be",
 		"redis://h?dial_timeout=soon":         "dial_timeout must be a duration",
 		"redis://h?dial_timeout=-1s":          "dial_timeout must be a duration",

@@ -39,7 +39,7 @@ func openRedisLink(ctx context.Context, to sink, d *redisDialer, conn *redisConn
 	if err != nil {
 		return nil, err
 	}
-	pub := newRedisPipeline(second, to)
+	pub := newRedisPipeline(second, to.lost)
 	l := &redisLink{to: to, pub: pub, addr: conn.addr, sub: newRedisSubscriber(conn, to)}
 	var watching context.Context
 	watching, l.stop = context.WithCancel(context.Background())
@@ -73,7 +73,7 @@ func (l *redisLink) close() {
 // watch ends the link when a check says that its server is not the one to use any
 // more: what is published to a replica reaches nobody else.
 func (l *redisLink) watch(ctx context.Context, checks ...redisWatcher) {
-	watchRedis(ctx, l.to, func(ctx context.Context) error {
+	watchRedis(ctx, l.to, redisWatchInterval, func(ctx context.Context) error {
 		for _, check := range checks {
 			if err := check(ctx, l.addr); err != nil {
 				return err
@@ -83,10 +83,10 @@ func (l *redisLink) watch(ctx context.Context, checks ...redisWatcher) {
 	})
 }
 
-// watchRedis checks every redisWatchInterval until ctx ends, and ends the link at the
-// first error.
-func watchRedis(ctx context.Context, to sink, check func(context.Context) error) {
-	tick := time.NewTicker(redisWatchInterval)
+// watchRedis checks again and again until ctx ends, and ends the link at the first
+// error.
+func watchRedis(ctx context.Context, to sink, interval time.Duration, check func(context.Context) error) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {

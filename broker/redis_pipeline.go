@@ -10,19 +10,20 @@ import (
 )
 
 // redisPipeline is a connection to one server that is used for publishing: all of a
-// batch is written before an answer is waited for. It is our own and not rueidis',
-// which panics when a server, or a proxy before it, says a word that it was not
-// asked for. When the connection is lost it is not replaced.
+// batch is written before an answer is waited for. When the connection is lost it is
+// not replaced. A word that the server was not asked for is its end.
 type redisPipeline struct {
 	conn    *redisConn
-	to      sink
-	down    chan struct{} // closed when the connection is lost
+	lost    func(cause error) // called when the connection is lost, once, and not after close
+	down    chan struct{}     // closed when the connection is lost
 	running sync.WaitGroup
+
+	batch []*publication // of publish, kept for the next one
 
 	busy sync.Mutex // held by who waits for answers; before mu
 	out  []byte     // guarded by busy
 
-	mu     sync.Mutex // before the sink's locks
+	mu     sync.Mutex // held while lost is called
 	each   func(i int, r respReply, refusal error)
 	want   int // answers to come
 	got    int
@@ -31,9 +32,9 @@ type redisPipeline struct {
 	closed bool
 }
 
-// newRedisPipeline takes over a connection; it tells to of its loss until close.
-func newRedisPipeline(conn *redisConn, to sink) *redisPipeline {
-	p := &redisPipeline{conn: conn, to: to, down: make(chan struct{})}
+// newRedisPipeline takes over a connection. lost must not block, nor call the pipeline.
+func newRedisPipeline(conn *redisConn, lost func(cause error)) *redisPipeline {
+	p := &redisPipeline{conn: conn, lost: lost, down: make(chan struct{})}
 	p.running.Go(p.read)
 	return p
 }
@@ -87,7 +88,7 @@ func (p *redisPipeline) lose(err error) {
 	close(p.down)
 	_ = p.conn.Close()
 	if !p.closed {
-		p.to.lost(p.broken) // with the lock held, so never after close
+		p.lost(p.broken) // with the lock held, so never after close
 	}
 }
 
@@ -133,11 +134,21 @@ func (p *redisPipeline) write(ctx context.Context, out []byte) {
 
 // publish sends a batch and sets its outcomes.
 func (p *redisPipeline) publish(ctx context.Context, batch []publication) {
+	p.batch = p.batch[:0]
+	for i := range batch {
+		p.batch = append(p.batch, &batch[i])
+	}
+	p.send(ctx, "PUBLISH", p.batch)
+	clear(p.batch)
+}
+
+// send publishes by verb and sets the outcomes.
+func (p *redisPipeline) send(ctx context.Context, verb string, batch []*publication) {
 	p.busy.Lock()
 	defer p.busy.Unlock()
 	p.out = p.out[:0]
-	for i := range batch {
-		p.out = appendCommand(p.out, "PUBLISH", batch[i].channel, stringOf(batch[i].content))
+	for _, pub := range batch {
+		p.out = appendCommand(p.out, verb, pub.channel, stringOf(pub.content))
 	}
 	n, sent, err := p.exchange(ctx, p.out, len(batch), func(i int, _ respReply, refusal error) {
 		batch[i].err = nil
@@ -148,10 +159,10 @@ func (p *redisPipeline) publish(ctx context.Context, batch []publication) {
 	if cap(p.out) > 2*maxPublishBytes {
 		p.out = nil
 	}
-	for i := n; i < len(batch); i++ {
-		batch[i].err = ErrDown
+	for _, pub := range batch[n:] {
+		pub.err = ErrDown
 		if sent {
-			batch[i].err = fmt.Errorf("%w: %w", ErrUnknown, err)
+			pub.err = fmt.Errorf("%w: %w", ErrUnknown, err)
 		}
 	}
 }

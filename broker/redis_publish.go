@@ -2,185 +2,312 @@ package broker
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
+	"math/rand/v2"
+	"slices"
 	"sync"
-
-	"github.com/redis/rueidis"
+	"time"
 )
 
-// redisPublisher publishes in a cluster, by rueidis: it knows the ways there. All of a
-// batch is sent, to each master what is its, before an answer is waited for.
+// redisMaxHops is how often a publication goes on to the master that another one names.
+const redisMaxHops = 4
+
+var (
+	errNoOwner  = errors.New("no node of the cluster owns the channel's slot")
+	errSlotMove = errors.New("the channel's slot is on its way from one node of the cluster to another")
+)
+
+// redisPublisher publishes in a cluster: at the master of the channel's slot, by a
+// pipeline to each, so that what is published to a channel has one order. All of a
+// batch is sent, to each master what is its, before an answer is waited for. A master
+// that is away, or hangs, takes nothing, while the others go on.
 type redisPublisher struct {
-	addr   string // for errors
-	client rueidis.Client
-	dialer *redisDialer
-	verb   string // PUBLISH or SPUBLISH
+	m       *redisMap
+	verb    string          // PUBLISH or SPUBLISH
+	ctx     context.Context // ends with the publisher
+	stop    context.CancelFunc
+	running sync.WaitGroup
 
-	commands []rueidis.Completed // the batch, kept for the next one
+	// Of the goroutine that publishes.
+	table  *redisSlotTable
+	moved  map[int]string            // by slot: what masters have said since they gave the table
+	todo   []*publication            // a batch, kept for the next one
+	groups map[string][]*publication // of it, by master
 
-	ctx    context.Context // ends with the publisher
-	cancel context.CancelFunc
-
-	mu     sync.Mutex // a leaf lock
-	conns  map[*redisPublishConn]struct{}
-	sealed bool // no connection is opened any more
+	mu      sync.Mutex // a leaf lock
+	outlets map[string]*redisOutlet
 }
 
-// redisPublishConn is a connection of rueidis, which closes it when it is of no use.
-type redisPublishConn struct {
-	net.Conn
-	p *redisPublisher
-}
-
-func newRedisPublisher(d *redisDialer, addr string) *redisPublisher {
-	p := &redisPublisher{addr: addr, dialer: d, conns: map[*redisPublishConn]struct{}{}}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
+// newRedisPublisher returns a publisher that opens its connections by itself.
+func newRedisPublisher(m *redisMap, verb string) *redisPublisher {
+	p := &redisPublisher{m: m, verb: verb, table: m.slots.Load(), moved: map[int]string{}, groups: map[string][]*publication{}, outlets: map[string]*redisOutlet{}}
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	for _, addr := range p.table.masters {
+		p.outlet(addr)
+	}
 	return p
 }
 
-// open makes the client, which has a connection when there is no error.
-func (p *redisPublisher) open(ctx context.Context, addrs ...string) error {
-	stop := context.AfterFunc(ctx, p.cut) // rueidis knows no context here
-	client, err := rueidis.NewClient(p.options(addrs))
-	if err == nil {
-		p.client = client
-	} else if client != nil {
-		client.Close()
-	}
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		p.close()
-		return fmt.Errorf("redis at %s: %w", p.addr, dialCause(err))
-	}
-	return nil
-}
-
-// options is how rueidis publishes for us: each connection's commands are one
-// pipeline, which is what keeps their order, and nothing is sent twice.
-func (p *redisPublisher) options(addrs []string) rueidis.ClientOption {
-	o := p.dialer.o
-	return rueidis.ClientOption{
-		InitAddress: addrs, DialCtxFn: p.dial,
-		TLSConfig: p.dialer.tls, // our dial does not need it; it says which of a node's two ports is meant, from version 8 on
-		Username:  o.user, Password: o.password, ClientName: o.clientName, AlwaysRESP2: o.resp2,
-		ClientSetInfo: rueidis.DisableClientSetInfo,
-		Dialer:        net.Dialer{Timeout: min(o.timeout, redisNodeTimeout), KeepAlive: redisPingInterval}, ConnWriteTimeout: redisWriteTimeout,
-		PipelineMultiplex: -1, AlwaysPipelining: true, BlockingPipeline: 2 * maxPublications,
-		DisableCache: true, DisableRetry: true,
-		ReadBufferEachConn: respBuffer, WriteBufferEachConn: respBuffer,
-		ClusterOption: rueidis.ClusterOption{ShardsRefreshInterval: 2 * redisWatchInterval, MaxMovedRedirections: 4},
-	}
-}
-
-// dial is called by rueidis.
-func (p *redisPublisher) dial(ctx context.Context, addr string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
-	p.mu.Lock()
-	sealed := p.sealed
-	p.mu.Unlock()
-	if sealed {
-		return nil, ErrDown
-	}
-	// A publication may wait for a dial that knows none of its deadline: rueidis' own.
-	ctx, cancel := context.WithTimeout(ctx, redisNodeTimeout)
-	defer cancel()
-	defer context.AfterFunc(p.ctx, cancel)()
-	conn, err := p.dialer.dial(ctx, addr)
-	if err != nil {
-		return nil, fmt.Errorf("%w: connect to redis at %s: %w", ErrDown, addr, dialCause(err))
-	}
-	c := &redisPublishConn{Conn: conn, p: p}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.sealed {
-		_ = conn.Close()
-		return nil, ErrDown
-	}
-	p.conns[c] = struct{}{}
-	return c, nil
-}
-
-// Close is called by rueidis when it gives a connection up, and by cut.
-func (c *redisPublishConn) Close() error {
-	c.p.mu.Lock()
-	delete(c.p.conns, c)
-	c.p.mu.Unlock()
-	return c.Conn.Close()
-}
-
-// cut closes all connections, and lets no other be opened.
-func (p *redisPublisher) cut() {
-	p.cancel()
-	p.mu.Lock()
-	p.sealed = true
-	var conns []*redisPublishConn
-	for c := range p.conns {
-		conns = append(conns, c)
-	}
-	p.mu.Unlock()
-	for _, c := range conns {
-		_ = c.Close()
-	}
-}
-
-// close ends what the publisher runs. What is under way fails.
+// close ends the connections. What is under way fails.
 func (p *redisPublisher) close() {
-	p.cut()
-	if p.client != nil {
-		p.client.Close()
-	}
+	p.stop()
+	p.running.Wait()
 }
 
-// publish sends a batch and sets its outcomes. Contents are given away without a
-// copy: nobody changes them after Remote.Publish, also when ctx ends before rueidis
-// has sent them.
+// publish sends a batch and sets its outcomes.
 func (p *redisPublisher) publish(ctx context.Context, batch []publication) {
-	if ctx.Err() != nil {
-		for i := range batch {
-			batch[i].err = ErrDown
-		}
-		return
-	}
 	// Less time than Remote gives: one node that hangs is not the cluster.
 	ctx, cancel := context.WithTimeout(ctx, redisNodePublish)
 	defer cancel()
-	p.commands = p.commands[:0]
+	p.renew()
+	todo := p.todo[:0]
 	for i := range batch {
-		p.commands = append(p.commands, p.client.B().Arbitrary(p.verb).Keys(batch[i].channel).Args(stringOf(batch[i].content)).Build())
+		todo = append(todo, &batch[i])
 	}
-	reuse := true
-	for i, r := range p.client.DoMulti(ctx, p.commands...) {
-		var network bool
-		batch[i].err, network = redisOutcome(r.Error())
-		reuse = reuse && !network
+	p.todo = todo
+	for hops := 0; len(todo) > 0; hops++ {
+		p.send(ctx, todo)
+		todo = p.redirected(todo, hops < redisMaxHops)
 	}
-	if !reuse {
-		p.commands = nil // rueidis may still be writing it
-	}
-	clear(p.commands)
+	clear(p.todo)
 }
 
-// redisOutcome says what an error of a publication means, and whether it is the network's.
-func redisOutcome(err error) (_ error, network bool) {
-	if err == nil {
-		return nil, false
+// renew takes note of a table that was read meanwhile.
+func (p *redisPublisher) renew() {
+	t := p.m.slots.Load()
+	if t == p.table {
+		return
 	}
-	if refusal, ok := rueidis.IsRedisErr(err); ok {
-		return fmt.Errorf("redis refuses the publication: %w", respError(refusal.Error())), false
+	p.table = t
+	clear(p.moved)
+	clear(p.groups)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for addr, o := range p.outlets {
+		if !slices.Contains(t.masters, addr) {
+			o.stop()
+		}
 	}
-	switch {
-	case errors.Is(err, ErrDown): // by our dial: nothing was sent
-		return err, true
-	case errors.Is(err, rueidis.ErrNoSlot): // nor here
-		return fmt.Errorf("%w: no node of the cluster owns the channel's slot, or that of one published with it", ErrDown), true
-	case errors.Is(err, context.DeadlineExceeded):
-		err = errNoAnswer
-	case errors.Is(err, context.Canceled), errors.Is(err, rueidis.ErrClosing):
-		err = errors.New("the link was closed")
+}
+
+// owner returns the master of a slot, empty when there is none.
+func (p *redisPublisher) owner(slot int) string {
+	if addr, ok := p.moved[slot]; ok {
+		return addr
 	}
-	return fmt.Errorf("%w: %w", ErrUnknown, err), true
+	return p.table.owner[slot]
+}
+
+// send gives each publication to the master of its channel, and sets the outcomes.
+func (p *redisPublisher) send(ctx context.Context, todo []*publication) {
+	for _, pub := range todo {
+		addr := p.owner(slotOf(pub.channel))
+		p.groups[addr] = append(p.groups[addr], pub)
+	}
+	var sending sync.WaitGroup
+	for addr, group := range p.groups {
+		switch len(group) {
+		case 0:
+			continue
+		case len(todo):
+			p.sendTo(ctx, addr, group)
+		default:
+			sending.Go(func() { p.sendTo(ctx, addr, group) })
+		}
+	}
+	sending.Wait()
+	for addr, group := range p.groups {
+		clear(group)
+		p.groups[addr] = group[:0]
+	}
+}
+
+// sendTo gives publications to one master.
+func (p *redisPublisher) sendTo(ctx context.Context, addr string, group []*publication) {
+	cause := errNoOwner
+	if addr != "" {
+		pipe := p.outlet(addr).ready(ctx)
+		if pipe != nil {
+			pipe.send(ctx, p.verb, group)
+			return
+		}
+		cause = errNodeResting
+	}
+	for _, pub := range group {
+		pub.err = fmt.Errorf("%w: %w", ErrDown, cause)
+	}
+}
+
+// redirected returns those that their master did not take because it does not own the
+// slot, in order; or says so as the outcome, when they may not go on. Nor may one
+// behind which another of its slot was taken: it would be heard out of order.
+func (p *redisPublisher) redirected(todo []*publication, goOn bool) []*publication {
+	if !slices.ContainsFunc(todo, func(pub *publication) bool { return pub.err != nil }) {
+		return nil
+	}
+	taken := map[int]bool{}
+	left := len(todo) // those from here on go on
+	for _, pub := range slices.Backward(todo) {
+		slot := slotOf(pub.channel)
+		refusal, refused := errors.AsType[respError](pub.err)
+		to, moved := "", false
+		if refused {
+			to, moved = redisMoved(refusal, p.owner(slot))
+		}
+		switch {
+		case moved && goOn && !taken[slot]:
+			p.moved[slot] = to
+			p.m.stale.Store(true)
+			left--
+			todo[left] = pub
+		case moved:
+			pub.err = fmt.Errorf("%w: %w", ErrDown, errSlotMove)
+		case pub.err == nil, errors.Is(pub.err, ErrUnknown):
+			taken[slot] = true
+		}
+	}
+	return todo[left:]
+}
+
+// outlet returns the way to a master.
+func (p *redisPublisher) outlet(addr string) *redisOutlet {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.outlets[addr]
+	if o == nil {
+		o = &redisOutlet{p: p, addr: addr, tried: make(chan struct{})}
+		o.ctx, o.stop = context.WithCancel(p.ctx)
+		p.outlets[addr] = o
+		p.running.Go(o.run)
+	}
+	return o
+}
+
+// redisOutlet is the way to one master: a pipeline, which is replaced when it is lost,
+// as long as the master is one.
+type redisOutlet struct {
+	p    *redisPublisher
+	addr string
+	ctx  context.Context // ends with the outlet
+	stop context.CancelFunc
+
+	mu     sync.Mutex     // after that of a redisPipeline
+	pipe   *redisPipeline // nil while there is none
+	opened time.Time      // when there was one last
+	cause  error          // why it was lost; nil while there is one
+	tried  chan struct{}  // closed when there is one, or an attempt to open it has failed
+	doubt  bool           // nobody waits for the attempt: the last one failed, or the master did not answer
+	failed bool           // the last attempt failed
+}
+
+// ready returns the pipeline. While there is none it waits for the first attempt to
+// open one, and returns nil when that fails.
+func (o *redisOutlet) ready(ctx context.Context) *redisPipeline {
+	o.mu.Lock()
+	pipe, tried, wait := o.pipe, o.tried, !o.doubt
+	o.mu.Unlock()
+	if pipe != nil || !wait {
+		return pipe
+	}
+	select {
+	case <-tried:
+	case <-ctx.Done():
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.pipe
+}
+
+// run opens pipelines, one behind the other.
+func (o *redisOutlet) run() {
+	defer o.end()
+	for attempt := 0; o.ctx.Err() == nil; attempt++ {
+		if attempt > 0 && !slices.Contains(o.p.m.slots.Load().masters, o.addr) {
+			return
+		}
+		conn, _, err := o.p.m.login(o.ctx, o.addr)
+		if err != nil {
+			o.fail(err)
+			o.rest()
+			continue
+		}
+		pipe := o.use(conn)
+		select {
+		case <-pipe.down:
+		case <-o.ctx.Done():
+		}
+		pipe.close()
+		if o.sayLost() {
+			o.rest()
+		}
+	}
+}
+
+// use makes a pipeline of a connection, for everybody.
+func (o *redisOutlet) use(conn *redisConn) *redisPipeline {
+	o.mu.Lock() // so that lost comes behind
+	defer o.mu.Unlock()
+	o.pipe, o.opened, o.cause = newRedisPipeline(conn, o.lost), time.Now(), nil
+	o.doubt, o.failed = false, false
+	close(o.tried)
+	return o.pipe
+}
+
+// lost is called by the pipeline.
+func (o *redisOutlet) lost(cause error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pipe, o.cause, o.tried = nil, cause, make(chan struct{})
+	o.doubt = errors.Is(cause, errNoAnswer) || time.Since(o.opened) < redisNodeRest
+}
+
+// sayLost says why the pipeline is lost, and reports whether the next one has time.
+func (o *redisOutlet) sayLost() (wait bool) {
+	o.mu.Lock()
+	cause, wait := o.cause, o.doubt
+	o.mu.Unlock()
+	if cause != nil {
+		o.p.m.stale.Store(true)
+		o.p.m.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause)
+	}
+	return wait
+}
+
+// fail notes that an attempt has failed, and says so once, until one succeeds.
+func (o *redisOutlet) fail(err error) {
+	o.mu.Lock()
+	said := o.failed
+	o.doubt, o.failed = true, true
+	close(o.tried)
+	o.tried = make(chan struct{})
+	o.mu.Unlock()
+	if !said && o.ctx.Err() == nil {
+		o.p.m.stale.Store(true)
+		o.p.m.dialer.log.Error("nothing can be published at a node of the broker's cluster, trying again", "err", err)
+	}
+}
+
+// rest waits before the next attempt, and not as long as other nodes of ours.
+func (o *redisOutlet) rest() {
+	timer := time.NewTimer(redisNodeRest/2 + rand.N(redisNodeRest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-o.ctx.Done():
+	}
+}
+
+// end takes the outlet away; nobody waits for it any more.
+func (o *redisOutlet) end() {
+	o.p.mu.Lock()
+	delete(o.p.outlets, o.addr)
+	o.p.mu.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.pipe == nil {
+		close(o.tried)
+	}
+	o.pipe, o.doubt = nil, true
+	o.stop()
 }

@@ -10,22 +10,23 @@ import (
 // redisSlots is how many slots a cluster has; each channel is of one.
 const redisSlots = 16384
 
-// redisSlotTable says which master owns a slot: the address, empty when none does.
-type redisSlotTable [redisSlots]string
+// redisSlotTable says which master owns a slot.
+type redisSlotTable struct {
+	owner   [redisSlots]string // the address, empty when none does
+	masters []string           // all of them
+}
 
-// parseSlots reads the answer to CLUSTER SLOTS of the server at from, and returns the
-// addresses of the masters besides.
-func parseSlots(r respReply, from string) (*redisSlotTable, []string, error) {
-	var t redisSlotTable
-	var masters []string
+// parseSlots reads the answer to CLUSTER SLOTS of the server at from.
+func parseSlots(r respReply, from string) (*redisSlotTable, error) {
+	t := &redisSlotTable{}
 	seen := map[string]bool{}
 	for _, e := range r.list {
 		if len(e.list) < 3 || len(e.list[2].list) < 2 {
-			return nil, nil, errRESP
+			return nil, errRESP
 		}
 		first, last, master := e.list[0].num, e.list[1].num, e.list[2].list
 		if first < 0 || last >= redisSlots {
-			return nil, nil, errRESP
+			return nil, errRESP
 		}
 		host := master[0].text
 		switch host {
@@ -36,17 +37,17 @@ func parseSlots(r respReply, from string) (*redisSlotTable, []string, error) {
 		}
 		addr := net.JoinHostPort(host, strconv.FormatInt(master[1].num, 10))
 		for slot := first; slot <= last; slot++ {
-			t[slot] = addr
+			t.owner[slot] = addr
 		}
 		if !seen[addr] {
 			seen[addr] = true
-			masters = append(masters, addr)
+			t.masters = append(t.masters, addr)
 		}
 	}
-	if len(masters) == 0 {
-		return nil, nil, errors.New("no node of the cluster owns any slot")
+	if len(t.masters) == 0 {
+		return nil, errors.New("no node of the cluster owns any slot")
 	}
-	return &t, masters, nil
+	return t, nil
 }
 
 // slotOf returns the slot of a channel: what is in braces decides, if anything is.
@@ -59,11 +60,40 @@ func slotOf(channel string) int {
 	return int(crc16(channel)) % redisSlots
 }
 
+// redisMoved reads the error by which the server at from says which one owns the slot
+// of a command: "MOVED 3999 127.0.0.1:6381". ok is false when it is another error, or
+// the owner has no name to go by.
+func redisMoved(refusal respError, from string) (addr string, ok bool) {
+	words := strings.Fields(string(refusal))
+	if len(words) != 3 || words[0] != "MOVED" {
+		return "", false
+	}
+	colon := strings.LastIndexByte(words[2], ':')
+	if colon < 0 {
+		return "", false
+	}
+	host, port := words[2][:colon], words[2][colon+1:]
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || host == "?" {
+		return "", false
+	}
+	if host == "" { // the one that was asked
+		host, _, _ = net.SplitHostPort(from)
+	}
+	return net.JoinHostPort(host, port), true
+}
+
 // crc16 is CRC-16/XMODEM, as Redis computes it.
-func crc16(s string) uint16 {
-	var crc uint16
+func crc16(s string) (crc uint16) {
 	for i := range len(s) {
-		crc ^= uint16(s[i]) << 8
+		crc = crc<<8 ^ crc16Table[byte(crc>>8)^s[i]]
+	}
+	return crc
+}
+
+// crc16Table has the CRC of each byte.
+var crc16Table = func() (t [256]uint16) {
+	for i := range t {
+		crc := uint16(i) << 8
 		for range 8 {
 			if crc&0x8000 != 0 {
 				crc = crc<<1 ^ 0x1021
@@ -71,6 +101,7 @@ func crc16(s string) uint16 {
 				crc <<= 1
 			}
 		}
+		t[i] = crc
 	}
-	return crc
-}
+	return t
+}()

@@ -87,10 +87,12 @@ func FuzzRESP(f *testing.F) {
 		r = newRESPReader(bytes.NewReader(in), 64)
 		for {
 			answer, err := r.reply()
-			if _, refused := errors.AsType[respError](err); err != nil && !refused {
+			refusal, refused := errors.AsType[respError](err)
+			if err != nil && !refused {
 				break
 			}
-			_, _, _ = parseSlots(answer, "h:1")
+			_, _ = parseSlots(answer, "h:1")
+			_, _ = redisMoved(refusal, "h:1")
 		}
 	})
 }

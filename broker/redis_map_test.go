@@ -16,18 +16,19 @@ func anyCluster(t *testing.T, masters ...string) *redisCluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &redisCluster{to: nowhere{}, dialer: &redisDialer{o: o, log: discard}, masters: masters, slots: &redisSlotTable{},
-		nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}, rest: map[string]time.Time{}}
+	m := &redisMap{dialer: &redisDialer{o: o, log: discard}, rest: map[string]time.Time{}}
+	m.slots.Store(&redisSlotTable{masters: masters})
+	l := &redisCluster{to: nowhere{}, m: m, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}}
 	return l
 }
 
 // Many nodes of ours do not all ask the same master, nor one that is away.
 func TestRedisClusterIsAskedAtAnyMaster(t *testing.T) {
 	l := anyCluster(t, "a:1", "b:1", "c:1", "d:1")
-	l.rest["b:1"] = time.Now()
+	l.m.rest["b:1"] = time.Now()
 	first := map[string]bool{}
 	for range 1000 {
-		c := l.candidates()
+		c := l.m.candidates()
 		if len(c) != 5 || c[3] != "b:1" {
 			t.Fatalf("%q, want b last but for what the DSN says", c)
 		}
@@ -43,11 +44,11 @@ func TestRedisClusterIsNotAskedForWhatIsForbidden(t *testing.T) {
 	l := anyCluster(t, "a:1")
 	n := &redisMaster{l: l}
 	n.ended("c", fmt.Errorf("redis refuses the subscription: %w", respError("NOPERM No permissions to access a channel")))
-	if l.stale.Load() {
+	if l.m.stale.Load() {
 		t.Error("a forbidden channel makes the table stale")
 	}
 	n.ended("c", fmt.Errorf("redis refuses the subscription: %w", respError("MOVED 1 b:1")))
-	if !l.stale.Load() {
+	if !l.m.stale.Load() {
 		t.Error("a slot that moved does not")
 	}
 }
@@ -59,10 +60,10 @@ func TestRedisClusterSubscribeEndsWithItsContext(t *testing.T) {
 	var watching context.Context
 	watching, l.stop = context.WithCancel(t.Context())
 	defer l.stop()
-	l.reading.Lock()
+	l.m.reading.Lock()
 	read := make(chan error, 1)
 	go func() {
-		defer l.reading.Unlock()
+		defer l.m.reading.Unlock()
 		read <- l.refresh(watching)
 	}()
 	ctx, cancel := context.WithCancel(t.Context())

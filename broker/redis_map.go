@@ -11,21 +11,46 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
+// redisMap is which master of a cluster owns what, as its nodes say.
+type redisMap struct {
+	dialer *redisDialer
+	slots  atomic.Pointer[redisSlotTable] // never nil; what it points to is immutable
+	stale  atomic.Bool                    // the table has proved wrong: it is to be read again before it is used
+
+	reading sync.Mutex           // held while the table is read
+	rest    map[string]time.Time // until when a master that could not be reached is left alone; guarded by reading
+}
+
+// newRedisMap reads the table from the node that conn leads to.
+func newRedisMap(ctx context.Context, d *redisDialer, conn *redisConn) (*redisMap, error) {
+	if err := d.clusterUp(ctx, conn); err != nil {
+		return nil, err
+	}
+	t, err := d.readSlots(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	m := &redisMap{dialer: d, rest: map[string]time.Time{}}
+	m.slots.Store(t)
+	return m, nil
+}
+
 // readSlots asks a node who owns what.
-func (d *redisDialer) readSlots(ctx context.Context, conn *redisConn) (t *redisSlotTable, masters []string, err error) {
+func (d *redisDialer) readSlots(ctx context.Context, conn *redisConn) (t *redisSlotTable, err error) {
 	err = conn.during(ctx, d.o.timeout, func() error {
 		r, err := conn.call("CLUSTER", "SLOTS")
 		if err == nil {
-			t, masters, err = parseSlots(r, conn.addr)
+			t, err = parseSlots(r, conn.addr)
 		}
 		return err
 	})
 	if err != nil {
 		err = fmt.Errorf("redis at %s: its cluster: %w", conn.addr, err)
 	}
-	return t, masters, err
+	return t, err
 }
 
 // clusterUp returns an error when a node says that the cluster is down. So does one
@@ -59,14 +84,21 @@ func (d *redisDialer) cutOff(ctx context.Context, addr string) error {
 	return d.clusterUp(ctx, conn)
 }
 
+// login opens a connection to one node, with less patience than for a whole link.
+func (m *redisMap) login(ctx context.Context, addr string) (*redisConn, redisServer, error) {
+	ctx, cancel := context.WithTimeout(ctx, redisNodeTimeout)
+	defer cancel()
+	return m.dialer.login(ctx, addr, m.dialer.o.user, m.dialer.o.password)
+}
+
 // allShard reports whether every master that can be reached knows sharded
 // publications, and at least one can.
-func (l *redisCluster) allShard(ctx context.Context) bool {
+func (m *redisMap) allShard(ctx context.Context) bool {
 	var yes, no atomic.Int32
 	var asking sync.WaitGroup
-	for _, addr := range l.masters {
+	for _, addr := range m.slots.Load().masters {
 		asking.Go(func() {
-			conn, server, err := l.login(ctx, addr)
+			conn, server, err := m.login(ctx, addr)
 			if err != nil {
 				return
 			}
@@ -83,23 +115,15 @@ func (l *redisCluster) allShard(ctx context.Context) bool {
 	return yes.Load() > 0 && no.Load() == 0
 }
 
-// login opens a connection to one node, with less patience than for a whole link.
-func (l *redisCluster) login(ctx context.Context, addr string) (*redisConn, redisServer, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisNodeTimeout)
-	defer cancel()
-	return l.dialer.login(ctx, addr, l.dialer.o.user, l.dialer.o.password)
-}
-
 // refresh reads the table anew, from the first node that answers. The caller holds
 // reading.
-func (l *redisCluster) refresh(ctx context.Context) error {
-	l.stale.Store(false)
+func (m *redisMap) refresh(ctx context.Context) error {
+	m.stale.Store(false)
 	var failed []error
-	for _, addr := range l.candidates() {
-		slots, masters, err := l.readFrom(ctx, addr)
+	for _, addr := range m.candidates() {
+		t, err := m.readFrom(ctx, addr)
 		if err == nil {
-			l.slots = slots
-			l.retire(masters)
+			m.slots.Store(t)
 			return nil
 		}
 		failed = append(failed, err)
@@ -113,59 +137,42 @@ func (l *redisCluster) refresh(ctx context.Context) error {
 // candidates returns the nodes to ask: the masters in random order, so that many
 // nodes of ours do not all ask the same one, but those that could not be reached
 // behind the others, and what the DSN says at the end. The caller holds reading.
-func (l *redisCluster) candidates() []string {
-	l.mu.Lock()
-	masters := slices.Clone(l.masters)
-	l.mu.Unlock()
+func (m *redisMap) candidates() []string {
+	masters := slices.Clone(m.slots.Load().masters)
 	rand.Shuffle(len(masters), func(i, j int) { masters[i], masters[j] = masters[j], masters[i] })
 	slices.SortStableFunc(masters, func(a, b string) int {
-		return cmp.Compare(l.rest[a].Unix(), l.rest[b].Unix()) // long ago for those that could be reached
+		return cmp.Compare(m.rest[a].Unix(), m.rest[b].Unix()) // long ago for those that could be reached
 	})
-	return append(masters, l.dialer.o.addrs...)
+	return append(masters, m.dialer.o.addrs...)
 }
 
 // readFrom reads the table from one node.
-func (l *redisCluster) readFrom(ctx context.Context, addr string) (*redisSlotTable, []string, error) {
-	conn, _, err := l.login(ctx, addr)
+func (m *redisMap) readFrom(ctx context.Context, addr string) (*redisSlotTable, error) {
+	conn, _, err := m.login(ctx, addr)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer conn.Close()
-	if err := l.dialer.clusterUp(ctx, conn); err != nil {
-		return nil, nil, err
+	if err := m.dialer.clusterUp(ctx, conn); err != nil {
+		return nil, err
 	}
-	return l.dialer.readSlots(ctx, conn)
+	return m.dialer.readSlots(ctx, conn)
 }
 
-// retire takes note of the masters, and gives up the connections to others. What was
-// subscribed to there must not be heard twice.
-func (l *redisCluster) retire(masters []string) {
-	owns := map[string]bool{}
-	for _, addr := range masters {
-		owns[addr] = true
-	}
-	l.mu.Lock()
-	l.masters = masters
-	var retired []*redisMaster
-	for addr, n := range l.nodes {
-		if !owns[addr] {
-			retired = append(retired, n)
+// watch runs check, with reading held, at every redisWatchInterval, and within a second
+// when the table has proved wrong; the first error is the end of the link.
+func (m *redisMap) watch(ctx context.Context, to sink, check func(context.Context) error) {
+	const step = time.Second
+	since := time.Duration(0)
+	watchRedis(ctx, to, step, func(ctx context.Context) error {
+		if since += step; since < redisWatchInterval && !m.stale.Load() {
+			return nil
 		}
-	}
-	l.mu.Unlock()
-	for _, n := range retired {
-		n.sub.close()
-		n.lost(errors.New("the node of the cluster owns no slots any more"))
-	}
-}
-
-// watch reads the table now and then, and ends the link when no node answers.
-func (l *redisCluster) watch(ctx context.Context) {
-	watchRedis(ctx, l.to, func(ctx context.Context) error {
-		l.reading.Lock()
-		defer l.reading.Unlock()
-		reading, cancel := context.WithTimeout(ctx, subscribeTimeout)
+		since = 0
+		m.reading.Lock()
+		defer m.reading.Unlock()
+		ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
 		defer cancel()
-		return l.refresh(reading)
+		return check(ctx)
 	})
 }
