@@ -19,7 +19,7 @@ curve() {
 	# All loops publish at once, each to channels of its own connections: what a lock costs that they share.
 	shards) bench/record.sh curve-shards -run echo -echo-connections 1000 -rounds 3 -vary server.shards=1,4,16,64,256,1024,4096 ;;
 	# Calls to the authorizer at once, and waiting, for each of its latencies.
-	workers) bench/record.sh curve-workers -run authorizer -authorizer-time 3s -vary server.workers=4,16,64,256,1024 ;;
+	workers) bench/record.sh curve-workers -run authorizer -authorizer-time 3s -authorizer-rounds 1 -vary server.workers=4,16,64,256,1024 ;;
 	queue) bench/record.sh curve-queue -run storm -connections 4000 -rounds 3 -server-args "-workers 64" -vary server.queue=16,64,256,1024,4096 ;;
 	# What grows with the number of connections, and what does not.
 	connections) bench/record.sh curve-connections -run idle,fanout -rounds 3 -vary connections=1000,3000,8000,19000 ;;

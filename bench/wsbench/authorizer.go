@@ -28,15 +28,20 @@ func (b *bench) authorizer() error {
 		return err
 	}
 	defer h.close()
-	b.progress.expect(3 + len(b.latencies()))
+	b.progress.expect((4 + len(b.latencies())) * b.authorizerRounds)
 	longest := 5 * time.Second
 	for _, d := range b.latencies() {
 		longest = max(longest, 2*d)
 	}
-	if err := b.authorizerWith(h, longest, true, b.answeringMoods()); err != nil {
-		return err
+	for range b.authorizerRounds {
+		if err := b.authorizerWith(h, longest, b.answeringMoods()); err != nil {
+			return err
+		}
+		if err := b.authorizerWith(h, hangingTimeout, []askerMood{{words: "hang", about: "hanging"}}); err != nil {
+			return err
+		}
 	}
-	return b.authorizerWith(h, hangingTimeout, false, []askerMood{{words: "hang", about: "hanging"}})
+	return nil
 }
 
 // askerMood is a webhook's mood and what joins do under it.
@@ -58,9 +63,8 @@ func (b *bench) answeringMoods() []askerMood {
 	return append(all, askerMood{mood{status: 500}, "fail", "failing"})
 }
 
-// authorizerWith measures moods on a server of their own, and on request how others
-// do alone.
-func (b *bench) authorizerWith(h *webhook, timeout time.Duration, alone bool, moods []askerMood) error {
+// authorizerWith measures on a server of its own how others do alone, and beside each mood.
+func (b *bench) authorizerWith(h *webhook, timeout time.Duration, moods []askerMood) error {
 	s, err := b.start(b.tree(), "-authorizer-url", h.url, "-authorizer-events", "join", "-authorizer-timeout", timeout.String())
 	if err != nil {
 		return err
@@ -71,11 +75,9 @@ func (b *bench) authorizerWith(h *webhook, timeout time.Duration, alone bool, mo
 		return s.failure(fmt.Errorf("probes: %w", err))
 	}
 	defer p.crowd.close()
-	if alone {
-		b.step("%d probes alone", b.probes)
-		if err := b.probe(s, p, "alone", b.authorizerTime); err != nil {
-			return s.failure(err)
-		}
+	b.step("%d probes alone", b.probes)
+	if err := b.probe(s, p, "alone", b.authorizerTime); err != nil {
+		return s.failure(err)
 	}
 	for _, m := range moods {
 		beside := fmt.Sprintf("beside %d joins that %s", b.slowConnections, m.words)

@@ -30,6 +30,24 @@ func TestSummaryOfSamples(t *testing.T) {
 	}
 }
 
+func TestSamplesOfAnotherRoundJoinTheirFigure(t *testing.T) {
+	one, two := 1.0, 1.0
+	var r record
+	r.scenario, r.x = "authorizer", &one
+	r.add("a", "p99", "us", "", 3)
+	r.add("b", "p99", "us", "", 100)
+	r.x = &two // the same value
+	r.add("a", "p99", "us", "", 1, 8)
+	r.scenario = "slow"
+	r.add("a", "p99", "us", "", 200)
+	if len(r.Figures) != 3 {
+		t.Fatalf("figures %+v, want 3", r.Figures)
+	}
+	if f := r.Figures[0]; !slices.Equal(f.Samples, []float64{3, 1, 8}) || f.summary != (summary{3, 1, 8}) {
+		t.Errorf("%+v, want the samples of both", f)
+	}
+}
+
 func TestPercentileIsTheNearestRank(t *testing.T) {
 	var hundred []int64
 	for i := range 100 {

@@ -56,6 +56,7 @@ type options struct {
 	slowConnections     int
 	probes              int
 	authorizerTime      time.Duration
+	authorizerRounds    int
 	authorizerLatencies string
 
 	dialRate float64 // connections a second; 0 is as fast as possible
@@ -81,15 +82,16 @@ type options struct {
 
 // quickValues replace the defaults of flags that are not given, with -quick.
 var quickValues = map[string]string{
-	"connections":     "2000",
-	"rounds":          "2",
-	"settle":          "1s",
-	"echo-time":       "500ms",
-	"handshakes":      "1000",
-	"authorizer-time": "2s",
-	"paced-time":      "1s",
-	"mesh-channels":   "20",
-	"churn-waves":     "2",
+	"connections":       "2000",
+	"rounds":            "2",
+	"settle":            "1s",
+	"echo-time":         "500ms",
+	"handshakes":        "1000",
+	"authorizer-time":   "2s",
+	"authorizer-rounds": "1",
+	"paced-time":        "1s",
+	"mesh-channels":     "20",
+	"churn-waves":       "2",
 
 	"slow":                 "200",
 	"authorizer-latencies": "0,100ms",
@@ -166,6 +168,7 @@ func (o *options) register(set *flag.FlagSet) {
 	set.IntVar(&o.slowConnections, "slow", 1000, "authorizer: connections that always ask to join")
 	set.IntVar(&o.probes, "probes", 50, "authorizer, slowloris: other connections, whose latency is measured")
 	set.DurationVar(&o.authorizerTime, "authorizer-time", 5*time.Second, "authorizer: length of one phase")
+	set.IntVar(&o.authorizerRounds, "authorizer-rounds", 3, "authorizer: rounds, of all moods and twice alone")
 	set.IntVar(&o.churnWaves, "churn-waves", 7, "churn: how often all connections come and go")
 	set.StringVar(&o.authorizerLatencies, "authorizer-latencies", "0,10ms,100ms,1s", "authorizer: how long the webhook takes, one phase for each")
 	set.Float64Var(&o.dialRate, "dial-rate", 0, "storm: connections begun in a second; 0: as fast as possible")
@@ -211,7 +214,7 @@ func (o *options) validate() error {
 		{"publications", o.publications}, {"echo-connections", o.echoConnections},
 		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
 		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},
-		{"http-connections", o.httpConnections}, {"stuck-rounds", o.stuckRounds}, {"slowloris", o.halves},
+		{"http-connections", o.httpConnections}, {"stuck-rounds", o.stuckRounds}, {"authorizer-rounds", o.authorizerRounds}, {"slowloris", o.halves},
 		{"nodes-connections", o.many.connections}, {"nodes-publishers", o.many.publishers}, {"nodes-tool-publications", o.many.toolPublications},
 		{"nodes-subscribers", o.many.subscribers}, {"nodes-channels", o.many.channels},
 		{"million-few", o.big.few}, {"million-publications", o.big.publications},

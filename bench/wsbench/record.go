@@ -75,14 +75,30 @@ func (r *record) add(server, name, unit, goal string, samples ...float64) {
 	r.take(figure{Server: server, Name: name, Unit: unit, Goal: goal, Samples: samples})
 }
 
-// take completes a figure and keeps it.
+// take completes a figure and keeps it. Samples of a figure that the scenario has
+// already are another round's of the same.
 func (r *record) take(f figure) {
-	f.Scenario, f.X, f.summary = r.scenario, r.x, summarize(f.Samples)
+	f.Scenario, f.X = r.scenario, r.x
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.ended {
-		r.Figures = append(r.Figures, f)
+	if r.ended {
+		return
 	}
+	for i := range r.Figures {
+		if old := &r.Figures[i]; old.same(&f) {
+			old.Samples = append(old.Samples, f.Samples...)
+			old.summary = summarize(old.Samples)
+			return
+		}
+	}
+	f.summary = summarize(f.Samples)
+	r.Figures = append(r.Figures, f)
+}
+
+// same reports whether two figures are of one scenario, server and name.
+func (f *figure) same(g *figure) bool {
+	sameX := f.X == g.X || f.X != nil && g.X != nil && *f.X == *g.X
+	return sameX && f.Scenario == g.Scenario && f.Server == g.Server && f.Name == g.Name && f.Unit == g.Unit
 }
 
 // detail records a figure that only checks or explains others.

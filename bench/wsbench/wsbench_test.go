@@ -43,7 +43,7 @@ func smallBench(t *testing.T, args ...string) *bench {
 	}
 	small := []string{"-server", self, "-connections", "40", "-rounds", "2", "-publications", "8", "-settle", "100ms",
 		"-settle-min", "0", "-settle-max", "300ms", "-echo-connections", "5", "-echo-time", "50ms", "-handshakes", "50",
-		"-concurrency", "8", "-burst-publications", "30", "-slow", "20", "-probes", "5", "-authorizer-time", "100ms",
+		"-concurrency", "8", "-burst-publications", "30", "-slow", "20", "-probes", "5", "-authorizer-time", "100ms", "-authorizer-rounds", "2",
 		"-mesh-channels", "4", "-churn-waves", "2", "-paced-time", "100ms", "-delivery-rate", "2000", "-trip-rate", "500",
 		"-authorizer-latencies", "0,10ms", "-http-connections", "5", "-http-time", "50ms", "-http-rate", "500", "-stuck-time", "200ms",
 		"-stuck-rounds", "1", "-slowloris", "20", "-slowloris-time", "100ms", "-head-timeout", "300ms",
@@ -79,6 +79,9 @@ func TestEveryScenarioMeasuresAServer(t *testing.T) {
 				if len(f.Samples) == 0 {
 					t.Errorf("%s has no samples", f.Name)
 				}
+			}
+			if f := b.record.Figures[0]; s.name == "authorizer" && (f.Name != "others alone: p50" || len(f.Samples) != 4) {
+				t.Errorf("%s has %d samples, want others alone, twice in each round", f.Name, len(f.Samples))
 			}
 			if n := b.children.Running(); n != 0 {
 				t.Errorf("%d children are still running", n)
