@@ -269,7 +269,13 @@ func TestRedisFailover(t *testing.T) {
 	replica := redistest.Start(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", master.Port))
 	untilRedis(t, "the replica is in step", func() bool { return strings.Contains(replica.Says("INFO", "replication"), "master_link_status:up") })
 	sentinel := redistest.StartSentinel(t, "main", master, 500*time.Millisecond, "requirepass watch")
-	sentinel.CLI("-a", "watch", "--no-auth-warning", "SENTINEL", "DEBUG", "info-period", "200", "publish-period", "200", "default-failover-timeout", "1000")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the sentinel:\n%s\nthe first master:\n%s", sentinel.Log(), master.Log())
+		}
+	})
+	// One that was not given the processor for two seconds would do nothing for thirty.
+	sentinel.CLI("-a", "watch", "--no-auth-warning", "SENTINEL", "DEBUG", "tilt-trigger", "600000", "info-period", "200", "publish-period", "200", "default-failover-timeout", "1000")
 	untilRedis(t, "the sentinel knows the replica", func() bool {
 		out, err := sentinel.TryCLI("-a", "watch", "--no-auth-warning", "SENTINEL", "replicas", "main")
 		return err == nil && strings.Contains(out, replica.Addr)
