@@ -11,9 +11,10 @@ import (
 
 // How patient a link to a cluster is with one of its nodes.
 const (
-	redisNodeTimeout = 2 * time.Second // to reach it
-	redisNodeRest    = 3 * time.Second // until it is tried again
-	redisNodePublish = 3 * time.Second // to answer publications; less than publishTimeout
+	redisLate        = 250 * time.Millisecond // for its word on who owns what, until another is asked too
+	redisNodeTimeout = 2 * time.Second        // to reach it
+	redisNodeRest    = 3 * time.Second        // until it is tried again
+	redisNodePublish = 3 * time.Second        // to answer publications; less than publishTimeout
 )
 
 var errNodeResting = errors.New("the node of the cluster could not be reached a moment ago, or did not answer")
@@ -27,6 +28,8 @@ type redisCluster struct {
 	pub     *redisPublisher
 	stop    context.CancelFunc // ends watch
 	running sync.WaitGroup
+
+	rest map[string]time.Time // until when a master that could not be reached is left alone; guarded by redisMap.reading
 
 	mu     sync.Mutex // behind redisMap.reading; not held while to is called
 	closed bool
@@ -77,7 +80,7 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 		return l, masters, nil
 	}
 	_ = conn.Close()
-	l := &redisCluster{to: to, m: m, pub: newRedisPublisher(m, "SPUBLISH"), stop: stop, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}}
+	l := &redisCluster{to: to, m: m, pub: newRedisPublisher(m, "SPUBLISH"), stop: stop, rest: map[string]time.Time{}, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}}
 	l.running.Go(func() { m.watch(watching, to, l.refresh) })
 	return l, masters, nil
 }
@@ -171,18 +174,20 @@ func (l *redisCluster) node(ctx context.Context, addr string) (*redisMaster, err
 		return n, nil
 	case addr == "":
 		return nil, errNoOwner
-	case time.Now().Before(l.m.rest[addr]):
+	case time.Now().Before(l.rest[addr]):
 		return nil, errNodeResting
 	}
 	conn, _, err := l.m.login(ctx, addr)
 	if err != nil {
-		if l.m.rest[addr].IsZero() { // said once, until it was reached again
+		if l.rest[addr].IsZero() { // said once, until it was reached again
 			l.m.dialer.log.Error("a node of the broker's cluster cannot be reached, trying again", "err", err)
 		}
-		l.m.rest[addr] = time.Now().Add(redisNodeRest)
+		l.rest[addr] = time.Now().Add(redisNodeRest)
+		l.m.silent[addr] = time.Now()
 		return nil, err
 	}
-	delete(l.m.rest, addr)
+	delete(l.rest, addr)
+	delete(l.m.silent, addr)
 	n = &redisMaster{l: l, addr: addr}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -21,7 +22,7 @@ type redisMap struct {
 	stale  atomic.Bool                    // the table has proved wrong: it is to be read again before it is used
 
 	reading sync.Mutex           // held while the table is read
-	rest    map[string]time.Time // until when a master that could not be reached is left alone; guarded by reading
+	silent  map[string]time.Time // when a master could not be asked last; guarded by reading
 }
 
 // newRedisMap reads the table from the node that conn leads to.
@@ -33,7 +34,7 @@ func newRedisMap(ctx context.Context, d *redisDialer, conn *redisConn) (*redisMa
 	if err != nil {
 		return nil, err
 	}
-	m := &redisMap{dialer: d, rest: map[string]time.Time{}}
+	m := &redisMap{dialer: d, silent: map[string]time.Time{}}
 	m.slots.Store(t)
 	return m, nil
 }
@@ -115,33 +116,59 @@ func (m *redisMap) allShard(ctx context.Context) bool {
 	return yes.Load() > 0 && no.Load() == 0
 }
 
-// refresh reads the table anew, from the first node that answers. The caller holds
-// reading.
+// refresh reads the table anew, from the first node that answers. A node that takes its
+// time is waited for, and another asked beside it. The caller holds reading.
 func (m *redisMap) refresh(ctx context.Context) error {
 	m.stale.Store(false)
-	var failed []error
-	for _, addr := range m.candidates() {
-		t, err := m.readFrom(ctx, addr)
-		if err == nil {
-			m.slots.Store(t)
-			return nil
-		}
-		failed = append(failed, err)
-		if ctx.Err() != nil {
+	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	type answer struct {
+		addr string
+		t    *redisSlotTable
+		err  error
+	}
+	nodes := m.candidates()
+	answers := make(chan answer, len(nodes))
+	asked, failed := 0, []error(nil)
+	late := time.NewTicker(redisLate)
+	defer late.Stop()
+	for len(failed) < len(nodes) {
+		if asked < len(nodes) && ctx.Err() == nil {
+			addr := nodes[asked]
+			asked++
+			asking.Go(func() {
+				t, err := m.readFrom(ctx, addr)
+				answers <- answer{addr, t, err}
+			})
+		} else if asked == len(failed) {
 			break
+		}
+		select {
+		case a := <-answers:
+			if a.err == nil {
+				delete(m.silent, a.addr)
+				maps.DeleteFunc(m.silent, func(addr string, _ time.Time) bool { return !slices.Contains(a.t.masters, addr) })
+				m.slots.Store(a.t)
+				return nil
+			}
+			m.silent[a.addr] = time.Now()
+			failed = append(failed, a.err)
+		case <-late.C:
 		}
 	}
 	return fmt.Errorf("no node of the cluster answers: %w", errors.Join(failed...))
 }
 
 // candidates returns the nodes to ask: the masters in random order, so that many
-// nodes of ours do not all ask the same one, but those that could not be reached
+// nodes of ours do not all ask the same one, but those that could not be asked
 // behind the others, and what the DSN says at the end. The caller holds reading.
 func (m *redisMap) candidates() []string {
 	masters := slices.Clone(m.slots.Load().masters)
 	rand.Shuffle(len(masters), func(i, j int) { masters[i], masters[j] = masters[j], masters[i] })
 	slices.SortStableFunc(masters, func(a, b string) int {
-		return cmp.Compare(m.rest[a].Unix(), m.rest[b].Unix()) // long ago for those that could be reached
+		return cmp.Compare(m.silent[a].Unix(), m.silent[b].Unix()) // long ago for those that could be asked
 	})
 	return append(masters, m.dialer.o.addrs...)
 }

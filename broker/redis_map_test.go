@@ -16,16 +16,16 @@ func anyCluster(t *testing.T, masters ...string) *redisCluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &redisMap{dialer: &redisDialer{o: o, log: discard}, rest: map[string]time.Time{}}
+	m := &redisMap{dialer: &redisDialer{o: o, log: discard}, silent: map[string]time.Time{}}
 	m.slots.Store(&redisSlotTable{masters: masters})
-	l := &redisCluster{to: nowhere{}, m: m, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}}
+	l := &redisCluster{to: nowhere{}, m: m, rest: map[string]time.Time{}, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}}
 	return l
 }
 
 // Many nodes of ours do not all ask the same master, nor one that is away.
 func TestRedisClusterIsAskedAtAnyMaster(t *testing.T) {
 	l := anyCluster(t, "a:1", "b:1", "c:1", "d:1")
-	l.m.rest["b:1"] = time.Now()
+	l.m.silent["b:1"] = time.Now()
 	first := map[string]bool{}
 	for range 1000 {
 		c := l.m.candidates()
@@ -36,6 +36,27 @@ func TestRedisClusterIsAskedAtAnyMaster(t *testing.T) {
 	}
 	if len(first) != 3 {
 		t.Errorf("%d masters were first, want 3", len(first))
+	}
+}
+
+// Nodes that swallow what they are asked do not keep the table from being read, nor are
+// they asked first the next time.
+func TestRedisClusterTableIsReadPastSilentNodes(t *testing.T) {
+	const ok = "$16\r\ncluster_state:ok\r\n"
+	good := fakeRedis(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "+PONG\r\n", "CLUSTER INFO": ok,
+		"CLUSTER SLOTS": "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:7000\r\n"})
+	var masters []string
+	for range 12 { // longer than there is time, one behind the other
+		masters = append(masters, silentServer(t))
+	}
+	l := anyCluster(t, append(masters, good)...)
+	ctx, cancel := context.WithTimeout(t.Context(), subscribeTimeout)
+	defer cancel()
+	if err := l.m.refresh(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.m.slots.Load().masters; !slices.Equal(got, []string{"127.0.0.1:7000"}) {
+		t.Errorf("masters %q", got)
 	}
 }
 

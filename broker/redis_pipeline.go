@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,7 @@ func (p *redisPipeline) exchange(ctx context.Context, out []byte, n int, each fu
 	p.mu.Lock()
 	if p.broken != nil || ctx.Err() != nil {
 		defer p.mu.Unlock()
-		return 0, false, p.broken
+		return 0, false, cmp.Or(p.broken, whyOver(ctx))
 	}
 	all := make(chan struct{})
 	p.each, p.want, p.got, p.all = each, n, 0, all
@@ -109,7 +110,7 @@ func (p *redisPipeline) exchange(ctx context.Context, out []byte, n int, each fu
 	case <-all:
 	case <-p.down:
 	case <-ctx.Done():
-		p.lose(errNoAnswer)
+		p.lose(whyOver(ctx))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,6 +118,16 @@ func (p *redisPipeline) exchange(ctx context.Context, out []byte, n int, each fu
 		return n, true, nil
 	}
 	return p.got, true, p.broken
+}
+
+var errLinkClosed = errors.New("the link was closed")
+
+// whyOver is why nobody waits any longer for a server.
+func whyOver(ctx context.Context) error {
+	if ctx.Err() == context.Canceled {
+		return errLinkClosed
+	}
+	return errNoAnswer
 }
 
 // write sends out, until ctx ends at most.
@@ -159,11 +170,12 @@ func (p *redisPipeline) send(ctx context.Context, verb string, batch []*publicat
 	if cap(p.out) > 2*maxPublishBytes {
 		p.out = nil
 	}
+	outcome := ErrDown
+	if sent {
+		outcome = ErrUnknown
+	}
 	for _, pub := range batch[n:] {
-		pub.err = ErrDown
-		if sent {
-			pub.err = fmt.Errorf("%w: %w", ErrUnknown, err)
-		}
+		pub.err = fmt.Errorf("%w: %w", outcome, err)
 	}
 }
 
@@ -196,6 +208,6 @@ func (p *redisPipeline) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
-	p.lose(errors.New("the link was closed"))
+	p.lose(errLinkClosed)
 	p.running.Wait()
 }

@@ -7,11 +7,20 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// redisMaxHops is how often a publication goes on to the master that another one names.
-const redisMaxHops = 4
+const (
+	// redisMaxHops is how often a publication goes on to the master that another one names.
+	redisMaxHops = 4
+	// redisOvertake is how long nothing is published after a master was found to be none
+	// any more. What it has taken meanwhile it passes on to the new one's subscribers,
+	// without a word to us; what is published there must not come before.
+	redisOvertake = 250 * time.Millisecond
+	// redisHangs is how often the rest of a master that hangs again and again doubles.
+	redisHangs = 3
+)
 
 var (
 	errNoOwner  = errors.New("no node of the cluster owns the channel's slot")
@@ -60,7 +69,7 @@ func (p *redisPublisher) publish(ctx context.Context, batch []publication) {
 	// Less time than Remote gives: one node that hangs is not the cluster.
 	ctx, cancel := context.WithTimeout(ctx, redisNodePublish)
 	defer cancel()
-	p.renew()
+	p.renew(ctx)
 	todo := p.todo[:0]
 	for i := range batch {
 		todo = append(todo, &batch[i])
@@ -74,7 +83,7 @@ func (p *redisPublisher) publish(ctx context.Context, batch []publication) {
 }
 
 // renew takes note of a table that was read meanwhile.
-func (p *redisPublisher) renew() {
+func (p *redisPublisher) renew(ctx context.Context) {
 	t := p.m.slots.Load()
 	if t == p.table {
 		return
@@ -82,12 +91,17 @@ func (p *redisPublisher) renew() {
 	p.table = t
 	clear(p.moved)
 	clear(p.groups)
+	replaced := false
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for addr, o := range p.outlets {
 		if !slices.Contains(t.masters, addr) {
+			replaced = o.open() || replaced
 			o.stop()
 		}
+	}
+	p.mu.Unlock()
+	if replaced {
+		pause(ctx, redisOvertake)
 	}
 }
 
@@ -127,12 +141,19 @@ func (p *redisPublisher) send(ctx context.Context, todo []*publication) {
 func (p *redisPublisher) sendTo(ctx context.Context, addr string, group []*publication) {
 	cause := errNoOwner
 	if addr != "" {
-		pipe := p.outlet(addr).ready(ctx)
+		o := p.outlet(addr)
+		pipe := o.ready(ctx)
 		if pipe != nil {
 			pipe.send(ctx, p.verb, group)
+			if err := group[len(group)-1].err; !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrDown) {
+				o.hangs.Store(0)
+			}
 			return
 		}
 		cause = errNodeResting
+		if ctx.Err() != nil {
+			cause = whyOver(ctx)
+		}
 	}
 	for _, pub := range group {
 		pub.err = fmt.Errorf("%w: %w", ErrDown, cause)
@@ -192,6 +213,8 @@ type redisOutlet struct {
 	ctx  context.Context // ends with the outlet
 	stop context.CancelFunc
 
+	hangs atomic.Int32 // how often in a row the master did not answer
+
 	mu     sync.Mutex     // after that of a redisPipeline
 	pipe   *redisPipeline // nil while there is none
 	opened time.Time      // when there was one last
@@ -199,6 +222,13 @@ type redisOutlet struct {
 	tried  chan struct{}  // closed when there is one, or an attempt to open it has failed
 	doubt  bool           // nobody waits for the attempt: the last one failed, or the master did not answer
 	failed bool           // the last attempt failed
+}
+
+// open reports whether there is a pipeline.
+func (o *redisOutlet) open() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.pipe != nil
 }
 
 // ready returns the pipeline. While there is none it waits for the first attempt to
@@ -259,7 +289,10 @@ func (o *redisOutlet) lost(cause error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.pipe, o.cause, o.tried = nil, cause, make(chan struct{})
-	o.doubt = errors.Is(cause, errNoAnswer) || time.Since(o.opened) < redisNodeRest
+	if errors.Is(cause, errNoAnswer) {
+		o.hangs.Add(1)
+	}
+	o.doubt = errors.Is(cause, errNoAnswer) || errors.Is(cause, errLinkClosed) || time.Since(o.opened) < redisNodeRest
 }
 
 // sayLost says why the pipeline is lost, and reports whether the next one has time.
@@ -267,7 +300,7 @@ func (o *redisOutlet) sayLost() (wait bool) {
 	o.mu.Lock()
 	cause, wait := o.cause, o.doubt
 	o.mu.Unlock()
-	if cause != nil {
+	if cause != nil && !errors.Is(cause, errLinkClosed) {
 		o.p.m.stale.Store(true)
 		o.p.m.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause)
 	}
@@ -288,14 +321,14 @@ func (o *redisOutlet) fail(err error) {
 	}
 }
 
-// rest waits before the next attempt, and not as long as other nodes of ours.
-func (o *redisOutlet) rest() {
-	timer := time.NewTimer(redisNodeRest/2 + rand.N(redisNodeRest))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-o.ctx.Done():
-	}
+// rest waits before the next attempt, and not as long as other nodes of ours; longer
+// each time for a master that lets us in and does not answer then.
+func (o *redisOutlet) rest() { pause(o.ctx, o.nextRest(rand.Float64())) }
+
+// nextRest is how long a rest is, between its shortest, 0, and its longest, 1.
+func (o *redisOutlet) nextRest(at float64) time.Duration {
+	d := redisNodeRest/2 + time.Duration(at*float64(redisNodeRest))
+	return d << min(max(o.hangs.Load()-1, 0), redisHangs)
 }
 
 // end takes the outlet away; nobody waits for it any more.

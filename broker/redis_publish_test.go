@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // What CLUSTER SLOTS names is spoken to as the DSN says.
@@ -139,7 +140,7 @@ func publishTo(t *testing.T, table *redisSlotTable) *redisPublisher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &redisMap{dialer: &redisDialer{o: o, log: discard, limit: 100}, rest: nil}
+	m := &redisMap{dialer: &redisDialer{o: o, log: discard, limit: 100}}
 	m.slots.Store(table)
 	p := newRedisPublisher(m, "SPUBLISH")
 	t.Cleanup(p.close)
@@ -261,6 +262,28 @@ func TestRedisClusterMasterThatHangsIsLeftAlone(t *testing.T) {
 	untilRedis(t, "it is published to again", func() bool { return p.outcomes(t, ofFirst+" 5")[0] == nil })
 }
 
+// A master that lets everybody in and takes nothing, as one whose writes are paused,
+// rests longer each time.
+func TestRedisClusterMasterThatHangsAgainRestsLonger(t *testing.T) {
+	a, b := newFakeMaster(t), newFakeMaster(t)
+	a.says = func(string, string) string { return ":1\r\n" }
+	p := publishTo(t, ownedBy(a.addr, b.addr))
+	o := p.outlet(a.addr)
+	for range 3 {
+		o.lost(errNoAnswer)
+	}
+	if got := o.hangs.Load(); got != 3 {
+		t.Fatalf("it has hung %d times, want 3", got)
+	}
+	if shortest, longest := o.nextRest(0), o.nextRest(1); shortest != 2*redisNodeRest || longest != 6*redisNodeRest {
+		t.Errorf("it rests from %v to %v", shortest, longest)
+	}
+	o.hangs.Store(20)
+	if longest := o.nextRest(1); longest != 12*redisNodeRest {
+		t.Errorf("at last it rests up to %v", longest)
+	}
+}
+
 // A word that nobody asked for, by a proxy's mistake, is the end of a connection, and
 // of no more.
 func TestRedisClusterMasterSaysMoreThanItWasAsked(t *testing.T) {
@@ -286,7 +309,11 @@ func TestRedisClusterPublisherLeavesAMasterThatIsNone(t *testing.T) {
 	p := publishTo(t, ownedBy(a.addr, b.addr))
 	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), nil, nil)
 	p.m.slots.Store(ownedBy(b.addr, b.addr))
+	began := time.Now()
 	are(t, p.outcomes(t, ofFirst+" 3"), nil)
+	if took := time.Since(began); took < redisOvertake {
+		t.Errorf("it is published at the new master after %v, before what the old one may still pass on", took)
+	}
 	<-a.closed
 	b.wasAsked(t, ofSecond+" 2", ofFirst+" 3")
 	p.m.slots.Store(ownedBy(a.addr, b.addr)) // and opened again when it is one again

@@ -226,7 +226,7 @@ func (r *Remote) run() {
 		if steady {
 			attempt = 0
 		}
-		r.pause(backoff(attempt))
+		pause(r.ctx, backoff(attempt))
 	}
 }
 
@@ -237,13 +237,13 @@ func backoff(attempt int) time.Duration {
 	return time.Duration(rand.Int64N(int64(longest)) + int64(time.Millisecond))
 }
 
-// pause waits, or until the broker is closed.
-func (r *Remote) pause(d time.Duration) {
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-r.ctx.Done():
+	case <-ctx.Done():
 	}
 }
 
@@ -273,7 +273,7 @@ func (r *Remote) open() *linkSink {
 			r.log.Error("the broker cannot be reached, trying again", "err", err)
 			said, saidAt = text, time.Now()
 		}
-		r.pause(backoff(attempt))
+		pause(r.ctx, backoff(attempt))
 	}
 	return nil
 }
