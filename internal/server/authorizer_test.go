@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"wsify/auth"
 )
 
 // answers is every way a webhook can answer, and what it means.
@@ -155,6 +157,30 @@ func TestAuthorizerAnswersLater(t *testing.T) {
 				t.Errorf("%d broadcasts behind the command", got)
 			}
 		})
+	}
+}
+
+// TestAuthorizerTimeoutsAreSpread: calls that began at once, and hang, do not all end at
+// once. A machine that stalls may hide it, but not every time.
+func TestAuthorizerTimeoutsAreSpread(t *testing.T) {
+	const calls = 64
+	var spread time.Duration
+	for attempt := 0; attempt < 5 && spread < timeoutSpread/2; attempt++ {
+		srv := start(t, Config{AuthorizerURL: speaking("")(t), AuthorizerTimeout: time.Second, AuthorizerEvents: []string{"join"}, Workers: calls})
+		var peers []*peer
+		for range calls {
+			peers = append(peers, connect(t, srv, "/ws"))
+		}
+		for _, p := range peers {
+			p.send(`{"command":"join","args":{"channel":"c"}}`)
+		}
+		waitFor(t, "the first has timed out", func() bool { return srv.authorizer[eventJoin.index()][auth.ResultTimeout].Load() > 0 })
+		first := time.Now()
+		waitFor(t, "all have ended", func() bool { running, _ := srv.workers.Busy(); return running == 0 })
+		spread = time.Since(first)
+	}
+	if spread < timeoutSpread/2 {
+		t.Errorf("%d calls ended within %v", calls, spread)
 	}
 }
 
