@@ -55,12 +55,16 @@ staticcheck: ## staticcheck, with and without them                  (go tool -mo
 modules: ## the tests of the modules beside the product's          (cd bench/peers && go test ./...)
 	for m in bench/peers bench/report; do (cd $$m && $(GO) test ./...); done
 
+# Before Go 1.27 a search whose time is up may call that a failure (golang/go#75804). It is
+# none when there is no input that fails.
 fuzz: ## each fuzz target for FUZZTIME; PKG=./internal/wire for one package
-	@for p in $$($(GO) list $(PKG)); do \
+	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
+	for p in $$($(GO) list $(PKG)); do \
 		names=$$($(GO) test -list '^Fuzz' $$p); \
 		for f in $$(grep '^Fuzz' <<<"$$names" || true); do \
 			echo "$$p $$f"; \
-			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p; \
+			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p 2>&1 | tee "$$said" || \
+				{ grep -qx ' *context deadline exceeded' "$$said" && ! grep -qE 'Failing input|corpus entry' "$$said"; } || exit 1; \
 		done; \
 	done
 
