@@ -162,23 +162,13 @@ type natsListening struct {
 // natsListener gives each connection to do, and closes it.
 func natsListener(t *testing.T, do func(net.Conn)) *natsListening {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+	l := listen(t)
 	s := &natsListening{addr: l.Addr().String()}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			s.times.Add(1)
-			do(conn)
-			_ = conn.Close()
-		}
-	}()
+	serveConns(l, func(conn net.Conn) {
+		s.times.Add(1)
+		do(conn)
+		_ = conn.Close()
+	})
 	return s
 }
 

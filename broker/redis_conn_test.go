@@ -16,20 +16,8 @@ import (
 // error; it returns its address. It is for servers that Debian has no package of.
 func fakeRedis(t *testing.T, answers map[string]string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serveFakeRedis(conn, answers)
-		}
-	}()
+	l := listen(t)
+	serveConns(l, func(conn net.Conn) { serveFakeRedis(conn, answers) })
 	return l.Addr().String()
 }
 
@@ -70,12 +58,7 @@ func answerRedis(conn net.Conn, answer func(command string) string) {
 // silentServer accepts connections and says nothing.
 func silentServer(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	return l.Addr().String()
+	return listen(t).Addr().String()
 }
 
 func fakeLogin(t *testing.T, answers map[string]string, user, password string) (redisServer, error) {
@@ -154,12 +137,7 @@ func TestRedisSlotsAreRead(t *testing.T) {
 
 // Ends of a context end what waits for the server.
 func TestRedisOpenEndsWithItsContext(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // it accepts, and says nothing
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	r, err := NewRedis(Config{DSN: "redis://" + l.Addr().String() + "?dial_timeout=1h"})
+	r, err := NewRedis(Config{DSN: "redis://" + silentServer(t) + "?dial_timeout=1h"})
 	if err != nil {
 		t.Fatal(err)
 	}

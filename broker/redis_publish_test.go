@@ -20,11 +20,7 @@ func TestRedisClusterOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+	l := tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{pair}})
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	const about = "$4\r\nrole\r\n$6\r\nmaster\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$7\r\nversion\r\n$5\r\n8.0.0\r\n$5\r\nproto\r\n"
 	answers := map[string]string{
@@ -32,15 +28,7 @@ func TestRedisClusterOverTLS(t *testing.T) {
 		"CLUSTER INFO":  "$16\r\ncluster_state:ok\r\n",
 		"CLUSTER SLOTS": "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:" + port + "\r\n",
 	}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serveFakeRedis(conn, answers)
-		}
-	}()
+	serveConns(l, func(conn net.Conn) { serveFakeRedis(conn, answers) })
 	n := upRedisNode(t, Config{DSN: "rediss://127.0.0.1:" + port + "?sharded=no&ca=" + url.QueryEscape(files.cert)})
 	n.mustPublish("c", "1")
 }
@@ -57,24 +45,12 @@ type fakeMaster struct {
 
 func newFakeMaster(t *testing.T) *fakeMaster {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
+	l := listen(t)
 	f := &fakeMaster{addr: l.Addr().String(), closed: make(chan struct{}, 100)}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				answerRedis(conn, f.answer)
-				f.closed <- struct{}{}
-			}()
-		}
-	}()
+	serveConns(l, func(conn net.Conn) {
+		answerRedis(conn, f.answer)
+		f.closed <- struct{}{}
+	})
 	return f
 }
 
@@ -323,10 +299,7 @@ func TestRedisClusterPublisherLeavesAMasterThatIsNone(t *testing.T) {
 // Nothing is sent to a master that cannot be reached, and nobody waits for it twice.
 func TestRedisClusterMasterCannotBeReached(t *testing.T) {
 	b := newFakeMaster(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listen(t)
 	_ = l.Close()
 	p := publishTo(t, ownedBy(l.Addr().String(), b.addr))
 	for range 50 {
