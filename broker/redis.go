@@ -32,8 +32,8 @@ import (
 //     skip_verify: believe any
 //   - client_name, dial_timeout (5s)
 //
-// Options of version 3 about pools, retries and timeouts of single calls are
-// accepted, and a warning says that they have no effect.
+// Options of version 3 about pools, retries, timeouts of single calls and the
+// protocol are accepted, and a warning says that they have no effect.
 func NewRedis(cfg Config) (*Remote, error) {
 	o, err := parseRedisDSN(cfg.DSN)
 	if err != nil {

@@ -92,14 +92,11 @@ func (l *redisCluster) refresh(ctx context.Context) error {
 	if err := l.m.refresh(ctx); err != nil {
 		return err
 	}
-	owns := map[string]bool{}
-	for _, addr := range l.m.slots.Load().masters {
-		owns[addr] = true
-	}
+	t := l.m.slots.Load()
 	l.mu.Lock()
 	var retired []*redisMaster
 	for addr, n := range l.nodes {
-		if !owns[addr] {
+		if !t.owns(addr) {
 			retired = append(retired, n)
 		}
 	}

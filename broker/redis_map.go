@@ -148,8 +148,7 @@ func (m *redisMap) refresh(ctx context.Context) error {
 		select {
 		case a := <-answers:
 			if a.err == nil {
-				delete(m.silent, a.addr)
-				maps.DeleteFunc(m.silent, func(addr string, _ time.Time) bool { return !slices.Contains(a.t.masters, addr) })
+				maps.DeleteFunc(m.silent, func(addr string, _ time.Time) bool { return addr == a.addr || !a.t.owns(addr) })
 				m.slots.Store(a.t)
 				return nil
 			}

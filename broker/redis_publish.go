@@ -94,7 +94,7 @@ func (p *redisPublisher) renew(ctx context.Context) {
 	replaced := false
 	p.mu.Lock()
 	for addr, o := range p.outlets {
-		if !slices.Contains(t.masters, addr) {
+		if !t.owns(addr) {
 			replaced = o.open() || replaced
 			o.stop()
 		}
@@ -253,7 +253,7 @@ func (o *redisOutlet) ready(ctx context.Context) *redisPipeline {
 func (o *redisOutlet) run() {
 	defer o.end()
 	for attempt := 0; o.ctx.Err() == nil; attempt++ {
-		if attempt > 0 && !slices.Contains(o.p.m.slots.Load().masters, o.addr) {
+		if attempt > 0 && !o.p.m.slots.Load().owns(o.addr) {
 			return
 		}
 		conn, _, err := o.p.m.login(o.ctx, o.addr)

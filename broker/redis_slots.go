@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,9 @@ type redisSlotTable struct {
 	owner   [redisSlots]string // the address, empty when none does
 	masters []string           // all of them
 }
+
+// owns reports whether the server at addr is a master of the cluster.
+func (t *redisSlotTable) owns(addr string) bool { return slices.Contains(t.masters, addr) }
 
 // parseSlots reads the answer to CLUSTER SLOTS of the server at from.
 func parseSlots(r respReply, from string) (*redisSlotTable, error) {
