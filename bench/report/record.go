@@ -150,7 +150,7 @@ func (r *record) at(scenario, server, name string, x float64) *figure {
 
 // scenarios are the names that a failure may begin with.
 var scenarios = []string{
-	"idle", "connect", "storm", "fanout", "mesh", "echo", "http", "burst", "slow", "slowloris", "churn", "authorizer", "drain", "million",
+	"idle", "connect", "storm", "fanout", "mesh", "echo", "http", "burst", "slow", "slowloris", "talkers", "churn", "authorizer", "drain", "million",
 	"nodes", "engines", "subscriptions", "pings",
 }
 

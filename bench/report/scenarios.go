@@ -23,6 +23,7 @@ var scenes = []scene{
 	{"slow", "One member of the channel does not read; the others are published to at a steady rate, alone and beside it.", "",
 		[]string{"bytes it was sent", "message it was sent"}},
 	{"slowloris", "Round trips at a steady rate, alone, beside thousands of half request heads and beside thousands of half frames.", "", nil},
+	{"talkers", "Round trips at a steady rate, alone and beside connections that broadcast to an empty channel, 64 KiB at once.", "", nil},
 	{"churn", "Waves of connections join, leave and are reset while their channel is published to; then what is left of them.", "", nil},
 	{"authorizer", "Round trips at a steady rate, alone and beside connections whose joins the webhook answers late, with an error, or never.", "", nil},
 	{"drain", "SIGTERM with everybody connected.", "", nil},

@@ -79,6 +79,7 @@ func scenarios() []scenario {
 		{name: "burst", run: (*bench).burst},
 		{name: "slow", run: (*bench).slow},
 		{name: "slowloris", run: (*bench).slowloris},
+		{name: "talkers", run: (*bench).talking},
 		{name: "churn", run: (*bench).churn},
 		{name: "authorizer", run: (*bench).authorizer},
 		{name: "drain", run: (*bench).drain},

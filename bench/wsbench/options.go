@@ -73,6 +73,9 @@ type options struct {
 	slowlorisTime time.Duration
 	headTimeout   time.Duration // -handshake-timeout of the server
 
+	talkers  int // connections that broadcast in bursts
+	talkTime time.Duration
+
 	big  millionOptions
 	many nodesOptions
 
@@ -101,6 +104,8 @@ var quickValues = map[string]string{
 	"slowloris":            "500",
 	"slowloris-time":       "1s",
 	"head-timeout":         "3s",
+	"talkers":              "100",
+	"talk-time":            "1s",
 
 	"nodes-connections":       "1000",
 	"nodes-publish-time":      "500ms",
@@ -181,6 +186,8 @@ func (o *options) register(set *flag.FlagSet) {
 	set.IntVar(&o.halves, "slowloris", 4000, "slowloris: connections with half a request head, and then as many with half a frame")
 	set.DurationVar(&o.slowlorisTime, "slowloris-time", 3*time.Second, "slowloris: length of one phase")
 	set.DurationVar(&o.headTimeout, "head-timeout", 5*time.Second, "slowloris: -handshake-timeout of the server, longer than a phase")
+	set.IntVar(&o.talkers, "talkers", 400, "talkers: connections that broadcast to an empty channel, 64 KiB at once")
+	set.DurationVar(&o.talkTime, "talk-time", 5*time.Second, "talkers: length of one phase")
 	set.StringVar(&o.commit, "commit", "", "`name` of what is measured, for the record; without it git is asked")
 	set.StringVar(&o.remark, "remark", "", "a `note` for the record")
 	o.big.register(set)
@@ -214,7 +221,7 @@ func (o *options) validate() error {
 		{"publications", o.publications}, {"echo-connections", o.echoConnections},
 		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
 		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},
-		{"http-connections", o.httpConnections}, {"stuck-rounds", o.stuckRounds}, {"authorizer-rounds", o.authorizerRounds}, {"slowloris", o.halves},
+		{"http-connections", o.httpConnections}, {"stuck-rounds", o.stuckRounds}, {"authorizer-rounds", o.authorizerRounds}, {"slowloris", o.halves}, {"talkers", o.talkers},
 		{"nodes-connections", o.many.connections}, {"nodes-publishers", o.many.publishers}, {"nodes-tool-publications", o.many.toolPublications},
 		{"nodes-subscribers", o.many.subscribers}, {"nodes-channels", o.many.channels},
 		{"million-few", o.big.few}, {"million-publications", o.big.publications},
@@ -233,8 +240,8 @@ func (o *options) validate() error {
 	if o.dialRate < 0 || o.httpRate <= 0 {
 		errs = append(errs, errors.New("-dial-rate must not be below zero, -http-rate must be above it"))
 	}
-	if o.authorizerTime <= 0 || o.httpTime <= 0 || o.stuckTime <= 0 || o.slowlorisTime <= 0 {
-		errs = append(errs, errors.New("-authorizer-time, -http-time, -stuck-time and -slowloris-time: must be above zero"))
+	if o.authorizerTime <= 0 || o.httpTime <= 0 || o.stuckTime <= 0 || o.slowlorisTime <= 0 || o.talkTime <= 0 {
+		errs = append(errs, errors.New("-authorizer-time, -http-time, -stuck-time, -slowloris-time and -talk-time: must be above zero"))
 	}
 	if o.many.publishTime <= 0 || o.many.pingTime <= 0 {
 		errs = append(errs, errors.New("-nodes-publish-time and -ping-time: must be above zero"))

@@ -46,9 +46,10 @@ type server struct {
 
 func (s *server) target() target { return target{port: s.port, dialect: s.dialect} }
 
-// noAdmin keeps wsify from opening its admin listener, which would be at the same
-// address for all that run at once. Servers that do not know the variable ignore it.
-const noAdmin = "WSIFY_ADMIN_ADDR=off"
+// environment keeps wsify from opening its admin listener, which would be at the same
+// address for all that run at once, and lets the generator publish without a key.
+// Servers that do not know the variables ignore them.
+var environment = []string{"WSIFY_ADMIN_ADDR=off", "WSIFY_BROADCAST_OPEN=true"}
 
 // start starts a contender on a free port of the loopback and waits until a
 // handshake succeeds.
@@ -59,7 +60,7 @@ func (b *bench) start(c contender, extra ...string) (*server, error) {
 	}
 	line := c.line(port, extra...)
 	cmd := exec.Command(line[0], line[1:]...)
-	cmd.Env = append(os.Environ(), noAdmin)
+	cmd.Env = append(os.Environ(), environment...)
 	started, err := b.children.start(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.name, err)

@@ -76,6 +76,7 @@ func TestEveryPhaseTellsHowBusyItsGeneratorWas(t *testing.T) {
 		"fanout": {"paced", "window 1"}, "mesh": {"paced", "all channels"}, "echo": {"paced", "5 connections"},
 		"http": {"paced", "to one member"}, "connect": {"connect and upgrade"}, "slow": {"others alone", "others beside a stuck reader"},
 		"slowloris": {"others alone", "others beside 20 half frames"},
+		"talkers":   {"others alone", "others beside 20 talkers"},
 	} {
 		t.Run(scenario, func(t *testing.T) {
 			b := smallBench(t, "-run", scenario)

@@ -46,7 +46,7 @@ func smallBench(t *testing.T, args ...string) *bench {
 		"-concurrency", "8", "-burst-publications", "30", "-slow", "20", "-probes", "5", "-authorizer-time", "100ms", "-authorizer-rounds", "2",
 		"-mesh-channels", "4", "-churn-waves", "2", "-paced-time", "100ms", "-delivery-rate", "2000", "-trip-rate", "500",
 		"-authorizer-latencies", "0,10ms", "-http-connections", "5", "-http-time", "50ms", "-http-rate", "500", "-stuck-time", "200ms",
-		"-stuck-rounds", "1", "-slowloris", "20", "-slowloris-time", "100ms", "-head-timeout", "300ms",
+		"-stuck-rounds", "1", "-slowloris", "20", "-slowloris-time", "100ms", "-head-timeout", "300ms", "-talkers", "20", "-talk-time", "100ms",
 		"-million-few", "10", "-million-publications", "2", "-million-idle", "100ms",
 		"-redis-server", self, "-redis-benchmark", self, "-nats-server", "/nowhere/nats-server", "-nodes-connections", "20",
 		"-nodes-publishers", "3", "-nodes-publish-time", "50ms", "-nodes-tool-publications", "96", "-nodes-fanout", "0,1,3",
