@@ -13,7 +13,7 @@ var ours = map[string][]string{
 	"wsify/cmd/wsify": {"wsify/internal/server"},
 	"wsify/internal/server": {
 		"wsify/netpoll", "wsify/hub", "wsify/auth", "wsify/broker",
-		"wsify/internal/wire", "wsify/internal/command", "wsify/internal/buffer", "wsify/internal/slab",
+		"wsify/internal/wire", "wsify/internal/command", "wsify/internal/buffer", "wsify/internal/slab", "wsify/internal/lastread",
 	},
 	"wsify/netpoll":             {"wsify/internal/buffer", "wsify/internal/slab", "wsify/internal/invariants"},
 	"wsify/hub":                 {"wsify/internal/buffer", "wsify/internal/slab", "wsify/internal/invariants"},
@@ -23,8 +23,9 @@ var ours = map[string][]string{
 	"wsify/internal/command":    {},
 	"wsify/internal/slab":       {},
 	"wsify/internal/invariants": {},
-	"wsify/auth":                {},
-	"wsify/broker":              {},
+	"wsify/internal/lastread":   {},
+	"wsify/auth":                {"wsify/internal/lastread"},
+	"wsify/broker":              {"wsify/internal/lastread"},
 	"wsify/internal/natstest":   {}, // tests import it
 	"wsify/bench/wsbench":       {"wsify/bench/internal/process"},
 	"wsify/bench/beside":        {"wsify/bench/internal/process"},

@@ -1,0 +1,129 @@
+package lastread
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// childVariable makes the test binary a program that reads under a deadline.
+const childVariable = "LASTREAD_TEST_CHILD"
+
+// childTimeout is how long the child waits for what it reads.
+const childTimeout = 300 * time.Millisecond
+
+// TestChild is no test but the program that is stopped: it reads from the server
+// whose address it is given, by each way, and prints what came of it.
+func TestChild(t *testing.T) {
+	addr := os.Getenv(childVariable)
+	if addr == "" {
+		t.Skip("it is run by TestStoppedProcessReadsWhatCameMeanwhile")
+	}
+	read := func(wrap func(net.Conn) net.Conn) error {
+		tcp, err := net.Dial("tcp", addr)
+		if err != nil {
+			return err
+		}
+		defer tcp.Close()
+		c := wrap(tcp)
+		_ = c.SetDeadline(time.Now().Add(childTimeout))
+		_, err = c.Read(make([]byte, 16))
+		return err
+	}
+	results := make(chan string)
+	go func() {
+		results <- fmt.Sprint("Conn: ", read(func(c net.Conn) net.Conn { return New(c) }))
+	}()
+	go func() {
+		outcome := make(chan error, 1)
+		go func() { outcome <- read(func(c net.Conn) net.Conn { return withoutDeadline{c} }) }()
+		_, ok := Receive(outcome, childTimeout)
+		results <- fmt.Sprint("Receive: ", ok)
+	}()
+	fmt.Println(<-results)
+	fmt.Println(<-results)
+}
+
+type withoutDeadline struct{ net.Conn }
+
+func (withoutDeadline) SetDeadline(time.Time) error { return nil }
+
+func TestStoppedProcessReadsWhatCameMeanwhile(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
+	cmd.Env = append(os.Environ(), childVariable+"="+listener.Addr().String())
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var conns []net.Conn
+	for range 2 {
+		c, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		conns = append(conns, c)
+	}
+	stop(t, cmd.Process.Pid)
+	for _, c := range conns {
+		if _, err := io.WriteString(c, "in time"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-time.After(childTimeout + 2*lateness) // not to synchronise: the deadlines have to pass
+	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		got = append(got, lines.Text())
+	}
+	_ = cmd.Wait()
+	text := strings.Join(got, "\n")
+	for _, want := range []string{"Conn: <nil>", "Receive: true"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the stopped process says:\n%s\nwant %q", text, want)
+		}
+	}
+}
+
+// stop stops a process and returns when it has stopped.
+func stop(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitReadable returns when there is something to read.
+func awaitReadable(t *testing.T, raw syscall.RawConn) {
+	t.Helper()
+	err := raw.Control(func(fd uintptr) {
+		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 30_000); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
