@@ -5,9 +5,9 @@
 // before it looks into the socket, and a select takes any of the two that are
 // ready. So what was in time would count as missing.
 //
-// [Conn] is for reads, [Receive] for outcomes that come through a chan, [Late] and
-// [Grace] are for everything else that has a deadline. They cost next to nothing
-// until a deadline has passed.
+// [Conn] is for connections, [Receive] for outcomes that come through a chan, [Late]
+// and [Extended] are for everything else that has a deadline. They cost next to
+// nothing until a deadline has passed.
 package lastread
 
 import (
@@ -36,37 +36,44 @@ const (
 // that it is not the other end's fault alone.
 func Late(due time.Time) bool { return time.Since(due) > lateness }
 
-// Grace returns how much longer to wait, once, for what was due at that instant and
-// has passed: 250 ms when it was found late, else 5 ms.
-func Grace(due time.Time) time.Duration {
+// Extended returns the last deadline for what was due at that instant, which has
+// passed: 250 ms from now when it was found late, else 5 ms.
+func Extended(due time.Time) time.Time {
 	if Late(due) {
-		return grace
+		return time.Now().Add(grace)
 	}
-	return instant
+	return time.Now().Add(instant)
 }
 
 // Conn is a connection whose reads end at their deadline, but not before what was
 // in the socket by then has been read: a deadline that a Read finds passed is
-// extended by Grace, once. Whatever sets the next deadline sets it as usual.
+// extended, once. Writes are treated alike, so that an exchange can go on. Whatever
+// sets the next deadline sets it as usual.
 //
-// It goes below TLS, which never recovers from a timeout. Writes are the
-// connection's own; methods beyond those of a net.Conn are reached through it.
+// It goes below TLS, which never recovers from a timeout. Methods beyond those of a
+// net.Conn are reached through its field.
 type Conn struct {
 	net.Conn
 
-	mu       sync.Mutex // a leaf lock
-	due      time.Time  // guarded by mu; zero: none
-	extended bool       // guarded by mu; due has been extended
+	mu    sync.Mutex // a leaf lock
+	read  deadline   // guarded by mu
+	write deadline   // guarded by mu
 }
 
-// New returns c with reads that look once more.
+// deadline is one of the two that a connection has.
+type deadline struct {
+	due      time.Time // zero: none
+	extended bool
+}
+
+// New returns c with deadlines that look once more.
 func New(c net.Conn) *Conn { return &Conn{Conn: c} }
 
 // SetDeadline implements net.Conn.
 func (c *Conn) SetDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.due, c.extended = t, false
+	c.read, c.write = deadline{due: t}, deadline{due: t}
 	return c.Conn.SetDeadline(t)
 }
 
@@ -74,35 +81,58 @@ func (c *Conn) SetDeadline(t time.Time) error {
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.due, c.extended = t, false
+	c.read = deadline{due: t}
 	return c.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.write = deadline{due: t}
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // Read implements net.Conn.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.extend() {
+	if err != nil && c.extend(err, &c.read, c.Conn.SetReadDeadline) {
 		return c.Conn.Read(p)
 	}
 	return n, err
 }
 
-// extend gives the deadline its grace, and reports false when it has had it.
-func (c *Conn) extend() bool {
+// Write implements net.Conn.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && c.extend(err, &c.write, c.Conn.SetWriteDeadline) {
+		more, err := c.Conn.Write(p[n:])
+		return n + more, err
+	}
+	return n, err
+}
+
+// extend extends the deadline d that err tells of, and reports whether it is worth
+// while to try again: not when err is another error or d was extended before.
+func (c *Conn) extend(err error, d *deadline, set func(time.Time) error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.extended:
+	case d.extended:
 		return false
-	case c.due.IsZero() || time.Now().Before(c.due): // it was set again meanwhile
+	case d.due.IsZero() || time.Now().Before(d.due): // it was set again meanwhile
 		return true
 	}
-	c.extended = true
-	return c.Conn.SetReadDeadline(time.Now().Add(Grace(c.due))) == nil
+	d.extended = true
+	return set(Extended(d.due)) == nil
 }
 
 // Receive waits for a value from ch for so long, and reports false when none has
-// come. When it finds out late that the time is over, it waits for Grace once more.
+// come. When the time is over it looks once more: for 5 ms, or for 250 ms when it
+// found that out late.
 func Receive[T any](ch <-chan T, timeout time.Duration) (v T, ok bool) {
 	due := time.Now().Add(timeout)
 	timer := time.NewTimer(timeout)
@@ -112,7 +142,7 @@ func Receive[T any](ch <-chan T, timeout time.Duration) (v T, ok bool) {
 		return v, true
 	case <-timer.C:
 	}
-	timer.Reset(Grace(due))
+	timer.Reset(time.Until(Extended(due)))
 	select {
 	case v = <-ch:
 		return v, true

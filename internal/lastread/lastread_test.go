@@ -84,10 +84,10 @@ func TestNothingInTheSocketIsATimeout(t *testing.T) {
 func TestDeadlineSetAgainMeanwhileHolds(t *testing.T) {
 	c, _ := arrived(t, "x")
 	_ = c.SetReadDeadline(time.Now().Add(time.Hour))
-	if !c.extend() {
+	if !c.extend(os.ErrDeadlineExceeded, &c.read, c.Conn.SetReadDeadline) {
 		t.Error("a Read that met an old deadline does not read on under the new one")
 	}
-	if c.extended || time.Until(c.due) < time.Minute {
+	if c.read.extended || time.Until(c.read.due) < time.Minute {
 		t.Error("the new deadline was changed")
 	}
 }
@@ -118,11 +118,36 @@ func TestReceivePrefersTheValue(t *testing.T) {
 	}
 }
 
-func TestGraceIsLongerForWhatIsFoundLate(t *testing.T) {
-	for ago, want := range map[time.Duration]time.Duration{-time.Hour: instant, 2 * lateness: grace, time.Hour: grace} {
-		due := time.Now().Add(-ago)
-		if got := Grace(due); got != want || Late(due) != (want == grace) {
-			t.Errorf("due %s ago: late %v, grace %s, want %s", ago, Late(due), got, want)
+func TestExtensionIsLongerForWhatIsFoundLate(t *testing.T) {
+	for ago, want := range map[time.Duration]time.Duration{0: instant, 2 * lateness: grace, time.Hour: grace} {
+		before := time.Now()
+		due := before.Add(-ago)
+		if got := Extended(due).Sub(before); got < want || Late(due) != (want == grace) {
+			t.Errorf("due %s ago: late %v, extended by %s, want %s", ago, Late(due), got, want)
+		}
+	}
+}
+
+func TestWritesGoOnBehindThePassedDeadline(t *testing.T) {
+	tcp, theirs := pair(t)
+	c := New(tcp)
+	_ = c.SetWriteDeadline(time.Now().Add(-time.Hour))
+	if n, err := io.WriteString(c, "a request"); n != 9 || err != nil {
+		t.Errorf("Write = %d, %v", n, err)
+	}
+	_ = tcp.(*net.TCPConn).CloseWrite()
+	if text, _ := io.ReadAll(theirs); string(text) != "a request" {
+		t.Errorf("the other end has read %q", text)
+	}
+}
+
+func TestWriteToWhoDoesNotReadIsATimeout(t *testing.T) {
+	tcp, _ := pair(t)
+	c := New(tcp)
+	_ = c.SetDeadline(time.Now().Add(time.Millisecond))
+	for range 2 {
+		if _, err := c.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Write = %v, want a timeout", err)
 		}
 	}
 }
