@@ -36,9 +36,9 @@ func (r Report) String() string {
 }
 
 // Check connects to the authorizer, handshake included, and hangs up without a
-// question: webhooks need not expect one. It blocks until then, until ctx ends,
-// or for Config.Timeout. The error is a *CallError; the report is filled in
-// either way.
+// question: webhooks need not expect one. It blocks until then, until the deadline
+// of ctx, or for Config.Timeout; a ctx that is canceled ends dialling, but no
+// handshake under way. The error is a *CallError; the report is filled in either way.
 func (c *Client) Check(ctx context.Context) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

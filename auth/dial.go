@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"time"
+
+	"wsify/internal/lastread"
 )
 
 // dialer opens connections to one address. Immutable.
@@ -55,23 +57,47 @@ func (d *dialer) pooled(_ string, timeout time.Duration) (net.Conn, error) {
 	return l, nil
 }
 
-// dial returns the connection to talk on and the TCP connection below, which
-// are one and the same without TLS. An error is a *CallError.
+// dial returns the connection to talk on and the TCP connection below. An error is
+// a *CallError.
 func (d *dialer) dial(ctx context.Context) (net.Conn, *net.TCPConn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.addr)
+	tcp, err := d.connect(ctx)
 	if err != nil {
 		return nil, nil, unreachable(err)
 	}
-	tcp := conn.(*net.TCPConn)
+	conn := lastread.New(tcp)
 	if d.tls == nil {
-		return tcp, tcp, nil
+		return conn, tcp, nil
 	}
-	secure := tls.Client(tcp, d.tls)
-	if err := secure.HandshakeContext(ctx); err != nil {
+	secure := tls.Client(conn, d.tls)
+	if err := handshake(ctx, secure); err != nil {
 		_ = tcp.Close()
 		return nil, nil, unreachable(err)
 	}
 	return secure, tcp, nil
+}
+
+// connect dials by the deadline of ctx, and once more when that was found late.
+func (d *dialer) connect(ctx context.Context) (*net.TCPConn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.addr)
+	if due, ok := ctx.Deadline(); ok && timedOut(err) && lastread.Late(due) {
+		ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), lastread.Extended(due))
+		defer cancel()
+		conn, err = new(net.Dialer).DialContext(ctx, "tcp", d.addr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.TCPConn), nil
+}
+
+// handshake ends by the deadline of ctx, which is the connection's: HandshakeContext
+// would close the connection at once when it finds it passed.
+func handshake(ctx context.Context, c *tls.Conn) error {
+	due, _ := ctx.Deadline()
+	if err := c.SetDeadline(due); err != nil {
+		return err
+	}
+	return c.Handshake()
 }
 
 func unreachable(err error) error {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"wsify/internal/lastread"
 )
 
 // aliveTimeout is how long an event loop may take to show that it is alive. It is
@@ -28,6 +30,7 @@ func (a *admin) late(done <-chan struct{}) (late []string) {
 	for _, l := range a.srv.loops {
 		answers = append(answers, l.askPulse())
 	}
+	due, last := time.Now().Add(a.alive), false
 	over := time.NewTimer(a.alive)
 	defer over.Stop()
 	for waiting := answers; len(waiting) > 0; {
@@ -37,7 +40,11 @@ func (a *admin) late(done <-chan struct{}) (late []string) {
 		case <-done:
 			waiting = nil
 		case <-over.C:
-			waiting = nil
+			if last {
+				waiting = nil
+			}
+			last = true // a last look: the whole process may have stood still
+			over.Reset(time.Until(lastread.Extended(due)))
 		}
 	}
 	for i, answer := range answers {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"wsify/internal/lastread"
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
@@ -52,10 +53,7 @@ func (srv *Server) stopWorkers(began time.Time) {
 		defer close(stopped)
 		srv.workers.Stop()
 	}()
-	select {
-	case <-stopped:
-	case <-time.After(srv.left(began)):
-	}
+	lastread.Receive(stopped, srv.left(began))
 }
 
 // left is how much of the drain timeout remains.

@@ -1,0 +1,104 @@
+package auth
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// childVariable makes the test binary a program that asks a webhook.
+const childVariable = "AUTH_TEST_CHILD"
+
+// The child asks so many questions at once, with this timeout.
+const (
+	childCalls   = 50
+	childTimeout = 500 * time.Millisecond
+)
+
+// TestChild is no test but the program that is stopped.
+func TestChild(t *testing.T) {
+	url := os.Getenv(childVariable)
+	if url == "" {
+		t.Skip("it is run by TestStoppedProcessTakesTheAnswersThatCameMeanwhile")
+	}
+	c := newClient(t, Config{URL: url, Timeout: childTimeout, TLSConfig: &tls.Config{InsecureSkipVerify: true}})
+	var allowed atomic.Int32
+	var calls sync.WaitGroup
+	for range childCalls {
+		calls.Go(func() {
+			if d, _ := c.Ask(join()); d == Allow {
+				allowed.Add(1)
+			}
+		})
+	}
+	calls.Wait()
+	fmt.Println("allowed:", allowed.Load())
+	os.Exit(0) // the pool's goroutine would have to be waited for
+}
+
+func TestStoppedProcessTakesTheAnswersThatCameMeanwhile(t *testing.T) {
+	for scheme, start := range map[string]func(*webhook){
+		"http": func(w *webhook) { w.Start() }, "https": func(w *webhook) { w.StartTLS() },
+	} {
+		t.Run(scheme, func(t *testing.T) {
+			asked, answer := make(chan struct{}, childCalls), make(chan struct{})
+			var answered sync.WaitGroup
+			answered.Add(childCalls)
+			hook := startWebhook(t, func(w http.ResponseWriter, _ *http.Request) {
+				defer answered.Done()
+				asked <- struct{}{}
+				<-answer
+				_, _ = w.Write(make([]byte, 2<<10)) // more than one read of TLS
+			}, start)
+			child := exec.Command(os.Args[0], "-test.run=^TestChild$")
+			child.Env = append(os.Environ(), childVariable+"="+hook.URL)
+			out, err := child.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := child.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for range childCalls {
+				<-asked
+			}
+			stopProcess(t, child.Process.Pid)
+			close(answer)
+			answered.Wait()
+			<-time.After(childTimeout + 200*time.Millisecond) // the timeouts have to pass
+			if err := child.Process.Signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+			var said strings.Builder
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				fmt.Fprintln(&said, lines.Text())
+			}
+			_ = child.Wait()
+			if want := fmt.Sprint("allowed: ", childCalls); !strings.Contains(said.String(), want) {
+				t.Errorf("the stopped process says:\n%swant %s", said.String(), want)
+			}
+		})
+	}
+}
+
+// stopProcess stops a process and returns when it has stopped.
+func stopProcess(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+}
