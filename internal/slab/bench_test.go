@@ -31,3 +31,20 @@ func BenchmarkGrow(b *testing.B) {
 		s.Grow(i)
 	}
 }
+
+// BenchmarkTakeGive is a reference that comes and goes among a million.
+func BenchmarkTakeGive(b *testing.B) {
+	var p Pool[uint64]
+	for range 1 << 20 {
+		p.Take()
+	}
+	var i uint32
+	b.ReportAllocs()
+	for b.Loop() {
+		i = (i*1664525 + 1013904223) & (1<<20 - 1)
+		p.Give(i + 1)
+		if ref, _ := p.Take(); ref != i+1 {
+			b.Fatal(ref)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 // Package slab holds many small values of one type in few allocations.
 package slab
 
+import "slices"
+
 // chunkBits sets how many values a slab allocates at once: large enough that the
 // allocator's own cost vanishes, small enough that a small server stays small.
 const (
@@ -31,4 +33,13 @@ func (s *Slab[T]) At(i uint32) *T {
 // Has reports whether there is room for index i.
 func (s *Slab[T]) Has(i uint32) bool {
 	return int(i>>chunkBits) < len(s.chunks)
+}
+
+// Cut gives back the memory of whole chunks from index i on. What was there is zero
+// when Grow makes room for it again.
+func (s *Slab[T]) Cut(i uint32) {
+	n := (int(i) + chunkMask) >> chunkBits
+	if n < len(s.chunks) {
+		s.chunks = slices.Clone(s.chunks[:n])
+	}
 }

@@ -52,3 +52,23 @@ func TestSteadyUseAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestCutGivesBackWholeChunks(t *testing.T) {
+	for _, i := range []uint32{0, 1, chunkSize, chunkSize + 1, 3 * chunkSize, 5 * chunkSize} {
+		var s Slab[int]
+		s.Grow(4*chunkSize - 1)
+		*s.At(i / 2) = 7
+		*s.At(3 * chunkSize) = 7
+		s.Cut(i)
+		if i > 0 && (!s.Has(i-1) != (i > 4*chunkSize) || *s.At(i / 2) != 7) {
+			t.Errorf("Cut(%d) took what is below", i)
+		}
+		if end := min((i+chunkMask)&^chunkMask, 4*chunkSize); s.Has(end) {
+			t.Errorf("after Cut(%d): Has(%d) = true", i, end)
+		}
+		s.Grow(4*chunkSize - 1)
+		if i <= 3*chunkSize && *s.At(3 * chunkSize) != 0 {
+			t.Errorf("after Cut(%d) a value comes back", i)
+		}
+	}
+}
