@@ -195,19 +195,19 @@ func (l *Loop) openConn(fd int, head []byte) {
 
 // newConn registers fd. It returns nil when that fails, which is logged.
 func (l *Loop) newConn(fd int) *Conn {
-	slot := l.slots.take()
+	slot := l.slots.Take()
 	if slot >= maxSlots {
-		l.slots.next--
+		l.slots.Give(slot)
 		l.log.Error("an event loop is full", "loop", l.index, "connections", l.open.Load())
 		return nil
 	}
-	l.conns.Grow(slot)
-	c := l.conns.At(slot)
-	*c = Conn{loop: l, id: makeID(l.index, slot, generationOf(c.id)+1), fd: int32(fd), flags: flagOpen}
+	l.conns.grow(l, slot)
+	c := l.conns.at(slot)
+	*c = Conn{place: c.place, generation: c.generation + 1, fd: int32(fd), flags: flagOpen}
 	if err := l.poller.addConn(c, interestRead); err != nil {
 		c.flags, c.fd = 0, -1
-		c.id-- // nobody has seen this generation
-		l.slots.give(slot)
+		c.generation-- // nobody has seen it
+		l.slots.Give(slot)
 		l.log.Error("a connection could not be registered", "loop", l.index, "err", err)
 		return nil
 	}

@@ -47,7 +47,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 			empty()
 		},
 		"a partial write and its flush": func() {
-			for c.out == nil {
+			for c.out == 0 {
 				c.SendShared(b)
 			}
 			empty()
@@ -71,7 +71,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		"a turn":         turn,
 		"Post":           func() { p.l.Post(turn); p.l.runTasks() },
 		"Stats":          func() { _ = p.g.Stats() },
-		"Conn by its ID": func() { _ = p.l.Conn(c.id) },
+		"Conn by its ID": func() { _ = p.l.Conn(c.ID()) },
 	} {
 		var allocs float64
 		on(t, p.l, func() { allocs = testing.AllocsPerRun(200, run) })

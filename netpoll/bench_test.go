@@ -128,7 +128,7 @@ func BenchmarkQueueShared(b *testing.B) {
 			for range 4 {
 				c.QueueShared(s)
 			}
-			c.loop.flushDirty()
+			c.Loop().flushDirty()
 			empty()
 		}
 	})
@@ -163,7 +163,32 @@ func BenchmarkWake(b *testing.B) {
 	onConn(b, func(c *Conn, _ func()) {
 		b.ReportAllocs()
 		for b.Loop() {
-			c.loop.Wake()
+			c.Loop().Wake()
 		}
 	})
+}
+
+// BenchmarkCollection is a collection beside a million connections: CPU of all
+// processors, as the time alone says how many there are.
+func BenchmarkCollection(b *testing.B) {
+	l := &Loop{}
+	for range 1 << 20 {
+		l.conns.grow(l, l.slots.Take())
+	}
+	runtime.GC()
+	before := cpuTime(b)
+	for b.Loop() {
+		runtime.GC()
+	}
+	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/1e3/float64(b.N), "cpu-ms/op")
+	runtime.KeepAlive(l)
+}
+
+// cpuTime is what this process has used.
+func cpuTime(b *testing.B) time.Duration {
+	var use unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &use); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }

@@ -60,8 +60,8 @@ func settle(t *testing.T, g *Group) {
 			on(t, l, func() {})
 		}
 		on(t, l, func() {
-			if l.slots.n != int(l.slots.next) || len(l.limbo)+len(l.limboOld)+len(l.closing) != 0 || l.wheel.count != 0 {
-				t.Errorf("loop %d: %d of %d slots are free, %d in limbo, %d deadlines", i, l.slots.n, l.slots.next, len(l.limbo)+len(l.limboOld), l.wheel.count)
+			if l.slots.Len() != 0 || l.queues.Len() != 0 || len(l.limbo)+len(l.limboOld)+len(l.closing) != 0 || l.wheel.count != 0 {
+				t.Errorf("loop %d: %d slots and %d queues are in use, %d in limbo, %d deadlines", i, l.slots.Len(), l.queues.Len(), len(l.limbo)+len(l.limboOld), l.wheel.count)
 			}
 			if n := l.queuedBytes.Load(); n != 0 {
 				t.Errorf("loop %d counts %d queued bytes", i, n)

@@ -39,8 +39,8 @@ func (c *Conn) Close(reason Reason) {
 		c.reason = reason
 	}
 	c.flags |= flagClosing
-	c.loop.closing = append(c.loop.closing, c)
-	c.loop.Wake()
+	c.Loop().closing = append(c.Loop().closing, c)
+	c.Loop().Wake()
 }
 
 // Linger ends the connection in order: what is queued is written, the write side
@@ -63,7 +63,7 @@ func (c *Conn) Linger(reason Reason, timeout time.Duration) {
 
 // shutWhenWritten ends our side of the stream once nothing is queued.
 func (c *Conn) shutWhenWritten() {
-	if c.out != nil || c.has(flagShut) {
+	if c.out != 0 || c.has(flagShut) {
 		return
 	}
 	c.flags |= flagShut
@@ -78,8 +78,8 @@ func (c *Conn) shutWhenWritten() {
 func (c *Conn) Detach() int {
 	c.check()
 	fd := int(c.fd)
-	c.loop.poller.removeConn(c)
-	c.loop.forget(c)
+	c.Loop().poller.removeConn(c)
+	c.Loop().forget(c)
 	return fd
 }
 
@@ -105,7 +105,7 @@ func (l *Loop) handlerClosed(c *Conn) {
 // in limbo until no event of this batch can name it.
 func (l *Loop) forget(c *Conn) {
 	c.clearDeadline()
-	if c.out != nil {
+	if c.out != 0 {
 		c.dropQueue()
 	}
 	c.fd = -1
@@ -122,8 +122,8 @@ func (l *Loop) forget(c *Conn) {
 // reported before it ended is still waiting to be handled.
 func (l *Loop) leaveLimbo() {
 	for _, slot := range l.limboOld {
-		if generationOf(l.conns.At(slot).id) < maxGeneration {
-			l.slots.give(slot)
+		if l.conns.at(slot).generation < maxGeneration {
+			l.slots.Give(slot)
 		}
 	}
 	l.limboOld, l.limbo = l.limbo, l.limboOld[:0]

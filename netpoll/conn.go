@@ -14,18 +14,18 @@ import (
 // A Conn belongs to its loop: every method is for that loop's goroutine only, and
 // a *Conn must not be kept past Handler.Closed, because its place is used again.
 // Other goroutines hold the ID and reach the connection through Loop.PostTo.
+//
+// It holds no pointer, and what all of a page have in common is there; see page.
 type Conn struct {
-	loop *Loop  // immutable
-	out  *queue // outbound queue; nil while nothing is queued
-	id   uint64 // loop, slot and generation; never reused (I4)
-	fd   int32  // -1 once the loop has closed it
-	// queued is the exact number of bytes in out (I11).
-	queued   int32
-	deadline uint32 // tick at which Handler.Expired is called; 0 = none
-	next     uint32 // neighbours in the deadline's bucket, as slot+1; 0 = none
-	prev     uint32
-	flags    flags
-	reason   Reason
+	generation uint32 // of its slot, which makes the ID unique (I4)
+	fd         int32  // -1 once the loop has closed it
+	out        uint32 // outbound queue, of the loop's; 0 while nothing is queued
+	deadline   uint32 // tick at which Handler.Expired is called; 0 = none
+	next       uint32 // neighbours in the deadline's bucket, as slot+1; 0 = none
+	prev       uint32
+	flags      flags
+	place      uint16 // in its page; immutable
+	reason     Reason
 }
 
 // flags is the state of a Conn.
@@ -47,17 +47,24 @@ func (c *Conn) has(f flags) bool { return c.flags&f != 0 }
 
 // ID names the connection for as long as the process runs. It is never used for
 // another one.
-func (c *Conn) ID() uint64 { return c.id }
+func (c *Conn) ID() uint64 {
+	return c.page().first + uint64(c.place)<<32 + uint64(c.generation)
+}
 
 // Slot is a small number that no other open connection of this loop has. It
 // indexes a slab, and is reused after Handler.Closed.
-func (c *Conn) Slot() uint32 { return slotOf(c.id) }
+func (c *Conn) Slot() uint32 { return slotOf(c.page().first) + uint32(c.place) }
 
 // Loop returns the loop that owns c.
-func (c *Conn) Loop() *Loop { return c.loop }
+func (c *Conn) Loop() *Loop { return c.page().loop }
 
 // Queued returns how many bytes Send accepted that the kernel has not yet taken.
-func (c *Conn) Queued() int { return int(c.queued) }
+func (c *Conn) Queued() int {
+	if c.out == 0 {
+		return 0
+	}
+	return c.queue().bytes
+}
 
 // Open reports whether c still takes part: false once Close or Linger was called.
 func (c *Conn) Open() bool { return c.flags&(flagOpen|flagClosing|flagLingering) == flagOpen }
@@ -122,8 +129,8 @@ func (c *Conn) setInterest() {
 	if c.has(flagWriteOn) {
 		want |= interestWrite
 	}
-	if err := c.loop.poller.modifyConn(c, want); err != nil {
-		c.loop.log.Error("interest of a connection could not be changed", "conn", c.id, "err", err)
+	if err := c.Loop().poller.modifyConn(c, want); err != nil {
+		c.Loop().log.Error("interest of a connection could not be changed", "conn", c.ID(), "err", err)
 		c.Close(ReasonInternal)
 	}
 }
@@ -140,14 +147,13 @@ func makeID(loop int, slot, generation uint32) uint64 {
 	return uint64(loop)<<56 | uint64(slot)<<32 | uint64(generation)
 }
 
-func loopOf(id uint64) int          { return int(id >> 56) }
-func slotOf(id uint64) uint32       { return uint32(id>>32) & (maxSlots - 1) }
-func generationOf(id uint64) uint32 { return uint32(id) }
+func loopOf(id uint64) int    { return int(id >> 56) }
+func slotOf(id uint64) uint32 { return uint32(id>>32) & (maxSlots - 1) }
 
 // check asserts I1 in test builds.
 func (c *Conn) check() {
 	if invariants.Enabled {
-		c.loop.checkOwner()
+		c.Loop().checkOwner()
 	}
 }
 

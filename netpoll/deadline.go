@@ -60,17 +60,18 @@ func (c *Conn) SetDeadline(d time.Duration) {
 
 func (c *Conn) setDeadline(d time.Duration) {
 	c.clearDeadline()
-	w := &c.loop.wheel
+	l := c.Loop()
+	w := &l.wheel
 	c.deadline = w.after(d)
 	c.prev = 0
 	head := &w.buckets[c.deadline&wheelMask]
 	c.next = *head
 	if c.next != 0 {
-		c.loop.conns.At(c.next - 1).prev = c.Slot() + 1
+		l.conns.at(c.next - 1).prev = c.Slot() + 1
 	}
 	*head = c.Slot() + 1
 	w.count++
-	c.loop.armWheel()
+	l.armWheel()
 }
 
 // ClearDeadline takes the deadline back, but not that of Linger.
@@ -85,14 +86,14 @@ func (c *Conn) clearDeadline() {
 	if c.deadline == 0 {
 		return
 	}
-	l := c.loop
+	l := c.Loop()
 	if c.prev != 0 {
-		l.conns.At(c.prev - 1).next = c.next
+		l.conns.at(c.prev - 1).next = c.next
 	} else if head := &l.wheel.buckets[c.deadline&wheelMask]; *head == c.Slot()+1 {
 		*head = c.next
 	}
 	if c.next != 0 {
-		l.conns.At(c.next - 1).prev = c.prev
+		l.conns.at(c.next - 1).prev = c.prev
 	}
 	c.next, c.prev, c.deadline = 0, 0, 0
 	l.wheel.count--
@@ -199,9 +200,9 @@ func (l *Loop) advance(now uint32) {
 
 func (l *Loop) collect(slot uint32) {
 	for slot != 0 {
-		c := l.conns.At(slot - 1)
+		c := l.conns.at(slot - 1)
 		if l.wheel.passed(c.deadline) {
-			l.wheel.due = append(l.wheel.due, dueConn{c.id, c.deadline})
+			l.wheel.due = append(l.wheel.due, dueConn{c.ID(), c.deadline})
 		}
 		slot = c.next
 	}

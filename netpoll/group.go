@@ -43,7 +43,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Loops = min(c.Loops, maxLoops)
 	c.ReadBufferSize = positiveOr(c.ReadBufferSize, 64<<10)
-	c.MaxQueuedBytes = min(positiveOr(c.MaxQueuedBytes, 1<<20), 1<<30) // Conn.queued is an int32
+	c.MaxQueuedBytes = min(positiveOr(c.MaxQueuedBytes, 1<<20), 1<<30)
 	c.LingerTimeout = positiveOr(c.LingerTimeout, 5*time.Second)
 	c.Tick = positiveOr(c.Tick, defaultTick)
 	if c.Logger == nil {

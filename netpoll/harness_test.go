@@ -204,9 +204,9 @@ func (p *probe) hold() (release func()) {
 // countEvents counts the events of c from now on. It is called on the loop.
 func countEvents(c *Conn) *atomic.Int64 {
 	var n atomic.Int64
-	id, before := c.id, c.loop.tap
-	c.loop.tap = func(c *Conn) {
-		if c.id == id {
+	id, before := c.ID(), c.Loop().tap
+	c.Loop().tap = func(c *Conn) {
+		if c.ID() == id {
 			n.Add(1)
 		}
 		if before != nil {

@@ -46,19 +46,20 @@ type Loop struct {
 	// Owned by the loop's goroutine.
 	owner    string // name of that goroutine, in builds with assertions
 	readBuf  []byte
-	conns    slab.Slab[Conn]
-	slots    slots
+	conns    pages
+	slots    slab.Indexes
 	limbo    []uint32 // slots of connections that ended since the last turn
 	limboOld []uint32 // slots of those that ended before it
 	closing  []*Conn  // Close was called, Closed not yet
 	dirty    []uint64 // connections with something queued in this turn
-	queues   []*queue // empty outbound queues
 	wheel    wheel
 	bytesIn  uint64
 	bytesOut uint64
 	stopping bool
 	tap      func(*Conn) // for tests: called before each event of a connection
 	inTurn   bool        // what is queued now is flushed without asking for a turn
+
+	queues slab.Pool[queue] // of connections that have something queued
 
 	// Written by the loop, read by anyone.
 	open        atomic.Int64
@@ -147,26 +148,28 @@ func (l *Loop) Conn(id uint64) *Conn {
 // ConnAt returns the connection in a slot that is known to be in use. Only the
 // loop's goroutine may call it. It is what a fan-out pays per member.
 func (l *Loop) ConnAt(slot uint32) *Conn {
-	return l.conns.At(slot)
+	return l.conns.at(slot)
 }
 
 // Each calls fn for every open connection. Only the loop's goroutine may call it.
 func (l *Loop) Each(fn func(c *Conn)) {
 	l.checkOwner()
-	for slot := range l.slots.next {
-		if c := l.conns.At(slot); c.flags&(flagOpen|flagClosing) == flagOpen {
-			fn(c)
+	for _, p := range l.conns.list {
+		for i := range p.conns {
+			if c := &p.conns[i]; c.flags&(flagOpen|flagClosing) == flagOpen {
+				fn(c)
+			}
 		}
 	}
 }
 
 // conn finds a connection by ID; nil when it has been closed.
 func (l *Loop) conn(id uint64) *Conn {
-	if !l.conns.Has(slotOf(id)) {
+	if !l.conns.has(slotOf(id)) {
 		return nil
 	}
-	c := l.conns.At(slotOf(id))
-	if c.id != id || c.flags&(flagOpen|flagClosing) != flagOpen {
+	c := l.conns.at(slotOf(id))
+	if c.ID() != id || c.flags&(flagOpen|flagClosing) != flagOpen {
 		return nil
 	}
 	return c

@@ -83,8 +83,8 @@ func (p *nativePoller) wait(events []unix.EpollEvent, now time.Duration) (int, e
 // dispatch hands one event to whom it is for.
 func (p *nativePoller) dispatch(ev *unix.EpollEvent) {
 	if generation := uint32(ev.Pad); generation != 0 {
-		c := p.loop.conns.At(uint32(ev.Fd))
-		if generationOf(c.id) == generation {
+		c := p.loop.conns.at(uint32(ev.Fd))
+		if c.generation == generation {
 			c.ready(ev.Events)
 		}
 		return
@@ -149,7 +149,7 @@ func (p *nativePoller) closeConn(c *Conn) {
 
 // connEvent names c by slot and generation, which is never 0.
 func connEvent(c *Conn, interest uint32) unix.EpollEvent {
-	return unix.EpollEvent{Events: interest, Fd: int32(slotOf(c.id)), Pad: int32(generationOf(c.id))}
+	return unix.EpollEvent{Events: interest, Fd: int32(c.Slot()), Pad: int32(c.generation)}
 }
 
 func (p *nativePoller) control(op, fd int, ev unix.EpollEvent) error {

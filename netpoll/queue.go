@@ -9,19 +9,23 @@ import (
 // queue is the outbound queue of a connection the kernel takes no more from. It
 // holds references to shared buffers, never copies of them.
 //
-// A queue exists only while something is queued; empty ones are kept by the loop
-// for the next connection that needs one.
+// A connection has one only while something is queued. It lies in a table of the
+// loop's, and keeps the memory of its places for the next that needs one.
 type queue struct {
 	items []*buffer.Buffer
 	head  int // items before head are written
 	off   int // bytes of items[head] that are written
+	bytes int // exact number of bytes queued (I11)
 }
 
-// Bounds on what a loop keeps: queues in its free list, and places in each.
+// Bounds on what is kept of empty queues: how many keep places, and how many each.
 const (
 	keepQueues      = 256
 	keepQueueLength = 64
 )
+
+// queue returns the outbound queue of c, which has one.
+func (c *Conn) queue() *queue { return c.Loop().queues.At(c.out) }
 
 // maxIovecs is how many buffers one gathered write takes. The kernel's bound is
 // 1024 (IOV_MAX, writev(2)); beyond some dozens nothing is gained.
@@ -30,13 +34,18 @@ const maxIovecs = 64
 // enqueue adds a reference to b, of which the first off bytes are written
 // already. It takes over the caller's reference.
 func (c *Conn) enqueue(b *buffer.Buffer, off int) {
-	if c.out == nil {
-		c.out = c.loop.takeQueue()
-		c.out.off = off
+	var q *queue
+	if c.out == 0 {
+		c.out, q = c.Loop().queues.Take()
+		if q.off = off; q.items == nil {
+			q.items = make([]*buffer.Buffer, 0, 4)
+		}
+	} else {
+		q = c.queue()
 	}
-	c.out.compact()
-	c.out.items = append(c.out.items, b)
-	c.account(b.Len() - off)
+	q.compact()
+	q.items = append(q.items, b)
+	c.account(q, b.Len()-off)
 }
 
 // compact moves what is left to the front when the items are full and half of
@@ -51,16 +60,16 @@ func (q *queue) compact() {
 }
 
 // account changes the number of queued bytes here and in the loop's total (I11).
-func (c *Conn) account(n int) {
-	c.queued += int32(n)
-	c.loop.queuedBytes.Add(int64(n))
+func (c *Conn) account(q *queue, n int) {
+	q.bytes += n
+	c.Loop().queuedBytes.Add(int64(n))
 }
 
 // flush writes what is queued until the kernel takes no more. It closes the
 // connection when the kernel refuses.
 func (c *Conn) flush() {
-	for c.out != nil {
-		n, e := c.out.write(c.fd)
+	for c.out != 0 {
+		n, e := c.queue().write(c.fd)
 		if wouldBlock(e) {
 			break
 		}
@@ -70,8 +79,8 @@ func (c *Conn) flush() {
 		}
 		c.written(n)
 	}
-	c.watchWritable(c.out != nil)
-	if c.out == nil && c.has(flagLingering) {
+	c.watchWritable(c.out != 0)
+	if c.out == 0 && c.has(flagLingering) {
 		c.shutWhenWritten()
 	}
 }
@@ -103,9 +112,9 @@ func (q *queue) gather(iov []unix.Iovec) []unix.Iovec {
 
 // written takes n bytes off the head of the queue.
 func (c *Conn) written(n int) {
-	c.loop.sent(n)
-	c.account(-n)
-	q := c.out
+	q := c.queue()
+	c.Loop().sent(n)
+	c.account(q, -n)
 	for n > 0 {
 		b := q.items[q.head]
 		left := b.Len() - q.off
@@ -120,8 +129,7 @@ func (c *Conn) written(n int) {
 		b.Release()
 	}
 	if q.head == len(q.items) {
-		c.out = nil
-		c.loop.giveQueue(q)
+		c.giveQueue(q)
 	}
 }
 
@@ -130,10 +138,10 @@ func (c *Conn) written(n int) {
 // memory back before its Close frame is sent.
 func (c *Conn) DropQueued() {
 	c.check()
-	q := c.out
-	if q == nil {
+	if c.out == 0 {
 		return
 	}
+	q := c.queue()
 	if q.off == 0 {
 		c.dropQueue()
 		c.watchWritable(false)
@@ -143,7 +151,7 @@ func (c *Conn) DropQueued() {
 		return
 	}
 	for i := q.head + 1; i < len(q.items); i++ {
-		c.account(-q.items[i].Len())
+		c.account(q, -q.items[i].Len())
 		q.items[i].Release()
 		q.items[i] = nil
 	}
@@ -152,13 +160,12 @@ func (c *Conn) DropQueued() {
 
 // dropQueue discards what is queued.
 func (c *Conn) dropQueue() {
-	c.account(-int(c.queued))
-	q := c.out
+	q := c.queue()
+	c.account(q, -q.bytes)
 	for _, b := range q.items[q.head:] {
 		b.Release()
 	}
-	c.out = nil
-	c.loop.giveQueue(q)
+	c.giveQueue(q)
 }
 
 // watchWritable keeps write interest on exactly while something is queued (I5).
@@ -170,21 +177,14 @@ func (c *Conn) watchWritable(on bool) {
 	c.setInterest()
 }
 
-func (l *Loop) takeQueue() *queue {
-	n := len(l.queues)
-	if n == 0 {
-		return &queue{items: make([]*buffer.Buffer, 0, 4)}
-	}
-	q := l.queues[n-1]
-	l.queues = l.queues[:n-1]
-	return q
-}
-
-func (l *Loop) giveQueue(q *queue) {
+// giveQueue takes the empty queue q off c.
+func (c *Conn) giveQueue(q *queue) {
 	clear(q.items)
-	if cap(q.items) > keepQueueLength || len(l.queues) == keepQueues {
-		return
+	if c.out > keepQueues || cap(q.items) > keepQueueLength {
+		*q = queue{}
+	} else {
+		*q = queue{items: q.items[:0]}
 	}
-	q.items, q.head, q.off = q.items[:0], 0, 0
-	l.queues = append(l.queues, q)
+	c.Loop().queues.Give(c.out)
+	c.out = 0
 }

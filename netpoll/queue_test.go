@@ -15,7 +15,8 @@ import (
 func checkQueue(t *testing.T, c *Conn) {
 	t.Helper()
 	queued := 0
-	if q := c.out; q != nil {
+	if c.out != 0 {
+		q := c.queue()
 		for _, b := range q.items[q.head:] {
 			queued += b.Len()
 		}
@@ -27,7 +28,7 @@ func checkQueue(t *testing.T, c *Conn) {
 	if c.Queued() != queued {
 		t.Errorf("Queued() = %d with %d bytes in the queue", c.Queued(), queued)
 	}
-	if want := c.out != nil; c.has(flagWriteOn) != want && !c.has(flagDirty) {
+	if want := c.out != 0; c.has(flagWriteOn) != want && !c.has(flagDirty) {
 		t.Errorf("write interest is %v with %d bytes queued", !want, queued)
 	}
 }
@@ -63,7 +64,7 @@ func (m *model) step(c *Conn) {
 	case op < 18:
 		p := m.message()
 		taken := m.send(c, op, p)
-		limit := c.loop.maxQueued
+		limit := c.Loop().maxQueued
 		if op%4 == 1 {
 			limit += urgentReserve
 		}
@@ -82,7 +83,7 @@ func (m *model) step(c *Conn) {
 		m.pending = m.pending[:0]
 	}
 	checkQueue(m.t, c)
-	if got := c.loop.queuedBytes.Load(); got != int64(c.Queued()) {
+	if got := c.Loop().queuedBytes.Load(); got != int64(c.Queued()) {
 		m.t.Errorf("the loop counts %d queued bytes, its connection %d", got, c.Queued())
 	}
 }
@@ -181,8 +182,8 @@ func TestAQueueThatNeverEmptiesDoesNotGrow(t *testing.T) {
 			c.written(b.Len())
 			checkQueue(t, c)
 		}
-		if n := cap(c.out.items); n > 512 {
-			t.Errorf("a queue of %d buffers holds %d places after 10,000 have passed", len(c.out.items)-c.out.head, n)
+		if q := c.queue(); cap(q.items) > 512 {
+			t.Errorf("a queue of %d buffers holds %d places after 10,000 have passed", len(q.items)-q.head, cap(q.items))
 		}
 	})
 }
@@ -216,7 +217,7 @@ func TestBurstsGiveTheirMemoryBack(t *testing.T) {
 			c.QueueShared(b)
 		}
 		for range 10_000 { // stand for as many connections and tasks
-			p.l.dirty = append(p.l.dirty, c.id)
+			p.l.dirty = append(p.l.dirty, c.ID())
 			p.l.Post(func() {})
 		}
 	})
@@ -225,10 +226,8 @@ func TestBurstsGiveTheirMemoryBack(t *testing.T) {
 	}
 	p.rounds(3)
 	on(t, p.l, func() {
-		for _, q := range p.l.queues {
-			if cap(q.items) > keepQueueLength {
-				t.Errorf("a queue with %d places is kept", cap(q.items))
-			}
+		if _, q := p.l.queues.Take(); cap(q.items) > keepQueueLength {
+			t.Errorf("a queue with %d places is kept", cap(q.items))
 		}
 		if cap(p.l.dirty) > 4096 || cap(p.l.spare) > 1024 || cap(p.l.tasks) > 1024 {
 			t.Errorf("kept: %d places for flushes, %d and %d for tasks", cap(p.l.dirty), cap(p.l.spare), cap(p.l.tasks))

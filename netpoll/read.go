@@ -14,16 +14,16 @@ func (c *Conn) ready(events uint32) {
 		return // reported before it ended
 	}
 	defer c.contain()
-	c.loop.enter()
-	if c.loop.tap != nil {
-		c.loop.tap(c)
+	c.Loop().enter()
+	if c.Loop().tap != nil {
+		c.Loop().tap(c)
 	}
 	c.handle(events)
-	c.loop.publishTotals()
+	c.Loop().publishTotals()
 }
 
 func (c *Conn) handle(events uint32) {
-	if events&unix.EPOLLOUT != 0 && c.out != nil {
+	if events&unix.EPOLLOUT != 0 && c.out != 0 {
 		c.flush()
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 || c.has(flagClosing) {
@@ -58,7 +58,7 @@ func (c *Conn) readyUnread(events uint32) {
 // read takes what is there, once: a peer that sends without end must leave room
 // for others, and epoll reports it again.
 func (c *Conn) read() {
-	l := c.loop
+	l := c.Loop()
 	n, e := recv(c.fd, l.readBuf)
 	switch {
 	case e == unix.EAGAIN:
@@ -81,7 +81,7 @@ func (c *Conn) read() {
 // ended handles the end of the peer's stream. What we still owe the peer is
 // written first: it may have ended its side only.
 func (c *Conn) ended() {
-	if c.out == nil || c.has(flagShut) {
+	if c.out == 0 || c.has(flagShut) {
 		c.Close(ReasonPeerClosed)
 		return
 	}
@@ -90,7 +90,7 @@ func (c *Conn) ended() {
 	if !c.has(flagLingering) {
 		c.flags |= flagLingering
 		c.reason = ReasonPeerClosed
-		c.setDeadline(c.loop.lingerTimeout)
+		c.setDeadline(c.Loop().lingerTimeout)
 	}
 }
 
@@ -101,8 +101,8 @@ func (c *Conn) contain() {
 		return
 	}
 	if p := recover(); p != nil {
-		c.loop.log.Error("panic while handling a connection", "conn", c.id, "panic", p, "stack", string(debug.Stack()))
-		c.loop.panics.Add(1)
+		c.Loop().log.Error("panic while handling a connection", "conn", c.ID(), "panic", p, "stack", string(debug.Stack()))
+		c.Loop().panics.Add(1)
 		c.Close(ReasonInternal)
 	}
 }

@@ -10,15 +10,16 @@ import "wsify/internal/buffer"
 // caller decides what becomes of a slow consumer. A queue that is empty takes
 // a message of any size, so that a frame is never cut.
 func (c *Conn) Send(p []byte) bool {
-	return c.sendCopy(p, c.loop.maxQueued)
+	return c.sendCopy(p, c.Loop().maxQueued)
 }
 
 // SendUrgent is Send for control frames: they may pass the high-water mark by
 // urgentReserve bytes. A message above the mark, which only an empty queue takes,
 // does not count against them.
 func (c *Conn) SendUrgent(p []byte) bool {
-	mark := c.loop.maxQueued
-	if q := c.out; q != nil {
+	mark := c.Loop().maxQueued
+	if c.out != 0 {
+		q := c.queue()
 		mark = max(mark, q.items[q.head].Len()-q.off)
 	}
 	return c.sendCopy(p, mark+urgentReserve)
@@ -34,7 +35,7 @@ func (c *Conn) sendCopy(p []byte, limit int) bool {
 		return len(p) == 0
 	}
 	n := 0
-	if c.out == nil {
+	if c.out == 0 {
 		if n = c.sendNow(p); n < 0 {
 			return false
 		}
@@ -49,11 +50,12 @@ func (c *Conn) sendCopy(p []byte, limit int) bool {
 // ours alone: many small answers must not cost a buffer each. The first off bytes
 // are written already; they are copied too, as off tells DropQueued what is cut.
 func (c *Conn) enqueueCopy(p []byte, off int) {
-	if c.out != nil {
-		last := c.out.items[len(c.out.items)-1]
+	if c.out != 0 {
+		q := c.queue()
+		last := q.items[len(q.items)-1]
 		if last.Sole() && last.Room() >= len(p) {
 			last.Append(p, 1)
-			c.account(len(p))
+			c.account(q, len(p))
 			return
 		}
 	}
@@ -68,7 +70,7 @@ func (c *Conn) enqueueCopy(p []byte, off int) {
 // SendShared is Send for bytes that many connections get: what the kernel does
 // not take is queued as a reference to b. The caller keeps its own reference.
 func (c *Conn) SendShared(b *Shared) bool {
-	if c.out != nil {
+	if c.out != 0 {
 		return c.QueueShared(b)
 	}
 	c.check()
@@ -92,7 +94,7 @@ func (c *Conn) SendShared(b *Shared) bool {
 // for one.
 func (c *Conn) QueueShared(b *Shared) bool {
 	c.check()
-	if !c.canSend(b.Len(), c.loop.maxQueued) {
+	if !c.canSend(b.Len(), c.Loop().maxQueued) {
 		return false
 	}
 	if b.Len() == 0 {
@@ -101,9 +103,10 @@ func (c *Conn) QueueShared(b *Shared) bool {
 	c.enqueue(b.Retain(), 0)
 	if c.flags&(flagDirty|flagWriteOn) == 0 {
 		c.flags |= flagDirty
-		c.loop.dirty = append(c.loop.dirty, c.id)
-		if !c.loop.inTurn {
-			c.loop.Wake()
+		l := c.Loop()
+		l.dirty = append(l.dirty, c.ID())
+		if !l.inTurn {
+			l.Wake()
 		}
 	}
 	return true
@@ -114,7 +117,7 @@ func (c *Conn) canSend(n, limit int) bool {
 	if c.flags&(flagOpen|flagClosing|flagLingering) != flagOpen {
 		return false
 	}
-	return c.queued == 0 || int(c.queued)+n <= limit
+	return c.out == 0 || c.queue().bytes+n <= limit
 }
 
 // sendNow tries to write p and returns how much the kernel took: 0 when it takes
@@ -122,7 +125,7 @@ func (c *Conn) canSend(n, limit int) bool {
 func (c *Conn) sendNow(p []byte) int {
 	n, e := send(c.fd, p)
 	if e == 0 {
-		c.loop.sent(n)
+		c.Loop().sent(n)
 		return n
 	}
 	if wouldBlock(e) {

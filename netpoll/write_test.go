@@ -16,7 +16,7 @@ func fill(t *testing.T, c *Conn) string {
 	var all strings.Builder
 	b := shared(strings.Repeat("filling ", 100))
 	defer b.Release()
-	for c.out == nil {
+	for c.out == 0 {
 		if !c.SendShared(b) {
 			t.Error("SendShared = false on an open connection")
 			break
@@ -41,7 +41,7 @@ func TestWhatTheKernelDoesNotTakeIsQueuedByReferenceAndFollowsInOrder(t *testing
 			want.Write(b.Bytes())
 			want.WriteByte(byte(i))
 		}
-		if &c.out.items[c.out.head+1].Bytes()[0] != &b.Bytes()[0] {
+		if q := c.queue(); &q.items[q.head+1].Bytes()[0] != &b.Bytes()[0] {
 			t.Error("a shared buffer was copied into the queue")
 		}
 		checkQueue(t, c)
@@ -55,7 +55,7 @@ func TestWhatTheKernelDoesNotTakeIsQueuedByReferenceAndFollowsInOrder(t *testing
 		t.Fatal("bytes were lost or changed places")
 	}
 	p.with(id, func(c *Conn) {
-		if c.out != nil || c.Queued() != 0 {
+		if c.out != 0 || c.Queued() != 0 {
 			t.Errorf("%d bytes are queued after everything was read", c.Queued())
 		}
 		checkQueue(t, c)
