@@ -352,7 +352,11 @@ func (r *Remote) awaiting() {
 		case <-r.ctx.Done():
 			return
 		case now := <-tick.C:
-			tell(r.table.overdue(now), errNoAck)
+			for more := true; more; {
+				var late *waiter
+				late, more = r.table.overdue(now)
+				tell(late, errNoAck)
+			}
 		}
 	}
 }
@@ -386,13 +390,8 @@ func (r *Remote) giveUp(l *linkSink, cause error) {
 	r.current = nil
 	r.using.Unlock()
 	l.link.close()
-	tell(r.table.closed(), ErrDown)
-}
-
-// tell answers waiters.
-func tell(waiting []*waiter, err error) {
-	for _, w := range waiting {
-		w.done(err)
+	for _, c := range r.table.closed() {
+		tell(c.first, ErrDown)
 	}
 }
 

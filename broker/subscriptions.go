@@ -56,14 +56,6 @@ type turn struct {
 	at time.Duration // since table.epoch
 }
 
-// waiter is a join that is acknowledged when the subscription is in force.
-type waiter struct {
-	done     func(error)
-	of       *subscription
-	till     time.Time
-	answered bool // it is on no list of table.waiting
-}
-
 // table is the subscriptions of a node. Its methods may be called from any
 // goroutine; those that change what the engine knows belong to Remote.run.
 type table struct {
@@ -71,8 +63,8 @@ type table struct {
 
 	mu       sync.Mutex // a leaf lock; Subscribe comes with the hub's shard locked
 	channels map[string]*subscription
-	waiting  map[*subscription][]*waiter
-	queue    []*waiter       // all of waiting, by till, and some that are answered
+	waiting  map[*subscription]*crowd
+	queue    fifo[*waiter]   // all of waiting, by till, and some that are answered
 	fresh    []*subscription // wanted and absent, first come first served
 	again    []*subscription // the same, since the link before was lost
 	resting  []turn          // the same, but the engine said no; asked for again from at on
@@ -88,7 +80,7 @@ type table struct {
 }
 
 func newTable() *table {
-	return &table{epoch: time.Now(), channels: map[string]*subscription{}, waiting: map[*subscription][]*waiter{}}
+	return &table{epoch: time.Now(), channels: map[string]*subscription{}, waiting: map[*subscription]*crowd{}}
 }
 
 // want notes that the channel has got a member. It reports whether the engine has
@@ -164,24 +156,6 @@ func (t *table) shrink() {
 	t.channels, t.peak = small, len(small)
 }
 
-// await adds a waiter, unless the answer is known.
-func (t *table) await(name []byte, done func(error), now time.Time) (pending bool, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.channels[string(name)]
-	switch {
-	case s == nil || s.standing == inForce:
-		return false, nil
-	case !t.open:
-		return false, ErrDown
-	}
-	w := &waiter{done: done, of: s, till: now.Add(awaitTimeout)}
-	t.waiting[s] = append(t.waiting[s], w)
-	t.queue = append(t.queue, w)
-	t.waited = max(t.waited, len(t.waiting))
-	return true, nil
-}
-
 // take returns up to maxBatch channels to subscribe to, which count as asked for
 // from now on.
 //
@@ -222,7 +196,7 @@ func (t *table) takeFrom(list *[]*subscription, names []string, limit int, now t
 }
 
 // confirm notes that a subscription is in force and returns who waited for it.
-func (t *table) confirm(name string, now time.Time) []*waiter {
+func (t *table) confirm(name string, now time.Time) *waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.channels[name]
@@ -241,7 +215,7 @@ func (t *table) confirm(name string, now time.Time) []*waiter {
 // end notes that a subscription is no more, and returns who waited for it. It rests
 // before it is asked for again: not for long when its server is away, which is no
 // refusal.
-func (t *table) end(name string, now time.Time, away bool) []*waiter {
+func (t *table) end(name string, now time.Time, away bool) *waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.channels[name]
@@ -302,27 +276,6 @@ func (t *table) settle(s *subscription) {
 	s.standing = absent
 }
 
-// answer takes the waiters of s.
-func (t *table) answer(s *subscription) []*waiter {
-	waiting := t.waiting[s]
-	if waiting == nil {
-		return nil
-	}
-	for _, w := range waiting {
-		w.answered = true
-	}
-	t.answered(s)
-	return waiting
-}
-
-// answered notes that nobody waits for s any more.
-func (t *table) answered(s *subscription) {
-	delete(t.waiting, s)
-	if len(t.waiting) == 0 && t.waited >= shrinkAt {
-		t.waiting, t.waited = map[*subscription][]*waiter{}, 0
-	}
-}
-
 // opened begins with a link on which nothing is subscribed to, and returns how much
 // has to be.
 func (t *table) opened() int {
@@ -338,7 +291,7 @@ func (t *table) opened() int {
 }
 
 // closed notes that nothing is subscribed to any more, and returns who waited.
-func (t *table) closed() (waiting []*waiter) {
+func (t *table) closed() (waiting map[*subscription]*crowd) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open = false
@@ -355,10 +308,8 @@ func (t *table) closed() (waiting []*waiter) {
 	t.shrink()
 	t.deaf.Store(0)
 	t.asked, t.inForce = 0, 0
-	for s := range t.waiting {
-		waiting = append(waiting, t.answer(s)...)
-	}
-	t.queue = nil
+	waiting = t.waiting
+	t.waiting, t.waited, t.queue = map[*subscription]*crowd{}, 0, fifo[*waiter]{}
 	return waiting
 }
 
@@ -418,37 +369,6 @@ func (t *table) rested(now time.Time) {
 func (t *table) linger(s *subscription, at time.Duration) {
 	s.leaving = true
 	t.leaving = append(t.leaving, turn{s, at})
-}
-
-// overdue returns the waiters whose time is over.
-func (t *table) overdue(now time.Time) (late []*waiter) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for len(t.queue) > 0 {
-		w := t.queue[0]
-		if !w.answered && now.Before(w.till) {
-			return late
-		}
-		t.queue[0] = nil
-		t.queue = t.queue[1:]
-		if !w.answered {
-			w.answered = true
-			late = append(late, w)
-			t.drop(w)
-		}
-	}
-	t.queue = nil
-	return late
-}
-
-// drop takes a waiter off the list of its channel.
-func (t *table) drop(w *waiter) {
-	left := slices.DeleteFunc(t.waiting[w.of], func(other *waiter) bool { return other == w })
-	if len(left) == 0 {
-		t.answered(w.of)
-	} else {
-		t.waiting[w.of] = left
-	}
 }
 
 // stuck reports whether the engine has not answered something for so long that the

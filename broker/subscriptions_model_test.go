@@ -48,7 +48,7 @@ func (w *tableTwin) step() {
 	case 11, 12:
 		w.sweepOnce()
 	case 13:
-		w.answered(w.overdue(w.now), errNoAck)
+		w.overdueAll(w.now)
 	case 14:
 		w.now = w.now.Add(time.Duration(w.rnd.IntN(800)) * time.Millisecond)
 	case 15:
@@ -93,7 +93,14 @@ func (w *tableTwin) await(name string) {
 	}
 }
 
-func (w *tableTwin) answered(waiting []*waiter, err error) { tell(waiting, err) }
+// overdueAll tells everybody who waits for too long.
+func (w *tableTwin) overdueAll(now time.Time) {
+	for more := true; more; {
+		var late *waiter
+		late, more = w.overdue(now)
+		tell(late, errNoAck)
+	}
+}
 
 func (w *tableTwin) takeSome() {
 	if !w.open {
@@ -113,7 +120,7 @@ func (w *tableTwin) takeSome() {
 func (w *tableTwin) confirmOne(name string) {
 	if w.engine[name] == asked {
 		w.engine[name] = inForce
-		w.answered(w.confirm(name, w.now), nil)
+		tell(w.confirm(name, w.now), nil)
 	}
 }
 
@@ -121,9 +128,9 @@ func (w *tableTwin) endOne(name string) {
 	if w.engine[name] != absent {
 		delete(w.engine, name)
 		s := w.channels[name]
-		w.answered(w.end(name, w.now, false), errBusy)
-		if len(w.waiting[s]) > 0 {
-			w.t.Fatalf("%d still wait for %s, which has ended", len(w.waiting[s]), name)
+		tell(w.end(name, w.now, false), errBusy)
+		if w.waiting[s] != nil {
+			w.t.Fatalf("somebody still waits for %s, which has ended", name)
 		}
 	}
 }
@@ -148,7 +155,9 @@ func (w *tableTwin) sweepOnce() {
 func (w *tableTwin) turnLink() {
 	if w.open {
 		clear(w.engine)
-		w.answered(w.closed(), ErrDown)
+		for _, c := range w.closed() {
+			tell(c.first, ErrDown)
+		}
 		if w.waits != w.answers {
 			w.t.Fatalf("%d of %d waiters are answered after the link was lost", w.answers, w.waits)
 		}
@@ -173,9 +182,9 @@ func (w *tableTwin) check() {
 			w.t.Fatalf("%s: wanted %t, standing %d; want %t, %d", name, s.wanted, s.standing, ok, w.engine[name])
 		}
 	}
-	for s, waiting := range w.waiting {
-		if s.standing == inForce || len(waiting) == 0 {
-			w.t.Fatalf("%d wait for %s, which has the standing %d", len(waiting), s.name, s.standing)
+	for s, c := range w.waiting {
+		if s.standing == inForce || c.first == nil || c.answered || c.of != s {
+			w.t.Fatalf("%s has the standing %d, and those who wait: %+v", s.name, s.standing, c)
 		}
 	}
 	if w.table.asked != count[asked] || w.table.inForce != count[inForce] || w.owed != owed {
@@ -204,7 +213,7 @@ func (w *tableTwin) settle() {
 		w.now = w.now.Add(sweepInterval)
 		w.check()
 	}
-	w.answered(w.overdue(w.now.Add(awaitTimeout)), errNoAck)
+	w.overdueAll(w.now.Add(awaitTimeout))
 	names := make([]string, 0, len(w.engine))
 	for name := range w.engine {
 		names = append(names, name)
