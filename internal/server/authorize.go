@@ -4,7 +4,6 @@ import (
 	"math/bits"
 	"net/textproto"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -79,7 +78,7 @@ func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, allowed bool) {
 func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 	call := auth.Call{
 		Body:       s.more.question,
-		Connection: strconv.FormatUint(c.ID(), 16),
+		Connection: l.srv.connID(c.ID()),
 		RemoteAddr: remoteAddr(c),
 		Query:      s.more.query,
 	}

@@ -33,6 +33,7 @@ type Server struct {
 	http    *httpServer
 	origins origins
 	addr    net.Addr
+	node    string // begins the ids of connections; see connID
 	admin   *admin // nil without an admin listener
 	sampler *sampler
 
@@ -71,7 +72,7 @@ func Start(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	srv := &Server{cfg: cfg, log: cfg.Logger, origins: newOrigins(cfg.AllowedOrigins), stopping: make(chan struct{})}
+	srv := &Server{cfg: cfg, log: cfg.Logger, origins: newOrigins(cfg.AllowedOrigins), node: newNodeName(), stopping: make(chan struct{})}
 	if srv.log == nil {
 		srv.log = slog.New(slog.DiscardHandler)
 	}
