@@ -32,7 +32,7 @@ func NewNATS(cfg Config) (*Remote, error) {
 	if err := CheckNATSPrefix(cfg.Prefix); err != nil {
 		return nil, err
 	}
-	e := &natsEngine{dsn: dsn, log: cfg.Logger, maxContent: cfg.MaxContent}
+	e := &natsEngine{dsn: dsn, secrets: dsn.secrets(), log: cfg.Logger, maxContent: cfg.MaxContent}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -44,6 +44,7 @@ func NewNATS(cfg Config) (*Remote, error) {
 // natsEngine opens links to NATS servers.
 type natsEngine struct {
 	dsn        *natsDSN     // immutable
+	secrets    secrets      // immutable; masked in what servers say
 	log        *slog.Logger // immutable
 	maxContent int          // immutable
 
@@ -73,7 +74,7 @@ func (e *natsEngine) open(ctx context.Context, to sink) (link, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("NATS at %s: %w", e.dsn, dialer.explain(err))
+		return nil, fmt.Errorf("NATS at %s: %w", e.dsn, e.secrets.err(dialer.explain(err)))
 	}
 	e.welcome(nc)
 	l.begin(nc)

@@ -186,6 +186,18 @@ func (d *natsDSN) String() string {
 	return strings.Join(names, ",")
 }
 
+// secrets returns what must not reach a log.
+func (d *natsDSN) secrets() (s secrets) {
+	for _, u := range d.servers {
+		if password, ok := u.User.Password(); ok {
+			s = append(s, password)
+		} else {
+			s = append(s, u.User.Username()) // a token
+		}
+	}
+	return s
+}
+
 // options reads the files and returns how to connect.
 func (d *natsDSN) options() (nats.Options, error) {
 	o := nats.GetDefaultOptions()

@@ -64,7 +64,9 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 	masters = m.slots.Load().masters
 	sharded := d.o.sharded == "yes"
 	if d.o.sharded == "auto" {
-		sharded = m.allShard(ctx)
+		if sharded, err = m.allShard(ctx); err != nil {
+			return nil, nil, err
+		}
 	}
 	watching, stop := context.WithCancel(context.Background())
 	if !sharded {

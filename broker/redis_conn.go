@@ -59,6 +59,7 @@ func (d *redisDialer) login(ctx context.Context, addr, user, password string) (*
 		return nil, redisServer{}, fmt.Errorf("connect to redis at %s: %w", addr, dialCause(err))
 	}
 	c := &redisConn{Conn: conn, addr: addr, in: newRESPReader(conn, d.limit)}
+	c.in.secrets = d.o.secrets()
 	var s redisServer
 	err = c.during(ctx, d.o.timeout, func() (err error) {
 		if err = c.auth(user, password); err != nil {
@@ -110,42 +111,46 @@ func (c *redisConn) call(verb string, args ...string) (respReply, error) {
 	return c.in.reply()
 }
 
-// auth logs in, when there is something to log in with.
+// auth logs in, when there is something to log in with. Of a refusal it tells the code
+// only: a server that does not know the command quotes the password.
 func (c *redisConn) auth(user, password string) error {
-	var err error
-	switch {
-	case user == "" && password == "":
+	if user == "" && password == "" {
 		return nil
-	case user == "":
-		// Who named no user means the default one. Named, it may also have no password.
-		_, err = c.call("AUTH", "default", password)
-		if e, refused := errors.AsType[respError](err); refused && strings.Contains(string(e), "wrong number of arguments") {
-			_, err = c.call("AUTH", password) // older than 6, which has no users
-		}
-	default:
-		_, err = c.call("AUTH", user, password)
 	}
-	if _, refused := errors.AsType[respError](err); refused {
-		return fmt.Errorf("the user or the password of the DSN is refused: %w", err)
+	if user == "" {
+		user = "default" // named, it may also have no password
+	}
+	r, err := c.call("AUTH", user, password)
+	refusal, refused := errors.AsType[respError](err)
+	switch {
+	case refused:
+		return fmt.Errorf("the user or the password of the DSN is refused: %w", refusal.code())
+	case err == nil && r.text != "OK":
+		return errRESP
 	}
 	return err
 }
 
-// hello asks what the server is. Servers before 6, and users who may not ask, leave
-// it at what ROLE says, if they may ask that.
+// hello asks what the server is. Only its own word says that it is not part of a cluster:
+// a node that publishes to a cluster as to a single server is heard by nobody.
 func (c *redisConn) hello() (redisServer, error) {
 	r, err := c.call("HELLO", "2")
-	e, refused := errors.AsType[respError](err)
+	refusal, refused := errors.AsType[respError](err)
 	switch {
-	case refused && strings.HasPrefix(string(e), "NOAUTH"):
-		return redisServer{}, fmt.Errorf("the DSN needs a password: %w", err)
+	case refused && strings.HasPrefix(string(refusal), "NOAUTH"):
+		return redisServer{}, fmt.Errorf("the DSN needs a password: %w", refusal.code())
+	case refused && strings.HasPrefix(string(refusal), "NOPERM"):
+		return c.clusterMode()
 	case refused:
-		return c.role()
+		return redisServer{}, fmt.Errorf("it refuses HELLO, which Redis has since version 6: %w", refusal)
 	case err != nil:
 		return redisServer{}, err
 	}
 	var s redisServer
 	s.read(r)
+	if s.mode == "" {
+		return c.clusterMode()
+	}
 	return s, nil
 }
 
@@ -166,24 +171,21 @@ func (s *redisServer) read(r respReply) {
 // replica reports whether the server says that it is not a master.
 func (s *redisServer) replica() bool { return s.role == "slave" || s.role == "replica" }
 
-// role asks a server that does not know HELLO.
-func (c *redisConn) role() (redisServer, error) {
-	s := redisServer{mode: "standalone"}
-	r, err := c.call("ROLE")
-	if _, refused := errors.AsType[respError](err); err != nil && !refused {
-		return s, err
+// clusterMode asks a server whose HELLO does not say it whether it is part of a cluster.
+func (c *redisConn) clusterMode() (redisServer, error) {
+	r, err := c.call("CLUSTER", "SLOTS")
+	refusal, refused := errors.AsType[respError](err)
+	switch {
+	case refused && strings.Contains(string(refusal), "cluster support disabled"):
+		return redisServer{mode: "standalone"}, nil
+	case refused:
+		return redisServer{}, fmt.Errorf("it does not say whether it is part of a cluster (the user needs the right to HELLO): %w", refusal)
+	case err != nil:
+		return redisServer{}, err
+	case len(r.list) == 0:
+		return redisServer{}, errRESP
 	}
-	if len(r.list) > 0 {
-		s.role = r.list[0].text
-	}
-	r, err = c.call("CLUSTER", "SLOTS") // an error where there is no cluster
-	if _, refused := errors.AsType[respError](err); err != nil && !refused {
-		return s, err
-	}
-	if len(r.list) > 0 {
-		s.mode = "cluster"
-	}
-	return s, nil
+	return redisServer{mode: "cluster"}, nil
 }
 
 // ready reports whether the server serves. What it answers to a ping when it may

@@ -6,11 +6,15 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"wsify/internal/redistest"
 )
+
+// helloMaster is what a single server answers to HELLO.
+const helloMaster = "*4\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n"
 
 // fakeRedis answers each command by its first words, and everything else by an
 // error; it returns its address. It is for servers that Debian has no package of.
@@ -67,6 +71,7 @@ func fakeLogin(t *testing.T, answers map[string]string, user, password string) (
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.user, o.password = user, password
 	d := &redisDialer{o: o, limit: 100}
 	c, s, err := d.login(t.Context(), o.addrs[0], user, password)
 	if err == nil {
@@ -76,29 +81,78 @@ func fakeLogin(t *testing.T, answers map[string]string, user, password string) (
 }
 
 func TestRedisThatIsStillLoadingIsRefused(t *testing.T) {
-	_, err := fakeLogin(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "-LOADING Redis is loading the dataset in memory\r\n"}, "", "")
+	_, err := fakeLogin(t, map[string]string{"HELLO 2": helloMaster, "PING": "-LOADING Redis is loading the dataset in memory\r\n"}, "", "")
 	if err == nil {
 		t.Fatal("it is taken")
 	}
 	saysAll(t, err.Error(), "redis at 127.0.0.1:", "LOADING")
 }
 
-// A server before 6 has no HELLO and no users.
-func TestRedisBeforeVersion6(t *testing.T) {
-	old := map[string]string{
-		"AUTH default":  "-ERR wrong number of arguments for 'auth' command\r\n",
-		"AUTH secret":   "+OK\r\n",
-		"ROLE":          "*3\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n",
-		"CLUSTER SLOTS": "-ERR This instance has cluster support disabled\r\n",
-		"PING":          "+PONG\r\n",
+// Whether a server is part of a cluster is what it says, never a guess.
+func TestRedisSaysWhetherItIsACluster(t *testing.T) {
+	for name, test := range map[string]struct{ hello, slots, mode, err string }{
+		"a single server":         {"-NOPERM no\r\n", "-ERR This instance has cluster support disabled\r\n", "standalone", ""},
+		"a node of a cluster":     {"-NOPERM no\r\n", "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\nh\r\n:1\r\n", "cluster", ""},
+		"HELLO without its mode":  {"*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "-ERR This instance has cluster support disabled\r\n", "standalone", ""},
+		"one that may not say it": {"-NOPERM no\r\n", "-NOPERM no\r\n", "", "the user needs the right to HELLO"},
+		"before version 6":        {"-ERR unknown command 'HELLO'\r\n", "", "", "since version 6"},
+		"one that echoes":         {"*2\r\n$5\r\nHELLO\r\n$1\r\n2\r\n", "*0\r\n", "", "does not speak Redis"},
+	} {
+		s, err := fakeLogin(t, map[string]string{"HELLO": test.hello, "CLUSTER": test.slots, "PING": "+PONG\r\n"}, "", "")
+		if s.mode != test.mode || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: mode %q, %v; want %q, %q", name, s.mode, err, test.mode, test.err)
+		}
 	}
-	s, err := fakeLogin(t, old, "", "secret")
-	if err != nil || s.role != "slave" || s.mode != "standalone" {
-		t.Errorf("a replica: %+v, %v", s, err)
+}
+
+// All masters hang while a link is opened. That does not make the cluster one of before
+// version 7, where all others of our nodes publish by SPUBLISH.
+func TestRedisClusterThatDoesNotAnswerIsNoSingleServer(t *testing.T) {
+	l := listen(t)
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	const hello = "*6\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n"
+	answers := map[string]string{"HELLO": hello, "PING": "+PONG\r\n", "CLUSTER INFO": "$16\r\ncluster_state:ok\r\n",
+		"CLUSTER SLOTS": "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:" + port + "\r\n"}
+	var conns atomic.Int32
+	serveConns(l, func(conn net.Conn) {
+		if conns.Add(1) == 1 { // the others are accepted, and hear nothing
+			serveFakeRedis(conn, answers)
+		}
+	})
+	r, err := NewRedis(Config{DSN: "redis://" + l.Addr().String() + "?dial_timeout=200ms"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	old["CLUSTER SLOTS"] = "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\nh\r\n:1\r\n"
-	if s, err = fakeLogin(t, old, "", "secret"); err != nil || s.mode != "cluster" {
-		t.Errorf("a node of a cluster: %+v, %v", s, err)
+	link, err := openRedisFor(t, r, redisPatience)
+	if err == nil {
+		link.close()
+		t.Fatalf("opened as %T", link)
+	}
+	saysAll(t, err.Error(), "no master says whether", "sharded=yes or no")
+}
+
+// A server that quotes what it was asked has the password in its errors.
+func TestRedisThatEchoesThePasswordHasItNotLogged(t *testing.T) {
+	const secret = "correct horse battery staple"
+	for name, answers := range map[string]map[string]string{
+		"AUTH unknown":   {"AUTH": "-ERR unknown command 'AUTH', with args beginning with: 'default' '" + secret + "'\r\n"},
+		"AUTH cut short": {"AUTH": "-ERR unknown command 'AUTH', with args beginning with: 'default' 'correct horse bat\r\n"},
+		"AUTH code":      {"AUTH": "-" + secret + "\r\n"},
+		"HELLO":          {"AUTH": "+OK\r\n", "HELLO": "-ERR what do you mean by AUTH " + secret + "\r\n"},
+		"HELLO password": {"AUTH": "+OK\r\n", "HELLO": "-NOAUTH not by " + secret + "\r\n"},
+		"PING":           {"AUTH": "+OK\r\n", "HELLO": helloMaster, "PING": "-LOADING for " + secret[8:] + "\r\n"},
+	} {
+		_, err := fakeLogin(t, answers, "", secret)
+		if err == nil {
+			t.Errorf("%s: let in", name)
+			continue
+		}
+		for i := 0; i+secretRun <= len(secret); i++ {
+			if strings.Contains(err.Error(), secret[i:i+secretRun]) {
+				t.Errorf("%s: the error is %q", name, err)
+				break
+			}
+		}
 	}
 }
 
@@ -168,7 +222,7 @@ func TestRedisOtherAddressesAreTried(t *testing.T) {
 
 // A server, or a proxy before it, that says what it was not asked for is given up.
 func TestRedisThatSpeaksUnasked(t *testing.T) {
-	addr := fakeRedis(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "+PONG\r\n",
+	addr := fakeRedis(t, map[string]string{"HELLO 2": helloMaster, "PING": "+PONG\r\n",
 		"PUBLISH": ":1\r\n-ERR going down\r\n"})
 	n := upRedisNode(t, Config{DSN: "redis://" + addr})
 	n.mustPublish("c", "1")
@@ -186,7 +240,7 @@ func TestRedisManyAddressesHaveTheirTurn(t *testing.T) {
 	if deadline, _ := share.Deadline(); time.Until(deadline) < redisNodeTimeout/2 {
 		t.Errorf("the first of 1000 addresses has %v", time.Until(deadline))
 	}
-	good := fakeRedis(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "+PONG\r\n"})
+	good := fakeRedis(t, map[string]string{"HELLO 2": helloMaster, "PING": "+PONG\r\n"})
 	r, err := NewRedis(Config{DSN: "redis://" + silentServer(t) + "?addr=" + silentServer(t) + "&addr=" + good})
 	if err != nil {
 		t.Fatal(err)

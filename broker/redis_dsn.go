@@ -266,6 +266,9 @@ func (o *redisOptions) tlsConfig() (*tls.Config, error) {
 	return c, nil
 }
 
+// secrets returns what must not reach a log.
+func (o *redisOptions) secrets() secrets { return secrets{o.password, o.sentinelPassword} }
+
 // isDatabase reports whether s is a number that a database can have.
 func isDatabase(s string) bool {
 	_, err := strconv.ParseUint(s, 10, 31)

@@ -92,28 +92,41 @@ func (m *redisMap) login(ctx context.Context, addr string) (*redisConn, redisSer
 	return m.dialer.login(ctx, addr, m.dialer.o.user, m.dialer.o.password)
 }
 
-// allShard reports whether every master that can be reached knows sharded
-// publications, and at least one can.
-func (m *redisMap) allShard(ctx context.Context) bool {
-	var yes, no atomic.Int32
+// allShard reports whether every master that answers knows sharded publications. When
+// none answers, that is an error: a node that guesses wrong is heard by no other one.
+func (m *redisMap) allShard(ctx context.Context) (bool, error) {
+	masters := m.slots.Load().masters
+	sharded, failed := make([]bool, len(masters)), make([]error, len(masters))
 	var asking sync.WaitGroup
-	for _, addr := range m.slots.Load().masters {
-		asking.Go(func() {
-			conn, server, err := m.login(ctx, addr)
-			if err != nil {
-				return
-			}
-			_ = conn.Close()
-			major, _, _ := strings.Cut(server.version, ".")
-			if n, err := strconv.Atoi(major); err == nil && n >= 7 {
-				yes.Add(1)
-			} else {
-				no.Add(1)
-			}
-		})
+	for i, addr := range masters {
+		asking.Go(func() { sharded[i], failed[i] = m.shards(ctx, addr) })
 	}
 	asking.Wait()
-	return yes.Load() > 0 && no.Load() == 0
+	all, answered := true, false
+	for i := range masters {
+		if failed[i] == nil {
+			all, answered = all && sharded[i], true
+		}
+	}
+	if !answered {
+		return false, fmt.Errorf("no master says whether the cluster has sharded publications; the DSN may say sharded=yes or no: %w", errors.Join(failed...))
+	}
+	return all, nil
+}
+
+// shards reports whether a master knows sharded publications.
+func (m *redisMap) shards(ctx context.Context, addr string) (bool, error) {
+	conn, server, err := m.login(ctx, addr)
+	if err != nil {
+		return false, err
+	}
+	_ = conn.Close()
+	major, _, _ := strings.Cut(server.version, ".")
+	n, err := strconv.Atoi(major)
+	if err != nil {
+		return false, fmt.Errorf("redis at %s does not say its version", addr)
+	}
+	return n >= 7, nil
 }
 
 // refresh reads the table anew, from the first node that answers. A node that takes its

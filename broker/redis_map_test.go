@@ -43,7 +43,7 @@ func TestRedisClusterIsAskedAtAnyMaster(t *testing.T) {
 // they asked first the next time.
 func TestRedisClusterTableIsReadPastSilentNodes(t *testing.T) {
 	const ok = "$16\r\ncluster_state:ok\r\n"
-	good := fakeRedis(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "+PONG\r\n", "CLUSTER INFO": ok,
+	good := fakeRedis(t, map[string]string{"HELLO 2": helloMaster, "PING": "+PONG\r\n", "CLUSTER INFO": ok,
 		"CLUSTER SLOTS": "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:7000\r\n"})
 	var masters []string
 	for range 12 { // longer than there is time, one behind the other

@@ -187,14 +187,7 @@ func (p *redisPipeline) demoted(ctx context.Context, addr string) error {
 	p.busy.Lock()
 	defer p.busy.Unlock()
 	var s redisServer
-	out := appendCommand(appendCommand(nil, "HELLO", "2"), "ROLE")
-	_, _, err := p.exchange(ctx, out, 2, func(i int, r respReply, _ error) {
-		if i == 0 {
-			s.read(r)
-		} else if len(r.list) > 0 { // for servers that do not know HELLO
-			s.role = r.list[0].text
-		}
-	})
+	_, _, err := p.exchange(ctx, appendCommand(nil, "HELLO", "2"), 1, func(_ int, r respReply, _ error) { s.read(r) })
 	if err != nil {
 		return err
 	}

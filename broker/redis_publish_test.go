@@ -58,7 +58,7 @@ func (f *fakeMaster) answer(command string) string {
 	words := strings.Split(command, " ")
 	switch words[0] {
 	case "HELLO":
-		return "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
+		return helloMaster
 	case "PING":
 		return "+PONG\r\n"
 	case "SPUBLISH":

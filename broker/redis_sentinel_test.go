@@ -16,7 +16,7 @@ func sayingSentinel(t *testing.T, master string) string {
 // A sentinel that is cut off from the others names a master of the past, which still
 // thinks it is one.
 func TestRedisMostSentinelsAreBelieved(t *testing.T) {
-	master := map[string]string{"HELLO 2": "*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "PING": "+PONG\r\n"}
+	master := map[string]string{"HELLO 2": helloMaster, "PING": "+PONG\r\n"}
 	past, present := fakeRedis(t, master), fakeRedis(t, master)
 	r, err := NewRedis(Config{DSN: "redis://" + sayingSentinel(t, past) + "?master_set=m&addr=" + sayingSentinel(t, present) + "&addr=" + sayingSentinel(t, present)})
 	if err != nil {

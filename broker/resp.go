@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Bounds on what a Redis server may send beside publications.
@@ -26,6 +27,15 @@ type respError string
 // Error returns the server's words.
 func (e respError) Error() string { return string(e) }
 
+// code returns the first word of the error, which says its kind: WRONGPASS, NOPERM, ERR.
+func (e respError) code() respError {
+	word, _, _ := strings.Cut(string(e), " ")
+	if strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return "an error"
+	}
+	return respError(word)
+}
+
 // respReply is what a server answered: text, a number or a list.
 type respReply struct {
 	text string
@@ -36,8 +46,9 @@ type respReply struct {
 // respReader reads RESP2, Redis' protocol. It belongs to one goroutine.
 type respReader struct {
 	br      *bufio.Reader
-	scratch []byte // the last message
-	limit   int    // bytes of a content that are kept by message
+	scratch []byte  // the last message
+	limit   int     // bytes of a content that are kept by message
+	secrets secrets // masked in errors
 }
 
 func newRESPReader(r io.Reader, limit int) *respReader {
@@ -71,7 +82,7 @@ func (r *respReader) nested(depth int) (respReply, error) {
 	case '+':
 		return respReply{text: string(b[1:])}, nil
 	case '-':
-		return respReply{}, respError(b[1:])
+		return respReply{}, r.refusal(b)
 	case ':':
 		n, err := respNumber(b[1:])
 		return respReply{num: n}, err
@@ -81,6 +92,11 @@ func (r *respReader) nested(depth int) (respReply, error) {
 		return r.list(b, depth)
 	}
 	return respReply{}, errRESP
+}
+
+// refusal returns the error of a line.
+func (r *respReader) refusal(line []byte) respError {
+	return respError(r.secrets.mask(string(line[1:])))
 }
 
 // text reads what a header announces; minus one is nothing.
@@ -134,7 +150,7 @@ func (r *respReader) message() (respMessage, error) {
 	}
 	switch b[0] {
 	case '-':
-		return respMessage{refusal: respError(b[1:])}, nil
+		return respMessage{refusal: r.refusal(b)}, nil
 	case '+': // the answer to a ping before the first subscription
 		return respMessage{verb: b[1:]}, nil
 	case '*':

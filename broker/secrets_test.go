@@ -1,0 +1,42 @@
+package broker
+
+import (
+	"bufio"
+	"net"
+	"strings"
+	"testing"
+)
+
+func TestSecretsAreMasked(t *testing.T) {
+	s := secrets{"", "a", "pwd", "hunter2hunter3"}
+	for text, want := range map[string]string{
+		"ERR bad 'pwd'":                   "ERR bad '***'",
+		"args: 'hunter2hunter3', 'x'":     "args: '***', 'x'",
+		"args: 'hunter2hun":               "args: '***",
+		"a hunter came by":                "a *** came by", // as much as six in a row
+		"hunt":                            "hunt",
+		"WRONGPASS invalid username-pass": "WRONGPASS invalid username-pass",
+	} {
+		if got := s.mask(text); got != want {
+			t.Errorf("mask(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// A NATS server that quotes what it was sent has the password in its errors.
+func TestNATSThatEchoesThePasswordHasItNotLogged(t *testing.T) {
+	l := listen(t)
+	serveConns(l, func(conn net.Conn) {
+		defer conn.Close()
+		_, _ = conn.Write([]byte(`INFO {"server_id":"x","version":"2.10.0","max_payload":1000,"auth_required":true}` + "\r\n"))
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		if err == nil {
+			_, _ = conn.Write([]byte("-ERR 'what is " + strings.ReplaceAll(strings.TrimSpace(line), "'", "") + "'\r\n"))
+		}
+	})
+	for _, user := range []string{"me:correct-horse", "correct-horse"} { // a password, a token
+		if said := refusedNATS(t, "nats://"+user+"@"+l.Addr().String()); strings.Contains(said, "correct-horse") || !strings.Contains(said, "what is") {
+			t.Errorf("the log has %s", said)
+		}
+	}
+}
