@@ -25,7 +25,6 @@ type listener struct {
 	unlink  string // path of a unix socket to remove on close
 	reserve int    // descriptor given up to refuse a peer when there is no other
 	paused  bool
-	warned  time.Time
 	tries   int64 // calls of accept(2)
 }
 
@@ -81,14 +80,10 @@ func (n *listener) refuse(e unix.Errno) bool {
 	return again == 0
 }
 
-// countRefused counts a refused peer, and warns every ten seconds at most.
 func (n *listener) countRefused(e unix.Errno) {
 	n.loop.group.refused.Add(1)
-	if now := time.Now(); now.Sub(n.warned) > 10*time.Second {
-		n.warned = now
-		n.loop.log.Warn("no descriptor for a new connection: refused; raise the file limit or add nodes", "err", e,
-			"connections", n.loop.group.Connections(), "refused_total", n.loop.group.refused.Load())
-	}
+	n.loop.log.Warn("no descriptor for a new connection: refused; raise the file limit or add nodes", "err", e,
+		"connections", n.loop.group.Connections(), "refused_total", n.loop.group.refused.Load())
 }
 
 // broken closes a listener that will never accept again (it was shut down from

@@ -33,7 +33,9 @@ type Config struct {
 	// Poller is the implementation of epoll that the loops use. Empty means
 	// PollerNative.
 	Poller Poller
-	// Logger receives what an operator has to know. Nil discards it.
+	// Logger receives what an operator has to know, with a constant message for each
+	// kind of fault. A fault may repeat many times in a second: the handler decides
+	// how often it is logged. It must not wait, as loops call it. Nil discards it.
 	Logger *slog.Logger
 }
 

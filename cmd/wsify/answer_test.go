@@ -112,7 +112,7 @@ func TestWhatPrintConfigPrintsIsAFileForConfig(t *testing.T) {
 		t.Fatalf("the file is refused: %s\n%s", again.stderr, printed.stdout)
 	}
 	for _, c := range []*server.Config{direct.served, again.served} {
-		c.Logger = nil
+		c.Logger, c.LogDropped = nil, nil
 	}
 	if !reflect.DeepEqual(again.served, direct.served) {
 		t.Errorf("from the file:\n     %+v\nwant %+v", again.served, direct.served)

@@ -5,12 +5,30 @@ package main
 import (
 	"io"
 	"log/slog"
+	"time"
+
+	"wsify/internal/logs"
 )
 
 const (
 	logJSON = "json"
 	logText = "text"
 )
+
+// How long the program waits at its end for the log to be written: at most so long, as
+// its reader may have stopped.
+const (
+	flushTimeout      = time.Second
+	secondSignalFlush = 100 * time.Millisecond
+)
+
+// startLog returns a writer of log lines to w. Lines that it drops are reported in the
+// format of the log.
+func (c *commandLine) startLog(w io.Writer) *logs.Writer {
+	return logs.NewWriter(w, func(to io.Writer, dropped uint64) {
+		newLogger(to, c.logLevel, c.logFormat).Error("lines of the log were dropped: stderr was not read fast enough, or could not be written to", "dropped", dropped)
+	})
+}
 
 // newLogger returns a logger that writes a line for each record of this level or
 // above, with the keys time, level and msg.

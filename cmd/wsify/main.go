@@ -4,10 +4,14 @@ package main
 
 import (
 	"os"
+	"os/signal"
+	"syscall"
 
+	"wsify/internal/logs"
 	"wsify/internal/server"
 )
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr, server.Run))
+	signal.Ignore(syscall.SIGPIPE) // Go ends a program that writes to stdout or stderr when the reader is gone
+	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, logs.Stderr(), server.Run))
 }

@@ -3,17 +3,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"strings"
 	"syscall"
 
+	"wsify/internal/logs"
 	"wsify/internal/server"
 )
 
@@ -37,15 +40,13 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 	err := c.parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		writeHelp(stdout, c.settings)
-		return exitOK
+		return answer(stdout, stderr, func(w io.Writer) { writeHelp(w, c.settings) })
 	case err != nil:
 		fmt.Fprintf(stderr, "wsify: %v\nSee wsify -help for what there is.\n", err)
 		return exitUsage
 	case c.showVersion:
 		info, _ := debug.ReadBuildInfo()
-		fmt.Fprintln(stdout, describe(info))
-		return exitOK
+		return answer(stdout, stderr, func(w io.Writer) { fmt.Fprintln(w, describe(info)) })
 	}
 	if err := c.load(env); err != nil {
 		complain(stderr, err)
@@ -64,38 +65,62 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 func (c *commandLine) inspect(stdout, stderr io.Writer) (code int, done bool) {
 	err := c.server.Validate()
 	if c.printConfig {
-		writeConfig(stdout, c.settings)
+		code = answer(stdout, stderr, func(w io.Writer) { writeConfig(w, c.settings) })
 	}
 	switch {
 	case err != nil:
 		complain(stderr, err)
 		return exitFailure, true
 	case c.printConfig:
-		return exitOK, true
+		return code, true
 	case c.checkConfig:
-		fmt.Fprintln(stdout, "configuration ok")
-		return exitOK, true
+		return answer(stdout, stderr, func(w io.Writer) { fmt.Fprintln(w, "configuration ok") }), true
 	}
 	return exitOK, false
 }
 
+// answer prints what was asked for and returns what to exit with. A reader that has
+// ended, such as head, has what it wanted.
+func answer(stdout, stderr io.Writer, print func(w io.Writer)) (code int) {
+	var text bytes.Buffer
+	print(&text)
+	if _, err := stdout.Write(text.Bytes()); err != nil && !errors.Is(err, syscall.EPIPE) {
+		complain(stderr, err)
+		return exitFailure
+	}
+	return exitOK
+}
+
 // serve runs the server until it ends or a signal does.
 func (c *commandLine) serve(stderr io.Writer, serve serveFunc) int {
-	log := newLogger(stderr, c.logLevel, c.logFormat)
+	lines := c.startLog(stderr)
+	err := c.serveLogged(lines, serve)
+	flush := flushTimeout
+	if errors.Is(err, errSecondSignal) {
+		flush = secondSignalFlush
+	}
+	if err != nil {
+		fmt.Fprintf(lines, "wsify: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	lines.Close(flush)
+	if err != nil {
+		return exitFailure
+	}
+	return exitOK
+}
+
+func (c *commandLine) serveLogged(lines *logs.Writer, serve serveFunc) error {
+	log := newLogger(lines, c.logLevel, c.logFormat)
+	slog.SetDefault(log) // for packages that use Go's own logger
 	if c.server.BrokerDSN != "" && c.server.BrokerDriver == "memory" {
 		log.Warn("-broker-dsn is set, and the broker does not use it", "broker", c.server.BrokerDriver)
 	}
 	info, _ := debug.ReadBuildInfo()
-	c.server.Logger, c.server.Version = log, versionOf(info)
+	c.server.Logger, c.server.LogDropped, c.server.Version = log, lines.Dropped, versionOf(info)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	err := serveUntil(signals, log, func(ctx context.Context) error { return serve(ctx, c.server) })
-	if err != nil {
-		fmt.Fprintf(stderr, "wsify: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
-		return exitFailure
-	}
-	return exitOK
+	return serveUntil(signals, log, func(ctx context.Context) error { return serve(ctx, c.server) })
 }
 
 // complain writes one line for each problem in err.

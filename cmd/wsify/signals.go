@@ -29,8 +29,8 @@ func serveUntil(signals <-chan os.Signal, log *slog.Logger, serve func(ctx conte
 				log.Error("second signal, ending at once", "signal", s.String())
 				return errSecondSignal
 			}
-			log.Info("signal received, shutting down; a second one ends at once", "signal", s.String())
 			cancel()
+			log.Info("signal received, shutting down; a second one ends at once", "signal", s.String())
 		}
 	}
 }

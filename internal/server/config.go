@@ -118,6 +118,8 @@ type Config struct {
 
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
+	// LogDropped tells how many lines the log has lost; nil when it loses none.
+	LogDropped func() uint64
 	// Version is what the start-up line calls this program.
 	Version string
 }

@@ -63,7 +63,7 @@ func (h *httpServer) serve(fd int, read []byte) {
 // contain keeps a panic to the connection it happened on.
 func (h *httpServer) contain() {
 	if p := recover(); p != nil {
-		h.srv.log.Error("panic on an HTTP connection", "panic", p, "stack", string(debug.Stack()))
+		h.srv.faults.Error("panic on an HTTP connection", "panic", p, "stack", string(debug.Stack()))
 	}
 }
 

@@ -93,7 +93,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func (h *httpServer) handle(ctx *fasthttp.RequestCtx) {
 	defer func() {
 		if p := recover(); p != nil {
-			h.srv.log.Error("panic while answering a request", "panic", p, "stack", string(debug.Stack()))
+			h.srv.faults.Error("panic while answering a request", "panic", p, "stack", string(debug.Stack()))
 			answer(ctx, fasthttp.StatusInternalServerError, "internal error")
 		}
 	}()

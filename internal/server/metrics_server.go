@@ -41,6 +41,8 @@ func connectionMetrics() []metric {
 		counter("bytes_sent_total", "Bytes that the kernel took from the event loops.", func(st *Stats) float64 { return float64(st.Net.BytesSent) }),
 		counter("panics_total", "Panics on an event loop that were contained; each is a defect of this program.",
 			func(st *Stats) float64 { return float64(st.Net.Panics) }),
+		counter("log_lines_dropped_total", "Lines of the log that were dropped, as stderr was not read fast enough or could not be written to.",
+			func(st *Stats) float64 { return float64(st.LogDropped) }),
 	}
 }
 

@@ -26,7 +26,7 @@ var contractMetrics = map[string]string{
 	"messages_dropped_total": "reason", "broadcasts_total": "source", "authorizer_requests_total": "command,result",
 	"authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
 	// Beside those of the list: counted anyway, and there is no other place for them.
-	"commands_refused_total": "code", "panics_total": "",
+	"commands_refused_total": "code", "panics_total": "", "log_lines_dropped_total": "",
 }
 
 // engineMetrics are there besides when the broker has an engine.
@@ -122,7 +122,7 @@ func samples(t *testing.T, srv *Server) map[string]float64 {
 
 // TestEveryLabelIsThereFromTheStart, so that a first event is seen as an increase.
 func TestEveryLabelIsThereFromTheStart(t *testing.T) {
-	all := samples(t, startWithAdmin(t, Config{Version: "1.2.3"}))
+	all := samples(t, startWithAdmin(t, Config{Version: "1.2.3", LogDropped: func() uint64 { return 42 }}))
 	for name, want := range map[string]float64{
 		`connections_rejected_total{reason="origin"}`:                         0,
 		`connections_rejected_total{reason="no_descriptor"}`:                  0,
@@ -133,6 +133,7 @@ func TestEveryLabelIsThereFromTheStart(t *testing.T) {
 		`authorizer_requests_total{command="connect",result="timeout"}`:       0,
 		`authorizer_requests_total{command="broadcast",result="unreachable"}`: 0,
 		`authorizer_duration_seconds_count`:                                   0,
+		`log_lines_dropped_total`:                                             42,
 		`broker_up`:                                                           1,
 		`build_info{version="1.2.3"}`:                                         1,
 	} {

@@ -14,6 +14,7 @@ import (
 
 	"wsify/auth"
 	"wsify/hub"
+	"wsify/internal/logs"
 	"wsify/netpoll"
 )
 
@@ -22,6 +23,7 @@ import (
 type Server struct {
 	cfg     Config
 	log     *slog.Logger
+	faults  *slog.Logger // log, for what may happen without end
 	tick    time.Duration
 	group   *netpoll.Group
 	hub     *hub.Hub
@@ -76,6 +78,7 @@ func Start(cfg Config) (*Server, error) {
 	if srv.log == nil {
 		srv.log = slog.New(slog.DiscardHandler)
 	}
+	srv.faults = slog.New(logs.Seldom(srv.log.Handler()))
 	before, limit, err := netpoll.RaiseFileLimit()
 	if err != nil {
 		srv.log.Warn("the file limit could not be raised", "err", err, "limit", limit)
@@ -107,7 +110,7 @@ func Start(cfg Config) (*Server, error) {
 func (srv *Server) openAuthorizer() (err error) {
 	srv.workers = hub.NewWorkers(srv.cfg.Workers, srv.cfg.Queue, srv.roomInPool)
 	srv.workers.OnPanic = func(value any, stack []byte) {
-		srv.log.Error("panic on a worker", "panic", value, "stack", string(stack))
+		srv.faults.Error("panic on a worker", "panic", value, "stack", string(stack))
 	}
 	if srv.cfg.AuthorizerURL == "" {
 		return nil
@@ -137,7 +140,7 @@ func (srv *Server) openLoops() (err error) {
 	})
 	srv.group, err = netpoll.Open(netpoll.Config{
 		Loops: srv.cfg.Loops, MaxQueuedBytes: srv.cfg.WriteQueueSize, LingerTimeout: closeTimeout,
-		Tick: srv.tick, Poller: netpoll.Poller(srv.cfg.Poller), Logger: srv.log,
+		Tick: srv.tick, Poller: netpoll.Poller(srv.cfg.Poller), Logger: srv.faults,
 	}, srv.newLoop)
 	return err
 }

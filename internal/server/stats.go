@@ -74,6 +74,7 @@ type Stats struct {
 	Waiting       int   // gauge: calls that wait for a worker
 	Asking        int64 // gauge: calls to the authorizer under way
 	Draining      bool
+	LogDropped    uint64        // lines that the log has lost
 	Broker        *broker.Stats // nil when it has no engine
 	Accepted      uint64
 	Upgraded      uint64
@@ -98,6 +99,9 @@ func (srv *Server) Stats() Stats {
 		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Authorizer: map[string]map[string]uint64{},
 	}
 	st.WorkersBusy, st.Waiting = srv.workers.Busy()
+	if srv.cfg.LogDropped != nil {
+		st.LogDropped = srv.cfg.LogDropped()
+	}
 	for _, l := range srv.loops {
 		l.counts.addTo(&st)
 	}

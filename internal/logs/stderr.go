@@ -1,0 +1,29 @@
+package logs
+
+import (
+	"os"
+	"syscall"
+)
+
+// Stderr returns the file that the log is written to. When standard error is a pipe,
+// descriptor 2 is replaced by one that does not block, so that what is written there
+// beside the log, such as the trace of a crash, cannot wait for a reader that has
+// stopped: what does not fit is lost. The pipe is opened anew for that, as O_NONBLOCK
+// would otherwise hold for every process that shares the descriptor.
+//
+// Where that cannot be done (another user's pipe, a socket), it is os.Stderr.
+func Stderr() *os.File {
+	var stat syscall.Stat_t
+	if err := syscall.Fstat(2, &stat); err != nil || stat.Mode&syscall.S_IFMT != syscall.S_IFIFO {
+		return os.Stderr
+	}
+	fd, err := syscall.Open("/proc/self/fd/2", syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return os.Stderr
+	}
+	if err := syscall.Dup3(fd, 2, 0); err != nil {
+		_ = syscall.Close(fd)
+		return os.Stderr
+	}
+	return os.NewFile(uintptr(fd), "/dev/stderr")
+}
