@@ -2,8 +2,11 @@ package hub
 
 import (
 	"fmt"
+	"runtime"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // BenchmarkPublish publishes and delivers to nowhere: what the hub adds to sends.
@@ -122,6 +125,43 @@ func BenchmarkMemory(b *testing.B) {
 			b.ReportMetric(0, "ns/op") // says nothing
 		})
 	}
+}
+
+// BenchmarkCollection is a collection beside a million memberships.
+func BenchmarkCollection(b *testing.B) {
+	for _, tc := range []struct {
+		name   string
+		format string
+	}{{"channels=1", "news"}, {"channels=1000000", "user:%d"}} {
+		b.Run(tc.name, func(b *testing.B) {
+			h := newHub(1)
+			sets := make([]Memberships, 1_000_000)
+			for i := range sets {
+				name := []byte(tc.format)
+				if len(name) > 4 {
+					name = fmt.Appendf(nil, tc.format, i)
+				}
+				h.Local(0).Join(uint32(i), &sets[i], name)
+			}
+			runtime.GC()
+			before := cpuTime(b)
+			for b.Loop() {
+				runtime.GC()
+			}
+			b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/1e3/float64(b.N), "cpu-ms/op")
+			runtime.KeepAlive(h)
+			runtime.KeepAlive(sets)
+		})
+	}
+}
+
+// cpuTime is what this process has used: a collection runs on all processors.
+func cpuTime(b *testing.B) time.Duration {
+	var use syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
 // BenchmarkWorkers submits calls that do nothing.

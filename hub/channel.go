@@ -82,8 +82,9 @@ type Part struct {
 	members   []Member
 	waiters   []uint64 // who was refused for want of room
 	loop      int32
-	scheduled bool // in the loop's due list, or being delivered by it
-	joined    bool // pending was made by us and may be appended to
+	ref       uint32 // in its Local's parts while it has members; the loop's
+	scheduled bool   // in the loop's due list, or being delivered by it
+	joined    bool   // pending was made by us and may be appended to
 	inline    [1]Member
 }
 

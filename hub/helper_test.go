@@ -197,8 +197,8 @@ func checkPart(t *testing.T, h *Hub, p *Part) {
 		t.Fatalf("part of %q has something to deliver and is not scheduled", p.channel.name)
 	}
 	for pos, m := range p.members {
-		ms := h.locals[p.loop].memberships.At(m.ref - 1)
-		if ms.part != p || int(ms.pos) != pos || ms.conn != m.Conn {
+		ms := h.locals[p.loop].memberships.At(m.ref)
+		if h.locals[p.loop].part(ms) != p || int(ms.pos) != pos {
 			t.Fatalf("part of %q: member %d is at %d, its membership says %+v", p.channel.name, m.Conn, pos, *ms)
 		}
 	}

@@ -11,19 +11,19 @@ import (
 // Memberships is the channels of one connection. The connection's owner keeps one
 // beside its own state and passes it to its Local; the zero value is none.
 type Memberships struct {
-	head  uint32 // first membership, as index+1; 0 = none
+	head  uint32 // first membership; 0 = none
 	count uint32
 }
 
 // Count returns how many channels the connection is a member of.
 func (m *Memberships) Count() int { return int(m.count) }
 
-// membership ties one connection to one part.
+// membership ties one connection to one part. There may be millions, so it holds no
+// pointer: the collector has nothing to read. Whose it is stands in the part's members.
 type membership struct {
-	part *Part
-	pos  uint32 // place in part.members
-	conn uint32
-	next uint32 // neighbours in the connection's list, as index+1; 0 = none
+	part uint32 // in the Local's parts
+	pos  uint32 // place in the part's members
+	next uint32 // neighbours in the connection's list; 0 = none
 	prev uint32
 }
 
@@ -32,10 +32,8 @@ type membership struct {
 type Local struct {
 	hub         *Hub
 	loop        int
-	memberships slab.Slab[membership]
-	used        uint32 // indexes handed out since the slab was last empty
-	inUse       uint32 // memberships there are
-	free        uint32 // first free membership, as index+1, linked by next
+	memberships slab.Pool[membership]
+	parts       slab.Pool[*Part] // that have members
 
 	// index finds a channel among many of one connection; a connection with few
 	// is searched in its list instead.
@@ -59,26 +57,25 @@ const (
 	indexUntil = 16
 )
 
-// keepMemberships is how many memberships' memory a Local without any keeps.
-const keepMemberships = 4096
-
 // Join makes conn a member of the channel and reports whether it was not one.
 // conn is a number the loop chose; set is that connection's.
 func (l *Local) Join(conn uint32, set *Memberships, name []byte) (joined bool) {
 	if l.find(conn, set, name) != 0 {
 		return false
 	}
-	ref := l.take()
-	m := l.memberships.At(ref - 1)
+	ref, m := l.memberships.Take()
 	s := l.hub.shardOf(name)
 	s.mu.Lock()
 	ch := s.channels[string(name)]
 	if ch == nil {
 		ch = s.createLocked(string(name))
 	}
-	*m = membership{part: ch.partOf(l.loop), conn: conn}
-	l.seal(m.part)
-	m.pos = m.part.insert(Member{Conn: conn, ref: ref})
+	p := ch.partOf(l.loop)
+	if len(p.members) == 0 {
+		l.name(p)
+	}
+	l.seal(p)
+	*m = membership{part: p.ref, pos: p.insert(Member{Conn: conn, ref: ref})}
 	ch.members++
 	s.members++
 	if ch.members == 1 {
@@ -98,11 +95,11 @@ func (l *Local) Owed(conn uint32, set *Memberships, name []byte) *buffer.Buffer 
 	if ref == 0 {
 		return nil
 	}
-	m := l.memberships.At(ref - 1)
+	m := l.memberships.At(ref)
 	s := l.hub.shardOf(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return m.part.owed(m.pos)
+	return l.part(m).owed(m.pos)
 }
 
 // Leave ends a membership and reports whether there was one.
@@ -124,16 +121,17 @@ func (l *Local) LeaveAll(conn uint32, set *Memberships) {
 
 // end takes one membership out of the hub and the connection's list.
 func (l *Local) end(conn uint32, set *Memberships, ref uint32) {
-	m := l.memberships.At(ref - 1)
+	m := l.memberships.At(ref)
+	p := l.part(m)
 	if invariants.Enabled {
-		invariants.Check(m.conn == conn && m.part.members[m.pos] == Member{Conn: conn, ref: ref},
+		invariants.Check(p.members[m.pos] == Member{Conn: conn, ref: ref},
 			"I8: membership %d of connection %d is not in its part at %d", ref, conn, m.pos)
 	}
-	ch := m.part.channel
+	ch := p.channel
 	l.unlink(conn, set, ref)
 	s := l.hub.shardOfName(ch.name)
 	s.mu.Lock()
-	m.part.remove(m.pos, l.moved)
+	p.remove(m.pos, l.moved)
 	ch.members--
 	s.members--
 	if ch.members == 0 {
@@ -141,15 +139,42 @@ func (l *Local) end(conn uint32, set *Memberships, ref uint32) {
 		l.hub.watcher.Unsubscribe(ch.name)
 	}
 	s.mu.Unlock()
-	l.give(ref)
+	if len(p.members) == 0 {
+		l.unname(p)
+	}
+	l.memberships.Give(ref)
+}
+
+// part returns what m is a membership of.
+func (l *Local) part(m *membership) *Part { return *l.parts.At(m.part) }
+
+// name gives p a reference, by which its memberships know it.
+func (l *Local) name(p *Part) {
+	var place **Part
+	p.ref, place = l.parts.Take()
+	*place = p
+}
+
+// unname takes the reference of a part without members back.
+func (l *Local) unname(p *Part) {
+	*l.parts.At(p.ref) = nil
+	l.parts.Give(p.ref)
+}
+
+// Trim gives back the memory of memberships that have ended, as far as it lies behind
+// the last there is, and what is kept for deliveries.
+func (l *Local) Trim() {
+	l.memberships.Trim()
+	l.parts.Trim()
+	l.sweeps = nil
 }
 
 // moved notes that a member has got another place in its part.
 func (l *Local) moved(m Member, pos uint32) {
-	l.memberships.At(m.ref - 1).pos = pos
+	l.memberships.At(m.ref).pos = pos
 }
 
-// find returns the connection's membership of the channel as index+1, or 0.
+// find returns the connection's membership of the channel, or 0.
 func (l *Local) find(conn uint32, set *Memberships, name []byte) uint32 {
 	if set.count >= indexUntil {
 		if names := l.index[conn]; names != nil {
@@ -157,8 +182,8 @@ func (l *Local) find(conn uint32, set *Memberships, name []byte) uint32 {
 		}
 	}
 	for ref := set.head; ref != 0; {
-		m := l.memberships.At(ref - 1)
-		if m.part.channel.name == string(name) {
+		m := l.memberships.At(ref)
+		if l.part(m).channel.name == string(name) {
 			return ref
 		}
 		ref = m.next
@@ -168,10 +193,10 @@ func (l *Local) find(conn uint32, set *Memberships, name []byte) uint32 {
 
 // link puts a membership at the head of the connection's list.
 func (l *Local) link(conn uint32, set *Memberships, ref uint32) {
-	m := l.memberships.At(ref - 1)
+	m := l.memberships.At(ref)
 	m.next = set.head
 	if m.next != 0 {
-		l.memberships.At(m.next - 1).prev = ref
+		l.memberships.At(m.next).prev = ref
 	}
 	set.head = ref
 	set.count++
@@ -179,7 +204,7 @@ func (l *Local) link(conn uint32, set *Memberships, ref uint32) {
 		return
 	}
 	if names := l.index[conn]; names != nil {
-		names[m.part.channel.name] = ref
+		names[l.part(m).channel.name] = ref
 	} else if set.count >= indexFrom {
 		l.buildIndex(conn, set)
 	}
@@ -187,18 +212,18 @@ func (l *Local) link(conn uint32, set *Memberships, ref uint32) {
 
 // unlink takes a membership out of the connection's list.
 func (l *Local) unlink(conn uint32, set *Memberships, ref uint32) {
-	m := l.memberships.At(ref - 1)
+	m := l.memberships.At(ref)
 	if m.prev != 0 {
-		l.memberships.At(m.prev - 1).next = m.next
+		l.memberships.At(m.prev).next = m.next
 	} else {
 		set.head = m.next
 	}
 	if m.next != 0 {
-		l.memberships.At(m.next - 1).prev = m.prev
+		l.memberships.At(m.next).prev = m.prev
 	}
 	switch {
 	case set.count > indexUntil:
-		delete(l.index[conn], m.part.channel.name)
+		delete(l.index[conn], l.part(m).channel.name)
 	case set.count == indexUntil:
 		l.dropIndex(conn)
 	}
@@ -208,8 +233,8 @@ func (l *Local) unlink(conn uint32, set *Memberships, ref uint32) {
 func (l *Local) buildIndex(conn uint32, set *Memberships) {
 	names := make(map[string]uint32, 2*indexFrom)
 	for ref := set.head; ref != 0; {
-		m := l.memberships.At(ref - 1)
-		names[m.part.channel.name] = ref
+		m := l.memberships.At(ref)
+		names[l.part(m).channel.name] = ref
 		ref = m.next
 	}
 	if l.index == nil {
@@ -224,28 +249,5 @@ func (l *Local) dropIndex(conn uint32) {
 	delete(l.index, conn)
 	if len(l.index) == 0 {
 		l.index = nil
-	}
-}
-
-// take returns a free membership as index+1.
-func (l *Local) take() uint32 {
-	l.inUse++
-	if l.free == 0 {
-		l.memberships.Grow(l.used)
-		l.used++
-		return l.used
-	}
-	ref := l.free
-	l.free = l.memberships.At(ref - 1).next
-	return ref
-}
-
-// give makes a membership free. With the last one goes the memory of many.
-func (l *Local) give(ref uint32) {
-	*l.memberships.At(ref - 1) = membership{next: l.free}
-	l.free = ref
-	l.inUse--
-	if l.inUse == 0 && l.used > keepMemberships {
-		l.memberships, l.used, l.free = slab.Slab[membership]{}, 0, 0
 	}
 }
