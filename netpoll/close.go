@@ -115,11 +115,11 @@ func (l *Loop) forget(c *Conn) {
 	l.Wake()
 }
 
-// leaveLimbo makes the slots of connections that ended two turns ago free again.
+// leaveLimbo makes the slots of connections free again that ended before it was called
+// the last time.
 //
-// A turn runs once in a batch at most, so a slot that was put here before the
-// previous turn belongs to an earlier batch than this one: no event that was
-// reported before it ended is still waiting to be handled.
+// It is called once in a batch at most, so such a slot belongs to an earlier batch than
+// this one: no event that was reported before it ended is still waiting to be handled.
 func (l *Loop) leaveLimbo() {
 	for _, slot := range l.limboOld {
 		if l.conns.at(slot).generation < maxGeneration {

@@ -87,6 +87,9 @@ func Open(cfg Config, newHandler func(l *Loop) Handler) (*Group, error) {
 			maxQueued: cfg.MaxQueuedBytes, lingerTimeout: cfg.LingerTimeout,
 			readBuf: make([]byte, cfg.ReadBufferSize), dead: make(chan struct{}),
 		}
+		began := time.Now()
+		l.now = func() time.Duration { return time.Since(began) }
+		l.beginBatch(1, 0)
 		l.wheel.timerfd = -1
 		l.handler = newHandler(l)
 		g.loops = append(g.loops, l)

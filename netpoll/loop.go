@@ -42,17 +42,19 @@ type Loop struct {
 
 	maxQueued     int
 	lingerTimeout time.Duration
+	now           func() time.Duration // since any one instant
 
 	// Owned by the loop's goroutine.
 	owner    string // name of that goroutine, in builds with assertions
 	readBuf  []byte
 	conns    pages
 	slots    slab.Indexes
-	limbo    []uint32 // slots of connections that ended since the last turn
+	limbo    []uint32 // slots of connections that ended since leaveLimbo was called
 	limboOld []uint32 // slots of those that ended before it
 	closing  []*Conn  // Close was called, Closed not yet
 	dirty    []uint64 // connections with something queued in this turn
 	wheel    wheel
+	batch    batch
 	bytesIn  uint64
 	bytesOut uint64
 	stopping bool
@@ -230,12 +232,12 @@ func (l *Loop) do(fn func()) {
 	}
 }
 
-// turn does what events, tasks and deadlines left to do. Wake asks for it.
+// turn does what events, tasks and deadlines left to do. Wake asks for it. Between two
+// batches it is a part of endBatch.
 func (l *Loop) turn() {
 	l.enter()
 	l.waking.Store(false)
 	l.inTurn = true
-	l.leaveLimbo()
 	l.takeIncoming()
 	l.runTasks()
 	more := l.fireDue()

@@ -44,7 +44,12 @@ const eventClosed = 0x20
 // addConn registers the connection c. It is add with a closure of one word, as
 // this is the memory that every idle connection pays.
 func (p *easygoPoller) addConn(c *Conn, interest uint32) error {
-	err := p.ep.Add(int(c.fd), netpoll.EpollEvent(interest), func(ev netpoll.EpollEvent) { c.ready(uint32(ev)) })
+	err := p.ep.Add(int(c.fd), netpoll.EpollEvent(interest), func(ev netpoll.EpollEvent) {
+		if ev&eventClosed == 0 {
+			c.ready(uint32(ev))
+			c.Loop().handled()
+		}
+	})
 	return p.added(int(c.fd), err)
 }
 
@@ -70,9 +75,13 @@ func (p *easygoPoller) remove(fd int) {
 	_ = p.ep.Del(fd)
 }
 
-// addWake makes the turn an event like others: easygo has no end of a batch.
+// addWake makes the turn an event like others: easygo tells neither the end of a batch
+// nor how many events it has, so a read is never cut down to a share.
 func (p *easygoPoller) addWake(fd int) error {
-	return p.add(fd, interestRead|interestEdge, func(uint32) { p.loop.turn() })
+	return p.add(fd, interestRead|interestEdge, func(uint32) {
+		p.loop.endBatch()
+		p.loop.beginBatch(1, p.loop.now())
+	})
 }
 
 func (p *easygoPoller) modifyConn(c *Conn, interest uint32) error {

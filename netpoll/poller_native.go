@@ -22,8 +22,7 @@ type nativePoller struct {
 	fd      int
 	stopped atomic.Bool
 	done    chan struct{}
-	start   time.Time // that the pace counts from
-	pace    pace      // of the loop's goroutine
+	pace    pace // of the loop's goroutine
 
 	mu     sync.Mutex             // a leaf lock
 	others map[int32]func(uint32) // by descriptor: listeners, timer, eventfd; guarded by mu
@@ -37,7 +36,7 @@ func openNative(l *Loop, onError func(error)) (poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	p := &nativePoller{loop: l, fd: fd, done: make(chan struct{}), start: time.Now(), others: make(map[int32]func(uint32))}
+	p := &nativePoller{loop: l, fd: fd, done: make(chan struct{}), others: make(map[int32]func(uint32))}
 	go p.run(onError)
 	return p, nil
 }
@@ -48,36 +47,40 @@ func (p *nativePoller) run(onError func(error)) {
 	l := p.loop
 	events := make([]unix.EpollEvent, batchSize)
 	for !p.stopped.Load() {
-		now := time.Since(p.start)
+		now := l.now()
 		if p.pace.yields(now) {
 			runtime.Gosched()
 		}
-		n, err := p.wait(events, now)
+		n, at, err := p.wait(events, now)
 		l.busy.Store(true)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			onError(err)
 			return
 		}
+		l.beginBatch(n, at)
 		for i := range max(n, 0) {
 			p.dispatch(&events[i])
+			l.handled()
 		}
 		if l.waking.Load() {
-			l.turn()
+			l.endBatch()
 		}
 	}
 }
 
-// wait blocks from now on until there are events, or a turn is asked for. Between clearing
-// busy and sleeping it looks whether a turn was asked for, and whoever asks looks
-// at busy afterwards: one of them sees the other.
-func (p *nativePoller) wait(events []unix.EpollEvent, now time.Duration) (int, error) {
+// wait blocks from now on until there are events, or a turn is asked for, and tells
+// when that was. Between clearing busy and sleeping it looks whether a turn was asked
+// for, and whoever asks looks at busy afterwards: one of them sees the other.
+func (p *nativePoller) wait(events []unix.EpollEvent, now time.Duration) (n int, at time.Duration, err error) {
 	p.loop.busy.Store(false)
 	if p.loop.waking.Load() {
-		return epollNow(p.fd, events)
+		n, err = epollNow(p.fd, events)
+		return n, now, err
 	}
-	n, err := unix.EpollWait(p.fd, events, -1)
-	p.pace.waited(now, time.Since(p.start))
-	return n, err
+	n, err = unix.EpollWait(p.fd, events, -1)
+	at = p.loop.now()
+	p.pace.waited(now, at)
+	return n, at, err
 }
 
 // dispatch hands one event to whom it is for.

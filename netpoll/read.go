@@ -59,7 +59,7 @@ func (c *Conn) readyUnread(events uint32) {
 // for others, and epoll reports it again.
 func (c *Conn) read() {
 	l := c.Loop()
-	n, e := recv(c.fd, l.readBuf)
+	n, e := recv(c.fd, l.readBuf[:l.batch.share])
 	switch {
 	case e == unix.EAGAIN:
 		return

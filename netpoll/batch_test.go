@@ -1,0 +1,154 @@
+package netpoll
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// workday is a loop whose clock moves on only by what its handler does: a
+// millisecond for each event.
+type workday struct {
+	*probe
+	clients []net.Conn
+	ids     []uint64
+	now     time.Duration // the loop's
+	release func()
+}
+
+// newWorkday connects so many clients, sends something from each, and holds the loop
+// until release, so that all of them are one batch.
+func newWorkday(t *testing.T, clients int, text string, h hooks) *workday {
+	d := &workday{}
+	data := h.data
+	h.data = func(c *Conn, p []byte) {
+		d.now += time.Millisecond
+		data(c, p)
+	}
+	d.probe = newProbe(t, Config{}, h)
+	for range clients {
+		client, id := d.connect()
+		d.clients, d.ids = append(d.clients, client), append(d.ids, id)
+	}
+	on(t, d.l, func() { d.l.now = func() time.Duration { return d.now } })
+	d.rounds(2) // no batch of the real clock is left
+	d.release = d.hold()
+	for _, c := range d.clients {
+		write(t, c, text)
+	}
+	return d
+}
+
+func TestATurnThatIsAskedForWaitsForAPartOfTheBatchOnly(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		most       int // events between two turns
+	}{
+		{"many small pieces", "x", lookEvents},
+		{"large ones", strings.Repeat("x", lookBytes), 3}, // the first two milliseconds are nobody's wait
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const clients = 100
+			events, since, most := 0, 0, 0
+			d := newWorkday(t, clients, tt.text, hooks{
+				data: func(c *Conn, _ []byte) {
+					events, since = events+1, since+1
+					most = max(most, since)
+					c.Loop().Wake()
+				},
+				turn: func() bool { since = 0; return false },
+			})
+			d.release()
+			for range clients {
+				await(t, d.data, "Data")
+			}
+			on(t, d.l, func() {
+				if events < clients || most > tt.most {
+					t.Errorf("a turn waited for %d of %d events, want at most %d", most, events, tt.most)
+				}
+			})
+		})
+	}
+}
+
+func TestABatchWithoutAWakeHasNoTurn(t *testing.T) {
+	turns := 0
+	d := newWorkday(t, 100, "x", hooks{
+		data: func(*Conn, []byte) {},
+		turn: func() bool { turns++; return false },
+	})
+	var before int
+	d.l.Post(func() { before = turns })
+	d.release()
+	for range 100 {
+		await(t, d.data, "Data")
+	}
+	on(t, d.l, func() {
+		if turns > before+3 { // those of this test's own tasks
+			t.Errorf("%d turns for 100 events that asked for none", turns-before)
+		}
+	})
+}
+
+// A slot that is free must not serve another connection before the batch is over: an
+// event that is still to come may name it.
+func TestATurnInsideABatchLeavesSlotsInLimbo(t *testing.T) {
+	const clients = 100
+	var d *workday
+	events := 0
+	var gone uint32
+	opened, reused := 0, 0
+	d = newWorkday(t, clients, "x", hooks{
+		data: func(c *Conn, _ []byte) {
+			if events++; events == 1 {
+				gone = c.Slot()
+				c.Close(ReasonUser)
+			}
+			c.Loop().Wake()
+		},
+		opened: func(c *Conn) {
+			if events == 0 || events == clients {
+				return
+			}
+			if opened++; c.Slot() == gone {
+				reused++
+			}
+		},
+		turn: func() bool {
+			if events > 0 && events < clients {
+				ours, _ := socketPair(t) // the peer is closed with the test
+				if err := d.g.Adopt(ours, nil); err != nil {
+					t.Error(err)
+				}
+			}
+			return false
+		},
+	})
+	d.release()
+	for range clients {
+		await(t, d.data, "Data")
+	}
+	on(t, d.l, func() {
+		if reused > 0 {
+			t.Error("the slot of a connection that ended in a batch served another one in it")
+		}
+		if opened < 4 {
+			t.Errorf("%d connections were opened inside the batch, the test needs some", opened)
+		}
+	})
+}
+
+func TestManyThatAreReadableAtOnceShareTheBatch(t *testing.T) {
+	if pollerUnderTest == PollerEasygo {
+		t.Skip("easygo does not tell how many events a batch has")
+	}
+	const clients = 64
+	d := newWorkday(t, clients, strings.Repeat("x", 64<<10), hooks{data: func(*Conn, []byte) {}})
+	d.release()
+	for i := range clients {
+		if n := len(await(t, d.data, "Data")); n > batchBytes/clients {
+			t.Fatalf("read %d bytes of connection %d of a batch of %d, want %d at most", n, i, clients, batchBytes/clients)
+		}
+	}
+}
