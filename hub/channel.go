@@ -16,6 +16,7 @@ import (
 type channel struct {
 	name    string
 	members int
+	crowd   *crowd // who waits for room; nil while nobody does
 	first   Part
 	more    []*Part
 }
@@ -55,15 +56,6 @@ func (ch *channel) partOf(loop int) *Part {
 	return p
 }
 
-func (ch *channel) hasRoom(size, limit int) bool {
-	for p := range ch.parts() {
-		if !p.hasRoom(size, limit) {
-			return false
-		}
-	}
-	return true
-}
-
 // Member is one subscription as a fan-out sees it.
 type Member struct {
 	Conn uint32 // the number its loop gave the connection
@@ -80,7 +72,6 @@ type Part struct {
 	pending   *buffer.Buffer // published, not yet taken by the loop
 	sweep     *sweep         // being delivered; nil while there is nothing
 	members   []Member
-	waiters   []uint64 // who was refused for want of room
 	loop      int32
 	ref       uint32 // in its Local's parts while it has members; the loop's
 	scheduled bool   // in the loop's due list, or being delivered by it
@@ -88,8 +79,9 @@ type Part struct {
 	inline    [1]Member
 }
 
-// hasRoom reports whether size bytes more may be published to this part.
-func (p *Part) hasRoom(size, limit int) bool {
+// hasRoom reports whether size bytes more may be published to this part, beside
+// those publications that were told of room.
+func (p *Part) hasRoom(size, told, limit int) bool {
 	waiting := 0
 	if p.pending != nil {
 		waiting = p.pending.Len()
@@ -100,7 +92,7 @@ func (p *Part) hasRoom(size, limit int) bool {
 	switch {
 	case len(p.members) == 0 || waiting == 0:
 		return true
-	case p.sweep != nil && len(p.sweep.live) >= maxSealed:
+	case p.sweep != nil && len(p.sweep.live)+told >= maxSealed:
 		return false // so that what is pending can always be sealed
 	}
 	return waiting+size <= limit

@@ -1,6 +1,10 @@
 package hub
 
-import "wsify/internal/buffer"
+import (
+	"cmp"
+
+	"wsify/internal/buffer"
+)
 
 // schedule puts a part on the loop's due list. It is called with the part's shard
 // locked, from any goroutine.
@@ -41,10 +45,6 @@ type Slice struct {
 	Buffer *buffer.Buffer
 	// Members is borrowed until the next call of Next, Join, Leave or LeaveAll.
 	Members []Member
-	// Waiters were refused by ErrBusy, and may try again; Channel is which they wait
-	// for. Mostly nil.
-	Waiters []uint64
-	Channel string
 }
 
 // Next returns the next slice to deliver, of at most limit members, and false when
@@ -53,14 +53,9 @@ type Slice struct {
 func (l *Local) Next(limit int) (s Slice, ok bool) {
 	for l.active.len() > 0 {
 		p := l.active.pop()
-		if s.Waiters = l.advance(p); s.Waiters != nil {
-			s.Channel = p.channel.name
-		}
+		l.hub.tell(l.advance(p))
 		w := p.sweep
 		if w == nil {
-			if s.Waiters != nil {
-				return s, true
-			}
 			continue
 		}
 		n := min(uint32(min(max(limit, 1), maxSlice)), w.run(uint32(len(p.members))))
@@ -78,14 +73,14 @@ const maxSlice = 1 << 30
 
 // advance takes what is done off p's sweep and puts what is pending on it. A part
 // that is left with nothing has no sweep, and is off the list until the next
-// publication. It returns who waited for room, when there may be some.
-func (l *Local) advance(p *Part) (waiters []uint64) {
+// publication. It returns who is to be told of room.
+func (l *Local) advance(p *Part) (told *Waiter) {
 	s := l.hub.shardOfName(p.channel.name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	room := p.sweep != nil && p.sweep.settle(uint32(len(p.members)))
-	if p.sweep != nil && p.sweep.stamp != 0 {
-		l.delivered, p.sweep.stamp = p.sweep.stamp, 0
+	if p.sweep != nil {
+		p.sweep.settle(uint32(len(p.members)))
+		l.delivered, p.sweep.stamp = cmp.Or(p.sweep.stamp, l.delivered), 0
 	}
 	if p.pending != nil && (p.sweep == nil || len(p.sweep.live) < maxLive) {
 		l.begin(p)
@@ -97,12 +92,8 @@ func (l *Local) advance(p *Part) (waiters []uint64) {
 	}
 	if p.sweep == nil {
 		p.scheduled = false
-		room = true
 	}
-	if room {
-		waiters, p.waiters = p.waiters, nil
-	}
-	return waiters
+	return p.channel.grant(l.hub.maxPending)
 }
 
 // Delivered returns the stamp of a publication that every member on this loop has

@@ -20,8 +20,11 @@
 // what, before Leave. A part without members has nothing pending, so a
 // membership never begins with a gap.
 //
-// What waits is bounded for each part: beyond, Publish answers ErrBusy and takes
-// nothing for anybody, and AwaitRoom says when to try again.
+// What waits to be delivered is bounded for each part. A publisher asks before it
+// encodes anything: Busy refuses, AwaitRoom puts it in the channel's queue. Those in
+// the queue are told in turn, as far as there is room, and the room is kept for them.
+// Publish itself refuses nothing, so those that ask in the same moment may pass the
+// bound by one publication each.
 //
 // # Locks
 //

@@ -1,7 +1,6 @@
 package hub_test
 
 import (
-	"errors"
 	"fmt"
 
 	"wsify/hub"
@@ -13,16 +12,16 @@ import (
 type printer struct{}
 
 func (printer) Wake(loop int)            { fmt.Println("wake loop", loop) }
+func (printer) Room(w *hub.Waiter)       { fmt.Println("room for", w.ID) }
 func (printer) Subscribe(channel string) { fmt.Println("subscribe", channel) }
 func (printer) Unsubscribe(name string)  { fmt.Println("unsubscribe", name) }
 
 // publish encodes nothing: a frame is whatever its bytes are.
-func publish(h *hub.Hub, channel, text string) error {
+func publish(h *hub.Hub, channel, text string) {
 	b := buffer.New(len(text))
 	b.Append([]byte(text), 1)
 	defer b.Release()
-	_, err := h.Publish([]byte(channel), b)
-	return err
+	h.Publish([]byte(channel), b)
 }
 
 // deliver is a turn of an event loop.
@@ -32,9 +31,6 @@ func deliver(l *hub.Local) {
 		s, ok := l.Next(256)
 		if !ok {
 			return
-		}
-		for _, w := range s.Waiters {
-			fmt.Println("room for", w)
 		}
 		for _, m := range s.Members {
 			fmt.Printf("conn %d <- %s\n", m.Conn, s.Buffer.Bytes())
@@ -62,28 +58,25 @@ func Example() {
 	// unsubscribe news
 }
 
-// A publisher that outruns the loops is refused, and may wait for room.
+// A publisher that outruns the loops waits for room.
 func ExampleHub_AwaitRoom() {
 	h := hub.New(hub.Config{Loops: 1, MaxPendingBytes: 8, Sink: printer{}, Watcher: printer{}})
 	l := h.Local(0)
 	var ann hub.Memberships
 	l.Join(1, &ann, []byte("news"))
 	publish(h, "news", "12345678")
-	if err := publish(h, "news", "9"); errors.Is(err, hub.ErrBusy) {
-		fmt.Println(err)
-		fmt.Println("waits:", h.AwaitRoom([]byte("news"), 1, 42))
-	}
+	w := &hub.Waiter{ID: 42}
+	fmt.Println("waits:", h.AwaitRoom([]byte("news"), 1, w))
 	deliver(l)
-	fmt.Println(publish(h, "news", "9"))
+	publish(h, "news", "9")
+	h.Forgo(w)
 	// Output:
 	// subscribe news
 	// wake loop 0
-	// the channel has too much undelivered
 	// waits: true
 	// conn 1 <- 12345678
 	// room for 42
 	// wake loop 0
-	// <nil>
 }
 
 func ExampleMemberships() {

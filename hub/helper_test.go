@@ -14,6 +14,7 @@ import (
 type quiet struct{}
 
 func (quiet) Wake(int)           {}
+func (quiet) Room(*Waiter)       {}
 func (quiet) Subscribe(string)   {}
 func (quiet) Unsubscribe(string) {}
 
@@ -65,16 +66,15 @@ func frameOf(text string) *buffer.Buffer {
 	return b
 }
 
-// publish gives text to the channel and fails t when it is not taken.
+// publish gives text to the channel and fails t when there is no room.
 func publish(t testing.TB, h *Hub, channel, text string) (members int) {
 	t.Helper()
 	b := frameOf(text)
 	defer b.Release()
-	members, err := h.Publish([]byte(channel), b)
-	if err != nil {
-		t.Fatalf("Publish(%q, %q): %v", channel, text, err)
+	if h.Busy([]byte(channel), len(text)) {
+		t.Fatalf("no room in %q for %q", channel, text)
 	}
-	return members
+	return h.Publish([]byte(channel), b)
 }
 
 // delivery is a Slice in words: who gets what.
@@ -82,9 +82,6 @@ func delivery(s Slice) string {
 	var conns []string
 	for _, m := range s.Members {
 		conns = append(conns, fmt.Sprint(m.Conn))
-	}
-	if s.Buffer == nil {
-		return fmt.Sprintf("waiters %v", s.Waiters)
 	}
 	return strings.Join(conns, ",") + "<-" + string(s.Buffer.Bytes())
 }
@@ -154,6 +151,7 @@ func checkHub(t *testing.T, h *Hub) {
 				}
 				inChannel += len(p.members)
 			}
+			checkCrowd(t, h, ch)
 			if inChannel != ch.members {
 				t.Fatalf("channel %q counts %d members, has %d", name, ch.members, inChannel)
 			}
@@ -185,6 +183,24 @@ func listedParts(t *testing.T, h *Hub) map[*Part]int {
 	return listed
 }
 
+// checkCrowd fails t when somebody waits for whom there is room, or whom nothing
+// that is under way will tell of it.
+func checkCrowd(t *testing.T, h *Hub, ch *channel) {
+	t.Helper()
+	q := ch.crowd
+	if q == nil || q.first == nil {
+		return
+	}
+	for p := range ch.parts() {
+		if p.scheduled { // its loop will look
+			return
+		}
+	}
+	if q.told == 0 || ch.hasRoom(q.first.size, h.maxPending, q.first.First) {
+		t.Fatalf("channel %q has waiters that nothing will tell", ch.name)
+	}
+}
+
 func checkPart(t *testing.T, h *Hub, p *Part) {
 	t.Helper()
 	if w := p.sweep; w != nil {
@@ -193,7 +209,7 @@ func checkPart(t *testing.T, h *Hub, p *Part) {
 	if p.pending != nil && len(p.members) == 0 {
 		t.Fatalf("part of %q has something to deliver to nobody", p.channel.name)
 	}
-	if (p.pending != nil || p.sweep != nil || p.waiters != nil) && !p.scheduled {
+	if (p.pending != nil || p.sweep != nil) && !p.scheduled {
 		t.Fatalf("part of %q has something to deliver and is not scheduled", p.channel.name)
 	}
 	for pos, m := range p.members {

@@ -10,14 +10,16 @@ import (
 )
 
 // ErrBusy says that so much is waiting to be delivered to a channel that no more
-// is taken. The publisher waits (AwaitRoom) or is refused; nothing is lost unsaid.
+// is taken. The publisher waits (AwaitRoom) or is refused.
 var ErrBusy = errors.New("the channel has too much undelivered")
 
-// Sink is told that a loop has something to deliver. Wake is called from the
-// publisher's goroutine with no lock held; it must not block. Local.Take follows
-// on the loop.
+// Sink is told what others have to do. It is called from any goroutine with no lock
+// held, and must not block.
 type Sink interface {
+	// Wake says that a loop has something to deliver. Local.Take follows on it.
 	Wake(loop int)
+	// Room says that room is kept for a waiter, until Hub.Forgo.
+	Room(w *Waiter)
 }
 
 // Watcher is told when a channel gets its first member on this node and when it
@@ -37,8 +39,8 @@ type Config struct {
 	// of two. Zero means 64 per loop.
 	Shards int
 	// MaxPendingBytes is how many bytes may wait for one loop to deliver them to
-	// one channel; Publish answers ErrBusy beyond. A channel with nothing waiting
-	// takes a publication of any size. Zero means 256 KiB.
+	// one channel; beyond, Busy says so. A channel with nothing waiting has room for
+	// a publication of any size. Zero means 256 KiB.
 	MaxPendingBytes int
 	// Sink and Watcher must not be nil.
 	Sink    Sink
@@ -105,19 +107,15 @@ func (h *Hub) shardOfName(name string) *shard {
 // how many members that are. frame holds one or more encoded messages; the caller
 // keeps its reference, and the bytes must not change any more (I9).
 //
-// The only error is ErrBusy; nothing was taken then, for no member.
-func (h *Hub) Publish(channel []byte, frame *buffer.Buffer) (members int, err error) {
+// It refuses nothing: the caller has asked for room before, by Busy, Full or AwaitRoom.
+func (h *Hub) Publish(channel []byte, frame *buffer.Buffer) (members int) {
 	var wake wakeSet
 	s := h.shardOf(channel)
 	s.mu.Lock()
 	ch := s.channels[string(channel)]
 	if ch == nil {
 		s.mu.Unlock()
-		return 0, nil
-	}
-	if !ch.hasRoom(frame.Len(), h.maxPending) {
-		s.mu.Unlock()
-		return 0, ErrBusy
+		return 0
 	}
 	members = ch.members
 	for p := range ch.parts() {
@@ -130,37 +128,7 @@ func (h *Hub) Publish(channel []byte, frame *buffer.Buffer) (members int, err er
 	for loop := range wake.each() {
 		h.sink.Wake(loop)
 	}
-	return members, nil
-}
-
-// AwaitRoom asks for waiter to come out of Local.Next, in Slice.Waiters, when a
-// loop has taken what filled the channel. It reports false when there is room for
-// size bytes already. waiter is any number that names who waits; it comes out once
-// per call, and who it names may be refused again.
-func (h *Hub) AwaitRoom(channel []byte, size int, waiter uint64) bool {
-	s := h.shardOf(channel)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ch := s.channels[string(channel)]
-	if ch == nil || ch.hasRoom(size, h.maxPending) {
-		return false
-	}
-	for p := range ch.parts() {
-		if !p.hasRoom(size, h.maxPending) {
-			p.waiters = append(p.waiters, waiter)
-			return true
-		}
-	}
-	return false
-}
-
-// Busy reports whether the channel has too much undelivered for size bytes more.
-func (h *Hub) Busy(channel []byte, size int) bool {
-	s := h.shardOf(channel)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ch := s.channels[string(channel)]
-	return ch != nil && !ch.hasRoom(size, h.maxPending)
+	return members
 }
 
 // Stats is what a hub holds now.

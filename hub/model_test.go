@@ -61,7 +61,7 @@ func (w *twin) run(script []byte) {
 		return twinChannels[arg(len(twinChannels))]
 	}
 	for len(script) > 0 {
-		op, loop := arg(16), arg(twinLoops)
+		op, loop := arg(18), arg(twinLoops)
 		conn := uint32(arg(twinConns))
 		switch op {
 		case 0, 1, 2, 3:
@@ -77,12 +77,14 @@ func (w *twin) run(script []byte) {
 		case 12, 13:
 			w.next(loop, limits[arg(len(limits))])
 		case 14:
-			w.awaitRoom(channel(), arg(2*twinLimit))
+			w.awaitRoom(channel(), arg(2*twinLimit), arg(4) == 0)
 		case 15:
 			first := arg(len(twinChannels))
 			for _, name := range slices.Concat(twinChannels[first:], twinChannels[:first])[:arg(len(twinChannels))] {
 				w.join(loop, conn, name)
 			}
+		case 16, 17:
+			w.goOn(channel(), arg(8), arg(2) == 0)
 		}
 		w.check()
 	}

@@ -1,40 +1,62 @@
 package hub
 
 import (
-	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// roomHub returns a hub of two loops, each with a member of "news", that takes 10
-// bytes while they wait.
-func roomHub() *Hub {
-	h := New(Config{Loops: 2, MaxPendingBytes: 10, Sink: quiet{}, Watcher: quiet{}})
-	joinAll(h.Local(0), 1, "news")
-	joinAll(h.Local(1), 1, "news")
-	return h
+// roomHub returns a hub of so many loops, each with a member of "news", that takes 10
+// bytes while they wait, and the log of who is told of room.
+func roomHub(loops int) (*Hub, *roomLog) {
+	log := &roomLog{}
+	h := New(Config{Loops: loops, MaxPendingBytes: 10, Sink: log, Watcher: quiet{}})
+	for i := range loops {
+		joinAll(h.Local(i), 1, "news")
+	}
+	return h, log
 }
 
-// try publishes and returns the error.
-func try(h *Hub, text string) error {
-	b := frameOf(text)
-	defer b.Release()
-	_, err := h.Publish([]byte("news"), b)
-	return err
+// roomLog is a Sink that keeps who was told of room.
+type roomLog struct {
+	quiet
+	told []uint64
 }
 
-func TestBusyTakesNothingForNobody(t *testing.T) {
-	h := roomHub()
+func (l *roomLog) Room(w *Waiter) { l.told = append(l.told, w.ID) }
+
+// expect fails t unless these were told since the last call, in this order.
+func (l *roomLog) expect(t *testing.T, what string, want ...uint64) {
+	t.Helper()
+	if !slices.Equal(l.told, want) {
+		t.Fatalf("%s: %v were told of room, want %v", what, l.told, want)
+	}
+	l.told = nil
+}
+
+func busy(h *Hub, size int) bool { return h.Busy([]byte("news"), size) }
+
+// await waits for room in "news" and fails t when there is some.
+func await(t *testing.T, h *Hub, size int, w *Waiter) *Waiter {
+	t.Helper()
+	if !h.AwaitRoom([]byte("news"), size, w) {
+		t.Fatalf("waiter %d finds room for %d bytes", w.ID, size)
+	}
+	return w
+}
+
+func TestBusyWhenOneLoopIsBehind(t *testing.T) {
+	h, _ := roomHub(2)
 	publish(t, h, "news", "12345")
 	publish(t, h, "news", "67890") // exactly the bound
-	if err := try(h, "x"); !errors.Is(err, ErrBusy) {
-		t.Fatalf("Publish above the bound: %v, want ErrBusy", err)
+	if !busy(h, 1) {
+		t.Fatal("not busy above the bound")
 	}
 	expect(t, "loop 0", drain(h.Local(0), 1), "0<-1234567890")
-	if err := try(h, "y"); !errors.Is(err, ErrBusy) {
-		t.Fatalf("Publish with one loop behind: %v, want ErrBusy", err)
+	if !busy(h, 1) {
+		t.Fatal("not busy with one loop behind")
 	}
-	expect(t, "loop 0 again", drain(h.Local(0), 1))
 	expect(t, "loop 1", drain(h.Local(1), 1), "0<-1234567890")
 	publish(t, h, "news", "z")
 	expect(t, "loop 0 with room", drain(h.Local(0), 1), "0<-z")
@@ -47,12 +69,12 @@ func TestRoomComesWhenADeliveryEnds(t *testing.T) {
 	joinAll(l, 3, "news")
 	publish(t, h, "news", "1234567890")
 	l.Take()
-	if err := try(h, "x"); !errors.Is(err, ErrBusy) {
-		t.Fatalf("Publish before the first slice: %v, want ErrBusy", err)
+	if !busy(h, 1) {
+		t.Fatal("not busy before the first slice")
 	}
 	l.Next(2)
-	if err := try(h, "x"); !errors.Is(err, ErrBusy) {
-		t.Fatalf("Publish before the last slice: %v, want ErrBusy", err)
+	if !busy(h, 1) {
+		t.Fatal("not busy before the last slice")
 	}
 	expect(t, "the rest", drain(l, 2), "2<-1234567890")
 	publish(t, h, "news", "abcdefghij")
@@ -60,69 +82,120 @@ func TestRoomComesWhenADeliveryEnds(t *testing.T) {
 }
 
 func TestLargerThanTheBoundIsTakenWhenNothingWaits(t *testing.T) {
-	h := roomHub()
+	h, log := roomHub(2)
 	large := strings.Repeat("L", 1000)
 	publish(t, h, "news", large)
-	if err := try(h, "x"); !errors.Is(err, ErrBusy) {
-		t.Fatalf("Publish behind a large one: %v, want ErrBusy", err)
-	}
+	w := await(t, h, 1000, &Waiter{ID: 1})
 	expect(t, "loop 0", drain(h.Local(0), 1), "0<-"+large)
 	expect(t, "loop 1", drain(h.Local(1), 1), "0<-"+large)
+	log.expect(t, "nothing waits to be delivered", 1)
+	if !busy(h, 1) {
+		t.Fatal("not busy while room is kept for a large one")
+	}
+	h.Forgo(w)
 	publish(t, h, "news", "x")
-	if err := try(h, large); !errors.Is(err, ErrBusy) {
-		t.Fatalf("a large one behind a small one: %v, want ErrBusy", err)
+	if !busy(h, 1000) {
+		t.Fatal("room for a large one behind a small one")
 	}
 }
 
-func TestAwaitRoom(t *testing.T) {
-	h := roomHub()
-	name := []byte("news")
-	if h.AwaitRoom([]byte("nobody"), 100, 1) || h.AwaitRoom(name, 100, 1) {
-		t.Fatal("AwaitRoom waits where there is room")
+func TestAwaitRoomWaitsOnlyWhereThereIsNone(t *testing.T) {
+	h, _ := roomHub(1)
+	for _, tc := range []struct {
+		channel string
+		size    int
+	}{{"nobody", 100}, {"news", 100}} {
+		if h.AwaitRoom([]byte(tc.channel), tc.size, &Waiter{}) {
+			t.Fatalf("AwaitRoom(%q, %d) waits where there is room", tc.channel, tc.size)
+		}
 	}
 	publish(t, h, "news", "12345678")
-	if h.AwaitRoom(name, 2, 1) {
+	if h.AwaitRoom([]byte("news"), 2, &Waiter{}) {
 		t.Fatal("AwaitRoom waits for 2 bytes where there are 2")
 	}
-	if !h.AwaitRoom(name, 3, 1) || !h.AwaitRoom(name, 3, 2) {
-		t.Fatal("AwaitRoom finds room for 3 bytes where there are 2")
+	await(t, h, 3, &Waiter{})
+}
+
+// Those who wait are told in the order they came, only as far as there is room, and
+// who comes while others wait waits behind them.
+func TestRoomIsGivenInTurn(t *testing.T) {
+	h, log := roomHub(1)
+	publish(t, h, "news", "1234567890")
+	waiters := make([]*Waiter, 6)
+	for i := range waiters {
+		waiters[i] = await(t, h, 4, &Waiter{ID: uint64(i)})
 	}
-	l := h.Local(0)
-	l.Take()
-	s, ok := l.Next(10)
-	if !ok || delivery(s) != "0<-12345678" || len(s.Waiters) != 0 {
-		t.Fatalf("Next = %s with waiters %v, want none while it is being delivered", delivery(s), s.Waiters)
+	drain(h.Local(0), 1)
+	log.expect(t, "10 bytes are free", 0, 1)
+	if !busy(h, 1) || h.Full([]byte("news"), 10) {
+		t.Fatal("busy says nothing of those who wait, or full something")
 	}
-	if s, ok = l.Next(10); !ok || len(s.Members) != 0 || len(s.Waiters) != 2 || s.Waiters[0] != 1 || s.Waiters[1] != 2 {
-		t.Fatalf("Next = %s with waiters %v, want both in the order they came", delivery(s), s.Waiters)
+	publish := func(w *Waiter) {
+		b := frameOf("abcd")
+		defer b.Release()
+		h.Publish([]byte("news"), b)
+		h.Forgo(w)
 	}
-	if !h.AwaitRoom(name, 3, 1) { // now for the other loop
-		t.Fatal("AwaitRoom finds room while a loop has taken nothing")
-	}
-	if s, ok = l.Next(10); ok {
-		t.Fatalf("Next = %s", delivery(s))
-	}
-	h.Local(1).Take()
-	h.Local(1).Next(10)
-	if s, _ = h.Local(1).Next(10); len(s.Waiters) != 1 {
-		t.Fatalf("waiters on the other loop: %v", s.Waiters)
+	publish(waiters[1])
+	publish(waiters[0])
+	log.expect(t, "the room is used")
+	drain(h.Local(0), 1)
+	log.expect(t, "10 bytes are free again", 2, 3)
+}
+
+// Room that was kept for one that does not publish goes to the next, and who has left
+// the queue holds up nobody.
+func TestForgoneRoomGoesToTheNext(t *testing.T) {
+	h, log := roomHub(1)
+	publish(t, h, "news", "1234567890")
+	large := await(t, h, 11, &Waiter{ID: 1}) // for which the channel would have to be empty
+	second := await(t, h, 10, &Waiter{ID: 2})
+	third := await(t, h, 10, &Waiter{ID: 3})
+	h.Forgo(large)
+	drain(h.Local(0), 1)
+	log.expect(t, "the first has gone", 2)
+	h.Forgo(second)
+	log.expect(t, "the second does not publish", 3)
+	h.Forgo(second)
+	h.Forgo(third)
+	if busy(h, 10) {
+		t.Fatal("busy when nobody waits any more")
 	}
 }
 
-// Who waits is told also when nobody is left to deliver to.
+// Who is first goes ahead of all others, and does not mind room that is kept.
+func TestFirstGoesAheadOfOthers(t *testing.T) {
+	h, log := roomHub(1)
+	publish(t, h, "news", "1234567890")
+	await(t, h, 10, &Waiter{ID: 1})
+	await(t, h, 10, &Waiter{ID: 2})
+	first := await(t, h, 10, &Waiter{ID: 3, First: true})
+	drain(h.Local(0), 1)
+	log.expect(t, "10 bytes are free", 3)
+	h.Forgo(first)
+	log.expect(t, "the first has been", 1)
+	if h.Full([]byte("news"), 10) {
+		t.Fatal("what goes ahead of all is refused for what is kept")
+	}
+}
+
+// Who waits is told also when nobody is left to deliver to, a channel's worth at a time.
 func TestWaitersOutliveTheChannel(t *testing.T) {
-	h := New(Config{Loops: 1, MaxPendingBytes: 10, Sink: quiet{}, Watcher: quiet{}})
+	log := &roomLog{}
+	h := New(Config{Loops: 1, MaxPendingBytes: 10, Sink: log, Watcher: quiet{}})
 	l := h.Local(0)
 	c := joinAll(l, 1, "news")[0]
 	publish(t, h, "news", "1234567890")
-	if !h.AwaitRoom([]byte("news"), 1, 5) {
-		t.Fatal("AwaitRoom finds room")
-	}
+	one, two := await(t, h, 10, &Waiter{ID: 5}), await(t, h, 1, &Waiter{ID: 6})
 	c.leaveAll()
-	if h.AwaitRoom([]byte("news"), 1, 6) {
-		t.Fatal("AwaitRoom waits for a channel that has ended")
+	if busy(h, 1) {
+		t.Fatal("a channel that has ended is busy")
 	}
-	expect(t, "after the end", drain(l, 1), "waiters [5]")
+	expect(t, "after the end", drain(l, 1))
+	log.expect(t, "the channel has ended", 5)
+	h.Forgo(one)
+	log.expect(t, "the first has been", 6)
+	h.Forgo(two)
 	if l.Pending() {
 		t.Fatal("something is left")
 	}
@@ -130,16 +203,42 @@ func TestWaitersOutliveTheChannel(t *testing.T) {
 
 // The members of one loop leave: its share no longer takes room.
 func TestRoomComesWithTheLastLeave(t *testing.T) {
-	h := New(Config{Loops: 2, MaxPendingBytes: 10, Sink: quiet{}, Watcher: quiet{}})
+	log := &roomLog{}
+	h := New(Config{Loops: 2, MaxPendingBytes: 10, Sink: log, Watcher: quiet{}})
 	gone := joinAll(h.Local(0), 1, "news")[0]
 	joinAll(h.Local(1), 1, "news")
 	publish(t, h, "news", "1234567890")
 	drain(h.Local(1), 1)
-	if !h.AwaitRoom([]byte("news"), 5, 8) {
-		t.Fatal("AwaitRoom finds room while loop 0 has taken nothing")
-	}
+	w := await(t, h, 5, &Waiter{ID: 8})
 	gone.leave("news")
+	expect(t, "loop 0", drain(h.Local(0), 1))
+	log.expect(t, "the last of loop 0 has left", 8)
 	publish(t, h, "news", "abc")
-	expect(t, "loop 0", drain(h.Local(0), 1), "waiters [8]")
+	h.Forgo(w)
 	expect(t, "loop 1", drain(h.Local(1), 1), "0<-abc")
+}
+
+// However small they are, no more are told at once than a part may have to keep apart.
+func TestTellsABoundedNumberAtOnce(t *testing.T) {
+	log := &roomLog{}
+	h := New(Config{Loops: 1, MaxPendingBytes: 1 << 20, Sink: log, Watcher: quiet{}})
+	joinAll(h.Local(0), 1, "news")
+	publish(t, h, "news", strings.Repeat("x", 1<<20))
+	waiters := make([]*Waiter, 2*maxSealed+1)
+	for i := range waiters {
+		waiters[i] = await(t, h, 1, &Waiter{ID: uint64(i)})
+	}
+	drain(h.Local(0), 1)
+	for from := 0; from < len(waiters); from += maxSealed {
+		to := min(from+maxSealed, len(waiters))
+		if len(log.told) != to {
+			t.Fatalf("%d were told, want %d", len(log.told), to)
+		}
+		for _, w := range waiters[from:to] {
+			h.Forgo(w)
+		}
+	}
+	if !slices.IsSorted(log.told) {
+		t.Fatal(fmt.Sprint("not in turn: ", log.told))
+	}
 }

@@ -49,6 +49,8 @@ func (ls *testLoops) Wake(loop int) {
 	}
 }
 
+func (ls *testLoops) Room(w *Waiter) { ls.room[w.ID] <- struct{}{} }
+
 func (ls *testLoops) start(h *Hub) {
 	var ready sync.WaitGroup
 	for i, l := range ls.loops {
@@ -72,9 +74,6 @@ func (ls *testLoops) run(l *testLoop, ready func()) {
 			l.local.Take()
 			l.turn()
 			if s, ok := l.local.Next(3); ok {
-				for _, id := range s.Waiters {
-					ls.room[id] <- struct{}{}
-				}
 				for _, m := range s.Members {
 					l.got(m, s.Buffer.Bytes())
 				}
@@ -88,20 +87,20 @@ func (ls *testLoops) run(l *testLoop, ready func()) {
 func (ls *testLoops) publishAll(h *Hub, publisher, n int) bool {
 	for i := range n {
 		b := frameOf(fmt.Sprintf("%d.%d;", publisher, i))
-		for {
-			if _, err := h.Publish([]byte("news"), b); err == nil {
-				break
-			}
-			if !h.AwaitRoom([]byte("news"), b.Len(), uint64(publisher)) {
-				continue
-			}
+		w := &Waiter{ID: uint64(publisher)}
+		waits := h.AwaitRoom([]byte("news"), b.Len(), w)
+		if waits {
 			select {
 			case <-ls.room[publisher]:
 			case <-time.After(patience):
 				return false
 			}
 		}
+		h.Publish([]byte("news"), b)
 		b.Release()
+		if waits {
+			h.Forgo(w)
+		}
 	}
 	return true
 }

@@ -66,9 +66,8 @@ func (w *sweep) add(b *buffer.Buffer, n uint32) {
 }
 
 // settle wraps the cursor when nobody up to the end of n members waits for
-// anything, takes out the publications whose round is done, and reports whether
-// there were any.
-func (w *sweep) settle(n uint32) (done bool) {
+// anything, and takes out the publications whose round is done.
+func (w *sweep) settle(n uint32) {
 	if w.skip(); w.cursor >= n || w.first == len(w.live) {
 		w.wrap()
 	}
@@ -82,13 +81,12 @@ func (w *sweep) settle(n uint32) (done bool) {
 			kept = append(kept, p)
 		}
 	}
-	if done = len(kept) < len(w.live); done {
+	if len(kept) < len(w.live) {
 		clear(w.live[len(kept):])
 		w.live = kept
 		w.forget()
 	}
 	w.skip()
-	return done
 }
 
 // skip finds the first publication that the member at the cursor waits for. Those

@@ -50,15 +50,14 @@ type twin struct {
 	channels map[string]*twinChannel
 	woken    [twinLoops]bool // since the last Take
 	watch    watchLog
-	waiting  map[uint64]bool
-	waiter   uint64
+	crowds   []*twinCrowd
 	refs     references
 }
 
 func (w *twin) Wake(loop int) { w.woken[loop] = true }
 
 func newTwin(t *testing.T) *twin {
-	w := &twin{t: t, channels: make(map[string]*twinChannel), waiting: make(map[uint64]bool)}
+	w := &twin{t: t, channels: make(map[string]*twinChannel)}
 	w.h = New(Config{Loops: twinLoops, Shards: 4, MaxPendingBytes: twinLimit, Sink: w, Watcher: &w.watch})
 	for loop := range w.conns {
 		for i := range w.conns[loop] {
@@ -138,29 +137,6 @@ func (w *twin) part(loop int, name string) *Part {
 	return nil
 }
 
-// busy says whether a publication of this size has to be refused: what the hub
-// holds for a loop, checked by checkSweep, would pass the limit.
-func (w *twin) busy(name string, size int) bool {
-	for loop := range twinLoops {
-		bytes := 0
-		if p := w.part(loop, name); p != nil && len(p.members) > 0 {
-			if p.pending != nil {
-				bytes += p.pending.Len()
-			}
-			if p.sweep != nil {
-				bytes += p.sweep.bytes
-				if len(p.sweep.live) >= maxSealed {
-					return true
-				}
-			}
-		}
-		if bytes > 0 && bytes+size > twinLimit {
-			return true
-		}
-	}
-	return false
-}
-
 func (ch *twinChannel) members() (n int) {
 	for i := range ch.parts {
 		n += len(ch.parts[i].stays)
@@ -173,33 +149,23 @@ func (w *twin) publish(name string, padding int) {
 	w.t.Helper()
 	ch := w.channels[name]
 	text := fmt.Sprintf("%s %d %s;", name, len(ch.sizes), strings.Repeat("x", padding))
+	if !w.busy(name, len(text), false) {
+		w.send(ch, name, text)
+	}
+}
+
+// send publishes text and compares the number of members.
+func (w *twin) send(ch *twinChannel, name, text string) {
+	w.t.Helper()
 	b := frameOf(text)
 	w.refs.hold(b)
-	busy := ch.members() > 0 && w.busy(name, len(text))
-	n, err := w.h.Publish([]byte(name), b)
+	n := w.h.Publish([]byte(name), b)
 	b.Release()
-	if busy != (err == ErrBusy) {
-		w.t.Fatalf("Publish(%q) = %v with busy %t", text, err, busy)
-	}
-	if err == nil && n != ch.members() {
+	if n != ch.members() {
 		w.t.Fatalf("Publish(%q) = %d, want %d", text, n, ch.members())
 	}
 	if n > 0 {
 		ch.sizes = append(ch.sizes, len(text))
-	}
-}
-
-// awaitRoom asks for room and compares the answer.
-func (w *twin) awaitRoom(name string, size int) {
-	w.t.Helper()
-	w.waiter++
-	busy := w.busy(name, size)
-	waits := w.h.AwaitRoom([]byte(name), size, w.waiter)
-	if waits != busy {
-		w.t.Fatalf("AwaitRoom(%q, %d) = %t, busy is %t", name, size, waits, busy)
-	}
-	if waits {
-		w.waiting[w.waiter] = true
 	}
 }
 
@@ -214,12 +180,6 @@ func (w *twin) next(loop, limit int) bool {
 	s, ok := w.h.Local(loop).Next(limit)
 	if !ok {
 		return false
-	}
-	for _, id := range s.Waiters {
-		if !w.waiting[id] {
-			w.t.Fatalf("waiter %d came out and does not wait", id)
-		}
-		delete(w.waiting, id)
 	}
 	if len(s.Members) > max(limit, 1) {
 		w.t.Fatalf("Next(%d) = %d members", limit, len(s.Members))
@@ -317,11 +277,7 @@ func (w *twin) checkWoken(loop int, name string, ch *twinChannel) {
 // finish delivers everything, ends every membership and sees that nothing is left.
 func (w *twin) finish() {
 	w.t.Helper()
-	for loop := range twinLoops {
-		w.take(loop)
-		for w.next(loop, 2) {
-		}
-	}
+	w.endWaits()
 	for name, ch := range w.channels {
 		for loop := range ch.parts {
 			for conn, st := range ch.parts[loop].stays {
@@ -337,8 +293,5 @@ func (w *twin) finish() {
 		}
 	}
 	w.check()
-	if len(w.waiting) > 0 {
-		w.t.Fatalf("waiters %v never came out", w.waiting)
-	}
 	w.refs.expectSole(w.t)
 }

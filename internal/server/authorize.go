@@ -153,9 +153,9 @@ func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
 	}
 }
 
-// retry runs a command again that waited for room in its channel.
+// retry runs a command again that waited for the broker to take more.
 func (l *loop) retry(c *netpoll.Conn) {
-	if s := l.session(c); c.Open() && s.state == parked && s.more.allowed {
+	if s := l.session(c); c.Open() && s.state == parked && s.more.allowed && s.more.room == nil {
 		l.resume(c, s)
 	}
 }

@@ -39,13 +39,13 @@ func (b *testBroker) Asynchronous() bool { return b.asynchronous }
 func (b *testBroker) Publish(channel, content []byte, done func(error)) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.tried++
 	if !b.asynchronous {
 		if b.err != nil {
 			return false, b.err
 		}
 		return b.Memory.Publish(channel, content, nil)
 	}
-	b.tried++
 	if b.full {
 		if b.places == 0 {
 			return false, broker.ErrFull

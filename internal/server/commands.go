@@ -1,12 +1,8 @@
 package server
 
 import (
-	"errors"
-
 	"github.com/gobwas/ws"
 
-	"wsify/broker"
-	"wsify/hub"
 	"wsify/internal/command"
 	"wsify/internal/wire"
 	"wsify/netpoll"
@@ -117,106 +113,6 @@ func (l *loop) leave(c *netpoll.Conn, s *session, cmd *command.Command) {
 	}
 	l.hub.Leave(c.Slot(), &s.subs, cmd.Channel)
 	l.ok(c, cmd.ID)
-}
-
-// broadcast publishes. When the channel has too much undelivered here, or the broker
-// too much to publish, the session is parked until there is room: that is the
-// publisher's backpressure.
-func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
-	if l.srv.broker.Asynchronous() {
-		l.broadcastLater(c, s, cmd, msg)
-		return
-	}
-	_, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, nil)
-	switch {
-	case err == nil:
-		l.counts.publishedClient.Add(1)
-		l.ok(c, cmd.ID)
-	case errors.Is(err, hub.ErrBusy):
-		l.awaitRoom(c, s, cmd, msg)
-	default:
-		l.counts.dropped[dropBroker].Add(1)
-		l.fail(c, cmd.ID, publishError(err))
-	}
-}
-
-// broadcastLater publishes through a broker that answers later. The session does
-// not wait for the answer: publications leave in the order sent, many at once. As a
-// publication comes back from the engine, its channel is asked for room before.
-func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
-	if l.srv.hub.Busy(cmd.Channel, wire.FrameSize(len(cmd.Content))) {
-		l.awaitRoom(c, s, cmd, msg)
-		return
-	}
-	done := l.noted
-	if cmd.ID != nil {
-		done = l.later(c, cloneID(cmd.ID))
-	}
-	pending, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, done)
-	switch {
-	case errors.Is(err, broker.ErrFull):
-		l.park(c, s, msg, true)
-		l.unsent = append(l.unsent, c.ID())
-	case !pending:
-		l.note(err)
-		l.answerPublication(c, cmd.ID, err)
-	}
-}
-
-// note counts the outcome of a client's publication. It may be called from any
-// goroutine.
-func (l *loop) note(err error) {
-	if err != nil {
-		l.counts.dropped[dropBroker].Add(1)
-	} else {
-		l.counts.publishedClient.Add(1)
-	}
-}
-
-// republish lets sessions go on that waited for the broker to take more, first come
-// first served, until it is full again.
-func (l *loop) republish() {
-	waiting := l.unsent
-	l.unsent = nil
-	for i, id := range waiting {
-		if c := l.net.Conn(id); c != nil {
-			l.retry(c)
-		}
-		if len(l.unsent) > 0 {
-			l.unsent = append(l.unsent, waiting[i+1:]...)
-			return
-		}
-	}
-}
-
-// awaitRoom parks the session with an allowed command until its channel has been
-// delivered to.
-func (l *loop) awaitRoom(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
-	size := wire.FrameSize(len(cmd.Content))
-	if !l.srv.hub.AwaitRoom(cmd.Channel, size, c.ID()) {
-		// Room came meanwhile: again, from the next turn on.
-		id := c.ID()
-		l.net.PostTo(id, l.retry)
-	}
-	l.park(c, s, msg, true)
-}
-
-// later returns a function that answers a broadcast once its outcome is known. It
-// may be called from any goroutine.
-func (l *loop) later(c *netpoll.Conn, id []byte) func(error) {
-	conn := c.ID()
-	return func(err error) {
-		l.note(err)
-		l.net.PostTo(conn, func(c *netpoll.Conn) { l.answerPublication(c, id, err) })
-	}
-}
-
-func (l *loop) answerPublication(c *netpoll.Conn, id []byte, err error) {
-	if err != nil {
-		l.fail(c, id, publishError(err))
-	} else {
-		l.ok(c, id)
-	}
 }
 
 // ok answers a command that has an id: it was carried out.

@@ -15,18 +15,20 @@ const fanoutBudget = 256
 
 // deliver encodes a publication once and gives it to the hub. The broker calls it
 // for everything this node has to deliver, from any goroutine. Both slices are
-// borrowed. After an error the broker will be told of room if it is asynchronous.
+// borrowed. When the broker is asynchronous there may be no room: then it will be
+// told of it. Otherwise whoever publishes has asked for room.
 func (srv *Server) deliver(channel, content []byte) error {
-	b := buffer.New(wire.FrameSize(len(content)))
+	size := wire.FrameSize(len(content))
+	if srv.broker.Asynchronous() && srv.hub.Full(channel, size) && srv.hub.AwaitRoom(channel, size, &hub.Waiter{ID: brokerWaits, First: true}) {
+		return hub.ErrBusy
+	}
+	b := buffer.New(size)
 	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, content))
 	b.Messages = 1
 	b.Stamp = srv.sampler.stamp()
-	_, err := srv.hub.Publish(channel, b)
-	for err != nil && srv.broker.Asynchronous() && !srv.hub.AwaitRoom(channel, b.Len(), brokerWaits) {
-		_, err = srv.hub.Publish(channel, b) // room came meanwhile
-	}
+	srv.hub.Publish(channel, b)
 	b.Release()
-	return err
+	return nil
 }
 
 // Wake asks a loop to deliver. It implements hub.Sink.
@@ -45,10 +47,6 @@ func (l *loop) Turn() (more bool) {
 			break
 		}
 		budget -= 1 + len(slice.Members)
-		l.srv.roomFor(slice.Channel, slice.Waiters)
-		if len(slice.Members) == 0 {
-			continue
-		}
 		if parts > 1 {
 			l.queue(slice.Buffer, slice.Members)
 		} else {
@@ -105,16 +103,17 @@ func (l *loop) give(c *netpoll.Conn, b *buffer.Buffer) bool {
 	return c.QueueShared(b)
 }
 
-// roomFor lets sessions go on, and the broker, that waited for room in a channel.
-func (srv *Server) roomFor(channel string, waiters []uint64) {
-	for _, id := range waiters {
-		if id == brokerWaits {
-			srv.broker.Room(channel)
-			continue
-		}
-		net := srv.group.LoopOf(id)
-		net.PostTo(id, srv.loops[net.Index()].retry)
+// Room lets a session go on, or the broker, that waited for room in a channel. It
+// implements hub.Sink.
+func (srv *Server) Room(w *hub.Waiter) {
+	if w.ID == brokerWaits {
+		srv.broker.Room(w.Channel())
+		srv.hub.Forgo(w) // the broker delivers ahead of others without it
+		return
 	}
+	net := srv.group.LoopOf(w.ID)
+	l := srv.loops[net.Index()]
+	net.PostTo(w.ID, func(c *netpoll.Conn) { l.roomCame(c, w) })
 }
 
 // refused counts messages that a connection's queue did not take, and lets the

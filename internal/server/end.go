@@ -19,7 +19,7 @@ func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire
 	}
 	l.flushCork(c)
 	l.hub.LeaveAll(c.Slot(), &s.subs)
-	s.drop()
+	l.drop(s)
 	s.state = ending
 	var frame [2 + 125]byte
 	if !c.SendUrgent(wire.AppendClose(frame[:0], code, text)) {
@@ -39,7 +39,7 @@ func (l *loop) refuse(c *netpoll.Conn, s *session, why rejection, status int, he
 }
 
 func (l *loop) refuseFor(c *netpoll.Conn, s *session, reason netpoll.Reason, why rejection, status int, headers, body string) {
-	s.drop()
+	l.drop(s)
 	s.state = ending
 	c.SendUrgent(wire.AppendResponse(l.scratch(), status, headers, body))
 	c.Linger(reason, closeTimeout)

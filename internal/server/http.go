@@ -409,12 +409,12 @@ func (h *httpServer) unpublished(ctx *fasthttp.RequestCtx, count *atomic.Uint64,
 
 // publish waits for the outcome of a publication.
 func (srv *Server) publish(channel, content []byte) error {
+	if srv.hub.Busy(channel, wire.FrameSize(len(content))) {
+		return hub.ErrBusy
+	}
 	if !srv.broker.Asynchronous() {
 		_, err := srv.broker.Publish(channel, content, nil)
 		return err
-	}
-	if srv.hub.Busy(channel, wire.FrameSize(len(content))) {
-		return hub.ErrBusy
 	}
 	outcome := make(chan error, 1)
 	pending, err := srv.broker.Publish(channel, content, func(err error) { outcome <- err })

@@ -69,7 +69,7 @@ func (l *loop) Data(c *netpoll.Conn, p []byte) {
 func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	s := l.session(c)
 	l.hub.LeaveAll(c.Slot(), &s.subs)
-	s.drop()
+	l.drop(s)
 	s.state = ending
 	l.counts.closed[reason].Add(1)
 }

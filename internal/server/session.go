@@ -43,6 +43,7 @@ type extra struct {
 	question []byte       // body for the authorizer; borrowed by the call under way
 	gone     *atomic.Bool // of the call under way: nobody waits for its answer
 	allowed  bool         // message has been authorized; it waits for room
+	room     *hub.Waiter  // of message, in its channel; nil when it waits for the broker
 	asked    event        // what question is about
 	query    string       // of the upgrade, as sent, for the authorizer
 }
@@ -68,10 +69,11 @@ func (s *session) trim() {
 }
 
 // drop gives up everything that is kept for a session that ends.
-func (s *session) drop() {
+func (l *loop) drop(s *session) {
 	if s.more == nil {
 		return
 	}
+	l.forgo(s)
 	s.more.reader.Release()
 	if s.more.gone != nil {
 		s.more.gone.Store(true)

@@ -1,0 +1,180 @@
+package hub
+
+// Waiter is a publication that waits for room in a channel. It serves one wait. ID
+// and First are set before it; the rest is guarded by the lock of the channel's shard.
+type Waiter struct {
+	// ID names who waits. It means nothing to the hub.
+	ID uint64
+	// First is for a publication that goes ahead of those that are not, and into room
+	// that is kept for them.
+	First bool
+
+	channel    *channel
+	size       int
+	queued     bool
+	told       bool // size bytes are kept for it
+	next, prev *Waiter
+}
+
+// Channel returns the name of the channel that w waits for.
+func (w *Waiter) Channel() string { return w.channel.name }
+
+// crowd is who waits for room in a channel, first come first served, and how much
+// room is kept for those who were told. Most channels have none.
+type crowd struct {
+	first, last *Waiter
+	bytes       int // kept
+	told        int // for how many
+}
+
+// Busy reports whether a publication of size bytes has to wait: the channel has too
+// much undelivered, or others wait already.
+func (h *Hub) Busy(channel []byte, size int) bool {
+	s := h.shardOf(channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.channels[string(channel)]
+	return ch != nil && ch.busy(size, h.maxPending, false)
+}
+
+// Full is Busy for a publication that goes ahead of all that wait.
+func (h *Hub) Full(channel []byte, size int) bool {
+	s := h.shardOf(channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.channels[string(channel)]
+	return ch != nil && ch.busy(size, h.maxPending, true)
+}
+
+// AwaitRoom puts w in the queue for size bytes of room in a channel, and reports
+// false when there is room already. When w's turn has come the room is kept for it,
+// Sink.Room is called, and w may publish. Forgo must follow, told or not.
+func (h *Hub) AwaitRoom(channel []byte, size int, w *Waiter) bool {
+	s := h.shardOf(channel)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.channels[string(channel)]
+	if ch == nil || !ch.busy(size, h.maxPending, w.First) {
+		return false
+	}
+	w.channel, w.size = ch, size
+	if ch.crowd == nil {
+		ch.crowd = &crowd{}
+	}
+	ch.crowd.add(w)
+	return true
+}
+
+// Forgo ends a wait, or gives back the room that is kept for w, to those behind it:
+// after it has published, or because it will not. It may be called more than once.
+func (h *Hub) Forgo(w *Waiter) {
+	s := h.shardOfName(w.channel.name)
+	s.mu.Lock()
+	ch := w.channel
+	switch {
+	case w.queued:
+		ch.crowd.remove(w)
+	case w.told:
+		w.told = false
+		ch.crowd.bytes -= w.size
+		ch.crowd.told--
+	}
+	told := ch.grant(h.maxPending)
+	s.mu.Unlock()
+	h.tell(told)
+}
+
+// tell tells waiters, a list of grant's, that there is room for them.
+func (h *Hub) tell(w *Waiter) {
+	for w != nil {
+		next := w.next // who is told may be gone in the same moment
+		h.sink.Room(w)
+		w = next
+	}
+}
+
+// busy reports whether size bytes have to wait.
+func (ch *channel) busy(size, limit int, first bool) bool {
+	return !first && ch.crowd != nil && ch.crowd.first != nil || !ch.hasRoom(size, limit, first)
+}
+
+// hasRoom reports whether there is room for size bytes beside what is kept for
+// others; who is first does not mind those.
+func (ch *channel) hasRoom(size, limit int, first bool) bool {
+	told := 0
+	if q := ch.crowd; q != nil && !first && q.told > 0 {
+		size += q.bytes
+		told = q.told
+		if size > limit || told >= maxSealed {
+			return false
+		}
+	}
+	for p := range ch.parts() {
+		if !p.hasRoom(size, told, limit) {
+			return false
+		}
+	}
+	return true
+}
+
+// grant takes those off the queue for whom there is room now, keeps it for them, and
+// returns them as a list. Needs the shard's lock.
+func (ch *channel) grant(limit int) (told *Waiter) {
+	q := ch.crowd
+	if q == nil {
+		return nil
+	}
+	end := &told
+	for w := q.first; w != nil && ch.hasRoom(w.size, limit, w.First); w = q.first {
+		q.remove(w)
+		w.told = true
+		q.bytes += w.size
+		q.told++
+		*end, end = w, &w.next
+	}
+	if q.first == nil && q.told == 0 {
+		ch.crowd = nil
+	}
+	return told
+}
+
+// add puts w at the end of the queue, or at its beginning when it is first.
+func (q *crowd) add(w *Waiter) {
+	w.queued = true
+	if w.First {
+		w.next = q.first
+	} else {
+		w.prev = q.last
+	}
+	q.link(w)
+}
+
+// remove takes w out of the queue.
+func (q *crowd) remove(w *Waiter) {
+	before, after := w.prev, w.next
+	w.queued, w.prev, w.next = false, nil, nil
+	if before != nil {
+		before.next = after
+	} else {
+		q.first = after
+	}
+	if after != nil {
+		after.prev = before
+	} else {
+		q.last = before
+	}
+}
+
+// link makes the neighbours of w, or the ends of the queue, point to it.
+func (q *crowd) link(w *Waiter) {
+	if w.prev != nil {
+		w.prev.next = w
+	} else {
+		q.first = w
+	}
+	if w.next != nil {
+		w.next.prev = w
+	} else {
+		q.last = w
+	}
+}
