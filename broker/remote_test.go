@@ -183,7 +183,7 @@ func TestConfirmationIsNotTakenForAnothers(t *testing.T) {
 		t.Fatalf("%v ends before it is confirmed", names)
 	}
 	tab.want("c") // again: the first request is still under way
-	if names := tab.take(now); len(names) != 0 {
+	if names, _ := tab.take(now); len(names) != 0 {
 		t.Fatalf("%v is asked for twice", names)
 	}
 	tab.confirm("c", now)

@@ -20,6 +20,7 @@ type tableTwin struct {
 	left    map[string]time.Time // the others that had some; since when
 	engine  map[string]standing  // asked or inForce, on this link
 	open    bool
+	renewed int // parts that were, since the link was lost
 	waits   int // answers that are due
 	answers int
 }
@@ -34,7 +35,7 @@ func newTableTwin(t *testing.T, seed uint64) *tableTwin {
 // step does one thing at random.
 func (w *tableTwin) step() {
 	name := fmt.Sprint(w.rnd.IntN(12))
-	switch w.rnd.IntN(16) {
+	switch w.rnd.IntN(17) {
 	case 0, 1, 2:
 		w.toggle(name)
 	case 3, 4:
@@ -55,6 +56,8 @@ func (w *tableTwin) step() {
 		if w.rnd.IntN(4) == 0 {
 			w.turnLink()
 		}
+	case 16:
+		w.renewSome()
 	}
 	w.check()
 }
@@ -106,7 +109,8 @@ func (w *tableTwin) takeSome() {
 	if !w.open {
 		return
 	}
-	for _, name := range w.take(w.now) {
+	names, _ := w.take(w.now)
+	for _, name := range names {
 		if w.engine[name] != absent {
 			w.t.Fatalf("%s is asked for twice", name)
 		}
@@ -127,7 +131,7 @@ func (w *tableTwin) confirmOne(name string) {
 func (w *tableTwin) endOne(name string) {
 	if w.engine[name] != absent {
 		delete(w.engine, name)
-		s := w.channels[name]
+		s := w.channels.get(name)
 		tell(w.end(name, w.now, false), errBusy)
 		if w.waiting[s] != nil {
 			w.t.Fatalf("somebody still waits for %s, which has ended", name)
@@ -155,16 +159,30 @@ func (w *tableTwin) sweepOnce() {
 func (w *tableTwin) turnLink() {
 	if w.open {
 		clear(w.engine)
-		for _, c := range w.closed() {
+		for _, c := range w.cut() {
 			tell(c.first, ErrDown)
 		}
+		w.renewed = 0
 		if w.waits != w.answers {
 			w.t.Fatalf("%d of %d waiters are answered after the link was lost", w.answers, w.waits)
 		}
-	} else if w.opened() < len(w.members) {
-		w.t.Fatal("not all members are owed a subscription")
+	} else {
+		for w.renewed < channelParts {
+			w.renewSome()
+		}
+		if w.opened() < len(w.members) {
+			w.t.Fatal("not all members are owed a subscription")
+		}
 	}
 	w.open = !w.open
+}
+
+// renewSome goes on with what follows the loss of a link.
+func (w *tableTwin) renewSome() {
+	for range min(channelParts-w.renewed, channelParts/4) {
+		w.renewPart(w.renewed)
+		w.renewed++
+	}
 }
 
 // check compares what is counted.
@@ -174,13 +192,19 @@ func (w *tableTwin) check() {
 		count[s]++
 	}
 	owed := 0
-	for name, s := range w.channels {
-		if s.owed {
-			owed++
+	size := 0
+	for i := range w.channels.parts {
+		part := &w.channels.parts[i]
+		size += len(part.byName)
+		for name, s := range part.byName {
+			w.checkOne(name, s, i)
+			if s.owed && s.link == w.link {
+				owed++
+			}
 		}
-		if _, ok := w.members[name]; ok != s.wanted || s.standing != w.engine[name] {
-			w.t.Fatalf("%s: wanted %t, standing %d; want %t, %d", name, s.wanted, s.standing, ok, w.engine[name])
-		}
+	}
+	if size != w.channels.size {
+		w.t.Fatalf("%d channels are in the table, which says %d", size, w.channels.size)
 	}
 	for s, c := range w.waiting {
 		if s.standing == inForce || c.first == nil || c.answered || c.of != s {
@@ -191,9 +215,23 @@ func (w *tableTwin) check() {
 		w.t.Fatalf("asked %d, in force %d, owed %d; want %d, %d, %d", w.table.asked, w.table.inForce, w.owed, count[asked], count[inForce], owed)
 	}
 	for name := range w.members {
-		if w.channels[name] == nil {
+		if w.channels.get(name) == nil {
 			w.t.Fatalf("%s has members and is not in the table", name)
 		}
+	}
+}
+
+// checkOne compares what is known of one channel.
+func (w *tableTwin) checkOne(name string, s *subscription, part int) {
+	if s.link != w.link && (w.open || part < w.renewed) {
+		w.t.Fatalf("%s is still what it was on the link before", name)
+	}
+	standing := s.standing
+	if s.link != w.link {
+		standing = absent
+	}
+	if _, ok := w.members[name]; ok != s.wanted || standing != w.engine[name] {
+		w.t.Fatalf("%s: wanted %t, standing %d; want %t, %d", name, s.wanted, standing, ok, w.engine[name])
 	}
 }
 
@@ -221,14 +259,18 @@ func (w *tableTwin) settle() {
 			w.t.Fatalf("%s is subscribed to without members", name)
 		}
 	}
-	if len(names) != len(w.members) || len(w.channels) != len(w.members) || !w.settled() {
-		w.t.Fatalf("subscribed to %v with members in %d, %d in the table, settled %t", slices.Sorted(slices.Values(names)), len(w.members), len(w.channels), w.settled())
+	if len(names) != len(w.members) || w.channels.size != len(w.members) || !w.settled() {
+		w.t.Fatalf("subscribed to %v with members in %d, %d in the table, settled %t", slices.Sorted(slices.Values(names)), len(w.members), w.channels.size, w.settled())
 	}
 	if w.waits != w.answers || len(w.waiting) != 0 {
 		w.t.Fatalf("%d of %d waiters are answered, %d are left", w.answers, w.waits, len(w.waiting))
 	}
-	if len(w.fresh)+len(w.again)+len(w.resting)+len(w.leaving) != 0 {
-		w.t.Fatalf("lists of %d, %d, %d are left", len(w.fresh), len(w.resting), len(w.leaving))
+	resting := 0
+	for _, list := range w.resting {
+		resting += list.size
+	}
+	if w.fresh.size+w.again.size+resting+w.leaving.size != 0 {
+		w.t.Fatalf("lists of %d, %d, %d, %d are left", w.fresh.size, w.again.size, resting, w.leaving.size)
 	}
 }
 

@@ -53,7 +53,8 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 		tab.unwant("churn", now)
 		tab.want("churn")
 		tab.sweep(now)
-		for _, name := range tab.take(now) {
+		names, _ := tab.take(now)
+		for _, name := range names {
 			if name == "other" {
 				return
 			}
@@ -72,7 +73,7 @@ func TestARestIsShortWhenTheServerWasAway(t *testing.T) {
 		r.table.opened()
 		r.table.want("c")
 		for range 10 {
-			if names := r.table.take(time.Now()); len(names) != 1 {
+			if names, _ := r.table.take(time.Now()); len(names) != 1 {
 				t.Fatalf("%v: %d channels are asked for, want 1", cause, len(names))
 			}
 			l.ended("c", cause)
@@ -82,7 +83,7 @@ func TestARestIsShortWhenTheServerWasAway(t *testing.T) {
 		before := time.Now()
 		l.ended("c", cause)
 		r.table.sweep(before.Add(longest - 1))
-		if names := r.table.take(time.Now()); len(names) != 0 {
+		if names, _ := r.table.take(time.Now()); len(names) != 0 {
 			t.Errorf("%v: after 11 times it rests for less than %s", cause, longest)
 		}
 	}
@@ -96,7 +97,8 @@ func TestAChannelLeftWhileDownDoesNotDelayUp(t *testing.T) {
 	now := time.Now()
 	tab.inForceNow("a", now)
 	tab.inForceNow("b", now)
-	tab.closed()
+	tab.cut()
+	tab.renewAll()
 	tab.unwant("a", now)
 	if owed := tab.opened(); owed != 2 {
 		t.Fatalf("%d subscriptions are owed, want 2", owed)
@@ -148,7 +150,9 @@ func TestATableShrinksAfterABurst(t *testing.T) {
 		tab.want(name)
 		_, _ = tab.await([]byte(name), func(error) {}, now)
 	}
-	for names := tab.take(now); len(names) > 0; names = tab.take(now) {
+	for more := true; more; {
+		var names []string
+		names, more = tab.take(now)
 		for _, name := range names {
 			tab.confirm(name, now)
 		}
@@ -156,7 +160,8 @@ func TestATableShrinksAfterABurst(t *testing.T) {
 	for i := range count {
 		tab.unwant(fmt.Sprint(i), now)
 	}
-	for names, _ := tab.sweep(now.Add(linger)); len(names) > 0; names, _ = tab.sweep(now.Add(linger)) {
+	for more := true; more; {
+		_, more = tab.sweep(now.Add(linger))
 	}
 	for more := true; more; { // as every half second
 		var late *waiter
@@ -179,10 +184,11 @@ func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 	for i := range 10 * maxBatch {
 		tab.want(fmt.Sprint("before ", i))
 	}
-	tab.closed()
+	tab.cut()
+	tab.renewAll()
 	tab.opened()
 	tab.want("now")
-	names := tab.take(now)
+	names, _ := tab.take(now)
 	if len(names) != maxBatch || names[0] != "now" {
 		t.Errorf("a batch of %d channels begins with %q, want %d and the one that was joined", len(names), names[0], maxBatch)
 	}
@@ -190,7 +196,8 @@ func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 		tab.want(fmt.Sprint("after ", i))
 	}
 	again := 0
-	for _, name := range tab.take(now) {
+	names, _ = tab.take(now)
+	for _, name := range names {
 		if strings.HasPrefix(name, "before") {
 			again++
 		}

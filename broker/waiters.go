@@ -46,7 +46,7 @@ func tell(w *waiter, err error) {
 func (t *table) await(name []byte, done func(error), now time.Time) (pending bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.channels[string(name)]
+	s := t.find(stringOf(name))
 	switch {
 	case s == nil || s.standing == inForce:
 		return false, nil
@@ -74,6 +74,10 @@ func (t *table) answer(s *subscription) *waiter {
 	t.answered(c)
 	return c.first
 }
+
+// shrinkAt is the size from which the map of those who wait is made anew when it is
+// empty: Go's maps keep the memory of their largest size.
+const shrinkAt = 1024
 
 // answered notes that nobody waits in c any more.
 func (t *table) answered(c *crowd) {

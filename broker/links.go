@@ -1,0 +1,78 @@
+package broker
+
+import (
+	"runtime"
+	"time"
+)
+
+// opened begins with a link on which nothing is subscribed to, and returns how much
+// has to be. Nothing is left of the link before.
+func (t *table) opened() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open = true
+	return t.owed
+}
+
+// cut notes that the link is lost: nothing is subscribed to any more. It returns who
+// waited. Each subscription learns of it when it is looked at, and by renewAll.
+func (t *table) cut() (waiting map[*subscription]*crowd) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open = false
+	t.link++
+	t.fresh, t.again, t.leaving = fifo[*subscription]{}, fifo[*subscription]{}, fifo[turn]{}
+	t.resting = [numRests]fifo[turn]{}
+	t.asked, t.inForce, t.owed = 0, 0, 0
+	t.deaf.Store(0)
+	waiting = t.waiting
+	t.waiting, t.waited, t.queue = map[*subscription]*crowd{}, 0, fifo[*waiter]{}
+	return waiting
+}
+
+// renewAll makes all that there was before cut to be asked for again. It is over before
+// there is another link.
+func (t *table) renewAll() {
+	for i := range channelParts {
+		t.renewPart(i)
+		runtime.Gosched() // or who waits for the lock would not have it before the next part
+	}
+}
+
+func (t *table) renewPart(i int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range t.channels.parts[i].byName {
+		if s.link != t.link {
+			t.renew(s)
+		}
+	}
+}
+
+// renew makes s what it is on a link that knows nothing of it, and returns it, or nil
+// when nobody wants it.
+func (t *table) renew(s *subscription) *subscription {
+	*s = subscription{name: s.name, wanted: s.wanted, refusals: s.refusals, link: t.link}
+	if !s.wanted {
+		t.channels.remove(s)
+		return nil
+	}
+	t.list(s, &t.again)
+	return s
+}
+
+// stuck reports whether the engine has not answered something for so long that the
+// link is of no use.
+func (t *table) stuck(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.asked > 0 && now.Sub(t.progress) > 2*awaitTimeout
+}
+
+// settled reports whether all that had to be subscribed to when the link was opened
+// is in force.
+func (t *table) settled() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.owed == 0
+}

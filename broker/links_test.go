@@ -1,0 +1,97 @@
+package broker
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// subscribed returns a table with so many subscriptions in force.
+func subscribed(count int, now time.Time) *table {
+	tab := newTable()
+	tab.opened()
+	for i := range count {
+		tab.inForceNow(fmt.Sprint(i), now)
+	}
+	return tab
+}
+
+// absentOf counts what is asked for again.
+func (t *table) absentOf() int { return t.again.size + t.fresh.size }
+
+// When a link is lost, all channels have to be asked for again; the table, which event
+// loops wait for, is never locked for all of them.
+func TestALostLinkIsNotedInParts(t *testing.T) {
+	const count = 50_000
+	tab := subscribed(count, time.Now())
+	tab.cut()
+	if n := tab.absentOf(); n != 0 {
+		t.Errorf("%d channels are looked at when the link is lost", n)
+	}
+	most := 0
+	for i := range channelParts {
+		before := tab.absentOf()
+		tab.renewPart(i)
+		most = max(most, tab.absentOf()-before)
+	}
+	if most > count/100 {
+		t.Errorf("up to %d of %d channels are looked at in one piece", most, count)
+	}
+	if owed := tab.opened(); owed != count {
+		t.Errorf("%d subscriptions are owed, want %d", owed, count)
+	}
+}
+
+// What happens to a channel between the loss of the link and its turn to be noted is
+// what counts.
+func TestChannelsChangeWhileALostLinkIsNoted(t *testing.T) {
+	now := time.Now()
+	tab := subscribed(3, now) // "0", "1", "2"
+	tab.unwant("1", now)
+	tab.cut()
+	tab.unwant("0", now)
+	tab.want("1")
+	tab.want("new")
+	tab.renewAll()
+	tab.unwant("2", now)
+	tab.want("2")
+	if owed := tab.opened(); owed != 4 { // "0" too, until it is looked at
+		t.Errorf("%d subscriptions are owed, want 4", owed)
+	}
+	names, more := tab.take(now)
+	if len(names) != 3 || more {
+		t.Errorf("%v are asked for, more %t, want 1, 2 and new", names, more)
+	}
+	for _, name := range names {
+		tab.confirm(name, now)
+	}
+	if all, pending := tab.sizes(); !tab.settled() || pending != 1 || all != 4 {
+		t.Errorf("%d subscriptions, %d pending, settled %t, want 4, 1, true", all, pending, tab.settled())
+	}
+	tab.sweep(now.Add(linger))
+	if all, pending := tab.sizes(); pending != 0 || all != 3 {
+		t.Errorf("%d subscriptions, %d pending, want 3 and none", all, pending)
+	}
+}
+
+// BenchmarkLostLink is how long the table is locked at most when a link is lost, and
+// what each of its channels takes.
+func BenchmarkLostLink(b *testing.B) {
+	for _, count := range []int{10_000, 100_000, 1_000_000} {
+		now := time.Now()
+		tab := subscribed(count, now)
+		b.Run(fmt.Sprintf("channels=%d", count), func(b *testing.B) {
+			pieces := time.Duration(0)
+			for b.Loop() {
+				tab.cut()
+				began := time.Now()
+				for i := range channelParts {
+					tab.renewPart(i)
+				}
+				pieces += time.Since(began)
+				tab.opened()
+			}
+			b.ReportMetric(float64(pieces.Microseconds())/float64(b.N)/channelParts, "us/piece")
+		})
+	}
+}

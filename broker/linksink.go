@@ -1,0 +1,98 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+)
+
+// linkSink is a link and what it tells. It implements sink.
+type linkSink struct {
+	r      *Remote
+	link   link
+	ctx    context.Context // ends when the link is lost
+	cancel context.CancelFunc
+
+	once   sync.Once
+	gone   chan struct{} // closed when the link is lost
+	reason error         // set before gone is closed
+}
+
+var _ sink = (*linkSink)(nil)
+
+// lost notes the first cause.
+func (l *linkSink) lost(cause error) {
+	l.once.Do(func() {
+		l.reason = cause
+		close(l.gone)
+		l.cancel()
+	})
+}
+
+// received delivers what the engine sent, or says why not.
+func (l *linkSink) received(channel, content []byte) {
+	r := l.r
+	channel, ours := bytes.CutPrefix(channel, bytesOf(r.cfg.Prefix))
+	if !ours {
+		return
+	}
+	r.counts.received.Add(1)
+	switch {
+	case len(content) > r.cfg.MaxContent:
+		r.drop(dropTooBig, channel, len(content))
+	case !utf8.Valid(content): // no text message may hold it; RFC 6455, section 8.1
+		r.drop(dropNotUTF8, channel, len(content))
+	default:
+		r.backlog.deliver(channel, content)
+	}
+}
+
+// warn logs a trouble that may come often, at most once a minute.
+func (r *Remote) warn(last *atomic.Int64, text string) {
+	now := time.Now().Unix()
+	if before := last.Load(); now-before >= int64(sayAgain/time.Second) && last.CompareAndSwap(before, now) {
+		r.log.Warn(text)
+	}
+}
+
+// drop counts what is not delivered. The channel is a stranger's word: it is logged
+// for debugging only.
+func (r *Remote) drop(reason dropReason, channel []byte, size int) {
+	r.counts.dropped[reason].Add(1)
+	r.log.Debug("a publication was dropped", "reason", reason.String(), "channel", string(channel), "bytes", size)
+}
+
+func (l *linkSink) confirmed(channel string) {
+	r := l.r
+	channel, ours := strings.CutPrefix(channel, r.cfg.Prefix)
+	if !ours {
+		return
+	}
+	tell(r.table.confirm(channel, time.Now()), nil)
+	if !r.up.Load() {
+		r.wake()
+	}
+}
+
+func (l *linkSink) ended(channel string, cause error) {
+	r := l.r
+	channel, ours := strings.CutPrefix(channel, r.cfg.Prefix)
+	if !ours {
+		return
+	}
+	r.counts.ended.Add(1)
+	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
+	away := errors.Is(cause, errAway)
+	if !away {
+		r.warn(&r.refusing, "the engine refuses subscriptions; joins of these channels stand and hear nothing (at debug the log names them)")
+	}
+	tell(r.table.end(channel, time.Now(), away), cause)
+	if !r.up.Load() {
+		r.wake()
+	}
+}
