@@ -24,8 +24,8 @@ help: ## print this list
 build: ## build ./bin/wsify, ./bin/wsbench and ./bin/echo      (go build -o bin/ ./cmd/... ./bench/echo ./bench/wsbench)
 	$(GO) build -o bin/ ./cmd/... ./bench/echo ./bench/wsbench
 
-run: ## run the server; ARGS="-ping-interval 1m"            (go run ./cmd/wsify)
-	$(GO) run ./cmd/wsify $(ARGS)
+run: ## run the server; ARGS="-ping-interval 1m"            (go run ./cmd/wsify -broadcasting-key dev)
+	$(GO) run ./cmd/wsify -broadcasting-key dev $(ARGS)
 
 test: ## all tests, with invariant checks on                 (go test -tags invariants ./...)
 	$(GO) test -tags invariants $(PKG)

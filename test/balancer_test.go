@@ -32,7 +32,7 @@ type topology struct {
 func TestHAProxyInFrontOfTheNodesOfTheGuide(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, g *guide, nodes []*server, _ *process) {
 		g.haproxy(nil)
-		tp := &topology{guide: g, nodes: nodes, backends: "http://" + g.addr("3100")}
+		tp := &topology{guide: g, nodes: nodes, backends: "http://" + g.addr("3100"), key: "dev"}
 		tp.restart = func(node int) { g.again(node) }
 		tp.try()
 	})
@@ -47,7 +47,7 @@ func TestNginxInFrontOfTheNodesOfTheGuide(t *testing.T) {
 	writeFile(t, g.dir, "nginx.conf", g.block("nginx.conf"))
 	g.start("nginx")
 	g.awaitListening("3000")
-	tp := &topology{guide: g, nodes: nodes, backends: nodes[1].http()}
+	tp := &topology{guide: g, nodes: nodes, backends: nodes[1].http(), key: "dev"}
 	tp.restart = func(node int) { g.again(node) }
 	tp.try()
 }

@@ -81,7 +81,7 @@ func (r *round) breakAndMend(g *guide, nodes []*server, engine *process) {
 	g.awaitReady(http.StatusServiceUnavailable)
 	r.stage.Store(noticed)
 	for _, node := range nodes {
-		if status, body, err := post(node.http()+"/broadcast", `{"channel":"elsewhere"}`); status != 503 || outcomeOf(body) != refused {
+		if status, body, err := post(node.http()+"/broadcast?key=dev", `{"channel":"elsewhere"}`); status != 503 || outcomeOf(body) != refused {
 			r.c.t.Errorf("POST while the engine is away: %d %q %v, want 503 and that it is not published", status, body, err)
 		}
 		c := dialGo(r.c.t, node.ws())

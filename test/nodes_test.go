@@ -43,7 +43,7 @@ func TestNodesHearEachOther(t *testing.T) {
 		both(`"of node 1"`)
 		for i, node := range nodes {
 			content := fmt.Sprintf(`"by HTTP on node %d"`, i+1)
-			if status, body, err := post(node.http()+"/broadcast", `{"channel":"hello","content":`+content+`}`); status != 201 {
+			if status, body, err := post(node.http()+"/broadcast?key=dev", `{"channel":"hello","content":`+content+`}`); status != 201 {
 				t.Fatalf("POST on node %d: %d %s %v", i+1, status, body, err)
 			}
 			both(content)
@@ -94,7 +94,7 @@ func TestNodesWaitForTheirEngine(t *testing.T) {
 			early.ask(`{"command":"broadcast","args":{"channel":"early"},"id":1}`, "message "+brokerAway("1"))
 			g.engine()
 			g.awaitReady(200)
-			if status, body, err := post(nodes[1].http()+"/broadcast", `{"channel":"early","content":"at last"}`); status != 201 {
+			if status, body, err := post(nodes[1].http()+"/broadcast?key=dev", `{"channel":"early","content":"at last"}`); status != 201 {
 				t.Fatalf("POST once the engine is there: %d %s %v", status, body, err)
 			}
 			early.expect(`message "at last"`)

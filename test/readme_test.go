@@ -114,7 +114,7 @@ func TestReadmeRunsTheServer(t *testing.T) {
 }
 
 func TestReadmePublishes(t *testing.T) {
-	s := serve(t)
+	s := serve(t, "-broadcasting-key", "dev")
 	need(t, "curl", "curl")
 	member := dialGo(t, s.ws())
 	member.expect("open")
@@ -127,7 +127,7 @@ func TestReadmePublishes(t *testing.T) {
 }
 
 func TestReadmeJoinsWithWscat(t *testing.T) {
-	s := serve(t)
+	s := serve(t, "-broadcasting-key", "dev")
 	join, publish := console(readme(t, "join"), s.addr)[0], console(readme(t, "publish"), s.addr)[0]
 	need(t, "curl", "curl")
 	// wscat is installed already there, and npx takes it from there.

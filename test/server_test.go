@@ -2,6 +2,7 @@ package test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,10 +15,13 @@ type server struct {
 	addr string // host:port
 }
 
-// serve starts wsify on a free port of 127.0.0.1 with these flags. When the test is
-// over it has to end in order.
+// serve starts wsify on a free port of 127.0.0.1 with these flags. Unless they hold a
+// key, everybody may publish. When the test is over it has to end in order.
 func serve(t *testing.T, flags ...string) *server {
 	t.Helper()
+	if !slices.Contains(flags, "-broadcasting-key") {
+		flags = append(flags, "-broadcast-open")
+	}
 	p := start(t, scratch, nil, append([]string{program, "-listen-addr", "127.0.0.1:0"}, flags...)...)
 	s := &server{process: p, addr: p.awaitAddr()}
 	t.Cleanup(s.endInOrder)

@@ -43,7 +43,8 @@ func (b *bench) startServer(ctx context.Context) (*server, error) {
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	cmd := exec.Command(b.server, append([]string{"-listen-addr", addr}, strings.Fields(b.serverArgs)...)...)
-	cmd.Env = append(os.Environ(), "WSIFY_ADMIN_ADDR=off") // its address would be the same for all that run at once
+	// The admin address would be the same for all that run at once; publishers have no key.
+	cmd.Env = append(os.Environ(), "WSIFY_ADMIN_ADDR=off", "WSIFY_BROADCAST_OPEN=true")
 	c, err := b.children.Start(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)

@@ -66,10 +66,10 @@ func (c *commandLine) accessSettings() []*setting {
 		{name: "authorizer-events", arg: argList, example: "connect,join", value: list(&s.AuthorizerEvents),
 			about: "Which commands the authorizer is asked about; the others are allowed."},
 		{name: "broadcasting-key", arg: argSecret, example: "8f2c6e0b91d7", value: text(&s.BroadcastingKey), secret: true,
-			note:  "none, only direct peers on loopback may publish",
+			note:  "none, a random one is made at each start and logged",
 			about: "What POST /broadcast has to carry, as ?key=SECRET or as Authorization: Bearer SECRET. Every user of the machine can read a command line; better keep it in a file."},
 		{name: "broadcast-open", example: "", value: toggle(&s.BroadcastOpen),
-			about: "Let everyone use POST /broadcast when there is no -broadcasting-key."},
+			about: "Let requests without a key use POST /broadcast when there is no -broadcasting-key. Whoever reaches the port may then publish."},
 		{name: "allowed-origins", arg: argList, example: "https://example.com,https://*.example.com", value: list(&s.AllowedOrigins),
 			about: "Web pages that may connect, as scheme://host or scheme://host:port; *. stands for any subdomain, * for any page. Clients that are no web page are not affected."},
 	}

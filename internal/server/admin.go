@@ -108,6 +108,17 @@ func (a *admin) announce() {
 	}
 }
 
+// localPeer reports whether the other end is on this machine.
+func localPeer(addr net.Addr) bool {
+	switch a := addr.(type) {
+	case *net.TCPAddr:
+		return a.IP.IsLoopback()
+	case *net.UnixAddr:
+		return true
+	}
+	return false
+}
+
 // AdminAddr is the address of the admin listener, nil when there is none.
 func (srv *Server) AdminAddr() net.Addr {
 	if srv.admin == nil {

@@ -67,10 +67,11 @@ type Config struct {
 	// AuthorizerEvents picks which commands ask: connect, join, leave,
 	// broadcast. Nil means all four.
 	AuthorizerEvents []string
-	// BroadcastingKey is the secret of POST /broadcast. When empty, only
-	// loopback peers without a forwarding header may publish.
+	// BroadcastingKey is the secret of POST /broadcast. When empty, Start makes a
+	// random one and logs it.
 	BroadcastingKey string
-	// BroadcastOpen lets anyone publish when BroadcastingKey is empty (as v3).
+	// BroadcastOpen lets requests without a key publish when BroadcastingKey is
+	// empty (as v3). A request with a key is refused then: no key is right.
 	BroadcastOpen bool
 	// AllowedOrigins lists the Origin values that may upgrade; "*" is any and
 	// the default. A pattern may hold one leading "*." label wildcard after the

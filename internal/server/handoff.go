@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/valyala/fasthttp"
 	"golang.org/x/sys/unix"
 
 	"wsify/internal/wire"
@@ -55,7 +54,7 @@ func (h *httpServer) serve(fd int, read []byte) {
 	h.track(p)
 	defer h.untrack(p)
 	// Errors here are the peer's: a malformed request, a timeout, a reset.
-	if err := h.serverFor(p).ServeConn(p); err != nil {
+	if err := h.fast.ServeConn(p); err != nil {
 		h.srv.log.Debug("http connection ended", "err", err)
 	}
 }
@@ -65,14 +64,6 @@ func (h *httpServer) contain() {
 	if p := recover(); p != nil {
 		h.srv.faults.Error("panic on an HTTP connection", "panic", p, "stack", string(debug.Stack()))
 	}
-}
-
-// serverFor returns the HTTP server for a connection.
-func (h *httpServer) serverFor(c net.Conn) *fasthttp.Server {
-	if localPeer(c.RemoteAddr()) {
-		return h.near
-	}
-	return h.far
 }
 
 // httpConn is the net.Conn that the HTTP server gets: it yields the bytes that the

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,17 +20,19 @@ import (
 // the test fails, so it is far above what the slowest machine needs.
 const patience = 20 * time.Second
 
-// start runs a server on a free port of 127.0.0.1, unless cfg says otherwise, and
-// ends it with the test. Connections made before are closed first, as clean-ups run
+// start runs a server on a free port of 127.0.0.1, unless cfg says otherwise, where
+// everybody may publish unless it has a key, and ends it with the test. Connections made before are closed first, as clean-ups run
 // in reverse; the end then finds whatever the server holds on to.
 func start(t testing.TB, cfg Config) *Server {
 	t.Helper()
-	if cfg.ListenAddr == "" {
-		cfg.ListenAddr = "127.0.0.1:0"
-	}
-	if cfg.Loops == 0 {
-		cfg.Loops = 2
-	}
+	cfg.BroadcastOpen = cfg.BroadcastingKey == ""
+	return startAs(t, cfg)
+}
+
+// startAs is start without a word about who may publish.
+func startAs(t testing.TB, cfg Config) *Server {
+	t.Helper()
+	cfg.ListenAddr, cfg.Loops = cmp.Or(cfg.ListenAddr, "127.0.0.1:0"), cmp.Or(cfg.Loops, 2)
 	srv, err := Start(cfg)
 	if err != nil {
 		t.Fatalf("Start: %v", err)
@@ -51,7 +54,7 @@ func start(t testing.TB, cfg Config) *Server {
 func startLogged(t testing.TB, cfg Config) (*Server, *logBook) {
 	t.Helper()
 	book := &logBook{}
-	cfg.Logger = slog.New(slog.NewTextHandler(book, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg.Logger = book.logger()
 	return start(t, cfg), book
 }
 
@@ -59,6 +62,10 @@ func startLogged(t testing.TB, cfg Config) (*Server, *logBook) {
 type logBook struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
+}
+
+func (b *logBook) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func (b *logBook) Write(p []byte) (int, error) {

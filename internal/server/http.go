@@ -2,14 +2,10 @@ package server
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"log"
 	"mime"
 	"net"
-	"net/netip"
-	"net/url"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -43,25 +39,17 @@ const (
 type httpServer struct {
 	tracker
 	srv      *Server
-	near     *fasthttp.Server  // for peers on this machine
-	far      *fasthttp.Server  // for others
-	key      [sha256.Size]byte // of -broadcasting-key
-	verdicts sync.Map          // of requests that are refused, by *fasthttp.RequestHeader; see bounds
+	fast     *fasthttp.Server
+	verdicts sync.Map // of requests that are refused, by *fasthttp.RequestHeader; see bounds
 }
 
 func newHTTP(srv *Server) *httpServer {
-	h := &httpServer{srv: srv, key: sha256.Sum256([]byte(srv.cfg.BroadcastingKey))}
+	h := &httpServer{srv: srv}
 	h.conns = make(map[*httpConn]struct{})
 	h.empty = make(chan struct{})
-	h.near, h.far = h.newFast(true), h.newFast(srv.cfg.BroadcastOpen)
-	return h
-}
-
-// newFast returns a fasthttp server for peers on this machine, or for others.
-func (h *httpServer) newFast(local bool) *fasthttp.Server {
-	return &fasthttp.Server{
+	h.fast = &fasthttp.Server{
 		Handler:               h.handle,
-		HeaderReceived:        h.bounds(local),
+		HeaderReceived:        h.bounds,
 		ExpectHandler:         h.expect,
 		ErrorHandler:          h.failed,
 		ConnState:             h.changed,
@@ -75,6 +63,7 @@ func (h *httpServer) newFast(local bool) *fasthttp.Server {
 		SecureErrorLogMessage: true,
 		Logger:                debugLogger(h.srv),
 	}
+	return h
 }
 
 // debugLogger passes what fasthttp logs on as debug: it is about strangers.
@@ -130,24 +119,22 @@ type verdict struct {
 }
 
 // bounds decides on the head alone how much of a body is read: nothing, where the
-// request will be refused whatever it holds. It makes fasthttp's HeaderReceived.
+// request will be refused whatever it holds. It is fasthttp's HeaderReceived.
 //
 // fasthttp forgets the head when a body is too large, so the verdict is kept by the
 // head's address, which is the same in failed.
-func (h *httpServer) bounds(local bool) func(head *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	return func(head *fasthttp.RequestHeader) fasthttp.RequestConfig {
-		v := h.judge(head, local)
-		if v.status == 0 {
-			h.verdicts.Delete(head)
-			return fasthttp.RequestConfig{}
-		}
-		h.verdicts.Store(head, v)
-		return fasthttp.RequestConfig{MaxRequestBodySize: 1}
+func (h *httpServer) bounds(head *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	v := h.judge(head)
+	if v.status == 0 {
+		h.verdicts.Delete(head)
+		return fasthttp.RequestConfig{}
 	}
+	h.verdicts.Store(head, v)
+	return fasthttp.RequestConfig{MaxRequestBodySize: 1}
 }
 
 // judge refuses what needs neither the body nor the whole request to be refused.
-func (h *httpServer) judge(head *fasthttp.RequestHeader, local bool) verdict {
+func (h *httpServer) judge(head *fasthttp.RequestHeader) verdict {
 	path, query, _ := bytes.Cut(head.RequestURI(), []byte("?"))
 	switch {
 	case string(path) == pathWS:
@@ -156,10 +143,8 @@ func (h *httpServer) judge(head *fasthttp.RequestHeader, local bool) verdict {
 		return verdict{fasthttp.StatusNotFound, whatThereIs}
 	case !head.IsPost():
 		return verdict{fasthttp.StatusMethodNotAllowed, "publish with POST"}
-	case h.srv.cfg.BroadcastingKey != "" && !h.knowsKey(head, query):
+	case !h.srv.keys.admit(query, head.Peek("Authorization")):
 		return verdict{fasthttp.StatusForbidden, wrongKey}
-	case h.srv.cfg.BroadcastingKey == "" && !local:
-		return verdict{fasthttp.StatusForbidden, onlyLocal}
 	}
 	return verdict{}
 }
@@ -200,8 +185,6 @@ func notFound(ctx *fasthttp.RequestCtx) { answer(ctx, fasthttp.StatusNotFound, w
 const (
 	whatThereIs = "not found: this server has /ws and POST /broadcast"
 	wrongKey    = "wrong or missing key: POST /broadcast?key=KEY, or Authorization: Bearer KEY"
-	onlyLocal   = "no -broadcasting-key is set, so only direct loopback peers may publish: " +
-		"set -broadcasting-key, or -broadcast-open to admit everyone"
 )
 
 func tooLarge(ctx *fasthttp.RequestCtx) {
@@ -292,81 +275,14 @@ func (h *httpServer) expect(ctx *fasthttp.RequestCtx) int {
 // admit checks what does not need the body: who publishes, and the media type. It
 // returns the status and reason of a refusal, or 0.
 func (h *httpServer) admit(ctx *fasthttp.RequestCtx) (status int, why string) {
-	switch {
-	case h.srv.cfg.BroadcastingKey != "":
-		if !h.knowsKey(&ctx.Request.Header, ctx.URI().QueryString()) {
-			return fasthttp.StatusForbidden, wrongKey
-		}
-	case !h.srv.cfg.BroadcastOpen && !isLocal(ctx):
-		return fasthttp.StatusForbidden, onlyLocal
+	if !h.srv.keys.admit(ctx.URI().QueryString(), ctx.Request.Header.Peek("Authorization")) {
+		return fasthttp.StatusForbidden, wrongKey
 	}
 	media, _, err := mime.ParseMediaType(string(ctx.Request.Header.ContentType()))
 	if err != nil || media != "application/json" {
 		return fasthttp.StatusUnsupportedMediaType, "Content-Type must be application/json"
 	}
 	return 0, ""
-}
-
-// knowsKey compares the key of the request in constant time.
-func (h *httpServer) knowsKey(head *fasthttp.RequestHeader, query []byte) bool {
-	args := fasthttp.AcquireArgs()
-	defer fasthttp.ReleaseArgs(args)
-	args.ParseBytes(query)
-	given := args.Peek("key")
-	if bearer := string(head.Peek("Authorization")); len(bearer) > 7 && strings.EqualFold(bearer[:7], "Bearer ") {
-		given = []byte(strings.TrimSpace(bearer[7:]))
-	}
-	sum := sha256.Sum256(given)
-	return subtle.ConstantTimeCompare(sum[:], h.key[:]) == 1
-}
-
-// forwarding are headers that a proxy adds, beside those that begin with
-// X-Forwarded: behind one, a loopback address is the proxy's, not the peer's.
-var forwarding = [...]string{
-	"Forwarded", "X-Original-Forwarded-For", "X-Real-Ip", "Via", "Cf-Connecting-Ip", "True-Client-Ip", "X-Client-Ip",
-	"X-Cluster-Client-Ip", "Fastly-Client-Ip", "X-Envoy-External-Address",
-}
-
-// isLocal reports whether the request comes from this machine, without a proxy, and
-// not from another site's page in a browser here.
-func isLocal(ctx *fasthttp.RequestCtx) bool {
-	head := &ctx.Request.Header
-	for name := range head.All() {
-		if len(name) >= 11 && strings.EqualFold(string(name[:11]), "X-Forwarded") {
-			return false
-		}
-	}
-	for _, name := range forwarding {
-		if head.Peek(name) != nil {
-			return false
-		}
-	}
-	if origin := head.Peek("Origin"); origin != nil && !localOrigin(string(origin)) {
-		return false
-	}
-	return localPeer(ctx.RemoteAddr())
-}
-
-// localOrigin reports whether an Origin names this machine.
-func localOrigin(origin string) bool {
-	u, err := url.Parse(origin)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
-}
-
-// localPeer reports whether the other end is on this machine.
-func localPeer(addr net.Addr) bool {
-	switch a := addr.(type) {
-	case *net.TCPAddr:
-		ip, ok := netip.AddrFromSlice(a.IP)
-		return ok && ip.Unmap().IsLoopback()
-	case *net.UnixAddr:
-		return true
-	}
-	return false
 }
 
 // publish hands the body's publication to the broker and answers with the outcome.

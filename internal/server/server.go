@@ -33,6 +33,7 @@ type Server struct {
 	events  event        // which commands ask it
 	broker  Broker
 	http    *httpServer
+	keys    keys
 	origins origins
 	addr    net.Addr
 	node    string // begins the ids of connections; see connID
@@ -74,7 +75,10 @@ func Start(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	srv := &Server{cfg: cfg, log: cfg.Logger, origins: newOrigins(cfg.AllowedOrigins), node: newNodeName(), stopping: make(chan struct{})}
+	srv := &Server{
+		cfg: cfg, log: cfg.Logger, origins: newOrigins(cfg.AllowedOrigins), keys: newKeys(&cfg),
+		node: newNodeName(), stopping: make(chan struct{}),
+	}
 	if srv.log == nil {
 		srv.log = slog.New(slog.DiscardHandler)
 	}
@@ -175,13 +179,7 @@ func (srv *Server) announce(before, limit uint64) {
 		"file_limit", limit, "file_limit_before", before, "loops", srv.group.Loops(), "shards", srv.hub.Shards(),
 		"workers", srv.cfg.Workers, "queue", srv.cfg.Queue, "memory_limit", memoryLimit(),
 		"broker", srv.cfg.BrokerDriver, "authorizer", srv.auth != nil, "go", runtime.Version())
-	switch {
-	case srv.cfg.BroadcastingKey != "":
-	case srv.cfg.BroadcastOpen:
-		srv.log.Warn("POST /broadcast is open to everyone: no -broadcasting-key is set and -broadcast-open is")
-	default:
-		srv.log.Warn("POST /broadcast admits only direct loopback peers: no -broadcasting-key is set")
-	}
+	srv.announceKey()
 	if srv.auth != nil {
 		if srv.origins.any {
 			srv.log.Warn("any web page may connect with its visitor's cookies: -allowed-origins is *")
