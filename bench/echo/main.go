@@ -32,7 +32,10 @@ type echo struct {
 	sessions slab.Slab[session]
 }
 
-const linger = 5 * time.Second
+const (
+	linger  = 5 * time.Second
+	maxHead = 8 << 10
+)
 
 // Opened implements netpoll.Handler.
 func (e *echo) Opened(c *netpoll.Conn) {
@@ -47,11 +50,12 @@ func (e *echo) Data(c *netpoll.Conn, p []byte) {
 	if !s.open {
 		s.head = append(s.head, p...)
 		end := wire.HeadEnd(s.head, len(s.head)-len(p))
-		if end == 0 {
-			if len(s.head) <= wire.MaxHeadSize {
-				return
-			}
-			end = len(s.head) // too large, which is what ParseRequest will say
+		if end == 0 && len(s.head) <= maxHead {
+			return
+		}
+		if end == 0 || end > maxHead {
+			e.refuse(c, 431, "", "request head over 8 KiB")
+			return
 		}
 		if p = e.upgrade(c, s, end); p == nil {
 			return
@@ -77,6 +81,11 @@ func (e *echo) Data(c *netpoll.Conn, p []byte) {
 	}
 }
 
+func (e *echo) refuse(c *netpoll.Conn, status int, headers, detail string) {
+	c.Send(wire.AppendResponse(nil, status, headers, detail+"\n"))
+	c.Linger(netpoll.ReasonUser, linger)
+}
+
 // upgrade answers the head that ends at end and returns what came behind it, or
 // nil after a refusal.
 func (e *echo) upgrade(c *netpoll.Conn, s *session, end int) []byte {
@@ -87,8 +96,7 @@ func (e *echo) upgrade(c *netpoll.Conn, s *session, end int) []byte {
 	}
 	if err != nil {
 		refusal := err.(*wire.HandshakeError)
-		c.Send(wire.AppendResponse(nil, refusal.Status, refusal.ExtraHeaders(), refusal.Detail+"\n"))
-		c.Linger(netpoll.ReasonUser, linger)
+		e.refuse(c, refusal.Status, refusal.ExtraHeaders(), refusal.Detail)
 		return nil
 	}
 	s.head, s.open = nil, true

@@ -96,7 +96,9 @@ func (c *commandLine) limitSettings() []*setting {
 	policy := &value[server.SlowPolicy]{&s.SlowPolicy, parsePolicy, server.SlowPolicy.String}
 	return []*setting{
 		{name: "handshake-timeout", arg: argDuration, example: "5s", value: timeout(&s.HandshakeTimeout),
-			about: "How long a connection may take to send its request head."},
+			about: "How long a connection may take to send the head of a request, and then the body of a publication."},
+		{name: "max-head-size", arg: argSize, example: "32KiB", value: size(&s.MaxHeadSize),
+			about: "The largest head of a request, cookies included; beyond it: 431."},
 		{name: "max-message-size", arg: argSize, example: "16KiB", value: size(&s.MaxMessageSize),
 			about: "The largest message of a client (beyond it: close code 1009) and body of POST /broadcast (413)."},
 		{name: "max-channels-per-connection", arg: argNumber, example: "1000", value: count(&s.MaxChannelsPerConnection),

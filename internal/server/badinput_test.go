@@ -33,9 +33,9 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 		{"a frame", message("hello") + "\r\n\r\n", 400},
 		{"a request of HTTP/0.9", "GET /ws\r\n\r\n", 400},
 		{"another protocol", "SSH-2.0-OpenSSH_9.2\r\n\r\n", 400},
-		{"a head over 8 KiB", upgradeHead("/ws", "X: "+strings.Repeat("x", 8<<10)), 431},
-		{"8 KiB without a line end", strings.Repeat("x", 8<<10+1), 431},
-		{"8 KiB of zeros", strings.Repeat("\x00", 8<<10+1), 431},
+		{"a head over 16 KiB", upgradeHead("/ws", "X: "+strings.Repeat("x", 16<<10)), 431},
+		{"16 KiB without a line end", strings.Repeat("x", 16<<10+1), 431},
+		{"16 KiB of zeros", strings.Repeat("\x00", 16<<10+1), 400},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			on := patient
@@ -50,10 +50,10 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 	}
 }
 
-func TestAHeadThatGrowsByteByByteIsRefusedAt8KiB(t *testing.T) {
-	srv := start(t, Config{})
+func TestAHeadThatGrowsByteByByteIsRefusedAtTheLimit(t *testing.T) {
+	srv := start(t, Config{MaxHeadSize: 4 << 10})
 	p := dial(t, srv)
-	for range 8<<10 + 1 {
+	for range 4<<10 + 1 {
 		p.write("x")
 	}
 	p.expectStatus(431)

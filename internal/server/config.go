@@ -93,8 +93,12 @@ type Config struct {
 	// default, or "easygo".
 	Poller string
 
-	// HandshakeTimeout bounds accept to 101. Default 10s.
+	// HandshakeTimeout bounds accept to 101, and then the head and the body of each
+	// further request. Default 10s.
 	HandshakeTimeout time.Duration
+	// MaxHeadSize is the most bytes the head of a request may have, its blank line
+	// included; above it 431. Default 16 KiB, at least 1 KiB, at most 1 MiB.
+	MaxHeadSize int
 	// PingInterval is how long a connection may be silent before it is pinged.
 	// Default 25s; negative switches pings off.
 	PingInterval time.Duration

@@ -22,7 +22,7 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 		BrokerBuffer:      16 << 20,
 		Loops:             cores, Shards: powerOfTwo(64 * cores), Workers: 64 * cores, Queue: 64 * 64 * cores, Poller: "native",
 		HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, PongTimeout: 10 * time.Second,
-		MaxMessageSize: 65536, MaxChannelsPerConnection: 128, MaxChannelLength: 255,
+		MaxHeadSize: 16384, MaxMessageSize: 65536, MaxChannelsPerConnection: 128, MaxChannelLength: 255,
 		WriteQueueSize: 1 << 20, SlowPolicy: SlowClose, DrainTimeout: 30 * time.Second,
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -120,6 +120,8 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{HandshakeTimeout: -1}, `-handshake-timeout: -1ns is not positive`},
 		{Config{PongTimeout: -1}, `-pong-timeout: -1ns is not positive`},
 		{Config{DrainTimeout: -1}, `-drain-timeout: -1ns is not positive`},
+		{Config{MaxHeadSize: 1<<10 - 1}, `-max-head-size: 1023 is not between 1024 and 1048576`},
+		{Config{MaxHeadSize: 1<<20 + 1}, `-max-head-size: 1048577 is not between 1024 and 1048576`},
 		{Config{MaxMessageSize: -1}, `-max-message-size: -1 is not between 1 and 1073741824`},
 		{Config{MaxMessageSize: 1<<30 + 1}, `-max-message-size: 1073741825 is not between 1 and 1073741824`},
 		{Config{MaxChannelsPerConnection: -1}, `-max-channels-per-connection: -1 is not between 1 and 16777216`},
@@ -138,11 +140,11 @@ func TestValidateReportsAllProblemsAtOnceInTheOrderOfTheFields(t *testing.T) {
 		ListenAddr: "x", BrokerDriver: "kafka", AuthorizerURL: "x", AuthorizerTimeout: -1,
 		AuthorizerEvents: []string{"x", "y"}, BroadcastingKey: " ", AllowedOrigins: []string{"x"},
 		Loops: -1, Shards: -1, Workers: -1, Queue: -1, Poller: "x", HandshakeTimeout: -1, PongTimeout: -1,
-		MaxMessageSize: -1, MaxChannelsPerConnection: -1, MaxChannelLength: -1, WriteQueueSize: -1,
+		MaxHeadSize: -1, MaxMessageSize: -1, MaxChannelsPerConnection: -1, MaxChannelLength: -1, WriteQueueSize: -1,
 		SlowPolicy: 9, DrainTimeout: -1,
 	}
 	want := "listen-addr broker-driver authorizer-url authorizer-timeout authorizer-events authorizer-events " +
-		"broadcasting-key allowed-origins loops shards workers queue poller handshake-timeout pong-timeout max-message-size " +
+		"broadcasting-key allowed-origins loops shards workers queue poller handshake-timeout max-head-size pong-timeout max-message-size " +
 		"max-channels-per-connection max-channel-length write-queue-size slow-policy drain-timeout"
 	var got []string
 	for line := range strings.Lines(c.Validate().Error()) {

@@ -20,6 +20,8 @@ const (
 	maxWorkers         = 1 << 16
 	maxQueue           = 1 << 24
 	maxSize            = 1 << 30
+	minHeadSize        = 1 << 10
+	maxHeadSize        = 1 << 20
 	maxChannelLength   = 1 << 16
 	maxChannelsPerConn = 1 << 24
 	maxBrokerPrefix    = 255
@@ -81,6 +83,7 @@ func powerOfTwo(n int) int {
 
 func (c *Config) fillLimits() {
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
+	c.MaxHeadSize = cmp.Or(c.MaxHeadSize, 16<<10)
 	c.PingInterval = cmp.Or(c.PingInterval, 25*time.Second)
 	c.PongTimeout = cmp.Or(c.PongTimeout, 10*time.Second)
 	c.MaxMessageSize = cmp.Or(c.MaxMessageSize, 64<<10)
@@ -127,6 +130,7 @@ func (p *problems) checkPools(c *Config) {
 // checkLimits leaves PingInterval alone: every value means something.
 func (p *problems) checkLimits(c *Config) {
 	p.positive("handshake-timeout", c.HandshakeTimeout)
+	p.between("max-head-size", c.MaxHeadSize, minHeadSize, maxHeadSize)
 	p.positive("pong-timeout", c.PongTimeout)
 	p.between("max-message-size", c.MaxMessageSize, 1, maxSize)
 	p.between("max-channels-per-connection", c.MaxChannelsPerConnection, 1, maxChannelsPerConn)

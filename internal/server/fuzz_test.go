@@ -127,7 +127,7 @@ func FuzzRequest(f *testing.F) {
 	probe := probeOf(f, srv)
 	post := postRequest("/broadcast", `{"channel":"c","content":1}`)
 	for _, seed := range []string{
-		"", "\r\n\r\n", clientHello, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", strings.Repeat("x", 9<<10),
+		"", "\r\n\r\n", clientHello, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", strings.Repeat("x", 17<<10),
 		upgradeHead("/ws"), upgradeHead("/ws?a=b", "Origin: https://a.example") + message(`{"command":"join","args":{"channel":"a"},"id":1}`),
 		post, post + post, post + upgradeHead("/ws") + final(opPing, "x"), post[:len(post)-3],
 		postRequest("/broadcast?key=k", `{"channel":"c","args":{"content":1}}`, "Expect: 100-continue"),
@@ -147,7 +147,7 @@ func FuzzRequest(f *testing.F) {
 			t.Fatalf("%q: %v behind %q", input, err, got)
 		}
 		end := wire.HeadEnd(input, 0)
-		complete := end > 0 || len(input) > wire.MaxHeadSize || len(input) > 0 && wire.JudgeStart(input) != nil
+		complete := end > 0 || len(input) > 16<<10 || len(input) > 0 && wire.JudgeStart(input, 0) != nil
 		if answered := bytes.HasPrefix(got, []byte("HTTP/1.1 ")); answered != (len(got) > 0) || len(got) > 0 && !complete || complete && !answered && !handedOff(input, end) {
 			t.Fatalf("%q is answered by %q", input, got)
 		}
@@ -158,7 +158,7 @@ func FuzzRequest(f *testing.F) {
 // handedOff reports whether a head goes to the HTTP server, which does not answer a
 // request whose body is cut.
 func handedOff(input []byte, end int) bool {
-	if end == 0 || end > wire.MaxHeadSize {
+	if end == 0 || end > 16<<10 {
 		return false
 	}
 	r, err := wire.ParseRequest(bytes.Clone(input[:end]))

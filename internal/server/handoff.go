@@ -118,7 +118,7 @@ func (c *httpConn) Close() error {
 func (h *httpServer) giveBack(c *httpConn, head []byte, rest net.Conn) {
 	defer h.contain()
 	_ = rest.SetReadDeadline(time.Now())
-	buf := make([]byte, wire.MaxHeadSize)
+	buf := make([]byte, h.srv.cfg.MaxHeadSize)
 	n, _ := rest.Read(buf)
 	fd, err := duplicate(c.Conn)
 	if err != nil {

@@ -30,21 +30,32 @@ func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) {
 		s.more.input = append(s.more.input, p...)
 		p, searched = s.more.input, s.more.searched
 	}
-	end := wire.HeadEnd(p, searched)
+	end, most := wire.HeadEnd(p, searched), l.srv.cfg.MaxHeadSize
 	switch {
-	case end > wire.MaxHeadSize, end == 0 && len(p) > wire.MaxHeadSize:
-		l.refuse(c, s, rejectLargeHead, 431, "", "The request head is larger than 8 KiB.\n")
+	case end > most, end == 0 && len(p) > most:
+		l.refuseLarge(c, s, p)
 	case end > 0:
 		s.more = nil // p still holds the bytes
 		l.request(c, s, p[:end], p[end:])
 	default:
-		l.keepHead(c, s, p)
+		l.keepHead(c, s, p, searched)
 	}
 }
 
-// keepHead keeps an incomplete head, unless it can come to nothing.
-func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte) {
-	if err := wire.JudgeStart(p); err != nil {
+// refuseLarge answers a head that is too large, by what is wrong with its first line,
+// if anything is: the answer must not depend on how the head was cut.
+func (l *loop) refuseLarge(c *netpoll.Conn, s *session, p []byte) {
+	if err := wire.JudgeStart(p, 0); err != nil {
+		l.refuseError(c, s, err)
+		return
+	}
+	l.refuse(c, s, rejectLargeHead, 431, "", "The request head is larger than -max-head-size.\n")
+}
+
+// keepHead keeps an incomplete head, unless it can come to nothing. searched of its
+// bytes have been judged.
+func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte, searched int) {
+	if err := wire.JudgeStart(p, searched); err != nil {
 		l.refuseError(c, s, err)
 		return
 	}

@@ -53,7 +53,7 @@ func newHTTP(srv *Server) *httpServer {
 		ExpectHandler:         h.expect,
 		ErrorHandler:          h.failed,
 		ConnState:             h.changed,
-		ReadBufferSize:        wire.MaxHeadSize,
+		ReadBufferSize:        srv.cfg.MaxHeadSize,
 		MaxRequestBodySize:    h.srv.cfg.MaxMessageSize,
 		ReadTimeout:           httpReadTimeout,
 		WriteTimeout:          httpWriteTimeout,
@@ -169,7 +169,7 @@ func (h *httpServer) failed(ctx *fasthttp.RequestCtx, err error) {
 	var netErr net.Error
 	switch {
 	case errors.As(err, &small):
-		answer(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "the request head is larger than 8 KiB")
+		answer(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "the request head is larger than -max-head-size")
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		h.unread(ctx)
 	case errors.As(err, &netErr) && netErr.Timeout():

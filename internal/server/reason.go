@@ -56,7 +56,7 @@ type rejection uint8
 
 const (
 	rejectMalformed rejection = iota // no request that could be an upgrade
-	rejectLargeHead                  // over 8 KiB
+	rejectLargeHead                  // over -max-head-size
 	rejectNoUpgrade                  // a request for /ws that is none
 	rejectOrigin                     // -allowed-origins
 	rejectDenied                     // the authorizer said no

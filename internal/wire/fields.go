@@ -14,6 +14,15 @@ func cutLine(p []byte) (line, rest []byte, err *HandshakeError) {
 	return p[:i-1], p[i+1:], nil
 }
 
+// skipLine skips one empty line in front of a request, which some clients send
+// behind a body; RFC 9112, section 2.2.
+func skipLine(p []byte) []byte {
+	if len(p) >= 2 && p[0] == '\r' && p[1] == '\n' {
+		return p[2:]
+	}
+	return p
+}
+
 // parseLine reads the request line; RFC 9112, section 3.
 func (r *Request) parseLine(line []byte) *HandshakeError {
 	first := bytes.IndexByte(line, ' ')
@@ -82,9 +91,11 @@ func (r *Request) note(name, value []byte) *HandshakeError {
 		if equalFold(name, "Host") {
 			return r.noteHost(value)
 		}
-	case len("Origin"):
+	case len("Origin"): // and Expect
 		if equalFold(name, "Origin") {
 			return r.noteOrigin(value)
+		} else if equalFold(name, "Expect") && hasToken(value, "100-continue") {
+			r.seen |= seenContinue
 		}
 	case len("Upgrade"): // and Trailer
 		if equalFold(name, "Upgrade") {
@@ -159,6 +170,12 @@ func (r *Request) noteConnection(value []byte) {
 	if hasToken(value, "upgrade") {
 		r.seen |= seenConnection
 	}
+	if hasToken(value, "close") {
+		r.seen |= seenClose
+	}
+	if hasToken(value, "keep-alive") {
+		r.seen |= seenKeepAlive
+	}
 }
 
 // noteLength takes a plain number in one header; RFC 9112, section 6.3. Eighteen
@@ -167,8 +184,8 @@ func (r *Request) noteLength(value []byte) *HandshakeError {
 	if r.seen.add(seenLength) || len(value) == 0 || len(value) > 18 || !allDigits(value) {
 		return errContentLength
 	}
-	if len(bytes.Trim(value, "0")) > 0 {
-		r.seen |= seenBody
+	for _, digit := range value {
+		r.length = 10*r.length + int64(digit-'0')
 	}
 	return nil
 }
@@ -181,6 +198,7 @@ func (r *Request) noteTransfer(value []byte) *HandshakeError {
 	if !equalFold(value, "chunked") {
 		return errUnknownTransfer
 	}
+	r.length = -1
 	return nil
 }
 

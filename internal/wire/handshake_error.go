@@ -29,7 +29,6 @@ func (e *HandshakeError) ExtraHeaders() string {
 
 // What a request head can get wrong; RFC 9112, sections 2 to 6.
 var (
-	errHeadTooBig        = &HandshakeError{431, "request head over 8 KiB"}
 	errHeadCut           = &HandshakeError{400, "request head does not end with one blank line"}
 	errLineEnd           = &HandshakeError{400, "line does not end with CR LF"}
 	errRequestLine       = &HandshakeError{400, "malformed request line"}
@@ -46,6 +45,8 @@ var (
 	errContentLength     = &HandshakeError{400, "malformed or repeated Content-Length header"}
 	errTransferEncoding  = &HandshakeError{400, "Transfer-Encoding header repeated, beside Content-Length, or in HTTP/1.0"}
 	errUnknownTransfer   = &HandshakeError{501, "transfer coding is not chunked"}
+	errChunk             = &HandshakeError{400, "malformed chunk of a body"}
+	errTrailersTooBig    = &HandshakeError{431, "chunk extensions and trailers are larger than a head may be"}
 	errForbiddenTrailers = &HandshakeError{400, "Trailer header names a framing header"}
 )
 

@@ -2,11 +2,6 @@ package wire
 
 import "bytes"
 
-// MaxHeadSize is how many bytes a request head may have, its blank line
-// included: 8 KiB. [ParseRequest] refuses a longer one with status 431; whoever
-// collects the bytes refuses as soon as more have come without an end.
-const MaxHeadSize = 8 << 10
-
 const headMark = "\r\n\r\n"
 
 // HeadEnd is the number of bytes up to and including the blank line that ends
@@ -37,23 +32,26 @@ type Request struct {
 	Minor    int    // HTTP/1.Minor: 0 or 1
 
 	seen    seen
+	length  int64  // of the body; -1 in chunks
 	key     []byte // the first Sec-WebSocket-Key
 	version []byte // the first Sec-WebSocket-Version
 	fields  []byte // all header lines and the blank line
 }
 
 // seen is a set of facts found in the head.
-type seen uint16
+type seen uint32
 
 const (
 	seenAbsolute    seen = 1 << iota // the target has the absolute form
 	seenHost                         // a Host header
 	seenOrigin                       // an Origin header
 	seenLength                       // a Content-Length header
-	seenBody                         // one that is not zero
 	seenTransfer                     // a Transfer-Encoding header
 	seenUpgrade                      // token "websocket" in Upgrade
 	seenConnection                   // token "upgrade" in Connection
+	seenClose                        // token "close" in Connection
+	seenKeepAlive                    // token "keep-alive" in Connection
+	seenContinue                     // token "100-continue" in Expect
 	seenList                         // Upgrade or Connection in a form that takes list rules to read
 	seenKey                          // a Sec-WebSocket-Key header
 	seenKeyTwice                     // more than one
@@ -72,20 +70,20 @@ func (s *seen) add(fact seen) (again bool) {
 func (s seen) has(facts seen) bool { return s&facts == facts }
 
 // ParseRequest reads a complete head, as [HeadEnd] delimits it. The Request
-// borrows from head.
+// borrows from head. One empty line in front of the request line is skipped; RFC
+// 9112, section 2.2.
+//
+// Who collects the bytes bounds them, and answers 431 beyond.
 //
 // It is strict where servers and proxies that disagree can be played against
 // each other: a bare LF, a control character, white space in front of a colon, a
 // folded line, a missing or repeated Host, a bad method or target, a message
 // length that is not plain. Any error is a [*HandshakeError]: status 505 for an
 // HTTP version other than 1.0 and 1.1, 501 for a transfer coding other than
-// chunked, 431 for a head over [MaxHeadSize], and 400 for the rest.
+// chunked, and 400 for the rest.
 func ParseRequest(head []byte) (Request, error) {
 	var r Request
-	if len(head) > MaxHeadSize {
-		return Request{}, errHeadTooBig
-	}
-	line, rest, err := cutLine(head)
+	line, rest, err := cutLine(skipLine(head))
 	if err == nil {
 		err = r.parseLine(line)
 	}
@@ -104,12 +102,23 @@ func ParseRequest(head []byte) (Request, error) {
 // JudgeStart reports what is already wrong with a head of which p has come so far,
 // so that it need not be waited for: its first line. ParseRequest would refuse the
 // head whatever followed. Any error is a [*HandshakeError].
-func JudgeStart(p []byte) error {
-	if bytes.IndexByte(p, '\n') < 0 {
-		if method, _, _ := bytes.Cut(p, []byte(" ")); !all(method, isToken) {
-			return errMethod
-		}
+//
+// from is how many bytes of p an earlier call has judged, so that a line that comes
+// byte by byte is not judged again and again.
+func JudgeStart(p []byte, from int) error {
+	if from < len("\r\n") {
+		from = 0
+	}
+	if line := skipLine(p); len(line) < len(p) {
+		p, from = line, max(from-len("\r\n"), 0)
+	}
+	from = min(from, len(p))
+	end := bytes.IndexByte(p, '\n')
+	switch {
+	case 0 <= end && end < from, string(p) == "\r": // judged before; of the empty line, perhaps
 		return nil
+	case end < 0:
+		return judgeMethod(p, from)
 	}
 	line, _, err := cutLine(p)
 	if err == nil {
@@ -121,12 +130,37 @@ func JudgeStart(p []byte) error {
 	return nil
 }
 
+// judgeMethod judges what has come of a method, from a byte of it on.
+func judgeMethod(p []byte, from int) error {
+	if bytes.IndexByte(p[:from], ' ') >= 0 {
+		return nil
+	}
+	if method, _, _ := bytes.Cut(p[from:], []byte(" ")); !all(method, isToken) {
+		return errMethod
+	}
+	return nil
+}
+
 // IsUpgrade reports whether the request asks for the WebSocket protocol: GET,
 // with the token "upgrade" in Connection and "websocket" in Upgrade, in any case
 // of letters; RFC 6455, section 4.2.1.
 func (r *Request) IsUpgrade() bool {
 	return r.seen.has(seenUpgrade|seenConnection) && string(r.Method) == "GET"
 }
+
+// Length is how many bytes of body follow the head; -1 says that it comes in chunks.
+// RFC 9112, section 6.3.
+func (r *Request) Length() int64 { return r.length }
+
+// Persistent reports whether the client keeps the connection for further requests;
+// RFC 9112, section 9.3. The answer to one in HTTP/1.0 has to say so too.
+func (r *Request) Persistent() bool {
+	return !r.seen.has(seenClose) && (r.Minor == 1 || r.seen.has(seenKeepAlive))
+}
+
+// Continue reports whether the client waits for a 100 before it sends the body; RFC
+// 9110, section 10.1.1.
+func (r *Request) Continue() bool { return r.Minor == 1 && r.seen.has(seenContinue) }
 
 // Headers calls yield with each header in the order sent: the name as sent, the
 // value without the white space around it. It can be ranged over.

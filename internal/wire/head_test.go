@@ -162,6 +162,10 @@ func TestParseRequestRefuses(t *testing.T) {
 	}{
 		{"9112 2.1 nothing", "", 400},
 		{"9112 2.1 blank line only", "\r\n", 400},
+		{"9112 2.2 blank lines only", "\r\n\r\n", 400},
+		{"9112 2.2 two blank lines first", "\r\n\r\n" + line + host + "\r\n", 400},
+		{"9112 2.2 a bare LF first", "\n" + line + host + "\r\n", 400},
+		{"9112 2.2 a bare CR first", "\r" + line + host + "\r\n", 400},
 		{"9112 2.1 no blank line", line + host, 400},
 		{"9112 2.1 bytes behind the blank line", line + host + "\r\nx", 400},
 		{"9112 2.2 bare LF after the request line", "GET / HTTP/1.1\n" + host + "\r\n", 400},
@@ -173,6 +177,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"9112 2.3 HTTP/2.0", "GET / HTTP/2.0\r\n" + host + "\r\n", 505},
 		{"9112 2.3 HTTP/1.2", "GET / HTTP/1.2\r\n" + host + "\r\n", 505},
 		{"9112 2.3 HTTP/0.9", "GET / HTTP/0.9\r\n\r\n", 505},
+		{"9112 2.3 HTTP/1.9", "GET / HTTP/1.9\r\n" + host + "\r\n", 505},
 		{"9112 2.3 HTTP/1.10", "GET / HTTP/1.10\r\n" + host + "\r\n", 505},
 		{"9112 2.3 other protocol", "GET / SIP/2.0\r\n" + host + "\r\n", 400},
 		{"9112 2.3 lower case", "GET / http/1.1\r\n" + host + "\r\n", 400},
@@ -218,6 +223,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"9110 5.5 NUL in a value", line + host + "A: b\x00c\r\n\r\n", 400},
 		{"9110 5.5 DEL in a value", line + host + "A: b\x7fc\r\n\r\n", 400},
 		{"9112 6.1 transfer coding other than chunked", line + host + "Transfer-Encoding: gzip, chunked\r\n\r\n", 501},
+		{"9112 6.1 identity", line + host + "Transfer-Encoding: identity\r\n\r\n", 501},
 		{"9112 6.1 two transfer codings", line + host + "Transfer-Encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n", 400},
 		{"9112 6.1 chunked in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
 		{"9112 6.3 chunked beside a length", line + host + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", 400},
@@ -240,6 +246,7 @@ func TestParseRequestRefuses(t *testing.T) {
 
 func TestParseRequestTakes(t *testing.T) {
 	tests := []struct{ rule, head string }{
+		{"9112 2.2 a blank line first", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"},
 		{"9112 3.2 no Host in HTTP/1.0", "GET / HTTP/1.0\r\n\r\n"},
 		{"9112 3.2 empty Host", "GET / HTTP/1.1\r\nHost:\r\n\r\n"},
 		{"9112 3.2 Host with an empty port", "GET / HTTP/1.1\r\nHost: a:\r\n\r\n"},
@@ -257,19 +264,6 @@ func TestParseRequestTakes(t *testing.T) {
 				t.Errorf("ParseRequest(%q) refuses with %d", tt.head, got)
 			}
 		})
-	}
-}
-
-func TestHeadOverTheLimitIsRefused(t *testing.T) {
-	fill := func(size int) string {
-		const start, end = "GET / HTTP/1.1\r\nHost: a\r\nX: ", "\r\n\r\n"
-		return start + strings.Repeat("x", size-len(start)-len(end)) + end
-	}
-	if got := status(t, fill(MaxHeadSize)); got != 0 {
-		t.Errorf("head of 8 KiB is refused with %d", got)
-	}
-	if got := status(t, fill(MaxHeadSize+1)); got != 431 {
-		t.Errorf("head of 8 KiB and a byte is refused with %d, want 431", got)
 	}
 }
 
@@ -303,11 +297,18 @@ func TestJudgeStart(t *testing.T) {
 		{"GET /ws HTTP/1.1\nHost: a\n\n", 400},
 		{"GARBAGE\r\n", 400},
 		{"GET /ws HTTP/9.9\r\n", 505},
-		{"\r\nGET /ws HTTP/1.1\r\n", 400},
+		{"\r\nGET /ws HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+		{"\r\n\r\nGET /ws HTTP/1.1\r\n", 400},
+		{"\n", 400},
+		{"\rGET", 400},
 	} {
 		got := 0
 		for n := range len(c.head) + 1 {
-			if err := JudgeStart([]byte(c.head[:n])); err != nil {
+			err := JudgeStart([]byte(c.head[:n]), n-1)
+			if again := JudgeStart([]byte(c.head[:n]), 0); again != err {
+				t.Errorf("JudgeStart(%q): %v from the start, %v when all but a byte has been judged", c.head[:n], again, err)
+			}
+			if err != nil {
 				got = err.(*HandshakeError).Status
 				if _, whole := ParseRequest([]byte(c.head)); whole == nil {
 					t.Errorf("JudgeStart(%q) = %v, and ParseRequest takes the whole", c.head[:n], err)
@@ -317,6 +318,35 @@ func TestJudgeStart(t *testing.T) {
 		}
 		if got != c.status {
 			t.Errorf("JudgeStart of %q piece by piece: status %d, want %d", c.head, got, c.status)
+		}
+	}
+}
+
+func TestWhatFollowsAHead(t *testing.T) {
+	for _, c := range []struct {
+		line, headers     string
+		length            int64
+		persistent, waits bool
+	}{
+		{"POST / HTTP/1.1", "", 0, true, false},
+		{"POST / HTTP/1.1", "Content-Length: 000012\r\n", 12, true, false},
+		{"POST / HTTP/1.1", "Content-Length: 999999999999999999\r\n", 999999999999999999, true, false},
+		{"POST / HTTP/1.1", "Transfer-Encoding: chunked\r\n", -1, true, false},
+		{"POST / HTTP/1.1", "Connection: Close\r\n", 0, false, false},
+		{"POST / HTTP/1.1", "Connection: x, close\r\nConnection: keep-alive\r\n", 0, false, false},
+		{"POST / HTTP/1.1", "Expect: 100-Continue\r\n", 0, true, true},
+		{"POST / HTTP/1.1", "Expect: other\r\nExpekt: 100-continue\r\n", 0, true, false},
+		{"POST / HTTP/1.0", "Expect: 100-continue\r\n", 0, false, false},
+		{"POST / HTTP/1.0", "Connection: Keep-Alive\r\n", 0, true, false},
+		{"POST / HTTP/1.0", "Connection: keep-alive, close\r\n", 0, false, false},
+	} {
+		r, err := ParseRequest([]byte(c.line + "\r\nHost: a\r\n" + c.headers + "\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Length() != c.length || r.Persistent() != c.persistent || r.Continue() != c.waits {
+			t.Errorf("%s with %q: length %d, persistent %t, continue %t; want %d, %t, %t", c.line, c.headers,
+				r.Length(), r.Persistent(), r.Continue(), c.length, c.persistent, c.waits)
 		}
 	}
 }

@@ -10,14 +10,29 @@ import (
 // the connection closes. extraHeaders is empty, or raw header lines that each end
 // with CR LF; they are not checked and must not hold bytes of the peer.
 func AppendResponse(dst []byte, status int, extraHeaders string, body string) []byte {
+	dst = AppendResponseHead(dst, status, len(body))
+	dst = append(dst, "Connection: close\r\n"...)
+	dst = append(dst, extraHeaders...)
+	dst = append(dst, "\r\n"...)
+	return append(dst, body...)
+}
+
+// AppendResponseHead appends the status line of a response and the headers of a plain
+// text body of so many bytes: with none there is but its length, and with 204 not even
+// that; RFC 9110, section 8.6. Further header lines and a blank line have to follow.
+func AppendResponseHead(dst []byte, status, length int) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, http.StatusText(status)...)
-	dst = append(dst, "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
-	dst = strconv.AppendInt(dst, int64(len(body)), 10)
-	dst = append(dst, "\r\nConnection: close\r\n"...)
-	dst = append(dst, extraHeaders...)
 	dst = append(dst, "\r\n"...)
-	return append(dst, body...)
+	if status == http.StatusNoContent {
+		return dst
+	}
+	if length > 0 {
+		dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\n"...)
+	}
+	dst = append(dst, "Content-Length: "...)
+	dst = strconv.AppendInt(dst, int64(length), 10)
+	return append(dst, "\r\n"...)
 }

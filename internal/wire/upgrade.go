@@ -9,8 +9,8 @@ import (
 )
 
 // upgrader is shared and read-only. Without callbacks it ignores what the client
-// offers as subprotocols and extensions.
-var upgrader = ws.Upgrader{ReadBufferSize: MaxHeadSize}
+// offers as subprotocols and extensions. It copies what is longer than its buffer.
+var upgrader = ws.Upgrader{ReadBufferSize: 8 << 10}
 
 // keySize is the number of random bytes in a Sec-WebSocket-Key; RFC 6455,
 // section 4.1.
@@ -32,7 +32,7 @@ func AppendUpgrade(dst []byte, r *Request, head []byte) ([]byte, error) {
 		return dst, err
 	}
 	m := memories.Get().(*memory)
-	m.in, m.out = head, dst
+	m.in, m.out = skipLine(head), dst
 	if r.seen.has(seenList) {
 		m.plain = r.appendPlain(m.plain[:0])
 		m.in = m.plain
@@ -57,7 +57,7 @@ func (r *Request) judgeUpgrade() *HandshakeError {
 		return errUpgradeVersion
 	case !r.IsUpgrade():
 		return errNotUpgrade
-	case r.seen.has(seenBody) || r.seen.has(seenTransfer):
+	case r.length != 0:
 		return errUpgradeBody
 	case r.seen.has(seenTwoVersions):
 		return errVersionTwice
