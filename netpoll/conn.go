@@ -41,6 +41,7 @@ const (
 	flagWriteOn                     // write interest is on at the poller (I5)
 	flagDirty                       // in the loop's list of connections to flush
 	flagEndCloses                   // while paused, the end of the peer's stream ends the connection
+	flagExtended                    // the deadline was found late, and was extended
 )
 
 func (c *Conn) has(f flags) bool { return c.flags&f != 0 }

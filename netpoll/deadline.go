@@ -48,7 +48,8 @@ type timer struct {
 
 // SetDeadline makes Handler.Expired be called when d has passed, rounded up to
 // the loop's tick, unless the deadline is set again or cleared before. More than
-// 2^30 ticks (8 years of the default) count as that many.
+// 2^30 ticks (8 years of the default) count as that many. A loop that finds the
+// deadline late first reads what has come.
 //
 // A connection that lingers keeps the deadline that Linger gave it.
 func (c *Conn) SetDeadline(d time.Duration) {
@@ -60,6 +61,7 @@ func (c *Conn) SetDeadline(d time.Duration) {
 
 func (c *Conn) setDeadline(d time.Duration) {
 	c.clearDeadline()
+	c.flags &^= flagExtended
 	l := c.Loop()
 	w := &l.wheel
 	c.deadline = w.after(d)
@@ -227,10 +229,24 @@ func (l *Loop) runTimers() {
 	}
 }
 
+// A deadline that is found this late, beyond its tick, was held up by us: the loop was
+// stalled, or the process was stopped, and what came in time may be unread. It is
+// extended, once, by lateGrace. By the next tick all that was there is read, as epoll
+// reports first what became ready first; the rest is for answers that are on their way
+// to a paused connection, whose own deadlines get 250 ms then (internal/lastread).
+const (
+	lateness  = 100 * time.Millisecond
+	lateGrace = 500 * time.Millisecond
+)
+
 // fireDue calls Handler.Expired for deadlines that have passed and were not set
 // again since. It reports whether some are left for the next turn.
 func (l *Loop) fireDue() (more bool) {
 	w := &l.wheel
+	if len(w.due) == 0 {
+		return false
+	}
+	onTime := w.clock() - 1 - uint32(lateness/w.tick)
 	for n := 0; w.dueAt < len(w.due); n++ {
 		if n == dueBudget {
 			return true
@@ -239,6 +255,11 @@ func (l *Loop) fireDue() (more bool) {
 		w.dueAt++
 		c := l.conn(d.id)
 		if c == nil || c.deadline != d.deadline {
+			continue
+		}
+		if int32(onTime-d.deadline) >= 0 && !c.has(flagExtended) {
+			c.setDeadline(lateGrace)
+			c.flags |= flagExtended
 			continue
 		}
 		l.expire(c)
