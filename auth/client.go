@@ -25,6 +25,12 @@ type Call struct {
 	// of Ask.
 	Body []byte
 
+	// Channel is sent as X-Wsify-Channel: its letters, digits, "-", ".", "_" and "~"
+	// (in ASCII) as they are, every other byte as "%" and two upper-case hexadecimal
+	// digits. So decodeURIComponent, url.PathUnescape, rawurldecode and their like
+	// return it. An empty one is left out.
+	Channel string
+
 	// Connection, RemoteAddr and Query are sent as X-Wsify-Connection,
 	// X-Wsify-Remote-Addr and X-Wsify-Query; an empty one is left out. They may
 	// come from strangers: a byte that is not visible ASCII, and so anything

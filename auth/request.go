@@ -10,6 +10,7 @@ import (
 
 // Names of the headers that carry a Call's strings.
 const (
+	HeaderChannel    = "X-Wsify-Channel"
 	HeaderConnection = "X-Wsify-Connection"
 	HeaderRemoteAddr = "X-Wsify-Remote-Addr"
 	HeaderQuery      = "X-Wsify-Query"
@@ -23,7 +24,7 @@ type template struct {
 }
 
 func newTemplate(u *url.URL, userAgent string) *template {
-	t := &template{host: hostHeader(u), path: u.EscapedPath(), query: string(appendVisible(nil, u.RawQuery)), userAgent: userAgent}
+	t := &template{host: hostHeader(u), path: u.EscapedPath(), query: string(appendEncoded(nil, u.RawQuery, visible)), userAgent: userAgent}
 	if t.path == "" {
 		t.path = "/"
 	}
@@ -84,9 +85,10 @@ func (t *template) exchange() *exchange {
 // prepare fills in call, whose body the exchange borrows until reset.
 func (x *exchange) prepare(call *Call) {
 	x.request.SetBodyRaw(call.Body)
-	x.set(HeaderConnection, call.Connection)
-	x.set(HeaderRemoteAddr, call.RemoteAddr)
-	x.set(HeaderQuery, call.Query)
+	x.set(HeaderChannel, call.Channel, unreserved)
+	x.set(HeaderConnection, call.Connection, visible)
+	x.set(HeaderRemoteAddr, call.RemoteAddr, visible)
+	x.set(HeaderQuery, call.Query, visible)
 }
 
 // reset returns the exchange to its template.
@@ -95,26 +97,40 @@ func (x *exchange) reset() {
 	x.response.Reset()
 }
 
-func (x *exchange) set(name, value string) {
+// set sets a header to value, in which what does not pass is percent-encoded.
+func (x *exchange) set(name, value string, passes func(byte) bool) {
 	if value == "" {
 		x.request.Header.Del(name)
 		return
 	}
-	x.value = appendVisible(x.value[:0], value)
+	x.value = appendEncoded(x.value[:0], value, passes)
 	x.request.Header.SetBytesV(name, x.value)
 }
 
-// appendVisible appends s with every byte outside visible ASCII as %XX. A
-// query string stays the same query by it (RFC 3986, section 2.1), and no
-// header can be ended by it (RFC 9110, section 5.5).
-func appendVisible(dst []byte, s string) []byte {
+// appendEncoded appends s with every byte that does not pass as %XX; RFC 3986,
+// section 2.1.
+func appendEncoded(dst []byte, s string, passes func(byte) bool) []byte {
 	const hex = "0123456789ABCDEF"
 	for i := range len(s) {
-		if b := s[i]; b > ' ' && b < 0x7f {
+		if b := s[i]; passes(b) {
 			dst = append(dst, b)
 		} else {
 			dst = append(dst, '%', hex[b>>4], hex[b&15])
 		}
 	}
 	return dst
+}
+
+// visible passes visible ASCII: a query string stays the same query by it, and no
+// header can be ended (RFC 9110, section 5.5).
+func visible(b byte) bool { return b > ' ' && b < 0x7f }
+
+// unreserved passes what never means anything in a URI (RFC 3986, section 2.3), so
+// that decoding yields exactly what was encoded.
+func unreserved(b byte) bool {
+	switch {
+	case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':
+		return true
+	}
+	return b == '-' || b == '.' || b == '_' || b == '~'
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -73,7 +74,7 @@ func TestBodyArrivesByteForByte(t *testing.T) {
 
 func TestRequestHead(t *testing.T) {
 	all := asks(t, plain,
-		&Call{Body: []byte("{}"), Connection: "c-17", RemoteAddr: "[2001:db8::1]:4711", Query: "user=ann&tag=a%20b&x=1+2"},
+		&Call{Body: []byte("{}"), Channel: "user:ann", Connection: "c-17", RemoteAddr: "[2001:db8::1]:4711", Query: "user=ann&tag=a%20b&x=1+2"},
 		&Call{Body: []byte("{}")},
 	)
 	r := all[0].request
@@ -81,6 +82,7 @@ func TestRequestHead(t *testing.T) {
 		"Content-Type":   {"application/json"},
 		"Content-Length": {"2"},
 		"User-Agent":     {"wsify"},
+		HeaderChannel:    {"user%3Aann"},
 		HeaderConnection: {"c-17"},
 		HeaderRemoteAddr: {"[2001:db8::1]:4711"},
 		HeaderQuery:      {"user=ann&tag=a%20b&x=1+2"},
@@ -90,7 +92,7 @@ func TestRequestHead(t *testing.T) {
 		t.Errorf("request line %s %s %s, want POST / HTTP/1.1", r.Method, r.URL, r.Proto)
 	}
 
-	for _, name := range []string{HeaderConnection, HeaderRemoteAddr, HeaderQuery} {
+	for _, name := range []string{HeaderChannel, HeaderConnection, HeaderRemoteAddr, HeaderQuery} {
 		delete(want, name) // what the call before left is not sent again
 	}
 	sameHeader(t, all[1].request.Header, want)
@@ -124,19 +126,31 @@ func TestHeaderCannotBeInjected(t *testing.T) {
 	}
 }
 
+func TestChannelIsEncodedButForUnreservedCharacters(t *testing.T) {
+	channel := "a-Z.0_9~ /%+é\r\nX-Admin: yes\x00😀"
+	want := "a-Z.0_9~%20%2F%25%2B%C3%A9%0D%0AX-Admin%3A%20yes%00%F0%9F%98%80"
+	r := asks(t, plain, &Call{Body: []byte("{}"), Channel: channel})[0].request
+	if got := r.Header.Get(HeaderChannel); got != want {
+		t.Errorf("%s: %q, want %q", HeaderChannel, got, want)
+	}
+}
+
 func FuzzHeaderValue(f *testing.F) {
 	for _, seed := range []string{"", "user=ann", "a\r\nb: c", "\x00\xff%41", strings.Repeat("é", 100)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := appendVisible(nil, s)
+		if decoded, err := url.PathUnescape(string(appendEncoded(nil, s, unreserved))); decoded != s || err != nil {
+			t.Fatalf("%q comes back as %q, error %v", s, decoded, err)
+		}
+		got := appendEncoded(nil, s, visible)
 		for _, b := range got {
 			if b <= ' ' || b >= 0x7f {
-				t.Fatalf("appendVisible(%q) = %q holds %q", s, got, b)
+				t.Fatalf("appendEncoded(%q) = %q holds %q", s, got, b)
 			}
 		}
 		if visible := !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }); visible && string(got) != s {
-			t.Fatalf("appendVisible(%q) = %q, want it unchanged", s, got)
+			t.Fatalf("appendEncoded(%q) = %q, want it unchanged", s, got)
 		}
 	})
 }

@@ -51,8 +51,10 @@ func (hook webhook) try(t *testing.T) {
 	ann.join("user:ann")
 	ann.ask(`{"command":"join","args":{"channel":"user:bob"},"id":1}`, deniedTo("1"))
 	ann.ask(`{"command":"join","args":{"channel":" user:bob"},"id":2}`, deniedTo("2"))
-	ann.ask(`{"command":"join","args":{"channel":"user:bob","Channel":"news","CHANNEL":"news"},"id":3}`, deniedTo("3"))
-	ann.ask(`{"command":"join","args":{"channel":"news","channel":"user:bob"},"id":4}`, deniedTo("4"))
+	ann.ask(`{"command":"join","args":{"channel":"user:bob","Channel":"news","CHANNEL":"news"},"id":3}`, ambiguousTo("3"))
+	ann.ask(`{"command":"join","args":{"channel":"news","channel":"user:bob"},"id":4}`, ambiguousTo("4"))
+	ann.ask(`{"command":"join","args":{"channel":"news","n":1e999},"id":7}`, `message {"id":7,"ok":true}`)
+	ann.ask(`{"command":"join","args":{"channel":" n\u0065ws ","__proto__":{"channel":"x"},"n":[-1e999]},"id":8}`, `message {"id":8,"ok":true}`)
 	ann.ask(`{"command":"broadcast","args":{"channel":"user:bob","content":1},"id":5}`, deniedTo("5"))
 	ann.ask(`{"command":"broadcast","args":{"channel":"user:ann","content":{"a":1}}}`, `message {"a":1}`)
 
@@ -81,6 +83,10 @@ func (hook webhook) ends(t *testing.T, p *process, dir string, s *server) {
 
 func deniedTo(id string) string {
 	return `message {"id":` + id + `,"ok":false,"error":{"code":"denied","message":"the authorizer does not allow this command"}}`
+}
+
+func ambiguousTo(id string) string {
+	return `message {"id":` + id + `,"ok":false,"error":{"code":"bad_request","message":"command, args, channel and content must be written exactly so, and once"}}`
 }
 
 func downTo(id string) string {

@@ -117,6 +117,8 @@ func (e *envelope) check(c *Command) *Error {
 	switch {
 	case c.ID == nil && !e.top[fieldID].absent():
 		return errID
+	case e.ambiguous:
+		return errAmbiguous
 	case name.absent():
 		return errNoCommand
 	case name.kind != '"':
@@ -135,7 +137,7 @@ func (p *Parser) arguments(e *envelope, c *Command) *Error {
 		return errNoChannel
 	}
 	name := e.inArgs[fieldChannel]
-	if err := checkChannel(name); err != nil {
+	if err := p.s.checkChannel(name); err != nil {
 		return err
 	}
 	if c.Channel = bytes.TrimSpace(p.text(name)); len(c.Channel) == 0 {
@@ -151,13 +153,16 @@ func (p *Parser) arguments(e *envelope, c *Command) *Error {
 	return nil
 }
 
-// checkChannel judges the type of a channel's name.
-func checkChannel(t token) *Error {
+// checkChannel judges the token of a channel's name. Half a surrogate pair is no
+// character: some decoders keep it, others make U+FFFD of it, and so two names one.
+func (s *scanner) checkChannel(t token) *Error {
 	switch {
 	case t.absent():
 		return errNoChannel
 	case t.kind != '"':
 		return errChannelType
+	case t.escaped && hasLoneSurrogate(s.between(t)):
+		return errSurrogate
 	}
 	return nil
 }

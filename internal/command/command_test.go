@@ -42,7 +42,7 @@ func TestIDsEndAtTheLimit(t *testing.T) {
 }
 
 func TestArgsAreAsSent(t *testing.T) {
-	const args = `{ "channel" : "\u0061", "x":[1, 2],"channel":"b" }`
+	const args = `{ "channel" : "\u0061", "x":[1, 2],"x":"b" }`
 	var p Parser
 	c, err := p.Parse([]byte(`{"command":"join","args": ` + args + ` }`))
 	if err != nil || string(c.Args) != args {

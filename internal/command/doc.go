@@ -16,15 +16,19 @@
 // inside strings, copied as they are into raw fields, and read as U+FFFD in
 // decoded ones, so that a decoded name is valid UTF-8 always.
 //
-// The members command, args and id of a message match as encoding/json matches
-// the fields of a struct, whatever their case ("Command", "ARGS"); the members
-// channel and content of args match exactly. Of several members with the same
-// name the last one counts, alone: the ones before it are checked for syntax and
-// nothing else. A null for command, args, channel or id is as good as no member;
-// a null for content is a content. Other members are ignored, and those of args
-// reach the authorizer, because args is passed on as it was sent. That includes
-// members that repeat: an authorizer has to take the last one too, as nearly every
-// JSON library does.
+// The members command and args of a message, and channel and content of its args,
+// match exactly. In the message and in its args none of these four names may repeat
+// or stand in another case, escaped or not: the authorizer gets args as they were
+// sent, and which of two members counts, and whether case does, is for its decoder to
+// say. Such a message is a bad request, so that a message means one thing to
+// everybody. Case is Unicode's simple folding here, as in encoding/json. Deeper
+// inside, and with other names, members may repeat.
+//
+// The member id, which the authorizer does not get, matches whatever its case, and
+// the last one counts. A null for command, args, channel or id is as good as no
+// member; a null for content is a content. Other members are ignored, and those of
+// args reach the authorizer. A channel whose name has half a surrogate pair is a bad
+// request. A byte order mark before the message is skipped.
 //
 // # Borrowed, owned, shared
 //

@@ -7,26 +7,36 @@ type field uint8
 
 const (
 	fieldOther field = iota
-	fieldCommand
-	fieldArgs
 	fieldID
+	fieldCommand // this and those below must not be ambiguous
+	fieldArgs
 	fieldChannel
 	fieldContent
 	fields
 )
 
 // envelope is the outer form of a message or a body: where in the input the
-// members are that mean something to us. A later member takes the place of an
-// earlier one with the same name.
+// members are that mean something to us.
 type envelope struct {
 	top    [fields]token // members of the object itself
 	inArgs [fields]token // members of args; of meaning only while args is an object
+	// ambiguous: one of them, other than id, repeats or differs from its name by
+	// case. Which of two counts, and whether case does, is for each decoder to say.
+	ambiguous bool
 }
+
+// bom is the byte order mark in UTF-8.
+const bom = "\uFEFF"
+
+// TrimBOM returns p without the byte order mark that some programs put before a
+// text. RFC 8259, section 8.1: a reader may ignore it. Parse and ParsePublication do.
+func TrimBOM(p []byte) []byte { return bytes.TrimPrefix(p, []byte(bom)) }
 
 // envelope scans the whole input into e. When it returns an error, e holds the
 // members that were complete, with the comma or bracket behind them, up to the
 // place where the input is broken.
 func (s *scanner) envelope(e *envelope) *Error {
+	s.pos = len(s.data) - len(TrimBOM(s.data))
 	s.space()
 	if s.peek() != '{' {
 		return errNotObject
@@ -70,9 +80,12 @@ func (s *scanner) member(e *envelope, found *[fields]token, depth int) bool {
 	if !ok {
 		return false
 	}
-	f := s.field(name, depth)
+	f, exact := s.field(name)
+	if f > fieldID && (!exact || found[f].kind != 0) {
+		e.ambiguous = true
+	}
 	t := token{start: s.pos, kind: s.peek()}
-	if f == fieldArgs && t.kind == '{' {
+	if f == fieldArgs && t.kind == '{' && depth == 1 {
 		ok = s.object(e, &e.inArgs, depth+1)
 		t.end = s.pos
 	} else {
@@ -93,57 +106,51 @@ func (s *scanner) member(e *envelope, found *[fields]token, depth int) bool {
 // "command" or its like, with each letter written as \uXXXX.
 const maxName = 7 * 6
 
-// field returns which of our members name is. Case matters only inside args
-// (depth 2): version 3 read the message into a struct, and args into a map.
-func (s *scanner) field(name token, depth int) field {
+// field returns which of our members name is, regardless of case, and whether it is
+// that letter by letter.
+func (s *scanner) field(name token) (f field, exact bool) {
 	raw := s.data[name.start+1 : name.end-1]
 	if len(raw) > maxName {
-		return fieldOther
+		return fieldOther, false
 	}
 	if name.escaped {
 		var buf [3 * maxName]byte
 		raw = appendUnquoted(buf[:0], raw)
 	}
-	if depth == 1 {
-		return foldedField(raw)
-	}
 	switch string(raw) {
+	case "command":
+		return fieldCommand, true
+	case "args":
+		return fieldArgs, true
+	case "id":
+		return fieldID, true
 	case "channel":
-		return fieldChannel
+		return fieldChannel, true
 	case "content":
-		return fieldContent
+		return fieldContent, true
+	}
+	return foldedField(raw), false
+}
+
+// foldedField returns which of our members a decoder may take name for that does
+// not mind case. As in encoding/json that is Unicode's simple folding: "argſ" is
+// args. No other letter of our names has a fold of more than one byte.
+func foldedField(name []byte) field {
+	switch len(name) {
+	case len("id"):
+		return ifFolded(name, "id", fieldID)
+	case len("args"), len("argſ"):
+		return ifFolded(name, "args", fieldArgs)
+	case len("command"): // and channel, and content
+		return ifFolded(name, "command", fieldCommand) + ifFolded(name, "channel", fieldChannel) + ifFolded(name, "content", fieldContent)
 	}
 	return fieldOther
 }
 
-// foldedField returns the member of the outer object that name is, regardless of
-// case. As in encoding/json that is Unicode's simple folding: "argſ" is args.
-func foldedField(name []byte) field {
-	switch string(name) {
-	case "command":
-		return fieldCommand
-	case "args":
-		return fieldArgs
-	case "id":
-		return fieldID
-	case "channel":
-		return fieldChannel
-	case "content":
-		return fieldContent
-	}
-	switch {
-	case len(name) < 2 || len(name) > 7:
-		return fieldOther
-	case bytes.EqualFold(name, []byte("command")):
-		return fieldCommand
-	case bytes.EqualFold(name, []byte("args")):
-		return fieldArgs
-	case bytes.EqualFold(name, []byte("id")):
-		return fieldID
-	case bytes.EqualFold(name, []byte("channel")):
-		return fieldChannel
-	case bytes.EqualFold(name, []byte("content")):
-		return fieldContent
+// ifFolded returns f when name is want but for case, else fieldOther, which is 0.
+func ifFolded(name []byte, want string, f field) field {
+	if bytes.EqualFold(name, []byte(want)) {
+		return f
 	}
 	return fieldOther
 }

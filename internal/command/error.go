@@ -37,6 +37,8 @@ var (
 	errNoCommand      = &Error{BadRequest, "command is missing"}
 	errCommandType    = &Error{BadRequest, "command must be a string"}
 	errArgsType       = &Error{BadRequest, "args must be an object"}
+	errAmbiguous      = &Error{BadRequest, "command, args, channel and content must be written exactly so, and once"}
+	errSurrogate      = &Error{BadRequest, "the channel's name has half a surrogate pair"}
 	errNoChannel      = &Error{BadRequest, "channel is missing or empty"}
 	errChannelType    = &Error{BadRequest, "channel must be a string"}
 	errUnknownCommand = &Error{UnknownCommand, "the commands are join, leave and broadcast"}

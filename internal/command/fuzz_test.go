@@ -4,6 +4,7 @@ import (
 	"bytes"
 	stdjson "encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -42,6 +43,8 @@ func FuzzParse(f *testing.F) {
 		}
 		if err == nil {
 			checkAuthorizerBody(t, &c)
+			checkFolded(t, &c, bytes.TrimPrefix(msg, []byte(bom)))
+			checkFolded(t, &c, AppendAuthorizerBody(nil, &c))
 		}
 	})
 }
@@ -71,15 +74,60 @@ func checkAuthorizerBody(t *testing.T, c *Command) {
 	}
 }
 
+// checkFolded fails t unless a decoder that folds case, and takes the last of several,
+// reads from text what c says.
+func checkFolded(t *testing.T, c *Command, text []byte) {
+	t.Helper()
+	var m struct {
+		Command string
+		Args    struct {
+			Channel string
+			Content stdjson.RawMessage
+		}
+	}
+	if err := stdjson.Unmarshal(text, &m); err != nil {
+		t.Fatalf("%q was taken, and encoding/json says: %v", text, err)
+	}
+	if m.Command != c.Kind.String() || strings.TrimSpace(m.Args.Channel) != string(c.Channel) {
+		t.Fatalf("%q is %s to a channel %q, to a decoder that folds case %s to %q", text, c.Kind, c.Channel, m.Command, m.Args.Channel)
+	}
+	if c.Kind == Broadcast && m.Args.Content != nil && !bytes.Equal(m.Args.Content, c.Content) {
+		t.Fatalf("%q has the content %s, to a decoder that folds case %s", text, c.Content, m.Args.Content)
+	}
+}
+
 // FuzzPublication compares ParsePublication with encoding/json and goccy/go-json.
 func FuzzPublication(f *testing.F) {
 	addCases(f, "publication_accepted.txt", "publication_refused.txt")
 	f.Fuzz(func(t *testing.T, body []byte) {
 		comparePublication(t, body)
-		if p, _ := ParsePublication(body); !utf8.Valid(p.Channel) {
+		p, err := ParsePublication(body)
+		if !utf8.Valid(p.Channel) {
 			t.Fatalf("ParsePublication(%q): the channel %q is no UTF-8", body, p.Channel)
 		}
+		if err == nil {
+			checkFoldedPublication(t, p, bytes.TrimPrefix(body, []byte(bom)))
+		}
 	})
+}
+
+// checkFoldedPublication is checkFolded for a body.
+func checkFoldedPublication(t *testing.T, p Publication, body []byte) {
+	t.Helper()
+	var m struct {
+		Channel string
+		Content stdjson.RawMessage
+		Args    struct{ Content stdjson.RawMessage }
+	}
+	if err := stdjson.Unmarshal(body, &m); err != nil {
+		t.Fatalf("%q was taken, and encoding/json says: %v", body, err)
+	}
+	if m.Content == nil {
+		m.Content = m.Args.Content
+	}
+	if strings.TrimSpace(m.Channel) != string(p.Channel) || !bytes.Equal(content(m.Content), p.Content) {
+		t.Fatalf("%q is %q to %q, to a decoder that folds case %q to %q", body, p.Content, p.Channel, m.Content, m.Channel)
+	}
 }
 
 // FuzzConnectBody compares what goccy/go-json makes of headers and query with

@@ -19,7 +19,7 @@ type Publication struct {
 //	{"channel":"news","args":{"content":{"any":"JSON"}}}
 //
 // A content of the outer object, be it null, is taken before the one in args.
-// Members match and repeat as in a message; the package comment has the rules.
+// Members match as in a message; the package comment has the rules.
 // It allocates only for a channel that has to be decoded and for an absent
 // content.
 func ParsePublication(body []byte) (Publication, *Error) {
@@ -28,12 +28,15 @@ func ParsePublication(body []byte) (Publication, *Error) {
 	if err := s.envelope(&e); err != nil {
 		return Publication{}, err
 	}
+	if e.ambiguous {
+		return Publication{}, errAmbiguous
+	}
 	args := e.top[fieldArgs]
 	if !args.absent() && args.kind != '{' {
 		return Publication{}, errArgsType
 	}
 	name := e.top[fieldChannel]
-	if err := checkChannel(name); err != nil {
+	if err := s.checkChannel(name); err != nil {
 		return Publication{}, err
 	}
 	channel := bytes.TrimSpace(s.text(name))

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	stdjson "encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,6 +31,7 @@ func (l library) parse(msg []byte) (c Command, code string) {
 		Args    stdjson.RawMessage `json:"args"`
 		ID      stdjson.RawMessage `json:"id"`
 	}
+	msg = bytes.TrimPrefix(msg, []byte("\xef\xbb\xbf"))
 	if !l.object(msg, &m) {
 		return c, BadRequest
 	}
@@ -44,7 +46,7 @@ func (l library) parse(msg []byte) (c Command, code string) {
 	name, ok := l.str(m.Command)
 	c.Name, c.Kind = name, kindOf(name)
 	switch {
-	case !ok, c.ID == nil && !null(m.ID), c.Args == nil && !null(m.Args):
+	case !ok, ambiguous(msg, m.Args), c.ID == nil && !null(m.ID), c.Args == nil && !null(m.Args):
 		return c, BadRequest
 	case c.Kind == Unknown:
 		return c, UnknownCommand
@@ -69,7 +71,8 @@ func (l library) publication(body []byte) (p Publication, code string) {
 		Content stdjson.RawMessage `json:"content"`
 		Args    stdjson.RawMessage `json:"args"`
 	}
-	if !l.object(body, &m) || kind(m.Args) != '{' && !null(m.Args) {
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	if !l.object(body, &m) || ambiguous(body, m.Args) || kind(m.Args) != '{' && !null(m.Args) {
 		return p, BadRequest
 	}
 	if m.Content == nil && !null(m.Args) {
@@ -100,12 +103,52 @@ func (l library) str(raw []byte) (text []byte, ok bool) {
 }
 
 func (l library) channel(raw []byte) []byte {
+	if hasHalfPair(raw) {
+		return nil
+	}
 	text, _ := l.str(raw)
 	if trimmed := strings.TrimSpace(string(text)); trimmed != "" {
 		return []byte(trimmed)
 	}
 	return nil
 }
+
+// ambiguous reports whether one of our names repeats, or stands in another case, in
+// the object itself or in its args, which every one of them is looked for in.
+func ambiguous(object, args []byte) bool {
+	return ambiguousNames(object) || kind(args) == '{' && ambiguousNames(args)
+}
+
+func ambiguousNames(object []byte) bool {
+	d := stdjson.NewDecoder(bytes.NewReader(object))
+	_, _ = d.Token()
+	seen := map[string]bool{}
+	for d.More() {
+		name, _ := d.Token()
+		var value stdjson.RawMessage
+		_ = d.Decode(&value)
+		for _, ours := range []string{"command", "args", "channel", "content"} {
+			if strings.EqualFold(name.(string), ours) {
+				if name != ours || seen[ours] {
+					return true
+				}
+				seen[ours] = true
+			}
+		}
+	}
+	return false
+}
+
+// hasHalfPair reports whether a JSON string has \uD800 to \uDFFF without the other half.
+func hasHalfPair(raw []byte) bool {
+	text := halves.ReplaceAllString(strings.ReplaceAll(string(raw), `\\`, ""), "")
+	return half.MatchString(text)
+}
+
+var (
+	halves = regexp.MustCompile(`(?i)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})`)
+	half   = regexp.MustCompile(`(?i)\\ud[89a-f][0-9a-f]{2}`)
+)
 
 func content(raw []byte) []byte {
 	if raw == nil {

@@ -63,6 +63,25 @@ func unescapeRune(p []byte) (r rune, n int) {
 	return utf8.RuneError, 6
 }
 
+// hasLoneSurrogate reports whether a scanned string has \uD800 to \uDFFF without its
+// other half, raw being what stands between its quotes.
+func hasLoneSurrogate(raw []byte) bool {
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		if i++; raw[i] != 'u' {
+			continue
+		}
+		r, n := unescapeRune(raw[i-1:])
+		if r == utf8.RuneError && hex4(raw[i+1:]) != utf8.RuneError {
+			return true
+		}
+		i += n - 2
+	}
+	return false
+}
+
 // hex4 returns the value of the four hexadecimal digits that p begins with, or
 // -1 when it does not.
 func hex4(p []byte) rune {

@@ -5,6 +5,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"wsify/auth"
@@ -54,9 +55,8 @@ func (srv *Server) asks(e event) bool { return srv.events&e != 0 }
 // asked about at a time, and nothing behind it is handled, so commands keep their
 // order (I6, I7).
 func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
-	body := command.AppendAuthorizerBody(make([]byte, 0, len(cmd.Args)+64), cmd)
 	l.park(c, s, msg, false)
-	s.more.question, s.more.asked = body, eventOf(cmd.Kind)
+	s.more.asked = eventOf(cmd.Kind)
 	if len(l.blocked) > 0 { // those came first
 		l.blocked = append(l.blocked, c.ID())
 		return
@@ -82,11 +82,14 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 		RemoteAddr: remoteAddr(c),
 		Query:      s.more.query,
 	}
-	id, net, gone, about := c.ID(), l.net, new(atomic.Bool), s.more.asked
+	id, net, gone, about, msg := c.ID(), l.net, new(atomic.Bool), s.more.asked, s.more.message
 	s.more.gone = gone
 	asked := l.srv.workers.Submit(func() {
 		if gone.Load() { // the peer left while this waited
 			return
+		}
+		if msg != nil {
+			defer inquiries.Put(compose(&call, msg))
 		}
 		decision := l.srv.askTimed(&call, about)
 		net.PostTo(id, func(c *netpoll.Conn) { l.answered(c, decision) })
@@ -96,6 +99,31 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 	}
 	return asked
 }
+
+// inquiry is memory for asking about a command. Only as many exist as calls run: what
+// waits has the message alone, which the question is made of.
+type inquiry struct {
+	parser command.Parser
+	body   []byte
+}
+
+var inquiries = sync.Pool{New: func() any { return new(inquiry) }}
+
+// compose fills in what call asks about the command in msg, and returns the memory
+// that call borrows.
+func compose(call *auth.Call, msg []byte) *inquiry {
+	q := inquiries.Get().(*inquiry)
+	if cap(q.body) > maxInquiry {
+		q.body = nil
+	}
+	cmd, _ := q.parser.Parse(msg) // without an error: it was parsed before
+	q.body = command.AppendAuthorizerBody(q.body[:0], &cmd)
+	call.Body, call.Channel = q.body, string(cmd.Channel)
+	return q
+}
+
+// maxInquiry is the capacity in bytes above which memory for an inquiry is not kept.
+const maxInquiry = 64 << 10
 
 func remoteAddr(c *netpoll.Conn) string {
 	if a := c.RemoteAddr(); a.IsValid() {

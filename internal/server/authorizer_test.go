@@ -229,6 +229,43 @@ func TestAuthorizerHeaders(t *testing.T) {
 	}
 }
 
+// A decoder that folds case, or takes the first of two, would judge another channel.
+func TestAuthorizerIsNotAskedAboutWhatItMayReadOtherwise(t *testing.T) {
+	hook := newWebhook(t, nil)
+	p := connect(t, start(t, Config{AuthorizerURL: hook.URL}), "/ws")
+	for _, args := range []string{
+		`{"channel":"admin","CHANNEL":"news"}`, `{"channel":"admin","channel":"news"}`, `{"channel":"admin","ch\u0061nnel":"news"}`,
+		`{"channel":"a","argſ":{}}`, `{"channel":"a\ud800"}`,
+	} {
+		p.send(`{"command":"join","args":` + args + `,"id":1}`)
+		if f, err := p.next(); err != nil || !strings.Contains(string(f.payload), `"bad_request"`) {
+			t.Errorf("%s: %q, %v", args, f.payload, err)
+		}
+	}
+	if asked := hook.questions("join"); len(asked) > 0 {
+		t.Errorf("the authorizer was asked about %s", asked[0].body)
+	}
+}
+
+// The name goes along as it was read.
+func TestAuthorizerIsToldTheChannel(t *testing.T) {
+	hook := newWebhook(t, nil)
+	p := connect(t, start(t, Config{AuthorizerURL: hook.URL}), "/ws")
+	for _, command := range []string{"join", "broadcast", "leave"} {
+		p.send("\ufeff" + `{"command":"` + command + `","args":{"channel":" \u0075ser:é ","x":1},"id":1}`)
+		q := hook.awaitQuestions(1, command)[0]
+		if got := q.header["X-Wsify-Channel"]; len(got) != 1 || got[0] != "user%3A%C3%A9" {
+			t.Errorf("%s: X-Wsify-Channel %q", command, got)
+		}
+		if want := `{"command":"` + command + `","args":{"channel":" \u0075ser:é ","x":1}}`; q.body != want {
+			t.Errorf("the authorizer was asked %s, want %s", q.body, want)
+		}
+	}
+	if got := hook.questions("connect")[0].header["X-Wsify-Channel"]; got != nil {
+		t.Errorf("X-Wsify-Channel before the upgrade: %q", got)
+	}
+}
+
 // TestAuthorizerEvents: only what is picked is asked about.
 func TestAuthorizerEvents(t *testing.T) {
 	for _, events := range [][]string{{"connect"}, {"join"}, {"leave"}, {"broadcast"}, {"connect", "leave"}, {"join", "broadcast"}} {

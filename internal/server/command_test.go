@@ -129,7 +129,7 @@ func TestUnknownArgsReachTheAuthorizerVerbatim(t *testing.T) {
 	for i, args := range []string{
 		`{"channel":"c","token":"s e c r e t","n":12345678901234567890}`,
 		`{ "z" : [ 1.0, {"b":1,"a":2} ] , "channel" : "  c  " }`,
-		`{"channel":"first","channel":"c","\u0061":"\u0062"}`,
+		`{"x":"first","channel":"c","\u0061":"\u0062","x":{"Channel":1}}`,
 	} {
 		p.send(fmt.Sprintf(`{"id":%d, "x":[], "args":%s ,"command":"join"}`, i, args))
 		p.expectText(fmt.Sprintf(`{"id":%d,"ok":true}`, i))

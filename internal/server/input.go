@@ -6,6 +6,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"wsify/internal/command"
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
@@ -49,7 +50,7 @@ func (l *loop) event(c *netpoll.Conn, s *session, ev wire.Event) {
 	case ws.OpText:
 		l.message(c, s, ev.Payload)
 	case ws.OpBinary:
-		if !utf8.Valid(ev.Payload) || !json.Valid(ev.Payload) {
+		if !utf8.Valid(ev.Payload) || !json.Valid(command.TrimBOM(ev.Payload)) {
 			l.end(c, s, reasonUnsupported, wire.Unsupported, "binary messages must hold JSON text")
 			return
 		}

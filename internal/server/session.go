@@ -39,8 +39,8 @@ type extra struct {
 	input    []byte       // incomplete head, or bytes behind what the session waits for
 	searched int          // bytes of input that were searched for the end of the head
 	reply    []byte       // 101 response, sent when the authorizer allows
-	message  []byte       // the command that waits, as it came
-	question []byte       // body for the authorizer; borrowed by the call under way
+	message  []byte       // the command that waits, as it came; borrowed by the call under way
+	question []byte       // about the upgrade; borrowed by the call under way
 	gone     *atomic.Bool // of the call under way: nobody waits for its answer
 	allowed  bool         // message has been authorized; it waits for room
 	room     *hub.Waiter  // of message, in its channel; nil when it waits for the broker
