@@ -11,13 +11,12 @@ const (
 	// maxLingering is how many may do so; beyond it the oldest end at the next sweep.
 	maxLingering = 1 << 16
 	// retryAfter is how long a channel rests after the engine refused or ended its
-	// subscription; it doubles with each time in a row, up to retryAtLast, or up to
-	// awayAtLast when its server was away: once that is back, what is published there
-	// is taken, and missed here until the channel is asked for again.
+	// subscription; it doubles with each time in a row, up to retryAtLast.
 	retryAfter  = time.Second
 	retryAtLast = time.Minute
-	awayAtLast  = 2 * time.Second
 	numRests    = 7 // so many different ones
+	// probeInterval is how often one of the channels whose server is away is asked for.
+	probeInterval = 2 * time.Second
 	// awaitTimeout is how long Await may take. A link on which the engine answers
 	// nothing for twice as long is lost.
 	awaitTimeout = 5 * time.Second
@@ -46,31 +45,33 @@ func (t *table) takeFrom(list *fifo[*subscription], names []string, left, most i
 	for range min(list.size, most) {
 		left--
 		s := list.pop()
-		s.listed = false
-		switch {
-		case !s.wanted && s.leaving: // it came and went; the sweep forgets it
-			t.pay(s)
-		case !s.wanted:
-			t.forget(s)
-		default:
-			s.standing = asked
-			if t.asked++; t.asked == 1 {
-				t.progress = now
-			}
-			names = append(names, s.name)
+		if !s.wanted {
+			t.drop(s)
+			continue
 		}
+		s.listed, s.standing = false, asked
+		if t.asked++; t.asked == 1 {
+			t.progress = now
+		}
+		names = append(names, s.name)
 	}
 	return names, left
 }
 
-// rest lets s, which has ended, rest before it is asked for again.
-func (t *table) rest(s *subscription, now time.Time, away bool) {
-	times := s.refusals
-	if away {
-		times = min(times, 1)
+// drop is for what came off a list and is not wanted.
+func (t *table) drop(s *subscription) {
+	s.listed = false
+	if s.leaving { // it came and went; the sweep forgets it
+		t.pay(s)
+	} else {
+		t.forget(s)
 	}
+}
+
+// rest lets s, which the engine refused, rest before it is asked for again.
+func (t *table) rest(s *subscription, now time.Time) {
 	s.listed = true
-	t.resting[times].push(turn{s, now.Sub(t.epoch) + restAfter(times)})
+	t.resting[s.refusals].push(turn{s, now.Sub(t.epoch) + restAfter(s.refusals)})
 	s.refusals = min(s.refusals+1, numRests-1)
 }
 
@@ -123,5 +124,6 @@ func (t *table) sweep(began time.Time) (names []string, more bool) {
 		}
 	}
 	more = t.rested(now)
+	t.knock(now)
 	return names, more || n == maxBatch
 }

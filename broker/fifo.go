@@ -48,3 +48,16 @@ func (f *fifo[T]) pop() T {
 	}
 	return v
 }
+
+// join moves all of other to the end.
+func (f *fifo[T]) join(other *fifo[T]) {
+	switch {
+	case f.size == 0:
+		*f = *other
+	case other.size > 0:
+		f.last.next = other.first
+		f.last = other.last
+		f.size += other.size
+	}
+	*other = fifo[T]{}
+}

@@ -14,6 +14,12 @@ func TestAFIFOKeepsItsOrder(t *testing.T) {
 			f.push(pushed)
 			pushed++
 		}
+		var more fifo[int]
+		for range rand.IntN(3) * rand.IntN(200) {
+			more.push(pushed)
+			pushed++
+		}
+		f.join(&more)
 		for n := rand.IntN(200); n > 0 && f.size > 0; n-- {
 			if front, v := f.front(), f.pop(); v != popped || front != popped {
 				t.Fatalf("front %d, pop %d, want %d", front, v, popped)

@@ -21,8 +21,8 @@ func (t *table) cut() (waiting map[*subscription]*crowd) {
 	defer t.mu.Unlock()
 	t.open = false
 	t.link++
-	t.fresh, t.again, t.leaving = fifo[*subscription]{}, fifo[*subscription]{}, fifo[turn]{}
-	t.resting = [numRests]fifo[turn]{}
+	t.fresh, t.again, t.away, t.probe = fifo[*subscription]{}, fifo[*subscription]{}, fifo[*subscription]{}, nil
+	t.leaving, t.resting = fifo[turn]{}, [numRests]fifo[turn]{}
 	t.asked, t.inForce, t.owed = 0, 0, 0
 	t.deaf.Store(0)
 	waiting = t.waiting

@@ -88,11 +88,18 @@ func (l *linkSink) ended(channel string, cause error) {
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
 	away := errors.Is(cause, errAway)
-	if !away {
+	if away {
+		cause = ErrDown
+	} else {
 		r.warn(&r.refusing, "the engine refuses subscriptions; joins of these channels stand and hear nothing (at debug the log names them)")
 	}
 	tell(r.table.end(channel, time.Now(), away), cause)
 	if !r.up.Load() {
 		r.wake()
 	}
+}
+
+func (l *linkSink) returned() {
+	l.r.table.returned()
+	l.r.wake()
 }

@@ -167,6 +167,7 @@ type nowhere struct{}
 func (nowhere) received(_, _ []byte) {}
 func (nowhere) confirmed(string)     {}
 func (nowhere) ended(string, error)  {}
+func (nowhere) returned()            {}
 func (nowhere) lost(error)           {}
 
 var discard = slog.New(slog.DiscardHandler)

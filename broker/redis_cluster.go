@@ -91,10 +91,14 @@ func openCluster(ctx context.Context, to sink, d *redisDialer, conn *redisConn) 
 // any more: what was subscribed to there must not be heard twice. The caller holds
 // reading.
 func (l *redisCluster) refresh(ctx context.Context) error {
+	before := l.m.slots.Load()
 	if err := l.m.refresh(ctx); err != nil {
 		return err
 	}
 	t := l.m.slots.Load()
+	if t.owner != before.owner {
+		defer l.to.returned()
+	}
 	l.mu.Lock()
 	var retired []*redisMaster
 	for addr, n := range l.nodes {
@@ -188,6 +192,7 @@ func (l *redisCluster) node(ctx context.Context, addr string) (*redisMaster, err
 	delete(l.rest, addr)
 	delete(l.m.silent, addr)
 	n = &redisMaster{l: l, addr: addr}
+	defer l.to.returned() // with nothing locked
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n.sub = newRedisSubscriber(conn, n)
@@ -259,6 +264,8 @@ func (l *redisCluster) close() {
 func (n *redisMaster) received(channel, content []byte) { n.l.to.received(channel, content) }
 
 func (n *redisMaster) confirmed(channel string) { n.l.to.confirmed(channel) }
+
+func (n *redisMaster) returned() { n.l.to.returned() }
 
 // ended is a slot that moved away, most often.
 func (n *redisMaster) ended(channel string, cause error) {

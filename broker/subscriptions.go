@@ -23,7 +23,7 @@ type subscription struct {
 	link     uint8         // table.link when what follows was true; what follows is none of that of another
 	standing standing
 	wanted   bool  // there are members (I12); true of any link
-	listed   bool  // in table.fresh, again or resting
+	listed   bool  // in table.fresh, again, resting or away
 	leaving  bool  // in table.leaving
 	owed     bool  // counted by table.owed
 	deaf     bool  // the server of the channel is away, and it was in force or asked for; counted by table.deaf
@@ -53,6 +53,9 @@ type table struct {
 	fresh    fifo[*subscription]  // wanted and absent, first come first served
 	again    fifo[*subscription]  // the same, but they were asked for before
 	resting  [numRests]fifo[turn] // the same, but the engine said no, so often in a row; asked for again from at on
+	away     fifo[*subscription]  // the same, but its server is away; and some that were left meanwhile
+	probe    *subscription        // the one of them that is asked for, if it is
+	probing  time.Duration        // when the next one is; since epoch
 	leaving  fifo[turn]           // not wanted any more, by when that was
 	asked    int                  // subscriptions with that standing
 	inForce  int                  // subscriptions with that standing
@@ -121,6 +124,9 @@ func (t *table) unwant(name string, now time.Time) {
 	case !s.leaving:
 		t.linger(s, s.since)
 	}
+	if s.deaf && s.listed {
+		t.tidy()
+	}
 }
 
 // forget takes a subscription out of the table; it is on no list.
@@ -152,12 +158,12 @@ func (t *table) confirm(name string, now time.Time) *waiter {
 	t.inForce++
 	t.progress = now
 	t.pay(s)
+	t.knocked(s, false)
 	return t.answer(s)
 }
 
 // end notes that a subscription is no more, and returns who waited for it. It rests
-// before it is asked for again: not for long when its server is away, which is no
-// refusal.
+// before it is asked for again, or stays away with its server, which is no refusal.
 func (t *table) end(name string, now time.Time, away bool) *waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -168,38 +174,19 @@ func (t *table) end(name string, now time.Time, away bool) *waiter {
 	t.settle(s)
 	t.progress = now // no is an answer, too
 	t.pay(s)         // it would keep the others waiting
+	t.knocked(s, away)
 	if s.wanted {
 		t.hear(s, !away)
-		t.rest(s, now, away)
-	} else if !s.leaving {
+	}
+	switch {
+	case s.wanted && away:
+		t.stay(s)
+	case s.wanted:
+		t.rest(s, now)
+	case !s.leaving:
 		t.forget(s)
 	}
 	return t.answer(s)
-}
-
-// hear notes whether what is published to the channel of s may be heard.
-func (t *table) hear(s *subscription, heard bool) {
-	if s.deaf != heard {
-		return
-	}
-	s.deaf = !heard
-	if heard {
-		t.deaf.Add(-1)
-	} else {
-		t.deaf.Add(1)
-	}
-}
-
-// isDeaf reports whether the channel has members here that hear nothing, as the
-// server of the channel is away while others are there.
-func (t *table) isDeaf(name []byte) bool {
-	if t.deaf.Load() == 0 {
-		return false
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.find(stringOf(name))
-	return s != nil && s.deaf && s.wanted
 }
 
 // settle takes back what the engine knew of s.

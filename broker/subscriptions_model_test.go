@@ -35,7 +35,7 @@ func newTableTwin(t *testing.T, seed uint64) *tableTwin {
 // step does one thing at random.
 func (w *tableTwin) step() {
 	name := fmt.Sprint(w.rnd.IntN(12))
-	switch w.rnd.IntN(17) {
+	switch w.rnd.IntN(18) {
 	case 0, 1, 2:
 		w.toggle(name)
 	case 3, 4:
@@ -58,6 +58,8 @@ func (w *tableTwin) step() {
 		}
 	case 16:
 		w.renewSome()
+	case 17:
+		w.returned()
 	}
 	w.check()
 }
@@ -132,7 +134,7 @@ func (w *tableTwin) endOne(name string) {
 	if w.engine[name] != absent {
 		delete(w.engine, name)
 		s := w.channels.get(name)
-		tell(w.end(name, w.now, false), errBusy)
+		tell(w.end(name, w.now, w.rnd.IntN(2) == 0), errBusy)
 		if w.waiting[s] != nil {
 			w.t.Fatalf("somebody still waits for %s, which has ended", name)
 		}
@@ -191,8 +193,7 @@ func (w *tableTwin) check() {
 	for _, s := range w.engine {
 		count[s]++
 	}
-	owed := 0
-	size := 0
+	owed, size, deaf := 0, 0, 0
 	for i := range w.channels.parts {
 		part := &w.channels.parts[i]
 		size += len(part.byName)
@@ -201,7 +202,13 @@ func (w *tableTwin) check() {
 			if s.owed && s.link == w.link {
 				owed++
 			}
+			if s.deaf && s.link == w.link {
+				deaf++
+			}
 		}
+	}
+	if n := w.deaf.Load(); n != int64(deaf) {
+		w.t.Fatalf("%d channels are deaf, and counted %d", deaf, n)
 	}
 	if size != w.channels.size {
 		w.t.Fatalf("%d channels are in the table, which says %d", size, w.channels.size)
@@ -242,6 +249,7 @@ func (w *tableTwin) settle() {
 		w.turnLink()
 	}
 	w.now = w.now.Add(retryAtLast) // whatever rests has rested long enough
+	w.returned()
 	for range 8 {
 		w.takeSome()
 		for name := range w.engine {
@@ -269,8 +277,8 @@ func (w *tableTwin) settle() {
 	for _, list := range w.resting {
 		resting += list.size
 	}
-	if w.fresh.size+w.again.size+resting+w.leaving.size != 0 {
-		w.t.Fatalf("lists of %d, %d, %d, %d are left", w.fresh.size, w.again.size, resting, w.leaving.size)
+	if w.fresh.size+w.again.size+w.away.size+resting+w.leaving.size != 0 {
+		w.t.Fatalf("lists of %d, %d, %d, %d, %d are left", w.fresh.size, w.again.size, w.away.size, resting, w.leaving.size)
 	}
 }
 

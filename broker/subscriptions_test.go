@@ -64,28 +64,24 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 	t.Errorf("after %s the other channel has not been asked for again", 2*retryAfter)
 }
 
-// However often the server of a channel was away, it is asked for again soon; who is
-// refused waits longer each time.
-func TestARestIsShortWhenTheServerWasAway(t *testing.T) {
-	for cause, longest := range map[error]time.Duration{fmt.Errorf("%w: for the test", errAway): awayAtLast, errBusy: retryAtLast} {
-		r := newRemote(Config{}, newFakeEngine())
-		l := &linkSink{r: r}
-		r.table.opened()
-		r.table.want("c")
-		for range 10 {
-			if names, _ := r.table.take(time.Now()); len(names) != 1 {
-				t.Fatalf("%v: %d channels are asked for, want 1", cause, len(names))
-			}
-			l.ended("c", cause)
-			r.table.sweep(time.Now().Add(longest))
+// Who is refused waits longer each time, up to a bound.
+func TestARestGrows(t *testing.T) {
+	tab := newTable()
+	tab.opened()
+	tab.want("c")
+	now := time.Now()
+	for _, rest := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+		if names, _ := tab.take(now); len(names) != 1 {
+			t.Fatalf("%d channels are asked for, want 1", len(names))
 		}
-		r.table.take(time.Now())
-		before := time.Now()
-		l.ended("c", cause)
-		r.table.sweep(before.Add(longest - 1))
-		if names, _ := r.table.take(time.Now()); len(names) != 0 {
-			t.Errorf("%v: after 11 times it rests for less than %s", cause, longest)
+		tab.end("c", now, false)
+		now = now.Add(rest*time.Second - 1)
+		tab.sweep(now)
+		if names, _ := tab.take(now); len(names) != 0 {
+			t.Errorf("it rests for less than %d s", rest)
 		}
+		now = now.Add(1)
+		tab.sweep(now)
 	}
 }
 
@@ -223,6 +219,9 @@ func TestNothingIsTakenForADeafChannel(t *testing.T) {
 	})
 	if err := n.publish("c", "1"); err != ErrDown {
 		t.Errorf("Publish to a deaf channel: %v, want %v", err, ErrDown)
+	}
+	if err := n.await("c"); err != ErrDown {
+		t.Errorf("Await of a deaf channel: %v, want %v", err, ErrDown)
 	}
 	n.mustPublish("other", "2")
 	e.set(func() { delete(e.refused, "c") })

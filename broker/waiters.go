@@ -50,7 +50,7 @@ func (t *table) await(name []byte, done func(error), now time.Time) (pending boo
 	switch {
 	case s == nil || s.standing == inForce:
 		return false, nil
-	case !t.open:
+	case !t.open, s.deaf && s.standing == absent:
 		return false, ErrDown
 	}
 	c := t.waiting[s]

@@ -1,0 +1,125 @@
+package broker
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// awayed returns a table of channels whose server is away.
+func awayed(count int, now time.Time) *table {
+	tab := newTable()
+	tab.opened()
+	for i := range count {
+		name := fmt.Sprint(i)
+		tab.want(name)
+		tab.take(now)
+		tab.end(name, now, true)
+	}
+	return tab
+}
+
+// askFor takes all that is to be asked for.
+func (t *table) askFor(now time.Time) (names []string) {
+	for more := true; more; {
+		var some []string
+		some, more = t.take(now)
+		names = append(names, some...)
+	}
+	return names
+}
+
+// While a server is away and nothing changes, one of its channels is asked for every two
+// seconds, however many there are: each in turn.
+func TestAnAwayServerIsAskedForOneChannel(t *testing.T) {
+	const count = 3 * maxBatch
+	now := time.Now()
+	tab := awayed(count, now)
+	asked := map[string]bool{}
+	for range 10 {
+		var names []string
+		for range probeInterval / sweepInterval {
+			tab.sweep(now)
+			now = now.Add(sweepInterval)
+			names = append(names, tab.askFor(now)...)
+		}
+		if len(names) != 1 || asked[names[0]] {
+			t.Fatalf("%v are asked for in %s, after %v", names, probeInterval, asked)
+		}
+		asked[names[0]] = true
+		tab.end(names[0], now, true)
+	}
+	if deaf := tab.deaf.Load(); deaf != count {
+		t.Errorf("%d channels are deaf, want %d", deaf, count)
+	}
+}
+
+// When that one is in force, or refused for itself, or the link says that the server is
+// back, all are asked for at once.
+func TestAllIsAskedForWhenAServerReturns(t *testing.T) {
+	const count = 3 * maxBatch
+	for name, returns := range map[string]func(tab *table, probe string, now time.Time){
+		"confirmed": func(tab *table, probe string, now time.Time) { tab.confirm(probe, now) },
+		"refused":   func(tab *table, probe string, now time.Time) { tab.end(probe, now, false) },
+		"returned":  func(tab *table, _ string, _ time.Time) { tab.returned() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Now()
+			tab := awayed(count, now)
+			now = now.Add(sweepInterval)
+			tab.sweep(now)
+			probe := tab.askFor(now)
+			returns(tab, probe[0], now)
+			names := tab.askFor(now)
+			if len(names) != count-1 {
+				t.Errorf("%d of %d are asked for", len(names), count)
+			}
+			for _, name := range names {
+				tab.confirm(name, now)
+			}
+			tab.confirm(probe[0], now)
+			if deaf := tab.deaf.Load(); deaf > 0 {
+				t.Errorf("%d channels are deaf still", deaf)
+			}
+		})
+	}
+}
+
+// Channels that are joined and left while their server is away are not kept (I13).
+func TestAnAwayServerKeepsNothingOfWhoLeft(t *testing.T) {
+	const stay = 100
+	now := time.Now()
+	tab := awayed(stay, now)
+	for i := range 10_000 {
+		name := fmt.Sprint("passing ", i)
+		tab.want(name)
+		for _, name := range tab.askFor(now) {
+			tab.end(name, now, true)
+		}
+		tab.unwant(name, now)
+	}
+	if n := tab.away.size; n > 2*stay+2 {
+		t.Errorf("%d channels are kept, of which %d are wanted", n, stay)
+	}
+	for more := true; more; {
+		_, more = tab.sweep(now.Add(linger))
+	}
+	if all, _ := tab.sizes(); all > 2*stay+2 {
+		t.Errorf("%d channels are in the table, of which %d are wanted", all, stay)
+	}
+}
+
+// BenchmarkAwayServer is what the channels of a server that is away take in two seconds.
+func BenchmarkAwayServer(b *testing.B) {
+	now := time.Now()
+	tab := awayed(333_000, now)
+	for b.Loop() {
+		for range probeInterval / sweepInterval {
+			now = now.Add(sweepInterval)
+			tab.sweep(now)
+			for _, name := range tab.askFor(now) {
+				tab.end(name, now, true)
+			}
+		}
+	}
+}
