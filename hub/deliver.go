@@ -26,13 +26,13 @@ func (l *Local) Take() int {
 	l.due, l.spare = l.spare, nil
 	l.mu.Unlock()
 	for _, p := range due {
-		l.active.push(p)
+		l.active.Push(p)
 	}
 	if cap(due) <= keepParts {
 		clear(due)
 		l.spare = due[:0]
 	}
-	return l.active.len()
+	return l.active.Len()
 }
 
 // keepParts bounds the lists that are kept for the next turn.
@@ -51,8 +51,8 @@ type Slice struct {
 // nothing is left. A limit below 1 is 1. Parts take turns, so a channel with a
 // million members does not keep a small one waiting.
 func (l *Local) Next(limit int) (s Slice, ok bool) {
-	for l.active.len() > 0 {
-		p := l.active.pop()
+	for l.active.Len() > 0 {
+		p := l.active.Pop()
 		l.hub.tell(l.advance(p))
 		w := p.sweep
 		if w == nil {
@@ -62,7 +62,7 @@ func (l *Local) Next(limit int) (s Slice, ok bool) {
 		s.Members = p.members[w.cursor : w.cursor+n]
 		s.Buffer = w.joined()
 		w.cursor += n
-		l.active.push(p)
+		l.active.Push(p)
 		return s, true
 	}
 	return s, false
@@ -145,39 +145,3 @@ func (l *Local) giveSweep(w *sweep) {
 
 // keepSweeps is more than a turn delivers at once.
 const keepSweeps = 256
-
-// deque is parts in the order of their turns: a ring that grows.
-type deque struct {
-	ring []*Part
-	head int
-	n    int
-}
-
-func (d *deque) len() int { return d.n }
-
-func (d *deque) push(p *Part) {
-	if d.n == len(d.ring) {
-		d.grow()
-	}
-	d.ring[(d.head+d.n)&(len(d.ring)-1)] = p
-	d.n++
-}
-
-func (d *deque) pop() *Part {
-	p := d.ring[d.head]
-	d.ring[d.head] = nil
-	d.head = (d.head + 1) & (len(d.ring) - 1)
-	d.n--
-	if d.n == 0 && len(d.ring) > keepParts {
-		d.ring, d.head = nil, 0
-	}
-	return p
-}
-
-func (d *deque) grow() {
-	ring := make([]*Part, max(16, 2*len(d.ring)))
-	for i := range d.n {
-		ring[i] = d.ring[(d.head+i)&(len(d.ring)-1)]
-	}
-	d.ring, d.head = ring, 0
-}

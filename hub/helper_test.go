@@ -171,8 +171,8 @@ func listedParts(t *testing.T, h *Hub) map[*Part]int {
 		for _, p := range l.due {
 			listed[p]++
 		}
-		for j := range l.active.n {
-			listed[l.active.ring[(l.active.head+j)&(len(l.active.ring)-1)]]++
+		for j := range l.active.Len() {
+			listed[*l.active.At(j)]++
 		}
 		for p, n := range listed {
 			if n != 1 || !p.scheduled {

@@ -5,6 +5,7 @@ import (
 
 	"wsify/internal/buffer"
 	"wsify/internal/invariants"
+	"wsify/internal/ring"
 	"wsify/internal/slab"
 )
 
@@ -39,9 +40,9 @@ type Local struct {
 	// is searched in its list instead.
 	index map[uint32]map[string]uint32
 
-	active deque    // parts with something to deliver, in turn
-	sweeps []*sweep // unused ones
-	spare  []*Part  // the empty list that changes places with due
+	active ring.Ring[*Part] // parts with something to deliver, in turn
+	sweeps []*sweep         // unused ones
+	spare  []*Part          // the empty list that changes places with due
 
 	delivered int64 // see Delivered
 

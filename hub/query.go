@@ -6,4 +6,4 @@ func (l *Local) Member(conn uint32, set *Memberships, name []byte) bool {
 }
 
 // Pending reports whether a slice may be left for Next.
-func (l *Local) Pending() bool { return l.active.len() > 0 }
+func (l *Local) Pending() bool { return l.active.Len() > 0 }

@@ -3,6 +3,8 @@ package hub
 import (
 	"runtime/debug"
 	"sync"
+
+	"wsify/internal/ring"
 )
 
 // Workers runs calls that may block, such as asking the authorizer: at most so
@@ -18,13 +20,11 @@ type Workers struct {
 	backlog int
 	room    func()
 
-	mu      sync.Mutex // a leaf lock
-	queue   []func()   // waiting calls, a ring; guarded by mu
-	head    int        // guarded by mu
-	waiting int        // guarded by mu
-	running int        // guarded by mu
-	refused bool       // guarded by mu; Submit has returned false since room was called
-	stopped bool       // guarded by mu
+	mu      sync.Mutex        // a leaf lock
+	queue   ring.Ring[func()] // waiting calls; guarded by mu
+	running int               // guarded by mu
+	refused bool              // guarded by mu; Submit has returned false since room was called
+	stopped bool              // guarded by mu
 	done    sync.WaitGroup
 }
 
@@ -51,8 +51,8 @@ func (w *Workers) Submit(fn func()) bool {
 		w.running++
 		w.done.Add(1)
 		go w.work(fn)
-	case w.waiting < w.backlog:
-		w.pushLocked(fn)
+	case w.queue.Len() < w.backlog:
+		w.queue.Push(fn)
 	default:
 		w.refused = true
 		return false
@@ -89,37 +89,18 @@ func (w *Workers) next() (fn func(), tell bool) {
 	defer w.mu.Unlock()
 	tell = w.refused && w.room != nil && !w.stopped
 	w.refused = false
-	if w.waiting == 0 {
+	if w.queue.Len() == 0 {
 		w.running--
 		return nil, tell
 	}
-	fn = w.queue[w.head]
-	w.queue[w.head] = nil
-	w.head = (w.head + 1) % len(w.queue)
-	w.waiting--
-	if w.waiting == 0 && len(w.queue) > 1024 {
-		w.queue, w.head = nil, 0
-	}
-	return fn, tell
-}
-
-func (w *Workers) pushLocked(fn func()) {
-	if w.waiting == len(w.queue) {
-		grown := make([]func(), min(max(16, 2*w.waiting), w.backlog))
-		for i := range w.waiting {
-			grown[i] = w.queue[(w.head+i)%len(w.queue)]
-		}
-		w.queue, w.head = grown, 0
-	}
-	w.queue[(w.head+w.waiting)%len(w.queue)] = fn
-	w.waiting++
+	return w.queue.Pop(), tell
 }
 
 // Busy returns how many calls are running and how many are waiting.
 func (w *Workers) Busy() (running, waiting int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.running, w.waiting
+	return w.running, w.queue.Len()
 }
 
 // Stop takes no further call, drops those that wait, and returns when the running
@@ -127,8 +108,7 @@ func (w *Workers) Busy() (running, waiting int) {
 func (w *Workers) Stop() {
 	w.mu.Lock()
 	w.stopped = true
-	clear(w.queue)
-	w.queue, w.head, w.waiting = nil, 0, 0
+	w.queue = ring.Ring[func()]{}
 	w.mu.Unlock()
 	w.done.Wait()
 }

@@ -254,18 +254,3 @@ func TestPanicNeedsNoListener(t *testing.T) {
 	<-ran
 	w.Stop()
 }
-
-func TestBacklogGivesItsMemoryBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := NewWorkers(1, 5000, nil)
-		gate := make(chan struct{})
-		for w.Submit(func() { <-gate }) {
-		}
-		close(gate)
-		synctest.Wait()
-		if len(w.queue) > 1024 {
-			t.Fatalf("an idle pool keeps room for %d calls", len(w.queue))
-		}
-		w.Stop()
-	})
-}

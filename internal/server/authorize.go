@@ -57,11 +57,10 @@ func (srv *Server) asks(e event) bool { return srv.events&e != 0 }
 func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	l.park(c, s, msg, false)
 	s.more.asked = eventOf(cmd.Kind)
-	if len(l.blocked) > 0 { // those came first
-		l.blocked = append(l.blocked, c.ID())
-		return
+	l.blocked.Push(c.ID())
+	if l.blocked.Len() == 1 { // nobody came first
+		l.unblock()
 	}
-	l.submit(c, s)
 }
 
 // park keeps msg until the session can go on, and stops reading.
@@ -73,8 +72,8 @@ func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, allowed bool) {
 	c.Pause()
 }
 
-// submit gives the session's question to the worker pool. When the pool is full
-// the session stays parked, unread, and is submitted again when there is room.
+// submit gives the session's question to the worker pool. It reports false when the
+// pool is full.
 func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 	call := auth.Call{
 		Body:       s.more.question,
@@ -84,7 +83,7 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 	}
 	id, net, gone, about, msg := c.ID(), l.net, new(atomic.Bool), s.more.asked, s.more.message
 	s.more.gone = gone
-	asked := l.srv.workers.Submit(func() {
+	return l.srv.workers.Submit(func() {
 		if gone.Load() { // the peer left while this waited
 			return
 		}
@@ -94,10 +93,6 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 		decision := l.srv.askTimed(&call, about)
 		net.PostTo(id, func(c *netpoll.Conn) { l.answered(c, decision) })
 	})
-	if !asked && s.state == parked {
-		l.blocked = append(l.blocked, id)
-	}
-	return asked
 }
 
 // inquiry is memory for asking about a command. Only as many exist as calls run: what
@@ -132,20 +127,17 @@ func remoteAddr(c *netpoll.Conn) string {
 	return ""
 }
 
-// unblock submits what waited for a place in the pool, first come first served.
+// unblock submits what waits for a place in the pool, first come first served. Who
+// finds none stays parked, unread.
 func (l *loop) unblock() {
-	waiting := l.blocked
-	l.blocked = nil
-	for i, id := range waiting {
+	l.blocked.serve(func(id uint64) bool {
 		c := l.net.Conn(id)
-		if c == nil || !c.Open() {
-			continue
+		if c == nil {
+			return true
 		}
-		if s := l.session(c); s.state == parked && !l.submit(c, s) {
-			l.blocked = append(l.blocked, waiting[i+1:]...)
-			return
-		}
-	}
+		s := l.session(c)
+		return s.state != parked || l.submit(c, s)
+	})
 }
 
 // answered acts on the authorizer's decision about the upgrade or the command the
@@ -178,13 +170,6 @@ func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
 		l.counts.refused(command.AuthorizerDown)
 		l.fail(c, cmd.ID, command.ErrAuthorizerDown)
 		l.end(c, s, reasonAuthorizerDown, wire.TryAgainLater, "the authorizer is down, try again later")
-	}
-}
-
-// retry runs a command again that waited for the broker to take more.
-func (l *loop) retry(c *netpoll.Conn) {
-	if s := l.session(c); c.Open() && s.state == parked && s.more.allowed && s.more.room == nil {
-		l.resume(c, s)
 	}
 }
 

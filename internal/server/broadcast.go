@@ -14,46 +14,49 @@ import (
 // too much to publish, the session is parked until there is room: that is the
 // publisher's backpressure.
 func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
+	turn := l.turn
+	l.turn = false
 	switch {
 	case !s.hasRoom() && l.awaitRoom(c, s, cmd, msg):
 	case l.srv.broker.Asynchronous():
-		l.broadcastLater(c, s, cmd, msg)
+		l.broadcastLater(c, s, cmd, msg, turn)
 	default:
 		_, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, nil)
-		l.forgo(s)
+		l.forgo(s.takeRoom())
 		l.note(err)
 		l.answerPublication(c, cmd.ID, err)
 	}
 }
 
 // broadcastLater publishes through a broker that answers later. The session does
-// not wait for the answer: publications leave in the order sent, many at once. As a
-// publication comes back from the engine, room that is kept for it is kept until the
-// engine has answered.
-func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
+// not wait for the answer: publications leave in the order sent, many at once. When the
+// broker has too much to publish, or others wait for it already, the session waits;
+// turn says that it is the first of those.
+func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte, turn bool) {
+	if !turn && l.unsent.Len() > 0 {
+		l.awaitTurn(c, s, msg)
+		return
+	}
 	done := l.noted
 	if cmd.ID != nil {
 		done = l.later(c, cloneID(cmd.ID))
 	}
-	room := s.hasRoom()
-	if room {
-		done = l.thenForgo(s.more.room, done)
-	}
-	pending, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, done)
+	room := s.takeRoom()
+	pending, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, l.thenForgo(room, done))
 	if pending {
-		if room {
-			s.more.room = nil
-		}
 		return
 	}
-	l.forgo(s)
-	if errors.Is(err, broker.ErrFull) {
+	l.forgo(room)
+	switch {
+	case !errors.Is(err, broker.ErrFull):
+		l.note(err)
+		l.answerPublication(c, cmd.ID, err)
+	case turn:
+		l.full = true // and it stays the first
 		l.park(c, s, msg, true)
-		l.unsent = append(l.unsent, c.ID())
-		return
+	default:
+		l.awaitTurn(c, s, msg)
 	}
-	l.note(err)
-	l.answerPublication(c, cmd.ID, err)
 }
 
 // note counts the outcome of a client's publication. It may be called from any
@@ -69,16 +72,27 @@ func (l *loop) note(err error) {
 // republish lets sessions go on that waited for the broker to take more, first come
 // first served, until it is full again.
 func (l *loop) republish() {
-	waiting := l.unsent
-	l.unsent = nil
-	for i, id := range waiting {
-		if c := l.net.Conn(id); c != nil {
-			l.retry(c)
+	l.unsent.serve(func(id uint64) bool {
+		c := l.net.Conn(id)
+		if c == nil {
+			return true
 		}
-		if len(l.unsent) > 0 {
-			l.unsent = append(l.unsent, waiting[i+1:]...)
-			return
+		if s := l.session(c); s.state == parked && s.more.allowed && s.more.room == nil {
+			defer func() { l.turn = false }()
+			l.turn, l.full = true, false
+			l.resume(c, s)
+			return !l.full
 		}
+		return true
+	})
+}
+
+// awaitTurn parks the session with an allowed command until the broker takes more.
+func (l *loop) awaitTurn(c *netpoll.Conn, s *session, msg []byte) {
+	l.park(c, s, msg, true)
+	l.unsent.Push(c.ID())
+	if l.unsent.Len() == 1 { // there may be room by now, which nobody tells then
+		l.net.Post(l.republish)
 	}
 }
 
@@ -108,18 +122,28 @@ func (l *loop) roomCame(c *netpoll.Conn, room *hub.Waiter) {
 // hasRoom reports whether room is kept for the command that the session goes on with.
 func (s *session) hasRoom() bool { return s.more != nil && s.more.room != nil }
 
-// forgo gives back the room that is kept for the session, or its place in the queue.
-func (l *loop) forgo(s *session) {
-	if s.hasRoom() {
-		l.srv.hub.Forgo(s.more.room)
-		s.more.room = nil
+// takeRoom returns the room, or the place in the queue, that the session has, or nil.
+func (s *session) takeRoom() (room *hub.Waiter) {
+	if s.more != nil {
+		room, s.more.room = s.more.room, nil
+	}
+	return room
+}
+
+// forgo gives room back, if there is any. It may be called from any goroutine.
+func (l *loop) forgo(room *hub.Waiter) {
+	if room != nil {
+		l.srv.hub.Forgo(room)
 	}
 }
 
-// thenForgo returns a function that gives room back and calls done.
+// thenForgo returns a function that gives room back, if there is any, and calls done.
 func (l *loop) thenForgo(room *hub.Waiter, done func(error)) func(error) {
+	if room == nil {
+		return done
+	}
 	return func(err error) {
-		l.srv.hub.Forgo(room)
+		l.forgo(room)
 		done(err)
 	}
 }

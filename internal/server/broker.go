@@ -81,7 +81,9 @@ const brokerWaits = 0
 // roomInBroker lets sessions go on that waited to publish. The broker calls it.
 func (srv *Server) roomInBroker() {
 	for _, l := range srv.loops {
-		l.net.Post(l.republish)
+		if l.unsent.waits.Load() {
+			l.net.Post(l.republish)
+		}
 	}
 }
 

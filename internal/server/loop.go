@@ -24,8 +24,10 @@ type loop struct {
 	corked  *netpoll.Conn
 
 	slow    []uint64 // connections that refused a publication in this turn
-	blocked []uint64 // connections that wait for a place in the worker pool
-	unsent  []uint64 // connections that wait for the broker to take more
+	blocked queue    // connections that wait for a place in the worker pool
+	unsent  queue    // connections that wait for the broker to take more
+	turn    bool     // the next broadcast is that of the first of unsent
+	full    bool     // the broker did not take that either
 
 	noted func(error) // note, for publications that nobody is answered about
 

@@ -169,7 +169,9 @@ func tickFor(cfg Config) time.Duration {
 // roomInPool lets sessions go on that waited for a place in the worker pool.
 func (srv *Server) roomInPool() {
 	for _, l := range srv.loops {
-		l.net.Post(l.unblock)
+		if l.blocked.waits.Load() {
+			l.net.Post(l.unblock)
+		}
 	}
 }
 

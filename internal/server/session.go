@@ -73,7 +73,7 @@ func (l *loop) drop(s *session) {
 	if s.more == nil {
 		return
 	}
-	l.forgo(s)
+	l.forgo(s.takeRoom())
 	s.more.reader.Release()
 	if s.more.gone != nil {
 		s.more.gone.Store(true)
