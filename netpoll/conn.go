@@ -140,7 +140,7 @@ func (c *Conn) setInterest() {
 // generation is used up is retired, so no ID ever comes back (I4).
 const (
 	maxLoops      = 1 << 8
-	maxSlots      = 1 << 24
+	maxSlots      = 1<<24 - 1 // so that one more than a slot has 24 bits too
 	maxGeneration = 1<<32 - 1
 )
 
@@ -149,7 +149,7 @@ func makeID(loop int, slot, generation uint32) uint64 {
 }
 
 func loopOf(id uint64) int    { return int(id >> 56) }
-func slotOf(id uint64) uint32 { return uint32(id>>32) & (maxSlots - 1) }
+func slotOf(id uint64) uint32 { return uint32(id>>32) & maxSlots }
 
 // check asserts I1 in test builds.
 func (c *Conn) check() {

@@ -56,7 +56,7 @@ func (srv *Server) asks(e event) bool { return srv.events&e != 0 }
 // order (I6, I7).
 func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	l.park(c, s, msg, false)
-	s.more.asked = eventOf(cmd.Kind)
+	l.more(s).asked = eventOf(cmd.Kind)
 	l.blocked.Push(c.ID())
 	if l.blocked.Len() == 1 { // nobody came first
 		l.unblock()
@@ -65,7 +65,7 @@ func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte
 
 // park keeps msg until the session can go on, and stops reading.
 func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, allowed bool) {
-	e := s.extend()
+	e := l.extend(s)
 	e.message = append([]byte(nil), msg...)
 	e.allowed = allowed
 	s.state = parked
@@ -75,14 +75,15 @@ func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, allowed bool) {
 // submit gives the session's question to the worker pool. It reports false when the
 // pool is full.
 func (l *loop) submit(c *netpoll.Conn, s *session) bool {
+	e := l.more(s)
 	call := auth.Call{
-		Body:       s.more.question,
+		Body:       e.question,
 		Connection: l.srv.connID(c.ID()),
 		RemoteAddr: remoteAddr(c),
-		Query:      s.more.query,
+		Query:      e.query,
 	}
-	id, net, gone, about, msg := c.ID(), l.net, new(atomic.Bool), s.more.asked, s.more.message
-	s.more.gone = gone
+	id, net, gone, about, msg := c.ID(), l.net, new(atomic.Bool), e.asked, e.message
+	e.gone = gone
 	return l.srv.workers.Submit(func() {
 		if gone.Load() { // the peer left while this waited
 			return
@@ -155,18 +156,19 @@ func (l *loop) answered(c *netpoll.Conn, d auth.Decision) {
 }
 
 func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
-	s.more.question, s.more.gone = nil, nil
+	e := l.more(s)
+	e.question, e.gone = nil, nil
 	switch d {
 	case auth.Allow:
 		l.resume(c, s)
 	case auth.Deny:
-		cmd, _ := l.parser.Parse(s.more.message)
+		cmd, _ := l.parser.Parse(e.message)
 		l.counts.refused(command.Denied)
 		l.fail(c, cmd.ID, command.ErrDenied)
-		s.more.message = nil
+		e.message = nil
 		l.resume(c, s)
 	default:
-		cmd, _ := l.parser.Parse(s.more.message)
+		cmd, _ := l.parser.Parse(e.message)
 		l.counts.refused(command.AuthorizerDown)
 		l.fail(c, cmd.ID, command.ErrAuthorizerDown)
 		l.end(c, s, reasonAuthorizerDown, wire.TryAgainLater, "the authorizer is down, try again later")
@@ -177,7 +179,7 @@ func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
 // then handles what came behind it, then reads on. It stops where the session
 // parks again.
 func (l *loop) resume(c *netpoll.Conn, s *session) {
-	e := s.more
+	e := l.more(s)
 	msg, input := e.message, e.input
 	e.message, e.input, e.allowed = nil, nil, false
 	s.state = open
@@ -191,7 +193,7 @@ func (l *loop) resume(c *netpoll.Conn, s *session) {
 	l.readFrames(c, s, input)
 	l.uncork()
 	if s.state == open && c.Open() {
-		s.trim()
+		l.trim(s)
 		c.Resume()
 	}
 }
@@ -204,14 +206,13 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 		l.refuse(c, s, rejectMalformed, 400, "", "The request cannot be shown to the authorizer.\n")
 		return
 	}
-	e := &extra{
+	*l.extend(s) = extra{
 		reply:    append([]byte(nil), reply...),
 		input:    append([]byte(nil), rest...),
 		query:    string(r.RawQuery),
 		question: body,
 		asked:    eventConnect,
 	}
-	s.more = e
 	s.state = connecting
 	c.Pause()
 	if len(rest) == 0 { // in a storm, questions of those who gave up would delay the others
@@ -223,12 +224,12 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 }
 
 func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision) {
-	e := s.more
+	e := l.more(s)
 	switch d {
 	case auth.Allow:
 		reply, rest := e.reply, e.input
 		e.reply, e.input, e.question, e.gone = nil, nil, nil, nil
-		s.trim()
+		l.trim(s)
 		c.Resume()
 		if l.srv.draining.Load() {
 			l.refuse(c, s, rejectShutdown, 503, retryAfter(), "This node is shutting down.\n")

@@ -17,12 +17,12 @@ func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	turn := l.turn
 	l.turn = false
 	switch {
-	case !s.hasRoom() && l.awaitRoom(c, s, cmd, msg):
+	case !l.hasRoom(s) && l.awaitRoom(c, s, cmd, msg):
 	case l.srv.broker.Asynchronous():
 		l.broadcastLater(c, s, cmd, msg, turn)
 	default:
 		_, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, nil)
-		l.forgo(s.takeRoom())
+		l.forgo(l.takeRoom(s))
 		l.note(err)
 		l.answerPublication(c, cmd.ID, err)
 	}
@@ -41,7 +41,7 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 	if cmd.ID != nil {
 		done = l.later(c, cloneID(cmd.ID))
 	}
-	room := s.takeRoom()
+	room := l.takeRoom(s)
 	pending, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, l.thenForgo(room, done))
 	if pending {
 		return
@@ -77,7 +77,7 @@ func (l *loop) republish() {
 		if c == nil {
 			return true
 		}
-		if s := l.session(c); s.state == parked && s.more.allowed && s.more.room == nil {
+		if s := l.session(c); s.state == parked && l.more(s).allowed && l.more(s).room == nil {
 			defer func() { l.turn = false }()
 			l.turn, l.full = true, false
 			l.resume(c, s)
@@ -108,24 +108,24 @@ func (l *loop) awaitRoom(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 		return false
 	}
 	l.park(c, s, msg, true)
-	s.more.room = room
+	l.more(s).room = room
 	return true
 }
 
 // roomCame lets the session go on for which room is kept.
 func (l *loop) roomCame(c *netpoll.Conn, room *hub.Waiter) {
-	if s := l.session(c); s.state == parked && s.more.room == room {
+	if s := l.session(c); s.state == parked && l.more(s).room == room {
 		l.resume(c, s)
 	}
 }
 
 // hasRoom reports whether room is kept for the command that the session goes on with.
-func (s *session) hasRoom() bool { return s.more != nil && s.more.room != nil }
+func (l *loop) hasRoom(s *session) bool { return s.more != none && l.more(s).room != nil }
 
 // takeRoom returns the room, or the place in the queue, that the session has, or nil.
-func (s *session) takeRoom() (room *hub.Waiter) {
-	if s.more != nil {
-		room, s.more.room = s.more.room, nil
+func (l *loop) takeRoom(s *session) (room *hub.Waiter) {
+	if e := l.more(s); e != nil {
+		room, e.room = e.room, nil
 	}
 	return room
 }

@@ -29,7 +29,7 @@ func (l *loop) handOff(c *netpoll.Conn, s *session, head, rest []byte) {
 		return
 	}
 	read := append(append(make([]byte, 0, len(head)+len(rest)), head...), rest...)
-	s.more = nil
+	l.forget(s)
 	s.state = ending
 	l.counts.handedOff.Add(1)
 	l.counts.closed[reasonHandedOff].Add(1)

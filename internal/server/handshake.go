@@ -26,16 +26,16 @@ func retryAfter() string {
 // that comes in one piece is never copied.
 func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) {
 	searched := 0
-	if s.more != nil {
-		s.more.input = append(s.more.input, p...)
-		p, searched = s.more.input, s.more.searched
+	if e := l.more(s); e != nil {
+		e.input = append(e.input, p...)
+		p, searched = e.input, e.searched
 	}
 	end, most := wire.HeadEnd(p, searched), l.srv.cfg.MaxHeadSize
 	switch {
 	case end > most, end == 0 && len(p) > most:
 		l.refuseLarge(c, s, p)
 	case end > 0:
-		s.more = nil // p still holds the bytes
+		l.forget(s) // p still holds the bytes
 		l.request(c, s, p[:end], p[end:])
 	default:
 		l.keepHead(c, s, p, searched)
@@ -59,10 +59,11 @@ func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte, searched int) {
 		l.refuseError(c, s, err)
 		return
 	}
-	if s.more == nil {
-		s.extend().input = append([]byte(nil), p...)
+	e := l.extend(s)
+	if e.input == nil {
+		e.input = append([]byte(nil), p...)
 	}
-	s.more.searched = len(p)
+	e.searched = len(p)
 }
 
 // request acts on a complete head; rest is what came behind it.
@@ -110,7 +111,7 @@ func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, reply, rest
 		return
 	}
 	if l.srv.auth != nil && r != nil && len(r.RawQuery) > 0 {
-		s.extend().query = string(r.RawQuery)
+		l.extend(s).query = string(r.RawQuery)
 	}
 	l.opened(c, s)
 	l.Data(c, rest)

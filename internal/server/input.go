@@ -18,8 +18,8 @@ import (
 // incomplete message is kept with the session.
 func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte) {
 	var r wire.Reader
-	if s.more != nil {
-		r, s.more.reader = s.more.reader, wire.Reader{}
+	if e := l.more(s); e != nil {
+		r, e.reader = e.reader, wire.Reader{}
 	}
 	for s.state == open {
 		ev, n, ok, err := r.Next(p, l.srv.cfg.MaxMessageSize)
@@ -35,13 +35,13 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte) {
 	if r.Idle() || s.state == ending {
 		r.Release()
 	} else {
-		s.extend().reader = r
+		l.extend(s).reader = r
 	}
 	if s.state == parked && len(p) > 0 {
-		e := s.extend()
+		e := l.extend(s)
 		e.input = append(e.input, p...)
 	}
-	s.trim()
+	l.trim(s)
 }
 
 // event handles one message or control frame. Its payload is borrowed.

@@ -16,7 +16,7 @@ var pingFrame = wire.AppendFrame(nil, ws.OpPing, nil)
 // startKeepalive sets the first ping somewhere within the interval, so that those
 // who connected together are not pinged together.
 func (l *loop) startKeepalive(c *netpoll.Conn, s *session) {
-	s.seen, s.pinged = l.net.Tick(), false
+	s.seen = l.net.Tick()
 	if interval := l.srv.cfg.PingInterval; interval > 0 {
 		c.SetDeadline(time.Duration(1 + rand.Int64N(int64(interval))))
 	} else {
@@ -37,6 +37,8 @@ func (l *loop) Expired(c *netpoll.Conn) {
 		c.SetDeadline(max(l.srv.cfg.PingInterval, time.Second))
 	case open:
 		l.keepalive(c, s)
+	case pinged:
+		l.end(c, s, reasonNoPong, wire.NoPong, "no answer to a ping")
 	case ending:
 	}
 }
@@ -45,14 +47,14 @@ func (l *loop) Expired(c *netpoll.Conn) {
 // interval.
 func (l *loop) alive(c *netpoll.Conn, s *session) {
 	s.seen = l.net.Tick()
-	if s.pinged {
-		s.pinged = false
+	if s.state == pinged {
+		s.state = open
 		c.SetDeadline(l.srv.cfg.PingInterval)
 	}
 }
 
-// keepalive ends a connection that stayed silent after a ping, and pings one that
-// may have been silent for the whole interval when it is looked at next.
+// keepalive pings a connection that may have been silent for the whole interval when
+// it is looked at next.
 //
 // It looks at a pace of its own, half the interval, rather than when the interval
 // since the last bytes is over: what peers send together, such as the joins after
@@ -60,16 +62,14 @@ func (l *loop) alive(c *netpoll.Conn, s *session) {
 func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 	silent := time.Duration(l.net.Tick()-s.seen) * l.srv.tick
 	switch {
-	case !s.pinged && silent < l.srv.cfg.PingInterval/2:
+	case silent < l.srv.cfg.PingInterval/2:
 		c.SetDeadline(l.srv.cfg.PingInterval / 2)
-	case s.pinged:
-		l.end(c, s, reasonNoPong, wire.NoPong, "no answer to a ping")
 	case !c.SendUrgent(pingFrame):
 		if c.Open() {
 			l.slowConsumer(c, s)
 		}
 	default:
-		s.pinged = true
+		s.state = pinged
 		c.SetDeadline(l.srv.cfg.PongTimeout)
 	}
 }

@@ -15,6 +15,7 @@ type loop struct {
 	net      *netpoll.Loop
 	hub      *hub.Local
 	sessions slab.Slab[session]
+	extras   slab.Pool[extra]
 	parser   command.Parser
 	// cork collects what is answered while one piece of input is handled, so that
 	// it leaves in one send, ahead of anything sent later: so many answers. corked
@@ -54,14 +55,14 @@ func (l *loop) Data(c *netpoll.Conn, p []byte) {
 	switch s.state {
 	case handshaking:
 		l.readHead(c, s, p)
-	case open:
+	case open, pinged:
 		l.alive(c, s)
 		l.startCork(c)
 		l.readFrames(c, s, p)
 		l.uncork()
 	case connecting, parked:
 		// Reading is paused; these bytes were read before that took effect.
-		e := s.extend()
+		e := l.extend(s)
 		e.input = append(e.input, p...)
 	case ending:
 	}

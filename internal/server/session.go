@@ -11,15 +11,23 @@ import (
 // session is the protocol state of one connection. It belongs to the connection's
 // loop and lives in a slab, at the connection's slot.
 //
-// It is what every idle connection costs, so all that is needed only now and then
-// is behind more.
+// It is what every idle connection costs, and holds no pointer, so that the collector
+// has nothing to read; all that is needed only now and then is an extra.
 type session struct {
-	subs   hub.Memberships // channels joined
-	more   *extra          // nil for an idle connection whose query need not be kept
-	seen   uint32          // loop tick of the last bytes received
-	state  state
-	pinged bool // a ping was sent and nothing has come since
+	subs  hub.Memberships // channels joined
+	seen  uint32          // loop tick of the last bytes received
+	more  extraRef        // none for an idle connection whose query need not be kept
+	state state
 }
+
+// extraRef names an extra of the loop's in three bytes, as many as a slot has.
+type extraRef [3]byte
+
+var none extraRef
+
+func (r extraRef) ref() uint32 { return uint32(r[0]) | uint32(r[1])<<8 | uint32(r[2])<<16 }
+
+func refOf(n uint32) extraRef { return extraRef{byte(n), byte(n >> 8), byte(n >> 16)} }
 
 // state is where a session stands.
 type state uint8
@@ -28,6 +36,7 @@ const (
 	handshaking state = iota // the request head is incomplete
 	connecting               // the authorizer is asked about the upgrade
 	open                     // frames are read
+	pinged                   // open, and a ping was sent since the last bytes came
 	parked                   // one command waits; nothing is read (I6)
 	ending                   // a Close frame or a refusal was sent
 )
@@ -53,32 +62,52 @@ func (e *extra) empty() bool {
 	return e.reader == wire.Reader{} && e.input == nil && e.reply == nil && e.message == nil && e.question == nil && e.query == ""
 }
 
-// extend returns the session's extra, made when there is none.
-func (s *session) extend() *extra {
-	if s.more == nil {
-		s.more = new(extra)
+// more returns the session's extra; nil when there is none.
+func (l *loop) more(s *session) *extra {
+	if s.more == none {
+		return nil
 	}
-	return s.more
+	return l.extras.At(s.more.ref())
+}
+
+// extend returns the session's extra, made when there is none.
+func (l *loop) extend(s *session) *extra {
+	if s.more != none {
+		return l.more(s)
+	}
+	ref, e := l.extras.Take()
+	s.more = refOf(ref)
+	return e
 }
 
 // trim gives up an extra that holds nothing. A parked session keeps it.
-func (s *session) trim() {
-	if s.more != nil && s.state != parked && s.more.empty() {
-		s.more = nil
+func (l *loop) trim(s *session) {
+	if s.more != none && s.state != parked && l.more(s).empty() {
+		l.forget(s)
+	}
+}
+
+// forget gives up the session's extra, if there is one.
+func (l *loop) forget(s *session) {
+	if s.more != none {
+		*l.more(s) = extra{}
+		l.extras.Give(s.more.ref())
+		s.more = none
 	}
 }
 
 // drop gives up everything that is kept for a session that ends.
 func (l *loop) drop(s *session) {
-	if s.more == nil {
+	if s.more == none {
 		return
 	}
-	l.forgo(s.takeRoom())
-	s.more.reader.Release()
-	if s.more.gone != nil {
-		s.more.gone.Store(true)
+	l.forgo(l.takeRoom(s))
+	e := l.more(s)
+	e.reader.Release()
+	if e.gone != nil {
+		e.gone.Store(true)
 	}
-	s.more = nil
+	l.forget(s)
 }
 
 // session returns the session of c.
