@@ -41,11 +41,13 @@ func send(fd int32, p []byte) (int, unix.Errno) {
 	}
 }
 
-// sendv is send for several pieces in one system call. For one piece send is some
-// 65 ns shorter.
+// sendv is send for several pieces in one system call, sendmsg(2): writev(2) knows no
+// MSG_NOSIGNAL. For one piece send is some 65 ns shorter.
 func sendv(fd int32, iov []unix.Iovec) (int, unix.Errno) {
+	msg := unix.Msghdr{Iov: unsafe.SliceData(iov)}
+	msg.SetIovlen(len(iov))
 	for {
-		n, _, e := unix.RawSyscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(iov))), uintptr(len(iov)))
+		n, _, e := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 		if e != unix.EINTR {
 			return int(n), e
 		}

@@ -3,6 +3,8 @@ package netpoll
 import (
 	"bytes"
 	"io"
+	"os"
+	ossignal "os/signal"
 	"strings"
 	"testing"
 
@@ -255,6 +257,30 @@ func TestSendToAPeerThatVanishedClosesTheConnection(t *testing.T) {
 		}
 	}
 	p.wantQuiet()
+}
+
+// A gathered write to a peer that has gone is an error, not a signal to the process.
+func TestAGatheredWriteRaisesNoSignal(t *testing.T) {
+	signals := make(chan os.Signal, 8)
+	ossignal.Notify(signals, unix.SIGPIPE, unix.SIGWINCH)
+	defer ossignal.Stop(signals)
+	p := newProbe(t, Config{}, hooks{})
+	peer, id := p.adopt()
+	p.with(id, func(c *Conn) {
+		_ = unix.Shutdown(peer, unix.SHUT_RDWR)
+		for range 2 {
+			b := shared("piece")
+			c.QueueShared(b)
+			b.Release()
+		}
+	})
+	p.wantClosed(id, ReasonReset)
+	if err := unix.Kill(unix.Getpid(), unix.SIGWINCH); err != nil { // told behind a lower number
+		t.Fatal(err)
+	}
+	if got := await(t, signals, "a signal"); got != unix.SIGWINCH {
+		t.Errorf("got %v", got)
+	}
 }
 
 func TestAResetWithAFullQueueReleasesIt(t *testing.T) {
