@@ -25,7 +25,8 @@ type listener struct {
 	unlink  string // path of a unix socket to remove on close
 	reserve int    // descriptor given up to refuse a peer when there is no other
 	paused  bool
-	tries   int64 // calls of accept(2)
+	tries   int64                          // calls of accept
+	accept  func(fd int) (int, unix.Errno) // accept(2), but in tests
 }
 
 // ready accepts what waits, under the budget.
@@ -36,7 +37,7 @@ func (n *listener) ready(uint32) {
 			return
 		}
 		n.tries++
-		fd, e := accept(n.fd)
+		fd, e := n.accept(n.fd)
 		switch e {
 		case 0:
 			n.loop.group.assign(n.loop, fd)
@@ -48,9 +49,14 @@ func (n *listener) ready(uint32) {
 			}
 		case unix.EINVAL, unix.EBADF, unix.ENOTSOCK:
 			n.broken(e)
+		case unix.ECONNABORTED, unix.ENETDOWN, unix.EPROTO, unix.ENOPROTOOPT, unix.EHOSTDOWN, unix.ENONET,
+			unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ENETUNREACH, unix.ETIMEDOUT, unix.ECONNRESET:
+			// Of a peer that has gone, says accept(2); the next one is not to blame.
 		default:
-			// ECONNABORTED and the network errors that accept(2) passes on
-			// belong to a peer that has gone; the next one is not to blame.
+			// A security module or seccomp, say: the peer stays in the queue, and would be
+			// reported without end.
+			n.loop.log.Warn("connections cannot be accepted", "addr", n.addr.String(), "err", e)
+			n.pause()
 		}
 	}
 }
@@ -68,7 +74,7 @@ func (n *listener) refuse(e unix.Errno) bool {
 		_ = unix.Close(n.reserve)
 		var fd int
 		n.tries++
-		if fd, again = accept(n.fd); again == 0 {
+		if fd, again = n.accept(n.fd); again == 0 {
 			_ = unix.Close(fd)
 			n.countRefused(e)
 		}

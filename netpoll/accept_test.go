@@ -2,8 +2,10 @@ package netpoll
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -129,6 +131,36 @@ func TestEMFILE(t *testing.T) {
 			t.Errorf("Refused = %d after %d calls of accept, want none refused and 4 calls at most", st.refused, st.tries)
 		}
 	})
+}
+
+func TestAGroupThatRunsOutOfDescriptorsLeavesNothing(t *testing.T) {
+	s := startChild(t)
+	for spare := range 12 { // two loops need six
+		s.tell(fmt.Sprintf("open %d", spare))
+	}
+}
+
+// What a security module answers is about a peer that stays in the queue.
+func TestAListenerThatMayNotAcceptRests(t *testing.T) {
+	p := newProbe(t, Config{}, hooks{})
+	n := p.g.listeners[0]
+	var tries atomic.Int64
+	on(t, p.l, func() {
+		n.accept = func(int) (int, unix.Errno) {
+			tries.Add(1)
+			return -1, unix.EACCES
+		}
+	})
+	dial(t, p.addr)
+	until(t, "a try", func() bool { return tries.Load() > 0 })
+	p.rounds(20)
+	on(t, p.l, func() {
+		if got := tries.Load(); got != 1 || !n.paused {
+			t.Errorf("accept was called %d times, want once and a rest", got)
+		}
+		n.accept = accept
+	})
+	await(t, p.opened, "Opened, after the rest")
 }
 
 func wantEcho(t *testing.T, conns ...net.Conn) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -142,12 +143,41 @@ func obey(t *testing.T, g *Group, command string) (answer string) {
 			n.reserve = -1
 			_, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 			answer = outcome(err)
+		case strings.HasPrefix(command, "open "):
+			_, err := fmt.Sscanf(command, "open %d", &spare)
+			answer = outcome(errors.Join(err, openWith(spare)))
 		default:
 			_, err := fmt.Sscanf(command, "limit %d", &spare)
 			answer = outcome(errors.Join(err, limitTo(spare)))
 		}
 	})
 	return answer
+}
+
+// openWith opens a group with so many descriptors left, and stops it. Nothing may stay
+// behind, whether there were enough or not.
+func openWith(spare int) error {
+	fds, goroutines := len(descriptors()), runtime.NumGoroutine()
+	if err := limitTo(spare); err != nil {
+		return err
+	}
+	if g, err := Open(Config{Loops: 2}, func(*Loop) Handler { return echo() }); err == nil {
+		if err := g.Stop(); err != nil {
+			return err
+		}
+	}
+	if _, _, err := RaiseFileLimit(); err != nil {
+		return err
+	}
+	for end := time.Now().Add(patience); runtime.NumGoroutine() > goroutines; runtime.Gosched() {
+		if time.Now().After(end) {
+			return errors.New("a goroutine is left")
+		}
+	}
+	if n := len(descriptors()); n != fds {
+		return fmt.Errorf("%d descriptors, before %d", n, fds)
+	}
+	return nil
 }
 
 func outcome(err error) string {

@@ -86,7 +86,7 @@ func openListener(addr string) (*listener, error) {
 		return nil, err
 	}
 	defer ln.Close()
-	n := &listener{fd: -1, addr: ln.Addr(), reserve: -1}
+	n := &listener{fd: -1, addr: ln.Addr(), reserve: -1, accept: accept}
 	if u, ok := ln.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
 		if path := strings.TrimPrefix(addr, unixPrefix); !strings.HasPrefix(path, "@") { // an abstract name is no file

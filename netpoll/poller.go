@@ -44,7 +44,8 @@ type poller interface {
 	removeConn(c *Conn)
 	closeConn(c *Conn)
 
-	// addWake registers the eventfd that is written when a turn is asked for.
+	// addWake registers the eventfd that is written when a turn is asked for. It is
+	// the last thing before the loop begins to work.
 	// Edge-triggered: every signal is reported once, and the counter need never be
 	// read back (epoll(7)).
 	addWake(fd int) error

@@ -20,6 +20,8 @@ import (
 type nativePoller struct {
 	loop    *Loop
 	fd      int
+	onError func(error)
+	wake    int // the eventfd; -1 before the goroutine is started
 	stopped atomic.Bool
 	done    chan struct{}
 	pace    pace // of the loop's goroutine
@@ -36,13 +38,12 @@ func openNative(l *Loop, onError func(error)) (poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	p := &nativePoller{loop: l, fd: fd, done: make(chan struct{}), others: make(map[int32]func(uint32))}
-	go p.run(onError)
+	p := &nativePoller{loop: l, fd: fd, onError: onError, wake: -1, done: make(chan struct{}), others: make(map[int32]func(uint32))}
 	return p, nil
 }
 
 // run is the loop's goroutine.
-func (p *nativePoller) run(onError func(error)) {
+func (p *nativePoller) run() {
 	defer close(p.done)
 	l := p.loop
 	events := make([]unix.EpollEvent, batchSize)
@@ -54,7 +55,7 @@ func (p *nativePoller) run(onError func(error)) {
 		n, at, err := p.wait(events, now)
 		l.busy.Store(true)
 		if err != nil && !errors.Is(err, unix.EINTR) {
-			onError(err)
+			p.onError(err)
 			return
 		}
 		l.beginBatch(n, at)
@@ -111,9 +112,15 @@ func (p *nativePoller) add(fd int, interest uint32, ready func(events uint32)) e
 	return err
 }
 
-// addWake registers fd only to end the wait: the turn follows at the batch's end.
+// addWake registers fd only to end the wait: the turn follows at the batch's end. The
+// goroutine starts here, when there is something to end it with.
 func (p *nativePoller) addWake(fd int) error {
-	return p.add(fd, interestRead|interestEdge, func(uint32) {})
+	if err := p.add(fd, interestRead|interestEdge, func(uint32) {}); err != nil {
+		return err
+	}
+	p.wake = fd
+	go p.run()
+	return nil
 }
 
 func (p *nativePoller) modify(fd int, interest uint32) error {
@@ -162,14 +169,12 @@ func (p *nativePoller) control(op, fd int, ev unix.EpollEvent) error {
 	return nil
 }
 
+// close needs no descriptor: there may be none left.
 func (p *nativePoller) close() error {
 	p.stopped.Store(true)
-	fd, err := unix.Eventfd(1, unix.EFD_CLOEXEC) // readable at once: ends the wait
-	if err != nil {
-		return os.NewSyscallError("eventfd", err)
+	if p.wake >= 0 {
+		signal(int32(p.wake))
+		<-p.done
 	}
-	defer unix.Close(fd)
-	_ = p.control(unix.EPOLL_CTL_ADD, fd, unix.EpollEvent{Events: interestRead, Fd: int32(fd)})
-	<-p.done
 	return os.NewSyscallError("close", unix.Close(p.fd))
 }
