@@ -53,16 +53,18 @@ type Slice struct {
 func (l *Local) Next(limit int) (s Slice, ok bool) {
 	for l.active.Len() > 0 {
 		p := l.active.Pop()
-		l.hub.tell(l.advance(p))
+		told := l.advance(p)
 		w := p.sweep
 		if w == nil {
+			l.hub.tell(told)
 			continue
 		}
 		n := min(uint32(min(max(limit, 1), maxSlice)), w.run(uint32(len(p.members))))
 		s.Members = p.members[w.cursor : w.cursor+n]
 		s.Buffer = w.joined()
 		w.cursor += n
-		l.active.Push(p)
+		l.active.Push(p) // before anybody else's code runs, which may panic
+		l.hub.tell(told)
 		return s, true
 	}
 	return s, false

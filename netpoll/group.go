@@ -72,6 +72,7 @@ type Group struct {
 	listeners []*listener
 	stopped   bool
 
+	closing  sync.Mutex // held by StopListening, so that Stop ends no loop under it; before mu
 	stopOnce sync.Once
 	stopErr  error
 }
@@ -130,6 +131,8 @@ func (g *Group) Adopt(fd int, head []byte) error {
 // StopListening closes every listener, and returns when no further connection can
 // be accepted. It must not be called on a loop.
 func (g *Group) StopListening() {
+	g.closing.Lock()
+	defer g.closing.Unlock()
 	g.mu.Lock()
 	listeners := g.listeners
 	g.listeners = nil

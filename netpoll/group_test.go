@@ -148,6 +148,46 @@ func TestAfterStopEveryDoorIsHarmless(t *testing.T) {
 	}
 }
 
+// StopListening has closed one of three listeners and waits for the loop of the second,
+// when Stop begins. It must not end the loop of the third meanwhile.
+func TestStopWaitsForStopListening(t *testing.T) {
+	g := start(t, Config{Loops: 2}, &hooks{})
+	for range 3 {
+		listen(t, g, "127.0.0.1:0")
+	}
+	held, free := make(chan struct{}), make(chan struct{})
+	g.Loop(1).Post(func() {
+		close(held)
+		<-free
+	})
+	await(t, held, "the second loop to be held")
+	listening, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(listening)
+		g.StopListening()
+	}()
+	until(t, "StopListening", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.listeners == nil
+	})
+	go func() {
+		defer close(stopped)
+		_ = g.Stop()
+	}()
+	until(t, "Stop", func() bool {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.stopped
+	})
+	for range 1000 { // time for a Stop that waits for nobody
+		runtime.Gosched()
+	}
+	close(free)
+	await(t, listening, "StopListening")
+	await(t, stopped, "Stop")
+}
+
 func TestTheDoorsMayBeUsedWhileTheGroupStops(t *testing.T) {
 	for range 10 {
 		var opened, ended atomic.Int64

@@ -196,8 +196,11 @@ func (l *Loop) start(kind Poller, tick time.Duration) error {
 		return err
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.wakeFD = int32(fd)
-	l.mu.Unlock()
+	if l.waking.Load() { // asked for before there was anything to signal
+		signal(l.wakeFD)
+	}
 	return nil
 }
 
@@ -253,9 +256,12 @@ func (l *Loop) turn() {
 	}
 }
 
-// handlerTurn calls Handler.Turn. A panic there must not end the process.
+// handlerTurn calls Handler.Turn. A panic there must not end the process, nor keep what
+// it left undone until somebody asks for a turn: nobody may, as what is to be delivered
+// counts as asked for already.
 func (l *Loop) handlerTurn() (more bool) {
 	defer l.contain("turn")
+	more = true
 	return l.handler.Turn()
 }
 

@@ -134,6 +134,41 @@ func TestAWakeIsNeverLost(t *testing.T) {
 	wait.Wait()
 }
 
+func TestAWakeBeforeTheLoopHasStartedIsNotLost(t *testing.T) {
+	ran := make(chan struct{})
+	g, err := Open(Config{Loops: 1, Poller: pollerUnderTest}, func(l *Loop) Handler {
+		l.Post(func() { close(ran) })
+		return echo()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := g.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	await(t, ran, "the task")
+}
+
+func TestATurnIsFollowedByAnotherAfterAPanic(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("builds with assertions let a panic end the process")
+	}
+	turns, again := 0, make(chan struct{})
+	p := newProbe(t, Config{}, hooks{turn: func() bool {
+		if turns++; turns == 1 {
+			panic("boom")
+		}
+		if turns == 2 {
+			close(again)
+		}
+		return false
+	}})
+	p.l.Wake()
+	await(t, again, "the next turn")
+}
+
 func TestATurnThatHasMoreIsFollowedByAnother(t *testing.T) {
 	left := 1000
 	done := make(chan struct{})

@@ -133,12 +133,13 @@ func (l *loop) refused(c *netpoll.Conn, messages int) {
 // endSlow ends the connections that refused a publication. It waits until no slice
 // of members is in use, as ending one changes them.
 func (l *loop) endSlow() {
-	for _, id := range l.slow {
+	slow := l.slow
+	l.slow = slow[:0] // before, so that one that panics is not tried for ever
+	for _, id := range slow {
 		if c := l.net.Conn(id); c != nil && c.Open() {
 			l.slowConsumer(c, l.session(c))
 		}
 	}
-	l.slow = l.slow[:0]
 }
 
 // slowConsumer ends a connection whose queue is full. What is queued is dropped,

@@ -71,6 +71,9 @@ func (l *loop) Data(c *netpoll.Conn, p []byte) {
 // Closed forgets the session. It implements netpoll.Handler.
 func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	s := l.session(c)
+	if l.corked == c { // a panic while its input was handled
+		l.corked = nil
+	}
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)
 	s.state = ending
