@@ -25,6 +25,10 @@ type Call struct {
 	// of Ask.
 	Body []byte
 
+	// Deadline, unless it is zero, ends the call before Config.Timeout does. A call
+	// that begins after it is not made: it is Down, as ResultBusy.
+	Deadline time.Time
+
 	// Channel is sent as X-Wsify-Channel: its letters, digits, "-", ".", "_" and "~"
 	// (in ASCII) as they are, every other byte as "%" and two upper-case hexadecimal
 	// digits. So decodeURIComponent, url.PathUnescape, rawurldecode and their like
@@ -87,9 +91,15 @@ func (c *Client) Ask(call *Call) (d Decision, cause error) {
 		}
 	}()
 
+	timeout := c.timeout
+	if !call.Deadline.IsZero() {
+		if timeout = min(timeout, time.Until(call.Deadline)); timeout <= 0 {
+			return Down, errBusy
+		}
+	}
 	x := c.exchanges.Get().(*exchange)
 	x.prepare(call)
-	err := c.host.DoTimeout(x.request, x.response, c.timeout)
+	err := c.host.DoTimeout(x.request, x.response, timeout)
 	status := x.response.StatusCode()
 	x.reset()
 	c.exchanges.Put(x)

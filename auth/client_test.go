@@ -180,3 +180,20 @@ func TestCallersDoNotMixTheirAnswers(t *testing.T) {
 	}
 	callers.Wait()
 }
+
+func TestCallEndsAtItsDeadline(t *testing.T) {
+	p := newPeer(t, answering(""))
+	c := newClient(t, Config{URL: p.URL})
+	call := join()
+	call.Deadline = time.Now().Add(-time.Second)
+	if d, cause := c.Ask(call); d != Down || ResultOf(d, cause) != ResultBusy {
+		t.Errorf("Ask behind the deadline = %v, %v, want down without a turn", d, cause)
+	}
+	if n := p.conns.Load(); n != 0 {
+		t.Errorf("%d connections were made for a call that came too late", n)
+	}
+	call.Deadline = time.Now().Add(haste)
+	if d, cause := c.Ask(call); d != Down || ResultOf(d, cause) != ResultTimeout {
+		t.Errorf("Ask = %v, %v, want a timeout at the deadline", d, cause)
+	}
+}

@@ -18,6 +18,7 @@
 // Config.Timeout bounds a whole call: the wait for a free connection, the look
 // up of the name, dialling, the TLS handshake, sending, and reading the answer
 // to its end. A webhook that sends its answer one byte at a time gains nothing.
+// Call.Deadline can end it earlier: a question that has waited elsewhere.
 //
 // # Connections
 //

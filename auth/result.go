@@ -17,7 +17,7 @@ const (
 	ResultAllow                     // answered yes
 	ResultStatus                    // answered 5xx
 	ResultTimeout                   // no whole answer inside Config.Timeout
-	ResultBusy                      // MaxConns calls under way during all of Config.Timeout
+	ResultBusy                      // no turn: MaxConns calls under way all the time, or Call.Deadline passed
 	ResultUnreachable               // no connection: name, route, refusal, TLS
 	ResultReset                     // connection lost before the answer was whole
 	ResultMalformed                 // the answer is not HTTP, or its head is over 16 KiB

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"wsify/auth"
 	"wsify/internal/command"
@@ -55,19 +56,24 @@ func (srv *Server) asks(e event) bool { return srv.events&e != 0 }
 // asked about at a time, and nothing behind it is handled, so commands keep their
 // order (I6, I7).
 func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
-	l.park(c, s, msg, false)
-	l.more(s).asked = eventOf(cmd.Kind)
+	l.park(c, s, msg, whyAuthorizer)
+	e := l.more(s)
+	e.asked, e.due = eventOf(cmd.Kind), l.srv.decisionDue()
 	l.blocked.Push(c.ID())
 	if l.blocked.Len() == 1 { // nobody came first
 		l.unblock()
 	}
 }
 
+// decisionDue is when the decision has to be there about what is asked now. It counts
+// from here, not from when a worker gets to it.
+func (srv *Server) decisionDue() time.Time { return time.Now().Add(srv.cfg.AuthorizerTimeout) }
+
 // park keeps msg until the session can go on, and stops reading.
-func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, allowed bool) {
+func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, why why) {
 	e := l.extend(s)
 	e.message = append([]byte(nil), msg...)
-	e.allowed = allowed
+	e.why = why
 	s.state = parked
 	c.Pause()
 }
@@ -81,6 +87,7 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 		Connection: l.srv.connID(c.ID()),
 		RemoteAddr: remoteAddr(c),
 		Query:      e.query,
+		Deadline:   e.due,
 	}
 	id, net, gone, about, msg := c.ID(), l.net, new(atomic.Bool), e.asked, e.message
 	e.gone = gone
@@ -151,7 +158,9 @@ func (l *loop) answered(c *netpoll.Conn, d auth.Decision) {
 	case connecting:
 		l.answeredConnect(c, s, d)
 	case parked:
-		l.answeredCommand(c, s, d)
+		if l.more(s).why == whyAuthorizer {
+			l.answeredCommand(c, s, d)
+		}
 	}
 }
 
@@ -181,7 +190,7 @@ func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
 func (l *loop) resume(c *netpoll.Conn, s *session) {
 	e := l.more(s)
 	msg, input := e.message, e.input
-	e.message, e.input, e.allowed = nil, nil, false
+	e.message, e.input, e.why = nil, nil, whyNothing
 	s.state = open
 	s.seen = l.net.Tick()
 	l.startCork(c)
@@ -212,6 +221,7 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 		query:    string(r.RawQuery),
 		question: body,
 		asked:    eventConnect,
+		due:      l.srv.decisionDue(),
 	}
 	s.state = connecting
 	c.Pause()

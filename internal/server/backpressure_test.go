@@ -219,7 +219,7 @@ func TestPublisherIsSlowedDown(t *testing.T) {
 				onLoop(t, here, func() {
 					here.net.Each(func(c *netpoll.Conn) {
 						s := here.session(c)
-						waiting = waiting || s.state == parked && here.more(s).allowed
+						waiting = waiting || s.state == parked && here.more(s).why == whyRoom
 					})
 				})
 				return waiting

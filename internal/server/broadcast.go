@@ -53,7 +53,7 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 		l.answerPublication(c, cmd.ID, err)
 	case turn:
 		l.full = true // and it stays the first
-		l.park(c, s, msg, true)
+		l.park(c, s, msg, whyBroker)
 	default:
 		l.awaitTurn(c, s, msg)
 	}
@@ -77,7 +77,7 @@ func (l *loop) republish() {
 		if c == nil {
 			return true
 		}
-		if s := l.session(c); s.state == parked && l.more(s).allowed && l.more(s).room == nil {
+		if s := l.session(c); s.state == parked && l.more(s).why == whyBroker {
 			defer func() { l.turn = false }()
 			l.turn, l.full = true, false
 			l.resume(c, s)
@@ -89,7 +89,7 @@ func (l *loop) republish() {
 
 // awaitTurn parks the session with an allowed command until the broker takes more.
 func (l *loop) awaitTurn(c *netpoll.Conn, s *session, msg []byte) {
-	l.park(c, s, msg, true)
+	l.park(c, s, msg, whyBroker)
 	l.unsent.Push(c.ID())
 	if l.unsent.Len() == 1 { // there may be room by now, which nobody tells then
 		l.net.Post(l.republish)
@@ -107,7 +107,7 @@ func (l *loop) awaitRoom(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	if !l.srv.hub.AwaitRoom(cmd.Channel, size, room) {
 		return false
 	}
-	l.park(c, s, msg, true)
+	l.park(c, s, msg, whyRoom)
 	l.more(s).room = room
 	return true
 }

@@ -70,7 +70,7 @@ func (l *loop) awaitSubscription(c *netpoll.Conn, s *session, cmd *command.Comma
 	})
 	switch {
 	case pending:
-		l.park(c, s, nil, false)
+		l.park(c, s, nil, whySubscription)
 	case err != nil:
 		l.fail(c, cmd.ID, joinError(err))
 	default:
@@ -82,7 +82,7 @@ func (l *loop) awaitSubscription(c *netpoll.Conn, s *session, cmd *command.Comma
 // subscribed answers a join and lets its session go on.
 func (l *loop) subscribed(c *netpoll.Conn, id []byte, err error) {
 	s := l.session(c)
-	if !c.Open() || s.state != parked {
+	if !c.Open() || s.state != parked || l.more(s).why != whySubscription {
 		return
 	}
 	if err != nil {

@@ -52,6 +52,7 @@ type Server struct {
 	failedHTTP    atomic.Uint64
 	authorizer    [numEvents][auth.NumResults]atomic.Uint64
 	inFlight      atomic.Int64 // calls to the authorizer
+	availability  availability // of the authorizer
 }
 
 // Run starts a server and serves until ctx ends; it then shuts down in order and

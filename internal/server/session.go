@@ -2,6 +2,7 @@ package server
 
 import (
 	"sync/atomic"
+	"time"
 
 	"wsify/hub"
 	"wsify/internal/wire"
@@ -41,6 +42,17 @@ const (
 	ending                   // a Close frame or a refusal was sent
 )
 
+// why is what a parked session waits for. Each wait has its bound.
+type why uint8
+
+const (
+	whyNothing      why = iota // it is not parked
+	whyAuthorizer              // the decision: -authorizer-timeout from when it parked
+	whyRoom                    // room in its channel: until the loops have delivered, or cut off who is slow
+	whyBroker                  // room in the broker: until the engine has answered, or its link is given up
+	whySubscription            // the broker's confirmation of a join: the broker's own timeout
+)
+
 // extra is the part of a session that most connections do not have most of the
 // time.
 type extra struct {
@@ -51,7 +63,8 @@ type extra struct {
 	message  []byte       // the command that waits, as it came; borrowed by the call under way
 	question []byte       // about the upgrade; borrowed by the call under way
 	gone     *atomic.Bool // of the call under way: nobody waits for its answer
-	allowed  bool         // message has been authorized; it waits for room
+	why      why          // what a parked session waits for
+	due      time.Time    // when it is too late for the authorizer's decision
 	room     *hub.Waiter  // of message, in its channel; nil when it waits for the broker
 	asked    event        // what question is about
 	query    string       // of the upgrade, as sent, for the authorizer

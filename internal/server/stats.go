@@ -1,9 +1,7 @@
 package server
 
 import (
-	"math/rand/v2"
 	"sync/atomic"
-	"time"
 
 	"wsify/auth"
 	"wsify/broker"
@@ -163,26 +161,3 @@ func add(to map[string]uint64, name string, n *atomic.Uint64) {
 
 // receivedInvalid is the command of messages that hold none.
 const receivedInvalid = "invalid"
-
-// timeoutSpread is within how long calls end that timed out at once, as those do that
-// began at once: all workers would turn to their clients and to the next calls in the
-// same moment, and everybody else would wait for that.
-const timeoutSpread = 50 * time.Millisecond
-
-// askTimed asks the authorizer, and counts the call and how long it took.
-func (srv *Server) askTimed(call *auth.Call, about event) auth.Decision {
-	srv.inFlight.Add(1)
-	began := time.Now()
-	d, cause := srv.auth.Ask(call)
-	srv.sampler.asking.Observe(time.Since(began).Seconds())
-	srv.inFlight.Add(-1)
-	result := auth.ResultOf(d, cause)
-	srv.authorizer[about.index()][result].Add(1)
-	if cause != nil {
-		srv.log.Debug("authorizer", "decision", d.String(), "cause", cause)
-	}
-	if result == auth.ResultTimeout {
-		time.Sleep(rand.N(timeoutSpread))
-	}
-	return d
-}

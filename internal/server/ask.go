@@ -1,0 +1,86 @@
+package server
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wsify/auth"
+	"wsify/internal/lastread"
+)
+
+// timeoutSpread is within how long calls end that timed out at once, as those do that
+// began at once: all workers would turn to their clients and to the next calls in the
+// same moment, and everybody else would wait for that.
+const timeoutSpread = 50 * time.Millisecond
+
+// askTimed asks the authorizer, and counts the call and how long it took. A call whose
+// deadline passed before its turn came is not made, unless that was found late: then
+// the process may have stood still, and the authorizer has had no chance.
+func (srv *Server) askTimed(call *auth.Call, about event) auth.Decision {
+	if lastread.Late(call.Deadline) && !srv.availability.down.Load() {
+		call.Deadline = lastread.Extended(call.Deadline)
+	}
+	srv.inFlight.Add(1)
+	began := time.Now()
+	d, cause := srv.auth.Ask(call)
+	srv.sampler.asking.Observe(time.Since(began).Seconds())
+	srv.inFlight.Add(-1)
+	result := auth.ResultOf(d, cause)
+	srv.authorizer[about.index()][result].Add(1)
+	if cause != nil {
+		srv.log.Debug("authorizer", "decision", d.String(), "cause", cause)
+	}
+	switch result {
+	case auth.ResultBusy, auth.ResultClosed: // it was not asked
+	default:
+		srv.noteAvailability(d == auth.Down, cause)
+	}
+	if result == auth.ResultTimeout {
+		time.Sleep(rand.N(timeoutSpread))
+	}
+	return d
+}
+
+// availability is whether the authorizer answers, as the last call found.
+type availability struct {
+	down atomic.Bool
+	mu   sync.Mutex // a leaf lock, taken when down changes
+	said bool       // guarded by mu; the log says that it is down
+	when time.Time  // guarded by mu; when the log last said so
+}
+
+// downEvery is how often the log may say that the authorizer is down, should it come
+// and go with each call.
+const downEvery = 10 * time.Second
+
+// noteAvailability logs when the authorizer goes down and when it is back. cause is
+// that of a call that found it down.
+func (srv *Server) noteAvailability(down bool, cause error) {
+	a := &srv.availability
+	if a.down.Load() == down || !a.changes(down) {
+		return
+	}
+	if down {
+		srv.log.Warn("the authorizer is down: commands end connections with 1013, upgrades get 503", "cause", cause)
+	} else {
+		srv.log.Info("the authorizer is back")
+	}
+}
+
+// changes notes that the authorizer is down, or is back, and reports whether that is
+// to be said.
+func (a *availability) changes(down bool) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.down.Swap(down) == down {
+		return false
+	}
+	was := a.said
+	a.said = down && time.Since(a.when) >= downEvery
+	if a.said {
+		a.when = time.Now()
+	}
+	return a.said || was && !down
+}
