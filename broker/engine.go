@@ -87,13 +87,17 @@ type sink interface {
 
 	// ended says that a subscription that was asked for, or was in force, is no more,
 	// while the link goes on. Remote asks again after a while, as long as there are
-	// members; when the cause is errAway, after returned.
+	// members; when the cause is errAway, after returned, and when it is errMoved, at once.
 	ended(channel string, cause error)
 
 	// returned says that a server is there that was away, or that a channel's server is
 	// another one: what ended with errAway is worth asking for. Without it Remote asks for
 	// one of them now and then, and for all when that one is confirmed.
 	returned()
+
+	// deaf reports whether the channel has members here that would not hear what is
+	// published to it now.
+	deaf(channel string) bool
 
 	// lost says that the link is of no use any more.
 	lost(cause error)

@@ -87,6 +87,10 @@ func (l *linkSink) ended(channel string, cause error) {
 	}
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
+	if errors.Is(cause, errMoved) && r.table.move(channel, time.Now()) {
+		r.wake()
+		return
+	}
 	away := errors.Is(cause, errAway)
 	if away {
 		cause = ErrDown

@@ -169,6 +169,7 @@ func (nowhere) confirmed(string)     {}
 func (nowhere) ended(string, error)  {}
 func (nowhere) returned()            {}
 func (nowhere) lost(error)           {}
+func (nowhere) deaf(string) bool     { return false }
 
 var discard = slog.New(slog.DiscardHandler)
 

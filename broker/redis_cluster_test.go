@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,8 +80,9 @@ func TestRedisClusterCarriesPublications(t *testing.T) {
 	}
 }
 
-// A slot moves while its channel and another are published to. The subscription
-// follows it; the other channel misses nothing.
+// A slot moves, and back, while its channel and another are published to. The
+// subscription follows it, and nothing is taken that the members of the node which took it
+// do not hear. The other channel misses nothing.
 func TestRedisClusterSubscriptionsFollowTheirSlot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster takes seconds to start")
@@ -92,43 +94,125 @@ func TestRedisClusterSubscriptionsFollowTheirSlot(t *testing.T) {
 	a.join(moved, kept)
 	b.join(moved, kept)
 	var stop atomic.Bool
-	published := make(chan []string)
+	ok := map[string][]string{}
+	published := make(chan struct{})
 	go func() {
-		var ok []string
+		defer close(published)
 		for i := 0; !stop.Load(); i++ {
 			content := strconv.Itoa(i)
 			if err := a.publish(kept, content); err != nil {
 				t.Errorf("publish where nothing moved: %v", err)
 			}
-			ok = append(ok, content)
-			if err := a.publish(moved, content); !isRedisOutcome(err) {
+			ok[kept] = append(ok[kept], content)
+			switch err := a.publish(moved, content); {
+			case err == nil:
+				ok[moved] = append(ok[moved], content)
+			case !isRedisOutcome(err):
 				t.Errorf("publish: %v", err)
 			}
 		}
-		published <- ok
 	}()
-	slot, from, to := strconv.Itoa(slotOf(moved)), servers[2], servers[0]
-	fromID, toID := from.ID(), to.ID()
-	to.CLI("CLUSTER", "SETSLOT", slot, "IMPORTING", fromID)
-	from.CLI("CLUSTER", "SETSLOT", slot, "MIGRATING", toID)
-	for _, s := range []*redistest.Server{to, from, servers[1]} {
-		s.CLI("CLUSTER", "SETSLOT", slot, "NODE", toID)
-	}
-	for _, n := range []*redisNode{a, b} {
-		untilRedis(t, "the subscription has ended", func() bool { return n.Stats().SubscriptionEnds > 0 })
-		untilRedis(t, "it is in force again", func() bool { return n.Stats().Pending == 0 })
+	slot := strconv.Itoa(slotOf(moved))
+	for round, from, to := 0, servers[2], servers[0]; round < 8; round, from, to = round+1, to, from {
+		ends := a.Stats().SubscriptionEnds
+		fromID, toID := from.ID(), to.ID()
+		to.CLI("CLUSTER", "SETSLOT", slot, "IMPORTING", fromID)
+		from.CLI("CLUSTER", "SETSLOT", slot, "MIGRATING", toID)
+		for _, s := range []*redistest.Server{to, from, servers[1]} {
+			s.CLI("CLUSTER", "SETSLOT", slot, "NODE", toID)
+		}
+		untilRedis(t, "the subscription has ended", func() bool { return a.Stats().SubscriptionEnds > ends })
+		for _, n := range []*redisNode{a, b} {
+			untilRedis(t, "it is in force again", func() bool { return n.Stats().Pending == 0 })
+		}
+		untilRedis(t, "it is published to", func() bool { return b.publish(moved, fmt.Sprintf("round %d", round)) == nil })
 	}
 	b.mustPublish(moved, "after")
 	for _, n := range []*redisNode{a, b} {
 		n.wait("what was published after the move", func() bool { return slices.Contains(n.ofLocked(moved), "after") })
 	}
 	stop.Store(true)
-	want := <-published
+	<-published
 	for _, n := range []*redisNode{a, b} {
-		n.wants(kept, want...)
+		n.wants(kept, ok[kept]...)
 		if got := n.Stats(); !got.Up || got.Connects != 1 {
 			t.Errorf("the link was opened %d times, want once; up %t", got.Connects, got.Up)
 		}
+	}
+	a.mustPublish(moved, "end")
+	a.wait("the end", func() bool { return slices.Contains(a.ofLocked(moved), "end") })
+	heard := map[string]bool{}
+	for _, content := range a.of(moved) {
+		heard[content] = true
+	}
+	missed := slices.DeleteFunc(ok[moved], func(content string) bool { return heard[content] })
+	if len(missed) > 0 {
+		t.Errorf("%d of the %d publications that were taken were not heard here, as %s", len(missed), len(ok[moved]), missed[0])
+	}
+	t.Logf("%d taken of %d", len(ok[moved]), len(ok[kept]))
+}
+
+// Some masters swallow what is sent to them, from the start. The channels of the others
+// are in force as soon as without, and the link stays.
+func TestRedisClusterSlowMastersCostTheirOwnChannelsOnly(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	var slots []string
+	const masters = 21
+	for i := range masters { // the first third is silent
+		at := port
+		if i < masters/3 {
+			_, at, _ = net.SplitHostPort(silentServer(t))
+		}
+		slots = append(slots, fmt.Sprintf("*3\r\n:%d\r\n:%d\r\n*2\r\n$9\r\n127.0.0.1\r\n:%s\r\n", i*redisSlots/masters, (i+1)*redisSlots/masters-1, at))
+	}
+	serveConns(l, func(conn net.Conn) {
+		answerRedis(conn, func(command string) string {
+			words := strings.Split(command, " ")
+			switch words[0] {
+			case "HELLO":
+				return "*6\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n"
+			case "PING":
+				return "+PONG\r\n"
+			case "SPUBLISH":
+				return ":1\r\n"
+			case "SSUBSCRIBE":
+				text := ""
+				for i, channel := range words[1:] {
+					text += fmt.Sprintf("*3\r\n$10\r\nssubscribe\r\n$%d\r\n%s\r\n:%d\r\n", len(channel), channel, i)
+				}
+				return text
+			}
+			if words[1] == "INFO" {
+				return "$16\r\ncluster_state:ok\r\n"
+			}
+			return fmt.Sprintf("*%d\r\n%s", len(slots), strings.Join(slots, ""))
+		})
+	})
+	n := upRedisNode(t, Config{DSN: "redis://" + l.Addr().String() + "?sharded=yes"})
+	var reachable, away []string
+	for i := range 2000 {
+		name := fmt.Sprintf("c%d", i)
+		if slotOf(name) < redisSlots/3 {
+			away = append(away, name)
+		} else {
+			reachable = append(reachable, name)
+		}
+		n.Subscribe(name)
+	}
+	for _, name := range reachable {
+		if err := n.await(name); err != nil {
+			t.Fatalf("await a channel of another master: %v", err)
+		}
+	}
+	n.mustPublish(reachable[0], "x")
+	if n.publish(away[0], "x") == nil {
+		t.Error("a master that says nothing has taken a publication")
+	}
+	untilRedis(t, "the others have been tried and refused", func() bool { return n.Stats().SubscriptionEnds >= uint64(len(away)) })
+	if got := n.Stats(); !got.Up || got.Connects != 1 || got.FailedConnects != 0 {
+		t.Errorf("up %t after %d connects and %d failed ones", got.Up, got.Connects, got.FailedConnects)
 	}
 }
 

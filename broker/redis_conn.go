@@ -10,6 +10,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"wsify/internal/lastread"
 )
 
 // redisConn is a connection to one server, which speaks RESP2. Until a subscriber
@@ -41,15 +43,29 @@ func (d *redisDialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.o.timeout)
 	defer cancel()
 	plain := &net.Dialer{KeepAlive: 15 * time.Second}
-	if d.tls == nil {
-		return plain.DialContext(ctx, d.o.network, addr)
+	conn, err := plain.DialContext(ctx, d.o.network, addr)
+	if err != nil {
+		return nil, err
 	}
-	secure := tls.Dialer{NetDialer: plain, Config: d.tls} // the host of addr is the ServerName, unless there is one
-	conn, err := secure.DialContext(ctx, d.o.network, addr)
-	if err == context.DeadlineExceeded { // not net's: it is connected
+	conn = lastread.New(conn)
+	if d.tls == nil {
+		return conn, nil
+	}
+	config := d.tls
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	secure := tls.Client(conn, config)
+	err = secure.HandshakeContext(ctx)
+	if err == context.DeadlineExceeded {
 		err = errors.New("no answer to a TLS handshake: does this port speak TLS?")
 	}
-	return conn, err
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
 }
 
 // login opens a connection, logs in and asks what the server is.
@@ -88,12 +104,21 @@ func dialCause(err error) error {
 	return err
 }
 
-// during runs fn, whose reads and writes fail when ctx or the time ends.
+// during runs fn, whose reads and writes fail when ctx or the time ends. The connection is
+// closed when ctx is canceled.
 func (c *redisConn) during(ctx context.Context, timeout time.Duration, fn func() error) error {
-	_ = c.SetDeadline(time.Now().Add(timeout))
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	due := time.Now().Add(timeout)
+	if last, ok := ctx.Deadline(); ok && last.Before(due) {
+		due = last
+	}
+	_ = c.SetDeadline(due)
+	stop := context.AfterFunc(ctx, func() {
+		if ctx.Err() == context.Canceled {
+			_ = c.Close()
+		}
+	})
 	err := fn()
-	if !stop() && err == nil {
+	if !stop() && ctx.Err() == context.Canceled {
 		err = ctx.Err()
 	}
 	_ = c.SetDeadline(time.Time{})

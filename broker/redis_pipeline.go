@@ -8,6 +8,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"wsify/internal/lastread"
 )
 
 // redisPipeline is a connection to one server that is used for publishing: all of a
@@ -19,8 +21,6 @@ type redisPipeline struct {
 	down    chan struct{}     // closed when the connection is lost
 	running sync.WaitGroup
 
-	batch []*publication // of publish, kept for the next one
-
 	busy sync.Mutex // held by who waits for answers; before mu
 	out  []byte     // guarded by busy
 
@@ -31,11 +31,13 @@ type redisPipeline struct {
 	all    chan struct{} // closed when they have come
 	broken error         // why the connection is lost
 	closed bool
+	used   time.Time // when the last answer of an exchange came
+	asking bool      // only whether the server is there is asked
 }
 
 // newRedisPipeline takes over a connection. lost must not block, nor call the pipeline.
 func newRedisPipeline(conn *redisConn, lost func(cause error)) *redisPipeline {
-	p := &redisPipeline{conn: conn, lost: lost, down: make(chan struct{})}
+	p := &redisPipeline{conn: conn, lost: lost, down: make(chan struct{}), used: time.Now()}
 	p.running.Go(p.read)
 	return p
 }
@@ -69,6 +71,7 @@ func (p *redisPipeline) answer(r respReply, refusal error) error {
 	p.each(p.got, r, refusal)
 	p.got++
 	if p.want--; p.want == 0 {
+		p.used = time.Now()
 		close(p.all)
 	}
 	return nil
@@ -76,13 +79,15 @@ func (p *redisPipeline) answer(r respReply, refusal error) error {
 
 // lose notes the first cause, and tells it.
 func (p *redisPipeline) lose(err error) {
-	if err == io.EOF {
-		err = errors.New("closed by the server")
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.broken != nil {
+	switch {
+	case p.broken != nil:
 		return
+	case p.asking && !errors.Is(err, errNoAnswer) && !errors.Is(err, errLinkClosed), p.want == 0 && closedIdle(err, p.used):
+		err = errIdle
+	case err == io.EOF:
+		err = errors.New("closed by the server")
 	}
 	p.broken = fmt.Errorf("the connection for publishing to redis at %s: %w", p.conn.addr, err)
 	p.want = 0 // an answer that comes late is nobody's
@@ -110,7 +115,7 @@ func (p *redisPipeline) exchange(ctx context.Context, out []byte, n int, each fu
 	case <-all:
 	case <-p.down:
 	case <-ctx.Done():
-		p.lose(whyOver(ctx))
+		p.giveUp(ctx, all)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,6 +123,22 @@ func (p *redisPipeline) exchange(ctx context.Context, out []byte, n int, each fu
 		return n, true, nil
 	}
 	return p.got, true, p.broken
+}
+
+// giveUp ends the connection, but reads once more what came while this process stood still.
+func (p *redisPipeline) giveUp(ctx context.Context, all chan struct{}) {
+	if due, ok := ctx.Deadline(); ok && ctx.Err() == context.DeadlineExceeded {
+		last := time.NewTimer(time.Until(lastread.Extended(due)))
+		defer last.Stop()
+		select {
+		case <-all:
+			return
+		case <-p.down:
+			return
+		case <-last.C:
+		}
+	}
+	p.lose(whyOver(ctx))
 }
 
 var errLinkClosed = errors.New("the link was closed")
@@ -137,24 +158,39 @@ func (p *redisPipeline) write(ctx context.Context, out []byte) {
 		deadline = time.Now().Add(redisWriteTimeout)
 	}
 	_ = p.conn.SetWriteDeadline(deadline)
-	defer context.AfterFunc(ctx, func() { _ = p.conn.SetWriteDeadline(time.Unix(1, 0)) })()
+	defer context.AfterFunc(ctx, func() {
+		if ctx.Err() == context.Canceled {
+			_ = p.conn.Close()
+		}
+	})()
 	if _, err := p.conn.Write(out); err != nil {
 		p.lose(err)
 	}
 }
 
-// publish sends a batch and sets its outcomes.
-func (p *redisPipeline) publish(ctx context.Context, batch []publication) {
-	p.batch = p.batch[:0]
-	for i := range batch {
-		p.batch = append(p.batch, &batch[i])
+// present asks a server that closes idle connections whether it still has this one, when
+// nothing has happened on it for a while: what is published on one that it closes in this
+// moment may have been taken, and may not be sent again.
+func (p *redisPipeline) present(ctx context.Context) bool {
+	p.busy.Lock()
+	defer p.busy.Unlock()
+	p.mu.Lock()
+	p.asking = time.Since(p.used) > redisIdle/2
+	asking := p.asking
+	p.mu.Unlock()
+	if !asking {
+		return true
 	}
-	p.send(ctx, "PUBLISH", p.batch)
-	clear(p.batch)
+	_, _, err := p.exchange(ctx, appendCommand(nil, "PING"), 1, func(int, respReply, error) {})
+	p.mu.Lock()
+	p.asking = false
+	p.mu.Unlock()
+	return err == nil
 }
 
-// send publishes by verb and sets the outcomes.
-func (p *redisPipeline) send(ctx context.Context, verb string, batch []*publication) {
+// send publishes by verb and sets the outcomes. It is not done when the server had closed
+// the idle connection before.
+func (p *redisPipeline) send(ctx context.Context, verb string, batch []*publication) (done bool) {
 	p.busy.Lock()
 	defer p.busy.Unlock()
 	p.out = p.out[:0]
@@ -170,12 +206,43 @@ func (p *redisPipeline) send(ctx context.Context, verb string, batch []*publicat
 	if cap(p.out) > 2*maxPublishBytes {
 		p.out = nil
 	}
+	if !sent && errors.Is(err, errIdle) {
+		return false
+	}
 	outcome := ErrDown
 	if sent {
 		outcome = ErrUnknown
 	}
 	for _, pub := range batch[n:] {
 		pub.err = fmt.Errorf("%w: %w", outcome, err)
+	}
+	return true
+}
+
+// redisOutlet keeps a pipeline to one server.
+type redisOutlet = redisKeeper[*redisPipeline]
+
+// publishAt publishes by verb at the server of o, and sets the outcomes.
+func publishAt(ctx context.Context, o *redisOutlet, verb string, batch []*publication) {
+	for ctx.Err() == nil {
+		pipe := o.ready(ctx)
+		if pipe == nil {
+			break
+		}
+		if o.idles.Load() && !pipe.present(ctx) || !pipe.send(ctx, verb, batch) {
+			continue // there is, or will be, another one
+		}
+		if err := batch[len(batch)-1].err; !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrDown) {
+			o.hangs.Store(0)
+		}
+		return
+	}
+	cause := errNodeResting
+	if ctx.Err() != nil {
+		cause = whyOver(ctx)
+	}
+	for _, pub := range batch {
+		pub.err = fmt.Errorf("%w: %w", ErrDown, cause)
 	}
 }
 
@@ -188,7 +255,10 @@ func (p *redisPipeline) demoted(ctx context.Context, addr string) error {
 	defer p.busy.Unlock()
 	var s redisServer
 	_, _, err := p.exchange(ctx, appendCommand(nil, "HELLO", "2"), 1, func(_ int, r respReply, _ error) { s.read(r) })
-	if err != nil {
+	switch {
+	case errors.Is(err, errIdle): // another one is opened
+		return nil
+	case err != nil:
 		return err
 	}
 	if s.replica() {

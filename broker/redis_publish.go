@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -18,8 +16,6 @@ const (
 	// any more. What it has taken meanwhile it passes on to the new one's subscribers,
 	// without a word to us; what is published there must not come before.
 	redisOvertake = 250 * time.Millisecond
-	// redisHangs is how often the rest of a master that hangs again and again doubles.
-	redisHangs = 3
 )
 
 var (
@@ -32,14 +28,15 @@ var (
 // batch is sent, to each master what is its, before an answer is waited for. A master
 // that is away, or hangs, takes nothing, while the others go on.
 type redisPublisher struct {
-	m       *redisMap
+	m       *slotMap
 	verb    string          // PUBLISH or SPUBLISH
+	home    *shardedLink    // whose subscriptions are at the masters too; nil when they are not
 	ctx     context.Context // ends with the publisher
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
 	// Of the goroutine that publishes.
-	table  *redisSlotTable
+	table  *slotTable
 	moved  map[int]string            // by slot: what masters have said since they gave the table
 	todo   []*publication            // a batch, kept for the next one
 	groups map[string][]*publication // of it, by master
@@ -49,8 +46,8 @@ type redisPublisher struct {
 }
 
 // newRedisPublisher returns a publisher that opens its connections by itself.
-func newRedisPublisher(m *redisMap, verb string) *redisPublisher {
-	p := &redisPublisher{m: m, verb: verb, table: m.slots.Load(), moved: map[int]string{}, groups: map[string][]*publication{}, outlets: map[string]*redisOutlet{}}
+func newRedisPublisher(m *slotMap, verb string, home *shardedLink) *redisPublisher {
+	p := &redisPublisher{m: m, verb: verb, home: home, table: m.slots.Load(), moved: map[int]string{}, groups: map[string][]*publication{}, outlets: map[string]*redisOutlet{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	for _, addr := range p.table.masters {
 		p.outlet(addr)
@@ -95,7 +92,8 @@ func (p *redisPublisher) renew(ctx context.Context) {
 	p.mu.Lock()
 	for addr, o := range p.outlets {
 		if !t.owns(addr) {
-			replaced = o.open() || replaced
+			pipe, _, _ := o.current()
+			replaced = replaced || pipe != nil
 			o.stop()
 		}
 	}
@@ -116,6 +114,11 @@ func (p *redisPublisher) owner(slot int) string {
 // send gives each publication to the master of its channel, and sets the outcomes.
 func (p *redisPublisher) send(ctx context.Context, todo []*publication) {
 	for _, pub := range todo {
+		// Asked behind the table that says where it goes: members here would not hear it.
+		if p.home != nil && p.home.to.deaf(pub.channel) {
+			pub.err = fmt.Errorf("%w: %w", ErrDown, errSlotMove)
+			continue
+		}
 		addr := p.owner(slotOf(pub.channel))
 		p.groups[addr] = append(p.groups[addr], pub)
 	}
@@ -139,24 +142,12 @@ func (p *redisPublisher) send(ctx context.Context, todo []*publication) {
 
 // sendTo gives publications to one master.
 func (p *redisPublisher) sendTo(ctx context.Context, addr string, group []*publication) {
-	cause := errNoOwner
 	if addr != "" {
-		o := p.outlet(addr)
-		pipe := o.ready(ctx)
-		if pipe != nil {
-			pipe.send(ctx, p.verb, group)
-			if err := group[len(group)-1].err; !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrDown) {
-				o.hangs.Store(0)
-			}
-			return
-		}
-		cause = errNodeResting
-		if ctx.Err() != nil {
-			cause = whyOver(ctx)
-		}
+		publishAt(ctx, p.outlet(addr), p.verb, group)
+		return
 	}
 	for _, pub := range group {
-		pub.err = fmt.Errorf("%w: %w", ErrDown, cause)
+		pub.err = fmt.Errorf("%w: %w", ErrDown, errNoOwner)
 	}
 }
 
@@ -179,7 +170,10 @@ func (p *redisPublisher) redirected(todo []*publication, goOn bool) []*publicati
 		switch {
 		case moved && goOn && !taken[slot]:
 			p.moved[slot] = to
-			p.m.stale.Store(true)
+			p.m.doubt(to)
+			if p.home != nil {
+				p.home.moved(slot, to)
+			}
 			left--
 			todo[left] = pub
 		case moved:
@@ -195,152 +189,34 @@ func (p *redisPublisher) redirected(todo []*publication, goOn bool) []*publicati
 func (p *redisPublisher) outlet(addr string) *redisOutlet {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	o := p.outlets[addr]
-	if o == nil {
-		o = &redisOutlet{p: p, addr: addr, tried: make(chan struct{})}
-		o.ctx, o.stop = context.WithCancel(p.ctx)
-		p.outlets[addr] = o
-		p.running.Go(o.run)
+	if o := p.outlets[addr]; o != nil && o.ctx.Err() == nil {
+		return o
 	}
+	o := &redisOutlet{
+		addr: addr, begin: newRedisPipeline,
+		login:  func(ctx context.Context) (*redisConn, error) { return p.m.connect(ctx, addr) },
+		needed: func() bool { return p.m.slots.Load().owns(addr) },
+		opened: func(*redisPipeline) {},
+	}
+	o.lost = func(cause error) {
+		p.m.doubt("")
+		p.m.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause)
+	}
+	o.failed = func(err error, first bool) {
+		if first {
+			p.m.doubt("")
+			p.m.dialer.log.Error("nothing can be published at a node of the broker's cluster, trying again", "err", err)
+		}
+	}
+	p.outlets[addr] = o
+	o.start(p.ctx, nil)
+	p.running.Go(func() { // until it is not needed any more
+		o.running.Wait()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.outlets[addr] == o {
+			delete(p.outlets, addr)
+		}
+	})
 	return o
-}
-
-// redisOutlet is the way to one master: a pipeline, which is replaced when it is lost,
-// as long as the master is one.
-type redisOutlet struct {
-	p    *redisPublisher
-	addr string
-	ctx  context.Context // ends with the outlet
-	stop context.CancelFunc
-
-	hangs atomic.Int32 // how often in a row the master did not answer
-
-	mu     sync.Mutex     // after that of a redisPipeline
-	pipe   *redisPipeline // nil while there is none
-	opened time.Time      // when there was one last
-	cause  error          // why it was lost; nil while there is one
-	tried  chan struct{}  // closed when there is one, or an attempt to open it has failed
-	doubt  bool           // nobody waits for the attempt: the last one failed, or the master did not answer
-	failed bool           // the last attempt failed
-}
-
-// open reports whether there is a pipeline.
-func (o *redisOutlet) open() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.pipe != nil
-}
-
-// ready returns the pipeline. While there is none it waits for the first attempt to
-// open one, and returns nil when that fails.
-func (o *redisOutlet) ready(ctx context.Context) *redisPipeline {
-	o.mu.Lock()
-	pipe, tried, wait := o.pipe, o.tried, !o.doubt
-	o.mu.Unlock()
-	if pipe != nil || !wait {
-		return pipe
-	}
-	select {
-	case <-tried:
-	case <-ctx.Done():
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.pipe
-}
-
-// run opens pipelines, one behind the other.
-func (o *redisOutlet) run() {
-	defer o.end()
-	for attempt := 0; o.ctx.Err() == nil; attempt++ {
-		if attempt > 0 && !o.p.m.slots.Load().owns(o.addr) {
-			return
-		}
-		conn, _, err := o.p.m.login(o.ctx, o.addr)
-		if err != nil {
-			o.fail(err)
-			o.rest()
-			continue
-		}
-		pipe := o.use(conn)
-		select {
-		case <-pipe.down:
-		case <-o.ctx.Done():
-		}
-		pipe.close()
-		if o.sayLost() {
-			o.rest()
-		}
-	}
-}
-
-// use makes a pipeline of a connection, for everybody.
-func (o *redisOutlet) use(conn *redisConn) *redisPipeline {
-	o.mu.Lock() // so that lost comes behind
-	defer o.mu.Unlock()
-	o.pipe, o.opened, o.cause = newRedisPipeline(conn, o.lost), time.Now(), nil
-	o.doubt, o.failed = false, false
-	close(o.tried)
-	return o.pipe
-}
-
-// lost is called by the pipeline.
-func (o *redisOutlet) lost(cause error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.pipe, o.cause, o.tried = nil, cause, make(chan struct{})
-	if errors.Is(cause, errNoAnswer) {
-		o.hangs.Add(1)
-	}
-	o.doubt = errors.Is(cause, errNoAnswer) || errors.Is(cause, errLinkClosed) || time.Since(o.opened) < redisNodeRest
-}
-
-// sayLost says why the pipeline is lost, and reports whether the next one has time.
-func (o *redisOutlet) sayLost() (wait bool) {
-	o.mu.Lock()
-	cause, wait := o.cause, o.doubt
-	o.mu.Unlock()
-	if cause != nil && !errors.Is(cause, errLinkClosed) {
-		o.p.m.stale.Store(true)
-		o.p.m.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause)
-	}
-	return wait
-}
-
-// fail notes that an attempt has failed, and says so once, until one succeeds.
-func (o *redisOutlet) fail(err error) {
-	o.mu.Lock()
-	said := o.failed
-	o.doubt, o.failed = true, true
-	close(o.tried)
-	o.tried = make(chan struct{})
-	o.mu.Unlock()
-	if !said && o.ctx.Err() == nil {
-		o.p.m.stale.Store(true)
-		o.p.m.dialer.log.Error("nothing can be published at a node of the broker's cluster, trying again", "err", err)
-	}
-}
-
-// rest waits before the next attempt, and not as long as other nodes of ours; longer
-// each time for a master that lets us in and does not answer then.
-func (o *redisOutlet) rest() { pause(o.ctx, o.nextRest(rand.Float64())) }
-
-// nextRest is how long a rest is, between its shortest, 0, and its longest, 1.
-func (o *redisOutlet) nextRest(at float64) time.Duration {
-	d := redisNodeRest/2 + time.Duration(at*float64(redisNodeRest))
-	return d << min(max(o.hangs.Load()-1, 0), redisHangs)
-}
-
-// end takes the outlet away; nobody waits for it any more.
-func (o *redisOutlet) end() {
-	o.p.mu.Lock()
-	delete(o.p.outlets, o.addr)
-	o.p.mu.Unlock()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.pipe == nil {
-		close(o.tried)
-	}
-	o.pipe, o.doubt = nil, true
-	o.stop()
 }

@@ -94,8 +94,8 @@ func (f *fakeMaster) moved(channel string) string {
 const ofFirst, ofSecond = "foo", "bar"
 
 // ownedBy is a table in which each master owns half of the slots; one may be nobody.
-func ownedBy(upper, lower string) *redisSlotTable {
-	t := &redisSlotTable{}
+func ownedBy(upper, lower string) *slotTable {
+	t := &slotTable{}
 	for slot := range redisSlots {
 		t.owner[slot] = lower
 		if slot >= redisSlots/2 {
@@ -110,15 +110,15 @@ func ownedBy(upper, lower string) *redisSlotTable {
 	return t
 }
 
-func publishTo(t *testing.T, table *redisSlotTable) *redisPublisher {
+func publishTo(t *testing.T, table *slotTable) *redisPublisher {
 	t.Helper()
 	o, err := parseRedisDSN("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &redisMap{dialer: &redisDialer{o: o, log: discard, limit: 100}}
+	m := &slotMap{dialer: &redisDialer{o: o, log: discard, limit: 100}}
 	m.slots.Store(table)
-	p := newRedisPublisher(m, "SPUBLISH")
+	p := newRedisPublisher(m, "SPUBLISH", nil)
 	t.Cleanup(p.close)
 	return p
 }
@@ -241,12 +241,10 @@ func TestRedisClusterMasterThatHangsIsLeftAlone(t *testing.T) {
 // A master that lets everybody in and takes nothing, as one whose writes are paused,
 // rests longer each time.
 func TestRedisClusterMasterThatHangsAgainRestsLonger(t *testing.T) {
-	a, b := newFakeMaster(t), newFakeMaster(t)
-	a.says = func(string, string) string { return ":1\r\n" }
-	p := publishTo(t, ownedBy(a.addr, b.addr))
-	o := p.outlet(a.addr)
+	var o redisOutlet
 	for range 3 {
-		o.lost(errNoAnswer)
+		o.gone = make(chan struct{})
+		o.lose(errNoAnswer)
 	}
 	if got := o.hangs.Load(); got != 3 {
 		t.Fatalf("it has hung %d times, want 3", got)

@@ -11,18 +11,18 @@ import (
 // redisSlots is how many slots a cluster has; each channel is of one.
 const redisSlots = 16384
 
-// redisSlotTable says which master owns a slot.
-type redisSlotTable struct {
+// slotTable says which master owns a slot.
+type slotTable struct {
 	owner   [redisSlots]string // the address, empty when none does
 	masters []string           // all of them
 }
 
 // owns reports whether the server at addr is a master of the cluster.
-func (t *redisSlotTable) owns(addr string) bool { return slices.Contains(t.masters, addr) }
+func (t *slotTable) owns(addr string) bool { return slices.Contains(t.masters, addr) }
 
 // parseSlots reads the answer to CLUSTER SLOTS of the server at from.
-func parseSlots(r respReply, from string) (*redisSlotTable, error) {
-	t := &redisSlotTable{}
+func parseSlots(r respReply, from string) (*slotTable, error) {
+	t := &slotTable{}
 	seen := map[string]bool{}
 	for _, e := range r.list {
 		if len(e.list) < 3 || len(e.list[2].list) < 2 {
@@ -62,6 +62,26 @@ func slotOf(channel string) int {
 		}
 	}
 	return int(crc16(channel)) % redisSlots
+}
+
+// movedSlot returns the slot of an error that says the slot has moved.
+func movedSlot(refusal respError) (slot int, ok bool) {
+	words := strings.Fields(string(refusal))
+	if len(words) < 2 || words[0] != "MOVED" {
+		return 0, false
+	}
+	slot, err := strconv.Atoi(words[1])
+	return slot, err == nil
+}
+
+// unreachable reports whether an error says that the slot of a channel is elsewhere, or
+// nowhere, for now; any other one is about the channel, or about who we are.
+func (e respError) unreachable() bool {
+	switch e.code() {
+	case "MOVED", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN":
+		return true
+	}
+	return false
 }
 
 // redisMoved reads the error by which the server at from says which one owns the slot

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,137 +18,208 @@ const (
 	redisWriteTimeout = 5 * time.Second
 )
 
-// redisRequest is a command whose answers have not all come.
-type redisRequest struct {
-	verb     string   // as the server answers: subscribe, unsubscribe, ssubscribe, sunsubscribe, pong
-	channels []string // one answer for each, in this order, or one refusal for all
-	answered int
+// errUnasked is why a subscription ended that nobody has given up: its slot has moved.
+var errUnasked = errors.New("the server ended the subscription")
+
+// redisAsk is commands that wait to be written.
+type redisAsk struct {
+	verb    string
+	groups  [][]string    // one command for each
+	written chan struct{} // closed when they are written
 }
 
-// redisSubscriber is a connection that is used for subscriptions only. It is our own and
-// not rueidis': that one panics, in a goroutine of its own, when a PING behind an
-// UNSUBSCRIBE is answered by an error that it does not know, as MISCONF, which a
-// server with a full disk gives; and it makes strings of each message.
-//
-// The server answers in the order of commands. What a command was is known from
-// its place in the queue of requests, so a refusal is known to be of which channels.
+// redisSubscriber is a connection that is used for subscriptions only. One goroutine
+// reads, and never waits for a write; another one writes, so that nobody waits for a
+// server that does not read.
 type redisSubscriber struct {
-	conn *redisConn
-	to   sink
-	done chan struct{} // closed when close begins
-
-	writing sync.Mutex // held while commands are written, so that requests has their order
-	out     []byte     // guarded by writing
+	conn  *redisConn
+	to    sink              // its lost is not called
+	lost  func(cause error) // called when the connection is lost, once
+	done  chan struct{}     // closed when it is lost or closed
+	heard time.Time         // when something was read last; for the reading goroutine
+	out   []byte            // for the writing goroutine
 
 	mu       sync.Mutex // a leaf lock
-	requests []redisRequest
-	again    [][]string // channels to ask for one by one, by their command
-	verbs    []string   // and that command, for each
+	asks     []redisAsk // not written yet; what is asked for waits here, each channel once
+	requests redisRequests
+	left     int64 // subscriptions in force
+	over     bool  // lost or closed
 
-	wake    chan struct{} // holds one: again has something
-	once    sync.Once
+	wake    chan struct{} // holds one: asks has something
 	running sync.WaitGroup
 }
 
 // newRedisSubscriber takes over a connection; it tells to what happens until close.
-func newRedisSubscriber(conn *redisConn, to sink) *redisSubscriber {
-	s := &redisSubscriber{conn: conn, to: to, done: make(chan struct{}), wake: make(chan struct{}, 1)}
+func newRedisSubscriber(conn *redisConn, to sink, lost func(cause error)) *redisSubscriber {
+	s := &redisSubscriber{conn: conn, to: to, lost: lost, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.running.Go(s.read)
-	s.running.Go(s.keepAlive)
+	s.running.Go(s.write)
 	return s
 }
 
 // close ends the connection and waits for what it runs.
 func (s *redisSubscriber) close() {
-	s.once.Do(func() {
-		close(s.done)
-		_ = s.conn.Close()
-	})
+	_, _ = s.finish(nil)
 	s.running.Wait()
 }
 
-// ask sends one command for each group of channels. It may be called from any
-// goroutine, and returns when they are written.
-func (s *redisSubscriber) ask(ctx context.Context, verb string, groups ...[]string) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
+// finish ends the connection. first says that it had not ended before, and idle that it
+// served nobody. From then on nothing more can be asked for.
+func (s *redisSubscriber) finish(err error) (idle, first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return false, false
+	}
+	s.over = true
+	close(s.done)
+	_ = s.conn.Close()
+	return err == errIdle && s.left == 0 && len(s.asks) == 0 && s.requests.idle(), true
+}
+
+// fail ends the connection and tells why, unless it has ended already.
+func (s *redisSubscriber) fail(err error) {
+	idle, first := s.finish(err)
+	if !first {
+		return
+	}
+	if err == io.EOF || err == errIdle && !idle {
+		err = errors.New("closed by the server")
+	}
+	s.lost(fmt.Errorf("the connection for subscriptions to redis at %s: %w", s.conn.addr, err))
+}
+
+// ask sends one command for each group of channels. It may be called from any goroutine
+// and does not wait: written is closed when they are written. It is nil when others still
+// wait, as the server does not read what is written; and there is an error when the
+// connection has ended.
+func (s *redisSubscriber) ask(verb string, groups ...[]string) (written <-chan struct{}, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return nil, errIdle
+	}
+	a := redisAsk{verb: verb, groups: groups, written: make(chan struct{})}
+	if s.asks = append(s.asks, a); len(s.asks) == 1 {
+		written = a.written
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return written, nil
+}
+
+// askAgain asks one by one for channels that were asked for together. The caller holds mu.
+func (s *redisSubscriber) askAgain(requests ...redisRequest) {
+	for _, q := range requests {
+		a := redisAsk{verb: strings.ToUpper(q.verb), written: make(chan struct{})}
+		for i := range q.channels[q.answered:] {
+			a.groups = append(a.groups, q.channels[q.answered+i:][:1])
+		}
+		s.asks = append(s.asks, a)
+	}
+	if len(s.asks) > 0 {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// write sends what is asked for, and pings, until the connection ends.
+func (s *redisSubscriber) write() {
+	tick := time.NewTicker(redisPingInterval)
+	defer tick.Stop()
+	for {
+		var asks []redisAsk
+		select {
+		case <-s.done:
+			return
+		case <-tick.C:
+			asks = []redisAsk{{verb: "PING"}}
+		case <-s.wake:
+			s.mu.Lock()
+			asks = s.asks
+			s.mu.Unlock()
+		}
+		for i := range asks {
+			if err := s.send(&asks[i]); err != nil {
+				s.fail(withoutAddresses(err))
+				return
+			}
+			if asks[i].written != nil {
+				s.sent(asks[i].written)
+			}
+		}
+	}
+}
+
+// send writes commands.
+func (s *redisSubscriber) send(a *redisAsk) error {
+	s.mu.Lock()
+	if a.verb == "PING" {
+		s.requests.list = append(s.requests.list, redisRequest{verb: "pong"})
+	}
+	for _, channels := range a.groups {
+		s.requests.list = append(s.requests.list, redisRequest{verb: strings.ToLower(a.verb), channels: channels})
+	}
+	s.mu.Unlock()
 	s.out = s.out[:0]
-	s.mu.Lock()
-	for _, channels := range groups {
-		s.requests = append(s.requests, redisRequest{verb: strings.ToLower(verb), channels: channels})
+	if a.verb == "PING" {
+		s.out = appendCommand(s.out, a.verb)
 	}
-	s.mu.Unlock()
-	for _, channels := range groups {
-		s.out = appendCommand(s.out, verb, channels...)
+	for _, channels := range a.groups {
+		s.out = appendCommand(s.out, a.verb, channels...)
 	}
-	return s.write(ctx)
-}
-
-// ping asks for a sign of life.
-func (s *redisSubscriber) ping() error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	s.mu.Lock()
-	s.requests = append(s.requests, redisRequest{verb: "pong"})
-	s.mu.Unlock()
-	s.out = appendCommand(s.out[:0], "PING")
-	return s.write(context.Background())
-}
-
-// write sends out. It may take redisWriteTimeout, or as long as ctx. The caller
-// holds writing.
-func (s *redisSubscriber) write(ctx context.Context) error {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(redisWriteTimeout))
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.SetWriteDeadline(time.Unix(1, 0)) })
-	defer stop()
 	_, err := s.conn.Write(s.out)
 	if cap(s.out) > maxScratch {
 		s.out = nil
 	}
-	if err != nil {
-		return s.broke(err)
-	}
-	return nil
+	return err
 }
 
-// broke says what happened to the connection.
-func (s *redisSubscriber) broke(err error) error {
-	if err == io.EOF {
-		err = errors.New("closed by the server")
+// sent takes the first of asks, which is written, off the list.
+func (s *redisSubscriber) sent(written chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asks[0] = redisAsk{}
+	if s.asks = s.asks[1:]; len(s.asks) == 0 {
+		s.asks = nil
 	}
-	return fmt.Errorf("the connection for subscriptions to redis at %s: %w", s.conn.addr, err)
+	close(written)
 }
 
 // read handles what the server sends until the connection ends.
 func (s *redisSubscriber) read() {
-	s.conn.in.br.Reset(silenceReader{s.conn}) // all that was sent before is read: nothing was asked for yet
+	s.heard = time.Now()
+	s.conn.in.br.Reset(silenceReader{s}) // all that was sent before is read: nothing was asked for yet
 	for {
 		m, err := s.conn.in.message()
 		if err == nil {
 			err = s.handle(&m)
 		}
+		if closedIdle(err, s.heard) {
+			err = errIdle
+		}
 		if err != nil {
-			s.fail(s.broke(err))
+			s.fail(withoutAddresses(err))
 			return
 		}
 	}
 }
 
-// fail tells that the connection is lost, unless it was closed by us.
-func (s *redisSubscriber) fail(cause error) {
-	select {
-	case <-s.done:
-	default:
-		s.to.lost(cause)
-	}
-}
-
 // silenceReader reads from a connection for as long as there are signs of life.
-type silenceReader struct{ c *redisConn }
+type silenceReader struct{ s *redisSubscriber }
 
 func (r silenceReader) Read(b []byte) (int, error) {
-	_ = r.c.SetReadDeadline(time.Now().Add(redisSilenceLimit))
-	return r.c.Conn.Read(b)
+	_ = r.s.conn.SetReadDeadline(time.Now().Add(redisSilenceLimit))
+	n, err := r.s.conn.Conn.Read(b)
+	if n > 0 {
+		r.s.heard = time.Now()
+	}
+	return n, err
 }
 
 // handle is one message of the server.
@@ -162,130 +232,72 @@ func (s *redisSubscriber) handle(m *respMessage) error {
 		s.to.received(m.channel, m.content)
 		return nil
 	case "pong", "PONG":
-		_, _, err := s.answer("pong", nil)
-		return err
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.askAgain(s.requests.pong()...)
+		return nil
 	case "subscribe", "ssubscribe":
-		channel, ours, err := s.answer(string(m.verb), m.channel)
-		if err == nil && !ours {
-			err = errRESP
-		}
-		if err == nil {
-			s.to.confirmed(channel)
-		}
-		return err
+		s.confirmed(m)
+		return nil
 	case "unsubscribe", "sunsubscribe":
-		_, ours, err := s.answer(string(m.verb), m.channel)
-		if err == nil && !ours && len(m.channel) > 0 { // a slot moved away
-			s.to.ended(string(m.channel), errors.New("the server ended the subscription"))
+		s.mu.Lock()
+		s.left = m.left
+		ours := s.requests.ended(string(m.verb), m.channel)
+		s.mu.Unlock()
+		if !ours && len(m.channel) > 0 {
+			s.to.ended(string(m.channel), errUnasked)
 		}
-		return err
+		return nil
 	}
 	return errRESP
 }
 
-// answer takes an answer off the oldest request and returns the channel, as it was
-// asked for. It is not ours when that request is about something else.
-func (s *redisSubscriber) answer(verb string, channel []byte) (name string, ours bool, err error) {
+// confirmed tells that a channel is subscribed to; one that nobody has asked for was given
+// up for another reason.
+func (s *redisSubscriber) confirmed(m *respMessage) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.requests) == 0 {
-		return "", false, nil
-	}
-	q := &s.requests[0]
-	if q.verb != verb {
-		return "", false, nil
-	}
-	if verb != "pong" {
-		name = q.channels[q.answered]
-		if !bytes.Equal(bytesOf(name), channel) {
-			return "", false, nil
-		}
-		q.answered++
-	}
-	if q.answered == len(q.channels) {
-		s.pop()
-	}
-	return name, true, nil
-}
-
-// pop forgets the oldest request. The caller holds mu.
-func (s *redisSubscriber) pop() {
-	s.requests[0] = redisRequest{}
-	s.requests = s.requests[1:]
-	if len(s.requests) == 0 {
-		s.requests = nil
+	s.left = m.left
+	channel, missed, ok := s.requests.confirm(string(m.verb), m.channel)
+	s.askAgain(missed...)
+	s.mu.Unlock()
+	if ok {
+		s.to.confirmed(channel)
 	}
 }
 
-// refused handles an error, which is the answer to the oldest request as a whole.
-// Which of several channels it is about is found out by asking one by one.
+// refused handles an error, which is the answer to a request as a whole. Which of several
+// channels may not be subscribed to is found out by asking one by one.
 func (s *redisSubscriber) refused(cause error) error {
+	refusal, _ := errors.AsType[respError](cause)
 	s.mu.Lock()
-	if len(s.requests) == 0 { // as when the server says goodbye
-		s.mu.Unlock()
-		return cause
-	}
-	q := s.requests[0]
-	s.pop()
-	subscribing := q.verb == "subscribe" || q.verb == "ssubscribe"
-	if subscribing && len(q.channels) > 1 && !strings.HasPrefix(cause.Error(), "MOVED") {
-		s.again = append(s.again, q.channels)
-		s.verbs = append(s.verbs, strings.ToUpper(q.verb))
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
-		s.mu.Unlock()
-		return nil
+	q, ok := s.requests.refused(refusal)
+	if ok && q.subscribes() && len(q.channels) > 1 && !refusal.unreachable() {
+		s.askAgain(q)
+		q = redisRequest{}
 	}
 	s.mu.Unlock()
 	switch {
-	case subscribing && strings.HasPrefix(cause.Error(), "NOPERM") && strings.Contains(cause.Error(), "to run the"):
+	case !ok: // as when the server says goodbye
+		return cause
+	case !q.subscribes():
+		return nil // a ping that is refused is a sign of life; what cannot be unsubscribed goes nowhere
+	case strings.HasPrefix(string(refusal), "NOPERM") && strings.Contains(string(refusal), "to run the"):
 		return fmt.Errorf("the DSN's user may not subscribe at all: %w", cause) // no other channel would fare better
-	case subscribing:
-		for _, channel := range q.channels {
-			s.to.ended(channel, fmt.Errorf("redis refuses the subscription: %w", cause))
-		}
 	}
-	return nil // a ping that is refused is a sign of life; what cannot be unsubscribed goes nowhere
-}
-
-// keepAlive pings, and asks one by one for channels that were refused together. It
-// is a goroutine of its own because the one that reads must never wait for a write.
-func (s *redisSubscriber) keepAlive() {
-	tick := time.NewTicker(redisPingInterval)
-	defer tick.Stop()
-	for {
-		var err error
-		select {
-		case <-s.done:
-			return
-		case <-tick.C:
-			err = s.ping()
-		case <-s.wake:
-			err = s.askAgain()
-		}
-		if err != nil {
-			s.fail(err)
-			return
-		}
-	}
-}
-
-// askAgain sends a command for each channel that was refused with others.
-func (s *redisSubscriber) askAgain() error {
-	s.mu.Lock()
-	again, verbs := s.again, s.verbs
-	s.again, s.verbs = nil, nil
-	s.mu.Unlock()
-	for i, channels := range again {
-		groups := make([][]string, len(channels))
-		for j := range channels {
-			groups[j] = channels[j : j+1]
-		}
-		if err := s.ask(context.Background(), verbs[i], groups...); err != nil {
-			return err
-		}
+	for _, channel := range q.channels {
+		s.to.ended(channel, fmt.Errorf("redis refuses the subscription: %w", cause))
 	}
 	return nil
+}
+
+// await returns when commands are written, the connection is lost, or ctx ends.
+func (s *redisSubscriber) await(ctx context.Context, written <-chan struct{}) {
+	if written == nil {
+		return
+	}
+	select {
+	case <-written:
+	case <-s.done:
+	case <-ctx.Done():
+	}
 }

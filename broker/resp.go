@@ -138,6 +138,7 @@ type respMessage struct {
 	verb    []byte // message, smessage, subscribe, unsubscribe, pong, … ; empty with refusal
 	channel []byte
 	content []byte // of message and smessage
+	left    int64  // of subscribe, unsubscribe, …: how many subscriptions of the connection there are then
 	refusal error  // an error that the server answered
 }
 
@@ -170,49 +171,47 @@ func (r *respReader) elements(header []byte) (respMessage, error) {
 	}
 	r.scratch = r.scratch[:0]
 	var ends [3]int
+	var left int64
 	for i := range n {
 		limit := maxReplyText
 		if i == 2 {
 			limit = r.limit
 		}
-		if err := r.element(limit); err != nil {
+		if left, err = r.element(limit); err != nil {
 			return respMessage{}, err
 		}
 		ends[i] = len(r.scratch)
 	}
-	m := respMessage{verb: r.scratch[:ends[0]], channel: r.scratch[ends[0]:ends[1]]}
+	m := respMessage{verb: r.scratch[:ends[0]], channel: r.scratch[ends[0]:ends[1]], left: left}
 	if n == 3 {
 		m.content = r.scratch[ends[1]:ends[2]]
 	}
 	return m, nil
 }
 
-// element appends a text to the scratch, up to the limit; a number is skipped.
-func (r *respReader) element(limit int) error {
+// element appends a text to the scratch, up to the limit, or returns a number.
+func (r *respReader) element(limit int) (number int64, err error) {
 	b, err := r.line()
 	if err != nil {
-		return err
-	}
-	if b[0] == ':' {
-		return nil
+		return 0, err
 	}
 	n, err := respNumber(b[1:])
-	if b[0] != '$' || err != nil || n < -1 {
-		return errRESP
-	}
-	if n < 0 { // an unsubscription from nothing
-		return nil
+	switch {
+	case err == nil && b[0] == ':':
+		return n, nil
+	case err != nil || b[0] != '$' || n < -1:
+		return 0, errRESP
+	case n < 0: // an unsubscription from nothing
+		return 0, nil
 	}
 	keep := int(min(n, int64(limit)))
 	at := len(r.scratch)
 	r.scratch = slices.Grow(r.scratch, keep)[:at+keep]
 	if _, err := io.ReadFull(r.br, r.scratch[at:]); err != nil {
-		return err
+		return 0, err
 	}
-	if _, err = r.br.Discard(int(n) - keep + 2); err != nil {
-		return err
-	}
-	return nil
+	_, err = r.br.Discard(int(n) - keep + 2)
+	return 0, err
 }
 
 // respNumber reads a signed decimal number.

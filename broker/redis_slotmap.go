@@ -15,18 +15,21 @@ import (
 	"time"
 )
 
-// redisMap is which master of a cluster owns what, as its nodes say.
-type redisMap struct {
+// slotMap is which master of a cluster owns what, as its nodes say.
+type slotMap struct {
 	dialer *redisDialer
-	slots  atomic.Pointer[redisSlotTable] // never nil; what it points to is immutable
-	stale  atomic.Bool                    // the table has proved wrong: it is to be read again before it is used
+	slots  atomic.Pointer[slotTable] // never nil; what it points to is immutable
+	stale  atomic.Bool               // the table has proved wrong: it is to be read again before it is used
+	knows  atomic.Pointer[string]    // who is asked first then; may be nil
+	before func(t *slotTable)        // called before a new table is used; may be nil
+	after  func()                    // called when another table is used; may be nil
 
 	reading sync.Mutex           // held while the table is read
 	silent  map[string]time.Time // when a master could not be asked last; guarded by reading
 }
 
-// newRedisMap reads the table from the node that conn leads to.
-func newRedisMap(ctx context.Context, d *redisDialer, conn *redisConn) (*redisMap, error) {
+// newSlotMap reads the table from the node that conn leads to.
+func newSlotMap(ctx context.Context, d *redisDialer, conn *redisConn) (*slotMap, error) {
 	if err := d.clusterUp(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -34,13 +37,21 @@ func newRedisMap(ctx context.Context, d *redisDialer, conn *redisConn) (*redisMa
 	if err != nil {
 		return nil, err
 	}
-	m := &redisMap{dialer: d, silent: map[string]time.Time{}}
+	m := &slotMap{dialer: d, silent: map[string]time.Time{}}
 	m.slots.Store(t)
 	return m, nil
 }
 
+// doubt notes that the table has proved wrong, and which node knows better, if any does.
+func (m *slotMap) doubt(knows string) {
+	if knows != "" {
+		m.knows.Store(&knows)
+	}
+	m.stale.Store(true)
+}
+
 // readSlots asks a node who owns what.
-func (d *redisDialer) readSlots(ctx context.Context, conn *redisConn) (t *redisSlotTable, err error) {
+func (d *redisDialer) readSlots(ctx context.Context, conn *redisConn) (t *slotTable, err error) {
 	err = conn.during(ctx, d.o.timeout, func() error {
 		r, err := conn.call("CLUSTER", "SLOTS")
 		if err == nil {
@@ -86,15 +97,21 @@ func (d *redisDialer) cutOff(ctx context.Context, addr string) error {
 }
 
 // login opens a connection to one node, with less patience than for a whole link.
-func (m *redisMap) login(ctx context.Context, addr string) (*redisConn, redisServer, error) {
+func (m *slotMap) login(ctx context.Context, addr string) (*redisConn, redisServer, error) {
 	ctx, cancel := context.WithTimeout(ctx, redisNodeTimeout)
 	defer cancel()
 	return m.dialer.login(ctx, addr, m.dialer.o.user, m.dialer.o.password)
 }
 
+// connect is login for who knows what the node is.
+func (m *slotMap) connect(ctx context.Context, addr string) (*redisConn, error) {
+	conn, _, err := m.login(ctx, addr)
+	return conn, err
+}
+
 // allShard reports whether every master that answers knows sharded publications. When
 // none answers, that is an error: a node that guesses wrong is heard by no other one.
-func (m *redisMap) allShard(ctx context.Context) (bool, error) {
+func (m *slotMap) allShard(ctx context.Context) (bool, error) {
 	masters := m.slots.Load().masters
 	sharded, failed := make([]bool, len(masters)), make([]error, len(masters))
 	var asking sync.WaitGroup
@@ -115,7 +132,7 @@ func (m *redisMap) allShard(ctx context.Context) (bool, error) {
 }
 
 // shards reports whether a master knows sharded publications.
-func (m *redisMap) shards(ctx context.Context, addr string) (bool, error) {
+func (m *slotMap) shards(ctx context.Context, addr string) (bool, error) {
 	conn, server, err := m.login(ctx, addr)
 	if err != nil {
 		return false, err
@@ -131,7 +148,7 @@ func (m *redisMap) shards(ctx context.Context, addr string) (bool, error) {
 
 // refresh reads the table anew, from the first node that answers. A node that takes its
 // time is waited for, and another asked beside it. The caller holds reading.
-func (m *redisMap) refresh(ctx context.Context) error {
+func (m *slotMap) refresh(ctx context.Context) error {
 	m.stale.Store(false)
 	ctx, cancel := context.WithCancel(ctx)
 	var asking sync.WaitGroup
@@ -139,7 +156,7 @@ func (m *redisMap) refresh(ctx context.Context) error {
 	defer cancel()
 	type answer struct {
 		addr string
-		t    *redisSlotTable
+		t    *slotTable
 		err  error
 	}
 	nodes := m.candidates()
@@ -162,7 +179,12 @@ func (m *redisMap) refresh(ctx context.Context) error {
 		case a := <-answers:
 			if a.err == nil {
 				maps.DeleteFunc(m.silent, func(addr string, _ time.Time) bool { return addr == a.addr || !a.t.owns(addr) })
-				m.slots.Store(a.t)
+				if m.before != nil {
+					m.before(a.t)
+				}
+				if old := m.slots.Swap(a.t); m.after != nil && a.t.owner != old.owner {
+					m.after()
+				}
 				return nil
 			}
 			m.silent[a.addr] = time.Now()
@@ -173,20 +195,39 @@ func (m *redisMap) refresh(ctx context.Context) error {
 	return fmt.Errorf("no node of the cluster answers: %w", errors.Join(failed...))
 }
 
+// renew reads the table anew if it has proved wrong, until ctx or link ends.
+func (m *slotMap) renew(ctx, link context.Context) error {
+	if !m.stale.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(link, cancel)()
+	m.reading.Lock()
+	defer m.reading.Unlock()
+	if !m.stale.Load() {
+		return nil
+	}
+	return m.refresh(ctx)
+}
+
 // candidates returns the nodes to ask: the masters in random order, so that many
 // nodes of ours do not all ask the same one, but those that could not be asked
 // behind the others, and what the DSN says at the end. The caller holds reading.
-func (m *redisMap) candidates() []string {
+func (m *slotMap) candidates() []string {
 	masters := slices.Clone(m.slots.Load().masters)
 	rand.Shuffle(len(masters), func(i, j int) { masters[i], masters[j] = masters[j], masters[i] })
 	slices.SortStableFunc(masters, func(a, b string) int {
 		return cmp.Compare(m.silent[a].Unix(), m.silent[b].Unix()) // long ago for those that could be asked
 	})
+	if knows := m.knows.Swap(nil); knows != nil {
+		masters = append([]string{*knows}, masters...)
+	}
 	return append(masters, m.dialer.o.addrs...)
 }
 
 // readFrom reads the table from one node.
-func (m *redisMap) readFrom(ctx context.Context, addr string) (*redisSlotTable, error) {
+func (m *slotMap) readFrom(ctx context.Context, addr string) (*slotTable, error) {
 	conn, _, err := m.login(ctx, addr)
 	if err != nil {
 		return nil, err
@@ -200,7 +241,7 @@ func (m *redisMap) readFrom(ctx context.Context, addr string) (*redisSlotTable, 
 
 // watch runs check, with reading held, at every redisWatchInterval, and within a second
 // when the table has proved wrong; the first error is the end of the link.
-func (m *redisMap) watch(ctx context.Context, to sink, check func(context.Context) error) {
+func (m *slotMap) watch(ctx context.Context, to sink, check func(context.Context) error) {
 	const step = time.Second
 	since := time.Duration(0)
 	watchRedis(ctx, to, step, func(ctx context.Context) error {

@@ -10,15 +10,17 @@ import (
 )
 
 // anyCluster is a link to masters that need not be there.
-func anyCluster(t *testing.T, masters ...string) *redisCluster {
+func anyCluster(t *testing.T, masters ...string) *shardedLink {
 	t.Helper()
 	o, err := parseRedisDSN("redis://" + masters[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &redisMap{dialer: &redisDialer{o: o, log: discard}, silent: map[string]time.Time{}}
-	m.slots.Store(&redisSlotTable{masters: masters})
-	l := &redisCluster{to: nowhere{}, m: m, rest: map[string]time.Time{}, nodes: map[string]*redisMaster{}, where: map[string]*redisMaster{}}
+	m := &slotMap{dialer: &redisDialer{o: o, log: discard}, silent: map[string]time.Time{}}
+	m.slots.Store(&slotTable{masters: masters})
+	l := &shardedLink{to: nowhere{}, m: m, masters: map[string]*redisMaster{}, slots: map[int]*slotHome{}}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	t.Cleanup(l.stop)
 	return l
 }
 
@@ -78,14 +80,12 @@ func TestRedisClusterIsNotAskedForWhatIsForbidden(t *testing.T) {
 func TestRedisClusterSubscribeEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	l := anyCluster(t, slices.Repeat([]string{silentServer(t)}, 50)...)
-	var watching context.Context
-	watching, l.stop = context.WithCancel(t.Context())
-	defer l.stop()
+	l.m.doubt("")
 	l.m.reading.Lock()
 	read := make(chan error, 1)
 	go func() {
 		defer l.m.reading.Unlock()
-		read <- l.refresh(watching)
+		read <- l.m.refresh(l.ctx)
 	}()
 	ctx, cancel := context.WithCancel(t.Context())
 	asked := make(chan error, 1)
