@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
+
+	"wsify/internal/lastread"
 )
 
 // NewNATS returns a broker whose engine is NATS servers at cfg.DSN; CheckNATSDSN has
@@ -122,7 +124,7 @@ func (d *natsDialer) Dial(network, address string) (net.Conn, error) {
 		d.err = err
 		return nil, err
 	}
-	c := &natsConn{Conn: conn, in: d.link.in, closed: make(chan struct{})}
+	c := &natsConn{Conn: lastread.New(conn), in: d.link.in, closed: make(chan struct{})}
 	d.link.conn.Store(c)
 	if d.ctx.Err() != nil { // it was too late to be cut
 		_ = c.Close()

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
@@ -128,7 +127,7 @@ func (r *Remote) publishBatch(batch []publication) {
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, publishTimeout)
+	ctx, cancel := within(l.ctx, publishTimeout)
 	defer cancel()
 	l.link.publish(ctx, batch)
 	if ctx.Err() != nil && l.ctx.Err() == nil {

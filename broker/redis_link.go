@@ -110,7 +110,7 @@ func openRedisLink(ctx context.Context, to sink, d *redisDialer, conn *redisConn
 
 // demoted returns an error when the server says that it is a replica, or does not answer.
 func (p *singlePublisher) demoted(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, redisWatchInterval)
+	ctx, cancel := within(ctx, redisWatchInterval)
 	defer cancel()
 	if pipe := p.ready(ctx); pipe != nil {
 		return pipe.demoted(ctx, addr)

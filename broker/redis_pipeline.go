@@ -8,8 +8,6 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"wsify/internal/lastread"
 )
 
 // redisPipeline is a connection to one server that is used for publishing: all of a
@@ -115,7 +113,7 @@ func (p *redisPipeline) exchange(ctx context.Context, out []byte, n int, each fu
 	case <-all:
 	case <-p.down:
 	case <-ctx.Done():
-		p.giveUp(ctx, all)
+		p.lose(whyOver(ctx))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,30 +123,14 @@ func (p *redisPipeline) exchange(ctx context.Context, out []byte, n int, each fu
 	return p.got, true, p.broken
 }
 
-// giveUp ends the connection, but reads once more what came while this process stood still.
-func (p *redisPipeline) giveUp(ctx context.Context, all chan struct{}) {
-	if due, ok := ctx.Deadline(); ok && ctx.Err() == context.DeadlineExceeded {
-		last := time.NewTimer(time.Until(lastread.Extended(due)))
-		defer last.Stop()
-		select {
-		case <-all:
-			return
-		case <-p.down:
-			return
-		case <-last.C:
-		}
-	}
-	p.lose(whyOver(ctx))
-}
-
 var errLinkClosed = errors.New("the link was closed")
 
 // whyOver is why nobody waits any longer for a server.
 func whyOver(ctx context.Context) error {
-	if ctx.Err() == context.Canceled {
-		return errLinkClosed
+	if context.Cause(ctx) == context.DeadlineExceeded {
+		return errNoAnswer
 	}
-	return errNoAnswer
+	return errLinkClosed
 }
 
 // write sends out, until ctx ends at most.
@@ -159,7 +141,7 @@ func (p *redisPipeline) write(ctx context.Context, out []byte) {
 	}
 	_ = p.conn.SetWriteDeadline(deadline)
 	defer context.AfterFunc(ctx, func() {
-		if ctx.Err() == context.Canceled {
+		if context.Cause(ctx) != context.DeadlineExceeded {
 			_ = p.conn.Close()
 		}
 	})()
@@ -249,8 +231,6 @@ func publishAt(ctx context.Context, o *redisOutlet, verb string, batch []*public
 // demoted asks the server for its role, and returns an error when it is a replica or
 // does not answer.
 func (p *redisPipeline) demoted(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, redisWatchInterval)
-	defer cancel()
 	p.busy.Lock()
 	defer p.busy.Unlock()
 	var s redisServer

@@ -64,7 +64,7 @@ func (p *redisPublisher) close() {
 // publish sends a batch and sets its outcomes.
 func (p *redisPublisher) publish(ctx context.Context, batch []publication) {
 	// Less time than Remote gives: one node that hangs is not the cluster.
-	ctx, cancel := context.WithTimeout(ctx, redisNodePublish)
+	ctx, cancel := within(ctx, redisNodePublish)
 	defer cancel()
 	p.renew(ctx)
 	todo := p.todo[:0]

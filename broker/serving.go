@@ -109,6 +109,7 @@ func (r *Remote) serve(l *linkSink) error {
 	began := time.Now()
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
+	looks := rounds{last: time.Now()}
 	var tick time.Time // when the sweep that is under way began
 	for asking, sweeping := false, false; ; {
 		var err error
@@ -136,7 +137,7 @@ func (r *Remote) serve(l *linkSink) error {
 		case <-r.news:
 		case tick = <-sweep.C:
 			sweeping = true
-			if r.table.stuck(time.Now()) {
+			if now := time.Now(); !looks.late(now, sweepInterval) && r.table.stuck(now) {
 				return errNoAck
 			}
 		}
@@ -161,12 +162,14 @@ func (r *Remote) end(l *linkSink, tick time.Time) (more bool, err error) {
 func (r *Remote) awaiting() {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
+	looks := rounds{last: time.Now()}
 	for {
 		select {
 		case <-r.ctx.Done():
 			return
-		case now := <-tick.C:
-			for more := true; more; {
+		case <-tick.C:
+			now := time.Now()
+			for more := !looks.late(now, sweepInterval); more; {
 				var late *waiter
 				late, more = r.table.overdue(now)
 				tell(late, errNoAck)
@@ -185,7 +188,7 @@ func (r *Remote) change(l *linkSink, do func(context.Context, []string) error, n
 			names[i] = r.cfg.Prefix + names[i]
 		}
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, subscribeTimeout)
+	ctx, cancel := within(l.ctx, subscribeTimeout)
 	defer cancel()
 	err := do(ctx, names)
 	if err == nil {

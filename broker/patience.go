@@ -1,0 +1,58 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"wsify/internal/lastread"
+)
+
+// within is context.WithTimeout for who waits for an engine: before the context ends by
+// its time, there is time to read what came while this process stood still. Its cause says
+// by what it has ended.
+func within(parent context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	due := time.Now().Add(timeout)
+	if earlier, ok := parent.Deadline(); ok && earlier.Before(due) {
+		due = earlier
+	}
+	ctx, cancel := context.WithCancelCause(parent)
+	timer := time.AfterFunc(time.Until(due), func() {
+		time.AfterFunc(time.Until(lastread.Extended(due)), func() { cancel(context.DeadlineExceeded) })
+	})
+	return patientContext{Context: ctx, due: due}, func() {
+		timer.Stop()
+		cancel(nil)
+	}
+}
+
+// patientContext is a context of within.
+type patientContext struct {
+	context.Context
+	due time.Time
+}
+
+// Deadline implements context.Context.
+func (c patientContext) Deadline() (time.Time, bool) { return c.due, true }
+
+// Err implements context.Context.
+func (c patientContext) Err() error {
+	err := c.Context.Err()
+	if err != nil && context.Cause(c.Context) == context.DeadlineExceeded {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// rounds tells who looks at every interval for what is overdue whether this process stood
+// still: then what was in time may not have been read yet, and only a look after one more
+// interval counts.
+type rounds struct{ last, counts time.Time }
+
+// late reports whether the look at that instant does not count.
+func (r *rounds) late(now time.Time, interval time.Duration) bool {
+	if now.Sub(r.last) > 2*interval {
+		r.counts = now.Add(interval)
+	}
+	r.last = now
+	return now.Before(r.counts)
+}

@@ -1,0 +1,133 @@
+package broker
+
+import (
+	"bufio"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"wsify/internal/natstest"
+	"wsify/internal/redistest"
+)
+
+// childVariable makes the test binary a node that is stopped.
+const childVariable = "BROKER_TEST_CHILD"
+
+// TestStoppedChild is no test but the node: it publishes and subscribes all the time, and
+// says how often it was connected and how many outcomes were bad.
+func TestStoppedChild(t *testing.T) {
+	kind, dsn, _ := cutChild(os.Getenv(childVariable))
+	if dsn == "" {
+		t.Skip("it is run by TestNodeThatStoodStillReadsBeforeItJudges")
+	}
+	open := map[string]func(Config) (*Remote, error){"redis": NewRedis, "nats": NewNATS}[kind]
+	r, err := open(Config{DSN: dsn, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Start(func(_, _ []byte) error { return nil }, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	untilRedis(t, "it is up", r.Up)
+	var stop atomic.Bool
+	var bad atomic.Int64
+	ended := make(chan struct{}, 2)
+	outcome := make(chan error, 1)
+	note := func(pending bool, err error) {
+		if pending {
+			err = <-outcome
+		}
+		if err != nil {
+			bad.Add(1)
+		}
+	}
+	go func() {
+		for !stop.Load() {
+			note(r.Publish([]byte("c"), []byte("1"), func(err error) { outcome <- err }))
+		}
+		ended <- struct{}{}
+	}()
+	go func() {
+		for i := 0; !stop.Load(); i++ {
+			name := fmt.Sprint(i)
+			done := make(chan error, 1)
+			r.Subscribe(name)
+			if pending, err := r.Await([]byte(name), func(err error) { done <- err }); pending && <-done != nil || err != nil {
+				bad.Add(1)
+			}
+			r.Unsubscribe(name)
+		}
+		ended <- struct{}{}
+	}()
+	fmt.Println("up")
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	stop.Store(true)
+	<-ended
+	<-ended
+	fmt.Printf("connected %d, bad %d\n", r.Stats().Connects, bad.Load())
+}
+
+func cutChild(text string) (kind, dsn string, ok bool) {
+	_, err := fmt.Sscanf(text, "%s %s", &kind, &dsn)
+	return kind, dsn, err == nil
+}
+
+// A node is stopped for longer than it waits for anything. When it goes on, what came
+// meanwhile is read before it finds that nothing came.
+func TestNodeThatStoodStillReadsBeforeItJudges(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the node is stopped for longer than it waits for an engine")
+	}
+	t.Parallel()
+	for kind, dsn := range map[string]string{"redis": redistest.Start(t).DSN(), "nats": natstest.Start(t, nil).URL} {
+		for range 2 {
+			t.Run(kind, func(t *testing.T) {
+				t.Parallel()
+				stopChild(t, kind, dsn)
+			})
+		}
+	}
+}
+
+func stopChild(t *testing.T, kind, dsn string) {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestStoppedChild$")
+	cmd.Env = append(os.Environ(), childVariable+"="+kind+" "+dsn)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	lines.Scan()
+	if lines.Text() != "up" {
+		t.Fatalf("the node says %q", lines.Text())
+	}
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(redisSilenceLimit + 2*time.Second) // which is what is tried
+	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = fmt.Fprintln(in)
+	if lines.Scan(); lines.Text() != "connected 1, bad 0" {
+		t.Errorf("the node says %q", lines.Text())
+	}
+}
