@@ -133,6 +133,12 @@ func (w *tableTwin) confirmOne(name string) {
 func (w *tableTwin) endOne(name string) {
 	if w.engine[name] != absent {
 		delete(w.engine, name)
+		if w.rnd.IntN(3) == 0 && w.move(name, w.now) {
+			if !w.isDeaf([]byte(name)) {
+				w.t.Fatalf("%s has moved and is not deaf", name)
+			}
+			return
+		}
 		s := w.channels.get(name)
 		tell(w.end(name, w.now, w.rnd.IntN(2) == 0), errBusy)
 		if w.waiting[s] != nil {
