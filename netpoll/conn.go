@@ -131,7 +131,7 @@ func (c *Conn) setInterest() {
 		want |= interestWrite
 	}
 	if err := c.Loop().poller.modifyConn(c, want); err != nil {
-		c.Loop().log.Error("interest of a connection could not be changed", "conn", c.ID(), "err", err)
+		c.Loop().log.Error("interest of a connection could not be changed", "conn", c.Loop().group.name(c.ID()), "err", err)
 		c.Close(ReasonInternal)
 	}
 }

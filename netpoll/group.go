@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,9 @@ type Config struct {
 	// kind of fault. A fault may repeat many times in a second: the handler decides
 	// how often it is logged. It must not wait, as loops call it. Nil discards it.
 	Logger *slog.Logger
+	// ConnName is what a connection is called in the log. Nil means its ID in
+	// hexadecimal.
+	ConnName func(id uint64) string
 }
 
 func (c Config) withDefaults() Config {
@@ -50,6 +54,9 @@ func (c Config) withDefaults() Config {
 	c.Tick = positiveOr(c.Tick, defaultTick)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.ConnName == nil {
+		c.ConnName = func(id uint64) string { return strconv.FormatUint(id, 16) }
 	}
 	return c
 }
@@ -65,8 +72,9 @@ func positiveOr[T ~int | ~int64](v, fallback T) T {
 type Group struct {
 	loops   []*Loop
 	log     *slog.Logger
-	refused atomic.Int64 // connections closed for want of a descriptor
-	failure chan error   // the first error that ended a loop or a listener
+	name    func(id uint64) string // of a connection, for the log
+	refused atomic.Int64           // connections closed for want of a descriptor
+	failure chan error             // the first error that ended a loop or a listener
 
 	mu        sync.Mutex // held over epoll_ctl, and so before easygo's own lock
 	listeners []*listener
@@ -81,7 +89,7 @@ type Group struct {
 // on it.
 func Open(cfg Config, newHandler func(l *Loop) Handler) (*Group, error) {
 	cfg = cfg.withDefaults()
-	g := &Group{log: cfg.Logger, failure: make(chan error, 1)}
+	g := &Group{log: cfg.Logger, name: cfg.ConnName, failure: make(chan error, 1)}
 	for i := range cfg.Loops {
 		l := &Loop{
 			index: i, group: g, log: cfg.Logger, wakeFD: -1,

@@ -15,9 +15,9 @@ import (
 
 func TestZeroConfigMeansTheDefaults(t *testing.T) {
 	got := Config{Loops: 1}.withDefaults()
-	got.Logger = nil
+	got.Logger, got.ConnName = nil, nil
 	want := Config{Loops: 1, ReadBufferSize: 64 << 10, MaxQueuedBytes: 1 << 20, LingerTimeout: 5 * time.Second, Tick: defaultTick}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("defaults are %+v, want %+v", got, want)
 	}
 	if n := (Config{}).withDefaults().Loops; n < 1 {

@@ -101,7 +101,7 @@ func (c *Conn) contain() {
 		return
 	}
 	if p := recover(); p != nil {
-		c.Loop().log.Error("panic while handling a connection", "conn", c.ID(), "panic", p, "stack", string(debug.Stack()))
+		c.Loop().log.Error("panic while handling a connection", "conn", c.Loop().group.name(c.ID()), "panic", p, "stack", string(debug.Stack()))
 		c.Loop().panics.Add(1)
 		c.Close(ReasonInternal)
 	}

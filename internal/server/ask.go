@@ -30,7 +30,7 @@ func (srv *Server) askTimed(call *auth.Call, about event) auth.Decision {
 	result := auth.ResultOf(d, cause)
 	srv.authorizer[about.index()][result].Add(1)
 	if cause != nil {
-		srv.log.Debug("authorizer", "decision", d.String(), "cause", cause)
+		srv.log.Debug("authorizer", "conn", call.Connection, "command", eventList[about.index()], "decision", d.String(), "cause", cause)
 	}
 	switch result {
 	case auth.ResultBusy, auth.ResultClosed: // it was not asked

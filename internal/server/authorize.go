@@ -172,14 +172,12 @@ func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
 		l.resume(c, s)
 	case auth.Deny:
 		cmd, _ := l.parser.Parse(e.message)
-		l.counts.refused(command.Denied)
-		l.fail(c, cmd.ID, command.ErrDenied)
+		l.notDone(c, &cmd, command.ErrDenied)
 		e.message = nil
 		l.resume(c, s)
 	default:
 		cmd, _ := l.parser.Parse(e.message)
-		l.counts.refused(command.AuthorizerDown)
-		l.fail(c, cmd.ID, command.ErrAuthorizerDown)
+		l.notDone(c, &cmd, command.ErrAuthorizerDown)
 		l.end(c, s, reasonAuthorizerDown, wire.TryAgainLater, "the authorizer is down, try again later")
 	}
 }

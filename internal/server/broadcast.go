@@ -23,8 +23,7 @@ func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	default:
 		_, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, nil)
 		l.forgo(l.takeRoom(s))
-		l.note(err)
-		l.answerPublication(c, cmd.ID, err)
+		l.published(c, cmd, err)
 	}
 }
 
@@ -41,6 +40,9 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 	if cmd.ID != nil {
 		done = l.later(c, cloneID(cmd.ID))
 	}
+	if l.srv.debugging() {
+		done = l.logged(c, cmd, publishError, done)
+	}
 	room := l.takeRoom(s)
 	pending, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, l.thenForgo(room, done))
 	if pending {
@@ -49,8 +51,7 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 	l.forgo(room)
 	switch {
 	case !errors.Is(err, broker.ErrFull):
-		l.note(err)
-		l.answerPublication(c, cmd.ID, err)
+		l.published(c, cmd, err)
 	case turn:
 		l.full = true // and it stays the first
 		l.park(c, s, msg, whyBroker)
@@ -59,11 +60,23 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 	}
 }
 
+// published answers and counts a broadcast whose outcome was known at once.
+func (l *loop) published(c *netpoll.Conn, cmd *command.Command, err error) {
+	if err != nil {
+		l.counts.dropped[dropBroker].Add(1)
+		l.notDone(c, cmd, publishError(err))
+		return
+	}
+	l.counts.publishedClient.Add(1)
+	l.ok(c, cmd.ID)
+}
+
 // note counts the outcome of a client's publication. It may be called from any
 // goroutine.
 func (l *loop) note(err error) {
 	if err != nil {
 		l.counts.dropped[dropBroker].Add(1)
+		l.counts.refused(publishError(err).Code)
 	} else {
 		l.counts.publishedClient.Add(1)
 	}

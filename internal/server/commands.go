@@ -23,8 +23,7 @@ func (l *loop) message(c *netpoll.Conn, s *session, msg []byte) {
 	}
 	if bad != nil {
 		l.counts.received[command.Unknown].Add(1)
-		l.counts.refused(bad.Code)
-		l.fail(c, cmd.ID, bad)
+		l.notDone(c, &cmd, bad)
 		return
 	}
 	l.counts.received[cmd.Kind].Add(1)
@@ -49,8 +48,7 @@ func (l *loop) apply(c *netpoll.Conn, s *session, cmd *command.Command, msg []by
 
 func (l *loop) join(c *netpoll.Conn, s *session, cmd *command.Command) {
 	if s.subs.Count() >= l.srv.cfg.MaxChannelsPerConnection && !l.hub.Member(c.Slot(), &s.subs, cmd.Channel) {
-		l.counts.refused(command.Limit)
-		l.fail(c, cmd.ID, errChannels)
+		l.notDone(c, cmd, errChannels)
 		return
 	}
 	l.hub.Join(c.Slot(), &s.subs, cmd.Channel)
@@ -65,14 +63,18 @@ func (l *loop) join(c *netpoll.Conn, s *session, cmd *command.Command) {
 // heard by its sender (I7). It reports false when that is so already.
 func (l *loop) awaitSubscription(c *netpoll.Conn, s *session, cmd *command.Command) bool {
 	conn, id := c.ID(), cloneID(cmd.ID)
-	pending, err := l.srv.broker.Await(cmd.Channel, func(err error) {
+	done := func(err error) {
 		l.net.PostTo(conn, func(c *netpoll.Conn) { l.subscribed(c, id, err) })
-	})
+	}
+	if l.srv.debugging() {
+		done = l.logged(c, cmd, joinError, done)
+	}
+	pending, err := l.srv.broker.Await(cmd.Channel, done)
 	switch {
 	case pending:
 		l.park(c, s, nil, whySubscription)
 	case err != nil:
-		l.fail(c, cmd.ID, joinError(err))
+		l.notDone(c, cmd, joinError(err))
 	default:
 		return false
 	}
@@ -86,7 +88,9 @@ func (l *loop) subscribed(c *netpoll.Conn, id []byte, err error) {
 		return
 	}
 	if err != nil {
-		l.fail(c, id, joinError(err))
+		bad := joinError(err)
+		l.counts.refused(bad.Code)
+		l.fail(c, id, bad)
 	} else {
 		l.ok(c, id)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"strings"
 	"time"
 
 	"wsify/internal/wire"
@@ -44,7 +45,10 @@ func (l *loop) refuseFor(c *netpoll.Conn, s *session, reason netpoll.Reason, why
 	c.SendUrgent(wire.AppendResponse(l.scratch(), status, headers, body))
 	c.Linger(reason, closeTimeout)
 	l.counts.rejected[why].Add(1)
-	l.srv.log.Debug("handshake refused", "conn", c.ID(), "status", status, "reason", body)
+	if l.srv.debugging() {
+		l.srv.log.Debug("handshake refused", "conn", l.srv.connID(c.ID()), "addr", l.addrs[c.ID()], "status", status,
+			"reason", rejectionNames[why], "detail", strings.TrimSpace(body))
+	}
 }
 
 // scratch returns an empty slice for building a small answer. It is borrowed until

@@ -33,6 +33,9 @@ func (l *loop) handOff(c *netpoll.Conn, s *session, head, rest []byte) {
 	s.state = ending
 	l.counts.handedOff.Add(1)
 	l.counts.closed[reasonHandedOff].Add(1)
+	if l.srv.debugging() {
+		l.logEnded(c, reasonHandedOff)
+	}
 	fd := c.Detach()
 	go l.srv.http.serve(fd, read)
 }

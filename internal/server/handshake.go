@@ -121,5 +121,8 @@ func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, reply, rest
 func (l *loop) opened(c *netpoll.Conn, s *session) {
 	s.state = open
 	l.counts.upgraded.Add(1)
+	if l.srv.debugging() {
+		l.srv.log.Debug("session opened", "conn", l.srv.connID(c.ID()), "addr", l.addrs[c.ID()])
+	}
 	l.startKeepalive(c, s)
 }

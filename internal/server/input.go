@@ -92,6 +92,8 @@ func (l *loop) protocolError(c *netpoll.Conn, s *session, err error) {
 	if e, ok := err.(*wire.ProtocolError); ok {
 		code, detail = e.Code, e.Detail
 	}
-	l.srv.log.Debug("protocol error", "conn", c.ID(), "code", uint16(code), "detail", detail)
+	if l.srv.debugging() {
+		l.srv.log.Debug("protocol error", "conn", l.srv.connID(c.ID()), "code", uint16(code), "detail", detail)
+	}
 	l.end(c, s, reasonOf(code), code, detail)
 }

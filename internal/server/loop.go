@@ -30,6 +30,8 @@ type loop struct {
 	turn    bool     // the next broadcast is that of the first of unsent
 	full    bool     // the broker did not take that either
 
+	addrs map[uint64]string // of connections; only while debugging
+
 	noted func(error) // note, for publications that nobody is answered about
 
 	// Memory for building one answer at a time, used again by the next.
@@ -47,6 +49,9 @@ func (l *loop) Opened(c *netpoll.Conn) {
 	*l.session(c) = session{state: handshaking}
 	c.SetDeadline(l.srv.cfg.HandshakeTimeout)
 	l.counts.accepted.Add(1)
+	if l.srv.debugging() {
+		l.logOpened(c)
+	}
 }
 
 // Data handles bytes that were read. It implements netpoll.Handler.
@@ -73,6 +78,9 @@ func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	s := l.session(c)
 	if l.corked == c { // a panic while its input was handled
 		l.corked = nil
+	}
+	if l.srv.debugging() {
+		l.logEnded(c, reason)
 	}
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)

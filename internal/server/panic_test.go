@@ -25,7 +25,7 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 		t.Skip("builds with assertions let a panic end the process")
 	}
 	book := &logBook{}
-	srv, err := Start(Config{ListenAddr: "127.0.0.1:0", Loops: 1, Logger: slog.New(slog.NewTextHandler(book, nil))})
+	srv, err := Start(Config{ListenAddr: "127.0.0.1:0", Loops: 1, BroadcastOpen: true, Logger: slog.New(slog.NewTextHandler(book, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,8 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 	other.expectText(`"still here"`)
 	connect(t, srv, "/ws").usable()
 	st := srv.Stats()
-	if st.Net.Panics != 1 || st.Closed["internal"] != 1 || strings.Count(book.String(), "a bug in the broker") != 2 {
+	if st.Net.Panics != 1 || st.Closed["internal"] != 1 || strings.Count(book.String(), "a bug in the broker") != 2 ||
+		!strings.Contains(book.String(), "conn="+srv.node) {
 		t.Errorf("%d panics, closed %v, log:\n%s", st.Net.Panics, st.Closed, book)
 	}
 }

@@ -145,7 +145,7 @@ func (srv *Server) openLoops() (err error) {
 	})
 	srv.group, err = netpoll.Open(netpoll.Config{
 		Loops: srv.cfg.Loops, MaxQueuedBytes: srv.cfg.WriteQueueSize, LingerTimeout: closeTimeout,
-		Tick: srv.tick, Poller: netpoll.Poller(srv.cfg.Poller), Logger: srv.faults,
+		Tick: srv.tick, Poller: netpoll.Poller(srv.cfg.Poller), Logger: srv.faults, ConnName: srv.connID,
 	}, srv.newLoop)
 	return err
 }

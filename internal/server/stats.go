@@ -44,12 +44,13 @@ const (
 	badDenied
 	badDown
 	badLimit
+	badBroker
 	numBad
 )
 
 var badCodes = [numBad]string{
 	badRequest: command.BadRequest, badUnknown: command.UnknownCommand, badDenied: command.Denied,
-	badDown: command.AuthorizerDown, badLimit: command.Limit,
+	badDown: command.AuthorizerDown, badLimit: command.Limit, badBroker: command.BrokerDown,
 }
 
 // refused counts a command that was not carried out.
