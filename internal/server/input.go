@@ -21,6 +21,7 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte) {
 	if e := l.more(s); e != nil {
 		r, e.reader = e.reader, wire.Reader{}
 	}
+	begun := r.Idle() // a message in p, and not one before
 	for s.state == open {
 		ev, n, ok, err := r.Next(p, l.srv.cfg.MaxMessageSize)
 		p = p[n:]
@@ -30,12 +31,16 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte) {
 			break
 		} else {
 			l.event(c, s, ev)
+			begun = begun || r.Idle()
 		}
 	}
 	if r.Idle() || s.state == ending {
 		r.Release()
 	} else {
 		l.extend(s).reader = r
+		if begun {
+			l.startMessage(c, s)
+		}
 	}
 	if s.state == parked && len(p) > 0 {
 		e := l.extend(s)

@@ -36,6 +36,10 @@ func (l *loop) Expired(c *netpoll.Conn) {
 		// has a bound of its own.
 		c.SetDeadline(max(l.srv.cfg.PingInterval, time.Second))
 	case open:
+		if left, half := l.messageLeft(s); half && left <= 0 {
+			l.end(c, s, reasonMessageTimeout, wire.PolicyViolation, "a message was not finished in time")
+			return
+		}
 		l.keepalive(c, s)
 	case pinged:
 		l.end(c, s, reasonNoPong, wire.NoPong, "no answer to a ping")
@@ -49,7 +53,7 @@ func (l *loop) alive(c *netpoll.Conn, s *session) {
 	s.seen = l.net.Tick()
 	if s.state == pinged {
 		s.state = open
-		c.SetDeadline(l.srv.cfg.PingInterval)
+		l.lookIn(c, s, l.srv.cfg.PingInterval)
 	}
 }
 
@@ -62,8 +66,10 @@ func (l *loop) alive(c *netpoll.Conn, s *session) {
 func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 	silent := time.Duration(l.net.Tick()-s.seen) * l.srv.tick
 	switch {
+	case l.srv.cfg.PingInterval <= 0:
+		l.lookIn(c, s, 0)
 	case silent < l.srv.cfg.PingInterval/2:
-		c.SetDeadline(l.srv.cfg.PingInterval / 2)
+		l.lookIn(c, s, l.srv.cfg.PingInterval/2)
 	case !c.SendUrgent(pingFrame):
 		if c.Open() {
 			l.slowConsumer(c, s)
@@ -71,5 +77,40 @@ func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 	default:
 		s.state = pinged
 		c.SetDeadline(l.srv.cfg.PongTimeout)
+	}
+}
+
+// A message has to be complete messageTimeout after its first byte, and a second later
+// for each messageRate of -max-message-size: half a message is memory that a stranger
+// holds. What is complete in one piece of input costs nothing.
+const (
+	messageTimeout = 30 * time.Second
+	messageRate    = 64 << 10
+)
+
+// startMessage notes that a message was begun and not finished.
+func (l *loop) startMessage(c *netpoll.Conn, s *session) {
+	l.more(s).begun = l.net.Tick()
+	l.lookIn(c, s, l.srv.cfg.PingInterval/2)
+}
+
+// messageLeft returns how long the message may take that was begun, if one was.
+func (l *loop) messageLeft(s *session) (left time.Duration, half bool) {
+	e := l.more(s)
+	if e == nil || e.reader.Idle() {
+		return 0, false
+	}
+	bound := messageTimeout + time.Duration(l.srv.cfg.MaxMessageSize/messageRate)*time.Second
+	return bound - time.Duration(l.net.Tick()-e.begun)*l.srv.tick, true
+}
+
+// lookIn makes an open session be looked at when d has passed, and when a message has
+// to be complete. A d of 0 is for ever.
+func (l *loop) lookIn(c *netpoll.Conn, s *session, d time.Duration) {
+	if left, half := l.messageLeft(s); half && (d <= 0 || left < d) {
+		d = left
+	}
+	if d > 0 {
+		c.SetDeadline(d)
 	}
 }

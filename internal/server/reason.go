@@ -15,6 +15,7 @@ const (
 	reasonTooBig
 	reasonSlowConsumer
 	reasonNoPong
+	reasonMessageTimeout
 	reasonAuthorizerDown
 	reasonShutdown
 	reasonRefused
@@ -36,6 +37,7 @@ var reasonNames = [numReasons]string{
 	reasonTooBig:             "message_too_big",
 	reasonSlowConsumer:       "slow_consumer",
 	reasonNoPong:             "no_pong",
+	reasonMessageTimeout:     "message_timeout",
 	reasonAuthorizerDown:     "authorizer_down",
 	reasonShutdown:           "shutdown",
 	reasonRefused:            "handshake_refused",

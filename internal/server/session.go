@@ -57,6 +57,7 @@ const (
 // time.
 type extra struct {
 	reader   wire.Reader  // of a message that is incomplete
+	begun    uint32       // loop tick at which that message was
 	input    []byte       // incomplete head, or bytes behind what the session waits for
 	searched int          // bytes of input that were searched for the end of the head
 	reply    []byte       // 101 response, sent when the authorizer allows
