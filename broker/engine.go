@@ -18,6 +18,9 @@ var (
 	// ErrFull says that so much waits to be published that no more is taken. Room is
 	// told by the callback given to Start.
 	ErrFull = errors.New("the broker has too much to publish")
+	// ErrTooBig says that the content is larger than the engine takes. It was not
+	// published, and will not be when it is tried again.
+	ErrTooBig = errors.New("the content is larger than the broker takes")
 )
 
 // errAway marks the cause of the end of a subscription that is no refusal: the server
@@ -40,6 +43,10 @@ type engine interface {
 	// open returns a link that is ready for use. It may block until ctx ends. An
 	// error says what is wrong in words for an operator, without a secret.
 	open(ctx context.Context, to sink) (link, error)
+
+	// maxContent is the most bytes of content that the server takes to which open has
+	// opened a link, or zero when it does not say. It is called behind open.
+	maxContent() int
 }
 
 // link is one way to the engine, until it is lost. Its methods are called by two

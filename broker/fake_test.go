@@ -38,6 +38,8 @@ type fakeLink struct {
 	held     []string // asked for, not confirmed
 }
 
+func (e *fakeEngine) maxContent() int { return 0 }
+
 func (e *fakeEngine) open(_ context.Context, to sink) (link, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -34,21 +34,22 @@ func NewNATS(cfg Config) (*Remote, error) {
 	if err := CheckNATSPrefix(cfg.Prefix); err != nil {
 		return nil, err
 	}
-	e := &natsEngine{dsn: dsn, secrets: dsn.secrets(), log: cfg.Logger, maxContent: cfg.MaxContent}
+	e := &natsEngine{dsn: dsn, secrets: dsn.secrets(), log: cfg.Logger, largest: cfg.MaxContent}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	r := newRemote(cfg, e)
-	e.maxContent = r.cfg.MaxContent
+	e.largest = r.cfg.MaxContent
 	return r, nil
 }
 
 // natsEngine opens links to NATS servers.
 type natsEngine struct {
-	dsn        *natsDSN     // immutable
-	secrets    secrets      // immutable; masked in what servers say
-	log        *slog.Logger // immutable
-	maxContent int          // immutable
+	dsn     *natsDSN     // immutable
+	secrets secrets      // immutable; masked in what servers say
+	log     *slog.Logger // immutable
+	largest int          // content; immutable
+	payload int          // the most that the server takes; for open only
 
 	mu         sync.Mutex // a leaf lock
 	discovered []string   // servers that the last one told of
@@ -56,6 +57,8 @@ type natsEngine struct {
 
 // String returns where the engine is, for logs.
 func (e *natsEngine) String() string { return "nats at " + e.dsn.String() }
+
+func (e *natsEngine) maxContent() int { return e.payload }
 
 // open connects to one of the servers, in random order. The files of the DSN are
 // read anew each time, so that they can be replaced.
@@ -78,6 +81,7 @@ func (e *natsEngine) open(ctx context.Context, to sink) (link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("NATS at %s: %w", e.dsn, e.secrets.err(dialer.explain(err)))
 	}
+	e.payload = int(nc.MaxPayload())
 	e.welcome(nc)
 	l.begin(nc)
 	return l, nil
@@ -86,8 +90,8 @@ func (e *natsEngine) open(ctx context.Context, to sink) (link, error) {
 // welcome logs which server it is, and what it cannot carry.
 func (e *natsEngine) welcome(nc *nats.Conn) {
 	e.log.Info("connected to a NATS server", "server", nc.ConnectedServerName(), "address", nc.ConnectedAddr(), "cluster", nc.ConnectedClusterName(), "version", nc.ConnectedServerVersion())
-	if limit := nc.MaxPayload(); limit < int64(e.maxContent) {
-		e.log.Warn("the NATS server takes less than the largest content; larger publications are refused", "max_payload", limit, "max_content", e.maxContent)
+	if limit := nc.MaxPayload(); limit < int64(e.largest) {
+		e.log.Warn("the NATS server takes less than the largest content; larger publications are refused", "max_payload", limit, "max_content", e.largest)
 	}
 }
 

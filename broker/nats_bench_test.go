@@ -40,7 +40,7 @@ func BenchmarkNATSSubscriptions(b *testing.B) {
 	server := serverCost(b, names)
 	for b.Loop() {
 		s := natstest.Start(b, nil)
-		e := &natsEngine{dsn: mustNATSDSN(b, s.URL), log: discard, maxContent: 1}
+		e := &natsEngine{dsn: mustNATSDSN(b, s.URL), log: discard, largest: 1}
 		before := heap()
 		l, err := e.open(b.Context(), nowhere{})
 		if err != nil {

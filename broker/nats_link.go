@@ -210,7 +210,7 @@ func (l *natsLink) send(ctx context.Context, p *publication) error {
 	case errors.Is(err, nats.ErrConnectionClosed):
 		return ErrDown
 	case errors.Is(err, nats.ErrMaxPayload):
-		return fmt.Errorf("the content has %d bytes, the NATS server takes %d: %w", len(p.content), l.nc.MaxPayload(), err)
+		return fmt.Errorf("the content has %d bytes, the NATS server takes %d: %w: %w", len(p.content), l.nc.MaxPayload(), ErrTooBig, err)
 	default:
 		return fmt.Errorf("%w: %w", ErrUnknown, l.cause(err))
 	}

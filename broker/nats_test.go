@@ -206,8 +206,8 @@ func TestNATSContentLargerThanTheServerTakesIsRefused(t *testing.T) {
 		t.Errorf("no warning of the server's limit in the log: %s", n.logged())
 	}
 	n.subscribe("news")
-	if err := n.publish("news", strings.Repeat("x", 1001)); !errors.Is(err, nats.ErrMaxPayload) {
-		t.Errorf("Publish of 1001 bytes: %v, want %v", err, nats.ErrMaxPayload)
+	if err := n.publish("news", strings.Repeat("x", 1001)); err != ErrTooBig {
+		t.Errorf("Publish of 1001 bytes: %v, want %v", err, ErrTooBig)
 	}
 	n.mustPublish("news", strings.Repeat("x", 1000))
 	n.expect("news", strings.Repeat("x", 1000))

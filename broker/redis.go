@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -59,6 +60,7 @@ type redisEngine struct {
 	log   *slog.Logger
 	known []string // masters of the cluster when it was opened last; for open only
 	next  int      // the address that open begins with; for open only
+	most  int      // bytes of content that the server takes, if it says so; for open only
 }
 
 var _ engine = (*redisEngine)(nil)
@@ -118,13 +120,40 @@ func shareOf(ctx context.Context, attempts int) (context.Context, context.Cancel
 	return context.WithTimeout(ctx, max(time.Until(deadline)/time.Duration(attempts), redisNodeTimeout))
 }
 
+func (e *redisEngine) maxContent() int { return e.most }
+
+// redisLeastBulk is the least that a server can be told to take.
+const redisLeastBulk = 1 << 20
+
+// askMost asks a server what it takes, where that can be too little: it ends the
+// connection of who sends more. Who may not ask has to believe that it is enough.
+func (e *redisEngine) askMost(ctx context.Context, conn *redisConn) error {
+	e.most = 0
+	if e.limit <= redisLeastBulk {
+		return nil
+	}
+	return conn.during(ctx, e.o.timeout, func() error {
+		r, err := conn.call("CONFIG", "GET", "proto-max-bulk-len")
+		if _, refused := errors.AsType[respError](err); refused {
+			return nil
+		}
+		if err == nil && len(r.list) == 2 {
+			e.most, _ = strconv.Atoi(r.list[1].text)
+		}
+		return err
+	})
+}
+
 // openAt opens a link by way of one address. watch may be nil.
 func (e *redisEngine) openAt(ctx context.Context, to sink, d *redisDialer, addr string, watch redisWatcher) (link, error) {
 	conn, server, err := d.login(ctx, addr, e.o.user, e.o.password)
 	if err != nil {
 		return nil, err
 	}
-	l, err := e.use(ctx, to, d, conn, server, watch)
+	var l link
+	if err = e.askMost(ctx, conn); err == nil {
+		l, err = e.use(ctx, to, d, conn, server, watch)
+	}
 	if err != nil {
 		_ = conn.Close()
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -166,5 +167,21 @@ func TestRedisManySubscriptionsComeBack(t *testing.T) {
 	for _, name := range names[len(names)-10:] {
 		n.mustPublish(name, "1")
 		n.wants(name, "1")
+	}
+}
+
+// A server ends the connection of who sends more than it takes: so it is asked before.
+func TestRedisContentLargerThanTheServerTakesIsRefused(t *testing.T) {
+	const most = redisLeastBulk
+	s := redistest.Start(t, "--proto-max-bulk-len", strconv.Itoa(most))
+	n := upRedisNode(t, Config{DSN: s.DSN(), MaxContent: 4 * most})
+	n.join("news")
+	if err := n.publish("news", strings.Repeat("x", most+1)); err != ErrTooBig {
+		t.Errorf("Publish of a byte too many: %v, want %v", err, ErrTooBig)
+	}
+	n.mustPublish("news", strings.Repeat("x", most))
+	n.wants("news", strings.Repeat("x", most))
+	if got := n.Stats().Connects; got != 1 {
+		t.Errorf("%d links were opened, want 1", got)
 	}
 }

@@ -50,6 +50,7 @@ type Remote struct {
 	backlog *backlog
 	counts  counts
 	up      atomic.Bool
+	most    atomic.Int64  // bytes of content that the engine takes; zero when it does not say
 	news    chan struct{} // holds one: the table has something to ask for
 
 	refusing, rejecting atomic.Int64 // when it was last logged, in seconds since 1970
@@ -101,13 +102,17 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func())
 
 // Publish takes a copy of a publication and is pending until the engine has it; it
 // then calls done, if that is not nil, from a goroutine of its own. Publications
-// reach the engine in the order of the calls. The error is ErrDown, ErrFull or
-// ErrClosed; that of done, any.
+// reach the engine in the order of the calls. The error is ErrDown, ErrFull, ErrTooBig
+// or ErrClosed; that of done, any.
 func (r *Remote) Publish(channel, content []byte, done func(error)) (pending bool, err error) {
 	now := time.Now()
 	if !r.up.Load() || r.table.isDeaf(channel) {
 		r.counts.outcome(ErrDown, 0)
 		return false, ErrDown
+	}
+	if most := r.most.Load(); most > 0 && int64(len(content)) > most {
+		r.counts.outcome(ErrTooBig, 0)
+		return false, ErrTooBig
 	}
 	// One allocation for both.
 	b := make([]byte, 0, len(r.cfg.Prefix)+len(channel)+len(content))

@@ -80,6 +80,7 @@ func (r *Remote) open() *linkSink {
 		cancel()
 		if err == nil {
 			l.link = link
+			r.most.Store(int64(r.engine.maxContent()))
 			r.log.Info("the broker is connected", "took", time.Since(began).Round(time.Millisecond).String(), "attempts", attempt+1)
 			return l
 		}

@@ -90,6 +90,7 @@ func (srv *Server) roomInBroker() {
 // What clients are told of an error of the broker, which itself may name machines.
 var (
 	errBrokerUnknown = &command.Error{Code: command.BrokerDown, Message: "the broker went away meanwhile; it may have been published"}
+	errBrokerLimit   = &command.Error{Code: command.Limit, Message: broker.ErrTooBig.Error() + ": not published"}
 	errBrokerRefused = &command.Error{Code: command.BrokerDown, Message: "the broker refused it"}
 	errJoinedDeaf    = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker is away: nothing is heard until it is back"}
 	errJoinedRefused = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker does not confirm the subscription: nothing may be heard"}
@@ -102,6 +103,8 @@ func publishError(err error) *command.Error {
 		return errBrokerUnknown
 	case errors.Is(err, broker.ErrDown), errors.Is(err, broker.ErrClosed):
 		return command.ErrBrokerDown
+	case errors.Is(err, broker.ErrTooBig):
+		return errBrokerLimit
 	}
 	return errBrokerRefused
 }

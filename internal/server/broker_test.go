@@ -145,15 +145,23 @@ func TestAnswersOfAnAsynchronousBroker(t *testing.T) {
 		`{"id":4,"ok":false,"error":{"code":"broker_down","message":"the broker refused it"}}`,
 		`{"id":5,"ok":false,"error":{"code":"broker_down","message":"joined, but the broker does not confirm the subscription: nothing may be heard"}}`)
 
+	b.fail(fmt.Errorf("the engine at 10.0.0.1: %w", broker.ErrTooBig))
+	p.send(`{"command":"broadcast","args":{"channel":"c"},"id":6}`)
+	b.await(t, 1)
+	p.expectText(`{"id":6,"ok":false,"error":{"code":"limit","message":"the content is larger than the broker takes: not published"}}`)
+
 	for _, c := range []struct {
-		err  error
-		want int
-	}{{errTest, 503}, {nil, 201}} {
+		err   error
+		want  int
+		again bool // worth trying
+	}{{errTest, 503, true}, {broker.ErrTooBig, 413, false}, {nil, 201, false}} {
 		b.fail(c.err)
 		backend := dial(t, srv)
 		backend.write(postRequest("/broadcast", `{"channel":"c","content":"http"}`))
 		waitFor(t, "the broker has the publication", func() bool { return b.answer() == 1 })
-		backend.expectStatus(c.want)
+		if res := backend.expectStatus(c.want); (res.header.Get("Retry-After") != "") != c.again {
+			t.Errorf("%d with Retry-After %q", res.status, res.header.Get("Retry-After"))
+		}
 	}
 	p.expectText(`"http"`)
 

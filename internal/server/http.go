@@ -311,6 +311,9 @@ func (h *httpServer) publish(ctx *fasthttp.RequestCtx) {
 		h.unpublished(ctx, &h.srv.failedHTTP, "5", broker.ErrUnknown.Error())
 	case errors.Is(err, broker.ErrDown): // the cause may name machines, and is in the log
 		h.unpublished(ctx, &h.srv.failedHTTP, "5", "not published: "+broker.ErrDown.Error())
+	case errors.Is(err, broker.ErrTooBig): // however often it is tried
+		h.srv.failedHTTP.Add(1)
+		answer(ctx, fasthttp.StatusRequestEntityTooLarge, "not published: "+broker.ErrTooBig.Error())
 	default:
 		h.unpublished(ctx, &h.srv.failedHTTP, "5", "not published: "+err.Error())
 	}
