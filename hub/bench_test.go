@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"wsify/internal/buffer"
 )
 
 // BenchmarkPublish publishes and delivers to nowhere: what the hub adds to sends.
@@ -180,4 +182,61 @@ func BenchmarkWorkers(b *testing.B) {
 		}
 	}
 	w.Stop()
+}
+
+// BenchmarkLoops publishes to a channel with one member on each of so many loops, and
+// on one of so many; it asks for room first, as the server does.
+func BenchmarkLoops(b *testing.B) {
+	for _, loops := range []int{1, 2, 16, 64} {
+		for _, parts := range []int{1, loops} {
+			b.Run(fmt.Sprintf("loops=%d/with-members=%d", loops, parts), func(b *testing.B) {
+				h := newHub(loops)
+				for i := range loops {
+					if c := joinAll(h.Local(i), 1, "news")[0]; i >= parts { // it was there once
+						c.leave("news")
+					}
+				}
+				channel, frame := []byte("news"), frameOf("a publication of some fifty bytes, as many of them are")
+				b.ReportAllocs()
+				for b.Loop() {
+					benchPublish(b, h, channel, frame)
+					for i := range parts {
+						deliverAll(h.Local(i), 256)
+					}
+				}
+			})
+			if loops == 1 {
+				break
+			}
+		}
+	}
+}
+
+// BenchmarkPublishOnly is Busy and Publish alone, to parts that have something pending.
+func BenchmarkPublishOnly(b *testing.B) {
+	for _, loops := range []int{1, 2, 16, 64} {
+		b.Run(fmt.Sprintf("loops=%d", loops), func(b *testing.B) {
+			h := newHub(loops)
+			for i := range loops {
+				joinAll(h.Local(i), 1, "news")
+			}
+			channel, frame := []byte("news"), frameOf("a publication of some fifty bytes, as many of them are")
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				benchPublish(b, h, channel, frame)
+				if i%64 == 0 {
+					for i := range loops {
+						deliverAll(h.Local(i), 256)
+					}
+				}
+			}
+		})
+	}
+}
+
+func benchPublish(b *testing.B, h *Hub, channel []byte, frame *buffer.Buffer) {
+	if h.Busy(channel, frame.Len()) {
+		b.Fatal("no room")
+	}
+	h.Publish(channel, frame)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"math/bits"
+	"slices"
 
 	"wsify/internal/buffer"
 )
@@ -15,10 +16,14 @@ import (
 // member in it, are inside: such a channel is one allocation beside its name.
 type channel struct {
 	name    string
-	members int
+	members int32
+	shard   uint32 // which one
 	crowd   *crowd // who waits for room; nil while nobody does
-	first   Part
-	more    []*Part
+	// No part has more undelivered than so many bytes, of so many publications. Both
+	// are counted up, and looked at again when they say that there is no room.
+	bytes, count uint32
+	first        Part
+	more         []*Part // each has members
 }
 
 // noLoop marks the first part while no loop has taken it.
@@ -38,11 +43,10 @@ func (ch *channel) parts() iter.Seq[*Part] {
 	}
 }
 
-// partOf returns the part of a loop, made when there is none. A part stays with
-// its loop until the channel ends.
+// partOf returns the part of a loop, made when there is none.
 func (ch *channel) partOf(loop int) *Part {
 	if ch.first.loop == noLoop {
-		ch.first.loop = int32(loop)
+		ch.first.loop = int16(loop)
 		ch.first.members = ch.first.inline[:0]
 	}
 	for p := range ch.parts() {
@@ -50,10 +54,20 @@ func (ch *channel) partOf(loop int) *Part {
 			return p
 		}
 	}
-	p := &Part{channel: ch, loop: int32(loop)}
+	p := &Part{channel: ch, loop: int16(loop)}
 	p.members = p.inline[:0]
 	ch.more = append(ch.more, p)
 	return p
+}
+
+// drop takes out a part without members, so that a publication does not look at it;
+// the loop may still have it on its list. The first stays.
+func (ch *channel) drop(p *Part) {
+	if i := slices.Index(ch.more, p); i >= 0 {
+		last := len(ch.more) - 1
+		ch.more[i], ch.more[last] = ch.more[last], nil
+		ch.more = ch.more[:last]
+	}
 }
 
 // Member is one subscription as a fan-out sees it.
@@ -72,30 +86,27 @@ type Part struct {
 	pending   *buffer.Buffer // published, not yet taken by the loop
 	sweep     *sweep         // being delivered; nil while there is nothing
 	members   []Member
-	loop      int32
 	ref       uint32 // in its Local's parts while it has members; the loop's
-	scheduled bool   // in the loop's due list, or being delivered by it
-	joined    bool   // pending was made by us and may be appended to
+	loop      int16
+	scheduled bool // in the loop's due list, or being delivered by it
+	joined    bool // pending was made by us and may be appended to
 	inline    [1]Member
 }
 
-// hasRoom reports whether size bytes more may be published to this part, beside
-// those publications that were told of room.
-func (p *Part) hasRoom(size, told, limit int) bool {
-	waiting := 0
+// waiting returns how much the part has to be given to its members yet, and of how
+// many publications with a round of their own.
+func (p *Part) waiting() (bytes, live int) {
+	if len(p.members) == 0 {
+		return 0, 0
+	}
 	if p.pending != nil {
-		waiting = p.pending.Len()
+		bytes = p.pending.Len()
 	}
 	if p.sweep != nil {
-		waiting += p.sweep.bytes
+		bytes += p.sweep.bytes
+		live = len(p.sweep.live)
 	}
-	switch {
-	case len(p.members) == 0 || waiting == 0:
-		return true
-	case p.sweep != nil && len(p.sweep.live)+told >= maxSealed:
-		return false // so that what is pending can always be sealed
-	}
-	return waiting+size <= limit
+	return bytes, live
 }
 
 // add appends frame to what is pending and reports whether the loop has to be
@@ -149,7 +160,7 @@ const maxLoops = 256
 // wakeSet is a set of loops on the stack.
 type wakeSet [maxLoops / 64]uint64
 
-func (w *wakeSet) add(loop int32) { w[loop>>6] |= 1 << (loop & 63) }
+func (w *wakeSet) add(loop int16) { w[loop>>6] |= 1 << (loop & 63) }
 
 func (w *wakeSet) each() iter.Seq[int] {
 	return func(yield func(int) bool) {

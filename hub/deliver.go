@@ -77,7 +77,7 @@ const maxSlice = 1 << 30
 // that is left with nothing has no sweep, and is off the list until the next
 // publication. It returns who is to be told of room.
 func (l *Local) advance(p *Part) (told *Waiter) {
-	s := l.hub.shardOfName(p.channel.name)
+	s := &l.hub.shards[p.channel.shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.sweep != nil {

@@ -140,7 +140,7 @@ func checkHub(t *testing.T, h *Hub) {
 		s := &h.shards[i]
 		inShard := 0
 		for name, ch := range s.channels {
-			if ch.name != name || ch.members == 0 || h.shardOfName(name) != s {
+			if ch.name != name || ch.members == 0 || h.shardOf([]byte(name)) != s || &h.shards[ch.shard] != s {
 				t.Fatalf("channel %q with %d members is under %q in shard %d", ch.name, ch.members, name, i)
 			}
 			inChannel := 0
@@ -151,8 +151,8 @@ func checkHub(t *testing.T, h *Hub) {
 				}
 				inChannel += len(p.members)
 			}
-			checkCrowd(t, h, ch)
-			if inChannel != ch.members {
+			checkCrowd(t, h, ch, listed)
+			if inChannel != int(ch.members) {
 				t.Fatalf("channel %q counts %d members, has %d", name, ch.members, inChannel)
 			}
 			inShard += inChannel
@@ -185,14 +185,14 @@ func listedParts(t *testing.T, h *Hub) map[*Part]int {
 
 // checkCrowd fails t when somebody waits for whom there is room, or whom nothing
 // that is under way will tell of it.
-func checkCrowd(t *testing.T, h *Hub, ch *channel) {
+func checkCrowd(t *testing.T, h *Hub, ch *channel, listed map[*Part]int) {
 	t.Helper()
 	q := ch.crowd
 	if q == nil || q.first == nil {
 		return
 	}
-	for p := range ch.parts() {
-		if p.scheduled { // its loop will look
+	for p := range listed {
+		if p.channel == ch { // its loop will look, also when it has no members any more
 			return
 		}
 	}

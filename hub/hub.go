@@ -95,13 +95,10 @@ func (h *Hub) Local(loop int) *Local { return h.locals[loop] }
 func (h *Hub) Shards() int { return len(h.shards) }
 
 func (h *Hub) shardOf(name []byte) *shard {
-	return &h.shards[maphash.Bytes(h.seed, name)&h.mask]
+	return &h.shards[h.indexOf(name)]
 }
 
-// shardOfName is shardOf for a name held as a string; the hashes agree.
-func (h *Hub) shardOfName(name string) *shard {
-	return &h.shards[maphash.String(h.seed, name)&h.mask]
-}
+func (h *Hub) indexOf(name []byte) uint32 { return uint32(maphash.Bytes(h.seed, name) & h.mask) }
 
 // Publish hands frame to every loop that has members of the channel and returns
 // how many members that are. frame holds one or more encoded messages; the caller
@@ -117,7 +114,9 @@ func (h *Hub) Publish(channel []byte, frame *buffer.Buffer) (members int) {
 		s.mu.Unlock()
 		return 0
 	}
-	members = ch.members
+	members = int(ch.members)
+	ch.bytes += uint32(frame.Len())
+	ch.count++
 	for p := range ch.parts() {
 		if len(p.members) > 0 && p.add(frame, h.maxPending) {
 			h.locals[p.loop].schedule(p)
@@ -155,14 +154,14 @@ func (h *Hub) Members(channel []byte) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ch := s.channels[string(channel)]; ch != nil {
-		return ch.members
+		return int(ch.members)
 	}
 	return 0
 }
 
-// createLocked makes a channel with this name.
-func (s *shard) createLocked(name string) *channel {
-	ch := &channel{name: name}
+// createLocked makes a channel with this name in the shard of this index.
+func (s *shard) createLocked(name string, index uint32) *channel {
+	ch := &channel{name: name, shard: index}
 	ch.first.channel, ch.first.loop = ch, noLoop
 	if s.channels == nil {
 		s.channels = make(map[string]*channel)

@@ -65,11 +65,12 @@ func (l *Local) Join(conn uint32, set *Memberships, name []byte) (joined bool) {
 		return false
 	}
 	ref, m := l.memberships.Take()
-	s := l.hub.shardOf(name)
+	index := l.hub.indexOf(name)
+	s := &l.hub.shards[index]
 	s.mu.Lock()
 	ch := s.channels[string(name)]
 	if ch == nil {
-		ch = s.createLocked(string(name))
+		ch = s.createLocked(string(name), index)
 	}
 	p := ch.partOf(l.loop)
 	if len(p.members) == 0 {
@@ -130,9 +131,12 @@ func (l *Local) end(conn uint32, set *Memberships, ref uint32) {
 	}
 	ch := p.channel
 	l.unlink(conn, set, ref)
-	s := l.hub.shardOfName(ch.name)
+	s := &l.hub.shards[ch.shard]
 	s.mu.Lock()
 	p.remove(m.pos, l.moved)
+	if len(p.members) == 0 {
+		ch.drop(p)
+	}
 	ch.members--
 	s.members--
 	if ch.members == 0 {

@@ -110,7 +110,7 @@ func TestLargeChannelShrinks(t *testing.T) {
 			checkHub(t, h)
 		}
 	}
-	p := &h.shardOfName("news").channels["news"].first
+	p := &h.shardOf([]byte("news")).channels["news"].first
 	if n := cap(p.members); n > 64 {
 		t.Fatalf("room for %d members is kept by 3", n)
 	}

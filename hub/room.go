@@ -68,9 +68,9 @@ func (h *Hub) AwaitRoom(channel []byte, size int, w *Waiter) bool {
 // Forgo ends a wait, or gives back the room that is kept for w, to those behind it:
 // after it has published, or because it will not. It may be called more than once.
 func (h *Hub) Forgo(w *Waiter) {
-	s := h.shardOfName(w.channel.name)
-	s.mu.Lock()
 	ch := w.channel
+	s := &h.shards[ch.shard]
+	s.mu.Lock()
 	switch {
 	case w.queued:
 		ch.crowd.remove(w)
@@ -109,12 +109,21 @@ func (ch *channel) hasRoom(size, limit int, first bool) bool {
 			return false
 		}
 	}
-	for p := range ch.parts() {
-		if !p.hasRoom(size, told, limit) {
-			return false
-		}
+	if int(ch.bytes)+size <= limit && int(ch.count)+told < maxSealed {
+		return true
 	}
-	return true
+	bytes, live := ch.waiting()
+	ch.bytes, ch.count = uint32(bytes), uint32(live)+1 // what is pending may become one
+	return bytes == 0 || bytes+size <= limit && live+told < maxSealed
+}
+
+// waiting returns the most that one of the parts has to deliver.
+func (ch *channel) waiting() (bytes, live int) {
+	for p := range ch.parts() {
+		b, n := p.waiting()
+		bytes, live = max(bytes, b), max(live, n)
+	}
+	return bytes, live
 }
 
 // grant takes those off the queue for whom there is room now, keeps it for them, and

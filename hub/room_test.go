@@ -242,3 +242,33 @@ func TestTellsABoundedNumberAtOnce(t *testing.T) {
 		t.Fatal(fmt.Sprint("not in turn: ", log.told))
 	}
 }
+
+// A publication looks only at parts that have members, and only now and then at all of
+// them to see whether there is room.
+func TestLoopsWithoutMembersCostNothing(t *testing.T) {
+	h, _ := roomHub(64)
+	conns := make([]*testConn, 64)
+	for i := range conns {
+		conns[i] = &testConn{local: h.Local(i), id: 2}
+		conns[i].join("other")
+	}
+	ch := h.shardOf([]byte("other")).channels["other"]
+	for i, c := range conns {
+		if i%8 > 0 {
+			c.leave("other")
+		}
+	}
+	if len(ch.more) != 7 {
+		t.Errorf("%d parts are looked at beside the first, want those of 7 loops", len(ch.more))
+	}
+	conns[1].join("other")
+	if n := publish(t, h, "other", "x"); n != 9 {
+		t.Errorf("%d members, want 9", n)
+	}
+	for i := range conns {
+		if got := len(drain(h.Local(i), 1)); (got == 1) != (i%8 == 0 || i == 1) {
+			t.Errorf("loop %d: %d deliveries", i, got)
+		}
+	}
+	checkHub(t, h)
+}

@@ -57,7 +57,7 @@ func (w *twin) full(ch *channel, kept, size int) bool {
 // busy says whether a publication has to wait, and compares what the hub says.
 func (w *twin) busy(name string, size int, first bool) (busy bool) {
 	w.t.Helper()
-	if ch := w.h.shardOfName(name).channels[name]; ch != nil {
+	if ch := w.h.shardOf([]byte(name)).channels[name]; ch != nil {
 		q := w.crowd(ch)
 		busy = !first && (len(q.queue) > 0 || w.full(ch, q.kept(), size)) || first && w.full(ch, 0, size)
 	}

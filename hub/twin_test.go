@@ -127,7 +127,7 @@ func (w *twin) leaveAll(loop int, conn uint32) {
 
 // part returns what the hub has of a channel on a loop, or nil.
 func (w *twin) part(loop int, name string) *Part {
-	if ch := w.h.shardOfName(name).channels[name]; ch != nil {
+	if ch := w.h.shardOf([]byte(name)).channels[name]; ch != nil {
 		for p := range ch.parts() {
 			if int(p.loop) == loop {
 				return p
