@@ -2,7 +2,7 @@ package broker
 
 import (
 	"errors"
-	"sync"
+	"sync/atomic"
 )
 
 // ErrClosed says that a broker takes nothing, because Close was called.
@@ -19,8 +19,7 @@ type Deliver func(channel, content []byte) error
 type Memory struct {
 	deliver Deliver // immutable after Start
 
-	mu     sync.RWMutex // read-locked while a publication is delivered
-	closed bool         // guarded by mu
+	closed atomic.Bool
 }
 
 // Start sets who receives publications. There is always room.
@@ -32,9 +31,7 @@ func (m *Memory) Start(deliver func(channel, content []byte) error, _ func()) er
 // Publish delivers at once and returns Deliver's error, or ErrClosed. It is never
 // pending, and done is never called.
 func (m *Memory) Publish(channel, content []byte, _ func(error)) (pending bool, err error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if m.closed {
+	if m.closed.Load() {
 		return false, ErrClosed
 	}
 	return false, m.deliver(channel, content)
@@ -58,12 +55,9 @@ func (m *Memory) Up() bool { return true }
 // Asynchronous reports that no answer ever comes later.
 func (m *Memory) Asynchronous() bool { return false }
 
-// Close ends the work: nothing is delivered after it returns. It waits for what is
-// being delivered, which does not block, so Deliver must not call it. It may be
-// called more than once.
+// Close ends the work: what is published after it returns is not delivered. It may
+// be called more than once.
 func (m *Memory) Close() error {
-	m.mu.Lock()
-	m.closed = true
-	m.mu.Unlock()
+	m.closed.Store(true)
 	return nil
 }

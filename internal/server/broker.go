@@ -49,7 +49,8 @@ type Broker interface {
 	// has to be.
 	Up() bool
 
-	// Close ends the work. Nothing is delivered after it returns.
+	// Close ends the work. What is published or received after it returns is not
+	// delivered.
 	Close() error
 }
 
