@@ -41,6 +41,7 @@ const (
 	flagWriteOn                     // write interest is on at the poller (I5)
 	flagDirty                       // in the loop's list of connections to flush
 	flagEndCloses                   // while paused, the end of the peer's stream ends the connection
+	flagEndWaits                    // the end of the peer's stream pauses the connection
 	flagExtended                    // the deadline was found late, and was extended
 )
 
@@ -108,10 +109,21 @@ func (c *Conn) CloseOnEnd() {
 	}
 }
 
+// HoldEnd keeps the end of the peer's stream for later: reading goes on, and when it
+// comes to the end the connection pauses, instead of ending. It is for a peer that may
+// have ended its side behind what it still waits for. It holds until Resume, which lets
+// the end be seen.
+func (c *Conn) HoldEnd() {
+	c.check()
+	if !c.has(flagLingering) {
+		c.flags |= flagEndWaits
+	}
+}
+
 // Resume continues reading after Pause.
 func (c *Conn) Resume() {
 	c.check()
-	c.flags &^= flagPaused | flagEndCloses
+	c.flags &^= flagPaused | flagEndCloses | flagEndWaits
 	if c.has(flagReadOff) && c.has(flagOpen) {
 		c.flags &^= flagReadOff
 		c.setInterest()

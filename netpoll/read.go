@@ -65,6 +65,9 @@ func (c *Conn) read() {
 		return
 	case e != 0:
 		c.Close(ReasonReset)
+	case n == 0 && c.has(flagEndWaits):
+		c.flags |= flagPaused | flagReadOff // it stays readable
+		c.setInterest()
 	case n == 0:
 		c.ended()
 	case c.has(flagLingering):

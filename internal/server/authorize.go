@@ -69,13 +69,12 @@ func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte
 // from here, not from when a worker gets to it.
 func (srv *Server) decisionDue() time.Time { return time.Now().Add(srv.cfg.AuthorizerTimeout) }
 
-// park keeps msg until the session can go on, and stops reading.
+// park keeps msg until the session can go on. What comes behind it is kept, too.
 func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, why why) {
 	e := l.extend(s)
 	e.message = append([]byte(nil), msg...)
 	e.why = why
 	s.state = parked
-	c.Pause()
 }
 
 // submit gives the session's question to the worker pool. It reports false when the
@@ -187,17 +186,17 @@ func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
 // parks again.
 func (l *loop) resume(c *netpoll.Conn, s *session) {
 	e := l.more(s)
-	msg, input := e.message, e.input
-	e.message, e.input, e.why = nil, nil, whyNothing
+	msg, input, searched := e.message, e.input, e.searched
+	e.message, e.input, e.searched, e.why = nil, nil, 0, whyNothing
 	s.state = open
-	s.seen = l.net.Tick()
+	l.seenAlive(c, s, e)
 	l.startCork(c)
 	if msg != nil {
 		if cmd, bad := l.parser.Parse(msg); bad == nil {
 			l.apply(c, s, &cmd, msg)
 		}
 	}
-	l.readFrames(c, s, input)
+	l.readFrames(c, s, input, searched)
 	l.uncork()
 	if s.state == open && c.Open() {
 		l.trim(s)

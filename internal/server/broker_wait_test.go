@@ -76,19 +76,35 @@ func TestShutdownWhileSessionsWaitForASubscription(t *testing.T) {
 	}
 }
 
-// A parked join is not ended by the keepalive, however long the engine takes, and the
-// connection is kept alive as before afterwards.
+// A connection is pinged while its join waits, and stays while it answers, however long
+// the engine takes; it is kept alive as before afterwards.
 func TestKeepaliveWhileAJoinWaits(t *testing.T) {
 	b := &testBroker{asynchronous: true}
 	srv := startWith(t, Config{PingInterval: time.Hour, PongTimeout: time.Hour}, b)
 	waiting := waitForSubscription(t, srv, 1)[0]
 	for range 3 {
 		silence(t, srv, time.Hour)
+		waiting.expect(opPing, "")
+		waiting.write(masked(0x80|opPong, ""))
+		waiting.write(masked(0x80|opPing, "and you?"))
+		waiting.expect(opPong, "and you?")
 	}
 	b.answer()
 	waiting.expectText(`{"id":1,"ok":true}`)
 	silence(t, srv, time.Hour)
 	waiting.expect(opPing, "")
+}
+
+// A peer that is gone is noticed while its join waits.
+func TestDeadPeerIsNoticedWhileAJoinWaits(t *testing.T) {
+	b := &testBroker{asynchronous: true}
+	srv := startWith(t, Config{PingInterval: time.Hour, PongTimeout: time.Hour}, b)
+	waiting := waitForSubscription(t, srv, 1)[0]
+	silence(t, srv, time.Hour)
+	waiting.expect(opPing, "")
+	silence(t, srv, time.Hour)
+	waiting.expectClose(4002)
+	b.answer()
 }
 
 // When the broker has room again it is offered what it has room for, in the order of

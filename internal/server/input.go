@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -11,12 +12,21 @@ import (
 	"wsify/netpoll"
 )
 
+// maxKept is how many bytes a parked session keeps, of those that came behind what it
+// waits for, before it is not read any more. One read may go beyond it.
+const maxKept = 64 << 10
+
+// unkept says of input that it is not what a parked session has kept.
+const unkept = -1
+
 // readFrames handles the frames in p, in order, until p is used up, the session
-// parks, or it ends. What is behind a command that parks is kept.
+// parks, or it ends. What is behind a command that parks is kept. searched is how much
+// of p, which was kept then, has been searched for pings.
 //
 // Most input is whole frames and leaves nothing behind: only the Reader of an
 // incomplete message is kept with the session.
-func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte) {
+func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
+	size := len(p)
 	var r wire.Reader
 	if e := l.more(s); e != nil {
 		r, e.reader = e.reader, wire.Reader{}
@@ -42,11 +52,43 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte) {
 			l.startMessage(c, s)
 		}
 	}
-	if s.state == parked && len(p) > 0 {
-		e := l.extend(s)
-		e.input = append(e.input, p...)
+	if s.state == parked {
+		e := l.more(s)
+		if searched == unkept {
+			e.input = append(e.input, p...)
+		} else {
+			e.input, e.searched = p, max(searched-(size-len(p)), 0)
+		}
+		l.keep(c, s)
 	}
 	l.trim(s)
+}
+
+// keep looks through what a parked session has kept. Its pings are answered at once, so
+// that the peer need not take it for dead; what is to be handled in order stays, and so
+// do a Close frame and the end of the stream: what was sent before them still counts.
+func (l *loop) keep(c *netpoll.Conn, s *session) {
+	e := l.more(s)
+	for {
+		control, next, ok := wire.FindControl(e.input, e.searched)
+		e.searched = next
+		if !ok {
+			break
+		}
+		if control.Op == ws.OpPing {
+			if l.pong(c, s, control.Payload); s.state != parked {
+				return
+			}
+		}
+		e.input = slices.Delete(e.input, control.Start, control.End)
+	}
+	switch {
+	case len(e.input) >= maxKept:
+		c.Pause()
+	case c.Paused(): // some of it was handled
+		c.Resume()
+	}
+	c.HoldEnd()
 }
 
 // event handles one message or control frame. Its payload is borrowed.

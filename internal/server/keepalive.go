@@ -32,9 +32,7 @@ func (l *loop) Expired(c *netpoll.Conn) {
 	case connecting:
 		l.refuseFor(c, s, reasonHandshakeTimeout, rejectTimeout, 503, retryAfter(), "The authorizer has not answered in time.\n")
 	case parked:
-		// Nothing is read, so silence says nothing. What the session waits for
-		// has a bound of its own.
-		c.SetDeadline(max(l.srv.cfg.PingInterval, time.Second))
+		l.keepaliveParked(c, s)
 	case open:
 		if left, half := l.messageLeft(s); half && left <= 0 {
 			l.end(c, s, reasonMessageTimeout, wire.PolicyViolation, "a message was not finished in time")
@@ -42,7 +40,7 @@ func (l *loop) Expired(c *netpoll.Conn) {
 		}
 		l.keepalive(c, s)
 	case pinged:
-		l.end(c, s, reasonNoPong, wire.NoPong, "no answer to a ping")
+		l.noPong(c, s)
 	case ending:
 	}
 }
@@ -54,6 +52,34 @@ func (l *loop) alive(c *netpoll.Conn, s *session) {
 	if s.state == pinged {
 		s.state = open
 		l.lookIn(c, s, l.srv.cfg.PingInterval)
+	}
+}
+
+// seenAlive is alive for a session that is parked, or was until now.
+func (l *loop) seenAlive(c *netpoll.Conn, s *session, e *extra) {
+	s.seen = l.net.Tick()
+	if e.pinged {
+		e.pinged = false
+		c.SetDeadline(l.srv.cfg.PingInterval)
+	}
+}
+
+func (l *loop) noPong(c *netpoll.Conn, s *session) {
+	l.end(c, s, reasonNoPong, wire.NoPong, "no answer to a ping")
+}
+
+// keepaliveParked is keepalive for a parked session. One that has kept as much as it may
+// is not read, so silence says nothing; what it waits for has a bound of its own.
+func (l *loop) keepaliveParked(c *netpoll.Conn, s *session) {
+	e := l.more(s)
+	switch {
+	case c.Paused():
+		e.pinged = false
+		c.SetDeadline(max(l.srv.cfg.PingInterval, time.Second))
+	case e.pinged:
+		l.noPong(c, s)
+	default:
+		l.keepalive(c, s)
 	}
 }
 
@@ -75,7 +101,11 @@ func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 			l.slowConsumer(c, s)
 		}
 	default:
-		s.state = pinged
+		if s.state == parked {
+			l.more(s).pinged = true
+		} else {
+			s.state = pinged
+		}
 		c.SetDeadline(l.srv.cfg.PongTimeout)
 	}
 }

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,8 +114,8 @@ func TestDeliveriesAreNoSignOfLife(t *testing.T) {
 	p.expectClose(4002)
 }
 
-// TestParkedSessionIsNotTimedOut: while the authorizer is asked nothing is read, so
-// silence says nothing.
+// TestParkedSessionIsNotTimedOut: once a parked session has kept what it may, nothing is
+// read, so silence says nothing.
 func TestParkedSessionIsNotTimedOut(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{PingInterval: time.Hour, PongTimeout: time.Hour, AuthorizerURL: hook.URL, AuthorizerTimeout: patience})
@@ -123,6 +125,15 @@ func TestParkedSessionIsNotTimedOut(t *testing.T) {
 	release := hook.hold(nil)
 	p.send(`{"command":"join","args":{"channel":"c"},"id":1}`)
 	hook.awaitQuestions(1, "join")
+	for range 2 {
+		p.send(fmt.Sprintf(`{"command":"leave","args":{"channel":"c","x":%q}}`, strings.Repeat("x", maxKept/2)))
+	}
+	waitFor(t, "nothing is read any more", func() (paused bool) {
+		for _, l := range srv.loops {
+			onLoop(t, l, func() { l.net.Each(func(c *netpoll.Conn) { paused = c.Paused() }) })
+		}
+		return paused
+	})
 	silence(t, srv, 10*time.Hour)
 	silence(t, srv, 10*time.Hour)
 	release()

@@ -63,9 +63,14 @@ func (l *loop) Data(c *netpoll.Conn, p []byte) {
 	case open, pinged:
 		l.alive(c, s)
 		l.startCork(c)
-		l.readFrames(c, s, p)
+		l.readFrames(c, s, p, unkept)
 		l.uncork()
-	case connecting, parked:
+	case parked:
+		e := l.more(s)
+		e.input = append(e.input, p...)
+		l.seenAlive(c, s, e)
+		l.keep(c, s)
+	case connecting:
 		// Reading is paused; these bytes were read before that took effect.
 		e := l.extend(s)
 		e.input = append(e.input, p...)

@@ -152,3 +152,35 @@ func brokenHook(t *testing.T, answer func(c *net.TCPConn)) (url string) {
 	}()
 	return "http://" + ln.Addr().String()
 }
+
+// Pings are answered while the webhook thinks, between whatever else comes, and what
+// else comes takes effect in order.
+func TestPingsOfAParkedSessionAreAnswered(t *testing.T) {
+	hook := newWebhook(t, nil)
+	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: time.Hour})
+	p := connect(t, srv, "/ws")
+	release := hook.hold(is("join"))
+	say := func(channel string, id int) string {
+		return message(fmt.Sprintf(`{"command":"join","args":{"channel":%q},"id":%d}`, channel, id))
+	}
+	p.write(masked(0x80|opPing, "0") + say("a", 1) + masked(0x80|opPing, "1") + say("b", 2) + masked(0x80|opPing, "2"))
+	for i := range 3 {
+		p.expect(opPong, fmt.Sprint(i))
+	}
+	cut := say("c", 3) + masked(0x80|opPong, "") + masked(0x80|opPing, "3")
+	for i := range len(cut) {
+		p.write(cut[i : i+1])
+	}
+	p.expect(opPong, "3")
+	p.write(masked(opText, `{"command":"join",`) + masked(0x80|opPing, "4") + masked(0x80, `"args":{"channel":"d"},"id":4}`) + masked(0x80|opPing, "5"))
+	p.expect(opPong, "4")
+	p.expect(opPong, "5")
+	if n := len(hook.questions("join")); n != 1 {
+		t.Errorf("%d questions are under way, want 1", n)
+	}
+	release()
+	for i := range 4 {
+		p.expectText(fmt.Sprintf(`{"id":%d,"ok":true}`, i+1))
+	}
+	p.usable()
+}

@@ -38,7 +38,7 @@ const (
 	connecting               // the authorizer is asked about the upgrade
 	open                     // frames are read
 	pinged                   // open, and a ping was sent since the last bytes came
-	parked                   // one command waits; nothing is read (I6)
+	parked                   // one command waits, nothing behind it is handled (I6)
 	ending                   // a Close frame or a refusal was sent
 )
 
@@ -59,12 +59,13 @@ type extra struct {
 	reader   wire.Reader  // of a message that is incomplete
 	begun    uint32       // loop tick at which that message was
 	input    []byte       // incomplete head, or bytes behind what the session waits for
-	searched int          // bytes of input that were searched for the end of the head
+	searched int          // bytes of input that were searched for the end of the head, or for pings
 	reply    []byte       // 101 response, sent when the authorizer allows
 	message  []byte       // the command that waits, as it came; borrowed by the call under way
 	question []byte       // about the upgrade; borrowed by the call under way
 	gone     *atomic.Bool // of the call under way: nobody waits for its answer
 	why      why          // what a parked session waits for
+	pinged   bool         // as the state pinged, for a parked session
 	due      time.Time    // when it is too late for the authorizer's decision
 	room     *hub.Waiter  // of message, in its channel; nil when it waits for the broker
 	asked    event        // what question is about
