@@ -50,7 +50,7 @@ func (srv *Server) startAdmin() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	a.http = &http.Server{
-		Handler:     a.handler(),
+		Handler:     forLocalNames(ln.Addr(), a.handler()),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ReadTimeout: adminReadTimeout, WriteTimeout: adminWriteTimeout, IdleTimeout: adminIdleTimeout, MaxHeaderBytes: adminHead,
 		ErrorLog: slog.NewLogLogger(srv.log.Handler(), slog.LevelDebug), // it is about strangers

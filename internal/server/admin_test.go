@@ -46,7 +46,7 @@ func askAdminAt(t testing.TB, addr net.Addr, method, path string) page {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestTheAdminPagesAreOnNoPublicPort(t *testing.T) {
 	srv := startWithAdmin(t, Config{})
 	for _, path := range []string{"/healthz", "/metrics", "/debug/pprof/"} {
 		p := dial(t, srv)
-		p.write("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+		p.write("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		p.expectStatus(404)
 	}
 }
@@ -214,10 +214,10 @@ func TestNobodyAtTheAdminListenerHoldsUpTheEnd(t *testing.T) {
 	addr := srv.AdminAddr()
 	dialAddr(t, addr.Network(), addr.String())
 	kept := dialAddr(t, addr.Network(), addr.String())
-	kept.write("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+	kept.write("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	kept.expectStatus(200)
 	waiting := dialAddr(t, addr.Network(), addr.String())
-	waiting.write("GET /debug/pprof/trace?seconds=3600 HTTP/1.1\r\nHost: a\r\n\r\n")
+	waiting.write("GET /debug/pprof/trace?seconds=3600 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	if _, err := waiting.r.Peek(1); err != nil { // it has begun
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestAdminConnectionsAreBounded(t *testing.T) {
 	var open []*peer
 	for range maxAdmin {
 		p := dialAddr(t, addr.Network(), addr.String())
-		p.write("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+		p.write("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		p.expectStatus(200)
 		open = append(open, p)
 	}
@@ -239,7 +239,7 @@ func TestAdminConnectionsAreBounded(t *testing.T) {
 	_ = open[0].Close()
 	waitFor(t, "a place for another", func() bool {
 		p := dialAddr(t, addr.Network(), addr.String())
-		_ = p.tryWrite("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+		_ = p.tryWrite("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		_, err := p.r.Peek(1)
 		return err == nil
 	})

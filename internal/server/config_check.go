@@ -21,6 +21,7 @@ func (p *problems) checkService(c *Config) {
 	p.add("listen-addr", checkListenAddr(c.ListenAddr))
 	if c.AdminAddr != "" {
 		p.add("admin-addr", checkListenAddr(c.AdminAddr))
+		p.add("admin-addr", checkDistinct(c.AdminAddr, c.ListenAddr))
 	}
 	p.checkBroker(c)
 }
@@ -90,6 +91,25 @@ func checkListenAddr(addr string) error {
 		return fmt.Errorf("%q is neither an address nor the name of a host", host)
 	}
 	return nil
+}
+
+// checkDistinct reports that addr cannot be listened on beside other, as far as their
+// forms tell.
+func checkDistinct(addr, other string) error {
+	host, port, err := net.SplitHostPort(addr)
+	otherHost, otherPort, otherErr := net.SplitHostPort(other)
+	isUnix := strings.HasPrefix(addr, "unix:") || strings.HasPrefix(other, "unix:")
+	if isUnix && addr != other || !isUnix && (err != nil || otherErr != nil || port == "0" || port != otherPort ||
+		host != otherHost && !isAnyHost(host) && !isAnyHost(otherHost)) {
+		return nil
+	}
+	return fmt.Errorf("%s is taken by -listen-addr %s", addr, other)
+}
+
+// isAnyHost reports whether all addresses of this machine are meant.
+func isAnyHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
 }
 
 func checkUnixPath(path string) error {

@@ -68,6 +68,8 @@ func TestValidateRefuses(t *testing.T) {
 		want   string
 	}{
 		{Config{ListenAddr: "3000"}, `-listen-addr: "3000"` + forms},
+		{Config{AdminAddr: "127.0.0.1:3000"}, `-admin-addr: 127.0.0.1:3000 is taken by -listen-addr :3000`},
+		{Config{ListenAddr: "unix:/a", AdminAddr: "unix:/a"}, `-admin-addr: unix:/a is taken by -listen-addr unix:/a`},
 		{Config{AdminAddr: "3001"}, `-admin-addr: "3001"` + forms},
 		{Config{ListenAddr: "localhost"}, `-listen-addr: "localhost"` + forms},
 		{Config{ListenAddr: "localhost:"}, `-listen-addr: "localhost:"` + forms},

@@ -183,6 +183,9 @@ func (srv *Server) announce(before, limit uint64) {
 		"workers", srv.cfg.Workers, "queue", srv.cfg.Queue, "memory_limit", memoryLimit(),
 		"broker", srv.cfg.BrokerDriver, "authorizer", srv.auth != nil, "go", runtime.Version())
 	srv.announceKey()
+	if !srv.asks(eventBroadcast) {
+		srv.log.Warn("every client may publish to every channel: no authorizer is asked about broadcasts")
+	}
 	if srv.auth != nil {
 		if srv.origins.any {
 			srv.log.Warn("any web page may connect with its visitor's cookies: -allowed-origins is *")

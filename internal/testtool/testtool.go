@@ -11,7 +11,7 @@ import (
 )
 
 // MayInstall reports whether the tests may fetch what they need.
-func MayInstall() bool { return os.Getenv("CI") == "true" || os.Getenv("WSIFY_E2E") == "1" }
+func MayInstall() bool { return os.Getenv("CI") == "true" || os.Getenv("E2E") == "1" }
 
 // Need returns the path of a program, from the Debian package when it has to be
 // installed, or skips the test and says why. Several test binaries may need the same
@@ -24,7 +24,7 @@ func Need(t testing.TB, name, pkg string) string {
 	}
 	switch {
 	case !MayInstall():
-		t.Skipf("%s is not installed; with WSIFY_E2E=1 and as root this test installs Debian's %s", name, pkg)
+		t.Skipf("%s is not installed; with E2E=1 and as root this test installs Debian's %s", name, pkg)
 	case os.Geteuid() != 0:
 		t.Skipf("%s is not installed, and only root can install Debian's %s", name, pkg)
 	}

@@ -1,0 +1,26 @@
+package server
+
+import (
+	"net/http"
+	"testing"
+)
+
+func TestAnAdminListenerOnLoopbackAnswersLocalNamesOnly(t *testing.T) {
+	srv := startWithAdmin(t, Config{})
+	for host, want := range map[string]int{
+		"": 200, "localhost": 200, "LOCALHOST:3001": 200, "a.localhost.": 200, "127.0.0.1:3001": 200, "127.9.9.9": 200, "[::1]:3001": 200, "[::1]": 200,
+		"evil.example": 421, "evil.example:3001": 421, "localhost.evil.example": 421, "192.0.2.1:3001": 421, "127.0.0.1.evil.example": 421,
+	} {
+		p := dialAddr(t, "tcp", srv.AdminAddr().String())
+		version := "1.1"
+		if host == "" { // HTTP/1.0, as the checks of load balancers are
+			version = "1.0"
+		} else {
+			host = "Host: " + host + "\r\n"
+		}
+		p.write("GET /readyz HTTP/" + version + "\r\n" + host + "\r\n")
+		if got := p.response(); got.status != want {
+			t.Errorf("%q: %d, want %d (%s)", host, got.status, want, http.StatusText(want))
+		}
+	}
+}
