@@ -120,7 +120,7 @@ conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -count 1 -run 'Clients' ./test
 
 e2e: ## everything under test/, with a browser, npm, engines, proxies, which root installs from Debian
-	WSIFY_E2E=1 $(GO) test -count 1 -v ./test/... ./bench/beside
+	E2E=1 $(GO) test -count 1 -v ./test/... ./bench/beside
 
 .PHONY: help build run test modules plain race check fmt vet staticcheck fuzz bench bench-diff bench-quick bench-goals bench-peers \
 	bench-check bench-curves bench-million bench-nodes bench-k6 bench-tcpkali bench-profile bench-report report-check conformance e2e

@@ -36,7 +36,7 @@ var npmOnce = sync.OnceValues(func() (string, error) {
 func npmDir(t *testing.T) string {
 	t.Helper()
 	if !testtool.MayInstall() {
-		t.Skip("it needs packages of npm; with WSIFY_E2E=1 this test fetches them")
+		t.Skip("it needs packages of npm; with E2E=1 this test fetches them")
 	}
 	need(t, "node", "nodejs")
 	need(t, "npm", "npm")

@@ -16,13 +16,13 @@ import (
 	"wsify/bench/internal/process"
 )
 
-// needK6 returns k6. Only with WSIFY_E2E it is fetched for the tests.
+// needK6 returns k6. Only with E2E it is fetched for the tests.
 func needK6(t *testing.T) *k6 {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("runs k6 for some seconds: left out with -short")
 	}
-	if os.Getenv("WSIFY_E2E") != "" {
+	if os.Getenv("E2E") != "" {
 		b := &bench{children: new(process.Children), stderr: os.Stderr}
 		k, err := b.findK6(t.Context())
 		if err != nil {
@@ -39,7 +39,7 @@ func needK6(t *testing.T) *k6 {
 			return k
 		}
 	}
-	t.Skipf("no k6 %s in %s or on the PATH: make bench-k6 gets it, and so does WSIFY_E2E=1", k6Version, toolsDir)
+	t.Skipf("no k6 %s in %s or on the PATH: make bench-k6 gets it, and so does E2E=1", k6Version, toolsDir)
 	return nil
 }
 

@@ -33,13 +33,22 @@ func (c *commandLine) fromFile() error {
 // at a longer one.
 const maxLine = 32 << 10
 
+// withBlanks makes blanks of the tabs that end a name or begin a comment: ff's parser
+// takes no other white space.
+func withBlanks(line string) string {
+	if i := strings.IndexAny(line, " \t"); i > 0 {
+		line = line[:i] + " " + strings.TrimLeft(line[i:], " \t")
+	}
+	return strings.ReplaceAll(line, "\t#", " #")
+}
+
 // fromLine takes one line of the file. It is given to ff by itself, so that a
 // complaint can say which one it was.
 func (c *commandLine) fromLine(line string) error {
 	if len(line) > maxLine {
 		return fmt.Errorf("the line is longer than %s", formatSize(maxLine))
 	}
-	line = strings.TrimSpace(line)
+	line = withBlanks(strings.TrimSpace(line))
 	return ff.PlainParser(strings.NewReader(line), func(name, value string) error {
 		s := c.byName[strings.TrimLeft(name, "-")]
 		bare := !strings.Contains(line, " ") || strings.HasPrefix(value, "#")

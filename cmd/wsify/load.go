@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -49,6 +50,8 @@ func (c *commandLine) load(env map[string]string) error {
 			problems = append(problems, s.fromEnv(env))
 		}
 	}
+	problems = append(problems, c.checkNames(env)...)
+	c.empty = c.emptyNames(env)
 	if c.configFile != "" {
 		problems = append(problems, c.fromFile())
 	}
@@ -121,7 +124,10 @@ func readSecret(path string) (string, error) {
 	return secret, nil
 }
 
-// readFile returns what the file holds, at most limit bytes.
+// byteOrderMark begins files of some editors; it belongs to no value.
+const byteOrderMark = "\ufeff"
+
+// readFile returns what the file holds, at most limit bytes, without a byte order mark.
 func readFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -132,5 +138,5 @@ func readFile(path string, limit int64) ([]byte, error) {
 	if err == nil && int64(len(p)) > limit {
 		err = fmt.Errorf("%s has more than %s", path, formatSize(int(limit)))
 	}
-	return p, err
+	return bytes.TrimPrefix(p, []byte(byteOrderMark)), err
 }

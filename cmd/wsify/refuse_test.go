@@ -95,3 +95,25 @@ func TestARefusedConfigurationExitsWith1AndNamesEveryProblem(t *testing.T) {
 		}
 	}
 }
+
+func TestAMistypedVariableIsRefusedAndTheNearestSettingNamed(t *testing.T) {
+	for name, nearest := range map[string]string{
+		"WSIFY_BROADCAST_KEY":  "WSIFY_BROADCASTING_KEY",
+		"WSIFY_LISTENADDR":     "WSIFY_LISTEN_ADDR",
+		"WSIFY_LISTEN_PORT":    "WSIFY_LISTEN_ADDR",
+		"WSIFY_BROKER_DNS":     "WSIFY_BROKER_DSN",
+		"WSIFY_BROKER_DSNFILE": "WSIFY_BROKER_DSN_FILE",
+	} {
+		got := start(nil, []string{name + "=x"})
+		if want := "wsify: " + name + " is no setting; the nearest is " + nearest + "\n"; got.code != 1 || got.stderr != want {
+			t.Errorf("%s=x: exit %d, stderr %q; want exit 1, %q", name, got.code, got.stderr, want)
+		}
+	}
+}
+
+func TestAVariableThatIsSetAndEmptyIsWarnedAbout(t *testing.T) {
+	got := start([]string{"-log-format", "text"}, []string{"WSIFY_BROADCASTING_KEY="})
+	if got.served == nil || !strings.Contains(got.stderr, "level=WARN") || !strings.Contains(got.stderr, "variable=WSIFY_BROADCASTING_KEY") {
+		t.Errorf("stderr: %s; want a warning", got.stderr)
+	}
+}

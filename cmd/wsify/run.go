@@ -115,12 +115,18 @@ func (c *commandLine) serveLogged(lines *logs.Writer, serve serveFunc) error {
 	if c.server.BrokerDSN != "" && c.server.BrokerDriver == "memory" {
 		log.Warn("-broker-dsn is set, and the broker does not use it", "broker", c.server.BrokerDriver)
 	}
+	for _, name := range c.empty {
+		log.Warn("a variable is set and empty, which counts as not set", "variable", name)
+	}
 	info, _ := debug.ReadBuildInfo()
 	c.server.Logger, c.server.LogDropped, c.server.Version = log, lines.Dropped, versionOf(info)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	return serveUntil(signals, log, func(ctx context.Context) error { return serve(ctx, c.server) })
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	return serveUntil(signals, hangups, log, func(ctx context.Context) error { return serve(ctx, c.server) })
 }
 
 // complain writes one line for each problem in err.

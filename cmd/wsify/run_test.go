@@ -125,13 +125,13 @@ func TestSettingsReachTheServer(t *testing.T) {
 		},
 		{
 			name: "what the environment has besides does not count",
-			env:  []string{"LISTEN_ADDR=:2", "WSIFY_VERSION=4", "WSIFY_HELP=true", "WSIFY_PORT=tcp://10.0.0.1:3000", "WSIFY_PONG_TIMEOUT=", "odd"},
+			env:  []string{"LISTEN_ADDR=:2", "WSIFY_PORT=tcp://10.0.0.1:3000", "WSIFY_SERVICE_HOST=10.0.0.1", "WSIFY_SERVICE_PORT_HTTP=3000", "WSIFY_PORT_3000_TCP_ADDR=10.0.0.1", "WSIFY_ADMIN_PORT=tcp://10.0.0.2:3001", "WSIFY_PONG_TIMEOUT=", "odd"},
 			change: func(*server.Config) {
 			},
 		},
 		{
 			name: "file",
-			file: "# for the test\n\nlisten-addr :3\n  -ping-interval   1m30s  # often enough\r\n--slow-policy drop\nbroadcast-open\n" +
+			file: "\ufeff# for the test\n\nlisten-addr\t:3\t# tabs\n  -ping-interval   1m30s  # often enough\r\n--slow-policy drop\nbroadcast-open\n" +
 				"allowed-origins https://a.com, https://b.com\nloops 9\nloops 3",
 			change: func(c *server.Config) {
 				c.ListenAddr, c.PingInterval, c.SlowPolicy, c.BroadcastOpen = ":3", 90*time.Second, server.SlowDrop, true
@@ -195,7 +195,7 @@ func TestTheEnvironmentMayNameTheFile(t *testing.T) {
 }
 
 func TestASecretMayBeInAFileOfItsOwn(t *testing.T) {
-	for content, want := range map[string]string{"k3y": "k3y", "k3y\n": "k3y", "k3y\r\n": "k3y", "a b\n": "a b"} {
+	for content, want := range map[string]string{"k3y": "k3y", "k3y\n": "k3y", "k3y\r\n": "k3y", "a b\n": "a b", "\ufeffk3y\n": "k3y"} {
 		got := start(nil, []string{"WSIFY_BROADCASTING_KEY_FILE=" + write(t, content)})
 		if got.served == nil || got.served.BroadcastingKey != want {
 			t.Errorf("file with %q: served %+v, stderr: %s; want key %q", content, got.served, got.stderr, want)

@@ -66,6 +66,8 @@ type commandLine struct {
 	checkConfig bool
 	printConfig bool
 
+	empty []string // variables that are set and empty
+
 	settings []group
 	byName   map[string]*setting
 	flags    *flag.FlagSet

@@ -14,14 +14,17 @@ var errSecondSignal = errors.New("a second signal ended the shutdown")
 
 // serveUntil runs serve and returns its error. The first signal ends serve's
 // context, which begins the shutdown. With a second one serveUntil returns
-// errSecondSignal at once and leaves serve behind: the caller is to exit.
-func serveUntil(signals <-chan os.Signal, log *slog.Logger, serve func(ctx context.Context) error) error {
+// errSecondSignal at once and leaves serve behind: the caller is to exit. A hangup
+// is logged and has no other effect.
+func serveUntil(signals, hangups <-chan os.Signal, log *slog.Logger, serve func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ctx) }()
 	for {
 		select {
+		case <-hangups:
+			log.Warn("SIGHUP is ignored: settings are read at the start only")
 		case err := <-ended:
 			return err
 		case s := <-signals:

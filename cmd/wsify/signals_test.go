@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -18,7 +19,7 @@ func TestTheFirstSignalEndsTheContextAndTheServerIsWaitedFor(t *testing.T) {
 		signals := make(chan os.Signal, 1)
 		signals <- s
 		stopped := false
-		err := serveUntil(signals, slog.New(slog.DiscardHandler), func(ctx context.Context) error {
+		err := serveUntil(signals, nil, slog.New(slog.DiscardHandler), func(ctx context.Context) error {
 			<-ctx.Done()
 			stopped = true
 			return nil
@@ -36,7 +37,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	signals <- syscall.SIGINT
 	release := make(chan struct{})
 	defer close(release)
-	err := serveUntil(signals, newLogger(&logged, slog.LevelInfo, logText), func(context.Context) error {
+	err := serveUntil(signals, nil, newLogger(&logged, slog.LevelInfo, logText), func(context.Context) error {
 		<-release // a shutdown that hangs
 		return nil
 	})
@@ -48,9 +49,23 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
+func TestAHangupIsLoggedAndIgnored(t *testing.T) {
+	l := startLogged(t)
+	c := l.connect()
+	l.signal(syscall.SIGHUP)
+	logged := bufio.NewScanner(l.reader)
+	for logged.Scan() && !strings.Contains(logged.Text(), "SIGHUP is ignored") {
+	}
+	c.write(pingFrame)
+	c.want("a pong", pongFrame)
+	l.signal(syscall.SIGTERM)
+	c.wantRestart()
+	l.wantEnd(exitOK)
+}
+
 func TestTheServersOwnEndIsReturned(t *testing.T) {
 	want := errors.New("event loop: broken")
-	if err := serveUntil(nil, slog.New(slog.DiscardHandler), func(context.Context) error { return want }); err != want {
+	if err := serveUntil(nil, nil, slog.New(slog.DiscardHandler), func(context.Context) error { return want }); err != want {
 		t.Errorf("serveUntil = %v, want %v", err, want)
 	}
 }
