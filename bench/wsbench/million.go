@@ -186,6 +186,8 @@ func (t *throng) atRest() error {
 		return err
 	}
 	r, name := t.record, t.server.name
+	t.gc.read(t.server.Said())
+	r.detail(name, "garbage collection: CPU of the last one beside everybody", "ms", t.gc.last().cpu)
 	r.add(name, "RSS of the server per connection", "B", "<= 200", t.perConnection(full.server.RSS, t.empty.server.RSS))
 	r.add(name, "RSS of the server", "MB", "", float64(full.server.RSS)/1e6)
 	r.detail(name, "RSS of the server, peak so far", "MB", float64(full.server.Peak)/1e6)
@@ -271,12 +273,6 @@ func (t *throng) drain() error {
 		return fmt.Errorf("%d of %d connections were closed with %d", told, t.connections, restart)
 	}
 	return nil
-}
-
-func (t *throng) addCollections() {
-	t.gc.read(t.server.Said())
-	t.record.add(t.server.name, "garbage collection: longest stop", "ms", "", t.gc.longest())
-	t.record.detail(t.server.name, "garbage collection: cycles", "cycles", float64(len(t.gc)))
 }
 
 // Pace of waiting.

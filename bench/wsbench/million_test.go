@@ -69,8 +69,8 @@ func TestCollectionsAreReadFromAServersLog(t *testing.T) {
 	c.read("{\"msg\":\"wsify is listening\"}\n" +
 		"gc 1 @0.012s 2%: 0.026+0.39+0.10 ms clock, 0.10+0.33/0.22/0+0.40 ms cpu, 4->4->0 MB, 4 MB goal, 0 MB stacks, 0 MB globals, 4 P\n" +
 		"gc 2 @9.5s 0%: 1.5+290+0.004 ms clock, 3.0+0/1/2+0.008 ms cpu, 4->4->1 MB, 4 MB goal, 0 MB stacks, 0 MB globals, 2 P (forced)\n")
-	c.read("gc 2 @9.5s 0%: 1.5+290+0.004 ms clock, 3.0+0/1/2+0.008 ms cpu\n")
-	if len(c) != 2 || c[1] != 0.10 || c.longest() != 1.5 {
+	c.read("gc 2 @9.5s 0%: 1.5+290+0.004 ms clock, 3.0+0/1/2+0.008 ms cpu, 4->4->1 MB\n")
+	if len(c) != 2 || c[1] != (collection{stop: 0.10, cpu: 0.55, share: 2}) || c.longest() != 1.5 || c.last().cpu != 3 {
 		t.Errorf("read %v, longest %v, want 2 collections and 1.5 ms", c, c.longest())
 	}
 }
