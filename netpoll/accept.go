@@ -40,7 +40,7 @@ func (n *listener) ready(uint32) {
 		fd, e := n.accept(n.fd)
 		switch e {
 		case 0:
-			n.loop.group.assign(n.loop, fd)
+			n.admit(fd)
 		case unix.EAGAIN:
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
@@ -59,6 +59,17 @@ func (n *listener) ready(uint32) {
 			n.pause()
 		}
 	}
+}
+
+// admit gives a new descriptor to a loop, unless it is one of those that are kept.
+func (n *listener) admit(fd int) {
+	g := n.loop.group
+	if g.maxFD > 0 && fd >= g.maxFD {
+		_ = unix.Close(fd)
+		n.countRefused(unix.EMFILE)
+		return
+	}
+	g.assign(n.loop, fd)
 }
 
 // refuse handles accept without a free descriptor (or memory): the reserve is

@@ -31,6 +31,11 @@ type Config struct {
 	LingerTimeout time.Duration
 	// Tick is the precision of deadlines. Zero means 250ms.
 	Tick time.Duration
+	// MaxDescriptor is the number from which on a descriptor is not spent on an
+	// accepted connection, which is refused instead. The kernel gives the lowest free
+	// number, so as many as lie between it and the process' limit are kept for other
+	// uses, whatever the others are. Zero means that none are kept.
+	MaxDescriptor int
 	// Poller is the implementation of epoll that the loops use. Empty means
 	// PollerNative.
 	Poller Poller
@@ -75,6 +80,7 @@ type Group struct {
 	name    func(id uint64) string // of a connection, for the log
 	refused atomic.Int64           // connections closed for want of a descriptor
 	failure chan error             // the first error that ended a loop or a listener
+	maxFD   int                    // Config.MaxDescriptor; immutable
 
 	mu        sync.Mutex // held over epoll_ctl, and so before easygo's own lock
 	listeners []*listener
@@ -89,7 +95,7 @@ type Group struct {
 // on it.
 func Open(cfg Config, newHandler func(l *Loop) Handler) (*Group, error) {
 	cfg = cfg.withDefaults()
-	g := &Group{log: cfg.Logger, name: cfg.ConnName, failure: make(chan error, 1)}
+	g := &Group{log: cfg.Logger, name: cfg.ConnName, maxFD: cfg.MaxDescriptor, failure: make(chan error, 1)}
 	for i := range cfg.Loops {
 		l := &Loop{
 			index: i, group: g, log: cfg.Logger, wakeFD: -1,

@@ -79,10 +79,9 @@ func (srv *Server) notReady() (why []string) {
 	if b := srv.brokerStats(); b != nil && !b.Up {
 		why = append(why, "the broker is down")
 	}
-	running, _ := srv.workers.Busy()
-	used := uint64(srv.group.Connections()) + uint64(srv.http.count()) + uint64(running) + spareDescriptors + uint64(3*len(srv.loops))
-	if used >= srv.fileLimit {
-		why = append(why, fmt.Sprintf("full: %d of %d descriptors are used; raise the limit (ulimit -Hn) or add nodes", used, srv.fileLimit))
+	used := uint64(srv.group.Connections()) + uint64(srv.http.count()) + spareDescriptors + uint64(3*len(srv.loops))
+	if limit := srv.fileLimit - srv.kept; used >= limit {
+		why = append(why, fmt.Sprintf("full: %d of %d descriptors are used; raise the limit (ulimit -Hn) or add nodes", used, limit))
 	}
 	return why
 }

@@ -174,7 +174,7 @@ func TestReadinessSaysWhyNot(t *testing.T) {
 	expectAdmin(t, srv, "/healthz", 200, "ok\n") // to be restarted would not help
 	b.stats.Up = true
 
-	srv.fileLimit = 64 + 2*3 + 2 // what the server needs for itself, and one connection
+	srv.fileLimit = srv.kept + 64 + 2*3 + 2 // what the server needs for itself, and one connection
 	expectAdmin(t, srv, "/readyz", 200, "ok\n")
 	connect(t, srv, "/ws")
 	connect(t, srv, "/ws")

@@ -1,13 +1,17 @@
 package server
 
 import (
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -17,6 +21,9 @@ import (
 // childLimit is the environment variable that makes this test binary a server with
 // so many descriptors.
 const childLimit = "WSIFY_TEST_CHILD_DESCRIPTORS"
+
+// childAuthorizer is its authorizer's URL; empty means none.
+const childAuthorizer = "WSIFY_TEST_CHILD_AUTHORIZER"
 
 // TestServerInAProcessOfItsOwn is no test of its own: it is the server of those that
 // need a process with other limits.
@@ -31,7 +38,10 @@ func TestServerInAProcessOfItsOwn(t *testing.T) {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	srv, err := Start(Config{ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", Loops: 2, Logger: log})
+	srv, err := Start(Config{
+		ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", Loops: 2, Logger: log,
+		AuthorizerURL: os.Getenv(childAuthorizer), AuthorizerEvents: []string{"join"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,10 +52,10 @@ func TestServerInAProcessOfItsOwn(t *testing.T) {
 }
 
 // startLimited runs a server that has this many descriptors in all.
-func startLimited(t *testing.T, descriptors int) (*child, net.Addr) {
+func startLimited(t *testing.T, descriptors int, env ...string) (*child, net.Addr) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestServerInAProcessOfItsOwn$")
-	cmd.Env = append(os.Environ(), childLimit+"="+strconv.Itoa(descriptors))
+	cmd.Env = append(append(os.Environ(), childLimit+"="+strconv.Itoa(descriptors)), env...)
 	c := startChild(t, cmd)
 	addr, err := net.ResolveTCPAddr("tcp", c.addr)
 	if err != nil {
@@ -87,7 +97,7 @@ func (c rawClient) roundTrip(channel string) error {
 // Without descriptors new connections are refused at once; those that are open go on,
 // and as some of them end, new ones get in (EMFILE in accept(2)).
 func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
-	const descriptors = 64
+	const descriptors = 96
 	srv, addr := startLimited(t, descriptors)
 	open := fillUp(t, addr)
 	if len(open) < descriptors/2 {
@@ -132,6 +142,41 @@ func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		n++
+	}
+}
+
+// Clients that knock on take no descriptor that the server needs for itself: a join is
+// answered whose question needs a new link to the authorizer.
+func TestClientsThatKnockOnDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+	}))
+	t.Cleanup(hook.Close)
+	_, addr := startLimited(t, 64, childAuthorizer+"="+hook.URL)
+	open := fillUp(t, addr)
+	stop := make(chan struct{})
+	var knocking sync.WaitGroup
+	for range 8 {
+		knocking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if c, err := net.Dial("tcp", addr.String()); err == nil {
+					_, _ = io.Copy(io.Discard, c) // until it is refused
+					_ = c.Close()
+				}
+			}
+		})
+	}
+	defer knocking.Wait()
+	defer close(stop)
+	for i := range 50 {
+		if err := open[i%len(open)].roundTrip("c" + strconv.Itoa(i)); err != nil {
+			t.Fatalf("join %d: %v", i, err)
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ type Server struct {
 	sampler *sampler
 
 	fileLimit uint64 // descriptors this process may have
+	kept      uint64 // of these, not for clients
 
 	draining atomic.Bool
 	stopOnce sync.Once
@@ -88,7 +89,7 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		srv.log.Warn("the file limit could not be raised", "err", err, "limit", limit)
 	}
-	srv.fileLimit, srv.sampler = limit, newSampler()
+	srv.fileLimit, srv.kept, srv.sampler = limit, keptDescriptors(limit, srv.cfg.Workers), newSampler()
 	if err := srv.openAuthorizer(); err != nil {
 		return nil, err
 	}
@@ -109,6 +110,14 @@ func Start(cfg Config) (*Server, error) {
 	srv.announce(before, limit)
 	srv.admin.announce()
 	return srv, nil
+}
+
+// keptDescriptors is how many are not for clients: without them clients that knock on
+// would take each that becomes free, and nobody could ask the authorizer, reach the
+// broker's engine again, or look at the admin pages.
+func keptDescriptors(limit uint64, workers int) uint64 {
+	const links = 64 // to the engine, and what a hand-off to HTTP needs for a moment
+	return min(limit/4, uint64(workers)+maxAdmin+links)
 }
 
 // openAuthorizer makes the client and the pool that asks it.
@@ -145,7 +154,7 @@ func (srv *Server) openLoops() (err error) {
 	})
 	srv.group, err = netpoll.Open(netpoll.Config{
 		Loops: srv.cfg.Loops, MaxQueuedBytes: srv.cfg.WriteQueueSize, LingerTimeout: closeTimeout,
-		Tick: srv.tick, Poller: netpoll.Poller(srv.cfg.Poller), Logger: srv.faults, ConnName: srv.connID,
+		MaxDescriptor: int(srv.fileLimit - srv.kept), Tick: srv.tick, Poller: netpoll.Poller(srv.cfg.Poller), Logger: srv.faults, ConnName: srv.connID,
 	}, srv.newLoop)
 	return err
 }
