@@ -11,8 +11,8 @@ import (
 )
 
 // fromFile sets from the configuration file what neither the command line nor the
-// environment has set; of two lines for one setting the later counts. The error has
-// one line for each line of the file that is wrong.
+// environment has set. The error has one line for each line of the file that is wrong,
+// which a second one for a setting is.
 func (c *commandLine) fromFile() error {
 	content, err := readFile(c.configFile, maxConfig)
 	if err != nil {
@@ -22,8 +22,26 @@ func (c *commandLine) fromFile() error {
 	number := 0
 	for line := range strings.Lines(string(content)) {
 		number++
-		if err := c.fromLine(line); err != nil {
-			problems = append(problems, fmt.Errorf("%s:%d: %w", c.configFile, number, err))
+		place := fmt.Sprintf("%s:%d", c.configFile, number)
+		if err := c.fromLine(line, place); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", place, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// located puts file and line before each problem with a value from the file. Those of
+// Config.Validate begin with the name of the flag.
+func (c *commandLine) located(err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return err
+	}
+	problems := joined.Unwrap()
+	for i, p := range problems {
+		name, _, _ := strings.Cut(strings.TrimPrefix(p.Error(), "-"), ":")
+		if s := c.byName[name]; s != nil && s.source == sourceFile {
+			problems[i] = fmt.Errorf("%s: %w", s.place, p)
 		}
 	}
 	return errors.Join(problems...)
@@ -44,7 +62,7 @@ func withBlanks(line string) string {
 
 // fromLine takes one line of the file. It is given to ff by itself, so that a
 // complaint can say which one it was.
-func (c *commandLine) fromLine(line string) error {
+func (c *commandLine) fromLine(line, place string) error {
 	if len(line) > maxLine {
 		return fmt.Errorf("the line is longer than %s", formatSize(maxLine))
 	}
@@ -59,6 +77,11 @@ func (c *commandLine) fromLine(line string) error {
 			return fmt.Errorf("%s cannot be set in a file", s.name)
 		case bare && !s.isSwitch():
 			return fmt.Errorf("%s has no value", s.name)
+		case s.place != "":
+			return fmt.Errorf("%s is set twice, before at %s", s.name, s.place)
+		}
+		s.place = place
+		switch {
 		case s.source == sourceFlag, s.source == sourceEnv:
 			return nil
 		case bare:

@@ -95,6 +95,9 @@ func (s *setting) fromEnv(env map[string]string) error {
 // set gives s a value that does not come from the command line. where is said when
 // the value is refused; the value itself is, when it is no secret.
 func (s *setting) set(to, where, source string) error {
+	if len(to) > 1 && strings.ContainsRune("\"'", rune(to[0])) && to[len(to)-1] == to[0] {
+		return fmt.Errorf("%s: the quotes around the value would be part of it; leave them out", where)
+	}
 	if err := s.value.Set(to); err != nil {
 		if s.secret {
 			return fmt.Errorf("%s: %w", where, err)

@@ -117,3 +117,17 @@ func TestAVariableThatIsSetAndEmptyIsWarnedAbout(t *testing.T) {
 		t.Errorf("stderr: %s; want a warning", got.stderr)
 	}
 }
+
+func TestEveryProblemIsToldAtOnceWithFileAndLine(t *testing.T) {
+	file := write(t, "loops 999\n\nshards 2\nshards 2\nlisten-addr \":80\"\nadmin-addr 127.0.0.1:3000\n")
+	got := start([]string{"-check-config", "-config", file}, []string{`WSIFY_BROADCASTING_KEY='secret'`, "WSIFY_QUEUE=99999999"})
+	want := "wsify: WSIFY_BROADCASTING_KEY: the quotes around the value would be part of it; leave them out\n" +
+		"wsify: " + file + ":4: shards is set twice, before at " + file + ":3\n" +
+		"wsify: " + file + ":5: listen-addr: the quotes around the value would be part of it; leave them out\n" +
+		"wsify: " + file + ":6: -admin-addr: 127.0.0.1:3000 is taken by -listen-addr :3000\n" +
+		"wsify: " + file + ":1: -loops: 999 is not between 1 and 256\n" +
+		"wsify: -queue: 99999999 is not between 1 and 16777216\n"
+	if got.code != 1 || got.stderr != want {
+		t.Errorf("exit %d, stderr\n%swant exit 1,\n%s", got.code, got.stderr, want)
+	}
+}

@@ -48,11 +48,7 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 		info, _ := debug.ReadBuildInfo()
 		return answer(stdout, stderr, func(w io.Writer) { fmt.Fprintln(w, describe(info)) })
 	}
-	if err := c.load(env); err != nil {
-		complain(stderr, err)
-		return exitFailure
-	}
-	if code, done := c.inspect(stdout, stderr); done {
+	if code, done := c.inspect(c.load(env), stdout, stderr); done {
 		return code
 	}
 	tuneGC(env)
@@ -60,10 +56,11 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 	return c.serve(stderr, serve)
 }
 
-// inspect checks the configuration and answers what is asked about it. done says
+// inspect checks the configuration, of which loading has found a problem unless loaded
+// is nil, and answers what is asked about it. done says
 // that the program is to exit with code; else the server can start.
-func (c *commandLine) inspect(stdout, stderr io.Writer) (code int, done bool) {
-	err := c.server.Validate()
+func (c *commandLine) inspect(loaded error, stdout, stderr io.Writer) (code int, done bool) {
+	err := errors.Join(loaded, c.located(c.server.Validate()))
 	if c.printConfig {
 		code = answer(stdout, stderr, func(w io.Writer) { writeConfig(w, c.settings) })
 	}

@@ -26,6 +26,7 @@ type setting struct {
 
 	initial string // the default, as the value prints it
 	source  string // where the value in force is from
+	place   string // file and line of the configuration file that have it, or ""
 }
 
 // group is settings that -help shows together.
