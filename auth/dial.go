@@ -20,10 +20,15 @@ type dialer struct {
 	addr    string        // host:port
 	timeout time.Duration // when a caller brings none
 	tls     *tls.Config   // nil: plain TCP
+	maxAge  time.Duration // of a connection that is used again
 }
 
+// maxLinkAge is how long a connection is used again and again. The name is looked up
+// for a new one only, so a webhook that has moved is found within that time.
+const maxLinkAge = time.Minute
+
 func newDialer(u *url.URL, config *tls.Config, timeout time.Duration) *dialer {
-	d := &dialer{addr: address(u), timeout: timeout}
+	d := &dialer{addr: address(u), timeout: timeout, maxAge: maxLinkAge}
 	if u.Scheme == "https" {
 		d.tls = tlsConfig(config, u.Hostname())
 	}

@@ -25,7 +25,8 @@
 // At most Config.MaxConns calls are under way at once, each on a connection of
 // its own; further ones wait for one of these inside their timeout. Connections
 // are kept alive between calls and closed after four idle seconds, below the
-// five that common HTTP servers wait. A webhook that closed an idle connection
+// five that common HTTP servers wait, and after a minute of use, so that a name that
+// points elsewhere by then is found. A webhook that closed an idle connection
 // is noticed before the next question is sent.
 //
 // A question is sent a second time in one case only: on a connection that had

@@ -20,7 +20,8 @@ type link struct {
 	raw      syscall.RawConn // of the TCP connection
 	look     func(fd uintptr)
 	poll     [1]unix.PollFd
-	gone     bool // what look found
+	gone     bool      // what look found
+	opened   time.Time // when it was dialled
 
 	// Of the try under way.
 	received int   // bytes of the answer
@@ -50,7 +51,7 @@ func (l *link) open(deadline time.Time) error {
 		_ = conn.Close()
 		return unreachable(err)
 	}
-	l.Conn, l.raw = conn, raw
+	l.Conn, l.raw, l.opened = conn, raw, time.Now()
 	return nil
 }
 
@@ -81,8 +82,12 @@ func (l *link) note(err error) error {
 }
 
 // stale reports whether an idle connection is of no more use: the other end
-// has closed it, or has sent what nobody asked for. It does not block.
+// has closed it, or has sent what nobody asked for, or it is too old. It does not
+// block.
 func (l *link) stale() bool {
+	if time.Since(l.opened) > l.dialer.maxAge {
+		return true
+	}
 	l.gone = false
 	err := l.raw.Control(l.look)
 	return err != nil || l.gone

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Here the other end hangs up between two calls, and says so by FIN or RST.
@@ -127,6 +128,22 @@ func TestUnaskedBytesMakeAConnectionStale(t *testing.T) {
 	l := dialLink(t, c)
 	for !l.stale() { // until the bytes are here
 		runtime.Gosched()
+	}
+}
+
+// A name that points elsewhere by now is looked up for a new connection only.
+func TestConnectionIsNotUsedForEver(t *testing.T) {
+	hook := newWebhook(t, status(200))
+	c := newClient(t, Config{URL: hook.URL})
+	if c.dialer.maxAge != time.Minute {
+		t.Errorf("a connection is used for %s, want a minute", c.dialer.maxAge)
+	}
+	c.dialer.maxAge = 0
+	for range 3 {
+		wants(t, c, Allow, ResultAllow)
+	}
+	if n := hook.conns.Load(); n != 3 {
+		t.Errorf("%d connections were made for three calls, each too late for the one before, want 3", n)
 	}
 }
 
