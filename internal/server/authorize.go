@@ -52,6 +52,10 @@ func eventOf(k command.Kind) event {
 // asks reports whether the authorizer is asked about e.
 func (srv *Server) asks(e event) bool { return srv.events&e != 0 }
 
+// asksLater reports whether the authorizer is asked about any command, so that the
+// query of the upgrade is worth keeping for it.
+func (srv *Server) asksLater() bool { return srv.events&^eventConnect != 0 }
+
 // ask parks the session and asks the authorizer about a command. At most one is
 // asked about at a time, and nothing behind it is handled, so commands keep their
 // order (I6, I7).
@@ -236,6 +240,9 @@ func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision) {
 	case auth.Allow:
 		reply, rest := e.reply, e.input
 		e.reply, e.input, e.question, e.gone = nil, nil, nil, nil
+		if !l.srv.asksLater() {
+			e.query = ""
+		}
 		l.trim(s)
 		c.Resume()
 		if l.srv.draining.Load() {

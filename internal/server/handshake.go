@@ -110,7 +110,7 @@ func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, reply, rest
 	if !c.SendUrgent(reply) {
 		return
 	}
-	if l.srv.auth != nil && r != nil && len(r.RawQuery) > 0 {
+	if l.srv.asksLater() && r != nil && len(r.RawQuery) > 0 {
 		l.extend(s).query = string(r.RawQuery)
 	}
 	l.opened(c, s)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wsify/auth"
+	"wsify/netpoll"
 )
 
 // The authorizer's timeout counts from when a session parks, not from when a worker
@@ -58,5 +59,25 @@ func TestLogTellsWhenTheAuthorizerGoesAndIsBack(t *testing.T) {
 	}
 	if lines(down) > 1 || lines(back) > 1 {
 		t.Errorf("an authorizer that comes and goes is logged %d times as down and %d times as back within moments", lines(down), lines(back))
+	}
+}
+
+// The query of an upgrade is kept for later questions, where there will be any.
+func TestQueryIsKeptOnlyForLaterQuestions(t *testing.T) {
+	hook := newWebhook(t, nil)
+	for _, tc := range []struct {
+		events []string
+		kept   bool
+	}{{[]string{"connect"}, false}, {[]string{"join"}, true}, {[]string{"connect", "leave"}, true}} {
+		srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: tc.events, Loops: 1})
+		connect(t, srv, "/ws?token=x")
+		l := srv.loops[0]
+		onLoop(t, l, func() {
+			l.net.Each(func(c *netpoll.Conn) {
+				if kept := l.session(c).more != none; kept != tc.kept {
+					t.Errorf("asked about %v: more than the session is kept: %v, want %v", tc.events, kept, tc.kept)
+				}
+			})
+		})
 	}
 }
