@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"syscall"
 	"time"
 
 	"wsify/internal/lastread"
@@ -83,16 +84,35 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, *net.TCPConn, error) {
 
 // connect dials by the deadline of ctx, and once more when that was found late.
 func (d *dialer) connect(ctx context.Context) (*net.TCPConn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.addr)
+	conn, err := d.patiently(ctx)
 	if due, ok := ctx.Deadline(); ok && timedOut(err) && lastread.Late(due) {
 		ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), lastread.Extended(due))
 		defer cancel()
-		conn, err = new(net.Dialer).DialContext(ctx, "tcp", d.addr)
+		conn, err = d.patiently(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return conn.(*net.TCPConn), nil
+}
+
+// descriptorPause is how long a dial waits before it asks for a descriptor again.
+const descriptorPause = 20 * time.Millisecond
+
+// patiently dials, and waits for a descriptor as long as ctx allows: that there is none
+// says nothing about the authorizer.
+func (d *dialer) patiently(ctx context.Context) (net.Conn, error) {
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.addr)
+		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(descriptorPause):
+		}
+	}
 }
 
 // handshake ends by the deadline of ctx, which is the connection's: HandshakeContext
