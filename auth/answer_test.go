@@ -117,6 +117,20 @@ func TestRawAnswers(t *testing.T) {
 	}
 }
 
+func TestMalformedAnswerSaysWhatIsWrong(t *testing.T) {
+	for want, answer := range map[string]string{
+		"end in LF, not in CRLF":   "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+		"longer than 16 KiB":       head("200 OK", "Content-Length: 0", "X: "+strings.Repeat("x", 20<<10)),
+		"duplicate content-length": head("200 OK", "Content-Length: 2", "Content-Length: 2") + "ok",
+	} {
+		p := newPeer(t, answering(answer))
+		d, cause := newClient(t, Config{URL: p.URL}).Ask(join())
+		if d != Down || ResultOf(d, cause) != ResultMalformed || !strings.Contains(cause.Error(), want) {
+			t.Errorf("Ask = %v, %v, want down, malformed: %s", d, cause, want)
+		}
+	}
+}
+
 func TestHalfAnswerIsDown(t *testing.T) {
 	halves := map[string]string{
 		"nothing":               "",

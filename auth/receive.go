@@ -13,6 +13,8 @@ const maxInterim = 100
 var (
 	errStatusLine = errors.New("the answer does not start with an HTTP/1 status line")
 	errInterim    = errors.New("too many interim answers")
+	errBareLF     = errors.New("the lines of the answer's head end in LF, not in CRLF (RFC 9112, section 2.2)")
+	errLargeHead  = errors.New("the head of the answer is longer than 16 KiB")
 )
 
 // receive reads the final answer. clean says that it was read to its end and
@@ -39,6 +41,9 @@ func readHead(r *bufio.Reader, resp *fasthttp.Response) error {
 			return err
 		}
 		if err := resp.Header.Read(r); err != nil {
+			if small := (*fasthttp.ErrSmallBuffer)(nil); errors.As(err, &small) {
+				return errLargeHead
+			}
 			return err
 		}
 		if status := resp.StatusCode(); status >= 200 || status == fasthttp.StatusSwitchingProtocols {
@@ -72,7 +77,25 @@ func checkStatusLine(r *bufio.Reader) error {
 			return errStatusLine
 		}
 	}
-	return nil
+	return checkLineEnd(r, len(pattern))
+}
+
+// checkLineEnd looks for the end of the status line, behind its first from bytes.
+// fasthttp would wait for a CRLF until the timeout.
+func checkLineEnd(r *bufio.Reader, from int) error {
+	for n := from + 1; ; n++ {
+		switch line, err := r.Peek(n); {
+		case err == bufio.ErrBufferFull:
+			return errLargeHead
+		case err != nil:
+			return err
+		case line[n-1] != '\n':
+		case line[n-2] != '\r':
+			return errBareLF
+		default:
+			return nil
+		}
+	}
 }
 
 // readBody reads what belongs to the head in resp (RFC 9112, section 6.3).
