@@ -39,6 +39,8 @@ type Config struct {
 	// Poller is the implementation of epoll that the loops use. Empty means
 	// PollerNative.
 	Poller Poller
+	// SocketMode is that of a unix socket that Listen makes. Zero means 0660.
+	SocketMode os.FileMode
 	// Logger receives what an operator has to know, with a constant message for each
 	// kind of fault. A fault may repeat many times in a second: the handler decides
 	// how often it is logged. It must not wait, as loops call it. Nil discards it.
@@ -60,6 +62,9 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.SocketMode == 0 {
+		c.SocketMode = 0o660
+	}
 	if c.ConnName == nil {
 		c.ConnName = func(id uint64) string { return strconv.FormatUint(id, 16) }
 	}
@@ -75,12 +80,13 @@ func positiveOr[T ~int | ~int64](v, fallback T) T {
 
 // Group is all event loops of a process.
 type Group struct {
-	loops   []*Loop
-	log     *slog.Logger
-	name    func(id uint64) string // of a connection, for the log
-	refused atomic.Int64           // connections closed for want of a descriptor
-	failure chan error             // the first error that ended a loop or a listener
-	maxFD   int                    // Config.MaxDescriptor; immutable
+	loops      []*Loop
+	log        *slog.Logger
+	socketMode os.FileMode
+	name       func(id uint64) string // of a connection, for the log
+	refused    atomic.Int64           // connections closed for want of a descriptor
+	failure    chan error             // the first error that ended a loop or a listener
+	maxFD      int                    // Config.MaxDescriptor; immutable
 
 	mu        sync.Mutex // held over epoll_ctl, and so before easygo's own lock
 	listeners []*listener
@@ -95,7 +101,7 @@ type Group struct {
 // on it.
 func Open(cfg Config, newHandler func(l *Loop) Handler) (*Group, error) {
 	cfg = cfg.withDefaults()
-	g := &Group{log: cfg.Logger, name: cfg.ConnName, maxFD: cfg.MaxDescriptor, failure: make(chan error, 1)}
+	g := &Group{log: cfg.Logger, name: cfg.ConnName, socketMode: cfg.SocketMode, maxFD: cfg.MaxDescriptor, failure: make(chan error, 1)}
 	for i := range cfg.Loops {
 		l := &Loop{
 			index: i, group: g, log: cfg.Logger, wakeFD: -1,

@@ -16,7 +16,7 @@ import (
 func TestZeroConfigMeansTheDefaults(t *testing.T) {
 	got := Config{Loops: 1}.withDefaults()
 	got.Logger, got.ConnName = nil, nil
-	want := Config{Loops: 1, ReadBufferSize: 64 << 10, MaxQueuedBytes: 1 << 20, LingerTimeout: 5 * time.Second, Tick: defaultTick}
+	want := Config{Loops: 1, ReadBufferSize: 64 << 10, MaxQueuedBytes: 1 << 20, LingerTimeout: 5 * time.Second, Tick: defaultTick, SocketMode: 0o660}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("defaults are %+v, want %+v", got, want)
 	}

@@ -23,7 +23,7 @@ const unixPrefix = "unix:"
 // answers is an error, like a port in use. Listen may be called from any
 // goroutine before Stop.
 func (g *Group) Listen(addr string) (net.Addr, error) {
-	n, err := openListener(addr)
+	n, err := openListener(addr, g.socketMode)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, rootCause(err))
 	}
@@ -54,24 +54,27 @@ func (g *Group) register(n *listener) error {
 }
 
 // OpenListener listens on an address of any form that Group.Listen takes, for what
-// is served by package net on goroutines and not by the loops. Closing it removes a
+// is served by package net on goroutines and not by the loops. mode is that of a unix
+// socket. Closing it removes a
 // unix socket.
-func OpenListener(addr string) (net.Listener, error) {
-	ln, err := openNetListener(addr)
+func OpenListener(addr string, mode os.FileMode) (net.Listener, error) {
+	ln, err := openNetListener(addr, mode)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, rootCause(err))
 	}
 	return ln, nil
 }
 
-// openNetListener lets package net do the parsing and the socket.
-func openNetListener(addr string) (net.Listener, error) {
+// openNetListener lets package net do the parsing and the socket. A unix socket is
+// made with its mode, so that there is no moment in which others may connect.
+func openNetListener(addr string, mode os.FileMode) (net.Listener, error) {
 	network, address := "tcp", addr
 	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
 		network, address = "unix", path
 		if err := removeStale(path); err != nil {
 			return nil, err
 		}
+		defer unix.Umask(unix.Umask(int(0o777 &^ mode)))
 	}
 	config := net.ListenConfig{KeepAlive: -1}
 	config.SetMultipathTCP(false)
@@ -80,8 +83,8 @@ func openNetListener(addr string) (net.Listener, error) {
 
 // openListener takes the descriptor out of package net's listener, whose own poller
 // must not watch it too.
-func openListener(addr string) (*listener, error) {
-	ln, err := openNetListener(addr)
+func openListener(addr string, mode os.FileMode) (*listener, error) {
+	ln, err := openNetListener(addr, mode)
 	if err != nil {
 		return nil, err
 	}

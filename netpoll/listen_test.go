@@ -251,7 +251,7 @@ func TestAListenerForPackageNetTakesTheSameAddresses(t *testing.T) {
 	stale.(*net.UnixListener).SetUnlinkOnClose(false)
 	_ = stale.Close() // as after a crash
 	for _, addr := range []string{"127.0.0.1:0", ":0", unixPrefix + path} {
-		ln, err := OpenListener(addr)
+		ln, err := OpenListener(addr, 0o600)
 		if err != nil {
 			t.Errorf("OpenListener(%s): %v", addr, err)
 			continue
@@ -265,7 +265,25 @@ func TestAListenerForPackageNetTakesTheSameAddresses(t *testing.T) {
 		t.Errorf("after Close: %v, want no socket", err)
 	}
 	busy := listen(t, start(t, Config{}, echo()), "127.0.0.1:0").String()
-	if _, err := OpenListener(busy); err == nil || err.Error() != "listen on "+busy+": address already in use" {
+	if _, err := OpenListener(busy, 0o600); err == nil || err.Error() != "listen on "+busy+": address already in use" {
 		t.Errorf("OpenListener(%s) = %v, want that it is in use", busy, err)
+	}
+}
+
+func TestAUnixSocketHasItsModeFromTheStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	before := unix.Umask(0o022)
+	defer unix.Umask(before)
+	ln, err := OpenListener("unix:"+path, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o666 {
+		t.Errorf("mode %v, %v; want 0666", info, err)
+	}
+	if mask := unix.Umask(0o022); mask != 0o022 {
+		t.Errorf("the umask is %04o afterwards, want 0022", mask)
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"log/slog"
+	"os"
 	"time"
 
 	"wsify/internal/server"
@@ -43,6 +44,8 @@ func (c *commandLine) serviceSettings() []*setting {
 	return []*setting{
 		{name: "listen-addr", arg: argAddr, example: "127.0.0.1:3000", value: nonEmpty(&s.ListenAddr),
 			about: "Where clients and backends connect: host:port, :port, [v6]:port or unix:/path."},
+		{name: "listen-mode", arg: "MODE", example: "0666", value: &value[os.FileMode]{&s.ListenMode, parseMode, formatMode},
+			about: "The mode of the unix sockets that are listened on, in octal. A proxy needs the right to write: let it be in the group of wsify, or choose 0666."},
 		{name: "broker-driver", arg: "memory|redis|nats", example: "redis", value: nonEmpty(&s.BrokerDriver),
 			about: "What carries publications between nodes: memory for a single node, redis or nats for any number."},
 		{name: "broker-dsn", arg: argURL, example: "redis://localhost:6379", value: text(&s.BrokerDSN), secret: true,

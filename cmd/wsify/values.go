@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,6 +110,17 @@ func parseAuto(s string) (int, error) {
 	}
 	return n, nil
 }
+
+// parseMode takes the permissions of a file in octal, as chmod(1) does.
+func parseMode(s string) (os.FileMode, error) {
+	n, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || n == 0 || n > 0o777 {
+		return 0, errors.New("it is not a mode in octal, as 0660")
+	}
+	return os.FileMode(n), nil
+}
+
+func formatMode(m os.FileMode) string { return fmt.Sprintf("%04o", uint32(m)) }
 
 func parsePolicy(s string) (server.SlowPolicy, error) {
 	p, err := server.ParseSlowPolicy(s)

@@ -41,7 +41,7 @@ func (srv *Server) startAdmin() error {
 	if srv.cfg.AdminAddr == "" {
 		return nil
 	}
-	ln, err := netpoll.OpenListener(srv.cfg.AdminAddr)
+	ln, err := netpoll.OpenListener(srv.cfg.AdminAddr, srv.cfg.ListenMode)
 	if err != nil {
 		return adminError(err)
 	}

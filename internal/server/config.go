@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -44,6 +45,8 @@ type Config struct {
 	// ListenAddr is where clients and backends connect: "host:port", ":port",
 	// "[v6]:port" or "unix:/path". Default ":3000".
 	ListenAddr string
+	// ListenMode is the mode of the unix sockets that are listened on. Default 0660.
+	ListenMode os.FileMode
 	// AdminAddr is where health, metrics and profiles are served, in any form that
 	// ListenAddr may have. Empty is nowhere, and the default.
 	AdminAddr string

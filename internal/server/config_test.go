@@ -15,7 +15,7 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 	}
 	cores := runtime.GOMAXPROCS(0)
 	want := Config{
-		ListenAddr: ":3000", BrokerDriver: "memory",
+		ListenAddr: ":3000", ListenMode: 0o660, BrokerDriver: "memory",
 		AuthorizerTimeout: 5 * time.Second,
 		AuthorizerEvents:  []string{"connect", "join", "leave", "broadcast"},
 		AllowedOrigins:    []string{"*"},

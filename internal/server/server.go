@@ -154,7 +154,7 @@ func (srv *Server) openLoops() (err error) {
 	})
 	srv.group, err = netpoll.Open(netpoll.Config{
 		Loops: srv.cfg.Loops, MaxQueuedBytes: srv.cfg.WriteQueueSize, LingerTimeout: closeTimeout,
-		MaxDescriptor: int(srv.fileLimit - srv.kept), Tick: srv.tick, Poller: netpoll.Poller(srv.cfg.Poller), Logger: srv.faults, ConnName: srv.connID,
+		MaxDescriptor: int(srv.fileLimit - srv.kept), Tick: srv.tick, Poller: netpoll.Poller(srv.cfg.Poller), Logger: srv.faults, ConnName: srv.connID, SocketMode: srv.cfg.ListenMode,
 	}, srv.newLoop)
 	return err
 }
