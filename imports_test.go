@@ -45,7 +45,7 @@ var theirs = map[string][]string{
 	"github.com/mailru/easygo":       {"wsify/netpoll"},
 	"github.com/gobwas/ws":           {"wsify/internal/wire", "wsify/internal/server", "wsify/bench/echo"},
 	"github.com/gobwas/httphead":     {"wsify/internal/wire"},
-	"github.com/valyala/fasthttp":    {"wsify/auth", "wsify/internal/server"},
+	"github.com/valyala/fasthttp":    {"wsify/auth"},
 	"github.com/goccy/go-json":       {"wsify/internal/command"},
 	"github.com/peterbourgon/ff":     {"wsify/cmd/wsify"},
 	"github.com/prometheus":          {"wsify/internal/server"},

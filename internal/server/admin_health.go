@@ -79,7 +79,7 @@ func (srv *Server) notReady() (why []string) {
 	if b := srv.brokerStats(); b != nil && !b.Up {
 		why = append(why, "the broker is down")
 	}
-	used := uint64(srv.group.Connections()) + uint64(srv.http.count()) + spareDescriptors + uint64(3*len(srv.loops))
+	used := uint64(srv.group.Connections()) + spareDescriptors + uint64(3*len(srv.loops))
 	if limit := srv.fileLimit - srv.kept; used >= limit {
 		why = append(why, fmt.Sprintf("full: %d of %d descriptors are used; raise the limit (ulimit -Hn) or add nodes", used, limit))
 	}

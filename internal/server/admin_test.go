@@ -190,7 +190,7 @@ func TestAdminAnswersDuringTheDrain(t *testing.T) {
 	request := postRequest("/broadcast", `{"channel":"c","content":1}`)
 	p := dial(t, srv)
 	p.write(request[:len(request)-5])
-	waitFor(t, "the request has begun", func() bool { return busyRequests(srv) == 1 })
+	waitFor(t, "the request has begun", func() bool { return srv.requestsUnderWay() == 1 })
 	ended := shutdown(srv)
 	waitFor(t, "the drain has begun", func() bool { return srv.draining.Load() })
 	expectAdmin(t, srv, "/readyz", 503, "draining: this node is shutting down\n")

@@ -250,7 +250,7 @@ func TestSlowPeersDoNotHinderOthers(t *testing.T) {
 	}
 }
 
-// A head and bodies that trickle do not hinder others at the HTTP server either, and
+// A head and bodies that trickle do not hinder other publishers either, and
 // one that never ends holds one goroutine, not the server.
 func TestBodiesThatNeverEndDoNotHinderOthers(t *testing.T) {
 	srv := start(t, Config{DrainTimeout: time.Second})

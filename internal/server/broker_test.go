@@ -162,6 +162,7 @@ func TestAnswersOfAnAsynchronousBroker(t *testing.T) {
 		if res := backend.expectStatus(c.want); (res.header.Get("Retry-After") != "") != c.again {
 			t.Errorf("%d with Retry-After %q", res.status, res.header.Get("Retry-After"))
 		}
+		_ = backend.Close()
 	}
 	p.expectText(`"http"`)
 

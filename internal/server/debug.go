@@ -59,3 +59,10 @@ func (l *loop) refusedLog(c *netpoll.Conn, cmd *command.Command) func(e *command
 		log.Debug("command refused", "reason", e.Code, "detail", strings.TrimSpace(e.Message))
 	}
 }
+
+// logUnpublished logs that a backend's publication was refused.
+func (l *loop) logUnpublished(c *netpoll.Conn, reason, detail string) {
+	if l.srv.debugging() {
+		l.srv.log.Debug("publication refused", "conn", l.srv.connID(c.ID()), "addr", l.addrs[c.ID()], "reason", reason, "detail", detail)
+	}
+}

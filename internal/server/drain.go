@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"wsify/broker"
 	"wsify/internal/lastread"
 	"wsify/internal/wire"
 	"wsify/netpoll"
@@ -27,7 +28,7 @@ func (srv *Server) shutdown() error {
 	srv.draining.Store(true)
 	close(srv.stopping)
 	srv.group.StopListening()
-	srv.http.drain(srv.left(began) / 2) // first, as what it publishes is to be heard
+	srv.finishRequests(srv.left(began) / 2) // first, as what they publish is to be heard
 	for _, l := range srv.loops {
 		l.net.Post(func() { l.drainAll(time.Now().Add(srv.left(began) / 2)) })
 	}
@@ -42,6 +43,58 @@ func (srv *Server) shutdown() error {
 	srv.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String(), "cut_off", left,
 		"accepted", st.Accepted, "sent", st.Sent, "dropped", st.Dropped, "closed", st.Closed)
 	return err
+}
+
+// drainRead is how long the body of a publication may take to arrive once the shutdown
+// has begun.
+const drainRead = 2 * time.Second
+
+// finishRequests waits until the publications that backends have begun are answered, as
+// far as the timeout goes. No further one begins.
+func (srv *Server) finishRequests(timeout time.Duration) {
+	hurried := make(chan struct{}, len(srv.loops))
+	for _, l := range srv.loops {
+		l.net.Post(func() {
+			l.hurryRequests()
+			hurried <- struct{}{}
+		})
+	}
+	over := time.After(timeout)
+	for range srv.loops {
+		select {
+		case <-hurried:
+		case <-over:
+			return
+		}
+	}
+	check := time.NewTicker(10 * time.Millisecond)
+	defer check.Stop()
+	for srv.requestsUnderWay() > 0 {
+		select {
+		case <-check.C:
+		case <-over:
+			return
+		}
+	}
+}
+
+func (srv *Server) requestsUnderWay() (n int64) {
+	for _, l := range srv.loops {
+		n += l.underWay.Load()
+	}
+	return n
+}
+
+// hurryRequests gives bodies that are on their way less time.
+func (l *loop) hurryRequests() {
+	if l.underWay.Load() == 0 {
+		return
+	}
+	l.net.Each(func(c *netpoll.Conn) {
+		if l.session(c).state == receiving {
+			c.SetDeadline(drainRead)
+		}
+	})
 }
 
 // stopWorkers waits for calls to the authorizer that are under way, as far as the
@@ -100,6 +153,12 @@ func (l *loop) drainOne(c *netpoll.Conn) {
 	switch s := l.session(c); s.state {
 	case handshaking, connecting:
 		l.refuseFor(c, s, reasonShutdown, rejectShutdown, 503, retryAfter(), "This node is shutting down.\n")
+	case receiving:
+		l.turnDown(c, s, refusal{unpublishedShutdown, 503, retryAfter(), "this node is shutting down"})
+	case publishing:
+		l.lost(c, s, manner{}, dropBroker, "5", broker.ErrUnknown.Error())
+	case kept:
+		l.endQuietly(c, s, reasonShutdown)
 	default:
 		l.end(c, s, reasonShutdown, wire.ServiceRestart, "this node restarts, reconnect")
 	}

@@ -40,15 +40,24 @@ func (l *loop) refuse(c *netpoll.Conn, s *session, why rejection, status int, he
 }
 
 func (l *loop) refuseFor(c *netpoll.Conn, s *session, reason netpoll.Reason, why rejection, status int, headers, body string) {
-	l.drop(s)
-	s.state = ending
-	c.SendUrgent(wire.AppendResponse(l.scratch(), status, headers, body))
-	c.Linger(reason, closeTimeout)
 	l.counts.rejected[why].Add(1)
+	l.dismiss(c, s, reason, status, headers, body)
 	if l.srv.debugging() {
 		l.srv.log.Debug("handshake refused", "conn", l.srv.connID(c.ID()), "addr", l.addrs[c.ID()], "status", status,
 			"reason", rejectionNames[why], "detail", strings.TrimSpace(body))
 	}
+}
+
+// dismiss answers a request with a refusal and ends the connection.
+func (l *loop) dismiss(c *netpoll.Conn, s *session, reason netpoll.Reason, status int, headers, body string) {
+	l.drop(s)
+	s.state = ending
+	answer := wire.AppendResponse(l.scratch(), status, string(l.date())+headers, body)
+	if l.bodiless { // RFC 9110, section 9.3.2
+		answer = answer[:len(answer)-len(body)]
+	}
+	c.SendUrgent(answer)
+	c.Linger(reason, closeTimeout)
 }
 
 // scratch returns an empty slice for building a small answer. It is borrowed until

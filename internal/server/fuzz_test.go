@@ -148,19 +148,19 @@ func FuzzRequest(f *testing.F) {
 		}
 		end := wire.HeadEnd(input, 0)
 		complete := end > 0 || len(input) > 16<<10 || len(input) > 0 && wire.JudgeStart(input, 0) != nil
-		if answered := bytes.HasPrefix(got, []byte("HTTP/1.1 ")); answered != (len(got) > 0) || len(got) > 0 && !complete || complete && !answered && !handedOff(input, end) {
+		if answered := bytes.HasPrefix(got, []byte("HTTP/1.1 ")); answered != (len(got) > 0) || len(got) > 0 && !complete || complete && !answered && !bodyFollows(input, end) {
 			t.Fatalf("%q is answered by %q", input, got)
 		}
 		probe.probe(t)
 	})
 }
 
-// handedOff reports whether a head goes to the HTTP server, which does not answer a
-// request whose body is cut.
-func handedOff(input []byte, end int) bool {
+// bodyFollows reports whether a head is that of a publication, which is not answered
+// when its body is cut.
+func bodyFollows(input []byte, end int) bool {
 	if end == 0 || end > 16<<10 {
 		return false
 	}
 	r, err := wire.ParseRequest(bytes.Clone(input[:end]))
-	return err == nil && string(r.Path) != pathWS
+	return err == nil && string(r.Path) == pathBroadcast && r.Length() != 0
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"strconv"
 
@@ -24,22 +25,27 @@ func retryAfter() string {
 
 // readHead collects the request head and acts on it when it is complete. A head
 // that comes in one piece is never copied.
-func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) {
+//
+// It returns what belongs to the next request.
+func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) (rest []byte) {
 	searched := 0
 	if e := l.more(s); e != nil {
 		e.input = append(e.input, p...)
 		p, searched = e.input, e.searched
 	}
+	l.bodiless = bytes.HasPrefix(bytes.TrimPrefix(p, []byte("\r\n")), []byte("HEAD "))
+	defer func() { l.bodiless = false }()
 	end, most := wire.HeadEnd(p, searched), l.srv.cfg.MaxHeadSize
 	switch {
 	case end > most, end == 0 && len(p) > most:
 		l.refuseLarge(c, s, p)
 	case end > 0:
 		l.forget(s) // p still holds the bytes
-		l.request(c, s, p[:end], p[end:])
+		return l.request(c, s, p[:end], p[end:])
 	default:
 		l.keepHead(c, s, p, searched)
 	}
+	return nil
 }
 
 // refuseLarge answers a head that is too large, by what is wrong with its first line,
@@ -64,24 +70,36 @@ func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte, searched int) {
 		e.input = append([]byte(nil), p...)
 	}
 	e.searched = len(p)
+	if s.state == kept {
+		s.state = handshaking
+		c.SetDeadline(l.srv.cfg.HandshakeTimeout)
+	}
 }
 
-// request acts on a complete head; rest is what came behind it.
-func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) {
+// request acts on a complete head; rest is what came behind it. It returns what
+// belongs to the next request. Paths are compared as they are written.
+func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) []byte {
 	r, err := wire.ParseRequest(head)
-	if err != nil {
+	switch {
+	case err != nil:
 		l.refuseError(c, s, err)
-		return
+	case string(r.Path) == pathWS:
+		l.atWS(c, s, &r, head, rest)
+	case string(r.Path) == pathBroadcast:
+		return l.atBroadcast(c, s, &r, rest)
+	default:
+		l.refuse(c, s, rejectNotFound, 404, "", "not found: this server has /ws and POST /broadcast\n")
 	}
-	if string(r.Path) != pathWS {
-		l.handOff(c, s, head, rest)
-		return
-	}
+	return nil
+}
+
+// atWS acts on the head of a request for /ws; rest is what came behind it.
+func (l *loop) atWS(c *netpoll.Conn, s *session, r *wire.Request, head, rest []byte) {
 	if !r.IsUpgrade() {
 		l.refuse(c, s, rejectNoUpgrade, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n", howToConnect)
 		return
 	}
-	reply, err := wire.AppendUpgrade(l.scratch(), &r, head)
+	reply, err := wire.AppendUpgrade(l.scratch(), r, head)
 	switch {
 	case err != nil:
 		l.refuseError(c, s, err)
@@ -90,9 +108,9 @@ func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) {
 	case l.srv.draining.Load():
 		l.refuse(c, s, rejectShutdown, 503, retryAfter(), "This node is shutting down.\n")
 	case l.srv.asks(eventConnect):
-		l.askConnect(c, s, &r, reply, rest)
+		l.askConnect(c, s, r, reply, rest)
 	default:
-		l.upgrade(c, s, &r, reply, rest)
+		l.upgrade(c, s, r, reply, rest)
 	}
 }
 

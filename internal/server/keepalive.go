@@ -6,6 +6,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"wsify/broker"
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
@@ -29,6 +30,12 @@ func (l *loop) Expired(c *netpoll.Conn) {
 	switch s := l.session(c); s.state {
 	case handshaking:
 		l.refuseFor(c, s, reasonHandshakeTimeout, rejectTimeout, 408, "", "The request head was not finished in time.\n")
+	case receiving:
+		l.turnDown(c, s, refusal{unpublishedTimeout, 408, "", "the body was not finished in time"})
+	case publishing:
+		l.lost(c, s, manner{}, dropBroker, "5", broker.ErrUnknown.Error())
+	case kept:
+		l.endQuietly(c, s, reasonHTTP)
 	case connecting:
 		l.refuseFor(c, s, reasonHandshakeTimeout, rejectTimeout, 503, retryAfter(), "The authorizer has not answered in time.\n")
 	case parked:

@@ -2,15 +2,11 @@ package server
 
 import (
 	"context"
-	"errors"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // shutdown begins the end of the server and yields its outcome.
@@ -49,8 +45,8 @@ func TestShutdownOfEverySession(t *testing.T) {
 	connectingPeer, handshakingPeer, kept := dial(t, srv), dial(t, srv), dial(t, srv)
 	connectingPeer.write(upgradeHead("/ws"))
 	handshakingPeer.write("GET /ws HTTP/1.1\r\n")
-	kept.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	kept.expectStatus(404)
+	kept.write(postRequest("/broadcast", `{"channel":"d"}`))
+	kept.expectStatus(201)
 	hook.awaitQuestions(1, "join")
 	waitFor(t, "the upgrade is asked about", func() bool { return sessionsIn(t, srv, connecting) == 1 })
 	waitFor(t, "the head has begun", func() bool { return sessionsIn(t, srv, handshaking) == 1 })
@@ -68,8 +64,8 @@ func TestShutdownOfEverySession(t *testing.T) {
 	kept.expectEnd()
 	release()
 	await(t, ended)
-	if st := srv.Stats(); st.Closed["shutdown"] != 605 {
-		t.Errorf("Stats().Closed = %v, want 605 by shutdown", st.Closed)
+	if st := srv.Stats(); st.Closed["shutdown"] != 606 {
+		t.Errorf("Stats().Closed = %v, want 606 by shutdown", st.Closed)
 	}
 }
 
@@ -85,7 +81,7 @@ func TestShutdownIsBoundedByTheDrainTimeout(t *testing.T) {
 	fill(t, srv, quick)
 	half := dial(t, srv)
 	half.write("POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{")
-	waitFor(t, "the request is at the HTTP server", func() bool { return srv.Stats().HandedOff == 1 })
+	waitFor(t, "the request has begun", func() bool { return srv.requestsUnderWay() == 1 })
 	release := hook.hold(nil)
 	quick.send(`{"command":"join","args":{"channel":"d"}}`)
 	hook.awaitQuestions(3, "join")
@@ -102,9 +98,8 @@ func TestShutdownAnswersHTTPUnderWay(t *testing.T) {
 	p := dial(t, srv)
 	p.write(request)
 	p.expectStatus(201)
-	waitFor(t, "the connection is idle", func() bool { return busyRequests(srv) == 0 })
 	p.write(request[:len(request)-5])
-	waitFor(t, "the second request has begun", func() bool { return busyRequests(srv) == 1 })
+	waitFor(t, "the second request has begun", func() bool { return srv.requestsUnderWay() == 1 })
 	ended := shutdown(srv)
 	waitFor(t, "nobody can connect", func() bool {
 		c, err := net.Dial("tcp", srv.Addr().String())
@@ -124,67 +119,6 @@ func TestShutdownAnswersHTTPUnderWay(t *testing.T) {
 	}
 	p.expectEnd()
 	await(t, ended)
-}
-
-// busyRequests counts the HTTP connections that are reading or answering a request.
-func busyRequests(srv *Server) (n int) {
-	srv.http.mu.Lock()
-	defer srv.http.mu.Unlock()
-	for c := range srv.http.conns {
-		if c.busy {
-			n++
-		}
-	}
-	return n
-}
-
-// TestRequestThatEndsAsTheShutdownBegins: fasthttp tells that a connection is idle,
-// then sets a deadline for the next request. A shutdown in between must end it too.
-func TestRequestThatEndsAsTheShutdownBegins(t *testing.T) {
-	for _, when := range []string{"before it is idle", "before its deadline", "after its deadline"} {
-		t.Run(when, func(t *testing.T) {
-			near, far := net.Pipe()
-			defer near.Close()
-			defer far.Close()
-			k := &tracker{conns: map[*httpConn]struct{}{}, empty: make(chan struct{})}
-			c := &httpConn{Conn: near, tracker: k}
-			k.enter()
-			k.track(c)
-			drained := make(chan struct{})
-			drain := func() {
-				go func() {
-					defer close(drained)
-					k.drain(time.Hour)
-				}()
-				waitFor(t, "the drain has begun", func() bool {
-					k.mu.Lock()
-					defer k.mu.Unlock()
-					return k.draining
-				})
-			}
-			if when == "before it is idle" {
-				drain()
-			}
-			k.changed(c, fasthttp.StateIdle)
-			if when == "before its deadline" {
-				drain()
-			}
-			if err := c.SetReadDeadline(time.Now().Add(time.Hour)); err != nil {
-				t.Fatal(err)
-			}
-			if when == "after its deadline" {
-				drain()
-			}
-			give := time.AfterFunc(patience, func() { _ = near.Close() })
-			defer give.Stop()
-			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Fatalf("the read ends with %v, want its deadline", err)
-			}
-			k.untrack(c)
-			k.leave()
-			<-drained
-		})
-	}
 }
 
 // TestShutdownTwice: later and simultaneous calls wait for the first and do nothing.

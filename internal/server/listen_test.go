@@ -71,7 +71,7 @@ func TestNetHTTPClient(t *testing.T) {
 		}
 		member.expectText(fmt.Sprint(i))
 	}
-	if st := srv.Stats(); st.HandedOff != 1 {
-		t.Errorf("%d connections for 5 requests, want 1", st.HandedOff)
+	if got := srv.Stats().Accepted; got != 2 {
+		t.Errorf("%d connections for a member and 5 requests, want 2", got)
 	}
 }

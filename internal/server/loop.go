@@ -1,6 +1,8 @@
 package server
 
 import (
+	"sync/atomic"
+
 	"wsify/hub"
 	"wsify/internal/command"
 	"wsify/internal/slab"
@@ -39,8 +41,13 @@ type loop struct {
 	frame []byte
 	small []byte
 
-	counts counts
-	pulse  pulse
+	bodiless bool  // the request that is read is a HEAD: its answer has no body
+	dated    int64 // the second of dateLine
+	dateLine []byte
+
+	underWay atomic.Int64 // publications of backends that are begun; anyone reads it
+	counts   counts
+	pulse    pulse
 }
 
 // Opened starts the handshake of a new connection. It implements netpoll.Handler.
@@ -58,8 +65,8 @@ func (l *loop) Opened(c *netpoll.Conn) {
 func (l *loop) Data(c *netpoll.Conn, p []byte) {
 	s := l.session(c)
 	switch s.state {
-	case handshaking:
-		l.readHead(c, s, p)
+	case handshaking, kept, receiving, publishing:
+		l.readRequests(c, s, p)
 	case open, pinged:
 		l.alive(c, s)
 		l.startCork(c)

@@ -36,7 +36,7 @@ func warmUp() {
 func leaks(before map[string]string) int {
 	limit := time.Now().Add(patience)
 	for {
-		err := goleak.Find(goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+		err := goleak.Find()
 		fds := opened(before)
 		switch {
 		case err == nil && len(fds) == 0:

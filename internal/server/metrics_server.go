@@ -35,7 +35,7 @@ func connectionMetrics() []metric {
 		counter("connections_accepted_total", "Connections accepted.", func(st *Stats) float64 { return float64(st.Accepted) }),
 		counters("connections_rejected_total", "Connections refused before they were a session, by reason. Those refused with no_descriptor are not among the accepted ones.",
 			"reason", append(rejectionNames[:], rejectedNoDescriptor), rejected),
-		counters("connections_closed_total", "Connections that have ended, by reason; http are those that went to the HTTP server.",
+		counters("connections_closed_total", "Connections that have ended, by reason; http are those that were closed behind the answer to a request for a publication, or waited too long for the next.",
 			"reason", closeReasons(), func(st *Stats) map[string]uint64 { return st.Closed }),
 		counter("bytes_received_total", "Bytes read by the event loops.", func(st *Stats) float64 { return float64(st.Net.BytesReceived) }),
 		counter("bytes_sent_total", "Bytes that the kernel took from the event loops.", func(st *Stats) float64 { return float64(st.Net.BytesSent) }),
@@ -73,6 +73,8 @@ func messageMetrics() []metric {
 			func(st *Stats) float64 { return float64(st.Sent) }),
 		counters("messages_dropped_total", "Messages lost, by reason: of the subscriber that was too slow, or of the publication that was refused.",
 			"reason", dropNames[:], func(st *Stats) map[string]uint64 { return st.Dropped }),
+		counters("publications_refused_total", "Publications of backends that were refused before the broker saw them, by reason.",
+			"reason", unpublishedNames[:], func(st *Stats) map[string]uint64 { return st.Unpublished }),
 		counters("broadcasts_total", "Publications taken on this node, by source.",
 			"source", []string{"client", "http"}, func(st *Stats) map[string]uint64 { return st.Broadcasts }),
 	}

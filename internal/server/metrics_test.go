@@ -23,7 +23,7 @@ var contractMetrics = map[string]string{
 	"authorizer_inflight": "", "broker_up": "", "draining": "",
 	"connections_accepted_total": "", "connections_rejected_total": "reason", "connections_closed_total": "reason",
 	"messages_received_total": "command", "messages_sent_total": "", "bytes_received_total": "", "bytes_sent_total": "",
-	"messages_dropped_total": "reason", "broadcasts_total": "source", "authorizer_requests_total": "command,result",
+	"messages_dropped_total": "reason", "publications_refused_total": "reason", "broadcasts_total": "source", "authorizer_requests_total": "command,result",
 	"authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
 	// Beside those of the list: counted anyway, and there is no other place for them.
 	"commands_refused_total": "code", "panics_total": "", "log_lines_dropped_total": "",
@@ -180,7 +180,7 @@ func TestMetricsOfASession(t *testing.T) {
 		"connections_accepted_total":                                  4,
 		`connections_rejected_total{reason="origin"}`:                 1,
 		`connections_closed_total{reason="client_close"}`:             1,
-		`connections_closed_total{reason="http"}`:                     1,
+		`connections_closed_total{reason="peer_closed"}`:              1,
 		`messages_received_total{command="join"}`:                     3,
 		`messages_received_total{command="broadcast"}`:                1,
 		`messages_received_total{command="invalid"}`:                  1,
@@ -216,7 +216,7 @@ func TestFanoutIsTimedToTheLastMember(t *testing.T) {
 	before := samples(t, srv)["broadcast_fanout_seconds_count"]
 	srv.sampler.due.Store(true)
 	say := func(channel, content string) { // not over HTTP: a loop that is held may be the one that accepts
-		if err := srv.publish([]byte(channel), []byte(content)); err != nil {
+		if _, err := srv.broker.Publish([]byte(channel), []byte(content), nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,7 +20,7 @@ const (
 	reasonShutdown
 	reasonRefused
 	reasonHandshakeTimeout
-	reasonHandedOff
+	reasonHTTP
 	numReasons
 )
 
@@ -42,7 +42,7 @@ var reasonNames = [numReasons]string{
 	reasonShutdown:           "shutdown",
 	reasonRefused:            "handshake_refused",
 	reasonHandshakeTimeout:   "handshake_timeout",
-	reasonHandedOff:          "http",
+	reasonHTTP:               "http",
 }
 
 func reasonName(r netpoll.Reason) string {
@@ -65,15 +65,32 @@ const (
 	rejectDown                       // it could not say
 	rejectBusy                       // too many wait for it
 	rejectTimeout                    // not finished in time, by the peer or by the authorizer
-	rejectHTTP                       // too many connections at the HTTP server
+	rejectNotFound                   // another path than /ws and /broadcast
 	rejectShutdown                   // this node is ending
 	numRejections
 )
 
 var rejectionNames = [numRejections]string{
 	"malformed", "head_too_large", "no_upgrade", "origin", "denied",
-	"authorizer_down", "authorizer_busy", "timeout", "http_busy", "shutdown",
+	"authorizer_down", "authorizer_busy", "timeout", "not_found", "shutdown",
 }
+
+// unpublished is why a backend's publication was refused before the broker saw it. Names
+// are the values of the reason label of metrics and logs.
+type unpublished uint8
+
+const (
+	unpublishedKey       unpublished = iota // wrong or missing
+	unpublishedMethod                       // neither POST nor OPTIONS
+	unpublishedType                         // no JSON, or encoded
+	unpublishedSize                         // over -max-message-size
+	unpublishedMalformed                    // no publication, or a broken body
+	unpublishedTimeout                      // the body was not there in time
+	unpublishedShutdown                     // this node is ending
+	numUnpublished
+)
+
+var unpublishedNames = [numUnpublished]string{"key", "method", "media_type", "too_large", "malformed", "timeout", "shutdown"}
 
 // rejectedNoDescriptor is the reason of connections that the system had no
 // descriptor for, beside rejectionNames. They are not among those accepted.

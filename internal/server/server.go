@@ -32,7 +32,6 @@ type Server struct {
 	auth    *auth.Client // nil without an authorizer
 	events  event        // which commands ask it
 	broker  Broker
-	http    *httpServer
 	keys    keys
 	origins origins
 	addr    net.Addr
@@ -47,13 +46,9 @@ type Server struct {
 	stopOnce sync.Once
 	stopping chan struct{} // closed when the shutdown begins
 
-	publishedHTTP atomic.Uint64
-	droppedHTTP   atomic.Uint64
-	fullHTTP      atomic.Uint64
-	failedHTTP    atomic.Uint64
-	authorizer    [numEvents][auth.NumResults]atomic.Uint64
-	inFlight      atomic.Int64 // calls to the authorizer
-	availability  availability // of the authorizer
+	authorizer   [numEvents][auth.NumResults]atomic.Uint64
+	inFlight     atomic.Int64 // calls to the authorizer
+	availability availability // of the authorizer
 }
 
 // Run starts a server and serves until ctx ends; it then shuts down in order and
@@ -96,7 +91,6 @@ func Start(cfg Config) (*Server, error) {
 	if err := srv.openLoops(); err != nil {
 		return nil, err
 	}
-	srv.http = newHTTP(srv)
 	if err := srv.broker.Start(srv.deliver, srv.roomInBroker); err != nil {
 		return nil, errors.Join(fmt.Errorf("broker %s: %w", cfg.BrokerDriver, err), srv.group.Stop())
 	}

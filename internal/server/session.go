@@ -39,7 +39,10 @@ const (
 	open                     // frames are read
 	pinged                   // open, and a ping was sent since the last bytes came
 	parked                   // one command waits, nothing behind it is handled (I6)
-	ending                   // a Close frame or a refusal was sent
+	receiving                // the body of a publication is incomplete
+	publishing               // the broker has a backend's publication; nothing is read
+	kept                     // a request was answered, and the next may come
+	ending                   // a Close frame or a last answer was sent
 )
 
 // why is what a parked session waits for. Each wait has its bound.
@@ -69,6 +72,7 @@ type extra struct {
 	due      time.Time    // when it is too late for the authorizer's decision
 	room     *hub.Waiter  // of message, in its channel; nil when it waits for the broker
 	asked    event        // what question is about
+	post     *publication // of a backend, in the states receiving and publishing
 	query    string       // of the upgrade, as sent, for the authorizer
 }
 
@@ -118,6 +122,9 @@ func (l *loop) drop(s *session) {
 	}
 	l.forgo(l.takeRoom(s))
 	e := l.more(s)
+	if e.post != nil {
+		l.underWay.Add(-1)
+	}
 	e.reader.Release()
 	if e.gone != nil {
 		e.gone.Store(true)

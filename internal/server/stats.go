@@ -28,10 +28,11 @@ type counts struct {
 	accepted        atomic.Uint64
 	upgraded        atomic.Uint64
 	rejected        [numRejections]atomic.Uint64
-	handedOff       atomic.Uint64
 	received        [command.Broadcast + 1]atomic.Uint64 // Unknown: what is no command
 	bad             [numBad]atomic.Uint64
 	publishedClient atomic.Uint64
+	publishedHTTP   atomic.Uint64
+	unpublished     [numUnpublished]atomic.Uint64
 	sent            atomic.Uint64
 	dropped         [numDropReasons]atomic.Uint64
 	closed          [256]atomic.Uint64
@@ -78,10 +79,10 @@ type Stats struct {
 	Accepted      uint64
 	Upgraded      uint64
 	Rejected      map[string]uint64            // handshakes refused, by reason
-	HandedOff     uint64                       // connections that went to HTTP
 	Received      map[string]uint64            // messages, by command; invalid is none
 	NotDone       map[string]uint64            // commands refused, by error code
 	Broadcasts    map[string]uint64            // by source: client, http
+	Unpublished   map[string]uint64            // publications of backends refused before the broker, by reason
 	Sent          uint64                       // messages given to connections
 	Dropped       map[string]uint64            // messages lost, by reason
 	Closed        map[string]uint64            // connections ended, by reason
@@ -94,7 +95,7 @@ func (srv *Server) Stats() Stats {
 	st := Stats{
 		Net: srv.group.Stats(), Channels: h.Channels, Subscriptions: h.Subscriptions,
 		Asking: srv.inFlight.Load(), Draining: srv.draining.Load(), Broker: srv.brokerStats(),
-		Rejected: map[string]uint64{}, Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{},
+		Rejected: map[string]uint64{}, Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{}, Unpublished: map[string]uint64{},
 		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Authorizer: map[string]map[string]uint64{},
 	}
 	st.WorkersBusy, st.Waiting = srv.workers.Busy()
@@ -104,10 +105,6 @@ func (srv *Server) Stats() Stats {
 	for _, l := range srv.loops {
 		l.counts.addTo(&st)
 	}
-	add(st.Broadcasts, "http", &srv.publishedHTTP)
-	add(st.Dropped, dropNames[dropBusy], &srv.droppedHTTP)
-	add(st.Dropped, dropNames[dropFull], &srv.fullHTTP)
-	add(st.Dropped, dropNames[dropBroker], &srv.failedHTTP)
 	for i, name := range eventList {
 		of := map[string]uint64{}
 		for r := range auth.NumResults {
@@ -133,9 +130,12 @@ func (srv *Server) brokerStats() *broker.Stats {
 func (n *counts) addTo(st *Stats) {
 	st.Accepted += n.accepted.Load()
 	st.Upgraded += n.upgraded.Load()
-	st.HandedOff += n.handedOff.Load()
 	st.Sent += n.sent.Load()
 	add(st.Broadcasts, "client", &n.publishedClient)
+	add(st.Broadcasts, "http", &n.publishedHTTP)
+	for i, name := range unpublishedNames {
+		add(st.Unpublished, name, &n.unpublished[i])
+	}
 	for i, name := range rejectionNames {
 		add(st.Rejected, name, &n.rejected[i])
 	}

@@ -66,9 +66,9 @@ func (t *trimmer) look(work uint64) (tidy, collect bool) {
 // publication, and 64 KiB moved.
 func (srv *Server) work() uint64 {
 	st := srv.group.Stats()
-	n := (st.BytesReceived+st.BytesSent)>>16 + srv.publishedHTTP.Load()
+	n := (st.BytesReceived + st.BytesSent) >> 16
 	for _, l := range srv.loops {
-		n += l.counts.accepted.Load()
+		n += l.counts.accepted.Load() + l.counts.publishedHTTP.Load()
 		for reason := range l.counts.closed {
 			n += l.counts.closed[reason].Load()
 		}

@@ -172,7 +172,6 @@ func TestOrigins(t *testing.T) {
 }
 
 // TestUpgradeOfAnotherSpellingOfWS: a path that only normalizes to /ws is not /ws.
-// Passing it from the HTTP server to the loops and back would never end.
 func TestUpgradeOfAnotherSpellingOfWS(t *testing.T) {
 	srv := start(t, Config{})
 	for _, target := range []string{"//ws", "/%77s", "/./ws", "/x/../ws", "/ws/", "/"} {
@@ -180,14 +179,14 @@ func TestUpgradeOfAnotherSpellingOfWS(t *testing.T) {
 		p.write(upgradeHead(target))
 		p.expectStatus(404)
 	}
-	if st := srv.Stats(); st.HandedOff != 6 {
-		t.Errorf("%d hand-offs of 6 connections", st.HandedOff)
+	if got := srv.Stats().Rejected["not_found"]; got != 6 {
+		t.Errorf("%d of 6 connections refused with not_found", got)
 	}
 	connect(t, srv, "http://example.com/ws").usable() // the absolute form; RFC 9112, section 3.2.2
 }
 
 // TestUpgradeBehindAPost: a proxy may upgrade on a connection it has used for a
-// request. The HTTP server gives it back to the event loops.
+// request.
 func TestUpgradeBehindAPost(t *testing.T) {
 	srv := start(t, Config{AllowedOrigins: []string{"https://a.test"}})
 	p := dial(t, srv)
@@ -204,13 +203,18 @@ func TestUpgradeBehindAPost(t *testing.T) {
 	if res := p.expectStatus(426); !strings.Contains(res.body, "new WebSocket(") {
 		t.Errorf("body %q does not say how to connect", res.body)
 	}
+	p.expectEnd()
+
+	p = dial(t, srv)
+	p.write(postRequest("/broadcast", `{"channel":"c","content":1}`))
+	p.expectStatus(201)
 	p.write(upgradeHead("/ws", "Origin: https://b.test"))
 	p.expectStatus(403)
 	p.expectEnd()
 }
 
-// TestEverythingInOneWrite: a POST, an upgrade behind it, and more frames than the
-// HTTP server's buffer holds. Not a byte may be lost on the way back to the loops.
+// TestEverythingInOneWrite: a POST, an upgrade behind it, and more frames than one
+// read takes. Not a byte may be lost between.
 func TestEverythingInOneWrite(t *testing.T) {
 	srv := start(t, Config{})
 	for _, size := range []int{10, 7 << 10, 9 << 10, 30 << 10, 60 << 10, 200 << 10} {
