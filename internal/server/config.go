@@ -77,7 +77,8 @@ type Config struct {
 	// empty (as v3). A request with a key is refused then: no key is right.
 	BroadcastOpen bool
 	// AllowedOrigins lists the Origin values that may upgrade; "*" is any and
-	// the default. A pattern may hold one leading "*." label wildcard after the
+	// the default, "self" that whose host is the one that was connected to. A
+	// pattern may hold one leading "*." label wildcard after the
 	// scheme, as in "https://*.example.com".
 	AllowedOrigins []string
 

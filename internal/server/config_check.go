@@ -153,7 +153,7 @@ func checkKey(key string) error {
 // checkOrigin reports a pattern that no browser's Origin header could ever match;
 // RFC 6454, section 6.1.
 func checkOrigin(pattern string) error {
-	if pattern == "*" || pattern == "null" {
+	if pattern == "*" || pattern == "null" || pattern == originSelf {
 		return nil
 	}
 	scheme, host, ok := strings.Cut(pattern, "://")
@@ -174,5 +174,3 @@ func checkOrigin(pattern string) error {
 	}
 	return nil
 }
-
-var defaultPorts = map[string]string{"http": "80", "https": "443"}

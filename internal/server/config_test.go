@@ -209,7 +209,7 @@ func TestAnAcceptedOriginMatchesWhatABrowserSends(t *testing.T) {
 		if err := c.Validate(); err != nil {
 			t.Errorf("AllowedOrigins %q: %v", pattern, err)
 		}
-		if o := newOrigins(c.AllowedOrigins); !o.allow([]byte(origin)) {
+		if o := newOrigins(c.AllowedOrigins); !o.allow([]byte(origin), nil) {
 			t.Errorf("pattern %q does not allow %q", pattern, origin)
 		}
 	}

@@ -103,7 +103,7 @@ func (l *loop) atWS(c *netpoll.Conn, s *session, r *wire.Request, head, rest []b
 	switch {
 	case err != nil:
 		l.refuseError(c, s, err)
-	case !l.srv.origins.allow(r.Origin):
+	case !l.srv.origins.allow(r.Origin, r.Host):
 		l.refuse(c, s, rejectOrigin, 403, "", "This origin is not allowed.\n")
 	case l.srv.draining.Load():
 		l.refuse(c, s, rejectShutdown, 503, retryAfter(), "This node is shutting down.\n")

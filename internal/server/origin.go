@@ -7,34 +7,80 @@ import (
 // origins is which values of the Origin header may upgrade.
 type origins struct {
 	any      bool
+	self     bool     // that of the host that was connected to
 	patterns []string // lower case
 }
 
 func newOrigins(allowed []string) origins {
 	o := origins{any: len(allowed) == 0}
 	for _, p := range allowed {
-		if p == "*" {
+		switch p {
+		case "*":
 			o.any = true
+		case originSelf:
+			o.self = true
+		default:
+			o.patterns = append(o.patterns, strings.ToLower(p))
 		}
-		o.patterns = append(o.patterns, strings.ToLower(p))
 	}
 	return o
 }
 
-// allow reports whether a page of this origin may connect. A request without an
-// Origin header does not come from a page and is always allowed; RFC 6455,
+// originSelf is the word for an origin whose host is the one that was connected to:
+// pages of the same site, and clients that are no page and send the server's own, as
+// React Native does.
+const originSelf = "self"
+
+// allow reports whether a page of this origin may connect to this host. A request
+// without an Origin header does not come from a page and is always allowed; RFC 6455,
 // section 10.2.
-func (o *origins) allow(origin []byte) bool {
+func (o *origins) allow(origin, host []byte) bool {
 	if o.any || origin == nil {
 		return true
 	}
 	got := strings.ToLower(string(origin))
+	if o.self && sameHost(got, strings.ToLower(string(host))) {
+		return true
+	}
 	for _, p := range o.patterns {
 		if matchOrigin(p, got) {
 			return true
 		}
 	}
 	return false
+}
+
+// defaultPorts are those that an origin leaves out; clients that are no page write the
+// schemes of WebSocket there, too.
+var defaultPorts = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}
+
+// sameHost reports whether an origin names the host of a Host header. A proxy may have
+// ended TLS, so the scheme with which a client connected is not known: a Host without a
+// port stands for the default port of either.
+func sameHost(origin, host string) bool {
+	scheme, rest, ok := strings.Cut(origin, "://")
+	if !ok || rest == "" || defaultPorts[scheme] == "" {
+		return false
+	}
+	name, port := cutPort(rest)
+	want, wantPort := cutPort(host)
+	if port == "" {
+		port = defaultPorts[scheme]
+	}
+	if wantPort == "" {
+		wantPort = defaultPorts[scheme]
+	}
+	return name == want && port == wantPort
+}
+
+// cutPort cuts the port, if there is one, off a host, which may be an address in
+// brackets.
+func cutPort(hostport string) (host, port string) {
+	i := strings.LastIndexByte(hostport, ':')
+	if i < 0 || strings.HasSuffix(hostport, "]") {
+		return hostport, ""
+	}
+	return hostport[:i], hostport[i+1:]
 }
 
 // matchOrigin compares an origin with a pattern in which "*." stands for one or

@@ -154,6 +154,13 @@ func TestOrigins(t *testing.T) {
 		{"https://*.example.com", "https://evil.test#.example.com", 403},
 		{"https://*.example.com", "http://a.example.com", 403},
 		{"null", "null", 101},
+		{"self", "", 101},
+		{"self", "https://example.com", 101}, // upgradeHead connects to example.com
+		{"self", "http://EXAMPLE.com:80", 101},
+		{"self", "https://example.com:8443", 403},
+		{"self", "https://other.test", 403},
+		{"https://a.test,self", "https://a.test", 101},
+		{"https://a.test,self", "https://example.com", 101},
 	} {
 		t.Run(c.allowed+" "+c.origin, func(t *testing.T) {
 			var cfg Config
@@ -168,6 +175,43 @@ func TestOrigins(t *testing.T) {
 			p.write(upgradeHead("/ws", headers...))
 			p.expectStatus(c.want)
 		})
+	}
+}
+
+func TestTheHostOfAnOriginIsThatOfTheServer(t *testing.T) {
+	for _, c := range []struct {
+		origin, host string
+		want         bool
+	}{
+		{"https://example.com", "example.com", true},
+		{"http://example.com", "example.com", true},
+		{"wss://example.com", "example.com", true},
+		{"https://example.com", "example.com:443", true},
+		{"https://example.com:443", "example.com", true},
+		{"http://example.com:80", "example.com", true},
+		{"http://example.com:3000", "example.com:3000", true},
+		{"HTTPS://Example.COM", "eXample.com", true},
+		{"http://[::1]:3000", "[::1]:3000", true},
+		{"https://[::1]", "[::1]", true},
+		{"http://localhost", "localhost:80", true},
+		{"https://example.com", "example.com:80", false},
+		{"http://example.com", "example.com:443", false},
+		{"http://example.com:443", "example.com", false},
+		{"https://example.com:8443", "example.com", false},
+		{"https://example.com", "example.com:8443", false},
+		{"https://a.example.com", "example.com", false},
+		{"https://example.com.evil.test", "example.com", false},
+		{"https://example.com/", "example.com", false},
+		{"https://user@example.com", "example.com", false},
+		{"ftp://example.com", "example.com", false},
+		{"null", "null", false},
+		{"example.com", "example.com", false},
+		{"https://", "", false},
+	} {
+		o := newOrigins([]string{"self"})
+		if got := o.allow([]byte(c.origin), []byte(c.host)); got != c.want {
+			t.Errorf("origin %s, connected to %s: allowed %t, want %t", c.origin, c.host, got, c.want)
+		}
 	}
 }
 
