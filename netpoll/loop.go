@@ -63,9 +63,14 @@ type Loop struct {
 
 	queues slab.Pool[queue] // of connections that have something queued
 
+	// Looked at by every loop that accepts, and written when a connection comes or
+	// goes: what the loop writes after each event is on other cache lines.
+	_      [64]byte
+	open   atomic.Int64
+	coming atomic.Int64 // descriptors in incoming
+	_      [64]byte
+
 	// Written by the loop, read by anyone.
-	open        atomic.Int64
-	coming      atomic.Int64 // descriptors in incoming
 	queuedBytes atomic.Int64
 	panics      atomic.Int64
 	totals      totals

@@ -186,6 +186,7 @@ func (srv *Server) announce(before, limit uint64) {
 		"workers", srv.cfg.Workers, "queue", srv.cfg.Queue, "memory_limit", memoryLimit(),
 		"broker", srv.cfg.BrokerDriver, "authorizer", srv.auth != nil, "go", runtime.Version())
 	srv.announceKey()
+	srv.announceBacklog(netpoll.Backlog())
 	if !srv.asks(eventBroadcast) {
 		srv.log.Warn("every client may publish to every channel: no authorizer is asked about broadcasts")
 	}
@@ -194,6 +195,15 @@ func (srv *Server) announce(before, limit uint64) {
 			srv.log.Warn("any web page may connect with its visitor's cookies: -allowed-origins is *")
 		}
 		go srv.checkAuthorizer()
+	}
+}
+
+// announceBacklog warns when a storm of connections would overflow the kernel's queue:
+// who finds it full waits a second or more for the next SYN. Linux has had 4096 as its
+// default since 5.4.
+func (srv *Server) announceBacklog(most int) {
+	if most > 0 && most < 4096 {
+		srv.log.Warn("few clients can wait to be accepted, in a storm others wait for seconds: raise net.core.somaxconn to 4096", "somaxconn", most)
 	}
 }
 

@@ -1,0 +1,17 @@
+package server
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestAShortBacklogIsSaidAtTheStart(t *testing.T) {
+	for most, warns := range map[int]bool{0: false, 128: true, 4095: true, 4096: false, 65535: false} {
+		book := &logBook{}
+		(&Server{log: slog.New(slog.NewTextHandler(book, nil))}).announceBacklog(most)
+		if strings.Contains(book.String(), "somaxconn") != warns {
+			t.Errorf("with %d the log has %q", most, book)
+		}
+	}
+}
