@@ -110,7 +110,7 @@ func Start(cfg Config) (*Server, error) {
 // would take each that becomes free, and nobody could ask the authorizer, reach the
 // broker's engine again, or look at the admin pages.
 func keptDescriptors(limit uint64, workers int) uint64 {
-	const links = 64 // to the engine, and what a hand-off to HTTP needs for a moment
+	const links = 64 // to the engine
 	return min(limit/4, uint64(workers)+maxAdmin+links)
 }
 
