@@ -100,7 +100,7 @@ func TestAMistypedVariableIsRefusedAndTheNearestSettingNamed(t *testing.T) {
 	for name, nearest := range map[string]string{
 		"WSIFY_BROADCAST_KEY":  "WSIFY_BROADCASTING_KEY",
 		"WSIFY_LISTENADDR":     "WSIFY_LISTEN_ADDR",
-		"WSIFY_LISTEN_PORT":    "WSIFY_LISTEN_ADDR",
+		"WSIFY_LISTEN_ADRESS":  "WSIFY_LISTEN_ADDR",
 		"WSIFY_BROKER_DNS":     "WSIFY_BROKER_DSN",
 		"WSIFY_BROKER_DSNFILE": "WSIFY_BROKER_DSN_FILE",
 	} {
