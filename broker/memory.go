@@ -13,6 +13,11 @@ var ErrClosed = errors.New("the broker is closed")
 // slices are borrowed.
 type Deliver func(channel, content []byte) error
 
+// MemoryDriver is the driver of Memory, which nothing is told.
+var MemoryDriver = Driver{Name: "memory", Open: func(Config) (Broker, error) { return &Memory{}, nil }}
+
+var _ Broker = (*Memory)(nil)
+
 // Memory is the broker of a single node. Its zero value must be given a Deliver
 // by Start before use. It keeps nothing, so every method may be called from any
 // goroutine once Start has returned.

@@ -14,6 +14,22 @@ import (
 	"wsify/internal/lastread"
 )
 
+// NATSDriver is the driver of NewNATS.
+var NATSDriver = Driver{
+	Name:  "nats",
+	Open:  func(cfg Config) (Broker, error) { return NewNATS(cfg) },
+	Check: checkNATS,
+}
+
+// checkNATS is the Check of NATSDriver.
+func checkNATS(cfg Config) Problems {
+	p := Problems{DSN: CheckNATSDSN(cfg.DSN), Prefix: CheckNATSPrefix(cfg.Prefix)}
+	if most := maxNATSChannel(cfg.Prefix); cfg.MaxChannel > most {
+		p.MaxChannel = fmt.Errorf("with NATS and this prefix a name may have %d bytes, for a subject that fits in a line of its protocol", most)
+	}
+	return p
+}
+
 // NewNATS returns a broker whose engine is NATS servers at cfg.DSN; CheckNATSDSN has
 // its forms. A channel's name is its subject, with what a subject cannot hold
 // escaped as in URLs, behind cfg.Prefix.

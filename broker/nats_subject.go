@@ -20,10 +20,10 @@ var (
 	errNATSTooLong = fmt.Errorf("the channel's name is too long for NATS: its subject would have more than %d bytes", maxNATSSubject)
 )
 
-// MaxNATSChannel returns how many bytes the name of a channel may have so that NATS
+// maxNATSChannel returns how many bytes the name of a channel may have so that NATS
 // carries it whatever it holds. A longer one is carried as long as its subject, with
 // what is escaped in it, fits; else its subscriptions and publications are refused.
-func MaxNATSChannel(prefix string) int { return (maxNATSSubject - len(prefix)) / 3 }
+func maxNATSChannel(prefix string) int { return (maxNATSSubject - len(prefix)) / 3 }
 
 // natsSubject returns the subject of a channel, which is its name, as a rule:
 // "news", "chat.room.1", "user:42". What a subject cannot hold is written as a

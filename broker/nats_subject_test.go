@@ -68,7 +68,7 @@ func FuzzNATSSubject(f *testing.F) {
 	f.Fuzz(func(t *testing.T, channel, other string) {
 		subject, err := natsSubject(channel)
 		if err != nil {
-			if channel != "" && len(channel) <= MaxNATSChannel("") {
+			if channel != "" && len(channel) <= maxNATSChannel("") {
 				t.Fatalf("natsSubject(%q): %v", channel, err)
 			}
 			return

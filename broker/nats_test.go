@@ -163,7 +163,7 @@ func TestNATSPrefixesKeepServicesApart(t *testing.T) {
 func TestNATSChannelsMayHaveAnyName(t *testing.T) {
 	s := natstest.Start(t, nil)
 	n := joinNATS(t, Config{DSN: s.URL})
-	names := append(unusualNATSChannels(), strings.Repeat("x", maxNATSSubject), strings.Repeat(" ", MaxNATSChannel("")))
+	names := append(unusualNATSChannels(), strings.Repeat("x", maxNATSSubject), strings.Repeat(" ", maxNATSChannel("")))
 	n.subscribe(names...)
 	for _, name := range names {
 		n.mustPublish(name, name)
@@ -181,7 +181,7 @@ func TestNATSChannelsMayHaveAnyName(t *testing.T) {
 func TestNATSRefusesNamesThatAreTooLong(t *testing.T) {
 	s := natstest.Start(t, nil)
 	n := joinNATS(t, Config{DSN: s.URL})
-	for _, name := range []string{strings.Repeat("x", maxNATSSubject+1), strings.Repeat(" ", MaxNATSChannel("")+1), strings.Repeat("x", 64<<10)} {
+	for _, name := range []string{strings.Repeat("x", maxNATSSubject+1), strings.Repeat(" ", maxNATSChannel("")+1), strings.Repeat("x", 64<<10)} {
 		n.Subscribe(name)
 		if err := n.await(name); !errors.Is(err, errNATSTooLong) {
 			t.Errorf("Await of %d bytes: %v, want %v", len(name), err, errNATSTooLong)

@@ -11,6 +11,13 @@ import (
 	"time"
 )
 
+// RedisDriver is the driver of NewRedis.
+var RedisDriver = Driver{
+	Name:  "redis",
+	Open:  func(cfg Config) (Broker, error) { return NewRedis(cfg) },
+	Check: func(cfg Config) Problems { return Problems{DSN: CheckRedisDSN(cfg.DSN)} },
+}
+
 // NewRedis returns a broker whose engine is Redis 6 or later, or what speaks its
 // protocol: one server, one of several that sentinels watch, or a cluster. A
 // publication is a plain PUBLISH of the content to the channel, so that any client

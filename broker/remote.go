@@ -25,6 +25,9 @@ type Config struct {
 	// MaxContent is the most bytes of content that is delivered; what is larger is
 	// dropped and counted. Zero means 64 KiB.
 	MaxContent int
+	// MaxChannel is the most bytes that the name of a channel has; it is for Driver.Check.
+	// Zero means that nobody says.
+	MaxChannel int
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -65,6 +68,8 @@ type Remote struct {
 	emptied  chan struct{} // closed when the outbox is closed and empty
 	started  bool
 }
+
+var _ Broker = (*Remote)(nil)
 
 // newRemote returns a Remote for an engine; Start brings it to life.
 func newRemote(cfg Config, e engine) *Remote {

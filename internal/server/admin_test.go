@@ -153,7 +153,7 @@ type brokerWithStats struct {
 func (b *brokerWithStats) Stats() broker.Stats { return b.stats }
 
 // useBroker gives a server that nothing has used yet another broker.
-func useBroker(t *testing.T, srv *Server, b Broker) {
+func useBroker(t *testing.T, srv *Server, b broker.Broker) {
 	t.Helper()
 	for _, l := range srv.loops {
 		defer holdLoop(t, l)()

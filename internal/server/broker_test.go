@@ -26,7 +26,7 @@ type testBroker struct {
 	tried   int      // calls of Publish; guarded by mu
 }
 
-var _ Broker = (*testBroker)(nil)
+var _ broker.Broker = (*testBroker)(nil)
 
 func (b *testBroker) fail(err error) {
 	b.mu.Lock()

@@ -10,7 +10,6 @@ import (
 	"unicode"
 
 	"wsify/auth"
-	"wsify/broker"
 )
 
 // maxUnixPath is the longest path of a unix socket, in bytes; unix(7) has 108 with
@@ -26,26 +25,15 @@ func (p *problems) checkService(c *Config) {
 	p.checkBroker(c)
 }
 
-// The names of the brokers.
-const (
-	brokerMemory = "memory"
-	brokerRedis  = "redis"
-	brokerNATS   = "nats"
-)
-
 func (p *problems) checkBroker(c *Config) {
-	switch c.BrokerDriver {
-	case brokerMemory:
-	case brokerRedis:
-		p.add("broker-dsn", broker.CheckRedisDSN(c.BrokerDSN))
-	case brokerNATS:
-		p.add("broker-dsn", broker.CheckNATSDSN(c.BrokerDSN))
-		p.add("broker-prefix", broker.CheckNATSPrefix(c.BrokerPrefix))
-		if most := broker.MaxNATSChannel(c.BrokerPrefix); c.MaxChannelLength > most {
-			p.add("max-channel-length", fmt.Errorf("with NATS and this prefix a name may have %d bytes, for a subject that fits in a line of its protocol", most))
-		}
-	default:
-		p.add("broker-driver", fmt.Errorf("there is no broker %q; there are memory, redis and nats", c.BrokerDriver))
+	switch d, err := driverOf(c); {
+	case err != nil:
+		p.add("broker-driver", err)
+	case d.Check != nil:
+		wrong := d.Check(brokerConfig(c))
+		p.add("broker-dsn", wrong.DSN)
+		p.add("broker-prefix", wrong.Prefix)
+		p.add("max-channel-length", wrong.MaxChannel)
 	}
 	p.between("broker-buffer", c.BrokerBuffer, 1, maxSize)
 	if len(c.BrokerPrefix) > maxBrokerPrefix {

@@ -52,7 +52,7 @@ func (c *Config) Validate() error {
 func (c *Config) fillService() {
 	c.ListenAddr = cmp.Or(c.ListenAddr, defaultListenAddr)
 	c.ListenMode = cmp.Or(c.ListenMode, 0o660)
-	c.BrokerDriver = cmp.Or(c.BrokerDriver, brokerMemory)
+	c.BrokerDriver = cmp.Or(c.BrokerDriver, drivers[0].Name)
 	c.BrokerBuffer = cmp.Or(c.BrokerBuffer, 16<<20)
 	c.AuthorizerTimeout = cmp.Or(c.AuthorizerTimeout, 5*time.Second)
 	if c.AuthorizerEvents == nil {

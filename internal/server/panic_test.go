@@ -5,11 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"wsify/broker"
 	"wsify/internal/invariants"
 )
 
 // panicking is a broker with a bug.
-type panicking struct{ Broker }
+type panicking struct{ broker.Broker }
 
 func (b panicking) Publish(channel, content []byte, done func(error)) (bool, error) {
 	if string(channel) == "panic" {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wsify/auth"
+	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/logs"
 	"wsify/netpoll"
@@ -31,7 +32,7 @@ type Server struct {
 	workers *hub.Workers
 	auth    *auth.Client // nil without an authorizer
 	events  event        // which commands ask it
-	broker  Broker
+	broker  broker.Broker
 	keys    keys
 	origins origins
 	addr    net.Addr
@@ -139,7 +140,11 @@ func (srv *Server) openAuthorizer() (err error) {
 // openLoops makes the hub, the broker and the event loops that serve them.
 func (srv *Server) openLoops() (err error) {
 	srv.tick = tickFor(srv.cfg)
-	if srv.broker, err = newBroker(&srv.cfg); err != nil {
+	driver, err := driverOf(&srv.cfg)
+	if err != nil {
+		return err
+	}
+	if srv.broker, err = driver.Open(brokerConfig(&srv.cfg)); err != nil {
 		return err
 	}
 	srv.hub = hub.New(hub.Config{

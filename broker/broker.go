@@ -1,0 +1,65 @@
+package broker
+
+// Broker carries publications to every node, this one included. No method but Close blocks, and every method may be called
+// from any goroutine once Start has returned.
+type Broker interface {
+	// Start begins to work. deliver is called for every publication that this
+	// node has to deliver, by whatever node it was published, in one order per
+	// channel. It does not block; an error says that the members have too much
+	// undelivered and nothing was taken: the publisher waits, or, when the broker is
+	// asynchronous, the publication itself does until Room is called. room is told
+	// when there is room after ErrFull.
+	Start(deliver func(channel, content []byte) error, room func()) error
+
+	// Publish takes a publication; both slices are borrowed. Either the outcome
+	// is returned with pending false, or done is called with it once, later, from
+	// any goroutine. done may be nil when the outcome does not matter. A nil
+	// error means that the engine has it. ErrFull means that the caller
+	// should wait for room.
+	Publish(channel, content []byte, done func(error)) (pending bool, err error)
+
+	// Subscribe is called when a channel gets its first member on this node, and
+	// Unsubscribe after the last has left (I12). Calls for one channel come in the
+	// order of the events, with a lock of the hub held: they must only note it.
+	Subscribe(channel string)
+	Unsubscribe(channel string)
+
+	// Await tells when the subscription of a channel is in force, so that nothing
+	// published from then on is missed. With pending false the answer is err; else
+	// done is called with it once, later, from any goroutine.
+	Await(channel []byte, done func(error)) (pending bool, err error)
+
+	// Room says that the members of a channel for which deliver returned an error
+	// have room again.
+	Room(channel string)
+
+	// Asynchronous reports whether Publish or Await may ever be pending.
+	Asynchronous() bool
+
+	// Up reports whether the engine is there, and the node subscribed to all that it
+	// has to be.
+	Up() bool
+
+	// Close ends the work. What is published or received after it returns is not
+	// delivered.
+	Close() error
+}
+
+// Driver is a kind of broker. Which ones there are is said by who uses them.
+type Driver struct {
+	Name string // as in -broker-driver
+
+	// Open makes a broker that Start brings to life. The error is one of Check's.
+	Open func(Config) (Broker, error)
+
+	// Check says what is wrong with a configuration. It reads the files that the DSN
+	// names, and reaches no engine. Nil is for a driver that nothing can be wrong with.
+	Check func(Config) Problems
+}
+
+// Problems is what is wrong with a Config, nil where nothing is. It quotes no secret.
+type Problems struct {
+	DSN        error
+	Prefix     error
+	MaxChannel error
+}
