@@ -28,7 +28,8 @@ var ours = map[string][]string{
 	"wsify/internal/invariants": {},
 	"wsify/internal/lastread":   {},
 	"wsify/auth":                {"wsify/internal/lastread"},
-	"wsify/broker":              {"wsify/internal/lastread"},
+	"wsify/broker":              {"wsify/broker/internal/dsn", "wsify/internal/lastread"},
+	"wsify/broker/internal/dsn": {},
 	"wsify/internal/natstest":   {}, // tests import it
 	"wsify/bench/wsbench":       {"wsify/bench/internal/process"},
 	"wsify/bench/beside":        {"wsify/bench/internal/process"},

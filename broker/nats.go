@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"wsify/broker/internal/dsn"
 	"wsify/internal/lastread"
 )
 
@@ -40,17 +41,17 @@ func checkNATS(cfg Config) Problems {
 // subscribes to what: a publication that another server takes within that time
 // after a subscription was confirmed may be missed.
 func NewNATS(cfg Config) (*Remote, error) {
-	dsn, err := parseNATSDSN(cfg.DSN)
+	d, err := parseNATSDSN(cfg.DSN)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := dsn.options(); err != nil {
+	if _, err := d.options(); err != nil {
 		return nil, err
 	}
 	if err := CheckNATSPrefix(cfg.Prefix); err != nil {
 		return nil, err
 	}
-	e := &natsEngine{dsn: dsn, secrets: dsn.secrets(), log: cfg.Logger, largest: cfg.MaxContent}
+	e := &natsEngine{dsn: d, secrets: d.secrets(), log: cfg.Logger, largest: cfg.MaxContent}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -62,7 +63,7 @@ func NewNATS(cfg Config) (*Remote, error) {
 // natsEngine opens links to NATS servers.
 type natsEngine struct {
 	dsn     *natsDSN     // immutable
-	secrets secrets      // immutable; masked in what servers say
+	secrets dsn.Secrets  // immutable; masked in what servers say
 	log     *slog.Logger // immutable
 	largest int          // content; immutable
 	payload int          // the most that the server takes; for open only
@@ -95,7 +96,7 @@ func (e *natsEngine) open(ctx context.Context, to sink) (link, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("NATS at %s: %w", e.dsn, e.secrets.err(dialer.explain(err)))
+		return nil, fmt.Errorf("NATS at %s: %w", e.dsn, e.secrets.Err(dialer.explain(err)))
 	}
 	e.payload = int(nc.MaxPayload())
 	e.welcome(nc)

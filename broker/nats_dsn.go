@@ -1,18 +1,17 @@
 package broker
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"wsify/broker/internal/dsn"
 )
 
 // How a connection to a server is watched. A server that is silent is noticed when
@@ -30,34 +29,19 @@ const (
 type natsDSN struct {
 	servers        []*url.URL // with their user and password, or token
 	creds, nkey    string     // files
-	ca, cert, key  string     // files
-	skipVerify     bool
+	certificates   dsn.TLS
 	name           string
 	connectTimeout time.Duration
 }
 
-// natsParameters sets what follows the question mark of a DSN, by name.
-var natsParameters = map[string]func(d *natsDSN, value string) error{
-	"creds": func(d *natsDSN, v string) error { d.creds = v; return nil },
-	"nkey":  func(d *natsDSN, v string) error { d.nkey = v; return nil },
-	"ca":    func(d *natsDSN, v string) error { d.ca = v; return nil },
-	"cert":  func(d *natsDSN, v string) error { d.cert = v; return nil },
-	"key":   func(d *natsDSN, v string) error { d.key = v; return nil },
-	"name":  func(d *natsDSN, v string) error { d.name = v; return nil },
-	"skip_verify": func(d *natsDSN, v string) (err error) {
-		d.skipVerify = true
-		if v != "" {
-			d.skipVerify, err = strconv.ParseBool(v)
-		}
-		return err
-	},
-	"connect_timeout": func(d *natsDSN, v string) (err error) {
-		d.connectTimeout, err = time.ParseDuration(v)
-		if err == nil && d.connectTimeout <= 0 {
-			err = errors.New("it is not above zero")
-		}
-		return err
-	},
+// parameters is what may stand behind the question mark.
+func (d *natsDSN) parameters() []dsn.Parameter {
+	return append(d.certificates.Parameters(),
+		dsn.Parameter{Name: "connect_timeout", Set: dsn.Duration(&d.connectTimeout)},
+		dsn.Parameter{Name: "creds", Set: dsn.Text(&d.creds)},
+		dsn.Parameter{Name: "name", Set: dsn.Text(&d.name)},
+		dsn.Parameter{Name: "nkey", Set: dsn.Text(&d.nkey)},
+	)
 }
 
 // CheckNATSDSN returns what is wrong with the address of NATS servers, without a
@@ -70,8 +54,8 @@ var natsParameters = map[string]func(d *natsDSN, value string) error{
 //
 // Other servers that a server tells of are used, too, except with TLS and without ca:
 // then all have to be named here.
-func CheckNATSDSN(dsn string) error {
-	d, err := parseNATSDSN(dsn)
+func CheckNATSDSN(text string) error {
+	d, err := parseNATSDSN(text)
 	if err != nil {
 		return err
 	}
@@ -80,9 +64,9 @@ func CheckNATSDSN(dsn string) error {
 }
 
 // parseNATSDSN reads no files. Its errors quote nothing that may be part of a secret.
-func parseNATSDSN(dsn string) (*natsDSN, error) {
+func parseNATSDSN(text string) (*natsDSN, error) {
 	d := &natsDSN{name: "wsify", connectTimeout: natsConnectTimeout}
-	servers, query, _ := strings.Cut(strings.TrimSpace(dsn), "?")
+	servers, query, _ := strings.Cut(strings.TrimSpace(text), "?")
 	if servers == "" {
 		servers = natsDefaultURL
 	}
@@ -93,7 +77,7 @@ func parseNATSDSN(dsn string) (*natsDSN, error) {
 		}
 		d.servers = append(d.servers, u)
 	}
-	if err := d.parameters(query); err != nil {
+	if err := dsn.Read(query, d.parameters()); err != nil {
 		return nil, err
 	}
 	return d, d.check()
@@ -123,41 +107,13 @@ func parseNATSServer(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// parameterName is what can be quoted without fear that it is half a password.
-var parameterName = regexp.MustCompile(`^[a-z_]{1,20}$`)
-
-// parameters sets what is behind the question mark.
-func (d *natsDSN) parameters(query string) error {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return errors.New("the parameters of the NATS address cannot be read: they are written as in ?name=value&name=value, other characters as in %40")
-	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		set := natsParameters[name]
-		if set == nil {
-			known := strings.Join(slices.Sorted(maps.Keys(natsParameters)), ", ")
-			if strings.Contains(query, "@") || !parameterName.MatchString(name) {
-				name = "?"
-			}
-			return fmt.Errorf("the NATS address has an unknown parameter %q; there are %s. A '?' in a password is written as %%3F", name, known)
-		}
-		if len(values[name]) > 1 {
-			return fmt.Errorf("the NATS address has the parameter %s more than once", name)
-		}
-		if err := set(d, values.Get(name)); err != nil {
-			return fmt.Errorf("the NATS address has a parameter %s that cannot be read: %w", name, err)
-		}
-	}
-	return nil
-}
-
 // check returns an error when parts of the address contradict each other.
 func (d *natsDSN) check() error {
 	ws := strings.HasPrefix(d.servers[0].Scheme, "ws")
 	users := 0
 	for _, u := range d.servers {
 		if strings.HasPrefix(u.Scheme, "ws") != ws {
-			return errors.New("the NATS address mixes ws:// or wss:// with nats:// or tls://")
+			return errors.New("the DSN mixes ws:// or wss:// with nats:// or tls://")
 		}
 		if u.User != nil {
 			users = 1
@@ -168,13 +124,10 @@ func (d *natsDSN) check() error {
 			users++
 		}
 	}
-	switch {
-	case users > 1:
-		return errors.New("the NATS address says who we are in more than one way: a user or token in a URL, creds, nkey")
-	case (d.cert == "") != (d.key == ""):
-		return errors.New("the NATS address has one of cert and key; both are needed")
+	if users > 1 {
+		return errors.New("the DSN says who we are in more than one way: a user or token in a URL, creds, nkey")
 	}
-	return nil
+	return d.certificates.Check()
 }
 
 // String returns the servers, without secrets.
@@ -187,7 +140,7 @@ func (d *natsDSN) String() string {
 }
 
 // secrets returns what must not reach a log.
-func (d *natsDSN) secrets() (s secrets) {
+func (d *natsDSN) secrets() (s dsn.Secrets) {
 	for _, u := range d.servers {
 		if password, ok := u.User.Password(); ok {
 			s = append(s, password)
@@ -249,22 +202,12 @@ func (d *natsDSN) credentials(o *nats.Options) error {
 
 // tls sets whom we believe, and our certificate.
 func (d *natsDSN) tls(o *nats.Options) error {
-	if d.ca != "" {
-		if err := nats.RootCAs(d.ca)(o); err != nil {
-			return fmt.Errorf("ca: %w", err)
+	if d.certificates != (dsn.TLS{}) {
+		config, err := d.certificates.Config()
+		if err != nil {
+			return err
 		}
-	}
-	if d.cert != "" {
-		if err := nats.ClientCert(d.cert, d.key)(o); err != nil {
-			return fmt.Errorf("cert: %w", err)
-		}
-	}
-	if d.skipVerify {
-		if o.TLSConfig == nil {
-			o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		o.TLSConfig.InsecureSkipVerify = true
-		o.Secure = true
+		o.TLSConfig, o.Secure = config, true
 	}
 	o.IgnoreDiscoveredServers = d.ownServersOnly(o.Secure)
 	return nil
@@ -278,5 +221,5 @@ func (d *natsDSN) ownServersOnly(secure bool) bool {
 	for _, u := range d.servers {
 		secure = secure || u.Scheme == "tls"
 	}
-	return secure && d.ca == "" && !d.skipVerify && !strings.HasPrefix(d.servers[0].Scheme, "ws")
+	return secure && d.certificates.CA == "" && !d.certificates.SkipVerify && !strings.HasPrefix(d.servers[0].Scheme, "ws")
 }

@@ -25,7 +25,7 @@ func (l *natsLink) handlers(o *nats.Options) {
 		case errors.Is(err, net.ErrClosed): // by cut, or by natsConn
 			err = errNoAnswer
 		}
-		l.to.lost(fmt.Errorf("the connection to the NATS server: %w", l.engine.secrets.err(err)))
+		l.to.lost(fmt.Errorf("the connection to the NATS server: %w", l.engine.secrets.Err(err)))
 		close(l.ended)
 	}
 }
@@ -36,7 +36,7 @@ func (l *natsLink) cause(err error) error {
 	if last := l.nc.LastError(); last != nil && errors.Is(err, nats.ErrConnectionClosed) {
 		err = last
 	}
-	return l.engine.secrets.err(err)
+	return l.engine.secrets.Err(err)
 }
 
 // failed is told of every error that nats.go met.
@@ -53,7 +53,7 @@ func (l *natsLink) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
 		l.limited++
 	case errors.Is(err, nats.ErrBadHeaderMsg): // the content comes all the same
 	default: // nats.ErrSlowConsumer too, which natsIntake rules out
-		l.to.lost(fmt.Errorf("the connection to the NATS server: %w", l.engine.secrets.err(err)))
+		l.to.lost(fmt.Errorf("the connection to the NATS server: %w", l.engine.secrets.Err(err)))
 	}
 }
 
@@ -67,7 +67,7 @@ const (
 // sent, and with subscriptions in force when its configuration changes.
 func (l *natsLink) violation(err error) {
 	text := err.Error()
-	err = l.engine.secrets.err(err)
+	err = l.engine.secrets.Err(err)
 	if subject, ok := subjectAfter(text, natsRefusedSubscription); ok {
 		l.end(string(natsChannel(subject)), err)
 		return

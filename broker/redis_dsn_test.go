@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wsify/broker/internal/dsn"
 )
 
 func TestRedisDSNOfVersion3(t *testing.T) {
@@ -19,7 +21,7 @@ func TestRedisDSNOfVersion3(t *testing.T) {
 		"redis://[::1]:7000/2":               {network: "tcp", addrs: []string{"[::1]:7000"}},
 		"redis://u:p%40%2F@h:1/0":            {network: "tcp", addrs: []string{"h:1"}, user: "u", password: "p@/"},
 		"redis://:p@h?db=3":                  {network: "tcp", addrs: []string{"h:6379"}, password: "p"},
-		"rediss://h?skip_verify=true":        {network: "tcp", addrs: []string{"h:6379"}, secure: true, skipVerify: true},
+		"rediss://h?skip_verify=true":        {network: "tcp", addrs: []string{"h:6379"}, secure: true, tls: dsn.TLS{SkipVerify: true}},
 		"unix:///run/r.sock?db=1":            {network: "unix", addrs: []string{"/run/r.sock"}},
 		"unix://u:p@/r.sock":                 {network: "unix", addrs: []string{"/r.sock"}, user: "u", password: "p"},
 		"redis://h?pool_size=5&max_retries=": {network: "tcp", addrs: []string{"h:6379"}, unused: []string{"max_retries", "pool_size"}},
@@ -30,7 +32,7 @@ func TestRedisDSNOfVersion3(t *testing.T) {
 			continue
 		}
 		if got.network != want.network || !slices.Equal(got.addrs, want.addrs) || got.user != want.user || got.password != want.password ||
-			got.secure != want.secure || got.skipVerify != want.skipVerify || !slices.Equal(got.unused, want.unused) {
+			got.secure != want.secure || got.tls != want.tls || !slices.Equal(got.unused, want.unused) {
 			t.Errorf("%q: %+v, want %+v", dsn, got, want)
 		}
 	}
@@ -73,8 +75,8 @@ func TestRedisDSNRefused(t *testing.T) {
 		"redis://h:0":                         "port from 1 to 65535",
 		"redis://h?addr=x:99999":              "port from 1 to 65535",
 		"redis://h,x:6379":                    "of the form host:port",
-		"redis://h?hunter2=1":                 "unknown parameter; there are: addr, ca,",
-		"redis://h?masterset_=1":              "unknown parameter masterset_; there are: addr,",
+		"redis://h?hunter2=1":                 "unknown parameter; there are addr, ca,",
+		"redis://h?masterset_=1":              "unknown parameter \"masterset_\"; there are addr,",
 		"redis://h?db=1&db=2":                 "db more than once",
 		"redis://h?sharded=maybe":             "sharded must be",
 		"redis://h?dial_timeout=soon":         "dial_timeout must be a duration",

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"wsify/broker/internal/dsn"
 )
 
 // Bounds on what a Redis server may send beside publications.
@@ -46,9 +48,9 @@ type respReply struct {
 // respReader reads RESP2, Redis' protocol. It belongs to one goroutine.
 type respReader struct {
 	br      *bufio.Reader
-	scratch []byte  // the last message
-	limit   int     // bytes of a content that are kept by message
-	secrets secrets // masked in errors
+	scratch []byte      // the last message
+	limit   int         // bytes of a content that are kept by message
+	secrets dsn.Secrets // masked in errors
 }
 
 func newRESPReader(r io.Reader, limit int) *respReader {
@@ -96,7 +98,7 @@ func (r *respReader) nested(depth int) (respReply, error) {
 
 // refusal returns the error of a line.
 func (r *respReader) refusal(line []byte) respError {
-	return respError(r.secrets.mask(string(line[1:])))
+	return respError(r.secrets.Mask(string(line[1:])))
 }
 
 // text reads what a header announces; minus one is nothing.

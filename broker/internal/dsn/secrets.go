@@ -1,4 +1,4 @@
-package broker
+package dsn
 
 import "strings"
 
@@ -9,12 +9,12 @@ const (
 	minSecret = 3
 )
 
-// secrets is what must not reach a log: passwords and tokens of a DSN. A server that
+// Secrets is what must not reach a log: passwords and tokens of a DSN. A server that
 // does not know a command quotes its arguments, AUTH's among them.
-type secrets []string
+type Secrets []string
 
-// mask replaces in text what is a secret, or a part of one.
-func (s secrets) mask(text string) string {
+// Mask replaces in text what is a secret, or a part of one.
+func (s Secrets) Mask(text string) string {
 	for _, secret := range s {
 		text = maskRuns(text, secret)
 	}
@@ -44,13 +44,13 @@ func maskRuns(text, secret string) string {
 	return masked.String()
 }
 
-// err returns err with its text masked.
-func (s secrets) err(err error) error {
+// Err returns err with its text masked.
+func (s Secrets) Err(err error) error {
 	if err == nil {
 		return nil
 	}
 	text := err.Error()
-	masked := s.mask(text)
+	masked := s.Mask(text)
 	if masked == text {
 		return err
 	}
