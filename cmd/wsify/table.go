@@ -64,6 +64,8 @@ func (c *commandLine) accessSettings() []*setting {
 		{name: "authorizer-url", arg: argURL, example: "http://localhost:8000/wsify", value: text(&s.AuthorizerURL), secret: true,
 			note:  "none, everything is allowed",
 			about: "The webhook that is asked who may connect, join, leave and broadcast: 200 is yes, 5xx is down, anything else is no."},
+		{name: "authorizer-ca", arg: argFile, example: "/etc/wsify/ca.pem", value: text(&s.AuthorizerCA), note: "none, the system's",
+			about: "A PEM file with the certificates of the authorities that an https webhook's certificate has to be from, instead of the system's."},
 		{name: "authorizer-timeout", arg: argDuration, example: "2s", value: timeout(&s.AuthorizerTimeout),
 			about: "How long one call to the authorizer may take; longer counts as down."},
 		{name: "authorizer-events", arg: argList, example: "connect,join", value: list(&s.AuthorizerEvents),

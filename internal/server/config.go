@@ -65,6 +65,9 @@ type Config struct {
 	BrokerBuffer int
 	// AuthorizerURL is the operator's webhook; empty allows everything.
 	AuthorizerURL string
+	// AuthorizerCA is a PEM file with the certificates that an https webhook's has to
+	// be from; it is read at the start. Empty means the system's.
+	AuthorizerCA string
 	// AuthorizerTimeout is how long one authorizer call may take. Default 5s.
 	AuthorizerTimeout time.Duration
 	// AuthorizerEvents picks which commands ask: connect, join, leave,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -47,6 +48,8 @@ func (p *problems) checkAccess(c *Config) {
 			*p = append(*p, err) // it names the flag
 		}
 	}
+	_, err := c.authorizerTLS()
+	p.add("authorizer-ca", err)
 	p.positive("authorizer-timeout", c.AuthorizerTimeout)
 	if len(c.AuthorizerEvents) == 0 {
 		p.add("authorizer-events", errors.New("nothing would be asked; leave it out to ask about everything"))
@@ -60,6 +63,18 @@ func (p *problems) checkAccess(c *Config) {
 	for _, pattern := range c.AllowedOrigins {
 		p.add("allowed-origins", checkOrigin(pattern))
 	}
+}
+
+// authorizerTLS returns how TLS is spoken to the authorizer; nil is Go's way.
+func (c *Config) authorizerTLS() (*tls.Config, error) {
+	if c.AuthorizerCA == "" {
+		return nil, nil
+	}
+	if u, err := url.Parse(c.AuthorizerURL); err == nil && u.Scheme != "https" { // a wrong URL is reported elsewhere
+		return nil, errors.New("it is for an -authorizer-url that begins with https://")
+	}
+	roots, err := auth.LoadRoots(c.AuthorizerCA)
+	return &tls.Config{RootCAs: roots}, err
 }
 
 // checkListenAddr reports whether netpoll could listen on addr, as far as its form

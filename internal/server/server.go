@@ -131,8 +131,12 @@ func (srv *Server) openAuthorizer() (err error) {
 	for _, name := range events {
 		srv.events |= eventNames[name]
 	}
+	secure, err := srv.cfg.authorizerTLS()
+	if err != nil {
+		return err
+	}
 	srv.auth, err = auth.New(auth.Config{
-		URL: srv.cfg.AuthorizerURL, Timeout: srv.cfg.AuthorizerTimeout, MaxConns: srv.cfg.Workers,
+		URL: srv.cfg.AuthorizerURL, Timeout: srv.cfg.AuthorizerTimeout, MaxConns: srv.cfg.Workers, TLSConfig: secure,
 	})
 	return err
 }
