@@ -3,11 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"net"
-	"syscall"
 	"time"
 )
 
@@ -46,8 +42,11 @@ func (c *Client) Check(ctx context.Context) (Report, error) {
 	start := time.Now()
 	conn, _, err := c.dialer.dial(ctx)
 	report.Elapsed = time.Since(start)
+	if err == nil {
+		err = c.dialer.rejected(conn)
+	}
 	if err != nil {
-		report.Hint = hint(err, c.dialer.addr)
+		report.Hint = c.dialer.hint(err)
 		return report, err
 	}
 	report.Addr = conn.RemoteAddr().String()
@@ -56,32 +55,4 @@ func (c *Client) Check(ctx context.Context) (Report, error) {
 	}
 	_ = conn.Close()
 	return report, nil
-}
-
-// hint turns the usual failures into advice.
-func hint(err error, addr string) string {
-	var (
-		name    *net.DNSError
-		plain   tls.RecordHeaderError
-		unknown x509.UnknownAuthorityError
-		other   x509.HostnameError
-		invalid x509.CertificateInvalidError
-	)
-	switch {
-	case errors.As(err, &name):
-		return fmt.Sprintf("the name %q cannot be looked up here", name.Name)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens on " + addr + ": is the webhook running?"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "there is no route to " + addr
-	case errors.As(err, &plain):
-		return addr + " does not speak TLS: should the URL start with http://?"
-	case errors.As(err, &unknown):
-		return "its certificate is from an authority this machine does not trust"
-	case errors.As(err, &other), errors.As(err, &invalid):
-		return "its certificate is not valid: " + errors.Unwrap(err).Error()
-	case timedOut(err):
-		return "no connection to " + addr + " in time: does a firewall drop it?"
-	}
-	return ""
 }

@@ -2,8 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
-	"net"
 	"strings"
 	"testing"
 )
@@ -33,46 +31,6 @@ func TestCheckOverTLS(t *testing.T) {
 	report, err := newClient(t, Config{URL: hook.URL, TLSConfig: trusting(hook)}).Check(context.Background())
 	if err != nil || report.TLS != "TLS 1.3" || !strings.Contains(report.String(), "over TLS 1.3") {
 		t.Errorf("Check = %v, %v", report, err)
-	}
-}
-
-func TestCheckSaysWhatIsWrong(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
-	secure := newTLSWebhook(t)
-	hook := newWebhook(t, status(200))
-	silent := newPeer(t, (*line).hang)
-	elsewhere := trusting(secure)
-	elsewhere.ServerName = "elsewhere.test"
-
-	const anyResult = NumResults // a resolver may refuse or say nothing
-	tests := []struct {
-		name   string
-		cfg    Config
-		result Result
-		hint   string
-	}{
-		{"refused", Config{URL: "http://" + closed.Addr().String()}, ResultUnreachable, "is the webhook running?"},
-		{"no such name", Config{URL: "http://wsify.invalid/"}, anyResult, `"wsify.invalid" cannot be looked up`},
-		{"plain webhook", Config{URL: "https" + strings.TrimPrefix(hook.URL, "http")}, ResultUnreachable, "should the URL start with http://?"},
-		{"unknown authority", Config{URL: secure.URL}, ResultUnreachable, "does not trust"},
-		{"another name", Config{URL: secure.URL, TLSConfig: elsewhere}, ResultUnreachable, "elsewhere.test"},
-		{"silence", Config{URL: "https" + strings.TrimPrefix(silent.URL, "http"), Timeout: haste}, ResultTimeout, "in time"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			report, err := newClient(t, tt.cfg).Check(context.Background())
-			failed := (*CallError)(nil)
-			if !errors.As(err, &failed) || tt.result != anyResult && failed.Result != tt.result {
-				t.Errorf("Check: %v, want %v", err, tt.result)
-			}
-			if text := report.String(); !strings.Contains(text, tt.hint) || !strings.Contains(text, "cannot be reached") {
-				t.Errorf("the report reads %q, want %q in it", text, tt.hint)
-			}
-		})
 	}
 }
 

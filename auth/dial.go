@@ -7,13 +7,14 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"wsify/internal/lastread"
 )
 
-// dialer opens connections to one address. Immutable.
+// dialer opens connections to one address. Immutable, but for wantsOurs.
 //
 // It does the TLS handshake itself: the pool's own would run it outside of the
 // call's timeout.
@@ -22,6 +23,8 @@ type dialer struct {
 	timeout time.Duration // when a caller brings none
 	tls     *tls.Config   // nil: plain TCP
 	maxAge  time.Duration // of a connection that is used again
+
+	wantsOurs atomic.Bool // the other end has asked for a certificate, and got none
 }
 
 // maxLinkAge is how long a connection is used again and again. The name is looked up
@@ -32,8 +35,17 @@ func newDialer(u *url.URL, config *tls.Config, timeout time.Duration) *dialer {
 	d := &dialer{addr: address(u), timeout: timeout, maxAge: maxLinkAge}
 	if u.Scheme == "https" {
 		d.tls = tlsConfig(config, u.Hostname())
+		if len(d.tls.Certificates) == 0 && d.tls.GetClientCertificate == nil {
+			d.tls.GetClientCertificate = d.showNone
+		}
 	}
 	return d
+}
+
+// showNone answers, as Go does by default, with no certificate.
+func (d *dialer) showNone(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	d.wantsOurs.Store(true)
+	return &tls.Certificate{}, nil
 }
 
 func tlsConfig(config *tls.Config, host string) *tls.Config {

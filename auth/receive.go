@@ -14,6 +14,7 @@ var (
 	errStatusLine = errors.New("the answer does not start with an HTTP/1 status line")
 	errInterim    = errors.New("too many interim answers")
 	errBareLF     = errors.New("the lines of the answer's head end in LF, not in CRLF (RFC 9112, section 2.2)")
+	errTLS        = errors.New("it speaks TLS: should the URL start with https://?")
 	errLargeHead  = errors.New("the head of the answer is longer than 16 KiB")
 )
 
@@ -53,6 +54,9 @@ func readHead(r *bufio.Reader, resp *fasthttp.Response) error {
 	return errInterim
 }
 
+// tlsAlert begins what a TLS server may answer to plain HTTP; RFC 8446, section 5.1.
+const tlsAlert = 21
+
 // checkStatusLine looks at the next bytes without taking them. fasthttp reads a
 // status of 000 but reports it as 200, which must not become a yes; so the
 // line's start has to be that of RFC 9112, section 4, and the status not under
@@ -73,7 +77,10 @@ func checkStatusLine(r *bufio.Reader) error {
 		default:
 			ok = b == pattern[i]
 		}
-		if !ok {
+		switch {
+		case !ok && i == 0 && b == tlsAlert:
+			return errTLS
+		case !ok:
 			return errStatusLine
 		}
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,9 @@ func (srv *Server) askTimed(call *auth.Call, about event) auth.Decision {
 	default:
 		srv.noteAvailability(d == auth.Down, cause)
 	}
+	if status, ok := cause.(*auth.StatusError); ok && status.Status == http.StatusBadRequest {
+		srv.availability.doubt.Do(func() { go srv.noteDoubt(cause) })
+	}
 	if result == auth.ResultTimeout {
 		time.Sleep(rand.N(timeoutSpread))
 	}
@@ -45,10 +49,11 @@ func (srv *Server) askTimed(call *auth.Call, about event) auth.Decision {
 
 // availability is whether the authorizer answers, as the last call found.
 type availability struct {
-	down atomic.Bool
-	mu   sync.Mutex // a leaf lock, taken when down changes
-	said bool       // guarded by mu; the log says that it is down
-	when time.Time  // guarded by mu; when the log last said so
+	down  atomic.Bool
+	doubt sync.Once  // of the first 400: it may not be from the webhook
+	mu    sync.Mutex // a leaf lock, taken when down changes
+	said  bool       // guarded by mu; the log says that it is down
+	when  time.Time  // guarded by mu; when the log last said so
 }
 
 // downEvery is how often the log may say that the authorizer is down, should it come
@@ -63,9 +68,20 @@ func (srv *Server) noteAvailability(down bool, cause error) {
 		return
 	}
 	if down {
-		srv.log.Warn("the authorizer is down: commands end connections with 1013, upgrades get 503", "cause", cause)
+		why := []any{"cause", cause}
+		if hint := srv.auth.Hint(cause); hint != "" {
+			why = append(why, "hint", hint)
+		}
+		srv.log.Warn("the authorizer is down: commands end connections with 1013, upgrades get 503", why...)
 	} else {
 		srv.log.Info("the authorizer is back")
+	}
+}
+
+// noteDoubt logs when a 400 was from a server that took the question for no request.
+func (srv *Server) noteDoubt(cause error) {
+	if hint := srv.auth.Hint(cause); hint != "" {
+		srv.log.Warn("the authorizer takes our question for no request, so everything is denied", "cause", cause, "hint", hint)
 	}
 }
 
