@@ -41,35 +41,25 @@ func newWorkday(t *testing.T, clients int, text string, h hooks) *workday {
 }
 
 func TestATurnThatIsAskedForWaitsForAPartOfTheBatchOnly(t *testing.T) {
-	for _, tt := range []struct {
-		name, text string
-		most       int // events between two turns
-	}{
-		{"many small pieces", "x", lookEvents},
-		{"large ones", strings.Repeat("x", lookBytes), 3}, // the first two milliseconds are nobody's wait
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			const clients = 100
-			events, since, most := 0, 0, 0
-			d := newWorkday(t, clients, tt.text, hooks{
-				data: func(c *Conn, _ []byte) {
-					events, since = events+1, since+1
-					most = max(most, since)
-					c.Loop().Wake()
-				},
-				turn: func() bool { since = 0; return false },
-			})
-			d.release()
-			for range clients {
-				await(t, d.data, "Data")
-			}
-			on(t, d.l, func() {
-				if events < clients || most > tt.most {
-					t.Errorf("a turn waited for %d of %d events, want at most %d", most, events, tt.most)
-				}
-			})
-		})
+	const clients = 100
+	events, since, most := 0, 0, 0
+	d := newWorkday(t, clients, "x", hooks{
+		data: func(c *Conn, _ []byte) {
+			events, since = events+1, since+1
+			most = max(most, since)
+			c.Loop().Wake()
+		},
+		turn: func() bool { since = 0; return false },
+	})
+	d.release()
+	for range clients {
+		await(t, d.data, "Data")
 	}
+	on(t, d.l, func() {
+		if events < clients || most > lookEvents {
+			t.Errorf("a turn waited for %d of %d events, want at most %d", most, events, lookEvents)
+		}
+	})
 }
 
 func TestABatchWithoutAWakeHasNoTurn(t *testing.T) {
@@ -139,7 +129,9 @@ func TestATurnInsideABatchLeavesSlotsInLimbo(t *testing.T) {
 	})
 }
 
-func TestManyThatAreReadableAtOnceShareTheBatch(t *testing.T) {
+// The clock says that a piece of any size takes a millisecond, half of what a batch may
+// take: so the pieces become as small as they may.
+func TestManyThatAreReadableAtOnceShareTheTimeOfABatch(t *testing.T) {
 	if pollerUnderTest == PollerEasygo {
 		t.Skip("easygo does not tell how many events a batch has")
 	}
@@ -147,8 +139,38 @@ func TestManyThatAreReadableAtOnceShareTheBatch(t *testing.T) {
 	d := newWorkday(t, clients, strings.Repeat("x", 64<<10), hooks{data: func(*Conn, []byte) {}})
 	d.release()
 	for i := range clients {
-		if n := len(await(t, d.data, "Data")); n > batchBytes/clients {
-			t.Fatalf("read %d bytes of connection %d of a batch of %d, want %d at most", n, i, clients, batchBytes/clients)
+		most := mostRead / clients
+		if i > 0 {
+			most = leastShare
+		}
+		if n := len(await(t, d.data, "Data")); n > most {
+			t.Fatalf("read %d bytes of connection %d of a batch of %d, want %d at most", n, i, clients, most)
+		}
+	}
+}
+
+func TestTheShareOfABatchFollowsHowFastItIsHandled(t *testing.T) {
+	l := &Loop{readBuf: make([]byte, 64<<10)}
+	var now time.Duration
+	l.now = func() time.Duration { return now }
+	for _, tt := range []struct {
+		events        int
+		read          uint64
+		took          time.Duration
+		budget, share int
+	}{
+		{512, lookBytes, readWithin, lookBytes, leastShare},
+		{8, lookBytes - 1, time.Second, lookBytes, lookBytes / 8}, // too little to tell
+		{4, lookBytes, readWithin / 2, 2 * lookBytes, lookBytes / 2},
+		{4, 1 << 20, time.Microsecond, mostRead, len(l.readBuf)},
+	} {
+		l.beginBatch(tt.events, now)
+		l.bytesIn += tt.read
+		now += tt.took
+		l.handled()
+		if l.batch.budget != tt.budget || l.batch.share != tt.share {
+			t.Errorf("%d bytes of a batch of %d took %v: budget %d, share %d, want %d and %d",
+				tt.read, tt.events, tt.took, l.batch.budget, l.batch.share, tt.budget, tt.share)
 		}
 	}
 }
