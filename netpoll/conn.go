@@ -60,7 +60,8 @@ func (c *Conn) Slot() uint32 { return slotOf(c.page().first) + uint32(c.place) }
 // Loop returns the loop that owns c.
 func (c *Conn) Loop() *Loop { return c.page().loop }
 
-// Queued returns how many bytes Send accepted that the kernel has not yet taken.
+// Queued returns how many bytes of memory the outbound queue of c keeps: whole buffers
+// that the kernel has not yet taken all of, as if nobody else held them.
 func (c *Conn) Queued() int {
 	if c.out == 0 {
 		return 0

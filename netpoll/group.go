@@ -22,8 +22,8 @@ type Config struct {
 	// loop are read into, and the most that is read from one before another has
 	// its turn. Zero means 64 KiB.
 	ReadBufferSize int
-	// MaxQueuedBytes is how many outbound bytes one connection may have waiting.
-	// Send refuses what would pass it, and the handler decides. Zero means 1 MiB;
+	// MaxQueuedBytes is how many bytes of memory the outbound queue of one connection
+	// may keep. Send refuses what would pass it, and the handler decides. Zero means 1 MiB;
 	// at most 1 GiB.
 	MaxQueuedBytes int
 	// LingerTimeout is how long a connection whose peer has ended its side may
@@ -235,7 +235,7 @@ func (g *Group) fail(err error) {
 // Stats are counts of a group since it was opened; gauges where said.
 type Stats struct {
 	Connections   int64 // open now
-	QueuedBytes   int64 // queued now
+	QueuedBytes   int64 // that all queues keep now; see Queued
 	BytesReceived uint64
 	BytesSent     uint64
 	Refused       int64 // connections closed for want of a descriptor
@@ -245,10 +245,9 @@ type Stats struct {
 // Stats adds up the counts of all loops. It may be called from any goroutine;
 // bytes lag by up to a turn.
 func (g *Group) Stats() Stats {
-	s := Stats{Refused: g.refused.Load()}
+	s := Stats{Refused: g.refused.Load(), QueuedBytes: g.Queued()}
 	for _, l := range g.loops {
 		s.Connections += l.open.Load()
-		s.QueuedBytes += l.queuedBytes.Load()
 		s.BytesReceived += l.totals.bytesIn.Load()
 		s.BytesSent += l.totals.bytesOut.Load()
 		s.Panics += l.panics.Load()

@@ -124,7 +124,8 @@ func TestDropQueuedWhileLingeringStillEndsTheStream(t *testing.T) {
 	p.with(id, func(c *Conn) {
 		fill(t, c)
 		c.QueueShared(b)
-		c.written(c.Queued() - b.Len()) // as if the kernel had taken all but b
+		q := c.queue()
+		c.written(q.items[q.head].Len() - q.off) // as if the kernel had taken all but b
 		c.Linger(ReasonUser, patience)
 		c.DropQueued()
 		if !c.has(flagShut) {

@@ -61,7 +61,8 @@ type Loop struct {
 	tap      func(*Conn) // for tests: called before each event of a connection
 	inTurn   bool        // what is queued now is flushed without asking for a turn
 
-	queues slab.Pool[queue] // of connections that have something queued
+	queues   slab.Pool[queue] // of connections that have something queued
+	enqueued uint64           // bytes of memory that queues have taken up
 
 	// Looked at by every loop that accepts, and written when a connection comes or
 	// goes: what the loop writes after each event is on other cache lines.
@@ -71,7 +72,8 @@ type Loop struct {
 	_      [64]byte
 
 	// Written by the loop, read by anyone.
-	queuedBytes atomic.Int64
+	queuedBytes atomic.Int64 // what queues keep; of a shared buffer the loop counts that holds it first or drops it last
+	largest     atomic.Int64 // no queue has more bytes
 	panics      atomic.Int64
 	totals      totals
 

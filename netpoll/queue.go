@@ -4,19 +4,32 @@ import (
 	"golang.org/x/sys/unix"
 
 	"wsify/internal/buffer"
+	"wsify/internal/invariants"
 )
 
 // queue is the outbound queue of a connection the kernel takes no more from. It
-// holds references to shared buffers, never copies of them.
+// holds references to shared buffers; it copies only what is smaller than the
+// memory a reference may keep.
 //
 // A connection has one only while something is queued. It lies in a table of the
 // loop's, and keeps the memory of its places for the next that needs one.
 type queue struct {
 	items []*buffer.Buffer
-	head  int // items before head are written
-	off   int // bytes of items[head] that are written
-	bytes int // exact number of bytes queued (I11)
+	head  int    // items before head are written
+	off   int    // bytes of items[head] that are written
+	bytes int    // memory that the queue would keep if it were the only one (I11)
+	slot  uint32 // of its connection
 }
+
+// placeSize is what the place of a buffer counts for: a pointer, and a spare one, as
+// items has up to twice the places it needs.
+const placeSize = 16
+
+// cost is what a queue counts for b, written in part or not: all its memory, though
+// others may hold it too. They need not, and may be gone the next moment. So the mark
+// of a connection bounds what it alone can keep; what all keep together, where a buffer
+// counts once, is the sum over the loops.
+func cost(b *buffer.Buffer) int { return placeSize + b.Memory() }
 
 // Bounds on what is kept of empty queues: how many keep places, and how many each.
 const (
@@ -32,12 +45,13 @@ func (c *Conn) queue() *queue { return c.Loop().queues.At(c.out) }
 const maxIovecs = 64
 
 // enqueue adds a reference to b, of which the first off bytes are written
-// already. It takes over the caller's reference.
+// already.
 func (c *Conn) enqueue(b *buffer.Buffer, off int) {
 	var q *queue
 	if c.out == 0 {
 		c.out, q = c.Loop().queues.Take()
-		if q.off = off; q.items == nil {
+		q.off, q.slot = off, c.Slot()
+		if q.items == nil {
 			q.items = make([]*buffer.Buffer, 0, 4)
 		}
 	} else {
@@ -45,7 +59,8 @@ func (c *Conn) enqueue(b *buffer.Buffer, off int) {
 	}
 	q.compact()
 	q.items = append(q.items, b)
-	c.account(q, b.Len()-off)
+	q.bytes += cost(b)
+	c.Loop().countQueued(q.bytes, placeSize+b.Hold())
 }
 
 // compact moves what is left to the front when the items are full and half of
@@ -59,10 +74,10 @@ func (q *queue) compact() {
 	q.items, q.head = q.items[:n], 0
 }
 
-// account changes the number of queued bytes here and in the loop's total (I11).
-func (c *Conn) account(q *queue, n int) {
-	q.bytes += n
-	c.Loop().queuedBytes.Add(int64(n))
+// letGo drops the reference to b and returns how much memory no queue keeps any more.
+func (q *queue) letGo(b *buffer.Buffer) (freed int) {
+	q.bytes -= cost(b)
+	return placeSize + b.Drop()
 }
 
 // flush writes what is queued until the kernel takes no more. It closes the
@@ -114,20 +129,21 @@ func (q *queue) gather(iov []unix.Iovec) []unix.Iovec {
 func (c *Conn) written(n int) {
 	q := c.queue()
 	c.Loop().sent(n)
-	c.account(q, -n)
+	freed := 0
 	for n > 0 {
 		b := q.items[q.head]
 		left := b.Len() - q.off
 		if n < left {
 			q.off += n
-			return
+			break
 		}
 		n -= left
 		q.off = 0
 		q.items[q.head] = nil
 		q.head++
-		b.Release()
+		freed += q.letGo(b)
 	}
+	c.Loop().queuedBytes.Add(-int64(freed))
 	if q.head == len(q.items) {
 		c.giveQueue(q)
 	}
@@ -142,30 +158,33 @@ func (c *Conn) DropQueued() {
 		return
 	}
 	q := c.queue()
-	if q.off == 0 {
-		c.dropQueue()
-		c.watchWritable(false)
-		if c.has(flagLingering) {
-			c.shutWhenWritten()
-		}
+	if q.off != 0 {
+		c.dropFrom(q, q.head+1)
 		return
 	}
-	for i := q.head + 1; i < len(q.items); i++ {
-		c.account(q, -q.items[i].Len())
-		q.items[i].Release()
-		q.items[i] = nil
+	c.dropQueue()
+	c.watchWritable(false)
+	if c.has(flagLingering) {
+		c.shutWhenWritten()
 	}
-	q.items = q.items[:q.head+1]
 }
 
 // dropQueue discards what is queued.
 func (c *Conn) dropQueue() {
 	q := c.queue()
-	c.account(q, -q.bytes)
-	for _, b := range q.items[q.head:] {
-		b.Release()
-	}
+	c.dropFrom(q, q.head)
 	c.giveQueue(q)
+}
+
+// dropFrom discards the items from index i on.
+func (c *Conn) dropFrom(q *queue, i int) {
+	freed := 0
+	for _, b := range q.items[i:] {
+		freed += q.letGo(b)
+	}
+	clear(q.items[i:])
+	q.items = q.items[:i]
+	c.Loop().queuedBytes.Add(-int64(freed))
 }
 
 // watchWritable keeps write interest on exactly while something is queued (I5).
@@ -179,6 +198,9 @@ func (c *Conn) watchWritable(on bool) {
 
 // giveQueue takes the empty queue q off c.
 func (c *Conn) giveQueue(q *queue) {
+	if invariants.Enabled {
+		invariants.Check(q.bytes == 0, "I11: %d bytes are counted for an empty queue", q.bytes)
+	}
 	clear(q.items)
 	if c.out > keepQueues || cap(q.items) > keepQueueLength {
 		*q = queue{}

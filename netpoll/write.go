@@ -20,7 +20,7 @@ func (c *Conn) SendUrgent(p []byte) bool {
 	mark := c.Loop().maxQueued
 	if c.out != 0 {
 		q := c.queue()
-		mark = max(mark, q.items[q.head].Len()-q.off)
+		mark = max(mark, cost(q.items[q.head]))
 	}
 	return c.sendCopy(p, mark+urgentReserve)
 }
@@ -31,7 +31,7 @@ const urgentReserve = 16 << 10
 
 func (c *Conn) sendCopy(p []byte, limit int) bool {
 	c.check()
-	if len(p) == 0 || !c.canSend(len(p), limit) {
+	if len(p) == 0 || !c.canSend(c.costOfCopy(len(p)), limit) {
 		return len(p) == 0
 	}
 	n := 0
@@ -46,22 +46,35 @@ func (c *Conn) sendCopy(p []byte, limit int) bool {
 	return true
 }
 
-// enqueueCopy queues a copy of p, in the last buffer of the queue when that is
-// ours alone: many small answers must not cost a buffer each. The first off bytes
-// are written already; they are copied too, as off tells DropQueued what is cut.
+// hasRoom reports whether the last buffer of the queue is ours alone and takes n bytes
+// more: many small answers must not cost a buffer each. One that the kernel has taken a
+// part of does not, as DropQueued has to keep it.
+func (q *queue) hasRoom(n int) bool {
+	end := len(q.items) - 1
+	last := q.items[end]
+	return last.Sole() && last.Room() >= n && (q.head < end || q.off == 0)
+}
+
+// costOfCopy is what the queue grows by when n bytes are copied into it.
+func (c *Conn) costOfCopy(n int) int {
+	if c.out != 0 && c.queue().hasRoom(n) {
+		return 0
+	}
+	return placeSize + buffer.MemoryFor(n)
+}
+
+// enqueueCopy queues a copy of p. The first off bytes are written already; they are
+// copied too, as off tells DropQueued what is cut.
 func (c *Conn) enqueueCopy(p []byte, off int) {
-	if c.out != 0 {
+	if c.out != 0 && c.queue().hasRoom(len(p)) {
 		q := c.queue()
-		last := q.items[len(q.items)-1]
-		if last.Sole() && last.Room() >= len(p) {
-			last.Append(p, 1)
-			c.account(q, len(p))
-			return
-		}
+		q.items[len(q.items)-1].Append(p, 1)
+		return
 	}
 	b := buffer.New(len(p))
 	b.Append(p, 1)
 	c.enqueue(b, off)
+	b.Release()
 	if !c.has(flagDirty) {
 		c.watchWritable(true)
 	}
@@ -84,7 +97,7 @@ func (c *Conn) SendShared(b *Shared) bool {
 	if n < 0 {
 		return false
 	}
-	c.enqueue(b.Retain(), n)
+	c.enqueue(b, n)
 	c.watchWritable(true)
 	return true
 }
@@ -93,14 +106,17 @@ func (c *Conn) SendShared(b *Shared) bool {
 // so within a turn leaves in one gathered write at its end. Outside a turn it asks
 // for one.
 func (c *Conn) QueueShared(b *Shared) bool {
+	if c.has(flagWriteOn) && b.Len() <= smallMessage {
+		return c.Send(b.Bytes())
+	}
 	c.check()
-	if !c.canSend(b.Len(), c.Loop().maxQueued) {
+	if !c.canSend(cost(b), c.Loop().maxQueued) {
 		return false
 	}
 	if b.Len() == 0 {
 		return true // the queue holds no empty pieces
 	}
-	c.enqueue(b.Retain(), 0)
+	c.enqueue(b, 0)
 	if c.flags&(flagDirty|flagWriteOn) == 0 {
 		c.flags |= flagDirty
 		l := c.Loop()
@@ -112,12 +128,17 @@ func (c *Conn) QueueShared(b *Shared) bool {
 	return true
 }
 
-// canSend reports whether c is open and n bytes more stay within limit.
-func (c *Conn) canSend(n, limit int) bool {
+// smallMessage is the most bytes of a shared buffer that are copied into a queue the
+// kernel takes nothing from: two of them share a buffer of ours, where a reference
+// alone could keep as much memory as that.
+const smallMessage = 128
+
+// canSend reports whether c is open and its queue may grow by cost.
+func (c *Conn) canSend(cost, limit int) bool {
 	if c.flags&(flagOpen|flagClosing|flagLingering) != flagOpen {
 		return false
 	}
-	return c.out == 0 || c.queue().bytes+n <= limit
+	return c.out == 0 || c.queue().bytes+cost <= limit
 }
 
 // sendNow tries to write p and returns how much the kernel took: 0 when it takes

@@ -7,6 +7,7 @@
 package buffer
 
 import (
+	"math/bits"
 	"sync"
 	"sync/atomic"
 
@@ -16,7 +17,7 @@ import (
 // Buffer is reference-counted bytes. The bytes never change once a second
 // reference exists (invariant I9).
 type Buffer struct {
-	refs atomic.Int32
+	refs atomic.Int64 // references; how many of them are of queues in the upper half
 	// Messages is how many messages the bytes hold; set before sharing.
 	Messages int
 	// Stamp is a number of whoever published, set before sharing; 0 is none. Joined
@@ -25,13 +26,21 @@ type Buffer struct {
 	b     []byte
 }
 
-// classes are the capacities that are pooled. A larger buffer belongs to the
-// garbage collector: keeping it would hold memory for the rarest messages.
-var classes = [...]int{256, 2 << 10, 16 << 10, 64 << 10, 256 << 10}
+// Buffers of 256 bytes to 256 KiB are pooled, by their capacity: a power of two, so
+// that what a queue holds for a frame is at most twice the frame. A larger buffer
+// belongs to the garbage collector: keeping it would hold memory for the rarest
+// messages.
+const (
+	smallest = 256
+	classes  = 11
+)
 
 // pools is shared by every loop; sync.Pool keeps one list per core and gives
 // memory back over two collections.
-var pools [len(classes)]sync.Pool
+var pools [classes]sync.Pool
+
+// class is the smallest capacity with room for n bytes; from classes on none is pooled.
+func class(n int) int { return bits.Len(uint(max(n-1, 0)) / smallest) }
 
 // New returns an empty buffer with room for n bytes and one reference, which
 // the caller owns.
@@ -45,16 +54,14 @@ func New(n int) *Buffer {
 }
 
 func take(n int) *Buffer {
-	for i, size := range classes {
-		if n > size {
-			continue
-		}
-		if b, _ := pools[i].Get().(*Buffer); b != nil {
-			return b
-		}
-		return &Buffer{b: make([]byte, 0, size)}
+	i := class(n)
+	if i >= classes {
+		return &Buffer{b: make([]byte, 0, n)}
 	}
-	return &Buffer{b: make([]byte, 0, n)}
+	if b, _ := pools[i].Get().(*Buffer); b != nil {
+		return b
+	}
+	return &Buffer{b: make([]byte, 0, smallest<<i)}
 }
 
 // Bytes returns the contents, borrowed: valid while the caller holds a
@@ -65,7 +72,7 @@ func (b *Buffer) Bytes() []byte { return b.b }
 // Only the sole owner may call it.
 func (b *Buffer) SetBytes(p []byte) {
 	if invariants.Enabled {
-		invariants.Check(b.refs.Load() == 1, "I9: write to a buffer with %d references", b.refs.Load())
+		invariants.Check(b.Sole(), "I9: write to a buffer with %d references", int32(b.refs.Load()))
 	}
 	b.b = p
 }
@@ -83,35 +90,43 @@ func (b *Buffer) Len() int { return len(b.b) }
 func (b *Buffer) Room() int { return cap(b.b) - len(b.b) }
 
 // Sole reports whether the caller's reference is the only one.
-func (b *Buffer) Sole() bool { return b.refs.Load() == 1 }
+func (b *Buffer) Sole() bool { return int32(b.refs.Load()) == 1 }
 
 // Retain adds a reference and returns b. Any goroutine that holds a reference
 // may call it.
 func (b *Buffer) Retain() *Buffer {
-	refs := b.refs.Add(1)
-	if invariants.Enabled {
-		invariants.Check(refs > 1, "I9: buffer retained without holding a reference")
-	}
+	b.retain(1)
 	return b
 }
 
-// Release drops a reference. After the last one the buffer is somebody else's.
-func (b *Buffer) Release() {
-	left := b.refs.Add(-1)
+func (b *Buffer) retain(n int64) (refs int64) {
+	refs = b.refs.Add(n)
 	if invariants.Enabled {
-		invariants.Check(left >= 0, "I9: buffer released %d times too often", -left)
+		invariants.Check(int32(refs) > 1, "I9: buffer retained without holding a reference")
 	}
-	if left != 0 {
-		return
+	return refs
+}
+
+// Release drops a reference. After the last one the buffer is somebody else's.
+func (b *Buffer) Release() { b.release(1) }
+
+func (b *Buffer) release(n int64) (left int64) {
+	left = b.refs.Add(-n)
+	if invariants.Enabled {
+		invariants.Check(int32(left) >= 0, "I9: buffer released %d times too often", -int32(left))
 	}
+	if left == 0 {
+		b.giveBack()
+	}
+	return left
+}
+
+func (b *Buffer) giveBack() {
 	if invariants.Enabled {
 		invariants.Clobber(b.b)
 	}
 	b.b, b.Messages, b.Stamp = b.b[:0], 0, 0
-	for i, size := range classes {
-		if cap(b.b) == size {
-			pools[i].Put(b)
-			return
-		}
+	if i := class(cap(b.b)); i < classes && cap(b.b) == smallest<<i {
+		pools[i].Put(b)
 	}
 }

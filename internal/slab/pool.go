@@ -25,5 +25,9 @@ func (p *Pool[T]) Give(ref uint32) { p.places.Give(ref - 1) }
 // Len returns how many references are taken.
 func (p *Pool[T]) Len() int { return p.places.Len() }
 
+// Bound returns a reference that none which is taken is above. Those below it that are
+// not taken have a value all the same.
+func (p *Pool[T]) Bound() uint32 { return p.places.Bound() }
+
 // Trim gives back the memory behind the last reference that is taken.
 func (p *Pool[T]) Trim() { p.values.Cut(p.places.Trim()) }

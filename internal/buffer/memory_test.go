@@ -1,0 +1,68 @@
+package buffer
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+func TestMemoryIsThatOfTheCapacity(t *testing.T) {
+	for n, capacity := range map[int]int{0: 256, 1: 256, 256: 256, 257: 512, 5000: 8 << 10, 256 << 10: 256 << 10, 256<<10 + 1: 256<<10 + 1} {
+		b := New(n)
+		if got, want := b.Memory(), capacity+48; got != want || MemoryFor(n) != want {
+			t.Errorf("New(%d) keeps %d bytes, MemoryFor says %d, want %d", n, got, MemoryFor(n), want)
+		}
+		b.Release()
+	}
+}
+
+// However many queues hold a buffer, its memory is counted once, from the first to
+// the last.
+func TestTheFirstQueueAddsAndTheLastFrees(t *testing.T) {
+	b := New(100)
+	if added := b.Hold(); added != b.Memory() {
+		t.Errorf("the first Hold added %d, want %d", added, b.Memory())
+	}
+	if added := b.Hold(); added != 0 {
+		t.Errorf("the second Hold added %d, want 0", added)
+	}
+	if freed := b.Drop(); freed != 0 {
+		t.Errorf("Drop freed %d while another queue holds it", freed)
+	}
+	if b.Sole() {
+		t.Error("two references are left, and it is sole")
+	}
+	if freed := b.Drop(); freed != b.Memory() {
+		t.Errorf("the last Drop freed %d, want %d", freed, b.Memory())
+	}
+	if !b.Sole() || b.Hold() != b.Memory() {
+		t.Error("our own reference counts as one of a queue")
+	}
+	b.Release() // the queue is the last to hold it
+	if freed := b.Drop(); freed != 256+48 {
+		t.Errorf("the last reference freed %d", freed)
+	}
+}
+
+func TestQueuesOnManyGoroutinesCountABufferExactly(t *testing.T) {
+	var sum atomic.Int64
+	for range 100 {
+		b := New(64)
+		var wait sync.WaitGroup
+		for range 8 {
+			b.Retain()
+			wait.Go(func() {
+				for range 10 {
+					sum.Add(int64(b.Hold()))
+					sum.Add(-int64(b.Drop()))
+				}
+				b.Release()
+			})
+		}
+		b.Release()
+		wait.Wait()
+		if n := sum.Load(); n != 0 {
+			t.Fatalf("%d bytes are counted when no queue holds anything", n)
+		}
+	}
+}
