@@ -111,7 +111,9 @@ func (c *commandLine) limitSettings() []*setting {
 		{name: "max-channel-length", arg: argNumber, example: "64", value: count(&s.MaxChannelLength),
 			about: "The longest name of a channel, in bytes."},
 		{name: "write-queue-size", arg: argSize, example: "256KiB", value: size(&s.WriteQueueSize),
-			about: "Outbound bytes that one connection may have waiting; beyond it -slow-policy acts."},
+			about: "Memory that what waits to be sent to one connection may keep, whole buffers counted; beyond it -slow-policy acts."},
+		{name: "max-write-memory", arg: argSize, example: "512MiB", value: sizeOrAuto(&s.MaxWriteMemory), note: "0, a quarter of GOMEMLIMIT or of the cgroup's limit",
+			about: "Memory that what waits to be sent to all connections may keep together; beyond it the slowest are closed with code 4001. Without a memory limit, 0 is no bound."},
 		{name: "slow-policy", arg: "close|drop", example: "drop", value: policy,
 			about: "What happens to a connection that reads too slowly: close ends it with code 4001, drop leaves out the newest messages and counts them."},
 	}

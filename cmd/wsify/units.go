@@ -50,6 +50,14 @@ func parseSize(s string) (int, error) {
 	return n * factor, nil
 }
 
+// parseSizeOrAuto takes 0 too, which leaves the choice to Validate.
+func parseSizeOrAuto(s string) (int, error) {
+	if s == "0" {
+		return 0, nil
+	}
+	return parseSize(s)
+}
+
 func cutSuffixFold(s, suffix string) (before string, ok bool) {
 	at := len(s) - len(suffix)
 	if at < 0 || !strings.EqualFold(s[at:], suffix) {

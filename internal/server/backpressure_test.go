@@ -49,7 +49,7 @@ func TestSlowConsumerIsClosed(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 64 << 10})
 	slow, quick := slowPeer(t, srv)
 	n := fill(t, srv, quick)
-	waitFor(t, "its queue is gone", func() bool { return srv.Stats().Net.QueuedBytes <= 16<<10 })
+	waitFor(t, "its queue is gone", func() bool { return srv.Stats().Net.QueuedBytes < 32<<10 })
 	quick.broadcast("c", `"later"`)
 	quick.expectText(`"later"`)
 	for i := 0; ; i++ {

@@ -120,9 +120,14 @@ type Config struct {
 	MaxChannelsPerConnection int
 	// MaxChannelLength is the most bytes a channel name may have. Default 255.
 	MaxChannelLength int
-	// WriteQueueSize is the most outbound bytes one connection may have
-	// waiting; beyond it SlowPolicy acts. Default 1 MiB, at most 1 GiB.
+	// WriteQueueSize is how many bytes of memory what waits to be sent to one
+	// connection may keep; beyond it SlowPolicy acts. Default 1 MiB, at most 1 GiB.
 	WriteQueueSize int
+	// MaxWriteMemory is how many bytes of memory what waits to be sent to all
+	// connections may keep together; beyond it those with the most are closed with
+	// 4001, whatever SlowPolicy is. Default a quarter of the memory limit (GOMEMLIMIT,
+	// or that of the cgroup); without one, no bound.
+	MaxWriteMemory int
 	// SlowPolicy is what happens to a slow consumer.
 	SlowPolicy SlowPolicy
 	// DrainTimeout bounds the shutdown. Default 30s.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"runtime"
 	"slices"
@@ -91,6 +92,7 @@ func (c *Config) fillLimits() {
 	c.MaxChannelsPerConnection = cmp.Or(c.MaxChannelsPerConnection, 128)
 	c.MaxChannelLength = cmp.Or(c.MaxChannelLength, 255)
 	c.WriteQueueSize = cmp.Or(c.WriteQueueSize, 1<<20)
+	c.MaxWriteMemory = cmp.Or(c.MaxWriteMemory, memoryLimit()/4)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
 }
 
@@ -137,6 +139,7 @@ func (p *problems) checkLimits(c *Config) {
 	p.between("max-channels-per-connection", c.MaxChannelsPerConnection, 1, maxChannelsPerConn)
 	p.between("max-channel-length", c.MaxChannelLength, 1, maxChannelLength)
 	p.between("write-queue-size", c.WriteQueueSize, 1, maxSize)
+	p.between("max-write-memory", c.MaxWriteMemory, 0, math.MaxInt)
 	if !slices.Contains([]SlowPolicy{SlowClose, SlowDrop}, c.SlowPolicy) {
 		p.add("slow-policy", fmt.Errorf("%s is neither close nor drop", c.SlowPolicy))
 	}

@@ -52,6 +52,7 @@ func (l *loop) Turn() (more bool) {
 		} else {
 			l.sendAll(slice.Buffer, slice.Members)
 		}
+		l.relieve()
 	}
 	if stamp := l.hub.Delivered(); stamp != 0 {
 		l.srv.sampler.delivered(stamp)
@@ -125,26 +126,43 @@ func (l *loop) refused(c *netpoll.Conn, messages int) {
 	}
 	l.counts.dropped[dropSlow].Add(uint64(messages))
 	if l.srv.cfg.SlowPolicy == SlowClose {
-		l.slow = append(l.slow, c.ID())
-		l.net.Wake()
+		l.tooSlow(c, reasonSlowConsumer)
 	}
 }
 
-// endSlow ends the connections that refused a publication. It waits until no slice
-// of members is in use, as ending one changes them.
+// laggard is a connection that is to be ended, and why.
+type laggard struct {
+	id     uint64
+	reason netpoll.Reason
+}
+
+// tooSlow has a connection ended at the end of the turn, when no slice of members is in
+// use: ending one changes them.
+func (l *loop) tooSlow(c *netpoll.Conn, reason netpoll.Reason) {
+	l.slow = append(l.slow, laggard{c.ID(), reason})
+	l.net.Wake()
+}
+
+// endSlow ends the connections that were found too slow.
 func (l *loop) endSlow() {
 	slow := l.slow
-	l.slow = slow[:0] // before, so that one that panics is not tried for ever
-	for _, id := range slow {
-		if c := l.net.Conn(id); c != nil && c.Open() {
-			l.slowConsumer(c, l.session(c))
+	l.slow = nil // before, so that one that panics is not tried for ever
+	for _, s := range slow {
+		if c := l.net.Conn(s.id); c != nil && c.Open() {
+			l.slowConsumer(c, l.session(c), s.reason)
 		}
 	}
 }
 
-// slowConsumer ends a connection whose queue is full. What is queued is dropped,
-// so that its memory comes back at once and the Close frame is next.
-func (l *loop) slowConsumer(c *netpoll.Conn, s *session) {
+// slowTexts are what a slow consumer is told.
+var slowTexts = map[netpoll.Reason]string{
+	reasonSlowConsumer: "too slow: outbound queue is full",
+	reasonWriteMemory:  "too slow: the outbound queues of all are full",
+}
+
+// slowConsumer ends a connection whose queue is full, or among the largest. What is
+// queued is dropped, so that its memory comes back at once and the Close frame is next.
+func (l *loop) slowConsumer(c *netpoll.Conn, s *session, reason netpoll.Reason) {
 	c.DropQueued()
-	l.end(c, s, reasonSlowConsumer, wire.SlowConsumer, "too slow: outbound queue is full")
+	l.end(c, s, reason, wire.SlowConsumer, slowTexts[reason])
 }

@@ -28,7 +28,7 @@ func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire
 		c.SendUrgent(wire.AppendClose(frame[:0], code, text))
 	}
 	linger := closeTimeout
-	if reason == reasonSlowConsumer { // it takes longer to read, by definition
+	if code == wire.SlowConsumer { // it takes longer to read, by definition
 		linger = max(linger, l.srv.cfg.PongTimeout)
 	}
 	c.Linger(reason, linger)

@@ -115,7 +115,7 @@ func (l *loop) pong(c *netpoll.Conn, s *session, payload []byte) {
 	l.flushCork(c)
 	var frame [2 + 125]byte
 	if !c.SendUrgent(wire.AppendFrame(frame[:0], ws.OpPong, payload)) && c.Open() {
-		l.slowConsumer(c, s)
+		l.slowConsumer(c, s, reasonSlowConsumer)
 	}
 }
 

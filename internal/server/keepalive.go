@@ -105,7 +105,7 @@ func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 		l.lookIn(c, s, l.srv.cfg.PingInterval/2)
 	case !c.SendUrgent(pingFrame):
 		if c.Open() {
-			l.slowConsumer(c, s)
+			l.slowConsumer(c, s, reasonSlowConsumer)
 		}
 	default:
 		if s.state == parked {

@@ -26,11 +26,12 @@ type loop struct {
 	answers int
 	corked  *netpoll.Conn
 
-	slow    []uint64 // connections that refused a publication in this turn
-	blocked queue    // connections that wait for a place in the worker pool
-	unsent  queue    // connections that wait for the broker to take more
-	turn    bool     // the next broadcast is that of the first of unsent
-	full    bool     // the broker did not take that either
+	slow    []laggard // connections found too slow in this turn
+	looked  uint64    // netpoll.Loop.Enqueued at the last look at all queues
+	blocked queue     // connections that wait for a place in the worker pool
+	unsent  queue     // connections that wait for the broker to take more
+	turn    bool      // the next broadcast is that of the first of unsent
+	full    bool      // the broker did not take that either
 
 	addrs map[uint64]string // of connections; only while debugging
 
@@ -143,4 +144,5 @@ func (l *loop) send(c *netpoll.Conn, p []byte, messages int) {
 	} else {
 		l.refused(c, messages)
 	}
+	l.relieve()
 }

@@ -21,7 +21,7 @@ func gauges() []metric {
 		gauge("connections", "Connections of the event loops, open now.", func(st *Stats) float64 { return float64(st.Net.Connections) }),
 		gauge("channels", "Channels that have members on this node.", func(st *Stats) float64 { return float64(st.Channels) }),
 		gauge("subscriptions", "Memberships of connections in channels.", func(st *Stats) float64 { return float64(st.Subscriptions) }),
-		gauge("write_queue_bytes", "Outbound bytes that the kernel has not taken yet, of all connections.",
+		gauge("write_queue_bytes", "Memory kept by what the kernel has not taken yet, of all connections; what many wait for counts once.",
 			func(st *Stats) float64 { return float64(st.Net.QueuedBytes) }),
 		gauge("workers_busy", "Workers that run a call which may block.", func(st *Stats) float64 { return float64(st.WorkersBusy) }),
 		gauge("queue_depth", "Calls that wait for a worker.", func(st *Stats) float64 { return float64(st.Waiting) }),

@@ -14,6 +14,7 @@ const (
 	reasonInvalidUTF8
 	reasonTooBig
 	reasonSlowConsumer
+	reasonWriteMemory
 	reasonNoPong
 	reasonMessageTimeout
 	reasonAuthorizerDown
@@ -36,6 +37,7 @@ var reasonNames = [numReasons]string{
 	reasonInvalidUTF8:        "invalid_utf8",
 	reasonTooBig:             "message_too_big",
 	reasonSlowConsumer:       "slow_consumer",
+	reasonWriteMemory:        "write_memory",
 	reasonNoPong:             "no_pong",
 	reasonMessageTimeout:     "message_timeout",
 	reasonAuthorizerDown:     "authorizer_down",

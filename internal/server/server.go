@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +28,7 @@ type Server struct {
 	group   *netpoll.Group
 	hub     *hub.Hub
 	loops   []*loop
+	crowd   crowd
 	workers *hub.Workers
 	auth    *auth.Client // nil without an authorizer
 	events  event        // which commands ask it
@@ -144,6 +144,7 @@ func (srv *Server) openAuthorizer() (err error) {
 // openLoops makes the hub, the broker and the event loops that serve them.
 func (srv *Server) openLoops() (err error) {
 	srv.tick = tickFor(srv.cfg)
+	srv.crowd.limit(srv.cfg.MaxWriteMemory, srv.cfg.Loops)
 	driver, err := driverOf(&srv.cfg)
 	if err != nil {
 		return err
@@ -192,7 +193,7 @@ func (srv *Server) roomInPool() {
 func (srv *Server) announce(before, limit uint64) {
 	srv.log.Info("wsify is listening", "addr", srv.addr.String(), "version", srv.cfg.Version,
 		"file_limit", limit, "file_limit_before", before, "loops", srv.group.Loops(), "shards", srv.hub.Shards(),
-		"workers", srv.cfg.Workers, "queue", srv.cfg.Queue, "memory_limit", memoryLimit(),
+		"workers", srv.cfg.Workers, "queue", srv.cfg.Queue, "memory_limit", orNone(memoryLimit()), "max_write_memory", orNone(srv.cfg.MaxWriteMemory),
 		"broker", srv.cfg.BrokerDriver, "authorizer", srv.auth != nil, "go", runtime.Version())
 	srv.announceKey()
 	srv.announceBacklog(netpoll.Backlog())
@@ -226,14 +227,6 @@ func (srv *Server) checkAuthorizer() {
 	} else {
 		srv.log.Info(report.String())
 	}
-}
-
-// memoryLimit is GOMEMLIMIT in bytes, or "none".
-func memoryLimit() any {
-	if n := debug.SetMemoryLimit(-1); n < 1<<62 {
-		return n
-	}
-	return "none"
 }
 
 // Addr is the address clients connect to.

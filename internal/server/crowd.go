@@ -1,0 +1,95 @@
+package server
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"wsify/netpoll"
+)
+
+// crowd is the bound on the memory that the outbound queues of all connections keep
+// together (-max-write-memory). Each loop counts its own, and adds up all of them when
+// it has queued a step more. The slowest connections are ended then, which are those
+// with the largest queues.
+//
+// Above high the loop with the largest queue of all is asked, by Post; it has the last
+// eighth of the bound to do it in. Above hard a loop takes its own largest at once. As
+// hard is below the bound by what all loops may queue between two looks, the bound is
+// passed by one publication a loop at most.
+type crowd struct {
+	bound, hard, high int64 // 0 when there is no bound
+	low               int64 // where ending the slowest stops
+	step              uint64
+	asked             atomic.Bool // a loop has been asked
+}
+
+// crowdStep is the largest step. A connection that reads has something queued within a
+// turn only, and so looking costs a delivery nothing that can be measured.
+const crowdStep = 64 << 10
+
+// crowdBuffers is how many buffers a loop that was asked lets go of in a turn: less than
+// a millisecond.
+const crowdBuffers = 8 << 10
+
+// limit sets the marks; a bound of 0 is none.
+func (k *crowd) limit(bound, loops int) {
+	if k.step = math.MaxUint64; bound == 0 {
+		return
+	}
+	step := max(1, min(crowdStep, bound/(16*loops)))
+	k.bound, k.step = int64(bound), uint64(step)
+	k.hard, k.high, k.low = k.bound-int64(step*loops), k.bound/8*7, k.bound/4*3
+}
+
+// relieve is called behind what may have queued something.
+func (l *loop) relieve() {
+	k := &l.srv.crowd
+	enqueued := l.net.Enqueued()
+	if enqueued-l.looked < k.step {
+		return
+	}
+	l.looked = enqueued
+	queued := l.srv.group.Queued()
+	if queued <= k.high {
+		return
+	}
+	l.srv.faults.Warn("the outbound queues keep too much memory: the slowest connections are closed", "bytes", queued, "limit", k.bound)
+	for l.srv.group.Queued() > k.hard && l.endLargest(k.hard, math.MaxInt) {
+	}
+	if k.asked.CompareAndSwap(false, true) {
+		l.srv.slowest().askSlow()
+	}
+}
+
+// endLargest empties the largest queues of this loop until target is reached, and has
+// their connections ended. It reports whether there are any.
+func (l *loop) endLargest(target int64, buffers int) bool {
+	more := func() bool { return l.srv.group.Queued() > target }
+	return l.net.EmptyLargest(buffers, more, reasonWriteMemory, func(c *netpoll.Conn) { l.tooSlow(c, reasonWriteMemory) })
+}
+
+// slowest returns the loop with the largest queue of all, as far as is known.
+func (srv *Server) slowest() *loop {
+	return slices.MaxFunc(srv.loops, func(a, b *loop) int { return cmp.Compare(a.net.LargestQueue(), b.net.LargestQueue()) })
+}
+
+// askSlow has a loop end its slowest, one such task being under way in the process. It
+// may be called from any goroutine.
+func (l *loop) askSlow() { l.net.Post(l.endSlowest) }
+
+// endSlowest ends the slowest connections of this loop, unless another turns out to have
+// slower ones, and hands on until enough memory is free.
+func (l *loop) endSlowest() {
+	k := &l.srv.crowd
+	if l.srv.group.Queued() <= k.low {
+		k.asked.Store(false)
+		return
+	}
+	l.net.MeasureLargest()
+	if l.srv.slowest() == l {
+		l.endLargest(k.low, crowdBuffers)
+	}
+	l.srv.slowest().askSlow()
+}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"wsify/internal/buffer"
+)
+
+func TestTheMarksOfABoundLeaveRoomForWhatIsQueuedUnseen(t *testing.T) {
+	for _, loops := range []int{1, 2, 16, 256} {
+		for _, bound := range []int{4 << 10, 1 << 20, 256 << 20, 1 << 40} {
+			var k crowd
+			k.limit(bound, loops)
+			if k.low >= k.high || k.high >= k.hard || k.hard+int64(k.step)*int64(loops) > k.bound || k.step == 0 {
+				t.Errorf("a bound of %d for %d loops: %+v", bound, loops, &k)
+			}
+		}
+	}
+}
+
+// slowMembers are members of a channel each, "s0", "s1", …, which do not read.
+func slowMembers(t *testing.T, srv *Server, n int) (slow []*peer, names []string) {
+	t.Helper()
+	for i := range n {
+		p := dial(t, srv)
+		_ = p.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+		p.write(upgradeHead("/ws"))
+		p.expectUpgrade()
+		names = append(names, fmt.Sprint("s", i))
+		p.join(names[i])
+		slow = append(slow, p)
+	}
+	return slow, names
+}
+
+// watchQueued returns a function that tells the most that all queues kept at once until
+// it is called.
+func watchQueued(srv *Server) (most func() int64) {
+	var highest atomic.Int64
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			highest.Store(max(highest.Load(), srv.group.Queued()))
+			select {
+			case <-end:
+				return
+			default:
+			}
+		}
+	}()
+	return func() int64 {
+		close(end)
+		<-ended
+		return highest.Load()
+	}
+}
+
+// When all queues together reach -max-write-memory the largest go first, whatever the
+// slow policy is; who reads gets everything, and the bound is kept.
+func TestTheSlowestGoWhenAllQueuesAreFull(t *testing.T) {
+	const bound = 2 << 20
+	content := `"` + strings.Repeat("x", 15<<10) + `"`
+	for _, policy := range []SlowPolicy{SlowClose, SlowDrop} {
+		t.Run(policy.String(), func(t *testing.T) {
+			srv, book := startLogged(t, Config{MaxWriteMemory: bound, WriteQueueSize: 64 << 20, SlowPolicy: policy})
+			slow, names := slowMembers(t, srv, 6)
+			quick := connect(t, srv, "/ws")
+			quick.join(names...)
+			most := watchQueued(srv)
+			say := func(channel string) {
+				quick.broadcast(channel, content)
+				quick.expectText(content)
+			}
+			closed := func() uint64 { return srv.Stats().Closed[reasonNames[reasonWriteMemory]] }
+			gone := func(name string) bool { return srv.hub.Members([]byte(name)) == 1 }
+			// The first has five times as much waiting as each of the others.
+			for round := 0; !gone(names[0]); round++ {
+				if round == 2000 {
+					t.Fatalf("the queues are never full: %d bytes of %d", srv.group.Queued(), bound)
+				}
+				say(names[round%6])
+				for range 4 {
+					say(names[0])
+				}
+			}
+			for _, name := range names[1:] {
+				if gone(name) {
+					t.Errorf("%s went though %s had more waiting", name, names[0])
+				}
+			}
+			f, err := slow[0].next()
+			for ; err == nil && f.op == opText; f, err = slow[0].next() {
+				if f.payload != content {
+					t.Fatal("half a message")
+				}
+			}
+			if err != nil || closeCode(f) != 4001 {
+				t.Errorf("the slowest got %v, %v; want close 4001", f, err)
+			}
+			slow[0].expectEnd()
+			waitFor(t, "it is counted", func() bool { return closed() == 1 })
+			for n := 0; !gone(names[1]); n++ {
+				if n == 2000 {
+					t.Fatal("the queues are never full again")
+				}
+				say(names[1])
+			}
+			if got, limit := most(), int64(bound+2*buffer.MemoryFor(len(content)+4)); got > limit {
+				t.Errorf("all queues kept %d bytes at once, want at most %d", got, limit)
+			}
+			if !strings.Contains(book.String(), "the slowest connections are closed") {
+				t.Error("nothing was logged")
+			}
+			if st := srv.Stats(); st.Dropped["slow_consumer"] != 0 {
+				t.Errorf("dropped: %v", st.Dropped)
+			}
+			quick.usable()
+		})
+	}
+}
+
+// Answers to a client that does not read count too.
+func TestAnswersCountForTheBound(t *testing.T) {
+	srv := start(t, Config{MaxWriteMemory: 256 << 10, WriteQueueSize: 64 << 20})
+	p := dial(t, srv)
+	_ = p.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	p.write(upgradeHead("/ws"))
+	p.expectUpgrade()
+	most := watchQueued(srv)
+	asks := strings.Repeat(message(`{"command":"leave","args":{"channel":"never joined"},"id":"`+strings.Repeat("i", 100)+`"}`), 100)
+	for range 10_000 {
+		if sessionsIn(t, srv, ending) == 1 || p.tryWrite(asks) != nil {
+			break
+		}
+	}
+	for f, err := p.next(); f.op != opClose; f, err = p.next() {
+		if err != nil {
+			t.Fatalf("%v before a Close frame", err)
+		}
+	}
+	p.expectEnd()
+	waitFor(t, "it is counted", func() bool { return srv.Stats().Closed["write_memory"] == 1 })
+	if got, limit := most(), int64(256<<10+2*buffer.MemoryFor(64<<10)); got > limit {
+		t.Errorf("all queues kept %d bytes at once, want at most %d", got, limit)
+	}
+}
+
+func TestWithoutABoundNobodyLooks(t *testing.T) {
+	var k crowd
+	k.limit(0, 2)
+	if k.step != 1<<64-1 || k.high != 0 {
+		t.Errorf("no bound: %+v", &k)
+	}
+}
