@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -13,58 +15,51 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestConnectionsSpreadOverTheLoops(t *testing.T) {
-	const loops, each = 4, 16
-	opened := make(chan int, loops*each)
-	g := start(t, Config{Loops: loops}, &hooks{opened: func(c *Conn) { opened <- c.Loop().Index() }})
-	addr := listen(t, g, "127.0.0.1:0")
-	for range loops * each {
-		dial(t, addr)
-		await(t, opened, "Opened")
-	}
-	for i := range loops {
-		if n := g.Loop(i).open.Load(); n != each {
-			t.Errorf("loop %d has %d of %d connections, want %d", i, n, loops*each, each)
-		}
-	}
-	if n := g.Connections(); n != loops*each {
-		t.Errorf("Connections() = %d, want %d", n, loops*each)
+// A loop that is busy holds up nobody who comes.
+func TestEveryLoopAccepts(t *testing.T) {
+	const loops = 3
+	for name, addr := range map[string]string{"TCP": "127.0.0.1:0", "unix": unixPrefix + filepath.Join(t.TempDir(), "s")} {
+		t.Run(name, func(t *testing.T) {
+			opened := make(chan int, loops)
+			g := start(t, Config{Loops: loops}, &hooks{opened: func(c *Conn) { opened <- c.Loop().Index() }})
+			at := listen(t, g, addr)
+			for i := range loops {
+				release := holdAllBut(t, g, i)
+				dial(t, at)
+				if got := await(t, opened, "Opened"); got != i {
+					t.Errorf("loop %d has accepted, which was held", got)
+				}
+				release()
+			}
+		})
 	}
 }
 
-func TestANewConnectionGoesToTheLoopWithTheFewest(t *testing.T) {
-	opened := make(chan uint64, 64)
-	closed := make(chan struct{}, 64)
-	g := start(t, Config{Loops: 2}, &hooks{
-		opened: func(c *Conn) { opened <- c.ID() },
-		closed: func(*Conn, Reason) { closed <- struct{}{} },
-	})
-	addr := listen(t, g, "127.0.0.1:0")
-	var onSecond []uint64
-	for range 8 {
-		dial(t, addr)
-		if id := await(t, opened, "Opened"); g.LoopOf(id).Index() == 1 {
-			onSecond = append(onSecond, id)
+// holdAllBut keeps every loop but one from its events until release is called.
+func holdAllBut(t *testing.T, g *Group, free int) (release func()) {
+	t.Helper()
+	held := make(chan struct{})
+	for i := range g.Loops() {
+		if i != free {
+			entered := make(chan struct{})
+			g.Loop(i).Post(func() { close(entered); <-held })
+			await(t, entered, "the loop")
 		}
 	}
-	for _, id := range onSecond {
-		g.LoopOf(id).PostTo(id, func(c *Conn) { c.Close(ReasonUser) })
-		await(t, closed, "Closed")
-	}
-	on(t, g.Loop(1), func() {}) // the count is taken back behind Closed
-	for range onSecond {
-		dial(t, addr)
-		if id := await(t, opened, "Opened"); g.LoopOf(id).Index() != 1 {
-			t.Fatalf("a connection went to loop 0 with %d, loop 1 has %d", g.Loop(0).open.Load(), g.Loop(1).open.Load())
-		}
-	}
+	return sync.OnceFunc(func() { close(held) })
 }
 
 // TestEMFILE runs the server in a process of its own, whose limit it lowers. The
 // clients' descriptors are this process'.
 func TestEMFILE(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		t.Run(fmt.Sprint("loops=", loops), func(t *testing.T) { testEMFILE(t, loops) })
+	}
+}
+
+func testEMFILE(t *testing.T, loops int) {
 	t.Run("refuses at once, keeps what is open, does not spin, and recovers", func(t *testing.T) {
-		s := startChild(t)
+		s := startChild(t, loops)
 		regular := s.connect(4)
 		wantEcho(t, regular...)
 		s.tell("limit 6")
@@ -99,7 +94,7 @@ func TestEMFILE(t *testing.T) {
 		}
 	})
 	t.Run("rests when not even the reserve is there", func(t *testing.T) {
-		s := startChild(t)
+		s := startChild(t, loops)
 		regular := s.connect(2)
 		wantEcho(t, regular...)
 		s.tell("limit 0")
@@ -110,11 +105,11 @@ func TestEMFILE(t *testing.T) {
 		for i := range 200 { // of which each is a round of epoll, while the listener rests
 			wantEcho(t, regular[i%2])
 		}
-		// A rest is 250 ms: however slow the machine, a rest costs one or two calls.
+		// A rest is 250 ms: however slow the machine, a rest costs a loop one or two calls.
 		// A spin would make one for each round at least.
 		during := s.stats()
 		rests := 2 + int64(during.at.Sub(before.at)/acceptPause)
-		if tries := during.tries - before.tries; tries > 2*rests {
+		if tries := during.tries - before.tries; tries > 2*rests*int64(loops) {
 			t.Errorf("accept was called %d times in %d rests", tries, rests)
 		}
 		s.tell("limit 100")
@@ -124,17 +119,17 @@ func TestEMFILE(t *testing.T) {
 		}
 	})
 	t.Run("is not believed when nobody waits", func(t *testing.T) {
-		s := startChild(t)
+		s := startChild(t, loops)
 		s.tell("limit 1")
 		wantEcho(t, s.connect(1)...) // takes the last; the next accept answers EMFILE
-		if st := s.stats(); st.refused != 0 || st.tries > 4 {
-			t.Errorf("Refused = %d after %d calls of accept, want none refused and 4 calls at most", st.refused, st.tries)
+		if st := s.stats(); st.refused != 0 || st.tries > 4*int64(loops) {
+			t.Errorf("Refused = %d after %d calls of accept, want none refused and 4 calls a loop at most", st.refused, st.tries)
 		}
 	})
 }
 
 func TestAGroupThatRunsOutOfDescriptorsLeavesNothing(t *testing.T) {
-	s := startChild(t)
+	s := startChild(t, 1)
 	for spare := range 12 { // two loops need six
 		s.tell(fmt.Sprintf("open %d", spare))
 	}
@@ -143,10 +138,10 @@ func TestAGroupThatRunsOutOfDescriptorsLeavesNothing(t *testing.T) {
 // What a security module answers is about a peer that stays in the queue.
 func TestAListenerThatMayNotAcceptRests(t *testing.T) {
 	p := newProbe(t, Config{}, hooks{})
-	n := p.g.listeners[0]
+	a := p.g.listeners[0].acceptors[0]
 	var tries atomic.Int64
 	on(t, p.l, func() {
-		n.accept = func(int) (int, unix.Errno) {
+		a.accept = func(int) (int, unix.Errno) {
 			tries.Add(1)
 			return -1, unix.EACCES
 		}
@@ -155,10 +150,10 @@ func TestAListenerThatMayNotAcceptRests(t *testing.T) {
 	until(t, "a try", func() bool { return tries.Load() > 0 })
 	p.rounds(20)
 	on(t, p.l, func() {
-		if got := tries.Load(); got != 1 || !n.paused {
+		if got := tries.Load(); got != 1 || a.on {
 			t.Errorf("accept was called %d times, want once and a rest", got)
 		}
-		n.accept = accept
+		a.accept = accept
 	})
 	await(t, p.opened, "Opened, after the rest")
 }
@@ -188,35 +183,4 @@ func echoes(t *testing.T, c net.Conn) bool {
 	}
 	t.Fatalf("neither served nor refused: %v", err)
 	return false
-}
-
-func TestAConnectionThatCannotBeRegisteredIsClosedAndLeavesNoTrace(t *testing.T) {
-	p := newProbe(t, Config{}, hooks{})
-	file, err := unix.Open("/proc/self/status", unix.O_RDONLY|unix.O_CLOEXEC, 0) // epoll answers EPERM
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.g.Adopt(file, nil); err != nil {
-		t.Fatal(err)
-	}
-	p.rounds(1)
-	on(t, p.l, func() {
-		if n := registered(t, p.l); n != 3 { // wheel, eventfd, listener
-			t.Errorf("%d descriptors are registered, want 3", n)
-		}
-	})
-	if s := p.g.Stats(); s.Connections != 0 || s.Refused != 1 {
-		t.Errorf("Stats = %+v, want one refused", s)
-	}
-	if _, err := unix.FcntlInt(uintptr(file), unix.F_GETFD, 0); err != unix.EBADF {
-		t.Errorf("the descriptor is still open: %v", err)
-	}
-	client, id := p.connect() // its number serves the next one
-	on(t, p.l, func() {
-		if n := p.l.slots.Len(); n != 1 {
-			t.Errorf("%d slots are in use by one connection", n)
-		}
-	})
-	_ = client.Close()
-	p.wantClosed(id, ReasonPeerClosed)
 }

@@ -9,14 +9,17 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// childVariable makes the test binary a server that obeys its standard input.
+// childVariable makes the test binary a server with so many loops, which obeys its
+// standard input.
 const childVariable = "NETPOLL_TEST_CHILD"
 
 // child is an echo server in a process of its own, so that lowering its limit of
@@ -28,10 +31,10 @@ type child struct {
 	out  *bufio.Reader
 }
 
-func startChild(t *testing.T) *child {
+func startChild(t *testing.T, loops int) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestChildServer$")
-	cmd.Env = append(os.Environ(), childVariable+"=1")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", childVariable, loops))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -113,17 +116,26 @@ func (s *child) waitConnections(n int64) {
 
 // TestChildServer is the server's side of TestEMFILE; alone it does nothing.
 func TestChildServer(t *testing.T) {
-	if os.Getenv(childVariable) == "" {
+	loops, err := strconv.Atoi(os.Getenv(childVariable))
+	if err != nil {
 		t.Skip("runs as a child of TestEMFILE")
 	}
-	g, err := Open(Config{Loops: 1}, func(*Loop) Handler { return echo() })
+	g, err := Open(Config{Loops: loops, Poller: pollerUnderTest}, func(*Loop) Handler { return echo() })
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println(listen(t, g, "127.0.0.1:0"))
+	addr := listen(t, g, "127.0.0.1:0")
+	var tries atomic.Int64
+	eachAcceptor(t, g, func(a *acceptor) {
+		a.accept = func(fd int) (int, unix.Errno) {
+			tries.Add(1)
+			return accept(fd)
+		}
+	})
+	fmt.Println(addr)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
-		fmt.Println(obey(t, g, in.Text()))
+		fmt.Println(obey(t, g, &tries, in.Text()))
 	}
 	if err := g.Stop(); err != nil {
 		t.Error(err)
@@ -131,27 +143,31 @@ func TestChildServer(t *testing.T) {
 	os.Exit(0) // the inherited descriptors are not ours to check
 }
 
-func obey(t *testing.T, g *Group, command string) (answer string) {
-	n := g.listeners[0]
-	on(t, g.Loop(0), func() {
-		var spare int
-		switch {
-		case command == "stats":
-			answer = fmt.Sprint(g.Connections(), g.refused.Load(), n.tries)
-		case command == "steal": // the reserve, as another user of descriptors may
-			_ = unix.Close(n.reserve)
-			n.reserve = -1
-			_, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			answer = outcome(err)
-		case strings.HasPrefix(command, "open "):
-			_, err := fmt.Sscanf(command, "open %d", &spare)
-			answer = outcome(errors.Join(err, openWith(spare)))
-		default:
-			_, err := fmt.Sscanf(command, "limit %d", &spare)
-			answer = outcome(errors.Join(err, limitTo(spare)))
-		}
-	})
-	return answer
+// eachAcceptor calls fn for every acceptor of a group with one listener, on its loop.
+func eachAcceptor(t *testing.T, g *Group, fn func(a *acceptor)) {
+	t.Helper()
+	for _, a := range g.listeners[0].acceptors {
+		on(t, a.loop, func() { fn(a) })
+	}
+}
+
+func obey(t *testing.T, g *Group, tries *atomic.Int64, command string) string {
+	eachAcceptor(t, g, func(*acceptor) {}) // what was reported before has been handled
+	var spare int
+	switch {
+	case command == "stats":
+		return fmt.Sprint(g.Connections(), g.refused.Load(), tries.Load())
+	case command == "steal": // the reserve, as another user of descriptors may
+		g.reserve.close()
+		_, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		return outcome(err)
+	case strings.HasPrefix(command, "open "):
+		_, err := fmt.Sscanf(command, "open %d", &spare)
+		return outcome(errors.Join(err, openWith(spare)))
+	default:
+		_, err := fmt.Sscanf(command, "limit %d", &spare)
+		return outcome(errors.Join(err, limitTo(spare)))
+	}
 }
 
 // openWith opens a group with so many descriptors left, and stops it. Nothing may stay

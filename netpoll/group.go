@@ -87,6 +87,7 @@ type Group struct {
 	refused    atomic.Int64           // connections closed for want of a descriptor
 	failure    chan error             // the first error that ended a loop or a listener
 	maxFD      int                    // Config.MaxDescriptor; immutable
+	reserve    reserve
 
 	mu        sync.Mutex // held over epoll_ctl, and so before easygo's own lock
 	listeners []*listener
@@ -101,7 +102,7 @@ type Group struct {
 // on it.
 func Open(cfg Config, newHandler func(l *Loop) Handler) (*Group, error) {
 	cfg = cfg.withDefaults()
-	g := &Group{log: cfg.Logger, name: cfg.ConnName, socketMode: cfg.SocketMode, maxFD: cfg.MaxDescriptor, failure: make(chan error, 1)}
+	g := &Group{log: cfg.Logger, name: cfg.ConnName, socketMode: cfg.SocketMode, maxFD: cfg.MaxDescriptor, reserve: reserve{fd: -1}, failure: make(chan error, 1)}
 	for i := range cfg.Loops {
 		l := &Loop{
 			index: i, group: g, log: cfg.Logger, wakeFD: -1,
@@ -146,20 +147,6 @@ func (g *Group) Adopt(fd int, head []byte) error {
 	}
 	best.give(incoming{fd: fd, head: head})
 	return nil
-}
-
-// StopListening closes every listener, and returns when no further connection can
-// be accepted. It must not be called on a loop.
-func (g *Group) StopListening() {
-	g.closing.Lock()
-	defer g.closing.Unlock()
-	g.mu.Lock()
-	listeners := g.listeners
-	g.listeners = nil
-	g.mu.Unlock()
-	for _, n := range listeners {
-		n.loop.do(n.close)
-	}
 }
 
 // Stop ends everything: listeners, connections (ReasonStopped), loops. It returns

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,36 +29,49 @@ func (g *Group) Listen(addr string) (net.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, rootCause(err))
 	}
-	n.reserve = openReserve()
 	if err := g.register(n); err != nil {
-		n.close()
+		g.stopListener(n)
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	return n.addr, nil
 }
 
+// listener is one listening descriptor, on which every loop accepts: one queue in the
+// kernel, so that a peer never waits for a busy loop while another one is idle.
+type listener struct {
+	fd        int // -1 once closed; closed when every acceptor has stopped
+	addr      net.Addr
+	unlink    string      // path of a unix socket to remove on close
+	acceptors []*acceptor // guarded by Group.mu, then by Group.closing
+	broke     sync.Once   // tells that it has
+}
+
 // errStopped is Listen's answer once Stop was called.
 var errStopped = errors.New("stopped")
 
-// register gives n to a loop. The lock keeps Stop from missing it.
+// register lets every loop accept on n. The lock keeps Stop from missing it. After an
+// error n is to be stopped.
 func (g *Group) register(n *listener) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n.loop = g.loops[len(g.listeners)%len(g.loops)]
 	if g.stopped {
 		return errStopped
 	}
-	if err := n.loop.poller.add(n.fd, interestRead, n.ready); err != nil {
-		return err
-	}
+	g.reserve.fill()
 	g.listeners = append(g.listeners, n)
+	for _, l := range g.loops {
+		a := &acceptor{loop: l, listener: n, accept: accept}
+		if err := a.start(); err != nil {
+			return err
+		}
+		n.acceptors = append(n.acceptors, a)
+	}
 	return nil
 }
 
 // OpenListener listens on an address of any form that Group.Listen takes, for what
 // is served by package net on goroutines and not by the loops. mode is that of a unix
-// socket. Closing it removes a
-// unix socket.
+// socket. Closing it removes a unix socket.
 func OpenListener(addr string, mode os.FileMode) (net.Listener, error) {
 	ln, err := openNetListener(addr, mode)
 	if err != nil {
@@ -89,7 +104,7 @@ func openListener(addr string, mode os.FileMode) (*listener, error) {
 		return nil, err
 	}
 	defer ln.Close()
-	n := &listener{fd: -1, addr: ln.Addr(), reserve: -1, accept: accept}
+	n := &listener{fd: -1, addr: ln.Addr()}
 	if u, ok := ln.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
 		if path := strings.TrimPrefix(addr, unixPrefix); !strings.HasPrefix(path, "@") { // an abstract name is no file
@@ -163,8 +178,41 @@ func rootCause(err error) error {
 	return err
 }
 
-// close stops accepting. Peers in the kernel's queue are reset. It must run on
-// the loop's goroutine, or when the loop has ended.
+// StopListening closes every listener, and returns when no further connection can
+// be accepted. It must not be called on a loop.
+func (g *Group) StopListening() {
+	g.closing.Lock()
+	defer g.closing.Unlock()
+	g.mu.Lock()
+	listeners := g.listeners
+	g.listeners = nil
+	g.mu.Unlock()
+	for _, n := range listeners {
+		n.stop()
+	}
+	g.reserve.close()
+}
+
+// stopListener stops n alone, unless StopListening has.
+func (g *Group) stopListener(n *listener) {
+	g.closing.Lock()
+	defer g.closing.Unlock()
+	g.mu.Lock()
+	g.listeners = slices.DeleteFunc(g.listeners, func(other *listener) bool { return other == n })
+	g.mu.Unlock()
+	n.stop()
+}
+
+// stop ends accepting, loop by loop, then closes the descriptor. Peers in the kernel's
+// queue are reset. The loops must run, or n has stopped before.
+func (n *listener) stop() {
+	for _, a := range n.acceptors {
+		a.loop.do(a.stop)
+	}
+	n.acceptors = nil
+	n.close()
+}
+
 func (n *listener) close() {
 	if n.fd < 0 {
 		return
@@ -172,11 +220,6 @@ func (n *listener) close() {
 	if n.unlink != "" { // before the descriptor: nobody may have taken the path yet
 		_ = os.Remove(n.unlink)
 	}
-	n.loop.poller.remove(n.fd)
 	_ = unix.Close(n.fd)
 	n.fd = -1
-	if n.reserve >= 0 {
-		_ = unix.Close(n.reserve)
-		n.reserve = -1
-	}
 }

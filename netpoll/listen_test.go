@@ -1,6 +1,7 @@
 package netpoll
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -207,6 +208,60 @@ func TestAfterStopListeningNobodyIsAcceptedAndTheOthersStay(t *testing.T) {
 	p.g.StopListening() // again: nothing to do
 }
 
+// With several loops none accepts any more, and the path is gone.
+func TestStopListeningStopsEveryLoop(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	g := start(t, Config{Loops: 3}, echo())
+	var addrs []net.Addr
+	for _, addr := range []string{"127.0.0.1:0", unixPrefix + path} {
+		addrs = append(addrs, listen(t, g, addr))
+	}
+	before := len(descriptors())
+	g.StopListening()
+	if closed := before - len(descriptors()); closed != 3 {
+		t.Errorf("%d descriptors were closed, want two listeners and the reserve", closed)
+	}
+	for _, addr := range addrs {
+		if c, err := net.Dial(addr.Network(), addr.String()); err == nil {
+			_ = c.Close()
+			t.Errorf("a connection to %s was accepted", addr)
+		}
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("Lstat = %v, want that the path does not exist", err)
+	}
+	again := dial(t, listen(t, g, "127.0.0.1:0"))
+	write(t, again, "hello")
+	wantRead(t, again, "hello")
+}
+
+// refusing is a poller with no room for another listener.
+type refusing struct{ poller }
+
+func (refusing) add(int, uint32, func(uint32)) error { return unix.ENOSPC }
+
+func TestAListenerThatNotEveryLoopCanTakeIsNone(t *testing.T) {
+	g := start(t, Config{Loops: 3}, echo())
+	p := g.Loop(1).poller
+	on(t, g.Loop(1), func() { g.Loop(1).poller = refusing{p} })
+	path := filepath.Join(t.TempDir(), "s")
+	g.reserve.fill()
+	before := len(descriptors())
+	if _, err := g.Listen(unixPrefix + path); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("Listen = %v, want what the poller says", err)
+	}
+	if n := len(descriptors()); n != before {
+		t.Errorf("%d descriptors were left", n-before)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("Lstat = %v, want that the path does not exist", err)
+	}
+	on(t, g.Loop(1), func() { g.Loop(1).poller = p })
+	c := dial(t, listen(t, g, unixPrefix+path))
+	write(t, c, "hello")
+	wantRead(t, c, "hello")
+}
+
 func TestListenAfterStopIsRefusedAndLeavesNothing(t *testing.T) {
 	g := start(t, Config{}, echo())
 	if err := g.Stop(); err != nil {
@@ -225,14 +280,14 @@ func TestListenAfterStopIsRefusedAndLeavesNothing(t *testing.T) {
 func TestAListenerShutDownFromOutsideIsReportedAndDoesNotSpin(t *testing.T) {
 	p := newProbe(t, Config{}, hooks{data: func(c *Conn, b []byte) { c.Send(b) }})
 	client, _ := p.connect()
-	n := p.g.listeners[0]
-	on(t, p.l, func() { _ = unix.Shutdown(n.fd, unix.SHUT_RD) }) // what "ss -K" does to it
+	a := p.g.listeners[0].acceptors[0]
+	on(t, p.l, func() { _ = unix.Shutdown(a.listener.fd, unix.SHUT_RD) }) // what "ss -K" does to it
 	err := await(t, p.g.Failed(), "Failed")
 	if want := "accept on " + p.addr.String() + ": invalid argument"; err.Error() != want {
 		t.Errorf("Failed yields %v, want %s", err, want)
 	}
 	on(t, p.l, func() {
-		if n.fd != -1 {
+		if a.on || registered(t, p.l) != 3 { // wheel, eventfd, connection
 			t.Error("the listener is still registered: it would be reported without end")
 		}
 	})

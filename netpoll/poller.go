@@ -33,7 +33,6 @@ const (
 type poller interface {
 	// add registers a descriptor that is not a connection.
 	add(fd int, interest uint32, ready func(events uint32)) error
-	modify(fd int, interest uint32) error
 	// remove must be called before fd is closed.
 	remove(fd int)
 

@@ -64,11 +64,6 @@ func (p *easygoPoller) added(fd int, err error) error {
 	return os.NewSyscallError("epoll_ctl add", err)
 }
 
-// modify changes the interest of a registered descriptor.
-func (p *easygoPoller) modify(fd int, interest uint32) error {
-	return os.NewSyscallError("epoll_ctl mod", p.ep.Mod(fd, netpoll.EpollEvent(interest)))
-}
-
 // remove forgets fd. It must be called before fd is closed: the map is keyed by
 // number, and a reused number would be refused.
 func (p *easygoPoller) remove(fd int) {
@@ -85,7 +80,7 @@ func (p *easygoPoller) addWake(fd int) error {
 }
 
 func (p *easygoPoller) modifyConn(c *Conn, interest uint32) error {
-	return p.modify(int(c.fd), interest)
+	return os.NewSyscallError("epoll_ctl mod", p.ep.Mod(int(c.fd), netpoll.EpollEvent(interest)))
 }
 
 func (p *easygoPoller) removeConn(c *Conn) { p.remove(int(c.fd)) }

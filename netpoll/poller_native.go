@@ -123,10 +123,6 @@ func (p *nativePoller) addWake(fd int) error {
 	return nil
 }
 
-func (p *nativePoller) modify(fd int, interest uint32) error {
-	return p.control(unix.EPOLL_CTL_MOD, fd, unix.EpollEvent{Events: interest, Fd: int32(fd)})
-}
-
 func (p *nativePoller) remove(fd int) {
 	_ = p.control(unix.EPOLL_CTL_DEL, fd, unix.EpollEvent{})
 	p.forget(fd)

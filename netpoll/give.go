@@ -1,0 +1,99 @@
+package netpoll
+
+import "golang.org/x/sys/unix"
+
+// assign gives a new descriptor to the loop with the fewest connections. from, the
+// loop that has accepted it, keeps it while it has hardly more: no hand-over is needed
+// then, and in a storm the loops need none of each other.
+func (g *Group) assign(from *Loop, fd int) {
+	best := from
+	for _, l := range g.loops {
+		if l.load() < best.load() {
+			best = l
+		}
+	}
+	if least := best.load(); from.load() <= least+least/32 {
+		from.openConn(fd, nil)
+		return
+	}
+	best.give(incoming{fd: fd})
+}
+
+// load is the number of connections a loop has or is about to have.
+func (l *Loop) load() int64 { return l.open.Load() + l.coming.Load() }
+
+// give queues a descriptor for the loop. It is bounded by the descriptor limit.
+func (l *Loop) give(in incoming) {
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		_ = unix.Close(in.fd)
+		return
+	}
+	l.coming.Add(1)
+	l.incoming = append(l.incoming, in)
+	l.mu.Unlock()
+	l.Wake()
+}
+
+func (l *Loop) takeIncoming() {
+	if l.coming.Load() == 0 {
+		return
+	}
+	l.mu.Lock()
+	list := l.incoming
+	l.incoming = l.incomingSpare[:0]
+	l.mu.Unlock()
+	for i, in := range list {
+		l.coming.Add(-1)
+		l.openConn(in.fd, in.head)
+		list[i] = incoming{}
+	}
+	l.incomingSpare = list
+	if cap(list) > 1024 {
+		l.incomingSpare = nil
+	}
+}
+
+// openConn makes fd a connection of this loop. head, when there is any, is
+// handled as if it had just been read.
+func (l *Loop) openConn(fd int, head []byte) {
+	if l.stopping {
+		_ = unix.Close(fd)
+		return
+	}
+	c := l.newConn(fd)
+	if c == nil {
+		l.group.refused.Add(1)
+		_ = unix.Close(fd)
+		return
+	}
+	defer c.contain()
+	l.handler.Opened(c)
+	if len(head) > 0 && c.Open() {
+		l.handler.Data(c, head)
+	}
+	l.publishTotals()
+}
+
+// newConn registers fd. It returns nil when that fails, which is logged.
+func (l *Loop) newConn(fd int) *Conn {
+	slot := l.slots.Take()
+	if slot >= maxSlots {
+		l.slots.Give(slot)
+		l.log.Error("an event loop is full", "loop", l.index, "connections", l.open.Load())
+		return nil
+	}
+	l.conns.grow(l, slot)
+	c := l.conns.at(slot)
+	*c = Conn{place: c.place, generation: c.generation + 1, fd: int32(fd), flags: flagOpen}
+	if err := l.poller.addConn(c, interestRead); err != nil {
+		c.flags, c.fd = 0, -1
+		c.generation-- // nobody has seen it
+		l.slots.Give(slot)
+		l.log.Error("a connection could not be registered", "loop", l.index, "err", err)
+		return nil
+	}
+	l.open.Add(1)
+	return c
+}
