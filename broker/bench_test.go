@@ -44,7 +44,7 @@ func BenchmarkPublishAndDeliver(b *testing.B) {
 				}
 				return nil
 			}
-			_ = node.Start(deliver, func() { room <- struct{}{} })
+			_ = node.Start(deliver, func(*Waiter) { room <- struct{}{} })
 			defer func() { _ = node.Close() }()
 			for !node.Up() {
 				time.Sleep(time.Millisecond)
@@ -59,9 +59,10 @@ func BenchmarkPublishAndDeliver(b *testing.B) {
 			atomic.StoreInt64(&want, int64(b.N))
 			b.ReportAllocs()
 			b.ResetTimer()
+			w := new(Waiter)
 			for range b.N {
 				for {
-					_, err := node.Publish(channel, content, nil)
+					_, err := node.PublishFor(w, channel, content, nil)
 					if err == nil {
 						break
 					}

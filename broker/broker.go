@@ -8,15 +8,21 @@ type Broker interface {
 	// channel. It does not block; an error says that the members have too much
 	// undelivered and nothing was taken: the publisher waits, or, when the broker is
 	// asynchronous, the publication itself does until Room is called. room is told
-	// when there is room after ErrFull.
-	Start(deliver func(channel, content []byte) error, room func()) error
+	// when there is room for a waiter of PublishFor.
+	Start(deliver func(channel, content []byte) error, room func(w *Waiter)) error
 
 	// Publish takes a publication; both slices are borrowed. Either the outcome
 	// is returned with pending false, or done is called with it once, later, from
 	// any goroutine. done may be nil when the outcome does not matter. A nil
-	// error means that the engine has it. ErrFull means that the caller
-	// should wait for room.
+	// error means that the engine has it. ErrFull means that there is no room, or that
+	// others wait for it.
 	Publish(channel, content []byte, done func(error)) (pending bool, err error)
+
+	// PublishFor is Publish for a publisher that can wait. With ErrFull w waits, first
+	// come first served. Once it was told it publishes the same again, which is not
+	// refused as full, or Forgo is called; that may be done more than once.
+	PublishFor(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error)
+	Forgo(w *Waiter)
 
 	// Subscribe is called when a channel gets its first member on this node, and
 	// Unsubscribe after the last has left (I12). Calls for one channel come in the

@@ -15,8 +15,8 @@ var (
 	// ErrUnknown says that a publication was under way when the engine went, or
 	// that the engine did not answer in time: it may have been published.
 	ErrUnknown = errors.New("the broker went away before it answered: published or not, nobody knows")
-	// ErrFull says that so much waits to be published that no more is taken. Room is
-	// told by the callback given to Start.
+	// ErrFull says that so much waits to be published that no more is taken, or that
+	// others wait for room already.
 	ErrFull = errors.New("the broker has too much to publish")
 	// ErrTooBig says that the content is larger than the engine takes. It was not
 	// published, and will not be when it is tried again.

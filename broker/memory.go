@@ -28,7 +28,7 @@ type Memory struct {
 }
 
 // Start sets who receives publications. There is always room.
-func (m *Memory) Start(deliver func(channel, content []byte) error, _ func()) error {
+func (m *Memory) Start(deliver func(channel, content []byte) error, _ func(*Waiter)) error {
 	m.deliver = deliver
 	return nil
 }
@@ -41,6 +41,14 @@ func (m *Memory) Publish(channel, content []byte, _ func(error)) (pending bool, 
 	}
 	return false, m.deliver(channel, content)
 }
+
+// PublishFor is Publish: nobody waits.
+func (m *Memory) PublishFor(_ *Waiter, channel, content []byte, done func(error)) (pending bool, err error) {
+	return m.Publish(channel, content, done)
+}
+
+// Forgo has nothing to do: nobody waits.
+func (m *Memory) Forgo(*Waiter) {}
 
 // Subscribe and Unsubscribe have nothing to do: there is no other node.
 func (m *Memory) Subscribe(string) {}

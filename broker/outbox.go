@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"container/list"
 	"errors"
 	"sync"
 	"time"
@@ -9,16 +10,16 @@ import (
 // publicationOverhead is what a publication that waits costs beside its bytes.
 const publicationOverhead = 128
 
-// outbox is publications that wait for the engine, in order. Its methods may be
-// called from any goroutine.
+// outbox is publications that wait for the engine, in order, and who waits for room in
+// it, first come first served. Its methods may be called from any goroutine.
 type outbox struct {
 	limit int // bytes that may wait; an empty outbox takes a publication of any size
 
 	mu      sync.Mutex // a leaf lock
 	filled  sync.Cond  // of mu: something waits, or closed
-	waiting []publication
-	bytes   int
-	refused bool // put has returned ErrFull, and take has not told of room since
+	waiting fifo[publication]
+	bytes   int       // of waiting, and kept for those who were told
+	queue   list.List // of *Waiter
 	closed  bool
 }
 
@@ -28,54 +29,53 @@ func newOutbox(limit int) *outbox {
 	return o
 }
 
-// put adds p, which it copies nothing of. Once it has refused somebody it refuses
-// everybody until take tells of room: who comes later would fill it for ever.
-func (o *outbox) put(p publication) error {
-	size := len(p.channel) + len(p.content) + publicationOverhead
+// put adds p, which it copies nothing of. When there is no room, or others wait for it,
+// w waits behind them, if it is not nil.
+func (o *outbox) put(p publication, w *Waiter) error {
+	size := p.size()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case o.closed:
 		return ErrClosed
-	case o.refused || o.bytes > 0 && o.bytes+size > o.limit:
-		o.refused = true
+	case w != nil && w.kept > 0:
+		o.bytes -= w.kept
+		w.kept = 0
+	case !o.hasRoom(size) || o.queue.Len() > 0:
+		o.await(w, size)
 		return ErrFull
 	}
 	o.bytes += size
-	o.waiting = append(o.waiting, p)
-	if len(o.waiting) == 1 {
+	o.waiting.push(p)
+	if o.waiting.size == 1 {
 		o.filled.Signal()
 	}
 	return nil
 }
 
+// size is what p counts while it waits.
+func (p *publication) size() int { return len(p.channel) + len(p.content) + publicationOverhead }
+
+func (o *outbox) hasRoom(size int) bool { return o.bytes == 0 || o.bytes+size <= o.limit }
+
 // take waits for publications and appends the first of them to batch, up to
-// maxPublications or maxPublishBytes. room reports that put has refused something
-// that there is room for now. ok is false when the outbox is closed and empty.
-func (o *outbox) take(batch []publication) (_ []publication, room, ok bool) {
+// maxPublications or maxPublishBytes. told is who has room by that. ok is false when the
+// outbox is closed and empty.
+func (o *outbox) take(batch []publication) (_ []publication, told []*Waiter, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.waiting) == 0 && !o.closed {
+	for o.waiting.size == 0 && !o.closed {
 		o.filled.Wait()
 	}
 	n, size := 0, 0
-	for n < len(o.waiting) && n < maxPublications && size < maxPublishBytes {
-		p := &o.waiting[n]
+	for o.waiting.size > 0 && n < maxPublications && size < maxPublishBytes {
+		p := o.waiting.pop()
 		size += len(p.content)
-		o.bytes -= len(p.channel) + len(p.content) + publicationOverhead
-		batch = append(batch, *p)
-		*p = publication{}
+		o.bytes -= p.size()
+		batch = append(batch, p)
 		n++
 	}
-	o.waiting = o.waiting[n:]
-	if len(o.waiting) == 0 {
-		o.waiting = nil
-	}
-	room = o.refused && o.bytes <= o.limit/2
-	if room {
-		o.refused = false
-	}
-	return batch, room, n > 0
+	return batch, o.grant(), n > 0
 }
 
 // close lets nothing more in.
@@ -90,7 +90,7 @@ func (o *outbox) close() {
 func (o *outbox) depth() (publications, bytes int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.waiting), o.bytes
+	return o.waiting.size, o.bytes
 }
 
 // publishing is one goroutine that gives the engine what is in the outbox, in
@@ -99,13 +99,12 @@ func (r *Remote) publishing() {
 	defer close(r.emptied)
 	var batch []publication
 	for {
-		var room, ok bool
-		batch, room, ok = r.outbox.take(batch[:0])
+		var told []*Waiter
+		var ok bool
+		batch, told, ok = r.outbox.take(batch[:0])
+		r.tell(told)
 		if !ok {
 			return
-		}
-		if room && r.room != nil {
-			r.room()
 		}
 		r.publishBatch(batch)
 		now := time.Now()

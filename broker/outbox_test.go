@@ -1,27 +1,136 @@
 package broker
 
-import "testing"
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
 
-// Who was refused is not overtaken for ever by those who come later: a full outbox
-// takes nothing until it tells of room.
-func TestAFullOutboxIsNotFilledByOthers(t *testing.T) {
-	const places = 10
-	large := publication{content: make([]byte, maxPublishBytes)} // a batch of its own
-	o := newOutbox(places * (maxPublishBytes + publicationOverhead))
-	fill := func() (n int) {
-		for o.put(large) == nil {
-			n++
-		}
-		return n
-	}
-	if n := fill(); n != places {
-		t.Fatalf("%d publications were taken, want %d", n, places)
-	}
+// filled returns an outbox with room for so many publications of one byte, and puts
+// them in.
+func filled(t *testing.T, places int) *outbox {
+	o := newOutbox(places * (1 + publicationOverhead))
 	for range places {
-		if _, room, _ := o.take(nil); room {
-			return
+		if err := o.put(small, nil); err != nil {
+			t.Fatal(err)
 		}
-		fill() // by those who come in between
 	}
-	t.Error("there is never room for who was refused")
+	return o
+}
+
+var small = publication{content: []byte("x")}
+
+// Room that comes free is kept for those who wait, first come first served: nobody who
+// comes later has it, and who was told is not refused.
+func TestNobodyOvertakesThoseWhoWaitForTheOutbox(t *testing.T) {
+	const places = 10
+	o := filled(t, places)
+	waiters := make([]*Waiter, 2*places)
+	for i := range waiters {
+		waiters[i] = new(Waiter)
+		if err := o.put(small, waiters[i]); err != ErrFull {
+			t.Fatalf("put in a full outbox: %v", err)
+		}
+	}
+	for range 2 {
+		_, told, _ := o.take(nil)
+		if !slices.Equal(told, waiters[:places]) {
+			t.Fatalf("%d are told, want the first %d", len(told), places)
+		}
+		if err := o.put(small, nil); err != ErrFull {
+			t.Errorf("who does not wait is answered %v", err)
+		}
+		for _, w := range told {
+			if err := o.put(small, w); err != nil {
+				t.Errorf("who was told is answered %v", err)
+			}
+		}
+		waiters = waiters[places:]
+	}
+	if _, told, _ := o.take(nil); len(told) != 0 || o.bytes != 0 {
+		t.Errorf("%d are told and %d bytes counted at the end", len(told), o.bytes)
+	}
+}
+
+// Who will not publish makes room for those behind it, whether it waits or was told.
+func TestForgoneRoomIsForTheNext(t *testing.T) {
+	o := filled(t, 1)
+	a, b, c := new(Waiter), new(Waiter), new(Waiter)
+	for _, w := range []*Waiter{a, b, c} {
+		_ = o.put(small, w)
+	}
+	if told := o.forgo(b); told != nil {
+		t.Errorf("%d are told where there is no room", len(told))
+	}
+	if _, told, _ := o.take(nil); !slices.Equal(told, []*Waiter{a}) {
+		t.Errorf("%v is told, want the first", told)
+	}
+	for range 2 { // the second changes nothing
+		if told := o.forgo(a); o.queue.Len() == 1 && !slices.Equal(told, []*Waiter{c}) {
+			t.Errorf("%v is told, want the last", told)
+		}
+	}
+	if o.forgo(c); o.bytes != 0 {
+		t.Errorf("%d bytes are counted in an empty outbox", o.bytes)
+	}
+	if err := o.put(small, nil); err != nil {
+		t.Errorf("an empty outbox takes nothing: %v", err)
+	}
+}
+
+// Random steps: the bound holds, what is counted is what is there, turns come in order,
+// and nobody who was told is refused.
+func TestOutboxModel(t *testing.T) {
+	const limit = 5000
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		o := newOutbox(limit)
+		var queue, told []*Waiter // who waits, and who was told
+		sizes := map[*Waiter]publication{}
+		grant := func(got []*Waiter) {
+			if len(got) > len(queue) || !slices.Equal(got, queue[:len(got)]) {
+				t.Fatalf("seed %d: told out of turn", seed)
+			}
+			told, queue = append(told, got...), queue[len(got):]
+		}
+		for range 500 {
+			switch p := (publication{content: make([]byte, rng.IntN(2000))}); rng.IntN(5) {
+			case 0:
+				w := new(Waiter)
+				if sizes[w] = p; o.put(p, w) == ErrFull {
+					queue = append(queue, w)
+				}
+			case 1:
+				if o.put(p, nil) == nil && len(queue) > 0 {
+					t.Fatalf("seed %d: somebody overtook", seed)
+				}
+			case 2:
+				if len(told) > 0 {
+					if err := o.put(sizes[told[0]], told[0]); err != nil {
+						t.Fatalf("seed %d: who was told is answered %v", seed, err)
+					}
+					told = told[1:]
+				}
+			case 3:
+				if len(queue) > 0 {
+					i := rng.IntN(len(queue))
+					w := queue[i]
+					queue = slices.Delete(queue, i, i+1)
+					grant(o.forgo(w))
+				}
+			case 4:
+				if o.waiting.size > 0 {
+					_, got, _ := o.take(nil)
+					grant(got)
+				}
+			}
+			kept := 0
+			for _, w := range told {
+				kept += w.kept
+			}
+			if o.bytes > limit || o.bytes < kept || len(queue) != o.queue.Len() || o.bytes == 0 && len(queue) > 0 {
+				t.Fatalf("seed %d: %d bytes of which %d are kept, %d wait for %d", seed, o.bytes, kept, len(queue), limit)
+			}
+		}
+	}
 }

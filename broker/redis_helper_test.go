@@ -38,7 +38,7 @@ func newRedisNode(t testing.TB, cfg Config) *redisNode {
 		t.Fatal(err)
 	}
 	n.Remote = r
-	if err := r.Start(n.deliver, func() {}); err != nil {
+	if err := r.Start(n.deliver, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

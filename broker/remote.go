@@ -46,7 +46,7 @@ type Remote struct {
 	log    *slog.Logger
 
 	deliver func(channel, content []byte) error // immutable after Start
-	room    func()                              // immutable after Start; may be nil
+	room    func(w *Waiter)                     // immutable after Start
 
 	table   *table
 	outbox  *outbox
@@ -94,9 +94,9 @@ func newRemote(cfg Config, e engine) *Remote {
 // Start begins to open a link and returns at once: an engine that is away at start
 // is tried until it is there. deliver is called for each publication received; when
 // it answers an error, the publication waits in a bounded buffer until Room is
-// called for its channel. room is called when Publish, having answered ErrFull,
-// would take more; it must not block, and may be nil.
-func (r *Remote) Start(deliver func(channel, content []byte) error, room func()) error {
+// called for its channel. room is called when there is room for a waiter of PublishFor;
+// it must not block, and may be nil when there are none.
+func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w *Waiter)) error {
 	r.deliver, r.room, r.started = deliver, room, true
 	r.running.Go(r.run)
 	r.running.Go(r.publishing)
@@ -110,6 +110,11 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func())
 // reach the engine in the order of the calls. The error is ErrDown, ErrFull, ErrTooBig
 // or ErrClosed; that of done, any.
 func (r *Remote) Publish(channel, content []byte, done func(error)) (pending bool, err error) {
+	return r.publish(nil, channel, content, done)
+}
+
+// publish is Publish and PublishFor.
+func (r *Remote) publish(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error) {
 	now := time.Now()
 	if !r.up.Load() || r.table.isDeaf(channel) {
 		r.counts.outcome(ErrDown, 0)
@@ -123,7 +128,7 @@ func (r *Remote) Publish(channel, content []byte, done func(error)) (pending boo
 	b := make([]byte, 0, len(r.cfg.Prefix)+len(channel)+len(content))
 	b = append(append(append(b, r.cfg.Prefix...), channel...), content...)
 	n := len(r.cfg.Prefix) + len(channel)
-	err = r.outbox.put(publication{channel: stringOf(b[:n:n]), content: b[n:], at: now, done: done})
+	err = r.outbox.put(publication{channel: stringOf(b[:n:n]), content: b[n:], at: now, done: done}, w)
 	if err != nil {
 		if err != ErrFull { // that is not the end of it: the caller waits for room
 			r.counts.outcome(err, 0)

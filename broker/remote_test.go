@@ -221,10 +221,10 @@ func TestFullOutboxTellsOfRoom(t *testing.T) {
 	n := remote(t, e, Config{BufferSize: 256 << 10})
 	gate := make(chan struct{})
 	e.set(func() { e.gate = gate })
-	taken := 0
+	taken, w := 0, new(Waiter)
 	var err error
 	for err == nil {
-		if _, err = n.Publish([]byte("c"), make([]byte, 1000), nil); err == nil {
+		if _, err = n.PublishFor(w, []byte("c"), make([]byte, 1000), nil); err == nil {
 			taken++
 		}
 	}
@@ -237,7 +237,9 @@ func TestFullOutboxTellsOfRoom(t *testing.T) {
 		defer n.mu.Unlock()
 		return n.rooms == 1
 	})
-	n.mustPublish("c", "1")
+	if _, err := n.PublishFor(w, []byte("c"), make([]byte, 1000), nil); err != nil {
+		t.Errorf("who was told is answered %v", err)
+	}
 }
 
 // A publication under way when the link is lost may have been published; what

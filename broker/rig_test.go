@@ -14,10 +14,11 @@ const patience = 20 * time.Second
 
 // anyBroker is a broker as a server uses it.
 type anyBroker interface {
-	Start(deliver func(channel, content []byte) error, room func()) error
+	Start(deliver func(channel, content []byte) error, room func(w *Waiter)) error
 	Publish(channel, content []byte, done func(error)) (pending bool, err error)
 	Subscribe(channel string)
 	Unsubscribe(channel string)
+	PublishFor(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error)
 	Await(channel []byte, done func(error)) (pending bool, err error)
 	Room(channel string)
 	Asynchronous() bool
@@ -104,7 +105,7 @@ func (m *member) deliver(channel, content []byte) error {
 	return nil
 }
 
-func (m *member) room() {
+func (m *member) room(*Waiter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.rooms++

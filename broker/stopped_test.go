@@ -30,7 +30,7 @@ func TestStoppedChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Start(func(_, _ []byte) error { return nil }, func() {}); err != nil {
+	if err := r.Start(func(_, _ []byte) error { return nil }, nil); err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()

@@ -14,12 +14,10 @@ import (
 // too much to publish, the session is parked until there is room: that is the
 // publisher's backpressure.
 func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
-	turn := l.turn
-	l.turn = false
 	switch {
 	case !l.hasRoom(s) && l.awaitRoom(c, s, cmd, msg):
 	case l.srv.broker.Asynchronous():
-		l.broadcastLater(c, s, cmd, msg, turn)
+		l.broadcastLater(c, s, cmd, msg)
 	default:
 		_, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, nil)
 		l.forgo(l.takeRoom(s))
@@ -29,13 +27,9 @@ func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 
 // broadcastLater publishes through a broker that answers later. The session does
 // not wait for the answer: publications leave in the order sent, many at once. When the
-// broker has too much to publish, or others wait for it already, the session waits;
-// turn says that it is the first of those.
-func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte, turn bool) {
-	if !turn && l.unsent.Len() > 0 {
-		l.awaitTurn(c, s, msg)
-		return
-	}
+// broker has too much to publish, or others wait for it already, the session waits for
+// its turn; room in the channel stays kept for it meanwhile.
+func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	done := l.noted
 	if cmd.ID != nil {
 		done = l.later(c, cloneID(cmd.ID))
@@ -43,20 +37,15 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 	if l.srv.debugging() {
 		done = l.logged(c, cmd, publishError, done)
 	}
-	room := l.takeRoom(s)
-	pending, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, l.thenForgo(room, done))
-	if pending {
-		return
-	}
-	l.forgo(room)
+	room, turn := l.takeRoom(s), l.takeTurn(c, s)
+	pending, err := l.srv.broker.PublishFor(turn, cmd.Channel, cmd.Content, l.thenForgo(room, done))
 	switch {
-	case !errors.Is(err, broker.ErrFull):
-		l.published(c, cmd, err)
-	case turn:
-		l.full = true // and it stays the first
-		l.park(c, s, msg, whyBroker)
+	case pending:
+	case errors.Is(err, broker.ErrFull):
+		l.awaitTurn(c, s, msg, room, turn)
 	default:
-		l.awaitTurn(c, s, msg)
+		l.forgo(room)
+		l.published(c, cmd, err)
 	}
 }
 
@@ -82,30 +71,40 @@ func (l *loop) note(err error) {
 	}
 }
 
-// republish lets sessions go on that waited for the broker to take more, first come
-// first served, until it is full again.
-func (l *loop) republish() {
-	l.unsent.serve(func(id uint64) bool {
-		c := l.net.Conn(id)
-		if c == nil {
-			return true
-		}
-		if s := l.session(c); s.state == parked && l.more(s).why == whyBroker {
-			defer func() { l.turn = false }()
-			l.turn, l.full = true, false
-			l.resume(c, s)
-			return !l.full
-		}
-		return true
-	})
+// takeTurn returns the turn that the session has in the broker, or memory for one.
+func (l *loop) takeTurn(c *netpoll.Conn, s *session) (turn *broker.Waiter) {
+	if e := l.more(s); e != nil && e.turn != nil {
+		turn, e.turn = e.turn, nil
+		return turn
+	}
+	if l.spare == nil {
+		l.spare = new(broker.Waiter)
+	}
+	l.spare.ID = c.ID()
+	return l.spare
 }
 
-// awaitTurn parks the session with an allowed command until the broker takes more.
-func (l *loop) awaitTurn(c *netpoll.Conn, s *session, msg []byte) {
+// awaitTurn parks the session with an allowed command until the broker has room for it.
+func (l *loop) awaitTurn(c *netpoll.Conn, s *session, msg []byte, room *hub.Waiter, turn *broker.Waiter) {
 	l.park(c, s, msg, whyBroker)
-	l.unsent.Push(c.ID())
-	if l.unsent.Len() == 1 { // there may be room by now, which nobody tells then
-		l.net.Post(l.republish)
+	e := l.more(s)
+	e.room, e.turn, l.spare = room, turn, nil
+}
+
+// turnCame lets the session go on for which the broker keeps room.
+func (l *loop) turnCame(c *netpoll.Conn, turn *broker.Waiter) {
+	if s := l.session(c); s.state == parked && l.more(s).turn == turn {
+		l.resume(c, s)
+	} else { // it has ended
+		l.srv.broker.Forgo(turn)
+	}
+}
+
+// forgoTurn gives the session's turn in the broker to those behind it.
+func (l *loop) forgoTurn(s *session) {
+	if e := l.more(s); e != nil && e.turn != nil {
+		l.srv.broker.Forgo(e.turn)
+		e.turn = nil
 	}
 }
 
@@ -120,6 +119,7 @@ func (l *loop) awaitRoom(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	if !l.srv.hub.AwaitRoom(cmd.Channel, size, room) {
 		return false
 	}
+	l.forgoTurn(s) // who waits for its channel holds up no other
 	l.park(c, s, msg, whyRoom)
 	l.more(s).room = room
 	return true

@@ -7,6 +7,7 @@ import (
 
 	"wsify/broker"
 	"wsify/internal/command"
+	"wsify/netpoll"
 )
 
 // drivers are the brokers that there are.
@@ -37,13 +38,11 @@ func brokerConfig(c *Config) broker.Config {
 // something to deliver. No connection has this ID: a generation is never 0.
 const brokerWaits = 0
 
-// roomInBroker lets sessions go on that waited to publish. The broker calls it.
-func (srv *Server) roomInBroker() {
-	for _, l := range srv.loops {
-		if l.unsent.waits.Load() {
-			l.net.Post(l.republish)
-		}
-	}
+// roomInBroker lets a session go on that waited to publish. The broker calls it.
+func (srv *Server) roomInBroker(w *broker.Waiter) {
+	net := srv.group.LoopOf(w.ID)
+	l := srv.loops[net.Index()]
+	net.PostTo(w.ID, func(c *netpoll.Conn) { l.turnCame(c, w) })
 }
 
 // What clients are told of an error of the broker, which itself may name machines.

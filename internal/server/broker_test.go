@@ -24,6 +24,9 @@ type testBroker struct {
 	full    bool     // publications have places only; guarded by mu
 	places  int      // how many more are taken; guarded by mu
 	tried   int      // calls of Publish; guarded by mu
+
+	queue []*broker.Waiter        // who waits for a place; guarded by mu
+	told  map[*broker.Waiter]bool // for whom a place is kept; guarded by mu
 }
 
 var _ broker.Broker = (*testBroker)(nil)
@@ -37,6 +40,10 @@ func (b *testBroker) fail(err error) {
 func (b *testBroker) Asynchronous() bool { return b.asynchronous }
 
 func (b *testBroker) Publish(channel, content []byte, done func(error)) (bool, error) {
+	return b.PublishFor(nil, channel, content, done)
+}
+
+func (b *testBroker) PublishFor(w *broker.Waiter, channel, content []byte, done func(error)) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tried++
@@ -46,10 +53,16 @@ func (b *testBroker) Publish(channel, content []byte, done func(error)) (bool, e
 		}
 		return b.Memory.Publish(channel, content, nil)
 	}
-	if b.full {
-		if b.places == 0 {
-			return false, broker.ErrFull
+	switch {
+	case !b.full:
+	case b.told[w]:
+		delete(b.told, w)
+	case b.places == 0 || len(b.queue) > 0:
+		if w != nil {
+			b.queue = append(b.queue, w)
 		}
+		return false, broker.ErrFull
+	default:
 		b.places--
 	}
 	channel, content = slices.Clone(channel), slices.Clone(content)
@@ -63,6 +76,35 @@ func (b *testBroker) Publish(channel, content []byte, done func(error)) (bool, e
 		}
 	})
 	return true, nil
+}
+
+// Forgo implements Broker: the place is lost.
+func (b *testBroker) Forgo(w *broker.Waiter) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.told, w)
+	b.queue = slices.DeleteFunc(b.queue, func(other *broker.Waiter) bool { return other == w })
+}
+
+// fill leaves so many places, and tells nobody of them.
+func (b *testBroker) fill(places int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.full, b.places, b.told = true, places, map[*broker.Waiter]bool{}
+}
+
+// tell keeps a place for each of the first n who wait, and tells them.
+func (b *testBroker) tell(srv *Server, n int) {
+	b.mu.Lock()
+	first := slices.Clone(b.queue[:n])
+	b.queue = slices.Delete(b.queue, 0, n)
+	for _, w := range first {
+		b.told[w] = true
+	}
+	b.mu.Unlock()
+	for _, w := range first {
+		srv.roomInBroker(w)
+	}
 }
 
 func (b *testBroker) Await(_ []byte, done func(error)) (bool, error) {

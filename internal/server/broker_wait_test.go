@@ -108,17 +108,15 @@ func TestDeadPeerIsNoticedWhileAJoinWaits(t *testing.T) {
 }
 
 // When the broker has room again it is offered what it has room for, in the order of
-// who waited, and not what all of the others wait with.
+// who waited on whatever loop, and not what all of the others wait with.
 func TestRoomInTheBrokerIsOfferedInOrder(t *testing.T) {
 	const n = 50
 	b := &testBroker{asynchronous: true}
-	srv := startWith(t, Config{Loops: 1}, b)
+	srv := startWith(t, Config{Loops: 3}, b)
 	witness := connect(t, srv, "/ws")
 	witness.send(`{"command":"join","args":{"channel":"c"}}`)
 	b.await(t, 1)
-	b.mu.Lock()
-	b.full = true
-	b.mu.Unlock()
+	b.fill(0)
 	for i := range n {
 		connect(t, srv, "/ws").broadcast("c", fmt.Sprint(i))
 		awaitParked(t, srv, i+1)
@@ -127,17 +125,50 @@ func TestRoomInTheBrokerIsOfferedInOrder(t *testing.T) {
 	b.tried = 0
 	b.mu.Unlock()
 	for i := range n {
-		b.mu.Lock()
-		b.places = 1
-		b.mu.Unlock()
-		srv.roomInBroker()
+		b.tell(srv, 1)
 		awaitParked(t, srv, n-1-i)
 		b.await(t, 1)
 		witness.expectText(fmt.Sprint(i))
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.tried > 2*n {
+	if b.tried != n {
 		t.Errorf("%d publications were tried to get %d through a broker with one place at a time", b.tried, n)
+	}
+}
+
+// Who ends while it waits for the broker gives up its turn, told or not.
+func TestSessionsThatEndWhileTheyWaitForTheBroker(t *testing.T) {
+	const n = 12
+	b := &testBroker{asynchronous: true}
+	srv := startWith(t, Config{Loops: 2}, b)
+	b.fill(0)
+	var waiting []*peer
+	for range n {
+		p := connect(t, srv, "/ws")
+		p.broadcast("c", "1")
+		waiting = append(waiting, p)
+	}
+	awaitParked(t, srv, n)
+	for _, p := range waiting[n/2:] {
+		p.reset()
+	}
+	awaitParked(t, srv, n/2)
+	var held []func()
+	for _, l := range srv.loops {
+		held = append(held, holdLoop(t, l))
+	}
+	for _, p := range waiting[:n/2] {
+		p.reset()
+	}
+	b.tell(srv, n/2)
+	for _, release := range held {
+		release()
+	}
+	idle(t, srv, 0, 0, 0)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue)+len(b.told) > 0 {
+		t.Errorf("%d wait and %d were told, and all are gone", len(b.queue), len(b.told))
 	}
 }

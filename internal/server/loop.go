@@ -3,6 +3,7 @@ package server
 import (
 	"sync/atomic"
 
+	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/command"
 	"wsify/internal/slab"
@@ -26,12 +27,10 @@ type loop struct {
 	answers int
 	corked  *netpoll.Conn
 
-	slow    []laggard // connections found too slow in this turn
-	looked  uint64    // netpoll.Loop.Enqueued at the last look at all queues
-	blocked queue     // connections that wait for a place in the worker pool
-	unsent  queue     // connections that wait for the broker to take more
-	turn    bool      // the next broadcast is that of the first of unsent
-	full    bool      // the broker did not take that either
+	slow    []laggard      // connections found too slow in this turn
+	looked  uint64         // netpoll.Loop.Enqueued at the last look at all queues
+	blocked queue          // connections that wait for a place in the worker pool
+	spare   *broker.Waiter // nobody waits with it yet
 
 	addrs map[uint64]string // of connections; only while debugging
 

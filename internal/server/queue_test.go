@@ -73,25 +73,22 @@ func TestRoomInThePoolWakesOnlyWhoWaits(t *testing.T) {
 // who wait.
 func TestNobodyOvertakesThoseWhoWaitForTheBroker(t *testing.T) {
 	b := &testBroker{asynchronous: true}
-	srv := startWith(t, Config{Loops: 1}, b)
+	srv := startWith(t, Config{Loops: 3}, b)
 	witness := connect(t, srv, "/ws")
 	witness.send(`{"command":"join","args":{"channel":"c"}}`)
 	b.await(t, 1)
-	places := func(n int) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.full, b.places = true, n
-	}
-	places(0)
+	b.fill(0)
 	for i := range 3 {
 		connect(t, srv, "/ws").broadcast("c", fmt.Sprint(i))
 		awaitParked(t, srv, i+1)
 		settle(t, srv)
 	}
-	places(4)
+	b.fill(4)
 	connect(t, srv, "/ws").broadcast("c", "3")
 	awaitParked(t, srv, 4)
-	srv.roomInBroker()
-	b.await(t, 4)
-	witness.expectText("0", "1", "2", "3")
+	for i := range 4 {
+		b.tell(srv, 1)
+		b.await(t, 1)
+		witness.expectText(fmt.Sprint(i))
+	}
 }
