@@ -124,6 +124,36 @@ func TestTheSlowestGoWhenAllQueuesAreFull(t *testing.T) {
 	}
 }
 
+// The slowest of all go, on whichever loop: the one that sees that the queues are full
+// asks the one that has the largest.
+func TestTheSlowestOfAnotherLoopGoes(t *testing.T) {
+	const bound = 4 << 20
+	content := `"` + strings.Repeat("x", 15<<10) + `"`
+	srv := start(t, Config{MaxWriteMemory: bound, WriteQueueSize: 64 << 20})
+	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[0] }).join("large")
+	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] }).join("small")
+	quick := connect(t, srv, "/ws")
+	quick.join("large", "small")
+	say := func(channel string) {
+		quick.broadcast(channel, content)
+		quick.expectText(content)
+		settle(t, srv)
+	}
+	for srv.group.Queued() < bound/2 {
+		say("large")
+	}
+	for srv.hub.Members([]byte("large")) == 2 {
+		say("small")
+		if srv.hub.Members([]byte("small")) == 1 {
+			t.Fatal("the one with less waiting went first")
+		}
+	}
+	say("small")
+	if n := srv.group.Queued(); n > bound/4*3 || srv.hub.Members([]byte("small")) != 2 {
+		t.Errorf("%d bytes are queued, and %d are members", n, srv.hub.Members([]byte("small")))
+	}
+}
+
 // Answers to a client that does not read count too.
 func TestAnswersCountForTheBound(t *testing.T) {
 	srv := start(t, Config{MaxWriteMemory: 256 << 10, WriteQueueSize: 64 << 20})
