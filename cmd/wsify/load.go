@@ -47,7 +47,7 @@ func (c *commandLine) load(env map[string]string) error {
 	var problems []error
 	for _, g := range c.settings {
 		for _, s := range g.settings {
-			problems = append(problems, s.fromEnv(env))
+			problems = append(problems, s.fromEnv(env), s.checkQuotes())
 		}
 	}
 	problems = append(problems, c.checkNames(env)...)
@@ -95,8 +95,8 @@ func (s *setting) fromEnv(env map[string]string) error {
 // set gives s a value that does not come from the command line. where is said when
 // the value is refused; the value itself is, when it is no secret.
 func (s *setting) set(to, where, source string) error {
-	if len(to) > 1 && strings.ContainsRune("\"'", rune(to[0])) && to[len(to)-1] == to[0] {
-		return fmt.Errorf("%s: the quotes around the value would be part of it; leave them out", where)
+	if quoted(to) {
+		return errQuoted(where)
 	}
 	if err := s.value.Set(to); err != nil {
 		if s.secret {
@@ -106,6 +106,23 @@ func (s *setting) set(to, where, source string) error {
 	}
 	s.source = source
 	return nil
+}
+
+// checkQuotes returns a problem when the command line has quotes around the value of
+// s. A shell takes them off; what starts a program without one may not.
+func (s *setting) checkQuotes() error {
+	if s.source == sourceFlag && quoted(s.value.String()) {
+		return errQuoted("-" + s.name)
+	}
+	return nil
+}
+
+func quoted(value string) bool {
+	return len(value) > 1 && strings.ContainsRune("\"'", rune(value[0])) && value[len(value)-1] == value[0]
+}
+
+func errQuoted(where string) error {
+	return fmt.Errorf("%s: the quotes around the value would be part of it; leave them out", where)
 }
 
 // maxSecret and maxConfig bound what is read from a file, in bytes.

@@ -111,10 +111,45 @@ func TestAMistypedVariableIsRefusedAndTheNearestSettingNamed(t *testing.T) {
 	}
 }
 
-func TestAVariableThatIsSetAndEmptyIsWarnedAbout(t *testing.T) {
-	got := start([]string{"-log-format", "text"}, []string{"WSIFY_BROADCASTING_KEY="})
-	if got.served == nil || !strings.Contains(got.stderr, "level=WARN") || !strings.Contains(got.stderr, "variable=WSIFY_BROADCASTING_KEY") {
-		t.Errorf("stderr: %s; want a warning", got.stderr)
+func TestWhatIsOddIsWarnedAbout(t *testing.T) {
+	for _, tc := range []struct {
+		name, check, log string
+		args, environ    []string
+	}{
+		{"an empty variable", "a variable is set and empty, which counts as not set: WSIFY_BROADCASTING_KEY", "variable=WSIFY_BROADCASTING_KEY",
+			nil, []string{"WSIFY_BROADCASTING_KEY="}},
+		{"a flag given twice", "a flag is given more than once, and the last one counts: -listen-addr", "flag=-listen-addr",
+			[]string{"-listen-addr", ":1", "--listen-addr=:2"}, nil},
+		{"a DSN without use", "-broker-dsn is set, and the broker does not use it: memory", "broker=memory",
+			[]string{"-broker-dsn", "redis://:hunter2@a"}, nil},
+	} {
+		checked := start(append(tc.args, "-check-config"), tc.environ)
+		if want := "wsify: warning: " + tc.check + "\n"; checked.code != 0 || checked.stderr != want || checked.stdout != "configuration ok\n" {
+			t.Errorf("-check-config of %s: %+v; want %q", tc.name, checked, want)
+		}
+		started := start(append(tc.args, "-log-format", "text"), tc.environ)
+		if started.served == nil || !strings.Contains(started.stderr, "level=WARN") || !strings.Contains(started.stderr, tc.log) {
+			t.Errorf("the start with %s: %+v; want a warning", tc.name, started)
+		}
+		if strings.Contains(started.stderr, "hunter2") {
+			t.Errorf("the log has a secret: %s", started.stderr)
+		}
+	}
+}
+
+func TestTheLastOfAFlagGivenTwiceCounts(t *testing.T) {
+	got := start([]string{"-listen-addr", ":1", "-broadcast-open", "-listen-addr", ":2"}, nil)
+	if got.served == nil || got.served.ListenAddr != ":2" || !got.served.BroadcastOpen {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestQuotesInTheValueOfAFlagAreRefused(t *testing.T) {
+	got := start([]string{"-broadcasting-key", "'hunter2'", `-allowed-origins="self"`}, nil)
+	want := "wsify: -broadcasting-key: the quotes around the value would be part of it; leave them out\n" +
+		"wsify: -allowed-origins: the quotes around the value would be part of it; leave them out\n"
+	if got.code != 1 || got.served != nil || !strings.HasPrefix(got.stderr, want) || strings.Contains(got.stderr, "hunter2") {
+		t.Errorf("exit %d, stderr\n%swant exit 1,\n%s", got.code, got.stderr, want)
 	}
 }
 

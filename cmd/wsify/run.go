@@ -61,6 +61,11 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 // that the program is to exit with code; else the server can start.
 func (c *commandLine) inspect(loaded error, stdout, stderr io.Writer) (code int, done bool) {
 	err := errors.Join(loaded, c.located(c.server.Validate()))
+	if c.checkConfig {
+		for _, w := range c.warnings() {
+			fmt.Fprintf(stderr, "wsify: warning: %s: %s\n", w.text, w.value)
+		}
+	}
 	if c.printConfig {
 		code = answer(stdout, stderr, func(w io.Writer) { writeConfig(w, c.settings) })
 	}
@@ -109,11 +114,8 @@ func (c *commandLine) serve(stderr io.Writer, serve serveFunc) int {
 func (c *commandLine) serveLogged(lines *logs.Writer, serve serveFunc) error {
 	log := newLogger(lines, c.logLevel, c.logFormat)
 	slog.SetDefault(log) // for packages that use Go's own logger
-	if c.server.BrokerDSN != "" && c.server.BrokerDriver == "memory" {
-		log.Warn("-broker-dsn is set, and the broker does not use it", "broker", c.server.BrokerDriver)
-	}
-	for _, name := range c.empty {
-		log.Warn("a variable is set and empty, which counts as not set", "variable", name)
+	for _, w := range c.warnings() {
+		log.Warn(w.text, w.key, w.value)
 	}
 	info, _ := debug.ReadBuildInfo()
 	c.server.Logger, c.server.LogDropped, c.server.Version = log, lines.Dropped, versionOf(info)

@@ -231,11 +231,3 @@ func TestTheServersEndIsTheExitCode(t *testing.T) {
 		}
 	}
 }
-
-func TestADSNWithoutUseIsWarnedAbout(t *testing.T) {
-	got := start([]string{"-broker-dsn", "redis://:hunter2@a", "-log-format", "text"}, nil)
-	if !strings.Contains(got.stderr, "level=WARN msg=\"-broker-dsn is set, and the broker does not use it\" broker=memory") ||
-		strings.Contains(got.stderr, "hunter2") {
-		t.Errorf("stderr: %s; want a warning without the secret", got.stderr)
-	}
-}

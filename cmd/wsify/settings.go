@@ -26,6 +26,7 @@ type setting struct {
 
 	initial string // the default, as the value prints it
 	source  string // where the value in force is from
+	given   int    // how often the command line has it
 	place   string // file and line of the configuration file that have it, or ""
 }
 
@@ -56,6 +57,23 @@ func (s *setting) isSwitch() bool {
 	b, ok := s.value.(interface{ IsBoolFlag() bool })
 	return ok && b.IsBoolFlag()
 }
+
+// counted is a setting as Go's flag package sees it.
+type counted struct{ *setting }
+
+func (s counted) String() string {
+	if s.setting == nil { // flag asks the zero value what it prints
+		return ""
+	}
+	return s.value.String()
+}
+
+func (s counted) Set(to string) error {
+	s.given++
+	return s.value.Set(to)
+}
+
+func (s counted) IsBoolFlag() bool { return s.isSwitch() }
 
 // commandLine is what the program was asked for.
 type commandLine struct {
@@ -93,7 +111,7 @@ func newCommandLine() *commandLine {
 		for _, s := range g.settings {
 			s.initial, s.source = s.value.String(), sourceDefault
 			c.byName[s.name] = s
-			c.flags.Var(s.value, s.name, s.about)
+			c.flags.Var(counted{s}, s.name, s.about)
 		}
 	}
 	return c

@@ -1,0 +1,26 @@
+//go:build linux
+
+package main
+
+// warning is something odd about a configuration that can be used nevertheless.
+type warning struct{ text, key, value string }
+
+// warnings returns what -check-config and the log of the start have to say about a
+// configuration, beside its problems. A flag that is given twice is no problem: scripts
+// that start the program append flags to those they were given, and rely on the last.
+func (c *commandLine) warnings() (found []warning) {
+	if c.server.BrokerDSN != "" && c.server.BrokerDriver == "memory" {
+		found = append(found, warning{"-broker-dsn is set, and the broker does not use it", "broker", c.server.BrokerDriver})
+	}
+	for _, name := range c.empty {
+		found = append(found, warning{"a variable is set and empty, which counts as not set", "variable", name})
+	}
+	for _, g := range c.settings {
+		for _, s := range g.settings {
+			if s.given > 1 {
+				found = append(found, warning{"a flag is given more than once, and the last one counts", "flag", "-" + s.name})
+			}
+		}
+	}
+	return found
+}
