@@ -1,15 +1,12 @@
 package server
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
 
 func TestTheStartSaysThatEveryClientMayPublish(t *testing.T) {
-	webhook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	t.Cleanup(webhook.Close)
+	webhook := newWebhook(t, func(question) int { return 200 })
 	for _, tc := range []struct {
 		name  string
 		cfg   Config
