@@ -82,7 +82,7 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, *net.TCPConn, error) {
 	if err != nil {
 		return nil, nil, unreachable(err)
 	}
-	conn := lastread.New(tcp)
+	conn := lastread.New(tcp, d.timeout)
 	if d.tls == nil {
 		return conn, tcp, nil
 	}
@@ -98,7 +98,7 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, *net.TCPConn, error) {
 func (d *dialer) connect(ctx context.Context) (*net.TCPConn, error) {
 	conn, err := d.patiently(ctx)
 	if due, ok := ctx.Deadline(); ok && timedOut(err) && lastread.Late(due) {
-		ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), lastread.Extended(due))
+		ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), lastread.Extended(due, d.timeout))
 		defer cancel()
 		conn, err = d.patiently(ctx)
 	}

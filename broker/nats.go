@@ -145,7 +145,7 @@ func (d *natsDialer) Dial(network, address string) (net.Conn, error) {
 		d.err = err
 		return nil, err
 	}
-	c := &natsConn{Conn: lastread.New(conn), in: d.link.in, closed: make(chan struct{})}
+	c := &natsConn{Conn: lastread.New(conn, d.opts.Timeout), in: d.link.in, closed: make(chan struct{})}
 	d.link.conn.Store(c)
 	if d.ctx.Err() != nil { // it was too late to be cut
 		_ = c.Close()

@@ -17,7 +17,7 @@ func within(parent context.Context, timeout time.Duration) (context.Context, con
 	}
 	ctx, cancel := context.WithCancelCause(parent)
 	timer := time.AfterFunc(time.Until(due), func() {
-		time.AfterFunc(time.Until(lastread.Extended(due)), func() { cancel(context.DeadlineExceeded) })
+		time.AfterFunc(time.Until(lastread.Extended(due, timeout)), func() { cancel(context.DeadlineExceeded) })
 	})
 	return patientContext{Context: ctx, due: due}, func() {
 		timer.Stop()

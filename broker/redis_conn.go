@@ -47,7 +47,7 @@ func (d *redisDialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn = lastread.New(conn)
+	conn = lastread.New(conn, d.o.timeout)
 	if d.tls == nil {
 		return conn, nil
 	}

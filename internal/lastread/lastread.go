@@ -23,8 +23,8 @@ const (
 	// as found in time. Less is an ordinary delay of the scheduler.
 	lateness = 100 * time.Millisecond
 
-	// grace is the time for what is late by our own fault: what comes once the other
-	// end, or the network, has woken up too.
+	// grace is the least time for what is late by our own fault: what comes once the
+	// other end, or the network, has woken up too.
 	grace = 250 * time.Millisecond
 
 	// instant is the time for one read of what is in the socket already. It is longer
@@ -37,10 +37,12 @@ const (
 func Late(due time.Time) bool { return time.Since(due) > lateness }
 
 // Extended returns the last deadline for what was due at that instant, which has
-// passed: 250 ms from now when it was found late, else 5 ms.
-func Extended(due time.Time) time.Time {
+// passed. When it was found late it is patience from now, 250 ms at least: what had
+// the process running is not known, so the other end is given its whole time again.
+// Else it is 5 ms from now.
+func Extended(due time.Time, patience time.Duration) time.Time {
 	if Late(due) {
-		return time.Now().Add(grace)
+		return time.Now().Add(max(patience, grace))
 	}
 	return time.Now().Add(instant)
 }
@@ -54,6 +56,7 @@ func Extended(due time.Time) time.Time {
 // net.Conn are reached through its field.
 type Conn struct {
 	net.Conn
+	patience time.Duration // immutable
 
 	mu    sync.Mutex // a leaf lock
 	read  deadline   // guarded by mu
@@ -66,8 +69,8 @@ type deadline struct {
 	extended bool
 }
 
-// New returns c with deadlines that look once more.
-func New(c net.Conn) *Conn { return &Conn{Conn: c} }
+// New returns c with deadlines that look once more, for so long as [Extended] says.
+func New(c net.Conn, patience time.Duration) *Conn { return &Conn{Conn: c, patience: patience} }
 
 // SetDeadline implements net.Conn.
 func (c *Conn) SetDeadline(t time.Time) error {
@@ -127,7 +130,7 @@ func (c *Conn) extend(err error, d *deadline, set func(time.Time) error) bool {
 		return true
 	}
 	d.extended = true
-	return set(Extended(d.due)) == nil
+	return set(Extended(d.due, c.patience)) == nil
 }
 
 // Receive waits for a value from ch for so long, and reports false when none has
@@ -142,7 +145,7 @@ func Receive[T any](ch <-chan T, timeout time.Duration) (v T, ok bool) {
 		return v, true
 	case <-timer.C:
 	}
-	timer.Reset(time.Until(Extended(due)))
+	timer.Reset(time.Until(Extended(due, 0)))
 	select {
 	case v = <-ch:
 		return v, true

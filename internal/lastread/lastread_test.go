@@ -39,7 +39,7 @@ func arrived(t *testing.T, text string) (ours *Conn, theirs net.Conn) {
 		t.Fatal(err)
 	}
 	awaitReadable(t, raw)
-	return New(tcp), theirs
+	return New(tcp, 0), theirs
 }
 
 func TestPassedDeadlineReadsWhatIsInTheSocket(t *testing.T) {
@@ -62,7 +62,7 @@ func TestPassedDeadlineReadsWhatIsInTheSocket(t *testing.T) {
 
 func TestNothingInTheSocketIsATimeout(t *testing.T) {
 	tcp, theirs := pair(t)
-	c := New(tcp)
+	c := New(tcp, 0)
 	_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
 	for range 3 {
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -119,18 +119,20 @@ func TestReceivePrefersTheValue(t *testing.T) {
 }
 
 func TestExtensionIsLongerForWhatIsFoundLate(t *testing.T) {
-	for ago, want := range map[time.Duration]time.Duration{0: instant, 2 * lateness: grace, time.Hour: grace} {
+	for _, tt := range []struct{ ago, patience, want time.Duration }{
+		{0, time.Hour, instant}, {2 * lateness, 0, grace}, {2 * lateness, time.Minute, time.Minute}, {time.Hour, 0, grace},
+	} {
 		before := time.Now()
-		due := before.Add(-ago)
-		if got := Extended(due).Sub(before); got < want || Late(due) != (want == grace) {
-			t.Errorf("due %s ago: late %v, extended by %s, want %s", ago, Late(due), got, want)
+		due := before.Add(-tt.ago)
+		if got := Extended(due, tt.patience).Sub(before); got < tt.want || Late(due) != (tt.want > instant) {
+			t.Errorf("due %s ago: late %v, extended by %s, want %s", tt.ago, Late(due), got, tt.want)
 		}
 	}
 }
 
 func TestWritesGoOnBehindThePassedDeadline(t *testing.T) {
 	tcp, theirs := pair(t)
-	c := New(tcp)
+	c := New(tcp, 0)
 	_ = c.SetWriteDeadline(time.Now().Add(-time.Hour))
 	if n, err := io.WriteString(c, "a request"); n != 9 || err != nil {
 		t.Errorf("Write = %d, %v", n, err)
@@ -143,7 +145,7 @@ func TestWritesGoOnBehindThePassedDeadline(t *testing.T) {
 
 func TestWriteToWhoDoesNotReadIsATimeout(t *testing.T) {
 	tcp, _ := pair(t)
-	c := New(tcp)
+	c := New(tcp, 0)
 	_ = c.SetDeadline(time.Now().Add(time.Millisecond))
 	for range 2 {
 		if _, err := c.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -41,7 +41,7 @@ func TestChild(t *testing.T) {
 	}
 	results := make(chan string)
 	go func() {
-		results <- fmt.Sprint("Conn: ", read(func(c net.Conn) net.Conn { return New(c) }))
+		results <- fmt.Sprint("Conn: ", read(func(c net.Conn) net.Conn { return New(c, 0) }))
 	}()
 	go func() {
 		outcome := make(chan error, 1)

@@ -44,7 +44,7 @@ func (a *admin) late(done <-chan struct{}) (late []string) {
 				waiting = nil
 			}
 			last = true // a last look: the whole process may have stood still
-			over.Reset(time.Until(lastread.Extended(due)))
+			over.Reset(time.Until(lastread.Extended(due, 0)))
 		}
 	}
 	for i, answer := range answers {

@@ -21,7 +21,7 @@ const timeoutSpread = 50 * time.Millisecond
 // the process may have stood still, and the authorizer has had no chance.
 func (srv *Server) askTimed(call *auth.Call, about event) auth.Decision {
 	if lastread.Late(call.Deadline) && !srv.availability.down.Load() {
-		call.Deadline = lastread.Extended(call.Deadline)
+		call.Deadline = lastread.Extended(call.Deadline, srv.cfg.AuthorizerTimeout)
 	}
 	srv.inFlight.Add(1)
 	began := time.Now()
