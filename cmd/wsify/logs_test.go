@@ -203,6 +203,24 @@ func TestACrashDoesNotNeedAReaderOfTheLog(t *testing.T) {
 	l.wantEnd(2)
 }
 
+func TestAComplaintDoesNotNeedAReader(t *testing.T) {
+	for args, code := range map[string]int{"-broker-driver nope": exitFailure, "-no-such-flag": exitUsage} {
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &logged{t: t, cmd: command(t, strings.Fields(args)...), reader: reader, writer: writer, ended: make(chan error, 1)}
+		l.cmd.Stderr = writer
+		l.stopReading()
+		if err := l.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { l.ended <- l.cmd.Wait() }()
+		l.wantEnd(code)
+		_, _ = writer.Close(), reader.Close()
+	}
+}
+
 func TestAnswersToAReaderThatHasEnded(t *testing.T) {
 	for _, args := range []string{"-help", "-version", "-print-config", "-check-config"} {
 		reader, writer, err := os.Pipe()

@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"wsify/internal/logs"
 	"wsify/internal/server"
@@ -42,7 +43,7 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 	case errors.Is(err, flag.ErrHelp):
 		return answer(stdout, stderr, func(w io.Writer) { writeHelp(w, c.settings) })
 	case err != nil:
-		fmt.Fprintf(stderr, "wsify: %v\nSee wsify -help for what there is.\n", err)
+		fmt.Fprintf(briefly(stderr), "wsify: %v\nSee wsify -help for what there is.\n", err)
 		return exitUsage
 	case c.showVersion:
 		info, _ := debug.ReadBuildInfo()
@@ -128,8 +129,18 @@ func (c *commandLine) serveLogged(lines *logs.Writer, serve serveFunc) error {
 	return serveUntil(signals, hangups, log, func(ctx context.Context) error { return serve(ctx, c.server) })
 }
 
+// briefly returns w, which waits no longer than the log does at the end: the program
+// ends with what it has to say even when nobody reads that.
+func briefly(w io.Writer) io.Writer {
+	if f, ok := w.(*os.File); ok {
+		_ = f.SetWriteDeadline(time.Now().Add(flushTimeout)) // an error says that f waits as it likes
+	}
+	return w
+}
+
 // complain writes one line for each problem in err.
 func complain(w io.Writer, err error) {
+	w = briefly(w)
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(w, "wsify: %s\n", strings.TrimSuffix(line, "\n"))
 	}
