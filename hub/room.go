@@ -28,7 +28,7 @@ type crowd struct {
 }
 
 // Busy reports whether a publication of size bytes has to wait: the channel has too
-// much undelivered, or others wait already.
+// much undelivered, or others wait already, or were told that they may publish.
 func (h *Hub) Busy(channel []byte, size int) bool {
 	s := h.shardOf(channel)
 	s.mu.Lock()
@@ -48,13 +48,14 @@ func (h *Hub) Full(channel []byte, size int) bool {
 
 // AwaitRoom puts w in the queue for size bytes of room in a channel, and reports
 // false when there is room already. When w's turn has come the room is kept for it,
-// Sink.Room is called, and w may publish. Forgo must follow, told or not.
+// Sink.Room is called, and w may publish. That may be at once, where there is room but
+// others were told before and have not come yet. Forgo must follow, told or not.
 func (h *Hub) AwaitRoom(channel []byte, size int, w *Waiter) bool {
 	s := h.shardOf(channel)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	ch := s.channels[string(channel)]
 	if ch == nil || !ch.busy(size, h.maxPending, w.First) {
+		s.mu.Unlock()
 		return false
 	}
 	w.channel, w.size = ch, size
@@ -62,6 +63,9 @@ func (h *Hub) AwaitRoom(channel []byte, size int, w *Waiter) bool {
 		ch.crowd = &crowd{}
 	}
 	ch.crowd.add(w)
+	told := ch.grant(h.maxPending)
+	s.mu.Unlock()
+	h.tell(told)
 	return true
 }
 
@@ -93,9 +97,10 @@ func (h *Hub) tell(w *Waiter) {
 	}
 }
 
-// busy reports whether size bytes have to wait.
+// busy reports whether size bytes have to wait: for room, or behind those who wait for
+// it or were told and have not come yet.
 func (ch *channel) busy(size, limit int, first bool) bool {
-	return !first && ch.crowd != nil && ch.crowd.first != nil || !ch.hasRoom(size, limit, first)
+	return !first && ch.crowd != nil || !ch.hasRoom(size, limit, first)
 }
 
 // hasRoom reports whether there is room for size bytes beside what is kept for

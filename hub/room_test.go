@@ -201,6 +201,27 @@ func TestWaitersOutliveTheChannel(t *testing.T) {
 	}
 }
 
+// Who was told publishes a moment later: a task of its loop does it.
+func TestNobodyOvertakesWhoWasTold(t *testing.T) {
+	log := &roomLog{}
+	h := New(Config{Loops: 1, MaxPendingBytes: 10, Sink: log, Watcher: quiet{}})
+	joinAll(h.Local(0), 1, "news")
+	publish(t, h, "news", "1234567890")
+	first := await(t, h, 3, &Waiter{ID: 1})
+	drain(h.Local(0), 1)
+	log.expect(t, "all was delivered", 1)
+	if !h.Busy([]byte("news"), 3) {
+		t.Error("a newcomer may publish before who was told")
+	}
+	second := await(t, h, 3, &Waiter{ID: 2})
+	log.expect(t, "there is room for another", 2)
+	h.Forgo(first)
+	h.Forgo(second)
+	if h.Busy([]byte("news"), 3) {
+		t.Error("nobody waits, and a newcomer has to")
+	}
+}
+
 // The members of one loop leave: its share no longer takes room.
 func TestRoomComesWithTheLastLeave(t *testing.T) {
 	log := &roomLog{}
@@ -213,8 +234,8 @@ func TestRoomComesWithTheLastLeave(t *testing.T) {
 	gone.leave("news")
 	expect(t, "loop 0", drain(h.Local(0), 1))
 	log.expect(t, "the last of loop 0 has left", 8)
-	publish(t, h, "news", "abc")
 	h.Forgo(w)
+	publish(t, h, "news", "abc")
 	expect(t, "loop 1", drain(h.Local(1), 1), "0<-abc")
 }
 

@@ -59,7 +59,7 @@ func (w *twin) busy(name string, size int, first bool) (busy bool) {
 	w.t.Helper()
 	if ch := w.h.shardOf([]byte(name)).channels[name]; ch != nil {
 		q := w.crowd(ch)
-		busy = !first && (len(q.queue) > 0 || w.full(ch, q.kept(), size)) || first && w.full(ch, 0, size)
+		busy = !first && (len(q.queue) > 0 || len(q.told) > 0 || w.full(ch, q.kept(), size)) || first && w.full(ch, 0, size)
 	}
 	got := w.h.Busy([]byte(name), size)
 	if first {
@@ -76,17 +76,16 @@ func (w *twin) awaitRoom(name string, size int, first bool) {
 	w.t.Helper()
 	busy := w.busy(name, size, first)
 	one := &Waiter{First: first}
+	if busy { // it may be told before AwaitRoom returns
+		q := w.crowd(w.h.shardOf([]byte(name)).channels[name])
+		if first {
+			q.queue = slices.Insert(q.queue, 0, one)
+		} else {
+			q.queue = append(q.queue, one)
+		}
+	}
 	if waits := w.h.AwaitRoom([]byte(name), size, one); waits != busy {
 		w.t.Fatalf("AwaitRoom(%q, %d) = %t, busy is %t", name, size, waits, busy)
-	}
-	if !busy {
-		return
-	}
-	q := w.crowd(one.channel)
-	if first {
-		q.queue = slices.Insert(q.queue, 0, one)
-	} else {
-		q.queue = append(q.queue, one)
 	}
 }
 
