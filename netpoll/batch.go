@@ -20,7 +20,7 @@ const (
 	// their number. A share of less than leastShare would cut many messages, which are
 	// then assembled; a batch of more than 2 MiB joins nothing that a smaller does not.
 	readWithin = 2 * time.Millisecond
-	leastShare = 1 << 10
+	leastShare = 256
 	mostRead   = 2 << 20
 )
 

@@ -112,12 +112,22 @@ func (l *loop) event(c *netpoll.Conn, s *session, ev wire.Event) {
 
 // pong answers a ping with its payload; RFC 6455, section 5.5.3.
 func (l *loop) pong(c *netpoll.Conn, s *session, payload []byte) {
-	l.flushCork(c)
+	if l.corked == c {
+		if l.answers > 0 || len(l.cork) > maxPongs {
+			l.flushCork(c)
+		}
+		l.cork = wire.AppendFrame(l.cork, ws.OpPong, payload)
+		return
+	}
 	var frame [2 + 125]byte
 	if !c.SendUrgent(wire.AppendFrame(frame[:0], ws.OpPong, payload)) && c.Open() {
 		l.slowConsumer(c, s, reasonSlowConsumer)
 	}
 }
+
+// maxPongs is how many bytes of pongs are sent at once: they may pass the high-water
+// mark, but not by much.
+const maxPongs = 8 << 10
 
 // closeFrame answers the peer's Close frame with its code, or with 1002 or 1007
 // when the frame is wrong; RFC 6455, section 5.5.1.

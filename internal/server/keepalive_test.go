@@ -26,6 +26,32 @@ func TestNoPong(t *testing.T) {
 	waitFor(t, "counted as no_pong", func() bool { return srv.Stats().Closed["no_pong"] == 1 })
 }
 
+// TestPongsOfOneReadLeaveTogether, so that a peer that pings without end costs no send
+// for each, and in the order of what they and the answers between them are for.
+func TestPongsOfOneReadLeaveTogether(t *testing.T) {
+	srv := start(t, Config{Loops: 1})
+	p := connect(t, srv, "/ws")
+	l := srv.loops[0]
+	onLoop(t, l, func() {
+		l.net.Each(func(c *netpoll.Conn) {
+			s := l.session(c)
+			l.startCork(c)
+			l.pong(c, s, []byte("1"))
+			l.pong(c, s, []byte("2"))
+			if len(l.cork) != 2*len("..1") {
+				t.Errorf("%q is corked, want two pongs", l.cork)
+			}
+			l.ok(c, []byte("3"))
+			l.pong(c, s, []byte("4"))
+			l.uncork()
+		})
+	})
+	p.expect(opPong, "1")
+	p.expect(opPong, "2")
+	p.expectText(`{"id":3,"ok":true}`)
+	p.expect(opPong, "4")
+}
+
 // TestVanishedPeer is TestNoPong for a peer that does not even read.
 func TestVanishedPeer(t *testing.T) {
 	t.Parallel() // it waits for clocks

@@ -21,8 +21,8 @@ type loop struct {
 	extras   slab.Pool[extra]
 	parser   command.Parser
 	// cork collects what is answered while one piece of input is handled, so that
-	// it leaves in one send, ahead of anything sent later: so many answers. corked
-	// is whose it is.
+	// it leaves in one send, ahead of anything sent later: so many answers, or pongs
+	// when there are none. corked is whose it is.
 	cork    []byte
 	answers int
 	corked  *netpoll.Conn
@@ -103,12 +103,15 @@ func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 // answer sends p to c, or corks it while input of c is handled. It closes a slow
 // consumer.
 func (l *loop) answer(c *netpoll.Conn, p []byte) {
-	if l.corked == c {
-		l.cork = append(l.cork, p...)
-		l.answers++
+	if l.corked != c {
+		l.send(c, p, 1)
 		return
 	}
-	l.send(c, p, 1)
+	if l.answers == 0 { // they are pongs
+		l.flushCork(c)
+	}
+	l.cork = append(l.cork, p...)
+	l.answers++
 }
 
 // startCork collects the answers to c until uncork.
@@ -127,9 +130,15 @@ func (l *loop) uncork() {
 
 // flushCork sends what is corked for c, so that nothing overtakes it.
 func (l *loop) flushCork(c *netpoll.Conn) {
-	if l.corked == c && len(l.cork) > 0 {
-		l.send(c, l.cork, l.answers)
-		l.cork, l.answers = l.cork[:0], 0
+	if l.corked != c || len(l.cork) == 0 {
+		return
+	}
+	p, answers := l.cork, l.answers
+	l.cork, l.answers = l.cork[:0], 0
+	if answers > 0 {
+		l.send(c, p, answers)
+	} else if !c.SendUrgent(p) && c.Open() {
+		l.slowConsumer(c, l.session(c), reasonSlowConsumer)
 	}
 }
 
