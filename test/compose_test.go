@@ -32,9 +32,9 @@ type service struct {
 	GracePeriod           string `json:"stop_grace_period"`
 }
 
-// readCompose reads compose.yaml with these variables, and skips the test when the
-// program that does so cannot be fetched.
-func readCompose(t *testing.T, variables map[string]string) *composition {
+// readYAML returns a YAML file as JSON, and skips the test when the program that does
+// so cannot be fetched.
+func readYAML(t *testing.T, file string) string {
 	t.Helper()
 	dir := filepath.Join(root, "test", "compose")
 	if out, err := run(t, dir, os.Environ(), "go", "mod", "download"); err != nil {
@@ -43,10 +43,17 @@ func readCompose(t *testing.T, variables map[string]string) *composition {
 		}
 		t.Skipf("the reader of YAML cannot be fetched: %v: %s", err, strings.TrimSpace(out))
 	}
-	text, err := run(t, dir, os.Environ(), "go", "run", ".", filepath.Join(root, "compose.yaml"))
+	text, err := run(t, dir, os.Environ(), "go", "run", ".", file)
 	if err != nil {
-		t.Fatalf("compose.yaml: %v\n%s", err, text)
+		t.Fatalf("%s: %v\n%s", file, err, text)
 	}
+	return text
+}
+
+// readCompose reads compose.yaml with these variables.
+func readCompose(t *testing.T, variables map[string]string) *composition {
+	t.Helper()
+	text := readYAML(t, filepath.Join(root, "compose.yaml"))
 	var c composition
 	if err := json.Unmarshal([]byte(interpolate(t, text, variables)), &c); err != nil {
 		t.Fatalf("compose.yaml: %v\n%s", err, text)

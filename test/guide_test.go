@@ -76,11 +76,17 @@ func (g *guide) here(text string) string {
 
 func guideBlocks(t *testing.T) [][]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "docs", "nodes.md"))
+	return triedBlock.FindAllStringSubmatch(docsPage(t, "nodes.md"), -1)
+}
+
+// docsPage returns a page of docs.
+func docsPage(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return triedBlock.FindAllStringSubmatch(string(text), -1)
+	return string(text)
 }
 
 // block returns a block of the guide.
