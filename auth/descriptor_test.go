@@ -9,13 +9,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Without a descriptor nobody is denied or ended: the call waits for one.
+// Without a descriptor nobody is denied or ended: the call waits for one, and says so
+// if there was none all the time.
 func TestADialWithoutADescriptorWaitsForOne(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	d := &dialer{addr: ln.Addr().String()}
+	restore := noDescriptors(t)
+	time.AfterFunc(3*descriptorPause, restore)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := d.connect(ctx)
+	if err != nil {
+		restore()
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	restore = noDescriptors(t)
+	failed := newLink(d).open(time.Now().Add(2*descriptorPause + descriptorPause/2))
+	lookup := &net.DNSError{Err: "no such host", IsNotFound: true} // it could not read /etc/hosts
+	blamed := starved(lookup)
+	restore()
+	if got := ResultOf(Down, failed); got != ResultNoDescriptor {
+		t.Errorf("a dial that never had a descriptor: %v (%v), want no_descriptor", got, failed)
+	}
+	if !blamed || starved(lookup) {
+		t.Errorf("a lookup that failed without a descriptor is blamed on that: %v, one with descriptors: %v", blamed, starved(lookup))
+	}
+}
+
+// noDescriptors lets this process open none until restore is called.
+func noDescriptors(t *testing.T) (restore func()) {
+	t.Helper()
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
@@ -25,13 +53,9 @@ func TestADialWithoutADescriptorWaitsForOne(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(3*descriptorPause, func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) })
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	c, err := (&dialer{addr: ln.Addr().String()}).connect(ctx)
-	if err != nil {
-		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-		t.Fatal(err)
+	return func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Error(err)
+		}
 	}
-	_ = c.Close()
 }

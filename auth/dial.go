@@ -114,17 +114,34 @@ const descriptorPause = 20 * time.Millisecond
 // patiently dials, and waits for a descriptor as long as ctx allows: that there is none
 // says nothing about the authorizer.
 func (d *dialer) patiently(ctx context.Context) (net.Conn, error) {
+	var short error // how the last try failed that found no descriptor
 	for {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.addr)
-		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+		switch {
+		case err != nil && starved(err):
+			short = err
+		case short == nil || !timedOut(err):
 			return conn, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
+			return nil, &CallError{Result: ResultNoDescriptor, Err: short}
 		case <-time.After(descriptorPause):
 		}
 	}
+}
+
+// starved reports whether a dial failed for want of a descriptor. Without one the
+// resolver may say anything, also that there is no such host.
+func starved(err error) bool {
+	var lookup *net.DNSError
+	if errors.As(err, &lookup) {
+		var fd int
+		if fd, err = syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0); err == nil {
+			_ = syscall.Close(fd)
+		}
+	}
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // handshake ends by the deadline of ctx, which is the connection's: HandshakeContext
@@ -138,6 +155,9 @@ func handshake(ctx context.Context, c *tls.Conn) error {
 }
 
 func unreachable(err error) error {
+	if failed, ok := err.(*CallError); ok {
+		return failed
+	}
 	if timedOut(err) {
 		return &CallError{Result: ResultTimeout, Err: err}
 	}

@@ -13,22 +13,23 @@ import (
 type Result uint8
 
 const (
-	ResultDeny        Result = iota // answered no
-	ResultAllow                     // answered yes
-	ResultStatus                    // answered 5xx
-	ResultTimeout                   // no whole answer inside Config.Timeout
-	ResultBusy                      // no turn: MaxConns calls under way all the time, or Call.Deadline passed
-	ResultUnreachable               // no connection: name, route, refusal, TLS
-	ResultReset                     // connection lost before the answer was whole
-	ResultMalformed                 // the answer is not HTTP, or its head is over 16 KiB
-	ResultClosed                    // asked after Client.Close
-	ResultInternal                  // a defect on our side
-	NumResults                      // how many there are; not a result
+	ResultDeny         Result = iota // answered no
+	ResultAllow                      // answered yes
+	ResultStatus                     // answered 5xx
+	ResultTimeout                    // no whole answer inside Config.Timeout
+	ResultBusy                       // no turn: MaxConns calls under way all the time, or Call.Deadline passed
+	ResultUnreachable                // no connection: name, route, refusal, TLS
+	ResultReset                      // connection lost before the answer was whole
+	ResultMalformed                  // the answer is not HTTP, or its head is over 16 KiB
+	ResultClosed                     // asked after Client.Close
+	ResultNoDescriptor               // this process had no descriptor for a connection all the time
+	ResultInternal                   // a defect on our side
+	NumResults                       // how many there are; not a result
 )
 
 var resultNames = [NumResults]string{
 	"deny", "allow", "status_5xx", "timeout", "busy",
-	"unreachable", "reset", "malformed", "closed", "internal",
+	"unreachable", "reset", "malformed", "closed", "no_descriptor", "internal",
 }
 
 // String returns the label: lower case, no spaces, stable between versions.

@@ -46,7 +46,7 @@ func (srv *Server) startAdmin() error {
 		return adminError(err)
 	}
 	a := newAdmin(srv, aliveTimeout)
-	a.ln = newAdminListener(ln)
+	a.ln = newAdminListener(ln, srv.maxAdmin)
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	a.http = &http.Server{

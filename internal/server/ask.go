@@ -16,10 +16,39 @@ import (
 // same moment, and everybody else would wait for that.
 const timeoutSpread = 50 * time.Millisecond
 
+// askPatiently asks the authorizer about what a connection waits with. That this
+// process has no descriptor says nothing about the authorizer: an open client waits on,
+// unread, until there is one or it is gone.
+func (srv *Server) askPatiently(call *auth.Call, about event, gone *atomic.Bool) auth.Decision {
+	if about != eventConnect && srv.starvedBefore(call.Deadline) {
+		call.Deadline = srv.decisionDue()
+	}
+	for {
+		d, result := srv.askTimed(call, about)
+		if result != auth.ResultNoDescriptor {
+			return d
+		}
+		now := time.Now()
+		srv.starved.Store(&now)
+		srv.faults.Warn("no descriptor for a question to the authorizer: who asks waits; raise the file limit or add nodes", "limit", srv.fileLimit)
+		if about == eventConnect || gone.Load() {
+			return d
+		}
+		call.Deadline = srv.decisionDue()
+	}
+}
+
+// starvedBefore reports whether a deadline has passed that calls without a descriptor
+// may have used up.
+func (srv *Server) starvedBefore(due time.Time) bool {
+	last := srv.starved.Load()
+	return last != nil && time.Now().After(due) && last.After(due.Add(-srv.cfg.AuthorizerTimeout))
+}
+
 // askTimed asks the authorizer, and counts the call and how long it took. A call whose
 // deadline passed before its turn came is not made, unless that was found late: then
 // the process may have stood still, and the authorizer has had no chance.
-func (srv *Server) askTimed(call *auth.Call, about event) auth.Decision {
+func (srv *Server) askTimed(call *auth.Call, about event) (auth.Decision, auth.Result) {
 	if lastread.Late(call.Deadline) && !srv.availability.down.Load() {
 		call.Deadline = lastread.Extended(call.Deadline, srv.cfg.AuthorizerTimeout)
 	}
@@ -34,7 +63,7 @@ func (srv *Server) askTimed(call *auth.Call, about event) auth.Decision {
 		srv.log.Debug("authorizer", "conn", call.Connection, "command", eventList[about.index()], "decision", d.String(), "cause", cause)
 	}
 	switch result {
-	case auth.ResultBusy, auth.ResultClosed: // it was not asked
+	case auth.ResultBusy, auth.ResultClosed, auth.ResultNoDescriptor: // it was not asked
 	default:
 		srv.noteAvailability(d == auth.Down, cause)
 	}
@@ -44,7 +73,7 @@ func (srv *Server) askTimed(call *auth.Call, about event) auth.Decision {
 	if result == auth.ResultTimeout {
 		time.Sleep(rand.N(timeoutSpread))
 	}
-	return d
+	return d, result
 }
 
 // availability is whether the authorizer answers, as the last call found.

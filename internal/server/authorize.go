@@ -101,7 +101,7 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 		if msg != nil {
 			defer inquiries.Put(compose(&call, msg))
 		}
-		decision := l.srv.askTimed(&call, about)
+		decision := l.srv.askPatiently(&call, about, gone)
 		net.PostTo(id, func(c *netpoll.Conn) { l.answered(c, decision) })
 	})
 }

@@ -42,14 +42,16 @@ type Server struct {
 
 	fileLimit uint64 // descriptors this process may have
 	kept      uint64 // of these, not for clients
+	maxAdmin  int    // connections of the admin listener
 
 	draining atomic.Bool
 	stopOnce sync.Once
 	stopping chan struct{} // closed when the shutdown begins
 
 	authorizer   [numEvents][auth.NumResults]atomic.Uint64
-	inFlight     atomic.Int64 // calls to the authorizer
-	availability availability // of the authorizer
+	inFlight     atomic.Int64              // calls to the authorizer
+	availability availability              // of the authorizer
+	starved      atomic.Pointer[time.Time] // when a call last found no descriptor; nil: never
 }
 
 // Run starts a server and serves until ctx ends; it then shuts down in order and
@@ -85,7 +87,8 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		srv.log.Warn("the file limit could not be raised", "err", err, "limit", limit)
 	}
-	srv.fileLimit, srv.kept, srv.sampler = limit, keptDescriptors(limit, srv.cfg.Workers), newSampler()
+	srv.keepDescriptors(limit)
+	srv.sampler = newSampler()
 	if err := srv.openAuthorizer(); err != nil {
 		return nil, err
 	}
@@ -107,12 +110,20 @@ func Start(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-// keptDescriptors is how many are not for clients: without them clients that knock on
-// would take each that becomes free, and nobody could ask the authorizer, reach the
-// broker's engine again, or look at the admin pages.
-func keptDescriptors(limit uint64, workers int) uint64 {
+// keepDescriptors decides how many are not for clients: without them clients that knock
+// on would take each that becomes free, and nobody could ask the authorizer, reach the
+// broker's engine again, or look at the admin pages. Where that would be too much, each
+// of these has a smaller share, so that none takes all.
+func (srv *Server) keepDescriptors(limit uint64) {
 	const links = 64 // to the engine
-	return min(limit/4, uint64(workers)+maxAdmin+links)
+	asked := srv.cfg.Workers
+	want := uint64(asked) + maxAdmin + links
+	srv.fileLimit, srv.kept = limit, min(limit/4, want)
+	share := func(n int) int { return max(1, int(uint64(n)*srv.kept/want)) }
+	srv.cfg.Workers, srv.maxAdmin = share(asked), share(maxAdmin)
+	if srv.cfg.Workers < asked {
+		srv.log.Warn("fewer calls to the authorizer run at once than -workers: raise the file limit", "workers", srv.cfg.Workers, "asked", asked, "limit", limit)
+	}
 }
 
 // openAuthorizer makes the client and the pool that asks it.
