@@ -90,7 +90,7 @@ func (c *commandLine) poolSettings() []*setting {
 		{name: "workers", arg: argNumber, example: "256", value: auto(&s.Workers), note: "0, 64 per core",
 			about: "Calls to the authorizer that run at once."},
 		{name: "queue", arg: argNumber, example: "10000", value: auto(&s.Queue), note: "0, 64 per worker",
-			about: "Calls to the authorizer that may wait for a worker; beyond it connections wait unread, and new ones get 503."},
+			about: "Calls to the authorizer that may wait for a worker; beyond it connections wait, and new ones get 503."},
 		{name: "poller", arg: "native|easygo", example: "easygo", value: nonEmpty(&s.Poller),
 			about: "What the event loops wait with: native needs the least memory and system calls, easygo is mailru/easygo's epoll."},
 	}
@@ -159,7 +159,7 @@ func (c *commandLine) logSettings() []*setting {
 func (c *commandLine) configSettings() []*setting {
 	return []*setting{
 		{name: "config", arg: argFile, example: "/etc/wsify.conf", value: nonEmpty(&c.configFile), note: "none",
-			about: "A file with a setting on each line, its name and its value apart by a blank. Lines that begin with # are comments, and so is the rest of a line behind a blank and #."},
+			about: "A file with a setting on each line, a name and a value, separated by a space. Lines that begin with # are comments, and so is the rest of a line behind a space and #."},
 		{name: "check-config", once: true, value: toggle(&c.checkConfig),
 			about: "Check the configuration, say \"configuration ok\" or what is wrong, and exit with 0 or 1."},
 		{name: "print-config", once: true, value: toggle(&c.printConfig),
