@@ -110,7 +110,7 @@ func TestAnAnnouncedLengthTakesNoMemory(t *testing.T) {
 		all[i] = connect(t, srv, "/ws")
 	}
 	before, read := heap(), srv.group.Stats().BytesReceived
-	piece := lyingHeader(8, announced) + strings.Repeat("x", came)
+	piece := lyingHeader(8, announced) + strings.Repeat(string(maskKey[:]), came/len(maskKey)) // zeros, and so UTF-8
 	for _, p := range all {
 		p.write(piece)
 	}

@@ -156,12 +156,12 @@ func TestPublisherWaitsForASlowEngine(t *testing.T) {
 func TestPublicationsOfOtherNodesWaitForRoom(t *testing.T) {
 	const count = 1000
 	withEngines(t, func(t *testing.T, e testEngine) {
-		a, b := e.node(t, Config{}), e.node(t, Config{Loops: 1, WriteQueueSize: 4 << 20, BrokerBuffer: 64 << 20})
+		a, b := e.node(t, Config{}), e.node(t, Config{Loops: 1, WriteQueueSize: 16 << 20, BrokerBuffer: 64 << 20})
 		bob, alice := connect(t, b, "/ws"), connect(t, a, "/ws")
 		bob.join("c")
 		release := holdLoop(t, b.loops[0]) // so that what is published stays pending
 		for i := range count {
-			alice.broadcast("c", numbered(i)) // 8 MB: more than the 1 MiB that may be pending
+			alice.broadcast("c", numbered(i)) // 8 MB: more than the 4 MiB that may be pending
 		}
 		remote := b.broker.(*broker.Remote)
 		waitFor(t, "everything came, and some of it waits", func() bool {
