@@ -60,7 +60,7 @@ esac
 
 # benchmarks DIRECTORY FILE runs them once and appends what they print.
 benchmarks() {
-	(cd "$1" && go test -run '^$' -bench . -benchmem -benchtime 50ms ./netpoll ./hub ./auth ./broker ./internal/...) >"$work/out" 2>&1 || {
+	(cd "$1" && go test -run '^$' -bench . -benchmem -benchtime 50ms ./netpoll ./hub ./auth ./broker/... ./internal/...) >"$work/out" 2>&1 || {
 		cat "$work/out" >&2
 		echo "bench/check.sh: the Go benchmarks failed in $1" >&2
 		exit 1

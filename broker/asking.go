@@ -25,15 +25,15 @@ const (
 // restAfter is how long a channel rests that was refused so often in a row before.
 func restAfter(refusals uint8) time.Duration { return min(retryAfter<<refusals, retryAtLast) }
 
-// take returns up to maxBatch channels to subscribe to, which count as asked for
+// take returns up to MaxBatch channels to subscribe to, which count as asked for
 // from now on. It reports whether there are more.
 //
 // Half of a batch is for those who join now: they wait.
 func (t *table) take(now time.Time) (names []string, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left := maxBatch
-	names, left = t.takeFrom(&t.fresh, names, left, maxBatch/2, now)
+	left := MaxBatch
+	names, left = t.takeFrom(&t.fresh, names, left, MaxBatch/2, now)
 	names, left = t.takeFrom(&t.again, names, left, left, now)
 	names, _ = t.takeFrom(&t.fresh, names, left, left, now)
 	return names, t.fresh.size+t.again.size > 0
@@ -75,10 +75,10 @@ func (t *table) rest(s *subscription, now time.Time) {
 	s.refusals = min(s.refusals+1, numRests-1)
 }
 
-// rested lets those be asked for again that have rested long enough, up to maxBatch.
+// rested lets those be asked for again that have rested long enough, up to MaxBatch.
 // It reports whether there may be more.
 func (t *table) rested(now time.Duration) (more bool) {
-	left := maxBatch
+	left := MaxBatch
 	for i := range t.resting {
 		for list := &t.resting[i]; left > 0 && list.size > 0 && list.front().at <= now; left-- {
 			t.again.push(list.pop().subscription)
@@ -94,14 +94,14 @@ func (t *table) linger(s *subscription, at time.Duration) {
 }
 
 // sweep returns subscriptions to end, which the engine is to forget now, and puts back
-// what has rested long enough. It looks at maxBatch, and reports whether there may be
+// what has rested long enough. It looks at MaxBatch, and reports whether there may be
 // more: then it is called again, with the same time, until it has seen each once.
 func (t *table) sweep(began time.Time) (names []string, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := began.Sub(t.epoch)
 	n := 0
-	for ; n < maxBatch && t.leaving.size > 0; n++ {
+	for ; n < MaxBatch && t.leaving.size > 0; n++ {
 		s := t.leaving.front()
 		crowded := t.leaving.size > maxLingering
 		if s.at > now || !crowded && !s.wanted && s.at > now-linger {
@@ -125,5 +125,5 @@ func (t *table) sweep(began time.Time) (names []string, more bool) {
 	}
 	more = t.rested(now)
 	t.knock(now)
-	return names, more || n == maxBatch
+	return names, more || n == MaxBatch
 }

@@ -20,7 +20,7 @@ func churned(count int, now time.Time) *table {
 // However many channels were joined and left while there was no link, and whatever
 // there is to ask for behind them, one look is at a batch of them.
 func TestChannelsThatWereLeftAreTakenInBatches(t *testing.T) {
-	const count = 4*maxBatch + 1
+	const count = 4*MaxBatch + 1
 	tab := churned(count, time.Now())
 	tab.want("wanted")
 	looks := 1
@@ -28,7 +28,7 @@ func TestChannelsThatWereLeftAreTakenInBatches(t *testing.T) {
 	for ; more; looks++ {
 		before := tab.fresh.size
 		names, more = tab.take(time.Now())
-		if n := before - tab.fresh.size; n > maxBatch {
+		if n := before - tab.fresh.size; n > MaxBatch {
 			t.Fatalf("%d channels are looked at at once", n)
 		}
 	}
@@ -40,7 +40,7 @@ func TestChannelsThatWereLeftAreTakenInBatches(t *testing.T) {
 // So it is with those that were left and are joined again, when a second has passed,
 // and with those that the engine refused.
 func TestASweepLooksAtABatch(t *testing.T) {
-	const count = 4 * maxBatch
+	const count = 4 * MaxBatch
 	now := time.Now()
 	tab := subscribed(count, now)
 	for i := range count {
@@ -55,10 +55,10 @@ func TestASweepLooksAtABatch(t *testing.T) {
 	for more, sweeps := true, 0; more; sweeps++ {
 		left, resting := tab.leaving.size, tab.resting[0].size
 		_, more = tab.sweep(now)
-		if left -= tab.leaving.size; left > maxBatch {
+		if left -= tab.leaving.size; left > MaxBatch {
 			t.Errorf("%d channels that were left are looked at at once", left)
 		}
-		if resting -= tab.resting[0].size; resting > maxBatch {
+		if resting -= tab.resting[0].size; resting > MaxBatch {
 			t.Errorf("%d channels that rested are looked at at once", resting)
 		}
 		if sweeps > 5 {
@@ -84,7 +84,7 @@ func TestASweepEndsWhileNothingIsConfirmed(t *testing.T) {
 	looks := 0
 	for more := true; more; looks++ {
 		_, more = tab.sweep(now.Add(linger))
-		if looks > 3*maxLingering/maxBatch {
+		if looks > 3*maxLingering/MaxBatch {
 			t.Fatalf("no end after %d looks", looks)
 		}
 	}

@@ -1,6 +1,10 @@
 package broker
 
-import "time"
+import (
+	"time"
+
+	"wsify/broker/internal/link"
+)
 
 // Channels whose server is away, while others of the engine are there, are not asked for
 // one by one all the time: there may be hundreds of thousands. They are in table.away until
@@ -25,7 +29,7 @@ func (t *table) knock(now time.Duration) {
 	if now < t.probing {
 		return
 	}
-	for range min(t.away.size, maxBatch) {
+	for range min(t.away.size, MaxBatch) {
 		s := t.away.pop()
 		if s.wanted {
 			t.again.push(s)
@@ -80,6 +84,6 @@ func (t *table) isDeaf(name []byte) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.find(stringOf(name))
+	s := t.find(link.String(name))
 	return s != nil && s.deaf && s.wanted
 }

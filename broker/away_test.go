@@ -32,7 +32,7 @@ func (t *table) askFor(now time.Time) (names []string) {
 // While a server is away and nothing changes, one of its channels is asked for every two
 // seconds, however many there are: each in turn.
 func TestAnAwayServerIsAskedForOneChannel(t *testing.T) {
-	const count = 3 * maxBatch
+	const count = 3 * MaxBatch
 	now := time.Now()
 	tab := awayed(count, now)
 	asked := map[string]bool{}
@@ -57,7 +57,7 @@ func TestAnAwayServerIsAskedForOneChannel(t *testing.T) {
 // When that one is in force, or refused for itself, or the link says that the server is
 // back, all are asked for at once.
 func TestAllIsAskedForWhenAServerReturns(t *testing.T) {
-	const count = 3 * maxBatch
+	const count = 3 * MaxBatch
 	for name, returns := range map[string]func(tab *table, probe string, now time.Time){
 		"confirmed": func(tab *table, probe string, now time.Time) { tab.confirm(probe, now) },
 		"refused":   func(tab *table, probe string, now time.Time) { tab.end(probe, now, false) },

@@ -3,6 +3,8 @@ package broker
 import (
 	"sync"
 	"sync/atomic"
+
+	"wsify/broker/internal/link"
 )
 
 // backlog is what was received for channels whose members have too much
@@ -109,7 +111,7 @@ func (b *backlog) flush(q *queue) (more bool) {
 		if len(q.contents) == 0 {
 			break
 		}
-		if b.r.deliver(bytesOf(q.channel), q.contents[0]) != nil {
+		if b.r.deliver(link.Bytes(q.channel), q.contents[0]) != nil {
 			return false // ready will be called
 		}
 		size := len(q.contents[0]) + publicationOverhead

@@ -1,15 +1,17 @@
-package broker
+package broker_test
 
 import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"wsify/broker"
 )
 
 // BenchmarkMemory is what the broker adds to a publication, by one goroutine and
 // by one on each core.
 func BenchmarkMemory(b *testing.B) {
-	var m Memory
+	var m broker.Memory
 	_ = m.Start(func(_, _ []byte) error { return nil }, nil)
 	channel, content := []byte("news"), []byte(`"hi"`)
 	b.Run("goroutines=1", func(b *testing.B) {
@@ -33,7 +35,10 @@ func BenchmarkMemory(b *testing.B) {
 func BenchmarkPublishAndDeliver(b *testing.B) {
 	for _, name := range []string{"fake", "redis", "nats"} {
 		b.Run(name, func(b *testing.B) {
-			node := rigs[name](b).open(b, Config{})
+			node, err := rigs[name](b).open(broker.Config{})
+			if err != nil {
+				b.Fatal(err)
+			}
 			var received atomic.Int64
 			all := make(chan struct{})
 			room := make(chan struct{}, 1)
@@ -44,7 +49,7 @@ func BenchmarkPublishAndDeliver(b *testing.B) {
 				}
 				return nil
 			}
-			_ = node.Start(deliver, func(*Waiter) { room <- struct{}{} })
+			_ = node.Start(deliver, func(*broker.Waiter) { room <- struct{}{} })
 			defer func() { _ = node.Close() }()
 			for !node.Up() {
 				time.Sleep(time.Millisecond)
@@ -59,7 +64,7 @@ func BenchmarkPublishAndDeliver(b *testing.B) {
 			atomic.StoreInt64(&want, int64(b.N))
 			b.ReportAllocs()
 			b.ResetTimer()
-			w := new(Waiter)
+			w := new(broker.Waiter)
 			for range b.N {
 				for {
 					_, err := node.PublishFor(w, channel, content, nil)

@@ -1,4 +1,4 @@
-package broker
+package broker_test
 
 import (
 	"errors"
@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"wsify/broker"
+	"wsify/broker/brokertest"
 )
 
 // chaos is an engine that confirms late, refuses some, and is lost again and again.
@@ -33,7 +36,7 @@ func (e *fakeEngine) endOne(i int) {
 		for l := range e.links {
 			if _, ok := l.channels[name]; ok {
 				delete(l.channels, name)
-				l.to.ended(name, errBusy)
+				l.to.Ended(name, errBusy)
 			}
 		}
 		if e.refused[name] == nil {
@@ -47,7 +50,7 @@ func (e *fakeEngine) endOne(i int) {
 // visitor joins, waits, publishes and leaves. Channels are its own, as the calls for
 // one channel come in order.
 type visitor struct {
-	n       *member
+	n       *brokertest.Node
 	t       *testing.T
 	name    string
 	joined  bool
@@ -77,14 +80,14 @@ func (v *visitor) outcome(what string, call func(done func(error)) (bool, error)
 	select {
 	case err := <-outcome:
 		return err
-	case <-time.After(patience):
-		v.t.Errorf("%s has no outcome after %s", what, patience)
+	case <-time.After(brokertest.Patience):
+		v.t.Errorf("%s has no outcome after %s", what, brokertest.Patience)
 		return errBusy
 	}
 }
 
 func (v *visitor) visit(rnd *rand.Rand) {
-	for end := time.Now().Add(patience); !v.n.Up() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(brokertest.Patience); !v.n.Up() && time.Now().Before(end); time.Sleep(time.Millisecond) {
 	}
 	if v.joined && rnd.IntN(3) == 0 {
 		v.joined = false
@@ -102,7 +105,7 @@ func (v *visitor) visit(rnd *rand.Rand) {
 		v.thanked = append(v.thanked, content)
 		v.all.Add(1)
 	}
-	if err != nil && !errors.Is(err, ErrDown) && !errors.Is(err, ErrUnknown) {
+	if err != nil && !errors.Is(err, broker.ErrDown) && !errors.Is(err, broker.ErrUnknown) {
 		v.t.Errorf("Publish: %v", err)
 	}
 }
@@ -110,7 +113,7 @@ func (v *visitor) visit(rnd *rand.Rand) {
 // check sees that the visitor heard what it was thanked for, in order and once. A
 // channel that the engine refuses now and then may miss some.
 func (v *visitor) check(complete bool) {
-	heard := v.n.contents(v.name)
+	heard := v.n.Contents(v.name)
 	i := 0
 	for _, content := range v.thanked {
 		for i < len(heard) && heard[i] != content {
@@ -136,13 +139,13 @@ func TestNothingIsLostInChaos(t *testing.T) {
 	t.Parallel()
 	const visitors, visits = 24, 120
 	e := newFakeEngine()
-	n := remote(t, e, Config{})
+	n := remote(t, e, broker.Config{})
 	var steps, thanked, asked, told atomic.Int64
 	enough := func() bool { // a loss may meet a link that is not up yet, and is none then
-		st := statsOf(n)
+		st := n.Stats()
 		return thanked.Load() >= visitors*visits/4 && st.Connects >= 3 && st.SubscriptionEnds > 0
 	}
-	end := time.Now().Add(patience)
+	end := time.Now().Add(brokertest.Patience)
 	var all []*visitor
 	var visiting sync.WaitGroup
 	for i := range visitors {
@@ -181,15 +184,15 @@ func TestNothingIsLostInChaos(t *testing.T) {
 	e.release()
 	e.stop() // what was refused by each link may rest for half a minute; the next one is asked at once
 	e.start()
-	n.waitUp()
-	waitFor(t, "the engine has what is wanted", func() bool { return e.subscribed() == visitors && statsOf(n).Pending == 0 })
+	n.WaitUp()
+	brokertest.Until(t, "the engine has what is wanted", func() bool { return e.subscribed() == visitors && n.Stats().Pending == 0 })
 	for i, v := range all {
 		v.check(i >= 4)
 		v.n.Unsubscribe(v.name)
 	}
-	waitFor(t, "nothing is left", func() bool { return e.subscribed() == 0 && statsOf(n).Subscriptions == 0 })
+	brokertest.Until(t, "nothing is left", func() bool { return e.subscribed() == 0 && n.Stats().Subscriptions == 0 })
 	if !enough() {
-		st := statsOf(n)
+		st := n.Stats()
 		t.Errorf("%d publications were thanked for, over %d links, and %d subscriptions ended: nothing was put to the test", thanked.Load(), st.Connects, st.SubscriptionEnds)
 	}
 	if asked.Load() != told.Load() {

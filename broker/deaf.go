@@ -3,6 +3,8 @@ package broker
 import (
 	"strings"
 	"time"
+
+	"wsify/broker/internal/link"
 )
 
 // move notes that the server of a channel gave it to another one. The channel is deaf, and
@@ -26,8 +28,8 @@ func (t *table) move(name string, now time.Time) bool {
 	return true
 }
 
-// deaf implements sink.
-func (l *linkSink) deaf(channel string) bool {
+// Deaf implements Sink.
+func (l *linkSink) Deaf(channel string) bool {
 	channel, ours := strings.CutPrefix(channel, l.r.cfg.Prefix)
-	return ours && l.r.table.isDeaf(bytesOf(channel))
+	return ours && l.r.table.isDeaf(link.Bytes(channel))
 }

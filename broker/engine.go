@@ -3,7 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
-	"net"
+	"fmt"
 	"time"
 )
 
@@ -23,97 +23,96 @@ var (
 	ErrTooBig = errors.New("the content is larger than the broker takes")
 )
 
-// errAway marks the cause of the end of a subscription that is no refusal: the server
-// of its channel cannot be reached, while others of the engine can.
-var errAway = errors.New("the server of the channel is away")
+// Causes of the end of a subscription that are no refusal.
+var (
+	// ErrAway says that the server of the channel cannot be reached, while others of the
+	// engine can.
+	ErrAway = errors.New("the server of the channel is away")
+	// ErrMoved says that the channel has gone to another server.
+	ErrMoved = fmt.Errorf("%w: it has moved to another one", ErrAway)
+)
 
-// withoutAddresses is the cause in an error of a connection in use, whose address is in
-// words of our own: net's have a port besides that is another one each time, and the
-// same trouble would be logged as often as it is met.
-func withoutAddresses(err error) error {
-	if op, ok := err.(*net.OpError); ok && op.Op != "dial" {
-		return op.Err
-	}
-	return err
-}
-
-// engine opens links to what carries publications between nodes. It is what tells
+// Engine opens links to what carries publications between nodes. It is what tells
 // Redis and NATS apart; all else is in Remote.
-type engine interface {
-	// open returns a link that is ready for use. It may block until ctx ends. An
-	// error says what is wrong in words for an operator, without a secret.
-	open(ctx context.Context, to sink) (link, error)
+type Engine interface {
+	// Open returns a link that is ready for use. It may block until ctx ends. An
+	// error says what is wrong in words for an operator, without a secret. maxContent is
+	// the most bytes of content that the server takes, or zero when it does not say.
+	Open(ctx context.Context, to Sink) (l Link, maxContent int, err error)
 
-	// maxContent is the most bytes of content that the server takes to which open has
-	// opened a link, or zero when it does not say. It is called behind open.
-	maxContent() int
+	// String says where the engine is, for logs, without a secret.
+	String() string
 }
 
-// link is one way to the engine, until it is lost. Its methods are called by two
+// Link is one way to the engine, until it is lost. Its methods are called by two
 // goroutines: one that publishes, and one for all the rest. They may block until
 // ctx ends; when they fail, Remote closes the link and opens another.
-type link interface {
-	// subscribe asks for these channels, at most maxBatch, none of which is asked
-	// for. It may return before they are in force: sink.confirmed tells.
-	subscribe(ctx context.Context, channels []string) error
+type Link interface {
+	// Subscribe asks for these channels, at most MaxBatch, none of which is asked
+	// for. It may return before they are in force: Sink.Confirmed tells.
+	Subscribe(ctx context.Context, channels []string) error
 
-	// unsubscribe ends these subscriptions, which are in force. A subscribe that
+	// Unsubscribe ends these subscriptions, which are in force. A Subscribe that
 	// follows takes effect after it.
-	unsubscribe(ctx context.Context, channels []string) error
+	Unsubscribe(ctx context.Context, channels []string) error
 
-	// publish hands all of batch to the engine, in its order, and returns when the
-	// outcome of each is in its err: nil says that the engine has it. batch is
+	// Publish hands all of batch to the engine, in its order, and returns when the
+	// outcome of each is in its Err: nil says that the engine has it. batch is
 	// borrowed.
-	publish(ctx context.Context, batch []publication)
+	Publish(ctx context.Context, batch []Publication)
 
-	// close ends the link and waits for what it runs. It is called once, also after
-	// the link was lost; sink is not called after it has returned.
-	close()
+	// Close ends the link and waits for what it runs. It is called once, also after
+	// the link was lost; Sink is not called after it has returned.
+	Close()
 }
 
-// publication is content on its way to the engine.
-type publication struct {
-	channel string // as the engine knows it: with the prefix
-	content []byte
-	err     error // the outcome, set by link.publish
-	at      time.Time
-	done    func(error) // may be nil
+// Publication is content on its way to the engine.
+type Publication struct {
+	Channel string // as the engine knows it: with the prefix
+	Content []byte
+	Err     error // the outcome, set by Link.Publish
+
+	at   time.Time
+	done func(error) // may be nil
 }
 
-// sink is what a link tells. It may be called from any goroutine, and never blocks
+// Sink is what a link tells. It may be called from any goroutine, and never blocks
 // for longer than a lock is held. Channels are as they were asked for. Slices are
 // borrowed.
-type sink interface {
-	// received gives a publication of a channel that is subscribed to. The order of
+type Sink interface {
+	// Received gives a publication of a channel that is subscribed to. The order of
 	// calls is the order of the engine, for each channel.
-	received(channel, content []byte)
+	Received(channel, content []byte)
 
-	// confirmed says that the subscription is in force: what the engine is given to
-	// publish from now on will be received.
-	confirmed(channel string)
+	// Confirmed says that the subscription is in force: what the engine is given to
+	// Publish from now on will be received.
+	Confirmed(channel string)
 
-	// ended says that a subscription that was asked for, or was in force, is no more,
+	// Ended says that a subscription that was asked for, or was in force, is no more,
 	// while the link goes on. Remote asks again after a while, as long as there are
-	// members; when the cause is errAway, after returned, and when it is errMoved, at once.
-	ended(channel string, cause error)
+	// members; when the cause is ErrAway, after Returned, and when it is ErrMoved, at once.
+	Ended(channel string, cause error)
 
-	// returned says that a server is there that was away, or that a channel's server is
-	// another one: what ended with errAway is worth asking for. Without it Remote asks for
+	// Returned says that a server is there that was away, or that a channel's server is
+	// another one: what ended with ErrAway is worth asking for. Without it Remote asks for
 	// one of them now and then, and for all when that one is confirmed.
-	returned()
+	Returned()
 
-	// deaf reports whether the channel has members here that would not hear what is
+	// Deaf reports whether the channel has members here that would not hear what is
 	// published to it now.
-	deaf(channel string) bool
+	Deaf(channel string) bool
 
-	// lost says that the link is of no use any more.
-	lost(cause error)
+	// Lost says that the link is of no use any more.
+	Lost(cause error)
 }
 
-// maxBatch is how many channels are subscribed or unsubscribed at once, and
-// maxPublications and maxPublishBytes bound what is published at once.
+// What a link has to carry, and the time that its contexts give it.
 const (
-	maxBatch        = 512
-	maxPublications = 1024
-	maxPublishBytes = 1 << 20
+	MaxBatch        = 512     // channels that are subscribed or unsubscribed at once
+	MaxPublications = 1024    // publications at once
+	MaxPublishBytes = 1 << 20 // and their content; of one publication it may be more
+
+	OpenTimeout      = 10 * time.Second // to open a link
+	SubscribeTimeout = 10 * time.Second // for a batch of subscriptions
+	PublishTimeout   = 5 * time.Second  // for a batch of publications
 )

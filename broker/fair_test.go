@@ -1,18 +1,21 @@
-package broker
+package broker_test
 
 import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"wsify/broker"
+	"wsify/broker/brokertest"
 )
 
 // Who joins without a pause does not keep the node down: there is always something
 // to ask for, but not of what there was when the link was opened.
 func TestUpComesDuringAFloodOfJoins(t *testing.T) {
 	e := newFakeEngine()
-	n := remote(t, e, Config{})
+	n := remote(t, e, broker.Config{})
 	e.stop()
-	waitFor(t, "the node has noticed", func() bool { return !n.Up() })
+	brokertest.Until(t, "the node has noticed", func() bool { return !n.Up() })
 	n.Subscribe("before")
 	count := 0
 	e.set(func() {
@@ -23,19 +26,19 @@ func TestUpComesDuringAFloodOfJoins(t *testing.T) {
 	})
 	defer e.set(func() { e.asked = nil })
 	e.start()
-	n.waitUp()
+	n.WaitUp()
 }
 
 // When a crowd has left, who joins does not wait for all of its subscriptions to end.
 func TestAJoinDoesNotWaitForAThousandLeaves(t *testing.T) {
-	const crowd = 4 * maxBatch
+	const crowd = 4 * broker.MaxBatch
 	e := newFakeEngine()
-	n := remote(t, e, Config{})
+	n := remote(t, e, broker.Config{})
 	var names []string
 	for i := range crowd {
 		names = append(names, fmt.Sprint(i))
 	}
-	n.subscribe(names...)
+	n.Join(names...)
 	joined, endedBefore := false, -1
 	e.set(func() {
 		e.ending = func() {
@@ -53,7 +56,7 @@ func TestAJoinDoesNotWaitForAThousandLeaves(t *testing.T) {
 	for _, name := range names {
 		n.Unsubscribe(name)
 	}
-	waitFor(t, "all have ended", func() bool { return statsOf(n).Subscriptions == 1 && statsOf(n).Pending == 0 })
+	brokertest.Until(t, "all have ended", func() bool { return n.Stats().Subscriptions == 1 && n.Stats().Pending == 0 })
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if endedBefore < 0 || endedBefore >= crowd {
@@ -66,10 +69,10 @@ func TestAJoinDoesNotWaitForAThousandLeaves(t *testing.T) {
 func TestAwaitHasAnAnswerWhileTheEngineHangs(t *testing.T) {
 	t.Parallel()
 	e := newFakeEngine()
-	n := remote(t, e, Config{})
+	n := remote(t, e, broker.Config{})
 	e.set(func() { e.hung = true })
 	n.Subscribe("c")
-	if err := n.await("c"); err != errNoAck {
-		t.Errorf("Await: %v, want %v", err, errNoAck)
+	if err := n.Awaited("c"); err != broker.ErrNoAck {
+		t.Errorf("Await: %v, want %v", err, broker.ErrNoAck)
 	}
 }

@@ -1,4 +1,4 @@
-package broker
+package broker_test
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"wsify/broker"
 )
 
 // fakeEngine is an engine in memory that does what a test tells it. Its methods may
@@ -33,26 +35,26 @@ func newFakeEngine() *fakeEngine {
 // fakeLink is a node's link to a fakeEngine. Everything is guarded by the engine's mu.
 type fakeLink struct {
 	engine   *fakeEngine
-	to       sink
+	to       broker.Sink
 	channels map[string]struct{}
 	held     []string // asked for, not confirmed
 }
 
-func (e *fakeEngine) maxContent() int { return 0 }
+func (e *fakeEngine) String() string { return "fake" }
 
-func (e *fakeEngine) open(_ context.Context, to sink) (link, error) {
+func (e *fakeEngine) Open(_ context.Context, to broker.Sink) (_ broker.Link, maxContent int, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.opens++
 	if e.away != nil {
-		return nil, e.away
+		return nil, 0, e.away
 	}
 	l := &fakeLink{engine: e, to: to, channels: map[string]struct{}{}}
 	e.links[l] = struct{}{}
-	return l, nil
+	return l, 0, nil
 }
 
-func (l *fakeLink) subscribe(ctx context.Context, channels []string) error {
+func (l *fakeLink) Subscribe(ctx context.Context, channels []string) error {
 	e := l.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -69,7 +71,7 @@ func (l *fakeLink) subscribe(ctx context.Context, channels []string) error {
 	for _, c := range channels {
 		switch {
 		case e.refused[c] != nil:
-			l.to.ended(c, e.refused[c])
+			l.to.Ended(c, e.refused[c])
 		case e.held:
 			l.held = append(l.held, c)
 		default:
@@ -81,10 +83,10 @@ func (l *fakeLink) subscribe(ctx context.Context, channels []string) error {
 
 func (l *fakeLink) confirm(channel string) {
 	l.channels[channel] = struct{}{}
-	l.to.confirmed(channel)
+	l.to.Confirmed(channel)
 }
 
-func (l *fakeLink) unsubscribe(_ context.Context, channels []string) error {
+func (l *fakeLink) Unsubscribe(_ context.Context, channels []string) error {
 	e := l.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -98,7 +100,7 @@ func (l *fakeLink) unsubscribe(_ context.Context, channels []string) error {
 	return nil
 }
 
-func (l *fakeLink) publish(ctx context.Context, batch []publication) {
+func (l *fakeLink) Publish(ctx context.Context, batch []broker.Publication) {
 	e := l.engine
 	e.mu.Lock()
 	gate := e.gate
@@ -115,11 +117,11 @@ func (l *fakeLink) publish(ctx context.Context, batch []publication) {
 	for i := range batch {
 		switch {
 		case ctx.Err() != nil || !open:
-			batch[i].err = ErrUnknown
+			batch[i].Err = broker.ErrUnknown
 		case e.failing != nil:
-			batch[i].err = e.failing
+			batch[i].Err = e.failing
 		default:
-			e.publishLocked(batch[i].channel, batch[i].content)
+			e.publishLocked(batch[i].Channel, batch[i].Content)
 		}
 	}
 }
@@ -127,12 +129,12 @@ func (l *fakeLink) publish(ctx context.Context, batch []publication) {
 func (e *fakeEngine) publishLocked(channel string, content []byte) {
 	for l := range e.links {
 		if _, ok := l.channels[channel]; ok {
-			l.to.received([]byte(channel), slices.Clone(content))
+			l.to.Received([]byte(channel), slices.Clone(content))
 		}
 	}
 }
 
-func (l *fakeLink) close() {
+func (l *fakeLink) Close() {
 	l.engine.mu.Lock()
 	defer l.engine.mu.Unlock()
 	delete(l.engine.links, l)
@@ -153,7 +155,7 @@ func (e *fakeEngine) stop() {
 	e.links = map[*fakeLink]struct{}{}
 	e.mu.Unlock()
 	for l := range links {
-		l.to.lost(errors.New("stopped for the test"))
+		l.to.Lost(errors.New("stopped for the test"))
 	}
 }
 
@@ -180,14 +182,16 @@ func (e *fakeEngine) set(change func()) {
 	change()
 }
 
+// openBroker makes a broker of the engine.
+func (e *fakeEngine) openBroker(cfg broker.Config) (broker.Broker, error) {
+	return broker.NewRemote(cfg, e), nil
+}
+
 // fakeRig is the rig of an engine in memory.
 func fakeRig(testing.TB) *rig {
 	e := newFakeEngine()
 	return &rig{
-		oneOrder: true,
-		open:     func(_ testing.TB, cfg Config) anyBroker { return newRemote(cfg, e) },
-		stop:     func(testing.TB) { e.stop() },
-		start:    func(testing.TB) { e.start() },
-		publish:  func(_ testing.TB, channel, content string) { e.publish(channel, content) },
+		oneOrder: true, open: e.openBroker, stop: e.stop, start: e.start,
+		publish: func(_ testing.TB, channel, content string) { e.publish(channel, content) },
 	}
 }

@@ -9,12 +9,14 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"wsify/broker/internal/link"
 )
 
-// linkSink is a link and what it tells. It implements sink.
+// linkSink is a link and what it tells. It implements Sink.
 type linkSink struct {
 	r      *Remote
-	link   link
+	link   Link
 	ctx    context.Context // ends when the link is lost
 	cancel context.CancelFunc
 
@@ -23,10 +25,10 @@ type linkSink struct {
 	reason error         // set before gone is closed
 }
 
-var _ sink = (*linkSink)(nil)
+var _ Sink = (*linkSink)(nil)
 
-// lost notes the first cause.
-func (l *linkSink) lost(cause error) {
+// Lost notes the first cause.
+func (l *linkSink) Lost(cause error) {
 	l.once.Do(func() {
 		l.reason = cause
 		close(l.gone)
@@ -34,10 +36,10 @@ func (l *linkSink) lost(cause error) {
 	})
 }
 
-// received delivers what the engine sent, or says why not.
-func (l *linkSink) received(channel, content []byte) {
+// Received delivers what the engine sent, or says why not.
+func (l *linkSink) Received(channel, content []byte) {
 	r := l.r
-	channel, ours := bytes.CutPrefix(channel, bytesOf(r.cfg.Prefix))
+	channel, ours := bytes.CutPrefix(channel, link.Bytes(r.cfg.Prefix))
 	if !ours {
 		return
 	}
@@ -67,7 +69,7 @@ func (r *Remote) drop(reason dropReason, channel []byte, size int) {
 	r.log.Debug("a publication was dropped", "reason", reason.String(), "channel", string(channel), "bytes", size)
 }
 
-func (l *linkSink) confirmed(channel string) {
+func (l *linkSink) Confirmed(channel string) {
 	r := l.r
 	channel, ours := strings.CutPrefix(channel, r.cfg.Prefix)
 	if !ours {
@@ -79,7 +81,7 @@ func (l *linkSink) confirmed(channel string) {
 	}
 }
 
-func (l *linkSink) ended(channel string, cause error) {
+func (l *linkSink) Ended(channel string, cause error) {
 	r := l.r
 	channel, ours := strings.CutPrefix(channel, r.cfg.Prefix)
 	if !ours {
@@ -87,11 +89,11 @@ func (l *linkSink) ended(channel string, cause error) {
 	}
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
-	if errors.Is(cause, errMoved) && r.table.move(channel, time.Now()) {
+	if errors.Is(cause, ErrMoved) && r.table.move(channel, time.Now()) {
 		r.wake()
 		return
 	}
-	away := errors.Is(cause, errAway)
+	away := errors.Is(cause, ErrAway)
 	if away {
 		cause = ErrDown
 	} else {
@@ -103,7 +105,7 @@ func (l *linkSink) ended(channel string, cause error) {
 	}
 }
 
-func (l *linkSink) returned() {
+func (l *linkSink) Returned() {
 	l.r.table.returned()
 	l.r.wake()
 }

@@ -1,9 +1,12 @@
-package broker
+package broker_test
 
 import (
 	"fmt"
 	"sync"
 	"testing"
+
+	"wsify/broker"
+	"wsify/broker/brokertest"
 )
 
 // A thousand nodes join and leave, all lose the engine in the same moment, and all
@@ -14,18 +17,18 @@ func TestThousandNodes(t *testing.T) {
 		nodes = 100
 	}
 	withEngine(t, func(t *testing.T, r *rig) {
-		all := make([]*member, nodes)
+		all := make([]*brokertest.Node, nodes)
 		for i := range all {
-			all[i] = r.begin(t, Config{})
+			all[i] = brokertest.Start(t, r.open, broker.Config{})
 		}
-		each := func(do func(i int, n *member)) {
+		each := func(do func(i int, n *brokertest.Node)) {
 			var busy sync.WaitGroup
 			for i, n := range all {
 				busy.Go(func() { do(i, n) })
 			}
 			busy.Wait()
 		}
-		each(func(i int, n *member) {
+		each(func(i int, n *brokertest.Node) {
 			n.Subscribe("all")
 			for c := range channels {
 				n.Subscribe(fmt.Sprintf("%d.%d", i, c))
@@ -36,15 +39,15 @@ func TestThousandNodes(t *testing.T) {
 		})
 		settled := func() bool {
 			for _, n := range all {
-				if st := statsOf(n); !st.Up || st.Subscriptions != 1+channels/2 || st.Pending != 0 {
+				if st := n.Stats(); !st.Up || st.Subscriptions != 1+channels/2 || st.Pending != 0 {
 					return false
 				}
 			}
 			return true
 		}
-		waitFor(t, "all are subscribed", settled)
-		r.stop(t)
-		waitFor(t, "all have noticed", func() bool {
+		brokertest.Until(t, "all are subscribed", settled)
+		r.stop()
+		brokertest.Until(t, "all have noticed", func() bool {
 			for _, n := range all {
 				if n.Up() {
 					return false
@@ -52,17 +55,17 @@ func TestThousandNodes(t *testing.T) {
 			}
 			return true
 		})
-		r.start(t)
-		waitFor(t, "all are subscribed again", settled)
-		all[0].mustPublish("all", "1")
+		r.start()
+		brokertest.Until(t, "all are subscribed again", settled)
+		all[0].MustPublish("all", "1")
 		for i, n := range all {
-			all[nodes-1-i].mustPublish(fmt.Sprintf("%d.%d", i, channels-1), "own")
-			n.expect("all", "1")
-			n.expect(fmt.Sprintf("%d.%d", i, channels-1), "own")
+			all[nodes-1-i].MustPublish(fmt.Sprintf("%d.%d", i, channels-1), "own")
+			n.Expect("all", "1")
+			n.Expect(fmt.Sprintf("%d.%d", i, channels-1), "own")
 		}
 		most := uint64(0)
 		for _, n := range all {
-			most = max(most, statsOf(n).FailedConnects)
+			most = max(most, n.Stats().FailedConnects)
 		}
 		t.Logf("%d nodes: at most %d attempts of one node failed", nodes, most)
 	})

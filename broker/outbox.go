@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"wsify/broker/internal/link"
 )
 
 // publicationOverhead is what a publication that waits costs beside its bytes.
@@ -17,7 +19,7 @@ type outbox struct {
 
 	mu      sync.Mutex // a leaf lock
 	filled  sync.Cond  // of mu: something waits, or closed
-	waiting fifo[publication]
+	waiting fifo[Publication]
 	bytes   int       // of waiting, and kept for those who were told
 	queue   list.List // of *Waiter
 	closed  bool
@@ -31,7 +33,7 @@ func newOutbox(limit int) *outbox {
 
 // put adds p, which it copies nothing of. When there is no room, or others wait for it,
 // w waits behind them, if it is not nil.
-func (o *outbox) put(p publication, w *Waiter) error {
+func (o *outbox) put(p Publication, w *Waiter) error {
 	size := p.size()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -54,23 +56,23 @@ func (o *outbox) put(p publication, w *Waiter) error {
 }
 
 // size is what p counts while it waits.
-func (p *publication) size() int { return len(p.channel) + len(p.content) + publicationOverhead }
+func (p *Publication) size() int { return len(p.Channel) + len(p.Content) + publicationOverhead }
 
 func (o *outbox) hasRoom(size int) bool { return o.bytes == 0 || o.bytes+size <= o.limit }
 
 // take waits for publications and appends the first of them to batch, up to
-// maxPublications or maxPublishBytes. told is who has room by that. ok is false when the
+// MaxPublications or MaxPublishBytes. told is who has room by that. ok is false when the
 // outbox is closed and empty.
-func (o *outbox) take(batch []publication) (_ []publication, told []*Waiter, ok bool) {
+func (o *outbox) take(batch []Publication) (_ []Publication, told []*Waiter, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.waiting.size == 0 && !o.closed {
 		o.filled.Wait()
 	}
 	n, size := 0, 0
-	for o.waiting.size > 0 && n < maxPublications && size < maxPublishBytes {
+	for o.waiting.size > 0 && n < MaxPublications && size < MaxPublishBytes {
 		p := o.waiting.pop()
-		size += len(p.content)
+		size += len(p.Content)
 		o.bytes -= p.size()
 		batch = append(batch, p)
 		n++
@@ -97,7 +99,7 @@ func (o *outbox) depth() (publications, bytes int) {
 // order, until the outbox is closed and empty.
 func (r *Remote) publishing() {
 	defer close(r.emptied)
-	var batch []publication
+	var batch []Publication
 	for {
 		var told []*Waiter
 		var ok bool
@@ -116,32 +118,32 @@ func (r *Remote) publishing() {
 }
 
 // publishBatch sets the outcome of each publication.
-func (r *Remote) publishBatch(batch []publication) {
+func (r *Remote) publishBatch(batch []Publication) {
 	r.using.RLock() // the link is not closed meanwhile
 	defer r.using.RUnlock()
 	l := r.current
 	if l == nil || !r.up.Load() || l.ctx.Err() != nil {
 		for i := range batch {
-			batch[i].err = ErrDown
+			batch[i].Err = ErrDown
 		}
 		return
 	}
-	ctx, cancel := within(l.ctx, publishTimeout)
+	ctx, cancel := link.Within(l.ctx, PublishTimeout)
 	defer cancel()
-	l.link.publish(ctx, batch)
+	l.link.Publish(ctx, batch)
 	if ctx.Err() != nil && l.ctx.Err() == nil {
-		l.lost(errNoAnswer)
+		l.Lost(link.ErrNoAnswer)
 	}
 }
 
 // published counts an outcome and tells it.
-func (r *Remote) published(p *publication, now time.Time) {
-	r.counts.outcome(p.err, now.Sub(p.at))
-	if p.err != nil && !errors.Is(p.err, ErrDown) && !errors.Is(p.err, ErrUnknown) {
+func (r *Remote) published(p *Publication, now time.Time) {
+	r.counts.outcome(p.Err, now.Sub(p.at))
+	if p.Err != nil && !errors.Is(p.Err, ErrDown) && !errors.Is(p.Err, ErrUnknown) {
 		r.warn(&r.rejecting, "the engine refuses publications; who published is told (at debug the log says why)")
-		r.log.Debug("a publication was refused", "channel", p.channel, "err", p.err)
+		r.log.Debug("a publication was refused", "channel", p.Channel, "err", p.Err)
 	}
 	if p.done != nil {
-		p.done(p.err)
+		p.done(p.Err)
 	}
 }

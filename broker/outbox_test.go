@@ -18,7 +18,7 @@ func filled(t *testing.T, places int) *outbox {
 	return o
 }
 
-var small = publication{content: []byte("x")}
+var small = Publication{Content: []byte("x")}
 
 // Room that comes free is kept for those who wait, first come first served: nobody who
 // comes later has it, and who was told is not refused.
@@ -86,7 +86,7 @@ func TestOutboxModel(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		o := newOutbox(limit)
 		var queue, told []*Waiter // who waits, and who was told
-		sizes := map[*Waiter]publication{}
+		sizes := map[*Waiter]Publication{}
 		grant := func(got []*Waiter) {
 			if len(got) > len(queue) || !slices.Equal(got, queue[:len(got)]) {
 				t.Fatalf("seed %d: told out of turn", seed)
@@ -94,7 +94,7 @@ func TestOutboxModel(t *testing.T) {
 			told, queue = append(told, got...), queue[len(got):]
 		}
 		for range 500 {
-			switch p := (publication{content: make([]byte, rng.IntN(2000))}); rng.IntN(5) {
+			switch p := (Publication{Content: make([]byte, rng.IntN(2000))}); rng.IntN(5) {
 			case 0:
 				w := new(Waiter)
 				if sizes[w] = p; o.put(p, w) == ErrFull {

@@ -1,6 +1,6 @@
 //go:build race
 
-package broker
+package broker_test
 
 // raceEnabled says whether the race detector is on, which cannot hold as many
 // goroutines as a thousand nodes have.

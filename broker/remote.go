@@ -2,12 +2,12 @@ package broker
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
+
+	"wsify/broker/internal/link"
 )
 
 // Config is how a node reaches its engine.
@@ -32,6 +32,20 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// Filled returns c with the defaults in place of zeros.
+func (c Config) Filled() Config {
+	if c.BufferSize <= 0 {
+		c.BufferSize = 16 << 20
+	}
+	if c.MaxContent <= 0 {
+		c.MaxContent = 64 << 10
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
 // Remote is a broker with an engine elsewhere, which gives every publication to
 // every node that has members of its channel, this one included: what is published
 // here comes back from there, so that all nodes deliver one order. Its methods may
@@ -42,7 +56,7 @@ type Config struct {
 // hear nothing.
 type Remote struct {
 	cfg    Config
-	engine engine
+	engine Engine
 	log    *slog.Logger
 
 	deliver func(channel, content []byte) error // immutable after Start
@@ -71,21 +85,10 @@ type Remote struct {
 
 var _ Broker = (*Remote)(nil)
 
-// newRemote returns a Remote for an engine; Start brings it to life.
-func newRemote(cfg Config, e engine) *Remote {
-	if cfg.BufferSize <= 0 {
-		cfg.BufferSize = 16 << 20
-	}
-	if cfg.MaxContent <= 0 {
-		cfg.MaxContent = 64 << 10
-	}
-	r := &Remote{cfg: cfg, engine: e, log: cfg.Logger, table: newTable(), outbox: newOutbox(cfg.BufferSize / 4), news: make(chan struct{}, 1), emptied: make(chan struct{})}
-	if r.log == nil {
-		r.log = slog.New(slog.DiscardHandler)
-	}
-	if s, ok := e.(fmt.Stringer); ok {
-		r.log = r.log.With("engine", s.String())
-	}
+// NewRemote returns a Remote for an engine; Start brings it to life.
+func NewRemote(cfg Config, e Engine) *Remote {
+	cfg = cfg.Filled()
+	r := &Remote{cfg: cfg, engine: e, log: cfg.Logger.With("engine", e.String()), table: newTable(), outbox: newOutbox(cfg.BufferSize / 4), news: make(chan struct{}, 1), emptied: make(chan struct{})}
 	r.backlog = newBacklog(cfg.BufferSize, r)
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r
@@ -128,7 +131,7 @@ func (r *Remote) publish(w *Waiter, channel, content []byte, done func(error)) (
 	b := make([]byte, 0, len(r.cfg.Prefix)+len(channel)+len(content))
 	b = append(append(append(b, r.cfg.Prefix...), channel...), content...)
 	n := len(r.cfg.Prefix) + len(channel)
-	err = r.outbox.put(publication{channel: stringOf(b[:n:n]), content: b[n:], at: now, done: done}, w)
+	err = r.outbox.put(Publication{Channel: link.String(b[:n:n]), Content: b[n:], at: now, done: done}, w)
 	if err != nil {
 		if err != ErrFull { // that is not the end of it: the caller waits for room
 			r.counts.outcome(err, 0)
@@ -196,9 +199,3 @@ func (r *Remote) wake() {
 	default:
 	}
 }
-
-// stringOf is b as a string; b is not changed any more.
-func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// bytesOf is s as bytes that nobody changes.
-func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -1,24 +1,71 @@
-package broker
+package broker_test
 
 import (
+	"errors"
 	"testing"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 
+	"wsify/broker"
+	"wsify/broker/brokertest"
+	"wsify/broker/nats"
+	"wsify/broker/redis"
 	"wsify/internal/natstest"
 	"wsify/internal/redistest"
 )
 
+var errBusy = errors.New("busy for the test")
+
+// rig is an engine and how nodes get a broker of it.
+type rig struct {
+	open brokertest.Open
+	// oneOrder says that publications of different nodes have one order everywhere.
+	oneOrder bool
+
+	// What follows is nil for a broker without an engine. stop ends the engine
+	// without a warning, start brings it back under the same address, and publish is
+	// what another client of it does.
+	stop    func()
+	start   func()
+	publish func(t testing.TB, channel, content string)
+}
+
 // rigs are the engines that pass the suite, by name.
 var rigs = map[string]func(t testing.TB) *rig{
-	"memory": memoryRig,
+	"memory": func(testing.TB) *rig { return &rig{open: broker.MemoryDriver.Open, oneOrder: true} },
 	"fake":   fakeRig,
 	"redis":  redisRig,
 	"nats":   natsRig,
 }
 
-func memoryRig(testing.TB) *rig {
-	return &rig{open: func(testing.TB, Config) anyBroker { return &Memory{} }, oneOrder: true}
+// up is a node that has reached the engine.
+func (r *rig) up(t testing.TB, cfg broker.Config) *brokertest.Node {
+	t.Helper()
+	return brokertest.Up(t, r.open, cfg)
+}
+
+// forEach runs a test with every broker; withEngine leaves out those without one.
+func forEach(t *testing.T, test func(t *testing.T, r *rig)) {
+	for name, open := range rigs {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+func withEngine(t *testing.T, test func(t *testing.T, r *rig)) {
+	forEach(t, func(t *testing.T, r *rig) {
+		if r.stop == nil {
+			t.Skip("it has no engine")
+		}
+		test(t, r)
+	})
+}
+
+// at is how brokers are opened at an address.
+func at(d broker.Driver, dsn string) brokertest.Open {
+	return func(cfg broker.Config) (broker.Broker, error) {
+		cfg.DSN = dsn
+		return d.Open(cfg)
+	}
 }
 
 // redisRig is a Redis server of Debian's.
@@ -26,16 +73,7 @@ func redisRig(t testing.TB) *rig {
 	s := redistest.Start(t)
 	return &rig{
 		oneOrder: true,
-		open: func(t testing.TB, cfg Config) anyBroker {
-			cfg.DSN = s.DSN()
-			r, err := NewRedis(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return r
-		},
-		stop:    func(testing.TB) { s.Stop() },
-		start:   func(testing.TB) { s.Restart() },
+		open:     at(redis.Driver, s.DSN()), stop: s.Stop, start: s.Restart,
 		publish: func(_ testing.TB, channel, content string) { s.CLI("PUBLISH", channel, content) },
 	}
 }
@@ -44,18 +82,9 @@ func redisRig(t testing.TB) *rig {
 func natsRig(t testing.TB) *rig {
 	s := natstest.Start(t, nil)
 	return &rig{
-		open: func(t testing.TB, cfg Config) anyBroker {
-			cfg.DSN = s.URL
-			r, err := NewNATS(cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return r
-		},
-		stop:  func(testing.TB) { s.Stop() },
-		start: func(testing.TB) { s.Restart() },
+		open: at(nats.Driver, s.URL), stop: s.Stop, start: s.Restart,
 		publish: func(t testing.TB, channel, content string) {
-			nc, err := nats.Connect(s.URL)
+			nc, err := natsgo.Connect(s.URL)
 			if err != nil {
 				t.Fatal(err)
 			}

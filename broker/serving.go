@@ -5,15 +5,14 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"wsify/broker/internal/link"
 )
 
 // How patient a Remote is.
 const (
-	openTimeout      = 10 * time.Second       // to open a link
-	subscribeTimeout = 10 * time.Second       // to ask for a batch of subscriptions
-	publishTimeout   = 5 * time.Second        // to publish a batch
-	sweepInterval    = 500 * time.Millisecond // between two looks at what is due
-	closeTimeout     = 2 * time.Second        // to publish what waits when the broker is closed
+	sweepInterval = 500 * time.Millisecond // between two looks at what is due
+	closeTimeout  = 2 * time.Second        // to publish what waits when the broker is closed
 
 	backoffFirst = 100 * time.Millisecond // the first pause between attempts to open a link; it doubles
 	backoffLast  = 5 * time.Second        // the longest
@@ -21,10 +20,7 @@ const (
 	sayAgain     = time.Minute            // between two records of the same trouble
 )
 
-var (
-	errNoAnswer = errors.New("the engine does not answer")
-	errNoAck    = errors.New("the engine does not confirm subscriptions")
-)
+var errNoAck = errors.New("the engine does not confirm subscriptions")
 
 // run holds a link to the engine until the broker is closed.
 func (r *Remote) run() {
@@ -45,7 +41,7 @@ func (r *Remote) run() {
 		if steady {
 			attempt = 0
 		}
-		pause(r.ctx, backoff(attempt))
+		link.Pause(r.ctx, backoff(attempt))
 	}
 }
 
@@ -56,16 +52,6 @@ func backoff(attempt int) time.Duration {
 	return time.Duration(rand.Int64N(int64(longest)) + int64(time.Millisecond))
 }
 
-// pause waits, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 // open tries to open a link until it succeeds, and returns nil when the broker is
 // closed. What is wrong is logged when it changes, and again once a minute.
 func (r *Remote) open() *linkSink {
@@ -74,13 +60,13 @@ func (r *Remote) open() *linkSink {
 	for attempt := 0; r.ctx.Err() == nil; attempt++ {
 		l := &linkSink{r: r, gone: make(chan struct{})}
 		l.ctx, l.cancel = context.WithCancel(r.ctx)
-		ctx, cancel := context.WithTimeout(l.ctx, openTimeout)
+		ctx, cancel := context.WithTimeout(l.ctx, OpenTimeout)
 		began := time.Now()
-		link, err := r.engine.open(ctx, l)
+		opened, most, err := r.engine.Open(ctx, l)
 		cancel()
 		if err == nil {
-			l.link = link
-			r.most.Store(int64(r.engine.maxContent()))
+			l.link = opened
+			r.most.Store(int64(most))
 			r.log.Info("the broker is connected", "took", time.Since(began).Round(time.Millisecond).String(), "attempts", attempt+1)
 			return l
 		}
@@ -93,7 +79,7 @@ func (r *Remote) open() *linkSink {
 			r.log.Error("the broker cannot be reached, trying again", "err", err)
 			said, saidAt = text, time.Now()
 		}
-		pause(r.ctx, backoff(attempt))
+		link.Pause(r.ctx, backoff(attempt))
 	}
 	return nil
 }
@@ -110,7 +96,7 @@ func (r *Remote) serve(l *linkSink) error {
 	began := time.Now()
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
-	looks := rounds{last: time.Now()}
+	looks := link.NewRounds()
 	var tick time.Time // when the sweep that is under way began
 	for asking, sweeping := false, false; ; {
 		var err error
@@ -138,7 +124,7 @@ func (r *Remote) serve(l *linkSink) error {
 		case <-r.news:
 		case tick = <-sweep.C:
 			sweeping = true
-			if now := time.Now(); !looks.late(now, sweepInterval) && r.table.stuck(now) {
+			if now := time.Now(); !looks.Late(now, sweepInterval) && r.table.stuck(now) {
 				return errNoAck
 			}
 		}
@@ -148,14 +134,14 @@ func (r *Remote) serve(l *linkSink) error {
 // ask subscribes to a batch of what is wanted. It reports whether there is more.
 func (r *Remote) ask(l *linkSink) (more bool, err error) {
 	names, more := r.table.take(time.Now())
-	return more, r.change(l, l.link.subscribe, names)
+	return more, r.change(l, l.link.Subscribe, names)
 }
 
 // end ends a batch of subscriptions that nobody wants, and puts back what rested.
 // It reports whether there may be more in the sweep that began at tick.
 func (r *Remote) end(l *linkSink, tick time.Time) (more bool, err error) {
 	names, more := r.table.sweep(tick)
-	return more, r.change(l, l.link.unsubscribe, names)
+	return more, r.change(l, l.link.Unsubscribe, names)
 }
 
 // awaiting is one goroutine that tells who waited too long for a subscription,
@@ -163,14 +149,14 @@ func (r *Remote) end(l *linkSink, tick time.Time) (more bool, err error) {
 func (r *Remote) awaiting() {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
-	looks := rounds{last: time.Now()}
+	looks := link.NewRounds()
 	for {
 		select {
 		case <-r.ctx.Done():
 			return
 		case <-tick.C:
 			now := time.Now()
-			for more := !looks.late(now, sweepInterval); more; {
+			for more := !looks.Late(now, sweepInterval); more; {
 				var late *waiter
 				late, more = r.table.overdue(now)
 				tell(late, errNoAck)
@@ -189,7 +175,7 @@ func (r *Remote) change(l *linkSink, do func(context.Context, []string) error, n
 			names[i] = r.cfg.Prefix + names[i]
 		}
 	}
-	ctx, cancel := within(l.ctx, subscribeTimeout)
+	ctx, cancel := link.Within(l.ctx, SubscribeTimeout)
 	defer cancel()
 	err := do(ctx, names)
 	if err == nil {
@@ -206,11 +192,11 @@ func (r *Remote) change(l *linkSink, do func(context.Context, []string) error, n
 // giveUp ends a link that is of no use.
 func (r *Remote) giveUp(l *linkSink, cause error) {
 	r.up.Store(false)
-	l.lost(cause) // what is published with it returns
+	l.Lost(cause) // what is published with it returns
 	r.using.Lock()
 	r.current = nil
 	r.using.Unlock()
-	l.link.close()
+	l.link.Close()
 	for _, c := range r.table.cut() {
 		tell(c.first, ErrDown)
 	}

@@ -1,4 +1,4 @@
-package broker
+package broker_test
 
 import (
 	"bufio"
@@ -11,9 +11,16 @@ import (
 	"testing"
 	"time"
 
+	"wsify/broker"
+	"wsify/broker/brokertest"
+	"wsify/broker/nats"
+	"wsify/broker/redis"
 	"wsify/internal/natstest"
 	"wsify/internal/redistest"
 )
+
+// longestSilence is how long a node waits for a sign of life of an engine.
+const longestSilence = 10 * time.Second
 
 // childVariable makes the test binary a node that is stopped.
 const childVariable = "BROKER_TEST_CHILD"
@@ -25,16 +32,17 @@ func TestStoppedChild(t *testing.T) {
 	if dsn == "" {
 		t.Skip("it is run by TestNodeThatStoodStillReadsBeforeItJudges")
 	}
-	open := map[string]func(Config) (*Remote, error){"redis": NewRedis, "nats": NewNATS}[kind]
-	r, err := open(Config{DSN: dsn, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	driver := map[string]broker.Driver{"redis": redis.Driver, "nats": nats.Driver}[kind]
+	b, err := driver.Open(broker.Config{DSN: dsn, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := b.(*broker.Remote)
 	if err := r.Start(func(_, _ []byte) error { return nil }, nil); err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	untilRedis(t, "it is up", r.Up)
+	brokertest.Until(t, "it is up", r.Up)
 	var stop atomic.Bool
 	var bad atomic.Int64
 	ended := make(chan struct{}, 2)
@@ -122,7 +130,7 @@ func stopChild(t *testing.T, kind, dsn string) {
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	<-time.After(redisSilenceLimit + 2*time.Second) // which is what is tried
+	<-time.After(longestSilence + 2*time.Second)
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

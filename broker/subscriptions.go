@@ -41,7 +41,7 @@ type turn struct {
 // goroutine; those that change what the engine knows belong to Remote.run.
 //
 // Event loops wait for it, with a shard of the hub locked. So no method does more with it
-// locked than for maxBatch subscriptions, or a part of the channels.
+// locked than for MaxBatch subscriptions, or a part of the channels.
 type table struct {
 	epoch time.Time // immutable
 

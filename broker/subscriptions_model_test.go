@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// errBusy is an answer of an engine for the test.
+var errBusy = errors.New("busy for the test")
+
 // tableTwin drives a table and says what has to be true of it: who is a member, what
 // the engine was asked for and has confirmed, and who waits for an answer.
 type tableTwin struct {

@@ -177,7 +177,7 @@ func TestATableShrinksAfterABurst(t *testing.T) {
 func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 	tab := newTable()
 	now := time.Now()
-	for i := range 10 * maxBatch {
+	for i := range 10 * MaxBatch {
 		tab.want(fmt.Sprint("before ", i))
 	}
 	tab.cut()
@@ -185,10 +185,10 @@ func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 	tab.opened()
 	tab.want("now")
 	names, _ := tab.take(now)
-	if len(names) != maxBatch || names[0] != "now" {
-		t.Errorf("a batch of %d channels begins with %q, want %d and the one that was joined", len(names), names[0], maxBatch)
+	if len(names) != MaxBatch || names[0] != "now" {
+		t.Errorf("a batch of %d channels begins with %q, want %d and the one that was joined", len(names), names[0], MaxBatch)
 	}
-	for i := range 10 * maxBatch {
+	for i := range 10 * MaxBatch {
 		tab.want(fmt.Sprint("after ", i))
 	}
 	again := 0
@@ -198,39 +198,7 @@ func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 			again++
 		}
 	}
-	if again != maxBatch/2 {
-		t.Errorf("%d of a batch are those of before, want %d", again, maxBatch/2)
-	}
-}
-
-// While the server of a channel is away, what is published to it here is refused as
-// long as there are members here, who would miss it.
-func TestNothingIsTakenForADeafChannel(t *testing.T) {
-	e := newFakeEngine()
-	n := remote(t, e, Config{})
-	n.subscribe("c", "other")
-	away := fmt.Errorf("%w: for the test", errAway)
-	e.set(func() {
-		e.refused["c"] = away
-		for l := range e.links {
-			delete(l.channels, "c")
-			l.to.ended("c", away)
-		}
-	})
-	if err := n.publish("c", "1"); err != ErrDown {
-		t.Errorf("Publish to a deaf channel: %v, want %v", err, ErrDown)
-	}
-	if err := n.await("c"); err != ErrDown {
-		t.Errorf("Await of a deaf channel: %v, want %v", err, ErrDown)
-	}
-	n.mustPublish("other", "2")
-	e.set(func() { delete(e.refused, "c") })
-	waitFor(t, "it is in force again", func() bool { return statsOf(n).Pending == 0 })
-	n.mustPublish("c", "3")
-	n.expect("c", "3")
-	n.Unsubscribe("c")
-	waitFor(t, "it is forgotten", func() bool { return statsOf(n).Subscriptions == 1 })
-	if deaf := n.anyBroker.(*Remote).table.deaf.Load(); deaf != 0 {
-		t.Errorf("%d channels count as deaf in the end", deaf)
+	if again != MaxBatch/2 {
+		t.Errorf("%d of a batch are those of before, want %d", again, MaxBatch/2)
 	}
 }

@@ -1,4 +1,4 @@
-package broker
+package broker_test
 
 import (
 	"fmt"
@@ -6,28 +6,31 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"wsify/broker"
+	"wsify/broker/brokertest"
 )
 
 // The suite is what every broker promises. It runs with each of rigs.
 
 func TestEachNodeHearsAPublicationOnce(t *testing.T) {
 	forEach(t, func(t *testing.T, r *rig) {
-		nodes := []*member{r.join(t, Config{})}
+		nodes := []*brokertest.Node{r.up(t, broker.Config{})}
 		if r.stop != nil {
-			nodes = append(nodes, r.join(t, Config{}), r.join(t, Config{}))
+			nodes = append(nodes, r.up(t, broker.Config{}), r.up(t, broker.Config{}))
 		}
 		for _, n := range nodes {
-			n.subscribe("news")
+			n.Join("news")
 		}
 		for i, n := range nodes {
-			n.mustPublish("news", fmt.Sprint(i))
+			n.MustPublish("news", fmt.Sprint(i))
 		}
 		want := make([]string, len(nodes))
 		for i := range want {
 			want[i] = fmt.Sprint(i)
 		}
 		for _, n := range nodes {
-			n.expect("news", want...)
+			n.Expect("news", want...)
 		}
 	})
 }
@@ -35,18 +38,18 @@ func TestEachNodeHearsAPublicationOnce(t *testing.T) {
 // What is published after Await has told that a subscription is in force is heard.
 func TestNothingIsMissedAfterAwait(t *testing.T) {
 	forEach(t, func(t *testing.T, r *rig) {
-		n := r.join(t, Config{})
+		n := r.up(t, broker.Config{})
 		other := n
 		if r.stop != nil {
-			other = r.join(t, Config{})
+			other = r.up(t, broker.Config{})
 		}
 		for i := range 200 {
 			channel := fmt.Sprintf("channel %d", i)
-			n.subscribe(channel)
-			other.mustPublish(channel, "1")
+			n.Join(channel)
+			other.MustPublish(channel, "1")
 		}
 		for i := range 200 {
-			n.expect(fmt.Sprintf("channel %d", i), "1")
+			n.Expect(fmt.Sprintf("channel %d", i), "1")
 		}
 	})
 }
@@ -56,25 +59,25 @@ func TestNothingIsMissedAfterAwait(t *testing.T) {
 func TestEveryNodeHearsOneOrder(t *testing.T) {
 	const publishers, each = 4, 1000
 	forEach(t, func(t *testing.T, r *rig) {
-		nodes := []*member{r.join(t, Config{})}
+		nodes := []*brokertest.Node{r.up(t, broker.Config{})}
 		if r.stop != nil {
-			nodes = append(nodes, r.join(t, Config{}))
+			nodes = append(nodes, r.up(t, broker.Config{}))
 		}
 		for _, n := range nodes {
-			n.subscribe("c")
+			n.Join("c")
 		}
 		var publishing sync.WaitGroup
 		for p := range publishers {
-			publishing.Go(func() { nodes[p%len(nodes)].publishNumbers("c", p, each) })
+			publishing.Go(func() { publishNumbers(nodes[p%len(nodes)], "c", p, each) })
 		}
 		publishing.Wait()
 		for _, n := range nodes {
-			waitFor(t, "everything came", func() bool { return n.count() == publishers*each })
-			checkOrder(t, n.contents("c"), publishers)
+			brokertest.Until(t, "everything came", func() bool { return n.Count() == publishers*each })
+			checkOrder(t, n.Contents("c"), publishers)
 		}
-		first := nodes[0].contents("c")
+		first := nodes[0].Contents("c")
 		for _, n := range nodes[1:] {
-			for i, got := range n.contents("c") {
+			for i, got := range n.Contents("c") {
 				if r.oneOrder && got != first[i] {
 					t.Fatalf("publication %d is %q on one node and %q on another", i, first[i], got)
 				}
@@ -85,18 +88,18 @@ func TestEveryNodeHearsOneOrder(t *testing.T) {
 
 // publishNumbers publishes so many numbers without waiting for one to be taken, and
 // waits for all in the end. It may be called from any goroutine.
-func (m *member) publishNumbers(channel string, publisher, count int) {
+func publishNumbers(n *brokertest.Node, channel string, publisher, count int) {
 	var pending sync.WaitGroup
 	for i := range count {
 		pending.Add(1)
-		later, err := m.Publish([]byte(channel), fmt.Appendf(nil, "%d:%d", publisher, i), func(err error) {
+		later, err := n.Publish([]byte(channel), fmt.Appendf(nil, "%d:%d", publisher, i), func(err error) {
 			if err != nil {
-				m.t.Errorf("publication: %v", err)
+				n.T.Errorf("publication: %v", err)
 			}
 			pending.Done()
 		})
 		if err != nil {
-			m.t.Errorf("Publish: %v", err)
+			n.T.Errorf("Publish: %v", err)
 		}
 		if !later {
 			pending.Done()
@@ -124,15 +127,15 @@ func TestAnyNameAndContentGoesThrough(t *testing.T) {
 	contents := []string{`"hi"`, `null`, `{"a":[1,2.50,"ü"]}`, strings.Repeat("x", 60<<10)}
 	for _, prefix := range []string{"", "shop.1:"} {
 		forEach(t, func(t *testing.T, r *rig) {
-			n := r.join(t, Config{Prefix: prefix})
-			n.subscribe(names...)
+			n := r.up(t, broker.Config{Prefix: prefix})
+			n.Join(names...)
 			for _, name := range names {
 				for _, c := range contents {
-					n.mustPublish(name, c)
+					n.MustPublish(name, c)
 				}
 			}
 			for _, name := range names {
-				n.expect(name, contents...)
+				n.Expect(name, contents...)
 			}
 		})
 	}
@@ -141,17 +144,17 @@ func TestAnyNameAndContentGoesThrough(t *testing.T) {
 // Nodes with different prefixes do not hear each other.
 func TestPrefixesKeepServicesApart(t *testing.T) {
 	withEngine(t, func(t *testing.T, r *rig) {
-		a, b, none := r.join(t, Config{Prefix: "a:"}), r.join(t, Config{Prefix: "b:"}), r.join(t, Config{})
-		a.subscribe("c")
-		b.subscribe("c")
-		none.subscribe("c", "a:c")
-		a.mustPublish("c", "1")
-		b.mustPublish("c", "2")
-		none.mustPublish("c", "3")
-		a.expect("c", "1")
-		b.expect("c", "2")
-		none.expect("c", "3")
-		none.expect("a:c", "1")
+		a, b, none := r.up(t, broker.Config{Prefix: "a:"}), r.up(t, broker.Config{Prefix: "b:"}), r.up(t, broker.Config{})
+		a.Join("c")
+		b.Join("c")
+		none.Join("c", "a:c")
+		a.MustPublish("c", "1")
+		b.MustPublish("c", "2")
+		none.MustPublish("c", "3")
+		a.Expect("c", "1")
+		b.Expect("c", "2")
+		none.Expect("c", "3")
+		none.Expect("a:c", "1")
 	})
 }
 
@@ -159,7 +162,7 @@ func TestPrefixesKeepServicesApart(t *testing.T) {
 func TestFlappingChannelsEndAsLastSaid(t *testing.T) {
 	t.Parallel()
 	withEngine(t, func(t *testing.T, r *rig) {
-		n, other := r.join(t, Config{}), r.join(t, Config{})
+		n, other := r.up(t, broker.Config{}), r.up(t, broker.Config{})
 		for range 1000 {
 			n.Subscribe("stays")
 			n.Unsubscribe("stays")
@@ -167,17 +170,17 @@ func TestFlappingChannelsEndAsLastSaid(t *testing.T) {
 			n.Unsubscribe("goes")
 		}
 		n.Subscribe("stays")
-		if err := n.await("stays"); err != nil {
+		if err := n.Awaited("stays"); err != nil {
 			t.Fatalf("Await: %v", err)
 		}
-		waitFor(t, "one subscription is left", func() bool { st := statsOf(n); return st.Subscriptions == 1 && st.Pending == 0 })
-		n.subscribe("after")
-		other.mustPublish("goes", "1")
-		other.mustPublish("stays", "1")
-		other.mustPublish("after", "1")
-		n.expect("after", "1")
-		n.expect("stays", "1")
-		n.expect("goes")
+		brokertest.Until(t, "one subscription is left", func() bool { st := n.Stats(); return st.Subscriptions == 1 && st.Pending == 0 })
+		n.Join("after")
+		other.MustPublish("goes", "1")
+		other.MustPublish("stays", "1")
+		other.MustPublish("after", "1")
+		n.Expect("after", "1")
+		n.Expect("stays", "1")
+		n.Expect("goes")
 	})
 }
 
@@ -186,7 +189,7 @@ func TestManyChannelsComeAndGo(t *testing.T) {
 	t.Parallel()
 	const goroutines, each = 8, 2500
 	withEngine(t, func(t *testing.T, r *rig) {
-		n := r.join(t, Config{})
+		n := r.up(t, broker.Config{})
 		var all sync.WaitGroup
 		for g := range goroutines {
 			all.Go(func() {
@@ -201,33 +204,31 @@ func TestManyChannelsComeAndGo(t *testing.T) {
 		}
 		all.Wait()
 		const left = goroutines * each / 2
-		waitFor(t, "half of them are left and in force", func() bool { st := statsOf(n); return st.Subscriptions == left && st.Pending == 0 })
+		brokertest.Until(t, "half of them are left and in force", func() bool { st := n.Stats(); return st.Subscriptions == left && st.Pending == 0 })
 		for g := range goroutines {
 			for i := 1; i < each; i += 500 {
-				n.mustPublish(fmt.Sprintf("%d.%d", g, i), "1")
-				n.expect(fmt.Sprintf("%d.%d", g, i), "1")
+				n.MustPublish(fmt.Sprintf("%d.%d", g, i), "1")
+				n.Expect(fmt.Sprintf("%d.%d", g, i), "1")
 			}
 			for i := range each {
 				n.Unsubscribe(fmt.Sprintf("%d.%d", g, i))
 			}
 		}
-		waitFor(t, "nothing is left", func() bool { return statsOf(n).Subscriptions == 0 })
+		brokertest.Until(t, "nothing is left", func() bool { return n.Stats().Subscriptions == 0 })
 	})
 }
-
-func statsOf(m *member) Stats { return m.anyBroker.(interface{ Stats() Stats }).Stats() }
 
 // What another client of the engine publishes reaches the members.
 func TestAnyClientOfTheEngineMayPublish(t *testing.T) {
 	withEngine(t, func(t *testing.T, r *rig) {
-		n := r.join(t, Config{MaxContent: 100})
-		n.subscribe("hello")
+		n := r.up(t, broker.Config{MaxContent: 100})
+		n.Join("hello")
 		r.publish(t, "hello", `"hi"`)
 		r.publish(t, "hello", strings.Repeat("x", 101))
 		r.publish(t, "hello", "\xff")
 		r.publish(t, "hello", `"again"`)
-		n.expect("hello", `"hi"`, `"again"`)
-		if d := statsOf(n).Dropped; d["too_big"] != 1 || d["not_utf8"] != 1 {
+		n.Expect("hello", `"hi"`, `"again"`)
+		if d := n.Stats().Dropped; d["too_big"] != 1 || d["not_utf8"] != 1 {
 			t.Errorf("dropped %v, want one too_big and one not_utf8", d)
 		}
 	})
@@ -238,24 +239,24 @@ func TestAnyClientOfTheEngineMayPublish(t *testing.T) {
 func TestPublicationsWaitForRoom(t *testing.T) {
 	const count = 500
 	withEngine(t, func(t *testing.T, r *rig) {
-		n := r.join(t, Config{})
-		n.subscribe("slow", "other")
-		n.refuse(errBusy)
+		n := r.up(t, broker.Config{})
+		n.Join("slow", "other")
+		n.Refuse(errBusy)
 		var want []string
 		for i := range count {
 			want = append(want, fmt.Sprint(i))
-			n.mustPublish("slow", want[i])
+			n.MustPublish("slow", want[i])
 		}
-		waitFor(t, "all of it waits", func() bool { return statsOf(n).Received == count })
-		n.refuse(nil)
-		n.mustPublish("other", "1")
-		n.expect("other", "1")
-		n.expect("slow")
+		brokertest.Until(t, "all of it waits", func() bool { return n.Stats().Received == count })
+		n.Refuse(nil)
+		n.MustPublish("other", "1")
+		n.Expect("other", "1")
+		n.Expect("slow")
 		n.Room("slow")
-		n.expect("slow", want...)
-		n.mustPublish("slow", "last")
-		n.expect("slow", append(want, "last")...)
-		if st := statsOf(n); st.BacklogBytes != 0 || st.BacklogChannels != 0 || st.Dropped["channel_busy"] != 0 {
+		n.Expect("slow", want...)
+		n.MustPublish("slow", "last")
+		n.Expect("slow", append(want, "last")...)
+		if st := n.Stats(); st.BacklogBytes != 0 || st.BacklogChannels != 0 || st.Dropped["channel_busy"] != 0 {
 			t.Errorf("after that %d bytes of %d channels wait, and %v were dropped", st.BacklogBytes, st.BacklogChannels, st.Dropped)
 		}
 	})
@@ -265,21 +266,21 @@ func TestPublicationsWaitForRoom(t *testing.T) {
 func TestFullBacklogDropsAndCounts(t *testing.T) {
 	const count = 100
 	withEngine(t, func(t *testing.T, r *rig) {
-		n := r.join(t, Config{BufferSize: 16 << 10})
-		n.subscribe("slow")
-		n.refuse(errBusy)
+		n := r.up(t, broker.Config{BufferSize: 16 << 10})
+		n.Join("slow")
+		n.Refuse(errBusy)
 		for i := range count {
-			n.mustPublish("slow", fmt.Sprintf("%0100d", i))
+			n.MustPublish("slow", fmt.Sprintf("%0100d", i))
 		}
-		waitFor(t, "all of it came", func() bool { return statsOf(n).Received == count })
-		n.refuse(nil)
+		brokertest.Until(t, "all of it came", func() bool { return n.Stats().Received == count })
+		n.Refuse(nil)
 		n.Room("slow")
-		dropped := int(statsOf(n).Dropped["channel_busy"])
-		waitFor(t, "the rest is delivered", func() bool { return n.count() == count-dropped })
+		dropped := int(n.Stats().Dropped["channel_busy"])
+		brokertest.Until(t, "the rest is delivered", func() bool { return n.Count() == count-dropped })
 		if dropped == 0 || dropped == count {
 			t.Fatalf("%d of %d were dropped", dropped, count)
 		}
-		for i, got := range n.contents("slow") {
+		for i, got := range n.Contents("slow") {
 			if got != fmt.Sprintf("%0100d", i) {
 				t.Fatalf("publication %d is %q", i, got)
 			}
@@ -291,37 +292,37 @@ func TestFullBacklogDropsAndCounts(t *testing.T) {
 // everything goes on by itself.
 func TestEngineGoesAndComesBack(t *testing.T) {
 	withEngine(t, func(t *testing.T, r *rig) {
-		n, other := r.join(t, Config{}), r.join(t, Config{})
-		n.subscribe("before", "left")
+		n, other := r.up(t, broker.Config{}), r.up(t, broker.Config{})
+		n.Join("before", "left")
 		var heard []string
 		for round := range 3 {
-			r.stop(t)
-			for _, m := range []*member{n, other} {
-				waitFor(t, "the node has noticed", func() bool { return !m.Up() })
+			r.stop()
+			for _, m := range []*brokertest.Node{n, other} {
+				brokertest.Until(t, "the node has noticed", func() bool { return !m.Up() })
 			}
-			if err := n.publish("before", "lost"); err != ErrDown {
-				t.Fatalf("Publish answers %v, want %v", err, ErrDown)
+			if err := n.Published("before", "lost"); err != broker.ErrDown {
+				t.Fatalf("Publish answers %v, want %v", err, broker.ErrDown)
 			}
 			during := fmt.Sprintf("during %d", round)
 			n.Subscribe(during)
-			if err := n.await(during); err != ErrDown {
-				t.Fatalf("Await answers %v, want %v", err, ErrDown)
+			if err := n.Awaited(during); err != broker.ErrDown {
+				t.Fatalf("Await answers %v, want %v", err, broker.ErrDown)
 			}
 			if round == 0 {
 				n.Unsubscribe("left")
 			}
-			r.start(t)
-			n.waitUp()
-			other.waitUp()
-			other.mustPublish("left", "x")
-			other.mustPublish(during, "1")
-			other.mustPublish("before", fmt.Sprint(round))
-			n.expect(during, "1")
+			r.start()
+			n.WaitUp()
+			other.WaitUp()
+			other.MustPublish("left", "x")
+			other.MustPublish(during, "1")
+			other.MustPublish("before", fmt.Sprint(round))
+			n.Expect(during, "1")
 			heard = append(heard, fmt.Sprint(round))
-			n.expect("before", heard...) // before the engine is ended: what it has not sent by then is lost
+			n.Expect("before", heard...) // before the engine is ended: what it has not sent by then is lost
 		}
-		n.expect("left")
-		if st := statsOf(n); st.Connects != 4 {
+		n.Expect("left")
+		if st := n.Stats(); st.Connects != 4 {
 			t.Errorf("%d links were opened, want 4", st.Connects)
 		}
 	})
@@ -330,17 +331,17 @@ func TestEngineGoesAndComesBack(t *testing.T) {
 // An engine that is away at start is tried until it is there.
 func TestEngineComesAfterTheNode(t *testing.T) {
 	withEngine(t, func(t *testing.T, r *rig) {
-		r.stop(t)
-		n := r.begin(t, Config{})
+		r.stop()
+		n := brokertest.Start(t, r.open, broker.Config{})
 		n.Subscribe("c")
-		waitFor(t, "it was tried twice", func() bool { return statsOf(n).FailedConnects >= 2 })
+		brokertest.Until(t, "it was tried twice", func() bool { return n.Stats().FailedConnects >= 2 })
 		if n.Up() {
 			t.Fatal("the broker is up without an engine")
 		}
-		r.start(t)
-		n.waitUp()
-		n.mustPublish("c", "1")
-		n.expect("c", "1")
+		r.start()
+		n.WaitUp()
+		n.MustPublish("c", "1")
+		n.Expect("c", "1")
 	})
 }
 
@@ -350,9 +351,9 @@ func TestEngineComesAfterTheNode(t *testing.T) {
 func TestEngineEndsUnderLoad(t *testing.T) {
 	t.Parallel()
 	withEngine(t, func(t *testing.T, r *rig) {
-		nodes := []*member{r.join(t, Config{}), r.join(t, Config{})}
+		nodes := []*brokertest.Node{r.up(t, broker.Config{}), r.up(t, broker.Config{})}
 		for _, n := range nodes {
-			n.subscribe("c")
+			n.Join("c")
 		}
 		var publishers, pending sync.WaitGroup
 		var outcomes, calls atomic.Int64
@@ -376,22 +377,22 @@ func TestEngineEndsUnderLoad(t *testing.T) {
 					}
 					if later, err := n.Publish([]byte("c"), []byte(content), note); !later {
 						note(err)
-						waitFor(t, "the broker takes more", func() bool { return n.Up() || stop.Load() })
+						brokertest.Until(t, "the broker takes more", func() bool { return n.Up() || stop.Load() })
 					}
 				}
 			})
 		}
 		for range 3 {
-			seen := nodes[0].count() + 500
-			waitFor(t, "publications come", func() bool { return nodes[0].count() > seen && nodes[1].count() > seen })
-			r.stop(t)
+			seen := nodes[0].Count() + 500
+			brokertest.Until(t, "publications come", func() bool { return nodes[0].Count() > seen && nodes[1].Count() > seen })
+			r.stop()
 			for _, n := range nodes {
-				waitFor(t, "the node has noticed", func() bool { return !n.Up() })
+				brokertest.Until(t, "the node has noticed", func() bool { return !n.Up() })
 			}
-			r.start(t)
+			r.start()
 		}
 		for _, n := range nodes {
-			n.waitUp()
+			n.WaitUp()
 		}
 		stop.Store(true)
 		publishers.Wait()
@@ -401,17 +402,17 @@ func TestEngineEndsUnderLoad(t *testing.T) {
 		}
 		for i, n := range nodes {
 			end := fmt.Sprint("end ", i)
-			n.mustPublish("c", end)
+			n.MustPublish("c", end)
 			for _, other := range nodes {
-				waitFor(t, "the end came", func() bool {
-					got := other.contents("c")
+				brokertest.Until(t, "the end came", func() bool {
+					got := other.Contents("c")
 					return len(got) > 0 && got[len(got)-1] == end
 				})
 			}
 		}
 		for i, n := range nodes {
 			heard := map[string]bool{}
-			for _, c := range n.contents("c") {
+			for _, c := range n.Contents("c") {
 				if heard[c] {
 					t.Errorf("node %d heard %s twice", i, c)
 				}
@@ -432,8 +433,8 @@ func TestEngineEndsUnderLoad(t *testing.T) {
 // more is taken.
 func TestCloseEndsEverything(t *testing.T) {
 	forEach(t, func(t *testing.T, r *rig) {
-		n := r.join(t, Config{})
-		n.subscribe("c")
+		n := r.up(t, broker.Config{})
+		n.Join("c")
 		var outcomes atomic.Int64
 		pendingCount := int64(0)
 		for range 1000 {
@@ -447,7 +448,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		if outcomes.Load() != pendingCount {
 			t.Errorf("%d outcomes of %d pending publications after Close", outcomes.Load(), pendingCount)
 		}
-		delivered := n.count()
+		delivered := n.Count()
 		if _, err := n.Publish([]byte("c"), []byte("2"), nil); err == nil {
 			t.Error("a closed broker takes a publication")
 		}
@@ -457,8 +458,8 @@ func TestCloseEndsEverything(t *testing.T) {
 		if err := n.Close(); err != nil {
 			t.Errorf("second Close: %v", err)
 		}
-		if n.count() != delivered {
-			t.Errorf("%d were delivered after Close", n.count()-delivered)
+		if n.Count() != delivered {
+			t.Errorf("%d were delivered after Close", n.Count()-delivered)
 		}
 	})
 }

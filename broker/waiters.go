@@ -1,6 +1,10 @@
 package broker
 
-import "time"
+import (
+	"time"
+
+	"wsify/broker/internal/link"
+)
 
 // waiter is a join that is acknowledged when the subscription is in force.
 type waiter struct {
@@ -46,7 +50,7 @@ func tell(w *waiter, err error) {
 func (t *table) await(name []byte, done func(error), now time.Time) (pending bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.find(stringOf(name))
+	s := t.find(link.String(name))
 	switch {
 	case s == nil || s.standing == inForce:
 		return false, nil
@@ -88,13 +92,13 @@ func (t *table) answered(c *crowd) {
 	}
 }
 
-// overdue looks at maxBatch waiters and returns the first of those whose time is over.
+// overdue looks at MaxBatch waiters and returns the first of those whose time is over.
 // It reports whether there may be more of them.
 func (t *table) overdue(now time.Time) (late *waiter, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var all crowd
-	for range min(t.queue.size, maxBatch) {
+	for range min(t.queue.size, MaxBatch) {
 		w := t.queue.front()
 		if !w.of.answered && now.Sub(t.epoch) < w.till {
 			return all.first, false

@@ -21,7 +21,7 @@ func crowded(count int, now time.Time) (tab *table, told *[]int) {
 // Those who wait too long are told in the order they came, and the table, which event
 // loops wait for, is not locked for longer than a batch takes, however many they are.
 func TestACrowdThatWaitsTooLongIsToldInBatches(t *testing.T) {
-	const count = 10*maxBatch + 1
+	const count = 10*MaxBatch + 1
 	now := time.Now()
 	tab, told := crowded(count, now)
 	for more := true; more; {
@@ -29,8 +29,8 @@ func TestACrowdThatWaitsTooLongIsToldInBatches(t *testing.T) {
 		var late *waiter
 		late, more = tab.overdue(now.Add(awaitTimeout))
 		tell(late, errNoAck)
-		if n := len(*told) - before; n > maxBatch {
-			t.Fatalf("%d are taken at once, want at most %d", n, maxBatch)
+		if n := len(*told) - before; n > MaxBatch {
+			t.Fatalf("%d are taken at once, want at most %d", n, MaxBatch)
 		}
 	}
 	if len(*told) != count {

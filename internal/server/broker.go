@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	"wsify/broker"
+	"wsify/broker/nats"
+	"wsify/broker/redis"
 	"wsify/internal/command"
 	"wsify/netpoll"
 )
 
 // drivers are the brokers that there are.
-var drivers = []broker.Driver{broker.MemoryDriver, broker.RedisDriver, broker.NATSDriver}
+var drivers = []broker.Driver{broker.MemoryDriver, redis.Driver, nats.Driver}
 
 // driverOf returns the driver that the configuration names.
 func driverOf(c *Config) (broker.Driver, error) {

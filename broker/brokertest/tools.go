@@ -1,0 +1,73 @@
+package brokertest
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Until waits until a condition holds that no event tells of.
+func Until(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(Patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("after %s: still not that %s", Patience, what)
+		}
+	}
+}
+
+// Says fails the test unless text has all of these words.
+func Says(t testing.TB, text string, words ...string) {
+	t.Helper()
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			t.Errorf("%q does not say %q", text, w)
+		}
+	}
+}
+
+// Listen opens a port on loopback until the test ends.
+func Listen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// Serve serves each connection in a goroutine of its own until l is closed.
+func Serve(l net.Listener, serve func(net.Conn)) {
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go serve(conn)
+		}
+	}()
+}
+
+// Nowhere is a broker.Sink that nothing is made of.
+type Nowhere struct{}
+
+// Received does nothing, and so do the others.
+func (Nowhere) Received(_, _ []byte) {}
+
+// Confirmed does nothing.
+func (Nowhere) Confirmed(string) {}
+
+// Ended does nothing.
+func (Nowhere) Ended(string, error) {}
+
+// Returned does nothing.
+func (Nowhere) Returned() {}
+
+// Deaf is never the case.
+func (Nowhere) Deaf(string) bool { return false }
+
+// Lost does nothing.
+func (Nowhere) Lost(error) {}

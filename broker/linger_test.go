@@ -1,0 +1,81 @@
+package broker
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// So many lingering subscriptions are kept and no more.
+func TestLingeringIsBounded(t *testing.T) {
+	tab := newTable()
+	tab.opened()
+	now := time.Now()
+	for i := range maxLingering + 10 {
+		name := fmt.Sprint(i)
+		tab.want(name)
+		tab.take(now)
+		tab.confirm(name, now)
+		tab.unwant(name, now)
+	}
+	names, _ := tab.sweep(now)
+	if len(names) != 10 || names[0] != "0" {
+		t.Errorf("%d subscriptions end at once, the first %v, want the 10 oldest", len(names), names)
+	}
+	ended := 0
+	for {
+		names, _ := tab.sweep(now.Add(linger))
+		if len(names) == 0 {
+			break
+		}
+		ended += len(names)
+	}
+	if all, pending := tab.sizes(); ended != maxLingering || all != 0 || pending != 0 {
+		t.Errorf("%d end later, %d are left, %d of them pending", ended, all, pending)
+	}
+}
+
+// The late confirmation of a subscription that is not wanted any more must not be
+// taken for that of one that is.
+func TestConfirmationIsNotTakenForAnothers(t *testing.T) {
+	tab := newTable()
+	tab.opened()
+	now := time.Now()
+	tab.want("c")
+	tab.take(now)
+	tab.unwant("c", now)
+	if names, _ := tab.sweep(now.Add(2 * linger)); len(names) != 0 {
+		t.Fatalf("%v ends before it is confirmed", names)
+	}
+	tab.want("c") // again: the first request is still under way
+	if names, _ := tab.take(now); len(names) != 0 {
+		t.Fatalf("%v is asked for twice", names)
+	}
+	tab.confirm("c", now)
+	if _, pending := tab.sizes(); pending != 0 {
+		t.Error("it is not in force")
+	}
+}
+
+// A waiter has its answer in bounded time, and an engine that confirms nothing is
+// given up.
+func TestUnconfirmedSubscriptionIsOverdue(t *testing.T) {
+	tab := newTable()
+	tab.opened()
+	now := time.Now()
+	tab.want("c")
+	tab.take(now)
+	if pending, err := tab.await([]byte("c"), func(error) {}, now); !pending || err != nil {
+		t.Fatalf("await = %t, %v", pending, err)
+	}
+	for _, c := range []struct {
+		after time.Duration
+		late  bool
+		stuck bool
+	}{{awaitTimeout - 1, false, false}, {awaitTimeout, true, false}, {2 * awaitTimeout, false, false}, {2*awaitTimeout + 1, false, true}} {
+		late, _ := tab.overdue(now.Add(c.after))
+		if stuck := tab.stuck(now.Add(c.after)); (late != nil) != c.late || stuck != c.stuck {
+			t.Errorf("after %s: late %t, stuck %t; want %t, %t", c.after, late != nil, stuck, c.late, c.stuck)
+		}
+	}
+}

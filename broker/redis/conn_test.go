@@ -1,0 +1,271 @@
+package redis
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wsify/broker"
+	"wsify/broker/brokertest"
+	"wsify/internal/redistest"
+)
+
+// helloMaster is what a single server answers to HELLO.
+const helloMaster = "*4\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n"
+
+// fakeServer answers each command by its first words, and everything else by an
+// error; it returns its address. It is for servers that Debian has no package of.
+func fakeServer(t *testing.T, answers map[string]string) string {
+	t.Helper()
+	l := brokertest.Listen(t)
+	brokertest.Serve(l, func(conn net.Conn) { serveFake(conn, answers) })
+	return l.Addr().String()
+}
+
+func serveFake(conn net.Conn, answers map[string]string) {
+	answerCommands(conn, func(command string) string {
+		for begin, a := range answers {
+			if strings.HasPrefix(command, begin) {
+				return a
+			}
+		}
+		return "-ERR unknown command\r\n"
+	})
+}
+
+// answerCommands gives what answer says to each command, and hangs up when that is "".
+func answerCommands(conn net.Conn, answer func(command string) string) {
+	defer conn.Close()
+	in := newRESPReader(bufio.NewReader(conn), 1000)
+	for {
+		command, err := in.reply()
+		if err != nil {
+			return
+		}
+		var words []string
+		for _, w := range command.list {
+			words = append(words, w.text)
+		}
+		text := answer(strings.Join(words, " "))
+		if text == "" {
+			return
+		}
+		if _, err := conn.Write([]byte(text)); err != nil {
+			return
+		}
+	}
+}
+
+// silentServer accepts connections and says nothing.
+func silentServer(t *testing.T) string {
+	t.Helper()
+	return brokertest.Listen(t).Addr().String()
+}
+
+func fakeLogin(t *testing.T, answers map[string]string, user, password string) (serverInfo, error) {
+	t.Helper()
+	o, err := parseDSN("redis://" + fakeServer(t, answers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.user, o.password = user, password
+	d := &dialer{o: o, limit: 100}
+	c, s, err := d.login(t.Context(), o.addrs[0], user, password)
+	if err == nil {
+		_ = c.Close()
+	}
+	return s, err
+}
+
+func TestAServerThatIsStillLoadingIsRefused(t *testing.T) {
+	_, err := fakeLogin(t, map[string]string{"HELLO 2": helloMaster, "PING": "-LOADING Redis is loading the dataset in memory\r\n"}, "", "")
+	if err == nil {
+		t.Fatal("it is taken")
+	}
+	brokertest.Says(t, err.Error(), "redis at 127.0.0.1:", "LOADING")
+}
+
+// Whether a server is part of a cluster is what it says, never a guess.
+func TestSaysWhetherItIsACluster(t *testing.T) {
+	for name, test := range map[string]struct{ hello, slots, mode, err string }{
+		"a single server":         {"-NOPERM no\r\n", "-ERR This instance has cluster support disabled\r\n", "standalone", ""},
+		"a node of a cluster":     {"-NOPERM no\r\n", "*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\nh\r\n:1\r\n", "cluster", ""},
+		"HELLO without its mode":  {"*2\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", "-ERR This instance has cluster support disabled\r\n", "standalone", ""},
+		"one that may not say it": {"-NOPERM no\r\n", "-NOPERM no\r\n", "", "the user needs the right to HELLO"},
+		"before version 6":        {"-ERR unknown command 'HELLO'\r\n", "", "", "since version 6"},
+		"one that echoes":         {"*2\r\n$5\r\nHELLO\r\n$1\r\n2\r\n", "*0\r\n", "", "does not speak Redis"},
+	} {
+		s, err := fakeLogin(t, map[string]string{"HELLO": test.hello, "CLUSTER": test.slots, "PING": "+PONG\r\n"}, "", "")
+		if s.mode != test.mode || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: mode %q, %v; want %q, %q", name, s.mode, err, test.mode, test.err)
+		}
+	}
+}
+
+// All masters hang while a link is opened. That does not make the cluster one of before
+// version 7, where all others of our nodes publish by SPUBLISH.
+func TestClusterThatDoesNotAnswerIsNoSingleServer(t *testing.T) {
+	l := brokertest.Listen(t)
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	const hello = "*6\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n"
+	answers := map[string]string{"HELLO": hello, "PING": "+PONG\r\n", "CLUSTER INFO": "$16\r\ncluster_state:ok\r\n",
+		"CLUSTER SLOTS": "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:" + port + "\r\n"}
+	var conns atomic.Int32
+	brokertest.Serve(l, func(conn net.Conn) {
+		if conns.Add(1) == 1 { // the others are accepted, and hear nothing
+			serveFake(conn, answers)
+		}
+	})
+	e, err := newEngine(broker.Config{DSN: "redis://" + l.Addr().String() + "?dial_timeout=200ms"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := openFor(t, e, brokertest.Patience)
+	if err == nil {
+		link.Close()
+		t.Fatalf("opened as %T", link)
+	}
+	brokertest.Says(t, err.Error(), "no master says whether", "sharded=yes or no")
+}
+
+// A server that quotes what it was asked has the password in its errors.
+func TestAServerThatEchoesThePasswordHasItNotLogged(t *testing.T) {
+	const (
+		secret    = "correct horse battery staple"
+		secretRun = 6 // no part of it as long as this is logged
+	)
+	for name, answers := range map[string]map[string]string{
+		"AUTH unknown":   {"AUTH": "-ERR unknown command 'AUTH', with args beginning with: 'default' '" + secret + "'\r\n"},
+		"AUTH cut short": {"AUTH": "-ERR unknown command 'AUTH', with args beginning with: 'default' 'correct horse bat\r\n"},
+		"AUTH code":      {"AUTH": "-" + secret + "\r\n"},
+		"HELLO":          {"AUTH": "+OK\r\n", "HELLO": "-ERR what do you mean by AUTH " + secret + "\r\n"},
+		"HELLO password": {"AUTH": "+OK\r\n", "HELLO": "-NOAUTH not by " + secret + "\r\n"},
+		"PING":           {"AUTH": "+OK\r\n", "HELLO": helloMaster, "PING": "-LOADING for " + secret[8:] + "\r\n"},
+	} {
+		_, err := fakeLogin(t, answers, "", secret)
+		if err == nil {
+			t.Errorf("%s: let in", name)
+			continue
+		}
+		for i := 0; i+secretRun <= len(secret); i++ {
+			if strings.Contains(err.Error(), secret[i:i+secretRun]) {
+				t.Errorf("%s: the error is %q", name, err)
+				break
+			}
+		}
+	}
+}
+
+// What is no Redis is told apart, and does not keep open from its end.
+func TestAServerThatIsSomethingElse(t *testing.T) {
+	if _, err := fakeLogin(t, map[string]string{"": "HTTP/1.1 400 Bad Request\r\n\r\n"}, "", ""); err == nil {
+		t.Error("a web server is taken")
+	} else {
+		brokertest.Says(t, err.Error(), "does not speak Redis' protocol")
+	}
+}
+
+func TestSlotsAreRead(t *testing.T) {
+	const answer = "*4\r\n" +
+		"*3\r\n:0\r\n:1\r\n*2\r\n$0\r\n\r\n:7000\r\n" + // the one that was asked
+		"*4\r\n:2\r\n:3\r\n*3\r\n$4\r\nhost\r\n:7001\r\n$2\r\nid\r\n*2\r\n$7\r\nreplica\r\n:7009\r\n" +
+		"*3\r\n:5\r\n:5\r\n*2\r\n$4\r\nhost\r\n:7001\r\n" +
+		"*3\r\n:6\r\n:6\r\n*2\r\n$1\r\n?\r\n:7002\r\n"
+	r, err := newRESPReader(strings.NewReader(answer), 100).reply()
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots, err := parseSlots(r, "asked:6379")
+	if err != nil || !slices.Equal(slots.masters, []string{"asked:7000", "host:7001"}) {
+		t.Fatalf("%+v, %v", slots, err)
+	}
+	if got, want := slots.owner[:7], []string{"asked:7000", "asked:7000", "host:7001", "host:7001", "", "host:7001", ""}; !slices.Equal(got, want) {
+		t.Errorf("slots %q, want %q", got, want)
+	}
+	for _, bad := range []respReply{{}, {list: []respReply{{num: 1}}}, {list: []respReply{{list: []respReply{{num: 0}, {num: numSlots}, {list: make([]respReply, 2)}}}}}} {
+		if _, err := parseSlots(bad, "h:1"); err == nil {
+			t.Errorf("%+v is taken", bad)
+		}
+	}
+}
+
+// Ends of a context end what waits for the server.
+func TestOpenEndsWithItsContext(t *testing.T) {
+	e, err := newEngine(broker.Config{DSN: "redis://" + silentServer(t) + "?dial_timeout=1h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := e.Open(ctx, brokertest.Nowhere{})
+		done <- err
+	}()
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("opened")
+	}
+}
+
+// The first address has no user of ours: the second is used.
+func TestOtherAddressesAreTried(t *testing.T) {
+	s := redistest.Start(t)
+	other := fakeServer(t, map[string]string{"HELLO 2": "-NOAUTH Authentication required.\r\n"})
+	n := upNode(t, broker.Config{DSN: "redis://" + other + "?addr=" + s.Addr})
+	n.Join("c")
+	n.MustPublish("c", "1")
+	n.Expect("c", "1")
+	if st := n.Stats(); st.Connects != 1 || st.FailedConnects != 0 {
+		t.Errorf("%d connects and %d failed, want the first attempt to succeed", st.Connects, st.FailedConnects)
+	}
+}
+
+// A server, or a proxy before it, that says what it was not asked for is given up.
+func TestAServerThatSpeaksUnasked(t *testing.T) {
+	addr := fakeServer(t, map[string]string{"HELLO 2": helloMaster, "PING": "+PONG\r\n",
+		"PUBLISH": ":1\r\n-ERR going down\r\n"})
+	n := upNode(t, broker.Config{DSN: "redis://" + addr})
+	n.MustPublish("c", "1")
+	brokertest.Until(t, "the link is lost", func() bool { return strings.Contains(n.Logged(), "the broker is lost") })
+	brokertest.Says(t, n.Logged(), "for publishing to redis", "ERR going down")
+}
+
+// Of the addresses of a large cluster each has time enough to answer, and those that
+// had no turn are first the next time.
+func TestManyAddressesHaveTheirTurn(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), broker.OpenTimeout)
+	defer cancel()
+	share, done := shareOf(ctx, 1000)
+	defer done()
+	if deadline, _ := share.Deadline(); time.Until(deadline) < nodeTimeout/2 {
+		t.Errorf("the first of 1000 addresses has %v", time.Until(deadline))
+	}
+	good := fakeServer(t, map[string]string{"HELLO 2": helloMaster, "PING": "+PONG\r\n"})
+	e, err := newEngine(broker.Config{DSN: "redis://" + silentServer(t) + "?addr=" + silentServer(t) + "&addr=" + good})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if l, err := openFor(t, e, 100*time.Millisecond); err == nil {
+			l.Close()
+			t.Fatal("the server that says nothing is taken")
+		}
+	}
+	l, err := openFor(t, e, brokertest.Patience)
+	if err != nil {
+		t.Fatalf("the third address had no turn: %v", err)
+	}
+	l.Close()
+}
+
+func openFor(t *testing.T, e *engine, d time.Duration) (broker.Link, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	l, _, err := e.Open(ctx, brokertest.Nowhere{})
+	return l, err
+}

@@ -1,0 +1,248 @@
+package redis
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"wsify/broker/internal/dsn"
+)
+
+// dialTimeout is how long it may take to reach a server and to be let in.
+const dialTimeout = 5 * time.Second
+
+// options is what a DSN says.
+type options struct {
+	network    string   // tcp or unix
+	addrs      []string // of servers, or of sentinels when masterSet is not empty; as given until servers completes them
+	user       string
+	password   string
+	clientName string
+	timeout    time.Duration
+	sharded    string // auto, yes or no
+
+	masterSet        string
+	sentinelUser     string
+	sentinelPassword string
+
+	secure bool // TLS
+	tls    dsn.TLS
+
+	unused []string // options of v3 that mean nothing here
+}
+
+// unusedOptions are the options that v3's client knew, and that change nothing here.
+var unusedOptions = []string{
+	"max_retries", "min_retry_backoff", "max_retry_backoff", "read_timeout", "write_timeout", "pool_fifo", "pool_size",
+	"pool_timeout", "min_idle_conns", "max_idle_conns", "max_active_conns", "conn_max_idle_time", "conn_max_lifetime",
+	"idle_timeout", "idle_check_frequency", "max_conn_age", "context_timeout_enabled", "client_cache", "protocol",
+}
+
+var (
+	errURL      = errors.New("the DSN is not a URL: special characters of a user or password must be percent-encoded, as in redis://user:p%40ss@host:6379")
+	errEncoding = errors.New("the DSN has a character where none belongs: special characters of a user or password must be percent-encoded, as in redis://user:p%40ss@host:6379")
+)
+
+// checkDSN reports what is wrong with the DSN of a Redis broker, without
+// quoting it: it may hold a password. Files that it names are read.
+func checkDSN(text string) error {
+	o, err := parseDSN(text)
+	if err != nil {
+		return err
+	}
+	_, err = o.tlsConfig()
+	return err
+}
+
+// parseDSN reads a DSN. Its errors never quote a part that could be a secret.
+func parseDSN(text string) (*options, error) {
+	if text == "" {
+		text = "redis://localhost:6379"
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, errURL
+	case u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix":
+		return nil, errors.New("the DSN must begin with redis://, rediss:// (TLS) or unix://")
+	case u.Opaque != "":
+		return nil, errors.New("the DSN must have // behind the scheme, as in redis://localhost:6379")
+	case u.Fragment != "" || strings.Contains(u.RawQuery, "@") || strings.Contains(u.Host, "@"):
+		return nil, errEncoding
+	}
+	o := &options{network: "tcp", timeout: dialTimeout, sharded: "auto", secure: u.Scheme == "rediss"}
+	if u.User != nil {
+		o.user = u.User.Username()
+		o.password, _ = u.User.Password()
+	}
+	if err := dsn.Read(u.RawQuery, o.parameters()); err != nil {
+		return nil, err
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if u.Scheme == "unix" {
+		return o, o.socket(u)
+	}
+	return o, o.servers(u)
+}
+
+// socket is what unix:///path says.
+func (o *options) socket(u *url.URL) error {
+	switch {
+	case u.Host != "" || u.Path == "" || u.Path == "/":
+		return errors.New("the DSN must name a socket by its whole path, as in unix:///run/redis/redis.sock")
+	case len(o.addrs) > 0 || o.masterSet != "":
+		return errors.New("the DSN's addr and master_set do not go with unix://")
+	}
+	o.network, o.addrs = "unix", []string{u.Path}
+	return nil
+}
+
+// servers is what redis://host:port/db?addr=host:port says.
+func (o *options) servers(u *url.URL) error {
+	if db := strings.Trim(u.Path, "/"); db != "" && checkDatabase(db) != nil {
+		return errors.New("the DSN's path must be the number of a database, as in redis://localhost:6379/0")
+	}
+	port := "6379"
+	if o.masterSet != "" {
+		port = "26379"
+	}
+	given := append([]string{u.Host}, o.addrs...)
+	o.addrs = nil
+	for _, addr := range given {
+		a, err := completeAddr(addr, port)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(o.addrs, a) {
+			o.addrs = append(o.addrs, a)
+		}
+	}
+	return nil
+}
+
+// completeAddr completes an address.
+func completeAddr(addr, port string) (string, error) {
+	u := url.URL{Host: addr}
+	host := u.Hostname()
+	if host == "" {
+		host = "localhost"
+	}
+	if p := u.Port(); p != "" {
+		port = p
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 || strings.ContainsAny(host, " ,/\\?#@") || strings.Contains(host, ":") && net.ParseIP(host) == nil {
+		return "", errors.New("the DSN must have addresses of the form host:port, the port from 1 to 65535")
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// parameters is what may stand behind the question mark.
+func (o *options) parameters() []dsn.Parameter {
+	table := []dsn.Parameter{
+		{Name: "addr", Set: o.addAddr, Repeated: true},
+		{Name: "client_name", Set: o.setClientName},
+		{Name: "db", Set: checkDatabase},
+		{Name: "dial_timeout", Set: o.setTimeout},
+		{Name: "master_set", Set: dsn.Text(&o.masterSet)},
+		{Name: "sentinel_password", Set: dsn.Text(&o.sentinelPassword)},
+		{Name: "sentinel_user", Set: dsn.Text(&o.sentinelUser)},
+		{Name: "sharded", Set: o.setSharded},
+	}
+	for _, p := range append(o.tls.Parameters(), dsn.Parameter{Name: "server_name", Set: dsn.Text(&o.tls.ServerName)}) {
+		table = append(table, dsn.Parameter{Name: p.Name, Set: o.withTLS(p.Set)})
+	}
+	for _, name := range unusedOptions {
+		note := func(string) error {
+			if !slices.Contains(o.unused, name) {
+				o.unused = append(o.unused, name)
+			}
+			return nil
+		}
+		table = append(table, dsn.Parameter{Name: name, Set: note, Repeated: true, Unlisted: true})
+	}
+	return table
+}
+
+func (o *options) addAddr(value string) error {
+	o.addrs = append(o.addrs, value)
+	return nil
+}
+
+func (o *options) setClientName(value string) error {
+	if strings.ContainsAny(value, " \r\n") {
+		return errors.New("must not have spaces")
+	}
+	o.clientName = value
+	return nil
+}
+
+func (o *options) setTimeout(value string) error {
+	if _, err := strconv.Atoi(value); err == nil { // v3: seconds
+		value += "s"
+	}
+	if value == "" {
+		return nil
+	}
+	err := dsn.Duration(&o.timeout)(value)
+	if err == nil && o.timeout > time.Hour {
+		err = errors.New("must be a duration of an hour at most")
+	}
+	return err
+}
+
+func (o *options) setSharded(value string) error {
+	if !slices.Contains([]string{"", "auto", "yes", "no"}, value) {
+		return errors.New("must be auto, yes or no")
+	}
+	o.sharded = cmp.Or(value, "auto")
+	return nil
+}
+
+// withTLS lets a parameter be set with TLS only.
+func (o *options) withTLS(set func(string) error) func(string) error {
+	if o.secure {
+		return set
+	}
+	return func(string) error { return errors.New("needs TLS: rediss://") }
+}
+
+// check reports what does not go together.
+func (o *options) check() error {
+	if o.masterSet == "" && (o.sentinelUser != "" || o.sentinelPassword != "") {
+		return errors.New("the DSN's sentinel_user and sentinel_password need master_set, the name of the master")
+	}
+	return o.tls.Check()
+}
+
+// tlsConfig reads the files of certificates, and returns nil without TLS.
+func (o *options) tlsConfig() (*tls.Config, error) {
+	if !o.secure {
+		return nil, nil
+	}
+	c, err := o.tls.Config()
+	if err != nil {
+		return nil, fmt.Errorf("read the files that the DSN names (ca, cert and key): %w", err)
+	}
+	return c, nil
+}
+
+// secrets returns what must not reach a log.
+func (o *options) secrets() dsn.Secrets { return dsn.Secrets{o.password, o.sentinelPassword} }
+
+// checkDatabase takes the number of a database.
+func checkDatabase(s string) error {
+	if _, err := strconv.ParseUint(s, 10, 31); err != nil {
+		return errors.New("must be the number of a database")
+	}
+	return nil
+}

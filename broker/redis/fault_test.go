@@ -1,0 +1,317 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"wsify/broker"
+	"wsify/broker/brokertest"
+	"wsify/internal/redistest"
+)
+
+func TestIsAwayAtStart(t *testing.T) {
+	s := redistest.Start(t)
+	s.Stop()
+	n := startNode(t, broker.Config{DSN: s.DSN()})
+	n.Subscribe("c")
+	if err := n.Awaited("c"); err != broker.ErrDown {
+		t.Errorf("await: %v, want %v", err, broker.ErrDown)
+	}
+	brokertest.Until(t, "the log says so", func() bool { return strings.Contains(n.Logged(), "connection refused") })
+	brokertest.Says(t, n.Logged(), "connect to redis at "+s.Addr)
+	s.Restart()
+	n.WaitUp()
+	n.MustPublish("c", "1")
+	n.Expect("c", "1")
+}
+
+// record is what became of publications.
+type record struct {
+	mu       sync.Mutex
+	outcomes map[string]error
+	pending  sync.WaitGroup
+}
+
+// load publishes one number after the other until stop, and keeps the outcomes.
+func (r *record) load(t *testing.T, n *brokertest.Node, who string, stop *atomic.Bool) {
+	for i := 0; !stop.Load(); i++ {
+		content := fmt.Sprintf("%s%d", who, i)
+		r.pending.Add(1)
+		pending, err := n.Publish([]byte("load"), []byte(content), func(err error) {
+			r.note(content, err)
+			r.pending.Done()
+		})
+		if !pending {
+			r.note(content, err)
+			r.pending.Done()
+			time.Sleep(time.Millisecond) // the load of a client that was told no; nothing waits for it
+		}
+		if !isOutcome(err) {
+			t.Errorf("publish: %v", err)
+		}
+	}
+}
+
+func (r *record) note(content string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outcomes[content] = err
+}
+
+// The server is killed and started again while two nodes publish. Each node hears
+// what it hears in one order and once. What the engine took while both were
+// subscribed is heard by both: of what has a nil outcome only that may be missing
+// which the server took and had not sent to the subscriber when it was killed, or
+// took when the other node was not subscribed yet. After both are up nothing is.
+func TestIsKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	a, b := upNode(t, broker.Config{DSN: s.DSN()}), upNode(t, broker.Config{DSN: s.DSN()})
+	a.Join("load")
+	b.Join("load")
+	for i := range 50 { // others, which have to be subscribed to again
+		a.Join(strconv.Itoa(i))
+	}
+	rec := record{outcomes: map[string]error{}}
+	var stop atomic.Bool
+	var publishers sync.WaitGroup
+	publishers.Go(func() { rec.load(t, a, "a", &stop) })
+	publishers.Go(func() { rec.load(t, b, "b", &stop) })
+	for round := range 3 {
+		before := len(a.Contents("load"))
+		a.Until("load", func() bool { return a.Count() > before+500 })
+		s.Stop()
+		brokertest.Until(t, "both notice", func() bool { return !a.Up() && !b.Up() })
+		s.Restart()
+		a.WaitUp()
+		b.WaitUp()
+		if got := s.CLI("PUBSUB", "NUMSUB", "load"); got != "load\n2" {
+			t.Errorf("round %d: up, and the engine has %q", round, got)
+		}
+	}
+	stop.Store(true)
+	publishers.Wait()
+	rec.pending.Wait()
+	a.MustPublish("load", "end")
+	b.Until("the end", func() bool { return b.Last() == "end" })
+	a.Until("the end", func() bool { return a.Last() == "end" })
+	heard := map[*brokertest.Node]map[string]bool{a: {}, b: {}}
+	for n, set := range heard {
+		last := map[byte]int{'a': -1, 'b': -1}
+		for _, c := range n.Contents("load") {
+			set[c] = true
+			if i, err := strconv.Atoi(c[1:]); err == nil {
+				if i <= last[c[0]] {
+					t.Fatalf("delivered %s after %c%d", c, c[0], last[c[0]])
+				}
+				last[c[0]] = i
+			}
+		}
+	}
+	var ok, unknown, missing int
+	for content, err := range rec.outcomes {
+		switch {
+		case err == nil:
+			ok++
+			if !heard[a][content] && !heard[b][content] {
+				missing++
+			}
+		case errors.Is(err, broker.ErrUnknown):
+			unknown++
+		case errors.Is(err, broker.ErrDown), errors.Is(err, broker.ErrFull):
+			if heard[a][content] || heard[b][content] {
+				t.Errorf("%s was delivered, and its outcome is %v", content, err)
+			}
+		default:
+			t.Errorf("outcome of %s: %v", content, err)
+		}
+	}
+	t.Logf("%d ok, %d unknown, %d of the ok that nobody heard", ok, unknown, missing)
+	if ok < 1500 || missing > 3*2*broker.MaxPublications { // what was on its way at each kill
+		t.Errorf("%d ok, %d of them heard by nobody", ok, missing)
+	}
+}
+
+// Everything that is published after Up is heard: nothing of the time before is in
+// the way.
+func TestEverythingAfterUpIsHeard(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	n := upNode(t, broker.Config{DSN: s.DSN()})
+	n.Join("c")
+	for round := range 5 {
+		s.Stop()
+		brokertest.Until(t, "it is noticed", func() bool { return !n.Up() })
+		s.Restart()
+		n.WaitUp()
+		var want []string
+		for i := range 100 {
+			content := fmt.Sprintf("%d/%d", round, i)
+			n.MustPublish("c", content)
+			want = append(want, content)
+		}
+		n.Until("all of the round", func() bool { return n.Count() >= 100 })
+		n.Expect("c", want...)
+		n.Forget()
+	}
+}
+
+// A server that is stopped, and whose connections stay, is noticed: at once by who
+// publishes, and in time by who does not.
+func TestIsPaused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes ten seconds to be sure")
+	}
+	t.Parallel()
+	s := redistest.Start(t)
+	n, quiet := upNode(t, broker.Config{DSN: s.DSN()}), upNode(t, broker.Config{DSN: s.DSN()})
+	n.Join("c")
+	quiet.Join("c")
+	s.Pause()
+	began := time.Now()
+	err := n.Published("c", "lost?")
+	if !errors.Is(err, broker.ErrUnknown) {
+		t.Errorf("publish: %v, want %v", err, broker.ErrUnknown)
+	}
+	brokertest.Until(t, "all notice", func() bool { return !n.Up() && !quiet.Up() })
+	t.Logf("noticed after %v", time.Since(began).Round(time.Millisecond))
+	s.Resume()
+	n.WaitUp()
+	quiet.WaitUp()
+	quiet.MustPublish("c", "after")
+	last := func(n *brokertest.Node) func() bool {
+		return func() bool { return n.Last() == "after" }
+	}
+	n.Until("it", last(n))
+	quiet.Until("it", last(quiet))
+}
+
+func TestSubscribersAreKilled(t *testing.T) {
+	s := redistest.Start(t)
+	n := upNode(t, broker.Config{DSN: s.DSN()})
+	n.Join("c", "d")
+	s.CLI("CLIENT", "KILL", "TYPE", "pubsub")
+	brokertest.Until(t, "the link is opened again", func() bool { return n.Stats().Connects > 1 && n.Up() })
+	n.MustPublish("c", "1")
+	s.CLI("CLIENT", "KILL", "TYPE", "normal") // an end that is no news when the connection was idle
+	brokertest.Until(t, "a publication is taken", func() bool { return n.Published("c", "2") == nil })
+	n.Expect("c", "1", "2")
+	brokertest.Says(t, n.Logged(), "closed by the server", "for subscriptions to redis")
+}
+
+// A server whose disk is full answers each PING by MISCONF. It is used all the same.
+func TestWithAFullDisk(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, "--enable-protected-configs", "yes")
+	n := upNode(t, broker.Config{DSN: s.DSN()})
+	n.Join("a", "b")
+	dir := t.TempDir() + "/gone"
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.Config("dir", dir)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	s.Config("save", "1 1")
+	s.CLI("SET", "key", "value")
+	brokertest.Until(t, "pings are refused", func() bool {
+		out, _ := s.TryCLI("PING")
+		return strings.HasPrefix(out, "MISCONF")
+	})
+	n.Unsubscribe("a")
+	brokertest.Until(t, "the subscription has ended", func() bool { return s.Says("PUBSUB", "CHANNELS") == "b" })
+	began := time.Now()
+	brokertest.Until(t, "two pings were refused", func() bool { return time.Since(began) > 2*pingInterval })
+	n.MustPublish("b", "1")
+	n.Expect("b", "1")
+	fresh := upNode(t, broker.Config{DSN: s.DSN()})
+	fresh.Join("b")
+	if got := n.Stats(); !got.Up || got.Connects != 1 {
+		t.Errorf("up %t after %d connects, want the first link to be up", got.Up, got.Connects)
+	}
+}
+
+// Close does not wait for a server that does not answer.
+func TestCloseWhileTheServerIsPaused(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	n := upNode(t, broker.Config{DSN: s.DSN()})
+	n.Join("c")
+	s.Pause()
+	outcome := make(chan error, 1)
+	if _, err := n.Publish([]byte("c"), []byte("1"), func(err error) { outcome <- err }); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Outcome("Publish", outcome); !errors.Is(err, broker.ErrUnknown) && !errors.Is(err, broker.ErrDown) {
+		t.Errorf("outcome: %v", err)
+	}
+	s.Resume()
+}
+
+func TestFailover(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a failover takes seconds")
+	}
+	t.Parallel()
+	master := redistest.Start(t)
+	replica := redistest.Start(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", master.Port))
+	brokertest.Until(t, "the replica is in step", func() bool { return strings.Contains(replica.Says("INFO", "replication"), "master_link_status:up") })
+	sentinel := redistest.StartSentinel(t, "main", master, 500*time.Millisecond, "requirepass watch")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the sentinel:\n%s\nthe first master:\n%s", sentinel.Log(), master.Log())
+		}
+	})
+	// One that was not given the processor for two seconds would do nothing for thirty.
+	sentinel.CLI("-a", "watch", "--no-auth-warning", "SENTINEL", "DEBUG", "tilt-trigger", "600000", "info-period", "200", "publish-period", "200", "default-failover-timeout", "1000")
+	brokertest.Until(t, "the sentinel knows the replica", func() bool {
+		out, err := sentinel.TryCLI("-a", "watch", "--no-auth-warning", "SENTINEL", "replicas", "main")
+		return err == nil && strings.Contains(out, replica.Addr)
+	})
+	dsn := "redis://127.0.0.1:1?addr=" + sentinel.Addr + "&master_set=main&sentinel_password=watch"
+	a, b := upNode(t, broker.Config{DSN: dsn}), upNode(t, broker.Config{DSN: dsn})
+	a.Join("c")
+	b.Join("c")
+	a.MustPublish("c", "1")
+	a.Expect("c", "1")
+	b.Expect("c", "1")
+	master.Stop()
+	brokertest.Until(t, "both notice", func() bool { return !a.Up() && !b.Up() })
+	a.WaitUp()
+	b.WaitUp()
+	if got := replica.CLI("PUBSUB", "NUMSUB", "c"); got != "c\n2" {
+		t.Errorf("the new master has %q", got)
+	}
+	b.MustPublish("c", "2")
+	a.Expect("c", "1", "2")
+	b.Expect("c", "1", "2")
+	brokertest.Says(t, openError(t, "redis://"+sentinel.Addr+"?master_set=other&sentinel_password=watch"), `no master named "other"`)
+	brokertest.Says(t, openError(t, "redis://:watch@"+sentinel.Addr), "is a sentinel", "master_set")
+
+	// The old master comes back as a replica; a failover by hand leaves it alive.
+	master.Restart()
+	brokertest.Until(t, "the old master is a replica", func() bool {
+		return strings.Contains(master.Says("INFO", "replication"), "master_link_status:up")
+	})
+	connects := a.Stats().Connects
+	brokertest.Until(t, "a failover begins", func() bool {
+		out, _ := sentinel.TryCLI("-a", "watch", "--no-auth-warning", "SENTINEL", "failover", "main")
+		return out == "OK"
+	})
+	brokertest.Until(t, "both are at the first server again", func() bool {
+		return a.Stats().Connects > connects && a.Up() && b.Up() && master.Says("PUBSUB", "NUMSUB", "c") == "c\n2"
+	})
+	a.MustPublish("c", "3")
+	b.Expect("c", "1", "2", "3")
+}

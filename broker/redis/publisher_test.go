@@ -1,0 +1,329 @@
+package redis
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"wsify/broker"
+	"wsify/broker/brokertest"
+	"wsify/broker/internal/link"
+)
+
+// What CLUSTER SLOTS names is spoken to as the DSN says.
+func TestClusterOverTLS(t *testing.T) {
+	files := makeCertificates(t)
+	pair, err := tls.LoadX509KeyPair(files.cert, files.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := tls.NewListener(brokertest.Listen(t), &tls.Config{Certificates: []tls.Certificate{pair}})
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	const about = "$4\r\nrole\r\n$6\r\nmaster\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$7\r\nversion\r\n$5\r\n8.0.0\r\n$5\r\nproto\r\n"
+	answers := map[string]string{
+		"HELLO 2": "*8\r\n" + about + ":2\r\n", "PING": "+PONG\r\n", "PUBLISH": ":0\r\n",
+		"CLUSTER INFO":  "$16\r\ncluster_state:ok\r\n",
+		"CLUSTER SLOTS": "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:" + port + "\r\n",
+	}
+	brokertest.Serve(l, func(conn net.Conn) { serveFake(conn, answers) })
+	n := upNode(t, broker.Config{DSN: "rediss://127.0.0.1:" + port + "?sharded=no&ca=" + url.QueryEscape(files.cert)})
+	n.MustPublish("c", "1")
+}
+
+// fakeMaster is a master of a cluster that takes publications as a test says.
+type fakeMaster struct {
+	addr   string
+	closed chan struct{} // closed when a connection has ended
+
+	mu    sync.Mutex
+	asked []string                             // publications that came
+	says  func(channel, content string) string // to a publication, "" hangs up; nil takes all
+}
+
+func newFakeMaster(t *testing.T) *fakeMaster {
+	t.Helper()
+	l := brokertest.Listen(t)
+	f := &fakeMaster{addr: l.Addr().String(), closed: make(chan struct{}, 100)}
+	brokertest.Serve(l, func(conn net.Conn) {
+		answerCommands(conn, f.answer)
+		f.closed <- struct{}{}
+	})
+	return f
+}
+
+func (f *fakeMaster) answer(command string) string {
+	words := strings.Split(command, " ")
+	switch words[0] {
+	case "HELLO":
+		return helloMaster
+	case "PING":
+		return "+PONG\r\n"
+	case "SPUBLISH":
+	default:
+		return "-ERR unknown command\r\n"
+	}
+	f.mu.Lock()
+	says := f.says
+	f.asked = append(f.asked, words[1]+" "+words[2])
+	f.mu.Unlock()
+	if says == nil {
+		return ":1\r\n"
+	}
+	return says(words[1], words[2])
+}
+
+// wasAsked fails the test unless exactly these publications came.
+func (f *fakeMaster) wasAsked(t *testing.T, want ...string) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.Equal(f.asked, want) {
+		t.Errorf("%s was asked %q, want %q", f.addr, f.asked, want)
+	}
+}
+
+// moved is the answer that names another master.
+func (f *fakeMaster) moved(channel string) string {
+	return fmt.Sprintf("-MOVED %d %s\r\n", slotOf(channel), f.addr)
+}
+
+// Channels of the two masters of publishTo: of slots 12182 and 5061.
+const ofFirst, ofSecond = "foo", "bar"
+
+// ownedBy is a table in which each master owns half of the slots; one may be nobody.
+func ownedBy(upper, lower string) *slotTable {
+	t := &slotTable{}
+	for slot := range numSlots {
+		t.owner[slot] = lower
+		if slot >= numSlots/2 {
+			t.owner[slot] = upper
+		}
+	}
+	for _, addr := range []string{upper, lower} {
+		if addr != "" {
+			t.masters = append(t.masters, addr)
+		}
+	}
+	return t
+}
+
+func publishTo(t *testing.T, table *slotTable) *clusterPublisher {
+	t.Helper()
+	o, err := parseDSN("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &slotMap{dialer: &dialer{o: o, log: discard, limit: 100}}
+	m.slots.Store(table)
+	p := newClusterPublisher(m, "SPUBLISH", nil)
+	t.Cleanup(p.close)
+	return p
+}
+
+// outcomes publishes "channel content" pairs as one batch.
+func (p *clusterPublisher) outcomes(t *testing.T, pairs ...string) (errs []error) {
+	t.Helper()
+	var batch []broker.Publication
+	for _, pair := range pairs {
+		channel, content, _ := strings.Cut(pair, " ")
+		batch = append(batch, broker.Publication{Channel: channel, Content: []byte(content), Err: errors.New("no outcome")})
+	}
+	p.publish(t.Context(), batch)
+	for i := range batch {
+		errs = append(errs, batch[i].Err)
+	}
+	return errs
+}
+
+// are fails the test unless the outcomes are these.
+func are(t *testing.T, got []error, want ...error) {
+	t.Helper()
+	if !slices.EqualFunc(got, want, errors.Is) {
+		t.Errorf("outcomes %q, want %q", got, want)
+	}
+}
+
+func TestClusterPublishesAtTheMasterOfTheSlot(t *testing.T) {
+	a, b := newFakeMaster(t), newFakeMaster(t)
+	p := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2", ofFirst+" 3"), nil, nil, nil)
+	are(t, p.outcomes(t, ofSecond+" 4"), nil)
+	a.wasAsked(t, ofFirst+" 1", ofFirst+" 3")
+	b.wasAsked(t, ofSecond+" 2", ofSecond+" 4")
+}
+
+// What its master does not own any more goes on to the one that it names, in order,
+// and so does what comes later, at once.
+func TestClusterPublicationsFollowTheirSlot(t *testing.T) {
+	a, b := newFakeMaster(t), newFakeMaster(t)
+	a.says = func(channel, _ string) string { return b.moved(channel) }
+	p := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2", ofFirst+" 3"), nil, nil, nil)
+	are(t, p.outcomes(t, ofFirst+" 4"), nil)
+	a.wasAsked(t, ofFirst+" 1", ofFirst+" 3")
+	b.wasAsked(t, ofSecond+" 2", ofFirst+" 1", ofFirst+" 3", ofFirst+" 4")
+	if !p.m.stale.Load() {
+		t.Error("the table is still believed")
+	}
+}
+
+// A slot arrives between two publications of one batch: the first would be heard
+// behind the second if it went on. It was not published, and who did is told.
+func TestClusterPublishesNothingOutOfOrder(t *testing.T) {
+	a, b := newFakeMaster(t), newFakeMaster(t)
+	a.says = func(channel, content string) string {
+		if content == "2" {
+			return ":1\r\n"
+		}
+		return b.moved(channel)
+	}
+	p := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, p.outcomes(t, ofFirst+" 1", ofFirst+" 2", ofFirst+" 3"), broker.ErrDown, nil, nil)
+	b.wasAsked(t, ofFirst+" 3")
+}
+
+// Two masters that name each other are asked a few times, not for ever.
+func TestClusterSlotThatNobodyTakes(t *testing.T) {
+	a, b := newFakeMaster(t), newFakeMaster(t)
+	a.says = func(channel, _ string) string { return b.moved(channel) }
+	b.says = func(channel, _ string) string { return a.moved(channel) }
+	p := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, p.outcomes(t, ofFirst+" 1"), broker.ErrDown)
+	a.wasAsked(t, slices.Repeat([]string{ofFirst + " 1"}, 3)...)
+}
+
+// What a master refuses is told in its words, and the others go on.
+func TestClusterRefusesAPublication(t *testing.T) {
+	a, b := newFakeMaster(t), newFakeMaster(t)
+	a.says = func(_, content string) string {
+		if content == "1" {
+			return "-NOPERM No permissions to access a channel\r\n"
+		}
+		return ":1\r\n"
+	}
+	p := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, p.outcomes(t, ofFirst+" 1", ofFirst+" 2", ofSecond+" 3"),
+		respError("NOPERM No permissions to access a channel"), nil, nil)
+}
+
+// A publication that has nowhere to go was not published.
+func TestClusterSlotThatNobodyOwns(t *testing.T) {
+	b := newFakeMaster(t)
+	p := publishTo(t, ownedBy("", b.addr))
+	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrDown, nil)
+}
+
+// A master that says nothing is waited for once. Then it takes nothing, at once, until
+// it answers again; the others are not held up.
+func TestClusterMasterThatHangsIsLeftAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds to be sure")
+	}
+	t.Parallel()
+	a, b := newFakeMaster(t), newFakeMaster(t)
+	hung := make(chan struct{})
+	a.says = func(string, string) string { <-hung; return "" }
+	p := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrUnknown, nil)
+	for range 20 { // each of which would take all of a test's patience with the others
+		are(t, p.outcomes(t, ofFirst+" 3", ofSecond+" 4"), broker.ErrDown, nil)
+	}
+	a.mu.Lock()
+	a.says = nil
+	a.mu.Unlock()
+	close(hung)
+	brokertest.Until(t, "it is published to again", func() bool { return p.outcomes(t, ofFirst+" 5")[0] == nil })
+}
+
+// A master that lets everybody in and takes nothing, as one whose writes are paused,
+// rests longer each time.
+func TestClusterMasterThatHangsAgainRestsLonger(t *testing.T) {
+	var o outlet
+	for range 3 {
+		o.gone = make(chan struct{})
+		o.lose(link.ErrNoAnswer)
+	}
+	if got := o.hangs.Load(); got != 3 {
+		t.Fatalf("it has hung %d times, want 3", got)
+	}
+	if shortest, longest := o.nextRest(0), o.nextRest(1); shortest != 2*nodeRest || longest != 6*nodeRest {
+		t.Errorf("it rests from %v to %v", shortest, longest)
+	}
+	o.hangs.Store(20)
+	if longest := o.nextRest(1); longest != 12*nodeRest {
+		t.Errorf("at last it rests up to %v", longest)
+	}
+}
+
+// A word that nobody asked for, by a proxy's mistake, is the end of a connection, and
+// of no more.
+func TestClusterMasterSaysMoreThanItWasAsked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the master rests for some seconds")
+	}
+	t.Parallel()
+	a, b := newFakeMaster(t), newFakeMaster(t)
+	a.says = func(string, string) string { return ":1\r\n-ERR goodbye\r\n+and more\r\n" }
+	p := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), nil, nil)
+	<-a.closed
+	a.mu.Lock()
+	a.says = nil
+	a.mu.Unlock()
+	are(t, p.outcomes(t, ofSecond+" 3"), nil)
+	brokertest.Until(t, "it is published to again", func() bool { return p.outcomes(t, ofFirst+" 4")[0] == nil })
+}
+
+// The connection to a master that owns nothing any more is closed.
+func TestClusterPublisherLeavesAMasterThatIsNone(t *testing.T) {
+	a, b := newFakeMaster(t), newFakeMaster(t)
+	p := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), nil, nil)
+	p.m.slots.Store(ownedBy(b.addr, b.addr))
+	began := time.Now()
+	are(t, p.outcomes(t, ofFirst+" 3"), nil)
+	if took := time.Since(began); took < overtake {
+		t.Errorf("it is published at the new master after %v, before what the old one may still pass on", took)
+	}
+	<-a.closed
+	b.wasAsked(t, ofSecond+" 2", ofFirst+" 3")
+	p.m.slots.Store(ownedBy(a.addr, b.addr)) // and opened again when it is one again
+	brokertest.Until(t, "it is published to again", func() bool { return p.outcomes(t, ofFirst+" 4")[0] == nil })
+}
+
+// Nothing is sent to a master that cannot be reached, and nobody waits for it twice.
+func TestClusterMasterCannotBeReached(t *testing.T) {
+	b := newFakeMaster(t)
+	l := brokertest.Listen(t)
+	_ = l.Close()
+	p := publishTo(t, ownedBy(l.Addr().String(), b.addr))
+	for range 50 {
+		are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrDown, nil)
+	}
+}
+
+func TestMovedIsRead(t *testing.T) {
+	for text, want := range map[string]string{
+		"MOVED 3999 127.0.0.1:6381": "127.0.0.1:6381",
+		"MOVED 3999 ::1:6381":       "[::1]:6381",
+		"MOVED 3999 a.test:6381":    "a.test:6381",
+		"MOVED 3999 :6381":          "asked:6381",
+		"MOVED 3999 ?:6381":         "",
+		"MOVED 3999 a.test:":        "",
+		"MOVED 3999 a.test":         "",
+		"MOVED 3999":                "",
+		"ASK 3999 127.0.0.1:6381":   "",
+		"ERR no":                    "",
+	} {
+		if got, ok := movedTo(respError(text), "asked:6379"); got != want || ok != (want != "") {
+			t.Errorf("movedTo(%q) = %q, %t, want %q", text, got, ok, want)
+		}
+	}
+}

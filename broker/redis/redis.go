@@ -1,0 +1,163 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"wsify/broker"
+)
+
+// Driver makes brokers whose engine is Redis.
+var Driver = broker.Driver{
+	Name: "redis",
+	Open: func(cfg broker.Config) (broker.Broker, error) {
+		e, err := newEngine(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return broker.NewRemote(cfg, e), nil
+	},
+	Check: func(cfg broker.Config) broker.Problems { return broker.Problems{DSN: checkDSN(cfg.DSN)} },
+}
+
+func newEngine(cfg broker.Config) (*engine, error) {
+	o, err := parseDSN(cfg.DSN)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := o.tlsConfig(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.Filled()
+	if len(o.unused) > 0 {
+		cfg.Logger.Warn("the broker's DSN has options that have no effect", "options", strings.Join(o.unused, ","))
+	}
+	return &engine{o: o, limit: cfg.MaxContent + 1, log: cfg.Logger}, nil
+}
+
+// engine opens links to Redis.
+type engine struct {
+	o     *options
+	limit int // bytes of a content that are kept
+	log   *slog.Logger
+	known []string // masters of the cluster when it was opened last; for Open only
+	next  int      // the address that Open begins with; for Open only
+}
+
+var _ broker.Engine = (*engine)(nil)
+
+// String returns where the engine is, for logs.
+func (e *engine) String() string { return "redis at " + strings.Join(e.o.addrs, ", ") }
+
+// Open tries each address in turn, of sentinels those that they name, and opens the kind
+// of link that it finds there.
+func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxContent int, err error) {
+	tlsConfig, err := e.o.tlsConfig() // anew each time: certificates are renewed
+	if err != nil {
+		return nil, 0, err
+	}
+	d := &dialer{o: e.o, tls: tlsConfig, limit: e.limit, log: e.log}
+	addrs := slices.Clone(e.o.addrs)
+	var watch watcher
+	if e.o.masterSet != "" {
+		if addrs, _, err = d.askSentinels(ctx); err != nil {
+			return nil, 0, err
+		}
+		watch = d.masterMoved
+	}
+	for _, addr := range e.known { // the node of the DSN may be the one that is away
+		if !slices.Contains(addrs, addr) {
+			addrs = append(addrs, addr)
+		}
+	}
+	var failed []error
+	begin := e.next
+	e.next = 0
+	for i := range addrs {
+		at := (begin + i) % len(addrs)
+		share, cancel := shareOf(ctx, len(addrs)-i)
+		l, most, err := e.openAt(share, to, d, addrs[at], watch)
+		cancel()
+		if err == nil {
+			return l, most, nil
+		}
+		failed = append(failed, err)
+		if ctx.Err() != nil {
+			e.next = at + 1 // those that had no turn are first the next time
+			break
+		}
+	}
+	return nil, 0, errors.Join(failed...)
+}
+
+// shareOf leaves so many attempts the same time each, so that an address that
+// swallows everything does not take that of the others. It is never less than it may
+// take to reach one: of a large cluster all would fail.
+func shareOf(ctx context.Context, attempts int) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok || attempts <= 1 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, max(time.Until(deadline)/time.Duration(attempts), nodeTimeout))
+}
+
+// leastBulk is the least that a server can be told to take.
+const leastBulk = 1 << 20
+
+// askMost asks a server what it takes, where that can be too little: it ends the
+// connection of who sends more. Who may not ask has to believe that it is enough.
+func (e *engine) askMost(ctx context.Context, conn *serverConn) (most int, err error) {
+	if e.limit <= leastBulk {
+		return 0, nil
+	}
+	err = conn.during(ctx, e.o.timeout, func() error {
+		r, err := conn.call("CONFIG", "GET", "proto-max-bulk-len")
+		if _, refused := errors.AsType[respError](err); refused {
+			return nil
+		}
+		if err == nil && len(r.list) == 2 {
+			most, _ = strconv.Atoi(r.list[1].text)
+		}
+		return err
+	})
+	return most, err
+}
+
+// openAt opens a link by way of one address. watch may be nil.
+func (e *engine) openAt(ctx context.Context, to broker.Sink, d *dialer, addr string, watch watcher) (l broker.Link, most int, err error) {
+	conn, server, err := d.login(ctx, addr, e.o.user, e.o.password)
+	if err != nil {
+		return nil, 0, err
+	}
+	if most, err = e.askMost(ctx, conn); err == nil {
+		l, err = e.use(ctx, to, d, conn, server, watch)
+	}
+	if err != nil {
+		_ = conn.Close()
+	}
+	return l, most, err
+}
+
+// use makes a link of a connection.
+func (e *engine) use(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn, server serverInfo, watch watcher) (broker.Link, error) {
+	switch {
+	case server.mode == "sentinel":
+		return nil, fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", conn.addr)
+	case server.mode == "cluster":
+		l, masters, err := openCluster(ctx, to, d, conn)
+		if err == nil {
+			e.known = masters
+		}
+		return l, err
+	case server.replica():
+		// What is published there reaches none but its own subscribers.
+		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", conn.addr)
+	}
+	return openSingle(ctx, to, d, conn, watch)
+}

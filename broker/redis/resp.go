@@ -1,0 +1,257 @@
+package redis
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"wsify/broker/internal/dsn"
+)
+
+// Bounds on what a Redis server may send beside publications.
+const (
+	maxReplyDepth = 8
+	maxReplyList  = 1 << 17 // elements of one list
+	maxReplyText  = 1 << 20
+	respBuffer    = 64 << 10
+	maxScratch    = 1 << 20 // what is kept for the next message
+)
+
+var errRESP = errors.New("the server does not speak Redis' protocol")
+
+// respError is an error that a server answered.
+type respError string
+
+// Error returns the server's words.
+func (e respError) Error() string { return string(e) }
+
+// code returns the first word of the error, which says its kind: WRONGPASS, NOPERM, ERR.
+func (e respError) code() respError {
+	word, _, _ := strings.Cut(string(e), " ")
+	if strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return "an error"
+	}
+	return respError(word)
+}
+
+// respReply is what a server answered: text, a number or a list.
+type respReply struct {
+	text string
+	num  int64
+	list []respReply
+}
+
+// respReader reads RESP2, Redis' protocol. It belongs to one goroutine.
+type respReader struct {
+	br      *bufio.Reader
+	scratch []byte      // the last message
+	limit   int         // bytes of a content that are kept by message
+	secrets dsn.Secrets // masked in errors
+}
+
+func newRESPReader(r io.Reader, limit int) *respReader {
+	return &respReader{br: bufio.NewReaderSize(r, respBuffer), limit: limit}
+}
+
+// line reads up to the end of a line, which must fit in the buffer. The line is
+// borrowed until the next read, and has its type in front.
+func (r *respReader) line() ([]byte, error) {
+	b, err := r.br.ReadSlice('\n')
+	switch {
+	case err == bufio.ErrBufferFull:
+		return nil, errRESP
+	case err != nil:
+		return nil, err
+	case len(b) < 3 || b[len(b)-2] != '\r':
+		return nil, errRESP
+	}
+	return b[:len(b)-2], nil
+}
+
+// reply reads one answer. An error of the server is a respError.
+func (r *respReader) reply() (respReply, error) { return r.nested(0) }
+
+func (r *respReader) nested(depth int) (respReply, error) {
+	b, err := r.line()
+	if err != nil {
+		return respReply{}, err
+	}
+	switch b[0] {
+	case '+':
+		return respReply{text: string(b[1:])}, nil
+	case '-':
+		return respReply{}, r.refusal(b)
+	case ':':
+		n, err := respNumber(b[1:])
+		return respReply{num: n}, err
+	case '$':
+		return r.text(b)
+	case '*':
+		return r.list(b, depth)
+	}
+	return respReply{}, errRESP
+}
+
+// refusal returns the error of a line.
+func (r *respReader) refusal(line []byte) respError {
+	return respError(r.secrets.Mask(string(line[1:])))
+}
+
+// text reads what a header announces; minus one is nothing.
+func (r *respReader) text(header []byte) (respReply, error) {
+	n, err := respNumber(header[1:])
+	if err != nil || n < -1 || n > maxReplyText {
+		return respReply{}, errRESP
+	}
+	if n < 0 {
+		return respReply{}, nil
+	}
+	b := make([]byte, n+2)
+	if _, err := io.ReadFull(r.br, b); err != nil {
+		return respReply{}, err
+	}
+	return respReply{text: string(b[:n])}, nil
+}
+
+// list reads the elements that a header announces; minus one is nothing.
+func (r *respReader) list(header []byte, depth int) (respReply, error) {
+	n, err := respNumber(header[1:])
+	if err != nil || n < -1 || n > maxReplyList || depth == maxReplyDepth {
+		return respReply{}, errRESP
+	}
+	var list []respReply
+	for range max(n, 0) {
+		e, err := r.nested(depth + 1)
+		if _, refused := errors.AsType[respError](err); err != nil && !refused {
+			return respReply{}, err
+		}
+		list = append(list, e)
+	}
+	return respReply{list: list}, nil
+}
+
+// respMessage is one thing that a server sends to a subscriber. The slices are borrowed
+// until the next one is read.
+type respMessage struct {
+	verb    []byte // message, smessage, subscribe, unsubscribe, pong, … ; empty with refusal
+	channel []byte
+	content []byte // of message and smessage
+	left    int64  // of subscribe, unsubscribe, …: how many subscriptions of the connection there are then
+	refusal error  // an error that the server answered
+}
+
+// message reads the next one. Of a content that is longer than the limit only so
+// much is kept that its receiver sees it is too long.
+func (r *respReader) message() (respMessage, error) {
+	b, err := r.line()
+	if err != nil {
+		return respMessage{}, err
+	}
+	switch b[0] {
+	case '-':
+		return respMessage{refusal: r.refusal(b)}, nil
+	case '+': // the answer to a ping before the first subscription
+		return respMessage{verb: b[1:]}, nil
+	case '*':
+		return r.elements(b)
+	}
+	return respMessage{}, errRESP
+}
+
+// elements reads the texts and numbers of a list of two or three.
+func (r *respReader) elements(header []byte) (respMessage, error) {
+	n, err := respNumber(header[1:])
+	if err != nil || n < 2 || n > 3 {
+		return respMessage{}, errRESP
+	}
+	if cap(r.scratch) > maxScratch {
+		r.scratch = nil
+	}
+	r.scratch = r.scratch[:0]
+	var ends [3]int
+	var left int64
+	for i := range n {
+		limit := maxReplyText
+		if i == 2 {
+			limit = r.limit
+		}
+		if left, err = r.element(limit); err != nil {
+			return respMessage{}, err
+		}
+		ends[i] = len(r.scratch)
+	}
+	m := respMessage{verb: r.scratch[:ends[0]], channel: r.scratch[ends[0]:ends[1]], left: left}
+	if n == 3 {
+		m.content = r.scratch[ends[1]:ends[2]]
+	}
+	return m, nil
+}
+
+// element appends a text to the scratch, up to the limit, or returns a number.
+func (r *respReader) element(limit int) (number int64, err error) {
+	b, err := r.line()
+	if err != nil {
+		return 0, err
+	}
+	n, err := respNumber(b[1:])
+	switch {
+	case err == nil && b[0] == ':':
+		return n, nil
+	case err != nil || b[0] != '$' || n < -1:
+		return 0, errRESP
+	case n < 0: // an unsubscription from nothing
+		return 0, nil
+	}
+	keep := int(min(n, int64(limit)))
+	at := len(r.scratch)
+	r.scratch = slices.Grow(r.scratch, keep)[:at+keep]
+	if _, err := io.ReadFull(r.br, r.scratch[at:]); err != nil {
+		return 0, err
+	}
+	_, err = r.br.Discard(int(n) - keep + 2)
+	return 0, err
+}
+
+// respNumber reads a signed decimal number.
+func respNumber(b []byte) (int64, error) {
+	neg := len(b) > 0 && b[0] == '-'
+	if neg {
+		b = b[1:]
+	}
+	if len(b) == 0 || len(b) > 18 {
+		return 0, errRESP
+	}
+	var n int64
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, errRESP
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if neg {
+		n = -n
+	}
+	return n, nil
+}
+
+// appendCommand appends a command with its arguments.
+func appendCommand(b []byte, verb string, args ...string) []byte {
+	b = fmt.Appendf(b, "*%d\r\n", 1+len(args))
+	b = appendText(b, verb)
+	for _, a := range args {
+		b = appendText(b, a)
+	}
+	return b
+}
+
+func appendText(b []byte, s string) []byte {
+	b = append(b, '$')
+	b = strconv.AppendInt(b, int64(len(s)), 10)
+	b = append(b, "\r\n"...)
+	b = append(b, s...)
+	return append(b, "\r\n"...)
+}

@@ -1,0 +1,77 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+)
+
+// askSentinel returns the address of the master, as one sentinel knows it.
+func (d *dialer) askSentinel(ctx context.Context, addr string) (string, error) {
+	c, _, err := d.login(ctx, addr, d.o.sentinelUser, d.o.sentinelPassword)
+	if _, refused := errors.AsType[respError](err); refused {
+		return "", fmt.Errorf("sentinel (sentinel_user and sentinel_password of the DSN are for it): %w", err)
+	}
+	if err != nil {
+		return "", fmt.Errorf("sentinel: %w", err)
+	}
+	defer c.Close()
+	var master string
+	err = c.during(ctx, d.o.timeout, func() error {
+		r, err := c.call("SENTINEL", "get-master-addr-by-name", d.o.masterSet)
+		switch {
+		case err != nil:
+			return err
+		case len(r.list) != 2:
+			return fmt.Errorf("it knows no master named %q", d.o.masterSet)
+		}
+		master = net.JoinHostPort(r.list[0].text, r.list[1].text)
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("sentinel at %s: %w", addr, err)
+	}
+	return master, nil
+}
+
+// askSentinels asks all sentinels at once, and returns whom they name, the one that
+// most of them do first, and how many name each: one that is cut off from the others
+// knows a master of the past. There is an error when none of them names any.
+func (d *dialer) askSentinels(ctx context.Context) (masters []string, votes map[string]int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
+	defer cancel()
+	named, failed := make([]string, len(d.o.addrs)), make([]error, len(d.o.addrs))
+	var asking sync.WaitGroup
+	for i, addr := range d.o.addrs {
+		asking.Go(func() { named[i], failed[i] = d.askSentinel(ctx, addr) })
+	}
+	asking.Wait()
+	votes = map[string]int{}
+	for i, master := range named {
+		if failed[i] != nil {
+			continue
+		}
+		if votes[master]++; votes[master] == 1 {
+			masters = append(masters, master)
+		}
+	}
+	if len(masters) == 0 {
+		return nil, nil, errors.Join(failed...)
+	}
+	slices.SortStableFunc(masters, func(a, b string) int { return votes[b] - votes[a] })
+	return masters, votes, nil
+}
+
+// masterMoved asks the sentinels whether the master is still the one at addr. It
+// returns an error when more of them name another. Sentinels that are away do not take
+// the master with them.
+func (d *dialer) masterMoved(ctx context.Context, addr string) error {
+	masters, votes, err := d.askSentinels(ctx)
+	if err == nil && votes[masters[0]] > votes[addr] {
+		return errors.New("the sentinels have made another server the master")
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package redis
+
+import (
+	"errors"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// numSlots is how many slots a cluster has; each channel is of one.
+const numSlots = 16384
+
+// slotTable says which master owns a slot.
+type slotTable struct {
+	owner   [numSlots]string // the address, empty when none does
+	masters []string         // all of them
+}
+
+// owns reports whether the server at addr is a master of the cluster.
+func (t *slotTable) owns(addr string) bool { return slices.Contains(t.masters, addr) }
+
+// parseSlots reads the answer to CLUSTER SLOTS of the server at from.
+func parseSlots(r respReply, from string) (*slotTable, error) {
+	t := &slotTable{}
+	seen := map[string]bool{}
+	for _, e := range r.list {
+		if len(e.list) < 3 || len(e.list[2].list) < 2 {
+			return nil, errRESP
+		}
+		first, last, master := e.list[0].num, e.list[1].num, e.list[2].list
+		if first < 0 || last >= numSlots {
+			return nil, errRESP
+		}
+		host := master[0].text
+		switch host {
+		case "?": // it has no name to go by
+			continue
+		case "": // the one that was asked
+			host, _, _ = net.SplitHostPort(from)
+		}
+		addr := net.JoinHostPort(host, strconv.FormatInt(master[1].num, 10))
+		for slot := first; slot <= last; slot++ {
+			t.owner[slot] = addr
+		}
+		if !seen[addr] {
+			seen[addr] = true
+			t.masters = append(t.masters, addr)
+		}
+	}
+	if len(t.masters) == 0 {
+		return nil, errors.New("no node of the cluster owns any slot")
+	}
+	return t, nil
+}
+
+// slotOf returns the slot of a channel: what is in braces decides, if anything is.
+func slotOf(channel string) int {
+	if _, rest, ok := strings.Cut(channel, "{"); ok {
+		if tag, _, ok := strings.Cut(rest, "}"); ok && tag != "" {
+			channel = tag
+		}
+	}
+	return int(crc16(channel)) % numSlots
+}
+
+// movedSlot returns the slot of an error that says the slot has moved.
+func movedSlot(refusal respError) (slot int, ok bool) {
+	words := strings.Fields(string(refusal))
+	if len(words) < 2 || words[0] != "MOVED" {
+		return 0, false
+	}
+	slot, err := strconv.Atoi(words[1])
+	return slot, err == nil
+}
+
+// unreachable reports whether an error says that the slot of a channel is elsewhere, or
+// nowhere, for now; any other one is about the channel, or about who we are.
+func (e respError) unreachable() bool {
+	switch e.code() {
+	case "MOVED", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN":
+		return true
+	}
+	return false
+}
+
+// movedTo reads the error by which the server at from says which one owns the slot
+// of a command: "MOVED 3999 127.0.0.1:6381". ok is false when it is another error, or
+// the owner has no name to go by.
+func movedTo(refusal respError, from string) (addr string, ok bool) {
+	words := strings.Fields(string(refusal))
+	if len(words) != 3 || words[0] != "MOVED" {
+		return "", false
+	}
+	colon := strings.LastIndexByte(words[2], ':')
+	if colon < 0 {
+		return "", false
+	}
+	host, port := words[2][:colon], words[2][colon+1:]
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || host == "?" {
+		return "", false
+	}
+	if host == "" { // the one that was asked
+		host, _, _ = net.SplitHostPort(from)
+	}
+	return net.JoinHostPort(host, port), true
+}
+
+// crc16 is CRC-16/XMODEM, as Redis computes it.
+func crc16(s string) (crc uint16) {
+	for i := range len(s) {
+		crc = crc<<8 ^ crc16Table[byte(crc>>8)^s[i]]
+	}
+	return crc
+}
+
+// crc16Table has the CRC of each byte.
+var crc16Table = func() (t [256]uint16) {
+	for i := range t {
+		crc := uint16(i) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+		t[i] = crc
+	}
+	return t
+}()
