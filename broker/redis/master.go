@@ -198,19 +198,18 @@ func (n *master) Ended(channel string, cause error) {
 	}
 	slot := slotOf(channel)
 	n.l.mu.Lock()
+	defer n.l.mu.Unlock()
 	home := n.l.slots[slot]
-	here := home != nil && home.at == n
-	if here {
-		if _, here = home.channels[channel]; here {
-			if delete(home.channels, channel); len(home.channels) == 0 {
-				delete(n.l.slots, slot)
-			}
-		}
+	if home == nil || home.at != n {
+		return
 	}
-	n.l.mu.Unlock()
-	if here {
-		n.l.to.Ended(channel, cause)
+	if _, here := home.channels[channel]; !here {
+		return
 	}
+	if delete(home.channels, channel); len(home.channels) == 0 {
+		delete(n.l.slots, slot)
+	}
+	n.l.to.Ended(channel, cause)
 }
 
 func (n *master) Returned() { n.l.to.Returned() }

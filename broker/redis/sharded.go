@@ -31,7 +31,9 @@ type shardedLink struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup // watch
 
-	mu      sync.Mutex // a leaf lock
+	// What is not at home any more is told to have ended before mu is unlocked, since who
+	// publishes asks for the home first, and for whether anybody is deaf then.
+	mu      sync.Mutex // before the table's of Remote
 	masters map[string]*master
 	slots   map[int]*slotHome
 }
@@ -113,9 +115,9 @@ func (l *shardedLink) follow(t *slotTable) {
 			delete(l.masters, addr)
 		}
 	}
-	l.mu.Unlock()
 	l.end(nowhere, fmt.Errorf("%w: %w", broker.ErrAway, errNoOwner))
 	l.end(moved, broker.ErrMoved)
+	l.mu.Unlock()
 	for _, n := range retired {
 		n.subs.close()
 	}

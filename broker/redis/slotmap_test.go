@@ -105,3 +105,40 @@ func TestClusterSubscribeEndsWithItsContext(t *testing.T) {
 	}
 	<-read
 }
+
+// lockedSink sees whether channels are told to have ended while their home is locked.
+type lockedSink struct {
+	brokertest.Nowhere
+	l     *shardedLink
+	ended []string
+	free  int // times that it was not
+}
+
+func (s *lockedSink) Ended(channel string, _ error) {
+	s.ended = append(s.ended, channel)
+	if s.l.mu.TryLock() {
+		s.l.mu.Unlock()
+		s.free++
+	}
+}
+
+// Who publishes finds no channel that is at home nowhere and not told to have ended yet:
+// it would be published where nobody hears it.
+func TestMovedChannelIsDeafBeforeItHasNoHome(t *testing.T) {
+	l := anyCluster(t, "a:1", "b:1")
+	sink := &lockedSink{l: l}
+	l.to = sink
+	n := &master{l: l, addr: "a:1"}
+	home := func() {
+		l.slots[slotOf("foo")] = &slotHome{at: n, channels: map[string]struct{}{"foo": {}}}
+	}
+	home()
+	n.Ended("foo", errUnasked)
+	home()
+	table := &slotTable{masters: []string{"b:1"}}
+	table.owner[slotOf("foo")] = "b:1"
+	l.follow(table)
+	if len(sink.ended) != 2 || sink.free != 0 || len(l.slots) != 0 {
+		t.Errorf("%q have ended, %d of them without the lock; %d slots are left", sink.ended, sink.free, len(l.slots))
+	}
+}
