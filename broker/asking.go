@@ -62,7 +62,7 @@ func (t *table) takeFrom(list *fifo[*subscription], names []string, left, most i
 func (t *table) drop(s *subscription) {
 	s.listed = false
 	if s.leaving { // it came and went; the sweep forgets it
-		t.pay(s)
+		t.repaid(s)
 	} else {
 		t.forget(s)
 	}
@@ -124,6 +124,6 @@ func (t *table) sweep(began time.Time) (names []string, more bool) {
 		}
 	}
 	more = t.rested(now)
-	t.knock(now)
+	t.probeAway(now)
 	return names, more || n == MaxBatch
 }

@@ -11,8 +11,8 @@ import (
 // the link says that something has changed, or the one of them that is asked for every
 // probeInterval is in force. Who joins one, or publishes to it, is told that it is away.
 
-// stay notes that the server of s is away.
-func (t *table) stay(s *subscription) {
+// keepAway notes that the server of s is away.
+func (t *table) keepAway(s *subscription) {
 	s.listed = true
 	t.away.push(s)
 }
@@ -24,8 +24,8 @@ func (t *table) returned() {
 	t.again.join(&t.away)
 }
 
-// knock lets one of those whose server is away be asked for, when it is time to.
-func (t *table) knock(now time.Duration) {
+// probeAway lets one of those whose server is away be asked for, when it is time to.
+func (t *table) probeAway(now time.Duration) {
 	if now < t.probing {
 		return
 	}
@@ -40,8 +40,8 @@ func (t *table) knock(now time.Duration) {
 	}
 }
 
-// knocked notes what came of asking for s.
-func (t *table) knocked(s *subscription, away bool) {
+// probed notes what came of asking for s.
+func (t *table) probed(s *subscription, away bool) {
 	if s != t.probe {
 		return
 	}
@@ -63,8 +63,8 @@ func (t *table) tidy() {
 	}
 }
 
-// hear notes whether what is published to the channel of s may be heard.
-func (t *table) hear(s *subscription, heard bool) {
+// setHeard notes whether what is published to the channel of s may be heard.
+func (t *table) setHeard(s *subscription, heard bool) {
 	if s.deaf != heard {
 		return
 	}
@@ -86,4 +86,25 @@ func (t *table) isDeaf(name []byte) bool {
 	defer t.mu.Unlock()
 	s := t.find(link.String(name))
 	return s != nil && s.deaf && s.wanted
+}
+
+// move notes that the server of a channel gave it to another one. The channel is deaf, and
+// asked for again at once, for which who waits for it goes on waiting. It reports false,
+// and has done nothing, when the channel is not wanted, or was not in force since it moved
+// last: then it is to rest as others do, for servers that each name another one.
+func (t *table) move(name string, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.find(name)
+	if s == nil || s.standing == absent || !s.wanted || s.refusals > 0 {
+		return false
+	}
+	t.settle(s)
+	t.progress = now
+	t.repaid(s)
+	t.probed(s, true)
+	t.setHeard(s, false)
+	s.refusals = 1
+	t.list(s, &t.fresh)
+	return true
 }

@@ -14,9 +14,9 @@ func (t *table) opened() int {
 	return t.owed
 }
 
-// cut notes that the link is lost: nothing is subscribed to any more. It returns who
+// linkLost notes that the link is lost: nothing is subscribed to any more. It returns who
 // waited. Each subscription learns of it when it is looked at, and by renewAll.
-func (t *table) cut() (waiting map[*subscription]*crowd) {
+func (t *table) linkLost() (waiting map[*subscription]*crowd) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open = false
@@ -30,7 +30,7 @@ func (t *table) cut() (waiting map[*subscription]*crowd) {
 	return waiting
 }
 
-// renewAll makes all that there was before cut to be asked for again. It is over before
+// renewAll makes all that there was before linkLost to be asked for again. It is over before
 // there is another link.
 func (t *table) renewAll() {
 	for i := range channelParts {

@@ -24,7 +24,7 @@ func (t *table) absentOf() int { return t.again.size + t.fresh.size }
 func TestALostLinkIsNotedInParts(t *testing.T) {
 	const count = 50_000
 	tab := subscribed(count, time.Now())
-	tab.cut()
+	tab.linkLost()
 	if n := tab.absentOf(); n != 0 {
 		t.Errorf("%d channels are looked at when the link is lost", n)
 	}
@@ -48,7 +48,7 @@ func TestChannelsChangeWhileALostLinkIsNoted(t *testing.T) {
 	now := time.Now()
 	tab := subscribed(3, now) // "0", "1", "2"
 	tab.unwant("1", now)
-	tab.cut()
+	tab.linkLost()
 	tab.unwant("0", now)
 	tab.want("1")
 	tab.want("new")
@@ -83,7 +83,7 @@ func BenchmarkLostLink(b *testing.B) {
 		b.Run(fmt.Sprintf("channels=%d", count), func(b *testing.B) {
 			pieces := time.Duration(0)
 			for b.Loop() {
-				tab.cut()
+				tab.linkLost()
 				began := time.Now()
 				for i := range channelParts {
 					tab.renewPart(i)

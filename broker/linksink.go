@@ -109,3 +109,8 @@ func (l *linkSink) Returned() {
 	l.r.table.returned()
 	l.r.wake()
 }
+
+func (l *linkSink) Deaf(channel string) bool {
+	channel, ours := strings.CutPrefix(channel, l.r.cfg.Prefix)
+	return ours && l.r.table.isDeaf(link.Bytes(channel))
+}

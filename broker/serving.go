@@ -197,7 +197,7 @@ func (r *Remote) giveUp(l *linkSink, cause error) {
 	r.current = nil
 	r.using.Unlock()
 	l.link.Close()
-	for _, c := range r.table.cut() {
+	for _, c := range r.table.linkLost() {
 		tell(c.first, ErrDown)
 	}
 }

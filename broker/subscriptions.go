@@ -131,13 +131,13 @@ func (t *table) unwant(name string, now time.Time) {
 
 // forget takes a subscription out of the table; it is on no list.
 func (t *table) forget(s *subscription) {
-	t.pay(s)
-	t.hear(s, true)
+	t.repaid(s)
+	t.setHeard(s, true)
 	t.channels.remove(s)
 }
 
-// pay notes that s does not keep the node from being up, or not any more.
-func (t *table) pay(s *subscription) {
+// repaid notes that s does not keep the node from being up, or not any more.
+func (t *table) repaid(s *subscription) {
 	if s.owed {
 		s.owed = false
 		t.owed--
@@ -154,11 +154,11 @@ func (t *table) confirm(name string, now time.Time) *waiter {
 	}
 	t.settle(s)
 	s.standing, s.refusals = inForce, 0
-	t.hear(s, true)
+	t.setHeard(s, true)
 	t.inForce++
 	t.progress = now
-	t.pay(s)
-	t.knocked(s, false)
+	t.repaid(s)
+	t.probed(s, false)
 	return t.answer(s)
 }
 
@@ -173,14 +173,14 @@ func (t *table) end(name string, now time.Time, away bool) *waiter {
 	}
 	t.settle(s)
 	t.progress = now // no is an answer, too
-	t.pay(s)         // it would keep the others waiting
-	t.knocked(s, away)
+	t.repaid(s)      // it would keep the others waiting
+	t.probed(s, away)
 	if s.wanted {
-		t.hear(s, !away)
+		t.setHeard(s, !away)
 	}
 	switch {
 	case s.wanted && away:
-		t.stay(s)
+		t.keepAway(s)
 	case s.wanted:
 		t.rest(s, now)
 	case !s.leaving:

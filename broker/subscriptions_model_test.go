@@ -174,7 +174,7 @@ func (w *tableTwin) sweepOnce() {
 func (w *tableTwin) turnLink() {
 	if w.open {
 		clear(w.engine)
-		for _, c := range w.cut() {
+		for _, c := range w.linkLost() {
 			tell(c.first, ErrDown)
 		}
 		w.renewed = 0

@@ -93,7 +93,7 @@ func TestAChannelLeftWhileDownDoesNotDelayUp(t *testing.T) {
 	now := time.Now()
 	tab.inForceNow("a", now)
 	tab.inForceNow("b", now)
-	tab.cut()
+	tab.linkLost()
 	tab.renewAll()
 	tab.unwant("a", now)
 	if owed := tab.opened(); owed != 2 {
@@ -180,7 +180,7 @@ func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 	for i := range 10 * MaxBatch {
 		tab.want(fmt.Sprint("before ", i))
 	}
-	tab.cut()
+	tab.linkLost()
 	tab.renewAll()
 	tab.opened()
 	tab.want("now")

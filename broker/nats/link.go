@@ -58,7 +58,7 @@ func (l *serverLink) cut() {
 	}
 }
 
-// close delivers what has been received and ends the link.
+// Close delivers what has been received and ends the link.
 func (l *serverLink) Close() {
 	l.cut()
 	l.nc.Close()
@@ -67,7 +67,7 @@ func (l *serverLink) Close() {
 	l.reading.Wait()
 }
 
-// subscribe returns when the server has answered: each channel is confirmed, or its
+// Subscribe returns when the server has answered: each channel is confirmed, or its
 // subscription has ended.
 func (l *serverLink) Subscribe(ctx context.Context, channels []string) error {
 	defer context.AfterFunc(ctx, l.cut)()
@@ -121,7 +121,7 @@ func (l *serverLink) endLimited(channels []string) {
 	}
 }
 
-// unsubscribe does not wait: the server takes what is sent in order.
+// Unsubscribe does not wait: the server takes what is sent in order.
 func (l *serverLink) Unsubscribe(ctx context.Context, channels []string) error {
 	defer context.AfterFunc(ctx, l.cut)()
 	for _, channel := range channels {
@@ -160,7 +160,7 @@ func (l *serverLink) end(channel string, cause error) {
 	}
 }
 
-// publish returns when the server has answered for all of batch.
+// Publish returns when the server has answered for all of batch.
 func (l *serverLink) Publish(ctx context.Context, batch []broker.Publication) {
 	l.publishing.Lock()
 	l.publishAll(ctx, batch)

@@ -9,17 +9,16 @@ import (
 )
 
 // master is a master of a cluster, where the channels of its slots are subscribed to.
-// It implements sink: what its subscriber tells goes to the link's.
+// It is the Sink of its subscriber, most of which is the link's.
 //
 // What is at home there while there is no connection waits for one: the keeper asks for
 // all of it when there is, or ends it when the attempt fails.
 type master struct {
-	l    *shardedLink
-	addr string
-	subs *keeper[*subscriber]
+	broker.Sink // the link's
+	l           *shardedLink
+	addr        string
+	subs        *keeper[*subscriber]
 }
-
-var _ broker.Sink = (*master)(nil)
 
 // writing is a subscriber, and when it has written what it was asked to; nothing when
 // it is not to be waited for.
@@ -34,7 +33,7 @@ func (l *shardedLink) master(addr string) *master {
 	defer l.mu.Unlock()
 	n := l.masters[addr]
 	if n == nil {
-		n = &master{l: l, addr: addr}
+		n = &master{Sink: l.to, l: l, addr: addr}
 		n.subs = &keeper[*subscriber]{
 			addr: addr, opened: n.opened, lost: n.away, failed: n.failed,
 			login: func(ctx context.Context) (*serverConn, error) { return l.m.connect(ctx, addr) },
@@ -164,9 +163,7 @@ func (n *master) forget() (channels []string) {
 	return channels
 }
 
-func (n *master) Received(channel, content []byte) { n.l.to.Received(channel, content) }
-
-// confirmed is passed on unless the channel has left.
+// Confirmed is passed on unless the channel has left.
 func (n *master) Confirmed(channel string) {
 	n.l.mu.Lock()
 	home := n.l.slots[slotOf(channel)]
@@ -176,11 +173,11 @@ func (n *master) Confirmed(channel string) {
 	}
 	n.l.mu.Unlock()
 	if here {
-		n.l.to.Confirmed(channel)
+		n.Sink.Confirmed(channel)
 	}
 }
 
-// ended is a slot that moved away, most often: what the server ends unasked, and MOVED.
+// Ended is a slot that moved away, most often: what the server ends unasked, and MOVED.
 // The channel is heard nowhere then, and asked for at its new master at once.
 func (n *master) Ended(channel string, cause error) {
 	refusal, refused := errors.AsType[respError](cause)
@@ -209,13 +206,8 @@ func (n *master) Ended(channel string, cause error) {
 	if delete(home.channels, channel); len(home.channels) == 0 {
 		delete(n.l.slots, slot)
 	}
-	n.l.to.Ended(channel, cause)
+	n.Sink.Ended(channel, cause)
 }
 
-func (n *master) Returned() { n.l.to.Returned() }
-
-// lost is not called: the keeper is told.
+// Lost is not called: the keeper is told.
 func (n *master) Lost(error) {}
-
-// deaf is for who publishes.
-func (n *master) Deaf(channel string) bool { return n.l.to.Deaf(channel) }

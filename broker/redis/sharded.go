@@ -150,7 +150,7 @@ func (l *shardedLink) end(channels []string, cause error) {
 	}
 }
 
-// subscribe asks each channel's master. It waits for none that is slow: a master that
+// Subscribe asks each channel's master. It waits for none that is slow: a master that
 // cannot be reached ends its channels, not the link.
 func (l *shardedLink) Subscribe(ctx context.Context, channels []string) error {
 	if err := l.m.renew(ctx, l.ctx); err != nil {
@@ -171,7 +171,7 @@ func (l *shardedLink) Subscribe(ctx context.Context, channels []string) error {
 	return written(ctx, asked)
 }
 
-// unsubscribe tells the masters where the channels were asked for.
+// Unsubscribe tells the masters where the channels were asked for.
 func (l *shardedLink) Unsubscribe(ctx context.Context, channels []string) error {
 	l.mu.Lock()
 	slots := bySlot(channels, func(slot int) *master {

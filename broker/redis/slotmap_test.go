@@ -68,7 +68,7 @@ func TestClusterTableIsReadPastSilentNodes(t *testing.T) {
 // What a user may not is refused without asking the cluster who owns what.
 func TestClusterIsNotAskedForWhatIsForbidden(t *testing.T) {
 	l := anyCluster(t, "a:1")
-	n := &master{l: l}
+	n := &master{Sink: l.to, l: l}
 	n.Ended("c", fmt.Errorf("redis refuses the subscription: %w", respError("NOPERM No permissions to access a channel")))
 	if l.m.stale.Load() {
 		t.Error("a forbidden channel makes the table stale")
@@ -128,7 +128,7 @@ func TestMovedChannelIsDeafBeforeItHasNoHome(t *testing.T) {
 	l := anyCluster(t, "a:1", "b:1")
 	sink := &lockedSink{l: l}
 	l.to = sink
-	n := &master{l: l, addr: "a:1"}
+	n := &master{Sink: sink, l: l, addr: "a:1"}
 	home := func() {
 		l.slots[slotOf("foo")] = &slotHome{at: n, channels: map[string]struct{}{"foo": {}}}
 	}
