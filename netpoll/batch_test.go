@@ -140,8 +140,11 @@ func TestManyThatAreReadableAtOnceShareTheTimeOfABatch(t *testing.T) {
 	d.release()
 	for i := range clients {
 		most := mostRead / clients
-		if i > 0 {
+		switch {
+		case i > lookEvents: // after another look
 			most = leastShare
+		case i > 0:
+			most = 2 * most / clients
 		}
 		if n := len(await(t, d.data, "Data")); n > most {
 			t.Fatalf("read %d bytes of connection %d of a batch of %d, want %d at most", n, i, clients, most)
