@@ -145,7 +145,7 @@ func TestControlFramesPassTheMark(t *testing.T) {
 	srv = start(t, Config{WriteQueueSize: 64 << 10, SlowPolicy: SlowDrop})
 	slow, quick = slowPeer(t, srv)
 	fill(t, srv, quick)
-	ping := strings.Repeat(masked(0x80|opPing, strings.Repeat("p", 125)), 1000) // 125 KB of pongs
+	ping := strings.Repeat(masked(0x80|opPing, strings.Repeat("p", 125)), 16_000) // 2 MB of pongs: more than the kernel keeps, too
 	if err := slow.tryWrite(ping); err != nil && !isEnd(err) {
 		t.Fatal(err)
 	}
