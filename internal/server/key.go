@@ -47,11 +47,14 @@ func (k *keys) admit(query, authorization []byte) bool {
 // bearer returns the token of an Authorization header; RFC 6750, section 2.1. It is
 // nil when the header has another scheme.
 func bearer(authorization []byte) []byte {
-	const scheme = "Bearer "
-	if len(authorization) < len(scheme) || !strings.EqualFold(string(authorization[:len(scheme)]), scheme) {
+	scheme, token, _ := bytes.Cut(authorization, []byte(" "))
+	if !strings.EqualFold(string(scheme), "Bearer") {
 		return nil
 	}
-	return bytes.TrimSpace(authorization[len(scheme):])
+	if token = bytes.TrimSpace(token); token == nil {
+		return []byte{} // an empty key is a wrong one
+	}
+	return token
 }
 
 // queryKey returns the first parameter "key", decoded. It is nil when there is none,

@@ -36,6 +36,7 @@ func TestOnlyTheKeyAdmitsAPublication(t *testing.T) {
 		{"another scheme, and -broadcast-open", Config{BroadcastOpen: true}, "/broadcast", []string{"Authorization: Basic eDp5"}, 201},
 		{"a wrong key, and -broadcast-open", Config{BroadcastOpen: true}, "/broadcast", []string{wrong}, 403},
 		{"a wrong key in the query, and -broadcast-open", Config{BroadcastOpen: true}, "/broadcast?key=x", nil, 403},
+		{"an empty key in a header, and -broadcast-open", Config{BroadcastOpen: true}, "/broadcast", []string{"Authorization: Bearer "}, 403},
 		{"an empty key, and -broadcast-open", Config{BroadcastOpen: true}, "/broadcast?key=", nil, 403},
 	} {
 		srv := startAs(t, c.cfg)
