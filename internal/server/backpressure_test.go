@@ -187,11 +187,11 @@ func connectTo(t *testing.T, srv *Server, want func(l *loop) bool) *peer {
 // TestPublisherIsSlowedDown: a client that publishes faster than a loop delivers is
 // not read meanwhile. Nothing is lost, the order is kept, nobody is asked twice.
 func TestPublisherIsSlowedDown(t *testing.T) {
-	const count = 90 // 730 KB: more than may be undelivered, less than a queue holds
+	const count = 90 // 730 KB, in 1.5 MB of memory: more than may be undelivered, less than a queue holds
 	hook := newWebhook(t, nil)
 	for _, authorized := range []bool{false, true} {
 		t.Run(fmt.Sprintf("authorizer %v", authorized), func(t *testing.T) {
-			cfg := Config{WriteQueueSize: 1 << 20}
+			cfg := Config{WriteQueueSize: 2 << 20}
 			if authorized {
 				cfg.AuthorizerURL, cfg.AuthorizerEvents = hook.URL, []string{"broadcast"}
 			}

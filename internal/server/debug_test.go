@@ -107,6 +107,7 @@ func TestWhatTheBrokerRefusedIsCountedAndInTheLogAtDebug(t *testing.T) {
 			want = 3
 		}
 		refused := map[string]any{"msg": "command refused", "addr": p.LocalAddr().String(), "channel": "c", "reason": "broker_down"}
+		waitFor(t, "the last is counted", func() bool { return srv.Stats().NotDone["broker_down"] >= want })
 		if got := srv.Stats().NotDone["broker_down"]; got != want || len(book.find(t, refused)) != int(want) {
 			t.Errorf("asynchronous %t: %d commands refused with broker_down, want %d; log:\n%s", asynchronous, got, want, book)
 		}
