@@ -241,9 +241,10 @@ func (tp *topology) onlyWhatIsForClients() {
 	}
 }
 
-var connectionsMetric = regexp.MustCompile(`(?m)^wsify_connections (\d+)$`)
+// Each client is a member of one channel; the load balancer keeps connections, too.
+var connectionsMetric = regexp.MustCompile(`(?m)^wsify_subscriptions (\d+)$`)
 
-// connections is how many a node says it has; 0 when it does not answer.
+// connections is how many clients a node says it has; 0 when it does not answer.
 func (tp *topology) connections(node int) int {
 	tp.t.Helper()
 	answer, err := http.Get("http://" + tp.addr([]string{"3011", "3021"}[node]) + "/metrics")
