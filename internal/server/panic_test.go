@@ -45,14 +45,16 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 	}
 	idle(t, srv, 1, 1, 1)
 	other.usable()
-	if res := post(t, srv, "/broadcast", `{"channel":"panic","content":1}`); res.status != 500 {
-		t.Errorf("status %d, want 500", res.status)
+	backend := dial(t, srv)
+	backend.write(postRequest("/broadcast", `{"channel":"panic","content":1}`))
+	if _, err := backend.Read(make([]byte, 1)); !isEnd(err) {
+		t.Errorf("a backend got %v, want the end", err)
 	}
 	publish(t, srv, "c", `"still here"`)
 	other.expectText(`"still here"`)
 	connect(t, srv, "/ws").usable()
 	st := srv.Stats()
-	if st.Net.Panics != 1 || st.Closed["internal"] != 1 || strings.Count(book.String(), "a bug in the broker") != 2 ||
+	if st.Net.Panics != 2 || st.Closed["internal"] != 2 || strings.Count(book.String(), "a bug in the broker") != 2 ||
 		!strings.Contains(book.String(), "conn="+srv.node) {
 		t.Errorf("%d panics, closed %v, log:\n%s", st.Net.Panics, st.Closed, book)
 	}
