@@ -2,9 +2,12 @@ package server
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"wsify/internal/lastread"
 )
@@ -67,10 +70,6 @@ func (a *admin) readyz(w http.ResponseWriter, _ *http.Request) {
 	say(w, http.StatusOK, "ok\n")
 }
 
-// spareDescriptors is how many descriptors are counted for what is no connection of
-// a client: listeners, loops, the engine of the broker, the admin listener.
-const spareDescriptors = 64
-
 // notReady says why this node should not be sent clients; nothing when it should.
 func (srv *Server) notReady() (why []string) {
 	if srv.draining.Load() {
@@ -79,9 +78,19 @@ func (srv *Server) notReady() (why []string) {
 	if b := srv.brokerStats(); b != nil && !b.Up {
 		why = append(why, "the broker is down")
 	}
-	used := uint64(srv.group.Connections()) + spareDescriptors + uint64(3*len(srv.loops))
-	if limit := srv.fileLimit - srv.kept; used >= limit {
-		why = append(why, fmt.Sprintf("full: %d of %d descriptors are used; raise the limit (ulimit -Hn) or add nodes", used, limit))
+	if limit := srv.fileLimit - srv.kept; nextDescriptor() >= limit {
+		why = append(why, fmt.Sprintf("full: the %d descriptors that are not kept for the server itself are used; raise the limit (ulimit -Hn) or add nodes", limit))
 	}
 	return why
+}
+
+// nextDescriptor is the number that the next descriptor would have: the kernel gives the
+// lowest that is free, which is how the loops know, too.
+func nextDescriptor() uint64 {
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return math.MaxUint64
+	}
+	_ = unix.Close(fd)
+	return uint64(fd)
 }
