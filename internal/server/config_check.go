@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"unicode"
 
@@ -99,14 +100,46 @@ func checkListenAddr(addr string) error {
 // checkDistinct reports that addr cannot be listened on beside other, as far as their
 // forms tell.
 func checkDistinct(addr, other string) error {
-	host, port, err := net.SplitHostPort(addr)
-	otherHost, otherPort, otherErr := net.SplitHostPort(other)
-	isUnix := strings.HasPrefix(addr, "unix:") || strings.HasPrefix(other, "unix:")
-	if isUnix && addr != other || !isUnix && (err != nil || otherErr != nil || port == "0" || port != otherPort ||
-		host != otherHost && !isAnyHost(host) && !isAnyHost(otherHost)) {
-		return nil
+	if overlap(addr, other) {
+		return fmt.Errorf("%s is taken by -listen-addr %s", addr, other)
 	}
-	return fmt.Errorf("%s is taken by -listen-addr %s", addr, other)
+	return nil
+}
+
+// overlap reports whether two addresses are one, or one is a part of the other.
+func overlap(a, b string) bool {
+	pathA, unixA := strings.CutPrefix(a, "unix:")
+	pathB, unixB := strings.CutPrefix(b, "unix:")
+	if unixA || unixB {
+		return unixA && unixB && filepath.Clean(pathA) == filepath.Clean(pathB)
+	}
+	hostA, portA, errA := splitListenAddr(a)
+	hostB, portB, errB := splitListenAddr(b)
+	return errA == nil && errB == nil && portA == portB && portA != 0 &&
+		(isAnyHost(hostA) || isAnyHost(hostB) || sameAddress(hostA, hostB) || sameAddress(hostB, hostA))
+}
+
+// splitListenAddr returns the number of a port that may have a name.
+func splitListenAddr(addr string) (host string, port int, err error) {
+	host, name, err := net.SplitHostPort(addr)
+	if err == nil {
+		port, err = net.LookupPort("tcp", name)
+	}
+	return host, port, err
+}
+
+// sameAddress reports whether a is b in any of the forms of an address. localhost is any
+// loopback address: which ones a resolver has for it is not asked.
+func sameAddress(a, b string) bool {
+	ipA, errA := netip.ParseAddr(a)
+	ipB, errB := netip.ParseAddr(b)
+	switch {
+	case errA == nil && errB == nil:
+		return ipA.Unmap() == ipB.Unmap()
+	case strings.EqualFold(a, "localhost") && errB == nil:
+		return ipB.Unmap().IsLoopback()
+	}
+	return strings.EqualFold(a, b)
 }
 
 // isAnyHost reports whether all addresses of this machine are meant.

@@ -69,6 +69,9 @@ func TestValidateRefuses(t *testing.T) {
 	}{
 		{Config{ListenAddr: "3000"}, `-listen-addr: "3000"` + forms},
 		{Config{AdminAddr: "127.0.0.1:3000"}, `-admin-addr: 127.0.0.1:3000 is taken by -listen-addr :3000`},
+		{Config{ListenAddr: "localhost:3000", AdminAddr: "127.0.0.1:03000"}, `-admin-addr: 127.0.0.1:03000 is taken by -listen-addr localhost:3000`},
+		{Config{ListenAddr: "127.0.0.1:80", AdminAddr: "[::ffff:127.0.0.1]:http"}, `-admin-addr: [::ffff:127.0.0.1]:http is taken by -listen-addr 127.0.0.1:80`},
+		{Config{ListenAddr: "unix:/tmp/a", AdminAddr: "unix:/tmp/./a"}, `-admin-addr: unix:/tmp/./a is taken by -listen-addr unix:/tmp/a`},
 		{Config{ListenAddr: "unix:/a", AdminAddr: "unix:/a"}, `-admin-addr: unix:/a is taken by -listen-addr unix:/a`},
 		{Config{AdminAddr: "3001"}, `-admin-addr: "3001"` + forms},
 		{Config{ListenAddr: "localhost"}, `-listen-addr: "localhost"` + forms},
