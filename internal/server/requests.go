@@ -69,6 +69,8 @@ func (l *loop) respond(c *netpoll.Conn, s *session, m manner, status int, header
 	switch {
 	case !c.SendUrgent(p): // it sends requests and reads no answers
 		c.Close(reasonSlowConsumer)
+	case c.Queued() > maxUnread:
+		l.endQuietly(c, s, reasonSlowConsumer)
 	case keep:
 		s.state = kept
 		c.SetDeadline(keepIdle)
@@ -76,6 +78,11 @@ func (l *loop) respond(c *netpoll.Conn, s *session, m manner, status int, header
 		l.endQuietly(c, s, reasonHTTP)
 	}
 }
+
+// maxUnread is how many bytes of memory answers may take up that a client does not read:
+// it may send many requests at once, and the kernel keeps a thousand answers. Beyond
+// that it is closed, as it has no session that would be worth more.
+const maxUnread = 16 << 10
 
 // turnDown refuses a publication and ends the connection: the body is not read.
 func (l *loop) turnDown(c *netpoll.Conn, s *session, no refusal) {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -127,4 +128,30 @@ func TestAKeptConnectionEndsWithoutAWord(t *testing.T) {
 	p.expectStatus(204)
 	p.expectStatus(408) // a request that has begun is owed an answer
 	p.expectEnd()
+}
+
+// Who sends requests and reads no answers is closed before they take up memory to speak
+// of, and one who reads them late gets them all.
+func TestAnswersThatNobodyReadsAreFew(t *testing.T) {
+	srv := start(t, Config{})
+	const requests = 1000 // some 200 KB of answers
+	preflights := strings.Repeat("OPTIONS /broadcast HTTP/1.1\r\nHost: x\r\n\r\n", requests)
+	patient := dial(t, srv)
+	patient.write(preflights)
+	for range requests {
+		patient.expectStatus(204)
+	}
+	stranger := dial(t, srv)
+	_ = stranger.Conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	most := int64(0)
+	for range 200 { // 40 MB of answers
+		if err := stranger.tryWrite(preflights); err != nil {
+			break
+		}
+		most = max(most, srv.group.Queued())
+	}
+	waitFor(t, "the stranger is closed", func() bool { return srv.Stats().Closed["slow_consumer"] == 1 })
+	if most > 4*maxUnread {
+		t.Errorf("the answers took up %d bytes, %d may wait", most, maxUnread)
+	}
 }
