@@ -54,7 +54,7 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 	other.expectText(`"still here"`)
 	connect(t, srv, "/ws").usable()
 	st := srv.Stats()
-	if st.Net.Panics != 2 || st.Closed["internal"] != 2 || strings.Count(book.String(), "a bug in the broker") != 2 ||
+	if st.Net.Panics != 2 || st.Closed["internal"] != 2 || strings.Count(book.String(), "a bug in the broker") != 1 || // a kind is said once in 10 s
 		!strings.Contains(book.String(), "conn="+srv.node) {
 		t.Errorf("%d panics, closed %v, log:\n%s", st.Net.Panics, st.Closed, book)
 	}
