@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -130,7 +131,7 @@ func TestResetsWhileTheirChannelIsPublishedTo(t *testing.T) {
 // order (I14).
 func TestWhoStaysHearsEverythingWhileOthersComeAndGo(t *testing.T) {
 	const steady, comers, bursts = 1000, 1000, 8
-	srv := start(t, Config{ListenAddr: anyAddr})
+	srv := start(t, Config{ListenAddr: anyAddr, PingInterval: time.Hour}) // who hears sends nothing
 	first := connect(t, srv, "/ws")
 	first.join("hot")
 	peers := make([]*peer, steady)

@@ -80,7 +80,7 @@ func (l *loop) respond(c *netpoll.Conn, s *session, m manner, status int, header
 }
 
 // maxUnread is how many bytes of memory answers may take up that a client does not read:
-// it may send many requests at once, and the kernel keeps a thousand answers. Beyond
+// it may send many requests at once, and the kernel keeps some hundred answers. Beyond
 // that it is closed, as it has no session that would be worth more.
 const maxUnread = 16 << 10
 
