@@ -15,13 +15,11 @@ const (
 	// asked for.
 	lookEvents = 16
 	lookBytes  = 16 << 10
-	// readWithin is how long the events of a batch may take that read, all together:
-	// each connection's share is what the loop lately handled in that time, divided by
-	// their number. A share of less than leastShare would cut many messages, which are
-	// then assembled; a batch of more than 2 MiB joins nothing that a smaller does not.
+	// readWithin is how long the reads of a batch may take until those that are left get
+	// only leastShare each: who has little to say is not held up by those that have much,
+	// and who publishes many at once has them joined while there is time.
 	readWithin = 2 * time.Millisecond
 	leastShare = 256
-	mostRead   = 2 << 20
 )
 
 // batch is how far a loop has come with the events that were reported together. It
@@ -29,28 +27,19 @@ const (
 type batch struct {
 	began  time.Duration // when it was reported, or the last turn inside it ended
 	looked time.Duration // when bytes was taken, turns since then left out
-	n      int           // events reported
+	spent  time.Duration // until then, on what was read
 	events int           // handled since the last look
-	bytes  uint64        // Loop.bytesIn when the budget was last set
-	budget int           // bytes to be read within readWithin; outlives the batch
-	share  int           // of it, for each connection
+	bytes  uint64        // Loop.bytesIn at the last look that counted what was read
+	share  int           // bytes to be read from a connection
 }
 
-// beginBatch starts the account of n events that were reported at that time.
-func (l *Loop) beginBatch(n int, at time.Duration) {
-	b := &l.batch
-	*b = batch{began: at, looked: at, n: max(n, 1), bytes: l.bytesIn, budget: b.budget}
-	if b.budget == 0 {
-		b.budget = mostRead
-	}
-	b.divide(len(l.readBuf))
+// beginBatch starts the account of events that were reported at that time.
+func (l *Loop) beginBatch(at time.Duration) {
+	l.batch = batch{began: at, looked: at, bytes: l.bytesIn, share: len(l.readBuf)}
 }
 
-// divide gives each connection its share of the budget.
-func (b *batch) divide(most int) { b.share = min(most, max(b.budget/b.n, leastShare)) }
-
-// handled notes that an event of the batch has been handled, learns how fast it goes,
-// and runs the turn that has waited long enough.
+// handled notes that an event of the batch has been handled, counts the time that reads
+// take, and runs the turn that has waited long enough.
 func (l *Loop) handled() {
 	b := &l.batch
 	b.events++
@@ -66,8 +55,9 @@ func (l *Loop) handled() {
 	}
 	now := l.now()
 	if read >= lookBytes {
-		b.budget = int(min(read*uint64(readWithin)/uint64(max(now-b.looked, 1)), mostRead))
-		b.divide(len(l.readBuf))
+		if b.spent += now - b.looked; b.spent >= readWithin {
+			b.share = min(leastShare, len(l.readBuf))
+		}
 		b.events, b.bytes, b.looked = 0, l.bytesIn, now
 	}
 	if l.waking.Load() && now-b.began >= turnWithin {

@@ -129,51 +129,22 @@ func TestATurnInsideABatchLeavesSlotsInLimbo(t *testing.T) {
 	})
 }
 
-// The clock says that a piece of any size takes a millisecond, half of what a batch may
-// take: so the pieces become as small as they may.
+// The clock says that a piece of any size takes a millisecond, half of what the reads of
+// a batch may take before pieces become small.
 func TestManyThatAreReadableAtOnceShareTheTimeOfABatch(t *testing.T) {
 	if pollerUnderTest == PollerEasygo {
-		t.Skip("easygo does not tell how many events a batch has")
+		t.Skip("easygo does not tell which events are of a batch")
 	}
 	const clients = 64
 	d := newWorkday(t, clients, strings.Repeat("x", 64<<10), hooks{data: func(*Conn, []byte) {}})
 	d.release()
 	for i := range clients {
-		most := mostRead / clients
-		switch {
-		case i > lookEvents: // after another look
+		most := 64 << 10
+		if i >= 2 {
 			most = leastShare
-		case i > 0:
-			most = 2 * most / clients
 		}
 		if n := len(await(t, d.data, "Data")); n > most {
 			t.Fatalf("read %d bytes of connection %d of a batch of %d, want %d at most", n, i, clients, most)
-		}
-	}
-}
-
-func TestTheShareOfABatchFollowsHowFastItIsHandled(t *testing.T) {
-	l := &Loop{readBuf: make([]byte, 64<<10)}
-	var now time.Duration
-	l.now = func() time.Duration { return now }
-	for _, tt := range []struct {
-		events        int
-		read          uint64
-		took          time.Duration
-		budget, share int
-	}{
-		{512, lookBytes, readWithin, lookBytes, leastShare},
-		{8, lookBytes - 1, time.Second, lookBytes, lookBytes / 8}, // too little to tell
-		{4, lookBytes, readWithin / 2, 2 * lookBytes, lookBytes / 2},
-		{4, 1 << 20, time.Microsecond, mostRead, len(l.readBuf)},
-	} {
-		l.beginBatch(tt.events, now)
-		l.bytesIn += tt.read
-		now += tt.took
-		l.handled()
-		if l.batch.budget != tt.budget || l.batch.share != tt.share {
-			t.Errorf("%d bytes of a batch of %d took %v: budget %d, share %d, want %d and %d",
-				tt.read, tt.events, tt.took, l.batch.budget, l.batch.share, tt.budget, tt.share)
 		}
 	}
 }

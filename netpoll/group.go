@@ -111,7 +111,7 @@ func Open(cfg Config, newHandler func(l *Loop) Handler) (*Group, error) {
 		}
 		began := time.Now()
 		l.now = func() time.Duration { return time.Since(began) }
-		l.beginBatch(1, 0)
+		l.beginBatch(0)
 		l.wheel.timerfd = -1
 		l.handler = newHandler(l)
 		g.loops = append(g.loops, l)

@@ -75,7 +75,7 @@ func (p *easygoPoller) remove(fd int) {
 func (p *easygoPoller) addWake(fd int) error {
 	return p.add(fd, interestRead|interestEdge, func(uint32) {
 		p.loop.endBatch()
-		p.loop.beginBatch(1, p.loop.now())
+		p.loop.beginBatch(p.loop.now())
 	})
 }
 

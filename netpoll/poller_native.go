@@ -58,7 +58,7 @@ func (p *nativePoller) run() {
 			p.onError(err)
 			return
 		}
-		l.beginBatch(n, at)
+		l.beginBatch(at)
 		for i := range max(n, 0) {
 			p.dispatch(&events[i])
 			l.handled()
