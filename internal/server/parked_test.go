@@ -175,6 +175,7 @@ func TestPingsOfAParkedSessionAreAnswered(t *testing.T) {
 	p.write(masked(opText, `{"command":"join",`) + masked(0x80|opPing, "4") + masked(0x80, `"args":{"channel":"d"},"id":4}`) + masked(0x80|opPing, "5"))
 	p.expect(opPong, "4")
 	p.expect(opPong, "5")
+	waitFor(t, "the first question is under way", func() bool { return len(hook.questions("join")) > 0 })
 	if n := len(hook.questions("join")); n != 1 {
 		t.Errorf("%d questions are under way, want 1", n)
 	}
