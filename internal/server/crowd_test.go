@@ -111,7 +111,8 @@ func TestTheSlowestGoWhenAllQueuesAreFull(t *testing.T) {
 				}
 				say(names[1])
 			}
-			if got, limit := most(), int64(bound+2*buffer.MemoryFor(len(content)+4)); got > limit {
+			// What a busy loop has not delivered yet is joined: some publications in one buffer.
+			if got, limit := most(), int64(bound+2*buffer.MemoryFor(8*(len(content)+4))); got > limit {
 				t.Errorf("all queues kept %d bytes at once, want at most %d", got, limit)
 			}
 			if !strings.Contains(book.String(), "the slowest connections are closed") {
