@@ -2,9 +2,12 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
+	"log/slog"
 	"net"
 	"net/url"
 	"strings"
@@ -72,25 +75,31 @@ func queryKey(query []byte) []byte {
 	return nil
 }
 
-// announceKey logs the key of this run once, with a command that uses it.
+// announceKey logs the key of this run once, with a command that uses it: at warn, or at
+// error where warnings are not logged, as nobody could publish without having seen it.
 func (srv *Server) announceKey() {
 	switch {
 	case srv.keys.open:
 		srv.log.Warn("POST /broadcast is open to everyone: no -broadcasting-key is set and -broadcast-open is")
 	case srv.keys.random != "":
-		srv.log.Warn("no -broadcasting-key is set: POST /broadcast takes this one until the server stops",
+		ctx, level := context.Background(), slog.LevelWarn
+		if !srv.log.Enabled(ctx, level) {
+			level = slog.LevelError
+		}
+		srv.log.Log(ctx, level, "no -broadcasting-key is set: POST /broadcast takes this one until the server stops. The command publishes hello to the channel news",
 			"key", srv.keys.random, "command", curlLine(srv.addr, srv.keys.random))
 	}
 }
 
-// curlLine publishes what is in the file publication.json. It holds no quotation
-// mark, so that it can be copied from a log in JSON.
+// curlLine is a command for a shell. It holds no quotation mark and no backslash, so
+// that it can be copied from a log in JSON as it stands there; hence base64.
 func curlLine(addr net.Addr, key string) string {
-	target := "http://" + reachable(addr) + pathBroadcast
+	target := "'http://" + reachable(addr) + pathBroadcast + "'"
 	if addr.Network() == "unix" {
-		target = "--unix-socket " + addr.String() + " http://localhost" + pathBroadcast
+		target = "--unix-socket '" + addr.String() + "' http://localhost" + pathBroadcast
 	}
-	return "curl " + target + " -H 'Authorization: Bearer " + key + "' -H 'Content-Type: application/json' -d @publication.json"
+	body := base64.StdEncoding.EncodeToString([]byte(`{"channel":"news","content":"hello"}`))
+	return "echo " + body + " | base64 -d | curl " + target + " -H 'Authorization: Bearer " + key + "' -H 'Content-Type: application/json' -d @-"
 }
 
 // reachable is addr as a client on this machine dials it.

@@ -1,7 +1,11 @@
 package server
 
 import (
+	"io"
+	"log/slog"
 	"net"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -62,7 +66,7 @@ func TestTheKeyOfARunIsLoggedOnce(t *testing.T) {
 			t.Error("the key is that of the start before")
 		}
 		seen[key] = true
-		for _, want := range []string{"curl http://" + srv.Addr().String() + "/broadcast", "Authorization: Bearer " + key, "application/json"} {
+		for _, want := range []string{"curl 'http://" + srv.Addr().String() + "/broadcast'", "Authorization: Bearer " + key, "application/json"} {
 			if !strings.Contains(command, want) {
 				t.Errorf("command %q, want %q in it", command, want)
 			}
@@ -88,14 +92,46 @@ func TestNoKeyIsLoggedWhereNoneIsMade(t *testing.T) {
 	}
 }
 
+// The command does what it says when it is copied from a line of the log as it stands
+// there, in both formats, whatever level is logged.
+func TestTheLoggedCommandWorksWhenItIsPasted(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	socket := "unix:" + filepath.Join(t.TempDir(), "a socket")
+	for _, c := range []struct {
+		listen, level string
+		handler       func(w io.Writer, o *slog.HandlerOptions) slog.Handler
+	}{
+		{"127.0.0.1:0", "WARN", func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(w, o) }},
+		{socket, "ERROR", func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(w, o) }},
+	} {
+		book, level := &logBook{}, slog.LevelInfo
+		if err := level.UnmarshalText([]byte(c.level)); err != nil {
+			t.Fatal(err)
+		}
+		srv := startAs(t, Config{ListenAddr: c.listen, Logger: slog.New(c.handler(book, &slog.HandlerOptions{Level: level}))})
+		found := regexp.MustCompile(c.level + `.*command"?[=:]"([^"]*)"`).FindStringSubmatch(book.String())
+		if found == nil {
+			t.Fatalf("at level %s there is no command in the log:\n%s", c.level, book)
+		}
+		member := connect(t, srv, "/ws")
+		member.join("news")
+		if out, err := exec.Command("sh", "-c", found[1]).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", found[1], err, out)
+		}
+		member.expectText(`"hello"`)
+	}
+}
+
 func TestTheCommandReachesTheServer(t *testing.T) {
 	for want, addr := range map[string]net.Addr{
-		"curl http://localhost:3000/broadcast ":                          &net.TCPAddr{IP: net.IPv6unspecified, Port: 3000},
-		"curl http://[::1]:3000/broadcast ":                              &net.TCPAddr{IP: net.IPv6loopback, Port: 3000},
-		"curl --unix-socket /run/wsify.sock http://localhost/broadcast ": &net.UnixAddr{Name: "/run/wsify.sock", Net: "unix"},
+		"curl 'http://localhost:3000/broadcast' ":                          &net.TCPAddr{IP: net.IPv6unspecified, Port: 3000},
+		"curl 'http://[::1]:3000/broadcast' ":                              &net.TCPAddr{IP: net.IPv6loopback, Port: 3000},
+		"curl --unix-socket '/run/wsify.sock' http://localhost/broadcast ": &net.UnixAddr{Name: "/run/wsify.sock", Net: "unix"},
 	} {
-		if got := curlLine(addr, "KEY"); !strings.HasPrefix(got, want) || strings.Contains(got, `"`) {
-			t.Errorf("%s: %s, want %s... without a quotation mark", addr, got, want)
+		if got := curlLine(addr, "KEY"); !strings.Contains(got, "| "+want) || strings.ContainsAny(got, `"\`) {
+			t.Errorf("%s: %s, want %s in it, and nothing that a log escapes", addr, got, want)
 		}
 	}
 }
