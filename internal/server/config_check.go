@@ -205,8 +205,6 @@ func checkOrigin(pattern string) error {
 		return fmt.Errorf("%q has more than scheme, host and port, which is all that browsers send", pattern)
 	case strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }):
 		return fmt.Errorf("%q is not ASCII; browsers send such a name as xn--…", pattern)
-	case u.Port() == defaultPorts[strings.ToLower(scheme)] && u.Port() != "":
-		return fmt.Errorf("%q names the default port of %s, which browsers leave out", pattern, scheme)
 	}
 	return nil
 }

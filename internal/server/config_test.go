@@ -117,7 +117,6 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{AllowedOrigins: []string{"https://a.com/"}}, `-allowed-origins: "https://a.com/" has more than scheme, host and port, which is all that browsers send`},
 		{Config{AllowedOrigins: []string{"https://u@a.com"}}, `-allowed-origins: "https://u@a.com" has more than scheme, host and port, which is all that browsers send`},
 		{Config{AllowedOrigins: []string{"https://bücher.de"}}, `-allowed-origins: "https://bücher.de" is not ASCII; browsers send such a name as xn--…`},
-		{Config{AllowedOrigins: []string{"https://a.com:443"}}, `-allowed-origins: "https://a.com:443" names the default port of https, which browsers leave out`},
 
 		{Config{Loops: -1}, `-loops: -1 is not between 1 and 256`},
 		{Config{Loops: 257}, `-loops: 257 is not between 1 and 256`},
@@ -211,6 +210,8 @@ func TestAnAcceptedOriginMatchesWhatABrowserSends(t *testing.T) {
 		"https://*.example.com":      "https://a.b.example.com",
 		"https://*.example.com:8443": "https://a.example.com:8443",
 		"http://[::1]:8080":          "http://[::1]:8080",
+		"https://example.com:443":    "https://example.com",
+		"https://*.example.com:443":  "https://a.example.com",
 	} {
 		c := Config{AllowedOrigins: []string{pattern}}
 		if err := c.Validate(); err != nil {

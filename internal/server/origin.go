@@ -1,8 +1,6 @@
 package server
 
-import (
-	"strings"
-)
+import "strings"
 
 // origins is which values of the Origin header may upgrade.
 type origins struct {
@@ -20,7 +18,7 @@ func newOrigins(allowed []string) origins {
 		case originSelf:
 			o.self = true
 		default:
-			o.patterns = append(o.patterns, strings.ToLower(p))
+			o.patterns = append(o.patterns, withoutDefaultPort(strings.ToLower(p)))
 		}
 	}
 	return o
@@ -38,7 +36,7 @@ func (o *origins) allow(origin, host []byte) bool {
 	if o.any || origin == nil {
 		return true
 	}
-	got := strings.ToLower(string(origin))
+	got := withoutDefaultPort(strings.ToLower(string(origin)))
 	if o.self && sameHost(got, strings.ToLower(string(host))) {
 		return true
 	}
@@ -54,33 +52,21 @@ func (o *origins) allow(origin, host []byte) bool {
 // schemes of WebSocket there, too.
 var defaultPorts = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}
 
-// sameHost reports whether an origin names the host of a Host header. A proxy may have
-// ended TLS, so the scheme with which a client connected is not known: a Host without a
-// port stands for the default port of either.
-func sameHost(origin, host string) bool {
-	scheme, rest, ok := strings.Cut(origin, "://")
-	if !ok || rest == "" || defaultPorts[scheme] == "" {
-		return false
+// withoutDefaultPort returns an origin without the port that its scheme implies.
+func withoutDefaultPort(origin string) string {
+	scheme, _, _ := strings.Cut(origin, "://")
+	if port := defaultPorts[scheme]; port != "" {
+		return strings.TrimSuffix(origin, ":"+port)
 	}
-	name, port := cutPort(rest)
-	want, wantPort := cutPort(host)
-	if port == "" {
-		port = defaultPorts[scheme]
-	}
-	if wantPort == "" {
-		wantPort = defaultPorts[scheme]
-	}
-	return name == want && port == wantPort
+	return origin
 }
 
-// cutPort cuts the port, if there is one, off a host, which may be an address in
-// brackets.
-func cutPort(hostport string) (host, port string) {
-	i := strings.LastIndexByte(hostport, ':')
-	if i < 0 || strings.HasSuffix(hostport, "]") {
-		return hostport, ""
-	}
-	return hostport[:i], hostport[i+1:]
+// sameHost reports whether an origin without its default port names the host of a Host
+// header. A proxy may have ended TLS, so the scheme with which a client connected is not
+// known: a Host without a port stands for the default port of either.
+func sameHost(origin, host string) bool {
+	scheme, name, _ := strings.Cut(origin, "://")
+	return name != "" && defaultPorts[scheme] != "" && origin == withoutDefaultPort(scheme+"://"+host)
 }
 
 // matchOrigin compares an origin with a pattern in which "*." stands for one or

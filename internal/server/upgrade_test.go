@@ -139,6 +139,14 @@ func TestOrigins(t *testing.T) {
 		{"*", "https://any.example", 101},
 		{"https://example.com", "https://example.com", 101},
 		{"https://example.com", "HTTPS://EXAMPLE.com", 101},
+		{"https://example.com", "https://example.com:443", 101}, // from clients that are no browsers
+		{"https://example.com:443", "https://example.com", 101},
+		{"wss://example.com", "WSS://example.com:443", 101},
+		{"http://[::1]:80", "http://[::1]", 101},
+		{"https://*.example.com:443", "https://a.example.com", 101},
+		{"https://*.example.com", "https://a.example.com:443", 101},
+		{"https://example.com", "https://example.com:80", 403},
+		{"http://example.com:443", "http://example.com", 403},
 		{"https://example.com", "", 101}, // no page
 		{"https://example.com", "http://example.com", 403},
 		{"https://example.com", "https://example.com:8443", 403},
@@ -207,6 +215,7 @@ func TestTheHostOfAnOriginIsThatOfTheServer(t *testing.T) {
 		{"null", "null", false},
 		{"example.com", "example.com", false},
 		{"https://", "", false},
+		{"https://:443", "", false},
 	} {
 		o := newOrigins([]string{"self"})
 		if got := o.allow([]byte(c.origin), []byte(c.host)); got != c.want {
