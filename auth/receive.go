@@ -15,6 +15,7 @@ var (
 	errInterim    = errors.New("too many interim answers")
 	errBareLF     = errors.New("the lines of the answer's head end in LF, not in CRLF (RFC 9112, section 2.2)")
 	errTLS        = errors.New("it speaks TLS: should the URL start with https://?")
+	errLengths    = errors.New("the answer has more than one Content-Length (RFC 9112, section 6.3)")
 	errLargeHead  = errors.New("the head of the answer is longer than 16 KiB")
 )
 
@@ -42,16 +43,25 @@ func readHead(r *bufio.Reader, resp *fasthttp.Response) error {
 			return err
 		}
 		if err := resp.Header.Read(r); err != nil {
-			if small := (*fasthttp.ErrSmallBuffer)(nil); errors.As(err, &small) {
-				return errLargeHead
-			}
-			return err
+			return headError(err)
 		}
 		if status := resp.StatusCode(); status >= 200 || status == fasthttp.StatusSwitchingProtocols {
 			return nil
 		}
 	}
 	return errInterim
+}
+
+// headError says in our words what webhooks are known to get wrong.
+func headError(err error) error {
+	small := (*fasthttp.ErrSmallBuffer)(nil)
+	switch {
+	case errors.As(err, &small):
+		return errLargeHead
+	case errors.Is(err, fasthttp.ErrDuplicateContentLength):
+		return errLengths
+	}
+	return err
 }
 
 // tlsAlert begins what a TLS server may answer to plain HTTP; RFC 8446, section 5.1.
