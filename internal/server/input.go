@@ -120,9 +120,7 @@ func (l *loop) pong(c *netpoll.Conn, s *session, payload []byte) {
 		return
 	}
 	var frame [2 + 125]byte
-	if !c.SendUrgent(wire.AppendFrame(frame[:0], ws.OpPong, payload)) && c.Open() {
-		l.slowConsumer(c, s, reasonSlowConsumer)
-	}
+	l.sendUrgent(c, s, wire.AppendFrame(frame[:0], ws.OpPong, payload))
 }
 
 // maxPongs is how many bytes of pongs are sent at once: they may pass the high-water

@@ -103,11 +103,7 @@ func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 		l.lookIn(c, s, 0)
 	case silent < l.srv.cfg.PingInterval/2:
 		l.lookIn(c, s, l.srv.cfg.PingInterval/2)
-	case !c.SendUrgent(pingFrame):
-		if c.Open() {
-			l.slowConsumer(c, s, reasonSlowConsumer)
-		}
-	default:
+	case l.sendUrgent(c, s, pingFrame):
 		if s.state == parked {
 			l.more(s).pinged = true
 		} else {

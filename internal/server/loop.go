@@ -138,8 +138,8 @@ func (l *loop) flushCork(c *netpoll.Conn) {
 	l.cork, l.answers = l.cork[:0], 0
 	if answers > 0 {
 		l.send(c, p, answers)
-	} else if !c.SendUrgent(p) && c.Open() {
-		l.slowConsumer(c, l.session(c), reasonSlowConsumer)
+	} else {
+		l.sendUrgent(c, l.session(c), p)
 	}
 }
 
@@ -154,4 +154,16 @@ func (l *loop) send(c *netpoll.Conn, p []byte, messages int) {
 		l.refused(c, messages)
 	}
 	l.relieve()
+}
+
+// sendUrgent sends control frames. It reports false when c has ended: a connection that
+// takes no more of them is a slow consumer.
+func (l *loop) sendUrgent(c *netpoll.Conn, s *session, p []byte) bool {
+	if c.SendUrgent(p) {
+		return true
+	}
+	if c.Open() {
+		l.slowConsumer(c, s, reasonSlowConsumer)
+	}
+	return false
 }
