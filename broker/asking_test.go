@@ -13,7 +13,7 @@ func churned(count int, now time.Time) *table {
 		tab.want(fmt.Sprint(i))
 		tab.unwant(fmt.Sprint(i), now)
 	}
-	tab.opened()
+	tab.opened(time.Now())
 	return tab
 }
 
@@ -46,10 +46,10 @@ func TestASweepLooksAtABatch(t *testing.T) {
 	for i := range count {
 		tab.unwant(fmt.Sprint(i), now)
 		tab.want(fmt.Sprint(i))
-		refused := fmt.Sprint("refused ", i)
-		tab.want(refused)
+		name := fmt.Sprint("refused ", i)
+		tab.want(name)
 		tab.take(now)
-		tab.end(refused, now, false)
+		tab.end(name, now, refused)
 	}
 	now = now.Add(linger + retryAfter)
 	for more, sweeps := true, 0; more; sweeps++ {
@@ -75,7 +75,7 @@ func TestASweepLooksAtABatch(t *testing.T) {
 func TestASweepEndsWhileNothingIsConfirmed(t *testing.T) {
 	now := time.Now()
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	for i := range 2 * maxLingering {
 		tab.want(fmt.Sprint(i))
 		tab.take(now)

@@ -69,10 +69,13 @@ func (t *table) setHeard(s *subscription, heard bool) {
 		return
 	}
 	s.deaf = !heard
+	one := 1
 	if heard {
-		t.deaf.Add(-1)
-	} else {
-		t.deaf.Add(1)
+		one = -1
+	}
+	t.deaf.Add(int64(one))
+	if s.owed {
+		t.owedDeaf += one
 	}
 }
 
@@ -86,25 +89,4 @@ func (t *table) isDeaf(name []byte) bool {
 	defer t.mu.Unlock()
 	s := t.find(link.String(name))
 	return s != nil && s.deaf && s.wanted
-}
-
-// move notes that the server of a channel gave it to another one. The channel is deaf, and
-// asked for again at once, for which who waits for it goes on waiting. It reports false,
-// and has done nothing, when the channel is not wanted, or was not in force since it moved
-// last: then it is to rest as others do, for servers that each name another one.
-func (t *table) move(name string, now time.Time) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.find(name)
-	if s == nil || s.standing == absent || !s.wanted || s.refusals > 0 {
-		return false
-	}
-	t.settle(s)
-	t.progress = now
-	t.repaid(s)
-	t.probed(s, true)
-	t.setHeard(s, false)
-	s.refusals = 1
-	t.list(s, &t.fresh)
-	return true
 }

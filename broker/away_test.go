@@ -9,12 +9,12 @@ import (
 // awayed returns a table of channels whose server is away.
 func awayed(count int, now time.Time) *table {
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	for i := range count {
 		name := fmt.Sprint(i)
 		tab.want(name)
 		tab.take(now)
-		tab.end(name, now, true)
+		tab.end(name, now, away)
 	}
 	return tab
 }
@@ -47,7 +47,7 @@ func TestAnAwayServerIsAskedForOneChannel(t *testing.T) {
 			t.Fatalf("%v are asked for in %s, after %v", names, probeInterval, asked)
 		}
 		asked[names[0]] = true
-		tab.end(names[0], now, true)
+		tab.end(names[0], now, away)
 	}
 	if deaf := tab.deaf.Load(); deaf != count {
 		t.Errorf("%d channels are deaf, want %d", deaf, count)
@@ -60,7 +60,7 @@ func TestAllIsAskedForWhenAServerReturns(t *testing.T) {
 	const count = 3 * MaxBatch
 	for name, returns := range map[string]func(tab *table, probe string, now time.Time){
 		"confirmed": func(tab *table, probe string, now time.Time) { tab.confirm(probe, now) },
-		"refused":   func(tab *table, probe string, now time.Time) { tab.end(probe, now, false) },
+		"refused":   func(tab *table, probe string, now time.Time) { tab.end(probe, now, refused) },
 		"returned":  func(tab *table, _ string, _ time.Time) { tab.returned() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestAnAwayServerKeepsNothingOfWhoLeft(t *testing.T) {
 		name := fmt.Sprint("passing ", i)
 		tab.want(name)
 		for _, name := range tab.askFor(now) {
-			tab.end(name, now, true)
+			tab.end(name, now, away)
 		}
 		tab.unwant(name, now)
 	}
@@ -109,6 +109,43 @@ func TestAnAwayServerKeepsNothingOfWhoLeft(t *testing.T) {
 	}
 }
 
+// A node is not up as long as a channel that it had is deaf; but it is, with what it has,
+// when the server of the channel stays away.
+func TestOpenedLinkWaitsForServersThatAreAway(t *testing.T) {
+	now := time.Now()
+	for name, returns := range map[string]bool{"it returns": true, "nobody wants it": false} {
+		t.Run(name, func(t *testing.T) {
+			tab := newTable()
+			tab.want("here")
+			tab.want("away")
+			tab.opened(now)
+			tab.take(now)
+			tab.end("away", now, away)
+			late := now.Add(returnTime)
+			if tab.settled(now) || tab.settled(late) {
+				t.Fatal("settled before the other server has answered")
+			}
+			tab.confirm("here", now)
+			if tab.settled(late.Add(-1)) || !tab.settled(late) {
+				t.Fatalf("settled %t in time, and %t later", tab.settled(late.Add(-1)), tab.settled(late))
+			}
+			if returns {
+				tab.returned()
+				tab.take(now)
+				tab.confirm("away", now)
+			} else {
+				tab.unwant("away", now)
+				tab.sweep(now.Add(linger))
+				tab.returned()
+				tab.take(now)
+			}
+			if !tab.settled(now) || tab.owedDeaf != 0 {
+				t.Errorf("settled %t, deaf and owed %d", tab.settled(now), tab.owedDeaf)
+			}
+		})
+	}
+}
+
 // BenchmarkAwayServer is what the channels of a server that is away take in two seconds.
 func BenchmarkAwayServer(b *testing.B) {
 	now := time.Now()
@@ -118,7 +155,7 @@ func BenchmarkAwayServer(b *testing.B) {
 			now = now.Add(sweepInterval)
 			tab.sweep(now)
 			for _, name := range tab.askFor(now) {
-				tab.end(name, now, true)
+				tab.end(name, now, away)
 			}
 		}
 	}

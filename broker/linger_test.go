@@ -9,7 +9,7 @@ import (
 // So many lingering subscriptions are kept and no more.
 func TestLingeringIsBounded(t *testing.T) {
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	now := time.Now()
 	for i := range maxLingering + 10 {
 		name := fmt.Sprint(i)
@@ -39,7 +39,7 @@ func TestLingeringIsBounded(t *testing.T) {
 // taken for that of one that is.
 func TestConfirmationIsNotTakenForAnothers(t *testing.T) {
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	now := time.Now()
 	tab.want("c")
 	tab.take(now)
@@ -61,7 +61,7 @@ func TestConfirmationIsNotTakenForAnothers(t *testing.T) {
 // given up.
 func TestUnconfirmedSubscriptionIsOverdue(t *testing.T) {
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	now := time.Now()
 	tab.want("c")
 	tab.take(now)

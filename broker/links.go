@@ -7,10 +7,10 @@ import (
 
 // opened begins with a link on which nothing is subscribed to, and returns how much
 // has to be. Nothing is left of the link before.
-func (t *table) opened() int {
+func (t *table) opened(now time.Time) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open = true
+	t.open, t.openedAt = true, now
 	return t.owed
 }
 
@@ -23,7 +23,7 @@ func (t *table) linkLost() (waiting map[*subscription]*crowd) {
 	t.link++
 	t.fresh, t.again, t.away, t.probe = fifo[*subscription]{}, fifo[*subscription]{}, fifo[*subscription]{}, nil
 	t.leaving, t.resting = fifo[turn]{}, [numRests]fifo[turn]{}
-	t.asked, t.inForce, t.owed = 0, 0, 0
+	t.asked, t.inForce, t.owed, t.owedDeaf = 0, 0, 0, 0
 	t.deaf.Store(0)
 	waiting = t.waiting
 	t.waiting, t.waited, t.queue = map[*subscription]*crowd{}, 0, fifo[*waiter]{}
@@ -70,9 +70,9 @@ func (t *table) stuck(now time.Time) bool {
 }
 
 // settled reports whether all that had to be subscribed to when the link was opened
-// is in force.
-func (t *table) settled() bool {
+// is in force. What is deaf is waited for as well, until returnTime has passed.
+func (t *table) settled(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.owed == 0
+	return t.owed == 0 || t.owed == t.owedDeaf && now.Sub(t.openedAt) >= returnTime
 }

@@ -9,7 +9,7 @@ import (
 // subscribed returns a table with so many subscriptions in force.
 func subscribed(count int, now time.Time) *table {
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	for i := range count {
 		tab.inForceNow(fmt.Sprint(i), now)
 	}
@@ -37,7 +37,7 @@ func TestALostLinkIsNotedInParts(t *testing.T) {
 	if most > count/100 {
 		t.Errorf("up to %d of %d channels are looked at in one piece", most, count)
 	}
-	if owed := tab.opened(); owed != count {
+	if owed := tab.opened(time.Now()); owed != count {
 		t.Errorf("%d subscriptions are owed, want %d", owed, count)
 	}
 }
@@ -55,7 +55,7 @@ func TestChannelsChangeWhileALostLinkIsNoted(t *testing.T) {
 	tab.renewAll()
 	tab.unwant("2", now)
 	tab.want("2")
-	if owed := tab.opened(); owed != 4 { // "0" too, until it is looked at
+	if owed := tab.opened(time.Now()); owed != 4 { // "0" too, until it is looked at
 		t.Errorf("%d subscriptions are owed, want 4", owed)
 	}
 	names, more := tab.take(now)
@@ -65,8 +65,8 @@ func TestChannelsChangeWhileALostLinkIsNoted(t *testing.T) {
 	for _, name := range names {
 		tab.confirm(name, now)
 	}
-	if all, pending := tab.sizes(); !tab.settled() || pending != 1 || all != 4 {
-		t.Errorf("%d subscriptions, %d pending, settled %t, want 4, 1, true", all, pending, tab.settled())
+	if all, pending := tab.sizes(); !tab.settled(time.Now()) || pending != 1 || all != 4 {
+		t.Errorf("%d subscriptions, %d pending, settled %t, want 4, 1, true", all, pending, tab.settled(time.Now()))
 	}
 	tab.sweep(now.Add(linger))
 	if all, pending := tab.sizes(); pending != 0 || all != 3 {
@@ -89,7 +89,7 @@ func BenchmarkLostLink(b *testing.B) {
 					tab.renewPart(i)
 				}
 				pieces += time.Since(began)
-				tab.opened()
+				tab.opened(time.Now())
 			}
 			b.ReportMetric(float64(pieces.Microseconds())/float64(b.N)/channelParts, "us/piece")
 		})

@@ -89,18 +89,17 @@ func (l *linkSink) Ended(channel string, cause error) {
 	}
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
-	if errors.Is(cause, ErrMoved) && r.table.move(channel, time.Now()) {
-		r.wake()
-		return
-	}
-	away := errors.Is(cause, ErrAway)
-	if away {
-		cause = ErrDown
-	} else {
+	why := refused
+	switch {
+	case errors.Is(cause, ErrMoved):
+		why, cause = moved, ErrDown
+	case errors.Is(cause, ErrAway):
+		why, cause = away, ErrDown
+	default:
 		r.warn(&r.refusing, "the engine refuses subscriptions; joins of these channels stand and hear nothing (at debug the log names them)")
 	}
-	tell(r.table.end(channel, time.Now(), away), cause)
-	if !r.up.Load() {
+	tell(r.table.end(channel, time.Now(), why), cause)
+	if why == moved || !r.up.Load() {
 		r.wake()
 	}
 }

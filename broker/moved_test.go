@@ -12,28 +12,28 @@ import (
 func TestMovedChannelIsAskedForAtOnce(t *testing.T) {
 	tab, now := newTable(), time.Now()
 	tab.want("c")
-	tab.opened()
+	tab.opened(time.Now())
 	tab.take(now)
 	var told error
 	if pending, err := tab.await([]byte("c"), func(err error) { told = errors.Join(err, errBusy) }, now); !pending {
 		t.Fatal(err)
 	}
 	for _, again := range []bool{true, false} {
-		if got := tab.move("c", now); got != again {
-			t.Fatalf("moved: %t, want %t", got, again)
-		}
-		if told != nil || !tab.isDeaf([]byte("c")) {
-			t.Fatalf("told %v, deaf %t", told, tab.isDeaf([]byte("c")))
+		tell(tab.end("c", now, moved), ErrDown)
+		if again != (told == nil) || !tab.isDeaf([]byte("c")) || tab.settled(now) {
+			t.Fatalf("told %v, deaf %t, settled %t", told, tab.isDeaf([]byte("c")), tab.settled(now))
 		}
 		if names, _ := tab.take(now); again != slices.Equal(names, []string{"c"}) {
 			t.Fatalf("asked for %q", names)
 		}
 	}
-	tell(tab.confirm("c", now), nil)
-	if told == nil || tab.isDeaf([]byte("c")) {
-		t.Errorf("told %v, deaf %t after it was confirmed", told, tab.isDeaf([]byte("c")))
+	tab.returned()
+	tab.take(now)
+	tab.confirm("c", now)
+	if tab.isDeaf([]byte("c")) || !tab.settled(now) {
+		t.Errorf("deaf %t, settled %t after it was confirmed", tab.isDeaf([]byte("c")), tab.settled(now))
 	}
-	if tab.move("d", now) {
-		t.Error("a channel that is not there has moved")
+	if tab.end("d", now, moved) != nil {
+		t.Error("somebody waits for a channel that is not there")
 	}
 }

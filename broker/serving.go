@@ -88,12 +88,12 @@ func (r *Remote) open() *linkSink {
 // go out in batches, one behind the other; between two there is a look at all else,
 // so that neither many joins nor many leaves keep the rest waiting.
 func (r *Remote) serve(l *linkSink) error {
-	owed := r.table.opened()
+	began := time.Now()
+	owed := r.table.opened(began)
 	r.counts.opened.Add(1)
 	r.using.Lock()
 	r.current = l
 	r.using.Unlock()
-	began := time.Now()
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
 	looks := link.NewRounds()
@@ -109,7 +109,7 @@ func (r *Remote) serve(l *linkSink) error {
 		if err != nil {
 			return err
 		}
-		if !r.up.Load() && r.table.settled() {
+		if !r.up.Load() && r.table.settled(time.Now()) {
 			r.up.Store(true)
 			r.log.Info("the broker is up", "subscriptions", owed, "took", time.Since(began).Round(time.Millisecond).String())
 		}

@@ -60,6 +60,8 @@ type table struct {
 	asked    int                  // subscriptions with that standing
 	inForce  int                  // subscriptions with that standing
 	owed     int                  // of those there were when the link was opened, how many are not in force
+	owedDeaf int                  // of these, how many are deaf
+	openedAt time.Time            // when the link was
 	progress time.Time            // the engine answered something, or had nothing to answer
 	open     bool                 // there is a link
 	link     uint8                // how many there were, modulo 256: nothing is left of one when the next is lost
@@ -138,9 +140,13 @@ func (t *table) forget(s *subscription) {
 
 // repaid notes that s does not keep the node from being up, or not any more.
 func (t *table) repaid(s *subscription) {
-	if s.owed {
-		s.owed = false
-		t.owed--
+	if !s.owed {
+		return
+	}
+	s.owed = false
+	t.owed--
+	if s.deaf {
+		t.owedDeaf--
 	}
 }
 
@@ -162,9 +168,19 @@ func (t *table) confirm(name string, now time.Time) *waiter {
 	return t.answer(s)
 }
 
-// end notes that a subscription is no more, and returns who waited for it. It rests
-// before it is asked for again, or stays away with its server, which is no refusal.
-func (t *table) end(name string, now time.Time, away bool) *waiter {
+// ending is why a subscription is no more.
+type ending uint8
+
+const (
+	refused ending = iota // by the engine: it rests before it is asked for again
+	away                  // its server is: it stays away with it
+	moved                 // its server gave it to another one: it is asked for there at once
+)
+
+// end notes that a subscription is no more, and returns who waited for it and is to be told.
+// Who waits for one that has moved goes on waiting; but one that was not in force since it
+// moved last is away, for servers that each name another one.
+func (t *table) end(name string, now time.Time, why ending) *waiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.find(name)
@@ -173,18 +189,24 @@ func (t *table) end(name string, now time.Time, away bool) *waiter {
 	}
 	t.settle(s)
 	t.progress = now // no is an answer, too
-	t.repaid(s)      // it would keep the others waiting
-	t.probed(s, away)
+	t.probed(s, why != refused)
 	if s.wanted {
-		t.setHeard(s, !away)
+		t.setHeard(s, why == refused)
 	}
 	switch {
-	case s.wanted && away:
+	case s.wanted && why == moved && s.refusals == 0:
+		s.refusals = 1
+		t.list(s, &t.fresh)
+		return nil
+	case s.wanted && why != refused:
 		t.keepAway(s)
 	case s.wanted:
+		t.repaid(s) // it would keep the others waiting
 		t.rest(s, now)
 	case !s.leaving:
 		t.forget(s)
+	default:
+		t.repaid(s)
 	}
 	return t.answer(s)
 }

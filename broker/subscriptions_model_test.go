@@ -140,16 +140,15 @@ func (w *tableTwin) confirmOne(name string) {
 func (w *tableTwin) endOne(name string) {
 	if w.engine[name] != absent {
 		delete(w.engine, name)
-		if w.rnd.IntN(3) == 0 && w.move(name, w.now) {
-			if !w.isDeaf([]byte(name)) {
-				w.t.Fatalf("%s has moved and is not deaf", name)
-			}
-			return
-		}
 		s := w.channels.get(name)
-		tell(w.end(name, w.now, w.rnd.IntN(2) == 0), errBusy)
-		if w.waiting[s] != nil {
-			w.t.Fatalf("somebody still waits for %s, which has ended", name)
+		waits, goesOn := w.waiting[s] != nil, s.wanted && s.refusals == 0
+		why := ending(w.rnd.IntN(int(moved) + 1))
+		tell(w.end(name, w.now, why), errBusy)
+		if goesOn = goesOn && why == moved; goesOn && !w.isDeaf([]byte(name)) {
+			w.t.Fatalf("%s has moved and is not deaf", name)
+		}
+		if (w.waiting[s] != nil) != (waits && goesOn) {
+			w.t.Fatalf("somebody waits for %s: %t, before it ended for the reason %d %t", name, w.waiting[s] != nil, why, waits)
 		}
 	}
 }
@@ -185,7 +184,7 @@ func (w *tableTwin) turnLink() {
 		for w.renewed < channelParts {
 			w.renewSome()
 		}
-		if w.opened() < len(w.members) {
+		if w.opened(w.now) < len(w.members) {
 			w.t.Fatal("not all members are owed a subscription")
 		}
 	}
@@ -206,7 +205,7 @@ func (w *tableTwin) check() {
 	for _, s := range w.engine {
 		count[s]++
 	}
-	owed, size, deaf := 0, 0, 0
+	owed, owedDeaf, size, deaf := 0, 0, 0, 0
 	for i := range numNames {
 		name := fmt.Sprint(i)
 		s := w.channels.get(name)
@@ -217,13 +216,16 @@ func (w *tableTwin) check() {
 		w.checkOne(name, s)
 		if s.owed && s.link == w.link {
 			owed++
+			if s.deaf {
+				owedDeaf++
+			}
 		}
 		if s.deaf && s.link == w.link {
 			deaf++
 		}
 	}
-	if n := w.deaf.Load(); n != int64(deaf) {
-		w.t.Fatalf("%d channels are deaf, and counted %d", deaf, n)
+	if n := w.deaf.Load(); n != int64(deaf) || w.owedDeaf != owedDeaf {
+		w.t.Fatalf("%d channels are deaf, %d of them owed, and counted %d, %d", deaf, owedDeaf, n, w.owedDeaf)
 	}
 	if size != w.channels.size {
 		w.t.Fatalf("%d channels are in the table, which says %d", size, w.channels.size)
@@ -283,8 +285,8 @@ func (w *tableTwin) settle() {
 			w.t.Fatalf("%s is subscribed to without members", name)
 		}
 	}
-	if len(names) != len(w.members) || w.channels.size != len(w.members) || !w.settled() {
-		w.t.Fatalf("subscribed to %v with members in %d, %d in the table, settled %t", slices.Sorted(slices.Values(names)), len(w.members), w.channels.size, w.settled())
+	if len(names) != len(w.members) || w.channels.size != len(w.members) || !w.settled(w.now) {
+		w.t.Fatalf("subscribed to %v with members in %d, %d in the table, settled %t", slices.Sorted(slices.Values(names)), len(w.members), w.channels.size, w.settled(w.now))
 	}
 	if w.waits != w.answers || len(w.waiting) != 0 {
 		w.t.Fatalf("%d of %d waiters are answered, %d are left", w.answers, w.waits, len(w.waiting))

@@ -19,7 +19,7 @@ func (t *table) inForceNow(name string, now time.Time) {
 // were left after it end a second later.
 func TestAChannelInChurnDoesNotHoldUpTheEndOfOthers(t *testing.T) {
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	start := time.Now()
 	tab.inForceNow("churn", start)
 	tab.inForceNow("left", start)
@@ -42,12 +42,12 @@ func TestAChannelInChurnDoesNotHoldUpTheEndOfOthers(t *testing.T) {
 // Nor does one that the engine refuses keep others from being asked for again.
 func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	start := time.Now()
 	for _, name := range []string{"churn", "other"} {
 		tab.want(name)
 		tab.take(start)
-		tab.end(name, start, false)
+		tab.end(name, start, refused)
 	}
 	for now := start; now.Sub(start) <= 2*retryAfter; now = now.Add(retryAfter / 2) {
 		tab.unwant("churn", now)
@@ -58,7 +58,7 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 			if name == "other" {
 				return
 			}
-			tab.end(name, now, false)
+			tab.end(name, now, refused)
 		}
 	}
 	t.Errorf("after %s the other channel has not been asked for again", 2*retryAfter)
@@ -67,14 +67,14 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 // Who is refused waits longer each time, up to a bound.
 func TestARestGrows(t *testing.T) {
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	tab.want("c")
 	now := time.Now()
 	for _, rest := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
 		if names, _ := tab.take(now); len(names) != 1 {
 			t.Fatalf("%d channels are asked for, want 1", len(names))
 		}
-		tab.end("c", now, false)
+		tab.end("c", now, refused)
 		now = now.Add(rest*time.Second - 1)
 		tab.sweep(now)
 		if names, _ := tab.take(now); len(names) != 0 {
@@ -89,19 +89,19 @@ func TestARestGrows(t *testing.T) {
 // keep it down until it is forgotten.
 func TestAChannelLeftWhileDownDoesNotDelayUp(t *testing.T) {
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	now := time.Now()
 	tab.inForceNow("a", now)
 	tab.inForceNow("b", now)
 	tab.linkLost()
 	tab.renewAll()
 	tab.unwant("a", now)
-	if owed := tab.opened(); owed != 2 {
+	if owed := tab.opened(time.Now()); owed != 2 {
 		t.Fatalf("%d subscriptions are owed, want 2", owed)
 	}
 	tab.take(now)
 	tab.confirm("b", now)
-	if !tab.settled() {
+	if !tab.settled(time.Now()) {
 		t.Error("the node waits for a channel that nobody wants")
 	}
 }
@@ -110,7 +110,7 @@ func TestAChannelLeftWhileDownDoesNotDelayUp(t *testing.T) {
 // cannot end the link by keeping it busy with refusals.
 func TestAnEngineThatRefusesIsNotStuck(t *testing.T) {
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	now := time.Now()
 	tab.want("0")
 	tab.take(now)
@@ -118,7 +118,7 @@ func TestAnEngineThatRefusesIsNotStuck(t *testing.T) {
 		now = now.Add(awaitTimeout)
 		tab.want(fmt.Sprint(i + 1))
 		tab.take(now)
-		tab.end(fmt.Sprint(i), now, false)
+		tab.end(fmt.Sprint(i), now, refused)
 		if tab.stuck(now) {
 			t.Fatalf("stuck after %d refusals", i+1)
 		}
@@ -138,7 +138,7 @@ func heapInUse() int64 {
 func TestATableShrinksAfterABurst(t *testing.T) {
 	const count = 200_000
 	tab := newTable()
-	tab.opened()
+	tab.opened(time.Now())
 	now := time.Now()
 	before := heapInUse()
 	for i := range count {
@@ -182,7 +182,7 @@ func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 	}
 	tab.linkLost()
 	tab.renewAll()
-	tab.opened()
+	tab.opened(time.Now())
 	tab.want("now")
 	names, _ := tab.take(now)
 	if len(names) != MaxBatch || names[0] != "now" {

@@ -10,7 +10,7 @@ import (
 // the order they came in.
 func crowded(count int, now time.Time) (tab *table, told *[]int) {
 	tab, told = newTable(), new([]int)
-	tab.opened()
+	tab.opened(time.Now())
 	tab.want("c")
 	for i := range count {
 		_, _ = tab.await([]byte("c"), func(error) { *told = append(*told, i) }, now)

@@ -336,3 +336,26 @@ func TestClusterIsDown(t *testing.T) {
 		n.Expect("bar", "after")
 	}
 }
+
+// The last master is lost: so is the link, and the node is up again when all its channels
+// are in force again.
+func TestClusterIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a cluster takes seconds to start")
+	}
+	t.Parallel()
+	servers := redistest.StartCluster(t, 3)
+	n := upNode(t, broker.Config{DSN: servers[0].DSN()})
+	n.Join(manyChannels(60)...)
+	for _, s := range servers {
+		s.Stop()
+	}
+	brokertest.Until(t, "it notices, and says why", func() bool { return !n.Up() && strings.Contains(n.Logged(), errNoMaster.Error()) })
+	for _, s := range servers {
+		s.Restart()
+	}
+	n.WaitUp()
+	if pending := n.Stats().Pending; pending > 0 {
+		t.Errorf("the node is up, and %d subscriptions are not in force", pending)
+	}
+}

@@ -149,6 +149,9 @@ func (n *master) away(cause error) {
 	channels := n.forget()
 	n.l.m.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause, "subscriptions", len(channels))
 	n.l.end(channels, fmt.Errorf("%w: %w", broker.ErrAway, cause))
+	if !n.l.reached() {
+		n.Sink.Lost(errNoMaster)
+	}
 }
 
 // forget returns what was at home here.

@@ -18,7 +18,10 @@ const (
 	nodePublishTimeout = 3 * time.Second        // to answer publications; less than PublishTimeout
 )
 
-var errNodeResting = errors.New("the node of the cluster could not be reached a moment ago, or did not answer")
+var (
+	errNoMaster    = errors.New("no master of the cluster is reached any more")
+	errNodeResting = errors.New("the node of the cluster could not be reached a moment ago, or did not answer")
+)
 
 // shardedLink is a link to a cluster by sharded publications: each channel is
 // subscribed to at the master that owns its slot. When that changes, or a master is
@@ -148,6 +151,19 @@ func (l *shardedLink) end(channels []string, cause error) {
 	for _, channel := range channels {
 		l.to.Ended(channel, cause)
 	}
+}
+
+// reached reports whether there is a connection to any master. Without one the node is not up:
+// the masters come back one by one, to each node of ours in another order.
+func (l *shardedLink) reached() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.masters {
+		if sub, _, _ := n.subs.current(); sub != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Subscribe asks each channel's master. It waits for none that is slow: a master that
