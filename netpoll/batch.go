@@ -9,7 +9,7 @@ import "time"
 const (
 	// turnWithin is how long a turn that has been asked for waits for the events of
 	// a batch. Until then what they publish is joined.
-	turnWithin = 2 * time.Millisecond
+	turnWithin = time.Millisecond
 	// lookEvents and lookBytes are how much is handled between two looks at the clock,
 	// one of which costs a tenth of a small event: the first only when a turn has been
 	// asked for.
@@ -18,7 +18,7 @@ const (
 	// readWithin is how long the reads of a batch may take until those that are left get
 	// only leastShare each: who has little to say is not held up by those that have much,
 	// and who publishes many at once has them joined while there is time.
-	readWithin = 2 * time.Millisecond
+	readWithin = time.Millisecond
 	leastShare = 256
 )
 
