@@ -59,7 +59,7 @@ type Driver struct {
 	Open func(Config) (Broker, error)
 
 	// Check says what is wrong with a configuration. It reads the files that the DSN
-	// names, and reaches no engine. Nil is for a driver that nothing can be wrong with.
+	// names, and reaches no engine. Nil is for a driver without an engine.
 	Check func(Config) Problems
 }
 

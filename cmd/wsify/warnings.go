@@ -9,7 +9,7 @@ type warning struct{ text, key, value string }
 // configuration, beside its problems. A flag that is given twice is no problem: scripts
 // that start the program append flags to those they were given, and rely on the last.
 func (c *commandLine) warnings() (found []warning) {
-	if c.server.BrokerDSN != "" && c.server.BrokerDriver == "memory" {
+	if c.server.UnusedDSN() {
 		found = append(found, warning{"-broker-dsn is set, and the broker does not use it", "broker", c.server.BrokerDriver})
 	}
 	for _, name := range c.empty {

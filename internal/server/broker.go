@@ -28,6 +28,12 @@ func driverOf(c *Config) (broker.Driver, error) {
 	return broker.Driver{}, fmt.Errorf("there is no broker %q; there are %s and %s", c.BrokerDriver, strings.Join(names[:last], ", "), names[last])
 }
 
+// UnusedDSN reports whether there is a BrokerDSN, and the broker has no engine.
+func (c *Config) UnusedDSN() bool {
+	d, err := driverOf(c)
+	return c.BrokerDSN != "" && err == nil && d.Check == nil
+}
+
 // brokerConfig is what a driver is told.
 func brokerConfig(c *Config) broker.Config {
 	return broker.Config{
