@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -12,16 +11,8 @@ import (
 	"wsify/broker/internal/link"
 )
 
-const (
-	// idleAfter is how long a connection on which nothing happened must have lasted for
-	// its end to be no news: servers with a timeout close idle connections.
-	idleAfter = 900 * time.Millisecond
-	// maxHangs is how often the rest of a server that hangs again and again doubles.
-	maxHangs = 3
-)
-
-// errIdle is why a connection that served nobody was lost.
-var errIdle = errors.New("the server closed the idle connection")
+// maxHangs is how often the rest of a server that hangs again and again doubles.
+const maxHangs = 3
 
 // kept is what a keeper keeps: a subscriber or a pipeline.
 type kept interface {
@@ -31,8 +22,7 @@ type kept interface {
 
 // keeper keeps a connection to one server: it opens one, and another when that one
 // is lost, in a goroutine of its own, so that a server that is slow or unreachable holds
-// up nobody but those who need it. A connection that the server closed because it was
-// idle is opened again at once, and nobody is told.
+// up nobody but those who need it.
 type keeper[C kept] struct {
 	addr   string
 	login  func(ctx context.Context) (*serverConn, error)
@@ -48,7 +38,6 @@ type keeper[C kept] struct {
 	ctx     context.Context // ends with the keeper
 	stop    context.CancelFunc
 	hangs   atomic.Int32 // how often in a row the server did not answer
-	idles   atomic.Bool  // the server closes idle connections
 	running sync.WaitGroup
 
 	mu      sync.Mutex    // after that of a pipeline
@@ -61,20 +50,11 @@ type keeper[C kept] struct {
 	failing bool          // the last attempt failed
 }
 
-// start opens the first connection in the background, or takes over conn unless that is
-// nil. The keeper ends with ctx.
-func (k *keeper[C]) start(ctx context.Context, conn *serverConn) {
+// start opens the first connection in the background. The keeper ends with ctx.
+func (k *keeper[C]) start(ctx context.Context) {
 	k.ctx, k.stop = context.WithCancel(ctx)
 	k.tried = make(chan struct{})
-	if conn != nil {
-		first, gone := k.use(conn)
-		k.running.Go(func() { k.run(first, gone) })
-		return
-	}
-	k.running.Go(func() {
-		var none C
-		k.run(none, nil)
-	})
+	k.running.Go(k.run)
 }
 
 // close ends the connection and waits for what the keeper runs.
@@ -83,16 +63,12 @@ func (k *keeper[C]) close() {
 	k.running.Wait()
 }
 
-// run opens connections, one behind the other, after conn, if there is one.
-func (k *keeper[C]) run(conn C, gone <-chan struct{}) {
+// run opens connections, one behind the other.
+func (k *keeper[C]) run() {
 	defer k.end()
 	for {
-		if gone == nil {
-			conn, gone = k.open()
-		}
-		if gone != nil {
+		if conn, gone := k.open(); gone != nil {
 			k.hold(conn, gone)
-			gone = nil
 		}
 		if k.mayRest() {
 			link.Pause(k.ctx, k.nextRest(rand.Float64()))
@@ -137,7 +113,7 @@ func (k *keeper[C]) hold(conn C, gone <-chan struct{}) {
 	k.mu.Lock()
 	cause := k.cause
 	k.mu.Unlock()
-	if cause != nil && !errors.Is(cause, errIdle) && k.ctx.Err() == nil {
+	if cause != nil && k.ctx.Err() == nil {
 		k.lost(cause)
 	}
 }
@@ -156,10 +132,6 @@ func (k *keeper[C]) lose(cause error) {
 	var none C
 	k.conn, k.cause, k.tried = none, cause, make(chan struct{})
 	defer close(k.gone)
-	if errors.Is(cause, errIdle) {
-		k.idles.Store(true)
-		return
-	}
 	if errors.Is(cause, link.ErrNoAnswer) {
 		k.hangs.Add(1)
 	}
@@ -219,10 +191,4 @@ func (k *keeper[C]) end() {
 	}
 	k.conn, k.rested = none, true
 	k.stop()
-}
-
-// closedIdle reports whether err is that of a connection which the server closed when
-// nothing had happened on it since that instant.
-func closedIdle(err error, since time.Time) bool {
-	return (err == io.EOF || err == io.ErrUnexpectedEOF) && time.Since(since) >= idleAfter
 }

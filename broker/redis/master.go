@@ -43,7 +43,7 @@ func (l *shardedLink) master(addr string) *master {
 			needed: func() bool { return true },
 		}
 		l.masters[addr] = n
-		n.subs.start(l.ctx, nil)
+		n.subs.start(l.ctx)
 	}
 	return n
 }
@@ -54,7 +54,7 @@ func (n *master) subscribe(slots map[int][]string) writing {
 	sub, _, soon := n.subs.current()
 	switch {
 	case sub != nil:
-		return n.ask("SSUBSCRIBE", slots)
+		return n.ask("ssubscribe", slots)
 	case !soon:
 		n.leave(slots, fmt.Errorf("%w: %w", broker.ErrAway, errNodeResting))
 	}
@@ -100,15 +100,11 @@ func (n *master) ask(verb string, slots map[int][]string) writing {
 	if sub == nil {
 		return writing{}
 	}
-	groups := make([][]string, 0, len(slots))
+	var requests []request
 	for _, channels := range slots {
-		groups = append(groups, channels)
+		requests = append(requests, request{verb: verb, channels: channels})
 	}
-	done, err := sub.ask(verb, groups...)
-	if err != nil {
-		return writing{}
-	}
-	return writing{of: sub, written: done}
+	return writing{of: sub, written: sub.ask(requests...)}
 }
 
 // opened asks for what is at home here, of which nothing is in force.
@@ -129,7 +125,7 @@ func (n *master) opened(*subscriber) {
 	}
 	n.l.mu.Unlock()
 	for _, some := range append(all, some) {
-		n.ask("SSUBSCRIBE", some)
+		n.ask("ssubscribe", some)
 	}
 	n.Returned()
 }

@@ -13,33 +13,45 @@ import (
 	"wsify/broker/internal/link"
 )
 
+const (
+	// beatInterval is how often a server is asked for a sign of life: three times in the
+	// shortest timeout of idle connections that Redis can be given, so that none is idle.
+	beatInterval = time.Second / 3
+	// beatTimeout is how long a pipeline waits for that sign.
+	beatTimeout = 5 * time.Second
+)
+
 // pipeline is a connection to one server that is used for publishing: all of a
 // batch is written before an answer is waited for. When the connection is lost it is
 // not replaced. A word that the server was not asked for is its end.
 type pipeline struct {
 	conn    *serverConn
-	lost    func(cause error) // called when the connection is lost, once, and not after close
-	down    chan struct{}     // closed when the connection is lost
+	down    chan struct{} // closed when the connection is lost
 	running sync.WaitGroup
+	out     []byte // of the goroutine that publishes, kept for the next batch
 
-	busy sync.Mutex // held by who waits for answers; before mu
-	out  []byte     // guarded by busy
+	writing sync.Mutex // before mu: what is written first is answered first
 
-	mu     sync.Mutex // held while lost is called
-	each   func(i int, r respReply, refusal error)
-	want   int // answers to come
-	got    int
-	all    chan struct{} // closed when they have come
-	broken error         // why the connection is lost
-	closed bool
-	used   time.Time // when the last answer of an exchange came
-	asking bool      // only whether the server is there is asked
+	mu      sync.Mutex        // held while lost is called
+	waiting []*exchange       // in the order of the answers
+	broken  error             // why the connection is lost
+	lost    func(cause error) // called when it is, once; nil after close
 }
 
-// newPipeline takes over a connection. lost must not block, nor call the pipeline.
-func newPipeline(conn *serverConn, lost func(cause error)) *pipeline {
-	p := &pipeline{conn: conn, lost: lost, down: make(chan struct{}), used: time.Now()}
+// exchange is commands that are sent together.
+type exchange struct {
+	each func(i int, r respReply, refusal error) // takes an answer, with pipeline.mu locked
+	want int
+	got  int
+	all  chan struct{} // closed when all answers have come
+}
+
+// newPipeline takes over a connection. A server that says it is a replica is lost too, if
+// it must be a master. lost must not block, nor call the pipeline.
+func newPipeline(conn *serverConn, mustLead bool, lost func(cause error)) *pipeline {
+	p := &pipeline{conn: conn, lost: lost, down: make(chan struct{})}
 	p.running.Go(p.read)
+	p.running.Go(func() { p.beat(mustLead) })
 	return p
 }
 
@@ -63,38 +75,55 @@ func (p *pipeline) read() {
 func (p *pipeline) answer(r respReply, refusal error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.want == 0 && refusal != nil:
-		return refusal
-	case p.want == 0:
-		return errRESP
+	if len(p.waiting) == 0 {
+		return cmp.Or(refusal, error(errRESP))
 	}
-	p.each(p.got, r, refusal)
-	p.got++
-	if p.want--; p.want == 0 {
-		p.used = time.Now()
-		close(p.all)
+	x := p.waiting[0]
+	x.each(x.got, r, refusal)
+	if x.got++; x.got == x.want {
+		p.waiting = p.waiting[1:]
+		close(x.all)
 	}
 	return nil
+}
+
+// beat asks for signs of life until the connection ends. What is published to a replica
+// reaches none but its own subscribers.
+func (p *pipeline) beat(mustLead bool) {
+	tick := time.NewTicker(beatInterval)
+	defer tick.Stop()
+	hello := appendCommand(nil, "HELLO", "2")
+	for {
+		select {
+		case <-p.down:
+			return
+		case <-tick.C:
+		}
+		var s serverInfo
+		ctx, cancel := link.Within(context.Background(), beatTimeout)
+		_, _, _ = p.exchange(ctx, hello, 1, func(_ int, r respReply, _ error) { s.read(r) })
+		cancel()
+		if mustLead && s.replica() {
+			p.lose(errors.New("the server is not the master any more"))
+		}
+	}
 }
 
 // lose notes the first cause, and tells it.
 func (p *pipeline) lose(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.broken != nil:
+	if p.broken != nil {
 		return
-	case p.asking && !errors.Is(err, link.ErrNoAnswer) && !errors.Is(err, errLinkClosed), p.want == 0 && closedIdle(err, p.used):
-		err = errIdle
-	case err == io.EOF:
+	}
+	if err == io.EOF {
 		err = errors.New("closed by the server")
 	}
 	p.broken = fmt.Errorf("the connection for publishing to redis at %s: %w", p.conn.addr, err)
-	p.want = 0 // an answer that comes late is nobody's
+	p.waiting = nil // an answer that comes late is nobody's
 	close(p.down)
 	_ = p.conn.Close()
-	if !p.closed {
+	if p.lost != nil {
 		p.lost(p.broken) // with the lock held, so never after close
 	}
 }
@@ -103,27 +132,22 @@ func (p *pipeline) lose(err error) {
 // it returns. sent is false when nothing was written. Answers that do not come
 // before ctx ends are the end of the connection.
 func (p *pipeline) exchange(ctx context.Context, out []byte, n int, each func(int, respReply, error)) (answered int, sent bool, err error) {
-	p.mu.Lock()
-	if p.broken != nil || ctx.Err() != nil {
-		defer p.mu.Unlock()
-		return 0, false, cmp.Or(p.broken, whyOver(ctx))
+	x := &exchange{each: each, want: n, all: make(chan struct{})}
+	if err := p.send(ctx, out, x); err != nil {
+		return 0, false, err
 	}
-	all := make(chan struct{})
-	p.each, p.want, p.got, p.all = each, n, 0, all
-	p.mu.Unlock()
-	p.write(ctx, out)
 	select {
-	case <-all:
+	case <-x.all:
 	case <-p.down:
 	case <-ctx.Done():
 		p.lose(whyOver(ctx))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.got == n { // all have come, also when the connection was lost a moment later
+	if x.got == n { // all have come, also when the connection was lost a moment later
 		return n, true, nil
 	}
-	return p.got, true, p.broken
+	return x.got, true, p.broken
 }
 
 var errLinkClosed = errors.New("the link was closed")
@@ -136,8 +160,22 @@ func whyOver(ctx context.Context) error {
 	return errLinkClosed
 }
 
-// write sends out, until ctx ends at most.
-func (p *pipeline) write(ctx context.Context, out []byte) {
+// send writes what belongs to x, until ctx ends at most. After an error nothing was.
+func (p *pipeline) send(ctx context.Context, out []byte, x *exchange) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	p.mu.Lock()
+	broken := p.broken
+	if broken == nil && ctx.Err() != nil {
+		broken = whyOver(ctx)
+	}
+	if broken == nil {
+		p.waiting = append(p.waiting, x)
+	}
+	p.mu.Unlock()
+	if broken != nil {
+		return broken
+	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(writeTimeout)
@@ -151,33 +189,11 @@ func (p *pipeline) write(ctx context.Context, out []byte) {
 	if _, err := p.conn.Write(out); err != nil {
 		p.lose(err)
 	}
+	return nil
 }
 
-// present asks a server that closes idle connections whether it still has this one, when
-// nothing has happened on it for a while: what is published on one that it closes in this
-// moment may have been taken, and may not be sent again.
-func (p *pipeline) present(ctx context.Context) bool {
-	p.busy.Lock()
-	defer p.busy.Unlock()
-	p.mu.Lock()
-	p.asking = time.Since(p.used) > idleAfter/2
-	asking := p.asking
-	p.mu.Unlock()
-	if !asking {
-		return true
-	}
-	_, _, err := p.exchange(ctx, appendCommand(nil, "PING"), 1, func(int, respReply, error) {})
-	p.mu.Lock()
-	p.asking = false
-	p.mu.Unlock()
-	return err == nil
-}
-
-// send publishes by verb and sets the outcomes. It is not done when the server had closed
-// the idle connection before.
-func (p *pipeline) send(ctx context.Context, verb string, batch []*broker.Publication) (done bool) {
-	p.busy.Lock()
-	defer p.busy.Unlock()
+// publish publishes by verb and sets the outcomes.
+func (p *pipeline) publish(ctx context.Context, verb string, batch []*broker.Publication) {
 	p.out = p.out[:0]
 	for _, pub := range batch {
 		p.out = appendCommand(p.out, verb, pub.Channel, link.String(pub.Content))
@@ -191,9 +207,6 @@ func (p *pipeline) send(ctx context.Context, verb string, batch []*broker.Public
 	if cap(p.out) > 2*broker.MaxPublishBytes {
 		p.out = nil
 	}
-	if !sent && errors.Is(err, errIdle) {
-		return false
-	}
 	outcome := broker.ErrDown
 	if sent {
 		outcome = broker.ErrUnknown
@@ -201,58 +214,11 @@ func (p *pipeline) send(ctx context.Context, verb string, batch []*broker.Public
 	for _, pub := range batch[n:] {
 		pub.Err = fmt.Errorf("%w: %w", outcome, err)
 	}
-	return true
-}
-
-// outlet keeps a pipeline to one server.
-type outlet = keeper[*pipeline]
-
-// publishAt publishes by verb at the server of o, and sets the outcomes.
-func publishAt(ctx context.Context, o *outlet, verb string, batch []*broker.Publication) {
-	for ctx.Err() == nil {
-		pipe := o.ready(ctx)
-		if pipe == nil {
-			break
-		}
-		if o.idles.Load() && !pipe.present(ctx) || !pipe.send(ctx, verb, batch) {
-			continue // there is, or will be, another one
-		}
-		if err := batch[len(batch)-1].Err; !errors.Is(err, broker.ErrUnknown) && !errors.Is(err, broker.ErrDown) {
-			o.hangs.Store(0)
-		}
-		return
-	}
-	cause := errNodeResting
-	if ctx.Err() != nil {
-		cause = whyOver(ctx)
-	}
-	for _, pub := range batch {
-		pub.Err = fmt.Errorf("%w: %w", broker.ErrDown, cause)
-	}
-}
-
-// demoted asks the server for its role, and returns an error when it is a replica or
-// does not answer.
-func (p *pipeline) demoted(ctx context.Context, addr string) error {
-	p.busy.Lock()
-	defer p.busy.Unlock()
-	var s serverInfo
-	_, _, err := p.exchange(ctx, appendCommand(nil, "HELLO", "2"), 1, func(_ int, r respReply, _ error) { s.read(r) })
-	switch {
-	case errors.Is(err, errIdle): // another one is opened
-		return nil
-	case err != nil:
-		return err
-	}
-	if s.replica() {
-		return fmt.Errorf("redis at %s is not the master any more", addr)
-	}
-	return nil
 }
 
 func (p *pipeline) close() {
 	p.mu.Lock()
-	p.closed = true
+	p.lost = nil
 	p.mu.Unlock()
 	p.lose(errLinkClosed)
 	p.running.Wait()

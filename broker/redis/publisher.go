@@ -196,7 +196,8 @@ func (p *clusterPublisher) outlet(addr string) *outlet {
 		return o
 	}
 	o := &outlet{
-		addr: addr, begin: newPipeline,
+		addr:   addr,
+		begin:  func(conn *serverConn, lost func(error)) *pipeline { return newPipeline(conn, false, lost) },
 		login:  func(ctx context.Context) (*serverConn, error) { return p.m.connect(ctx, addr) },
 		needed: func() bool { return p.m.slots.Load().owns(addr) },
 		opened: func(*pipeline) {},
@@ -212,7 +213,7 @@ func (p *clusterPublisher) outlet(addr string) *outlet {
 		}
 	}
 	p.outlets[addr] = o
-	o.start(p.ctx, nil)
+	o.start(p.ctx)
 	p.running.Go(func() { // until it is not needed any more
 		o.running.Wait()
 		p.mu.Lock()
@@ -222,4 +223,25 @@ func (p *clusterPublisher) outlet(addr string) *outlet {
 		}
 	})
 	return o
+}
+
+// outlet keeps a pipeline to one server.
+type outlet = keeper[*pipeline]
+
+// publishAt publishes by verb at the server of o, and sets the outcomes.
+func publishAt(ctx context.Context, o *outlet, verb string, batch []*broker.Publication) {
+	if pipe := o.ready(ctx); pipe != nil {
+		pipe.publish(ctx, verb, batch)
+		if err := batch[len(batch)-1].Err; !errors.Is(err, broker.ErrUnknown) && !errors.Is(err, broker.ErrDown) {
+			o.hangs.Store(0)
+		}
+		return
+	}
+	cause := errNodeResting
+	if ctx.Err() != nil {
+		cause = whyOver(ctx)
+	}
+	for _, pub := range batch {
+		pub.Err = fmt.Errorf("%w: %w", broker.ErrDown, cause)
+	}
 }

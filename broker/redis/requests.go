@@ -3,6 +3,7 @@ package redis
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"wsify/broker/internal/link"
 )
@@ -12,6 +13,14 @@ type request struct {
 	verb     string   // as the server answers: subscribe, unsubscribe, ssubscribe, sunsubscribe, pong
 	channels []string // one answer for each, in this order, or one refusal for all
 	answered int
+}
+
+// appendTo appends the command as it is sent.
+func (q *request) appendTo(b []byte) []byte {
+	if q.verb == "pong" {
+		return appendCommand(b, "PING")
+	}
+	return appendCommand(b, strings.ToUpper(q.verb), q.channels...)
 }
 
 // subscribes reports whether it asks for channels.
@@ -39,9 +48,6 @@ func (q *request) is(channel []byte) bool {
 // were sent, which is that of the answers. Answers are known by what they are about, and
 // not by their number: the server may end a subscription at any time.
 type requestList struct{ list []request }
-
-// idle reports whether no answer is missing.
-func (r *requestList) idle() bool { return r.first() == len(r.list) }
 
 // first returns the place of the first request that certainly lacks an answer.
 func (r *requestList) first() int {

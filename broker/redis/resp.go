@@ -137,15 +137,13 @@ func (r *respReader) list(header []byte, depth int) (respReply, error) {
 // respMessage is one thing that a server sends to a subscriber. The slices are borrowed
 // until the next one is read.
 type respMessage struct {
-	verb    []byte // message, smessage, subscribe, unsubscribe, pong, … ; empty with refusal
+	verb    []byte // message, smessage, subscribe, unsubscribe, pong, …
 	channel []byte
 	content []byte // of message and smessage
-	left    int64  // of subscribe, unsubscribe, …: how many subscriptions of the connection there are then
-	refusal error  // an error that the server answered
 }
 
-// message reads the next one. Of a content that is longer than the limit only so
-// much is kept that its receiver sees it is too long.
+// message reads the next one. An error of the server is a respError. Of a content that is
+// longer than the limit only so much is kept that its receiver sees it is too long.
 func (r *respReader) message() (respMessage, error) {
 	b, err := r.line()
 	if err != nil {
@@ -153,7 +151,7 @@ func (r *respReader) message() (respMessage, error) {
 	}
 	switch b[0] {
 	case '-':
-		return respMessage{refusal: r.refusal(b)}, nil
+		return respMessage{}, r.refusal(b)
 	case '+': // the answer to a ping before the first subscription
 		return respMessage{verb: b[1:]}, nil
 	case '*':
@@ -173,47 +171,46 @@ func (r *respReader) elements(header []byte) (respMessage, error) {
 	}
 	r.scratch = r.scratch[:0]
 	var ends [3]int
-	var left int64
 	for i := range n {
 		limit := maxReplyText
 		if i == 2 {
 			limit = r.limit
 		}
-		if left, err = r.element(limit); err != nil {
+		if err := r.element(limit); err != nil {
 			return respMessage{}, err
 		}
 		ends[i] = len(r.scratch)
 	}
-	m := respMessage{verb: r.scratch[:ends[0]], channel: r.scratch[ends[0]:ends[1]], left: left}
+	m := respMessage{verb: r.scratch[:ends[0]], channel: r.scratch[ends[0]:ends[1]]}
 	if n == 3 {
 		m.content = r.scratch[ends[1]:ends[2]]
 	}
 	return m, nil
 }
 
-// element appends a text to the scratch, up to the limit, or returns a number.
-func (r *respReader) element(limit int) (number int64, err error) {
+// element appends a text to the scratch, up to the limit. Numbers are passed over.
+func (r *respReader) element(limit int) error {
 	b, err := r.line()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	n, err := respNumber(b[1:])
 	switch {
 	case err == nil && b[0] == ':':
-		return n, nil
+		return nil
 	case err != nil || b[0] != '$' || n < -1:
-		return 0, errRESP
+		return errRESP
 	case n < 0: // an unsubscription from nothing
-		return 0, nil
+		return nil
 	}
 	keep := int(min(n, int64(limit)))
 	at := len(r.scratch)
 	r.scratch = slices.Grow(r.scratch, keep)[:at+keep]
 	if _, err := io.ReadFull(r.br, r.scratch[at:]); err != nil {
-		return 0, err
+		return err
 	}
 	_, err = r.br.Discard(int(n) - keep + 2)
-	return 0, err
+	return err
 }
 
 // respNumber reads a signed decimal number.

@@ -68,7 +68,7 @@ func openCluster(ctx context.Context, to broker.Sink, d *dialer, conn *serverCon
 		}
 	}
 	if !sharded {
-		l := newPlainLink(to, d, conn)
+		l := newPlainLink(to, conn)
 		l.pub = newClusterPublisher(m, "PUBLISH", nil)
 		l.running.Go(func() {
 			m.watch(l.ctx, to, func(ctx context.Context) error {
@@ -207,7 +207,7 @@ func (l *shardedLink) Unsubscribe(ctx context.Context, channels []string) error 
 	delete(slots, nil)
 	var asked []writing
 	for n, groups := range slots {
-		asked = append(asked, n.ask("SUNSUBSCRIBE", groups))
+		asked = append(asked, n.ask("sunsubscribe", groups))
 	}
 	return written(ctx, asked)
 }
