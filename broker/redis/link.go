@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,50 +14,18 @@ const watchInterval = 5 * time.Second
 // watcher returns an error when the server at addr is not the one to use any more.
 type watcher func(ctx context.Context, addr string) error
 
-// publisher is what publishes for a link. The contract of publish and close is
-// link's.
-type publisher interface {
-	publish(ctx context.Context, batch []broker.Publication)
-	close()
-}
-
-// plainLink is a link to one server: a connection for subscriptions and one for
+// singleLink is a link to one server: a connection for subscriptions and one for
 // publishing. When either is lost, so is the link: neither is replaced, so that what is
 // published on a link has always gone where it is subscribed.
-type plainLink struct {
-	to      broker.Sink
-	addr    string
+type singleLink struct {
 	sub     *subscriber
-	pub     publisher
-	ctx     context.Context // ends with the link
-	stop    context.CancelFunc
+	pipe    *pipeline
+	batch   []*broker.Publication // of Publish, kept for the next one
+	stop    context.CancelFunc    // ends watching
 	running sync.WaitGroup
 }
 
-var _ broker.Link = (*plainLink)(nil)
-
-// newPlainLink makes a link that subscribes by conn, which is the link's, and has yet to be
-// given what publishes for it.
-func newPlainLink(to broker.Sink, conn *serverConn) *plainLink {
-	l := &plainLink{to: to, addr: conn.addr, sub: newSubscriber(conn, to, to.Lost)}
-	l.ctx, l.stop = context.WithCancel(context.Background())
-	return l
-}
-
-// singlePublisher publishes at one server.
-type singlePublisher struct {
-	*pipeline
-	batch []*broker.Publication // of publish, kept for the next one
-}
-
-func (p *singlePublisher) publish(ctx context.Context, batch []broker.Publication) {
-	p.batch = p.batch[:0]
-	for i := range batch {
-		p.batch = append(p.batch, &batch[i])
-	}
-	p.pipeline.publish(ctx, "PUBLISH", p.batch)
-	clear(p.batch)
-}
+var _ broker.Link = (*singleLink)(nil)
 
 // openSingle makes a link to the server that conn is connected to. conn is the
 // link's, unless there is an error. watch may be nil.
@@ -67,38 +34,38 @@ func openSingle(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn
 	if err != nil {
 		return nil, err
 	}
-	l := newPlainLink(to, conn)
-	l.pub = &singlePublisher{pipeline: newPipeline(second, true, to.Lost)}
+	l := &singleLink{sub: newSubscriber(conn, to, to.Lost), pipe: newPipeline(second, true, to.Lost)}
+	watching, stop := context.WithCancel(context.Background())
+	l.stop = stop
 	if watch != nil {
 		l.running.Go(func() {
-			watchEvery(l.ctx, to, watchInterval, func(ctx context.Context) error { return watch(ctx, l.addr) })
+			watchEvery(watching, to, watchInterval, func(ctx context.Context) error { return watch(ctx, conn.addr) })
 		})
 	}
 	return l, nil
 }
 
-func (l *plainLink) Subscribe(ctx context.Context, channels []string) error {
-	return l.ask(ctx, "subscribe", channels)
+func (l *singleLink) Subscribe(ctx context.Context, channels []string) error {
+	return l.sub.change(ctx, "subscribe", channels)
 }
 
-func (l *plainLink) Unsubscribe(ctx context.Context, channels []string) error {
-	return l.ask(ctx, "unsubscribe", channels)
+func (l *singleLink) Unsubscribe(ctx context.Context, channels []string) error {
+	return l.sub.change(ctx, "unsubscribe", channels)
 }
 
-// ask returns when a command is written.
-func (l *plainLink) ask(ctx context.Context, verb string, channels []string) error {
-	l.sub.await(ctx, l.sub.ask(request{verb: verb, channels: slices.Clone(channels)}))
-	return ctx.Err()
+func (l *singleLink) Publish(ctx context.Context, batch []broker.Publication) {
+	l.batch = l.batch[:0]
+	for i := range batch {
+		l.batch = append(l.batch, &batch[i])
+	}
+	l.pipe.publish(ctx, "PUBLISH", l.batch)
+	clear(l.batch)
 }
 
-func (l *plainLink) Publish(ctx context.Context, batch []broker.Publication) {
-	l.pub.publish(ctx, batch)
-}
-
-func (l *plainLink) Close() {
+func (l *singleLink) Close() {
 	l.stop()
 	l.running.Wait()
-	l.pub.close()
+	l.pipe.close()
 	l.sub.close()
 }
 

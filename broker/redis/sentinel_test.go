@@ -30,7 +30,7 @@ func TestMostSentinelsAreBelieved(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if got := l.(*plainLink).addr; got != present {
+	if got := l.(*singleLink).sub.conn.addr; got != present {
 		t.Errorf("the link is to %s, want %s; %s is the past", got, present, past)
 	}
 	d := &dialer{o: e.o, log: discard}

@@ -96,6 +96,12 @@ func (s *subscriber) ask(requests ...request) (written <-chan struct{}) {
 	return written
 }
 
+// change asks for one change to channels, and returns when that is written.
+func (s *subscriber) change(ctx context.Context, verb string, channels []string) error {
+	s.await(ctx, s.ask(request{verb: verb, channels: slices.Clone(channels)}))
+	return ctx.Err()
+}
+
 // await returns when commands are written, the connection is lost, or ctx ends.
 func (s *subscriber) await(ctx context.Context, written <-chan struct{}) {
 	if written == nil {

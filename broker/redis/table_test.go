@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,27 +12,32 @@ import (
 )
 
 // anyCluster is a link to masters that need not be there.
-func anyCluster(t *testing.T, masters ...string) *shardedLink {
+func anyCluster(t *testing.T, to broker.Sink, masters ...string) *clusterLink {
 	t.Helper()
 	o, err := parseDSN("redis://" + masters[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &slotMap{dialer: &dialer{o: o, log: discard}, silent: map[string]time.Time{}}
-	m.slots.Store(&slotTable{masters: masters})
-	l := &shardedLink{to: brokertest.Nowhere{}, m: m, masters: map[string]*master{}, slots: map[int]*slotHome{}}
-	l.ctx, l.stop = context.WithCancel(context.Background())
+	l := newClusterLink(to, &dialer{o: o, log: discard}, true)
 	t.Cleanup(l.stop)
+	for _, addr := range masters {
+		l.nodes[addr] = &node{Sink: to, l: l, addr: addr, stop: func() {}, done: make(chan struct{})}
+		close(l.nodes[addr].done)
+	}
 	return l
 }
 
 // Many nodes of ours do not all ask the same master, nor one that is away.
 func TestClusterIsAskedAtAnyMaster(t *testing.T) {
-	l := anyCluster(t, "a:1", "b:1", "c:1", "d:1")
-	l.m.silent["b:1"] = time.Now()
+	l := anyCluster(t, brokertest.Nowhere{}, "a:1", "b:1", "c:1", "d:1")
+	for addr, n := range l.nodes {
+		if addr != "b:1" {
+			n.pipe = &pipeline{}
+		}
+	}
 	first := map[string]bool{}
 	for range 1000 {
-		c := l.m.candidates()
+		c := l.candidates()
 		if len(c) != 5 || c[3] != "b:1" {
 			t.Fatalf("%q, want b last but for what the DSN says", c)
 		}
@@ -41,6 +45,10 @@ func TestClusterIsAskedAtAnyMaster(t *testing.T) {
 	}
 	if len(first) != 3 {
 		t.Errorf("%d masters were first, want 3", len(first))
+	}
+	l.suspect("e:1")
+	if c := l.candidates(); len(c) != 6 || c[0] != "e:1" {
+		t.Errorf("%q, want e first, which knows better", c)
 	}
 }
 
@@ -54,27 +62,28 @@ func TestClusterTableIsReadPastSilentNodes(t *testing.T) {
 	for range 12 { // longer than there is time, one behind the other
 		masters = append(masters, silentServer(t))
 	}
-	l := anyCluster(t, append(masters, good)...)
+	l := anyCluster(t, brokertest.Nowhere{}, append(masters, good)...)
 	ctx, cancel := context.WithTimeout(t.Context(), broker.SubscribeTimeout)
 	defer cancel()
-	if err := l.m.refresh(ctx); err != nil {
+	t.Cleanup(l.Close)
+	if err := l.refresh(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got := l.m.slots.Load().masters; !slices.Equal(got, []string{"127.0.0.1:7000"}) {
-		t.Errorf("masters %q", got)
+	if n := l.owner[0]; n == nil || n.addr != "127.0.0.1:7000" || len(l.nodes) != 1 {
+		t.Errorf("slot 0 is of %+v, one of %d nodes", n, len(l.nodes))
 	}
 }
 
 // What a user may not is refused without asking the cluster who owns what.
 func TestClusterIsNotAskedForWhatIsForbidden(t *testing.T) {
-	l := anyCluster(t, "a:1")
-	n := &master{Sink: l.to, l: l}
+	l := anyCluster(t, brokertest.Nowhere{}, "a:1")
+	n := l.nodes["a:1"]
 	n.Ended("c", fmt.Errorf("redis refuses the subscription: %w", respError("NOPERM No permissions to access a channel")))
-	if l.m.stale.Load() {
+	if l.stale.Load() {
 		t.Error("a forbidden channel makes the table stale")
 	}
-	n.Ended("c", fmt.Errorf("redis refuses the subscription: %w", respError("MOVED 1 b:1")))
-	if !l.m.stale.Load() {
+	n.Ended("c", fmt.Errorf("redis refuses the subscription: %w", respError("MOVED 1 ?:1")))
+	if !l.stale.Load() {
 		t.Error("a slot that moved does not")
 	}
 }
@@ -82,13 +91,13 @@ func TestClusterIsNotAskedForWhatIsForbidden(t *testing.T) {
 // A link is given up while the table is read from masters that say nothing.
 func TestClusterSubscribeEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	l := anyCluster(t, slices.Repeat([]string{silentServer(t)}, 50)...)
-	l.m.suspect("")
-	l.m.reading.Lock()
+	l := anyCluster(t, brokertest.Nowhere{}, silentServer(t))
+	l.suspect("")
+	l.reading.Lock()
 	read := make(chan error, 1)
 	go func() {
-		defer l.m.reading.Unlock()
-		read <- l.m.refresh(l.ctx)
+		defer l.reading.Unlock()
+		read <- l.refresh(l.ctx)
 	}()
 	ctx, cancel := context.WithCancel(t.Context())
 	asked := make(chan error, 1)
@@ -109,7 +118,7 @@ func TestClusterSubscribeEndsWithItsContext(t *testing.T) {
 // lockedSink sees whether channels are told to have ended while their home is locked.
 type lockedSink struct {
 	brokertest.Nowhere
-	l     *shardedLink
+	l     *clusterLink
 	ended []string
 	free  int // times that it was not
 }
@@ -125,20 +134,27 @@ func (s *lockedSink) Ended(channel string, _ error) {
 // Who publishes finds no channel that is at home nowhere and not told to have ended yet:
 // it would be published where nobody hears it.
 func TestMovedChannelIsDeafBeforeItHasNoHome(t *testing.T) {
-	l := anyCluster(t, "a:1", "b:1")
-	sink := &lockedSink{l: l}
-	l.to = sink
-	n := &master{Sink: sink, l: l, addr: "a:1"}
+	sink := &lockedSink{}
+	l := anyCluster(t, sink, "a:1", "b:1", "c:1")
+	sink.l = l
+	a, slot := l.nodes["a:1"], slotOf("foo")
 	home := func() {
-		l.slots[slotOf("foo")] = &slotHome{at: n, channels: map[string]struct{}{"foo": {}}}
+		l.owner[slot] = a
+		l.channels[slot] = map[string]struct{}{"foo": {}}
 	}
-	home()
-	n.Ended("foo", errUnasked)
-	home()
-	table := &slotTable{masters: []string{"b:1"}}
-	table.owner[slotOf("foo")] = "b:1"
-	l.follow(table)
-	if len(sink.ended) != 2 || sink.free != 0 || len(l.slots) != 0 {
-		t.Errorf("%q have ended, %d of them without the lock; %d slots are left", sink.ended, sink.free, len(l.slots))
+	table := &slotTable{masters: []string{"a:1", "b:1", "c:1"}}
+	table.owner[slot] = "b:1"
+	for name, move := range map[string]func(){
+		"unasked": func() { a.Ended("foo", errUnasked) },
+		"MOVED":   func() { a.Ended("foo", respError("MOVED 12182 b:1")) },
+		"publish": func() { l.moved(slot, a, "c:1") },
+		"table":   func() { l.follow(table) },
+	} {
+		home()
+		sink.ended = nil
+		move()
+		if len(sink.ended) != 1 || sink.free != 0 || len(l.channels) != 0 {
+			t.Errorf("%s: %q have ended, %d of them without the lock; %d slots are left", name, sink.ended, sink.free, len(l.channels))
+		}
 	}
 }

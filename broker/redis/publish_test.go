@@ -14,7 +14,6 @@ import (
 
 	"wsify/broker"
 	"wsify/broker/brokertest"
-	"wsify/broker/internal/link"
 )
 
 // What CLUSTER SLOTS names is spoken to as the DSN says.
@@ -114,28 +113,28 @@ func ownedBy(upper, lower string) *slotTable {
 	return t
 }
 
-func publishTo(t *testing.T, table *slotTable) *clusterPublisher {
+// publishTo is a link that publishes by a table.
+func publishTo(t *testing.T, table *slotTable) *clusterLink {
 	t.Helper()
 	o, err := parseDSN("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &slotMap{dialer: &dialer{o: o, log: discard, limit: 100}}
-	m.slots.Store(table)
-	p := newClusterPublisher(m, "SPUBLISH", nil)
-	t.Cleanup(p.close)
-	return p
+	l := newClusterLink(brokertest.Nowhere{}, &dialer{o: o, log: discard, limit: 100}, true)
+	l.follow(table)
+	t.Cleanup(l.Close)
+	return l
 }
 
 // outcomes publishes "channel content" pairs as one batch.
-func (p *clusterPublisher) outcomes(t *testing.T, pairs ...string) (errs []error) {
+func (l *clusterLink) outcomes(t *testing.T, pairs ...string) (errs []error) {
 	t.Helper()
 	var batch []broker.Publication
 	for _, pair := range pairs {
 		channel, content, _ := strings.Cut(pair, " ")
 		batch = append(batch, broker.Publication{Channel: channel, Content: []byte(content), Err: errors.New("no outcome")})
 	}
-	p.publish(t.Context(), batch)
+	l.Publish(t.Context(), batch)
 	for i := range batch {
 		errs = append(errs, batch[i].Err)
 	}
@@ -152,9 +151,9 @@ func are(t *testing.T, got []error, want ...error) {
 
 func TestClusterPublishesAtTheMasterOfTheSlot(t *testing.T) {
 	a, b := newFakeMaster(t), newFakeMaster(t)
-	p := publishTo(t, ownedBy(a.addr, b.addr))
-	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2", ofFirst+" 3"), nil, nil, nil)
-	are(t, p.outcomes(t, ofSecond+" 4"), nil)
+	l := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, l.outcomes(t, ofFirst+" 1", ofSecond+" 2", ofFirst+" 3"), nil, nil, nil)
+	are(t, l.outcomes(t, ofSecond+" 4"), nil)
 	a.wasAsked(t, ofFirst+" 1", ofFirst+" 3")
 	b.wasAsked(t, ofSecond+" 2", ofSecond+" 4")
 }
@@ -164,12 +163,12 @@ func TestClusterPublishesAtTheMasterOfTheSlot(t *testing.T) {
 func TestClusterPublicationsFollowTheirSlot(t *testing.T) {
 	a, b := newFakeMaster(t), newFakeMaster(t)
 	a.says = func(channel, _ string) string { return b.moved(channel) }
-	p := publishTo(t, ownedBy(a.addr, b.addr))
-	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2", ofFirst+" 3"), nil, nil, nil)
-	are(t, p.outcomes(t, ofFirst+" 4"), nil)
+	l := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, l.outcomes(t, ofFirst+" 1", ofSecond+" 2", ofFirst+" 3"), nil, nil, nil)
+	are(t, l.outcomes(t, ofFirst+" 4"), nil)
 	a.wasAsked(t, ofFirst+" 1", ofFirst+" 3")
 	b.wasAsked(t, ofSecond+" 2", ofFirst+" 1", ofFirst+" 3", ofFirst+" 4")
-	if !p.m.stale.Load() {
+	if !l.stale.Load() {
 		t.Error("the table is still believed")
 	}
 }
@@ -184,8 +183,8 @@ func TestClusterPublishesNothingOutOfOrder(t *testing.T) {
 		}
 		return b.moved(channel)
 	}
-	p := publishTo(t, ownedBy(a.addr, b.addr))
-	are(t, p.outcomes(t, ofFirst+" 1", ofFirst+" 2", ofFirst+" 3"), broker.ErrDown, nil, nil)
+	l := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, l.outcomes(t, ofFirst+" 1", ofFirst+" 2", ofFirst+" 3"), broker.ErrDown, nil, nil)
 	b.wasAsked(t, ofFirst+" 3")
 }
 
@@ -194,8 +193,8 @@ func TestClusterSlotThatNobodyTakes(t *testing.T) {
 	a, b := newFakeMaster(t), newFakeMaster(t)
 	a.says = func(channel, _ string) string { return b.moved(channel) }
 	b.says = func(channel, _ string) string { return a.moved(channel) }
-	p := publishTo(t, ownedBy(a.addr, b.addr))
-	are(t, p.outcomes(t, ofFirst+" 1"), broker.ErrDown)
+	l := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, l.outcomes(t, ofFirst+" 1"), broker.ErrDown)
 	a.wasAsked(t, slices.Repeat([]string{ofFirst + " 1"}, 3)...)
 }
 
@@ -208,16 +207,16 @@ func TestClusterRefusesAPublication(t *testing.T) {
 		}
 		return ":1\r\n"
 	}
-	p := publishTo(t, ownedBy(a.addr, b.addr))
-	are(t, p.outcomes(t, ofFirst+" 1", ofFirst+" 2", ofSecond+" 3"),
+	l := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, l.outcomes(t, ofFirst+" 1", ofFirst+" 2", ofSecond+" 3"),
 		respError("NOPERM No permissions to access a channel"), nil, nil)
 }
 
 // A publication that has nowhere to go was not published.
 func TestClusterSlotThatNobodyOwns(t *testing.T) {
 	b := newFakeMaster(t)
-	p := publishTo(t, ownedBy("", b.addr))
-	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrDown, nil)
+	l := publishTo(t, ownedBy("", b.addr))
+	are(t, l.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrDown, nil)
 }
 
 // A master that says nothing is waited for once. Then it takes nothing, at once, until
@@ -230,35 +229,25 @@ func TestClusterMasterThatHangsIsLeftAlone(t *testing.T) {
 	a, b := newFakeMaster(t), newFakeMaster(t)
 	hung := make(chan struct{})
 	a.says = func(string, string) string { <-hung; return "" }
-	p := publishTo(t, ownedBy(a.addr, b.addr))
-	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrUnknown, nil)
+	l := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, l.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrUnknown, nil)
 	for range 20 { // each of which would take all of a test's patience with the others
-		are(t, p.outcomes(t, ofFirst+" 3", ofSecond+" 4"), broker.ErrDown, nil)
+		are(t, l.outcomes(t, ofFirst+" 3", ofSecond+" 4"), broker.ErrDown, nil)
 	}
 	a.mu.Lock()
 	a.says = nil
 	a.mu.Unlock()
 	close(hung)
-	brokertest.Until(t, "it is published to again", func() bool { return p.outcomes(t, ofFirst+" 5")[0] == nil })
+	brokertest.Until(t, "it is published to again", func() bool { return l.outcomes(t, ofFirst+" 5")[0] == nil })
 }
 
 // A master that lets everybody in and takes nothing, as one whose writes are paused,
 // rests longer each time.
 func TestClusterMasterThatHangsAgainRestsLonger(t *testing.T) {
-	var o outlet
-	for range 3 {
-		o.gone = make(chan struct{})
-		o.lose(link.ErrNoAnswer)
-	}
-	if got := o.hangs.Load(); got != 3 {
-		t.Fatalf("it has hung %d times, want 3", got)
-	}
-	if shortest, longest := o.nextRest(0), o.nextRest(1); shortest != 2*nodeRest || longest != 6*nodeRest {
-		t.Errorf("it rests from %v to %v", shortest, longest)
-	}
-	o.hangs.Store(20)
-	if longest := o.nextRest(1); longest != 12*nodeRest {
-		t.Errorf("at last it rests up to %v", longest)
+	for hangs, want := range map[int]time.Duration{0: nodeRest, 1: nodeRest, 2: 2 * nodeRest, 3: 4 * nodeRest, 4: 8 * nodeRest, 20: 8 * nodeRest} {
+		if shortest, longest := nextRest(hangs, 0), nextRest(hangs, 1); shortest != want/2 || longest != 3*want/2 {
+			t.Errorf("after %d times it rests from %v to %v", hangs, shortest, longest)
+		}
 	}
 }
 
@@ -271,41 +260,41 @@ func TestClusterMasterSaysMoreThanItWasAsked(t *testing.T) {
 	t.Parallel()
 	a, b := newFakeMaster(t), newFakeMaster(t)
 	a.says = func(string, string) string { return ":1\r\n-ERR goodbye\r\n+and more\r\n" }
-	p := publishTo(t, ownedBy(a.addr, b.addr))
-	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), nil, nil)
+	l := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, l.outcomes(t, ofFirst+" 1", ofSecond+" 2"), nil, nil)
 	<-a.closed
 	a.mu.Lock()
 	a.says = nil
 	a.mu.Unlock()
-	are(t, p.outcomes(t, ofSecond+" 3"), nil)
-	brokertest.Until(t, "it is published to again", func() bool { return p.outcomes(t, ofFirst+" 4")[0] == nil })
+	are(t, l.outcomes(t, ofSecond+" 3"), nil)
+	brokertest.Until(t, "it is published to again", func() bool { return l.outcomes(t, ofFirst+" 4")[0] == nil })
 }
 
 // The connection to a master that owns nothing any more is closed.
-func TestClusterPublisherLeavesAMasterThatIsNone(t *testing.T) {
+func TestClusterLeavesAMasterThatIsNone(t *testing.T) {
 	a, b := newFakeMaster(t), newFakeMaster(t)
-	p := publishTo(t, ownedBy(a.addr, b.addr))
-	are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), nil, nil)
-	p.m.slots.Store(ownedBy(b.addr, b.addr))
+	l := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, l.outcomes(t, ofFirst+" 1", ofSecond+" 2"), nil, nil)
 	began := time.Now()
-	are(t, p.outcomes(t, ofFirst+" 3"), nil)
+	l.follow(ownedBy(b.addr, b.addr))
+	are(t, l.outcomes(t, ofFirst+" 3"), nil)
 	if took := time.Since(began); took < overtake {
 		t.Errorf("it is published at the new master after %v, before what the old one may still pass on", took)
 	}
 	<-a.closed
 	b.wasAsked(t, ofSecond+" 2", ofFirst+" 3")
-	p.m.slots.Store(ownedBy(a.addr, b.addr)) // and opened again when it is one again
-	brokertest.Until(t, "it is published to again", func() bool { return p.outcomes(t, ofFirst+" 4")[0] == nil })
+	l.follow(ownedBy(a.addr, b.addr)) // and opened again when it is one again
+	brokertest.Until(t, "it is published to again", func() bool { return l.outcomes(t, ofFirst+" 4")[0] == nil })
 }
 
 // Nothing is sent to a master that cannot be reached, and nobody waits for it twice.
 func TestClusterMasterCannotBeReached(t *testing.T) {
 	b := newFakeMaster(t)
-	l := brokertest.Listen(t)
-	_ = l.Close()
-	p := publishTo(t, ownedBy(l.Addr().String(), b.addr))
+	nobody := brokertest.Listen(t)
+	_ = nobody.Close()
+	l := publishTo(t, ownedBy(nobody.Addr().String(), b.addr))
 	for range 50 {
-		are(t, p.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrDown, nil)
+		are(t, l.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrDown, nil)
 	}
 }
 

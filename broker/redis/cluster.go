@@ -1,0 +1,279 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wsify/broker"
+)
+
+var (
+	errNoMaster    = errors.New("no master of the cluster is reached any more")
+	errNodeResting = errors.New("the node of the cluster could not be reached a moment ago, or did not answer")
+	errNoOwner     = errors.New("no node of the cluster owns the channel's slot")
+	errSlotMove    = errors.New("the channel's slot is on its way from one node of the cluster to another")
+)
+
+// clusterLink is a link to a cluster. What is published goes to the master that owns the
+// channel's slot, so that all nodes of ours agree on the order. Where publications are
+// sharded, the channel is subscribed to there as well: when the slot moves, or the master
+// is lost, the channels concerned are told to have ended, and Remote asks for them again.
+// Otherwise all is subscribed to at one node of the cluster, any of them.
+type clusterLink struct {
+	to      broker.Sink
+	dialer  *dialer
+	sharded bool
+	verb    string          // PUBLISH or SPUBLISH
+	sub     *subscriber     // nil if sharded
+	ctx     context.Context // ends with the link
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	stale   atomic.Bool            // who owns what has proved wrong: it is read again before a subscription is asked for
+	knows   atomic.Pointer[string] // the node that is asked first then; may be nil
+	reading sync.Mutex             // held while it is read; before mu
+
+	batch []*broker.Publication // of Publish, kept for the next one
+	asked []*node               // of Publish: those that have a group
+
+	// What is subscribed to nowhere any more is told to have ended before mu is unlocked,
+	// since who publishes asks for the owner first, and for whether anybody is deaf then.
+	mu       sync.Mutex // before the table's of Remote
+	owner    []*node    // by slot: the last word of the cluster, and what masters have said since; nil for nobody
+	nodes    map[string]*node
+	channels map[int]map[string]struct{} // by slot: what is subscribed to, or asked for, at its owner, if sharded
+	quiet    time.Time                   // nothing is published before
+}
+
+var _ broker.Link = (*clusterLink)(nil)
+
+// openCluster makes a link to the cluster that conn leads to, and returns the masters
+// besides. conn is the link's, unless there is an error.
+func openCluster(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn) (_ broker.Link, masters []string, err error) {
+	t, err := d.readTable(ctx, conn)
+	if err != nil {
+		return nil, nil, err
+	}
+	sharded := d.o.sharded == "yes"
+	if d.o.sharded == "auto" {
+		if sharded, err = d.allShard(ctx, t.masters); err != nil {
+			return nil, nil, err
+		}
+	}
+	l := newClusterLink(to, d, sharded)
+	if sharded {
+		_ = conn.Close()
+	} else {
+		l.sub = newSubscriber(conn, to, to.Lost)
+	}
+	l.follow(t)
+	l.running.Go(l.watch)
+	return l, t.masters, nil
+}
+
+func newClusterLink(to broker.Sink, d *dialer, sharded bool) *clusterLink {
+	l := &clusterLink{to: to, dialer: d, sharded: sharded, verb: "PUBLISH", owner: make([]*node, numSlots), nodes: map[string]*node{}, channels: map[int]map[string]struct{}{}}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	if sharded {
+		l.verb = "SPUBLISH"
+	}
+	return l
+}
+
+// reached reports whether any master is. Without one the node of ours is not up: they come
+// back one by one, to each node in another order.
+func (l *clusterLink) reached() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.nodes {
+		if n.pipe != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Close ends the connections. What is under way fails.
+func (l *clusterLink) Close() {
+	l.stop()
+	l.running.Wait()
+	if l.sub != nil {
+		l.sub.close()
+	}
+}
+
+// follow takes over a new table. What is subscribed to at a node that is no master any more
+// must not be heard twice, so its connections are closed before another is asked. The
+// caller holds reading.
+func (l *clusterLink) follow(t *slotTable) {
+	replaced := l.retire(t)
+	changed := false
+	l.mu.Lock()
+	if replaced {
+		l.quiet = time.Now().Add(overtake)
+	}
+	var at *node
+	for slot, addr := range t.owner {
+		switch {
+		case addr == "":
+			at = nil
+		case at == nil || at.addr != addr:
+			at = l.node(addr)
+		}
+		if l.owner[slot] != at {
+			changed = true
+			l.give(slot, at)
+		}
+	}
+	l.mu.Unlock()
+	if changed {
+		l.to.Returned()
+	}
+}
+
+// retire ends the nodes that own nothing, and reports whether any was published at.
+func (l *clusterLink) retire(t *slotTable) (replaced bool) {
+	var retired []*node
+	l.mu.Lock()
+	for addr, n := range l.nodes {
+		if !t.owns(addr) {
+			retired = append(retired, n)
+			replaced = replaced || n.pipe != nil
+			delete(l.nodes, addr)
+		}
+	}
+	l.mu.Unlock()
+	for _, n := range retired {
+		n.stop()
+		<-n.done
+	}
+	return replaced
+}
+
+// give gives a slot to a node, which may be nil. The caller holds mu.
+func (l *clusterLink) give(slot int, to *node) {
+	l.owner[slot] = to
+	cause := broker.ErrMoved
+	if to == nil {
+		cause = fmt.Errorf("%w: %w", broker.ErrAway, errNoOwner)
+	}
+	l.end(l.leave(nil, slot), cause)
+}
+
+// moved notes that a node has named the owner of a slot that was its own.
+func (l *clusterLink) moved(slot int, from *node, to string) {
+	l.suspect(to)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owner[slot] == from && from.addr != to {
+		l.give(slot, l.node(to))
+	}
+}
+
+// leave forgets the channels of a slot, and appends them to names. The caller holds mu.
+func (l *clusterLink) leave(names []string, slot int) []string {
+	for channel := range l.channels[slot] {
+		names = append(names, channel)
+	}
+	delete(l.channels, slot)
+	return names
+}
+
+// forget forgets a channel. The caller holds mu.
+func (l *clusterLink) forget(channel string) {
+	slot := slotOf(channel)
+	delete(l.channels[slot], channel)
+	if len(l.channels[slot]) == 0 {
+		delete(l.channels, slot)
+	}
+}
+
+// end tells that subscriptions are no more.
+func (l *clusterLink) end(channels []string, cause error) {
+	for _, channel := range channels {
+		l.to.Ended(channel, cause)
+	}
+}
+
+// Subscribe asks each channel's master. It waits for none that is slow: a master that
+// cannot be reached ends its channels, not the link.
+func (l *clusterLink) Subscribe(ctx context.Context, channels []string) error {
+	if !l.sharded {
+		return l.sub.change(ctx, "subscribe", channels)
+	}
+	if err := l.renew(ctx); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	asked := map[*node][]request{}
+	for slot, group := range bySlot(channels) {
+		n := l.owner[slot]
+		switch {
+		case n == nil:
+			l.suspect("")
+			l.end(group, fmt.Errorf("%w: %w", broker.ErrAway, errNoOwner))
+			continue
+		case n.sub == nil && n.opening == nil:
+			l.end(group, fmt.Errorf("%w: %w", broker.ErrAway, errNodeResting))
+			continue
+		case n.sub != nil:
+			asked[n] = append(asked[n], request{verb: "ssubscribe", channels: group})
+		}
+		if l.channels[slot] == nil {
+			l.channels[slot] = map[string]struct{}{}
+		}
+		for _, channel := range group {
+			l.channels[slot][channel] = struct{}{}
+		}
+	}
+	return l.ask(ctx, asked)
+}
+
+// Unsubscribe tells the masters where the channels were asked for.
+func (l *clusterLink) Unsubscribe(ctx context.Context, channels []string) error {
+	if !l.sharded {
+		return l.sub.change(ctx, "unsubscribe", channels)
+	}
+	l.mu.Lock()
+	asked := map[*node][]request{}
+	for slot, group := range bySlot(channels) {
+		if n := l.owner[slot]; n != nil && n.sub != nil {
+			asked[n] = append(asked[n], request{verb: "sunsubscribe", channels: group})
+		}
+		for _, channel := range group {
+			l.forget(channel)
+		}
+	}
+	return l.ask(ctx, asked)
+}
+
+// bySlot sorts channels: one command may only have those of one slot.
+func bySlot(channels []string) map[int][]string {
+	sorted := map[int][]string{}
+	for _, channel := range channels {
+		slot := slotOf(channel)
+		sorted[slot] = append(sorted[slot], channel)
+	}
+	return sorted
+}
+
+// ask writes commands and unlocks mu, which the caller holds. It returns when they are
+// written, but waits for no node for long. What is not written because the connection has
+// ended is of no use: its end is the end of the subscriptions.
+func (l *clusterLink) ask(ctx context.Context, asked map[*node][]request) error {
+	waits := map[*subscriber]<-chan struct{}{}
+	for n, requests := range asked {
+		waits[n.sub] = n.sub.ask(requests...)
+	}
+	l.mu.Unlock()
+	patient, cancel := context.WithTimeout(ctx, lateAfter)
+	defer cancel()
+	for sub, written := range waits {
+		sub.await(patient, written)
+	}
+	return ctx.Err()
+}

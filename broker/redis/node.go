@@ -1,0 +1,280 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"wsify/broker"
+	"wsify/broker/internal/link"
+)
+
+const (
+	nodeTimeout = 2 * time.Second // to reach a node of a cluster
+	nodeRest    = 3 * time.Second // until it is tried again, more or less
+	maxHangs    = 3               // how often the rest of a node that hangs again and again doubles
+)
+
+// node is a master of a cluster: a connection for publishing and, where publications are
+// sharded, one for the subscriptions to channels of its slots. Both are there, or none is:
+// when one is lost, the other is closed. They are opened, and opened again, by a goroutine
+// of the node's own, so that a node that is slow or unreachable holds up nobody but those
+// who need it.
+//
+// It is the Sink of its subscriber, most of which is the link's.
+type node struct {
+	broker.Sink // the link's
+	l           *clusterLink
+	addr        string
+	ctx         context.Context // ends with the node
+	stop        context.CancelFunc
+	done        chan struct{}         // closed when run has returned
+	group       []*broker.Publication // of the goroutine that publishes
+
+	// Guarded by clusterLink.mu. While there is no connection, nor an attempt to open one, the
+	// node rests.
+	pipe    *pipeline     // nil while there is none
+	sub     *subscriber   // nil while there is none
+	opening chan struct{} // closed when the attempt to open them is over; nil while there is none
+}
+
+// node returns the node at an address, whose connections are opened in the background. The
+// caller holds mu.
+func (l *clusterLink) node(addr string) *node {
+	n := l.nodes[addr]
+	if n == nil {
+		n = &node{Sink: l.to, l: l, addr: addr, done: make(chan struct{}), opening: make(chan struct{})}
+		n.ctx, n.stop = context.WithCancel(l.ctx)
+		l.nodes[addr] = n
+		l.running.Go(n.run)
+	}
+	return n
+}
+
+// run opens the connections, and opens them again when one is lost, until the node ends.
+// It rests before, unless they lasted.
+func (n *node) run() {
+	defer close(n.done)
+	for hangs, said := 0, false; ; {
+		began := time.Now()
+		opened, cause := n.serve()
+		if n.ctx.Err() != nil {
+			return
+		}
+		hung := errors.Is(cause, link.ErrNoAnswer)
+		lasted := opened && time.Since(began) > nodeRest
+		ended := n.down(cause, lasted && !hung)
+		switch {
+		case opened:
+			n.l.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause, "subscriptions", ended)
+			if n.l.sharded && !n.l.reached() {
+				n.Sink.Lost(errNoMaster)
+			}
+		case !said: // once, until it was reached again
+			n.l.dialer.log.Error("a node of the broker's cluster cannot be reached, trying again", "err", cause)
+		}
+		said = !opened
+		switch {
+		case hung:
+			hangs++
+		case lasted:
+			hangs = 0
+			continue
+		}
+		link.Pause(n.ctx, nextRest(hangs, rand.Float64()))
+		n.begin()
+	}
+}
+
+// nextRest is how long a rest is, between its shortest, 0, and its longest, 1: not as long
+// as that of other nodes of ours, and longer each time for a server that lets us in and
+// does not answer then.
+func nextRest(hangs int, at float64) time.Duration {
+	d := nodeRest/2 + time.Duration(at*float64(nodeRest))
+	return d << min(max(hangs-1, 0), maxHangs)
+}
+
+// serve opens the connections and returns why that failed, or why one was lost.
+func (n *node) serve() (opened bool, cause error) {
+	gone := make(chan error, 1)
+	pipe, sub, err := n.connect(func(cause error) {
+		select {
+		case gone <- cause:
+		default: // the first one counts
+		}
+	})
+	if err != nil {
+		return false, err
+	}
+	n.up(pipe, sub)
+	select {
+	case cause = <-gone:
+	case <-n.ctx.Done():
+	}
+	pipe.close()
+	if sub != nil {
+		sub.close()
+	}
+	return true, cause
+}
+
+// connect opens the connections. sub is nil where publications are not sharded.
+func (n *node) connect(lost func(error)) (pipe *pipeline, sub *subscriber, err error) {
+	first, _, err := n.l.dialer.loginNode(n.ctx, n.addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	if n.l.sharded {
+		second, _, err := n.l.dialer.loginNode(n.ctx, n.addr)
+		if err != nil {
+			_ = first.Close()
+			return nil, nil, err
+		}
+		sub = newSubscriber(second, n, lost)
+	}
+	return newPipeline(first, false, lost), sub, nil
+}
+
+// begin notes that the connections are being opened.
+func (n *node) begin() {
+	n.l.mu.Lock()
+	defer n.l.mu.Unlock()
+	n.opening = make(chan struct{})
+}
+
+// up makes connections everybody's, and asks for what waited for them.
+func (n *node) up(pipe *pipeline, sub *subscriber) {
+	n.l.mu.Lock()
+	n.pipe, n.sub = pipe, sub
+	n.opened()
+	for slot, channels := range n.l.channels {
+		if n.l.owner[slot] != n {
+			continue
+		}
+		var names []string
+		for channel := range channels {
+			names = append(names, channel)
+		}
+		for some := range slices.Chunk(names, broker.MaxBatch) {
+			sub.ask(request{verb: "ssubscribe", channels: some})
+		}
+	}
+	n.l.mu.Unlock()
+	n.Returned()
+}
+
+// opened notes that the attempt to open the connections is over. The caller holds mu.
+func (n *node) opened() {
+	if n.opening != nil {
+		close(n.opening)
+		n.opening = nil
+	}
+}
+
+// down notes that there are no connections, and whether they are opened again at once. It
+// returns how many subscriptions have ended by that.
+func (n *node) down(cause error, again bool) (ended int) {
+	var channels []string
+	l := n.l
+	l.mu.Lock()
+	n.pipe, n.sub = nil, nil
+	if n.opened(); again {
+		n.opening = make(chan struct{})
+	}
+	for slot := range l.channels {
+		if l.owner[slot] == n {
+			channels = l.leave(channels, slot)
+		}
+	}
+	l.mu.Unlock()
+	l.suspect("")
+	l.end(channels, fmt.Errorf("%w: %w", broker.ErrAway, cause))
+	return len(channels)
+}
+
+// ready returns what to publish by. It waits for an attempt to open it, and returns nil
+// when that fails, or while the node rests.
+func (n *node) ready(ctx context.Context) *pipeline {
+	pipe, opening := n.current()
+	if opening == nil {
+		return pipe
+	}
+	select {
+	case <-opening:
+	case <-n.ctx.Done():
+	case <-ctx.Done():
+	}
+	pipe, _ = n.current()
+	return pipe
+}
+
+func (n *node) current() (*pipeline, <-chan struct{}) {
+	n.l.mu.Lock()
+	defer n.l.mu.Unlock()
+	return n.pipe, n.opening
+}
+
+// publish publishes the group and sets the outcomes.
+func (n *node) publish(ctx context.Context) {
+	if pipe := n.ready(ctx); pipe != nil {
+		pipe.publish(ctx, n.l.verb, n.group)
+		return
+	}
+	cause := errNodeResting
+	if ctx.Err() != nil {
+		cause = whyOver(ctx)
+	}
+	for _, pub := range n.group {
+		pub.Err = fmt.Errorf("%w: %w", broker.ErrDown, cause)
+	}
+}
+
+// Confirmed is passed on unless the channel has left.
+func (n *node) Confirmed(channel string) {
+	n.l.mu.Lock()
+	here := n.has(channel)
+	n.l.mu.Unlock()
+	if here {
+		n.Sink.Confirmed(channel)
+	}
+}
+
+// has reports whether a channel is subscribed to, or asked for, here. The caller holds mu.
+func (n *node) has(channel string) bool {
+	slot := slotOf(channel)
+	_, asked := n.l.channels[slot][channel]
+	return asked && n.l.owner[slot] == n
+}
+
+// Ended is a slot that moved away, most often: what the server ends unasked, and MOVED.
+// The channel is heard nowhere then, and asked for at its new master at once.
+func (n *node) Ended(channel string, cause error) {
+	l := n.l
+	refusal, refused := errors.AsType[respError](cause)
+	switch {
+	case errors.Is(cause, errUnasked):
+		l.suspect(n.addr) // who gives a slot away knows to whom
+		cause = broker.ErrMoved
+	case refused && refusal.code() == "MOVED":
+		if to, ok := movedTo(refusal, n.addr); ok {
+			l.moved(slotOf(channel), n, to)
+		}
+		l.suspect("")
+		cause = broker.ErrMoved
+	case refused && refusal.unreachable():
+		l.suspect("")
+		cause = fmt.Errorf("%w: %w", broker.ErrAway, cause)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n.has(channel) {
+		l.forget(channel)
+		n.Sink.Ended(channel, cause)
+	}
+}
+
+// Lost is not called: run is told.
+func (n *node) Lost(error) {}

@@ -1,0 +1,118 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"wsify/broker"
+	"wsify/broker/internal/link"
+)
+
+const (
+	nodePublishTimeout = 3 * time.Second // for a node to answer publications; less than PublishTimeout: one that hangs is not the cluster
+	// maxHops is how often a publication goes on to the master that another one names.
+	maxHops = 4
+	// overtake is how long nothing is published after a master was found to be none
+	// any more. What it has taken meanwhile it passes on to the new one's subscribers,
+	// without a word to us; what is published there must not come before.
+	overtake = 250 * time.Millisecond
+)
+
+// Publish sends all of a batch, to each master what is its, before an answer is waited for.
+// A master that is away, or hangs, takes nothing, while the others go on.
+func (l *clusterLink) Publish(ctx context.Context, batch []broker.Publication) {
+	ctx, cancel := link.Within(ctx, nodePublishTimeout)
+	defer cancel()
+	l.mu.Lock()
+	quiet := time.Until(l.quiet)
+	l.mu.Unlock()
+	if quiet > 0 {
+		link.Pause(ctx, quiet)
+	}
+	l.batch = l.batch[:0]
+	for i := range batch {
+		l.batch = append(l.batch, &batch[i])
+	}
+	todo := l.batch
+	for hops := 0; len(todo) > 0; hops++ {
+		l.send(ctx, todo)
+		todo = l.redirected(hops < maxHops)
+	}
+	clear(l.batch)
+}
+
+// send gives each publication to the master of its channel, and sets the outcomes.
+func (l *clusterLink) send(ctx context.Context, todo []*broker.Publication) {
+	l.mu.Lock()
+	for _, pub := range todo {
+		l.sort(pub)
+	}
+	l.mu.Unlock()
+	if len(l.asked) == 1 {
+		l.asked[0].publish(ctx)
+		return
+	}
+	var sending sync.WaitGroup
+	for _, n := range l.asked {
+		sending.Go(func() { n.publish(ctx) })
+	}
+	sending.Wait()
+}
+
+// sort puts a publication into the group of its master. The caller holds mu.
+func (l *clusterLink) sort(pub *broker.Publication) {
+	n := l.owner[slotOf(pub.Channel)]
+	switch {
+	case l.to.Deaf(pub.Channel): // members here would not hear it
+		pub.Err = fmt.Errorf("%w: %w", broker.ErrDown, errSlotMove)
+	case n == nil:
+		pub.Err = fmt.Errorf("%w: %w", broker.ErrDown, errNoOwner)
+	default:
+		if len(n.group) == 0 {
+			l.asked = append(l.asked, n)
+		}
+		n.group = append(n.group, pub)
+	}
+}
+
+// redirected returns those that their master did not take because it does not own the
+// slot, in order; or says so as the outcome, when they may not go on.
+func (l *clusterLink) redirected(goOn bool) (again []*broker.Publication) {
+	for _, n := range l.asked {
+		if slices.ContainsFunc(n.group, func(pub *broker.Publication) bool { return pub.Err != nil }) {
+			again = append(again, n.redirected(goOn)...)
+		}
+		clear(n.group)
+		n.group = n.group[:0]
+	}
+	clear(l.asked)
+	l.asked = l.asked[:0]
+	return again
+}
+
+// redirected is that of the link, for the node's group. One behind which another of its
+// slot was taken may not go on either: it would be heard out of order.
+func (n *node) redirected(goOn bool) []*broker.Publication {
+	taken := map[int]bool{}
+	left := len(n.group) // those from here on go on
+	for _, pub := range slices.Backward(n.group) {
+		slot := slotOf(pub.Channel)
+		refusal, _ := errors.AsType[respError](pub.Err)
+		to, moved := movedTo(refusal, n.addr)
+		switch {
+		case moved && goOn && !taken[slot]:
+			n.l.moved(slot, n, to)
+			left--
+			n.group[left] = pub
+		case moved:
+			pub.Err = fmt.Errorf("%w: %w", broker.ErrDown, errSlotMove)
+		case pub.Err == nil, errors.Is(pub.Err, broker.ErrUnknown):
+			taken[slot] = true
+		}
+	}
+	return n.group[left:]
+}

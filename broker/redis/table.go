@@ -1,0 +1,212 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"wsify/broker"
+)
+
+// lateAfter is how long a node may take to say who owns what, or to read what is written to
+// it, until we go on to another one.
+const lateAfter = 250 * time.Millisecond
+
+var errClusterDown = errors.New("the cluster is down, or this node does not see most of it")
+
+// loginNode opens a connection to one node, with less patience than for a whole link.
+func (d *dialer) loginNode(ctx context.Context, addr string) (*serverConn, serverInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
+	defer cancel()
+	return d.login(ctx, addr, d.o.user, d.o.password)
+}
+
+// readTable asks a node who owns what. One that sees only a minority of the cluster, whose
+// word is old, says that the cluster is down.
+func (d *dialer) readTable(ctx context.Context, conn *serverConn) (t *slotTable, err error) {
+	err = conn.during(ctx, d.o.timeout, func() error {
+		info, err := conn.call("CLUSTER", "INFO")
+		_, refused := errors.AsType[respError](err) // who may not ask has to believe
+		switch {
+		case err != nil && !refused:
+			return err
+		case strings.Contains(info.text, "cluster_state:fail"):
+			return errClusterDown
+		}
+		slots, err := conn.call("CLUSTER", "SLOTS")
+		if err == nil {
+			t, err = parseSlots(slots, conn.addr)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("redis at %s: its cluster: %w", conn.addr, err)
+	}
+	return t, nil
+}
+
+// tableOf is readTable by a connection of its own.
+func (d *dialer) tableOf(ctx context.Context, addr string) (*slotTable, error) {
+	conn, _, err := d.loginNode(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return d.readTable(ctx, conn)
+}
+
+// allShard reports whether every master that answers knows sharded publications. When
+// none answers, that is an error: a node that guesses wrong is heard by no other one.
+func (d *dialer) allShard(ctx context.Context, masters []string) (bool, error) {
+	major, failed := make([]int, len(masters)), make([]error, len(masters))
+	var asking sync.WaitGroup
+	for i, addr := range masters {
+		asking.Go(func() { major[i], failed[i] = d.majorVersion(ctx, addr) })
+	}
+	asking.Wait()
+	all, answered := true, false
+	for i := range masters {
+		if failed[i] == nil {
+			all, answered = all && major[i] >= 7, true
+		}
+	}
+	if !answered {
+		return false, fmt.Errorf("no master says whether the cluster has sharded publications; the DSN may say sharded=yes or no: %w", errors.Join(failed...))
+	}
+	return all, nil
+}
+
+// majorVersion asks a node for its version.
+func (d *dialer) majorVersion(ctx context.Context, addr string) (int, error) {
+	conn, server, err := d.loginNode(ctx, addr)
+	if err != nil {
+		return 0, err
+	}
+	_ = conn.Close()
+	major, _, _ := strings.Cut(server.version, ".")
+	n, err := strconv.Atoi(major)
+	if err != nil {
+		return 0, fmt.Errorf("redis at %s does not say its version", addr)
+	}
+	return n, nil
+}
+
+// suspect notes that who owns what has proved wrong, and which node knows better, if any does.
+func (l *clusterLink) suspect(knows string) {
+	if knows != "" {
+		l.knows.Store(&knows)
+	}
+	l.stale.Store(true)
+}
+
+// renew reads the table anew if it has proved wrong, until ctx or the link ends.
+func (l *clusterLink) renew(ctx context.Context) error {
+	if !l.stale.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.ctx, cancel)()
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	if !l.stale.Load() {
+		return nil
+	}
+	return l.refresh(ctx)
+}
+
+// refresh reads the table anew, from the first node that answers. A node that takes its
+// time is waited for, and another asked beside it. The caller holds reading.
+func (l *clusterLink) refresh(ctx context.Context) error {
+	l.stale.Store(false)
+	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	nodes := l.candidates()
+	tables, failures := make(chan *slotTable, len(nodes)), make(chan error, len(nodes))
+	asked, failed := 0, []error(nil)
+	late := time.NewTicker(lateAfter)
+	defer late.Stop()
+	for len(failed) < len(nodes) {
+		if asked < len(nodes) && ctx.Err() == nil {
+			addr := nodes[asked]
+			asked++
+			asking.Go(func() {
+				if t, err := l.dialer.tableOf(ctx, addr); err != nil {
+					failures <- err
+				} else {
+					tables <- t
+				}
+			})
+		} else if asked == len(failed) {
+			break
+		}
+		select {
+		case t := <-tables:
+			l.follow(t)
+			return nil
+		case err := <-failures:
+			failed = append(failed, err)
+		case <-late.C:
+		}
+	}
+	return fmt.Errorf("no node of the cluster answers: %w", errors.Join(failed...))
+}
+
+// candidates returns the nodes to ask: who knows best, the masters, those that cannot be
+// reached behind the others, and what the DSN says. The masters are in a map's order,
+// which is another one each time, so that many nodes of ours do not all ask the same one.
+func (l *clusterLink) candidates() (addrs []string) {
+	if knows := l.knows.Swap(nil); knows != nil {
+		addrs = append(addrs, *knows)
+	}
+	var away []string
+	l.mu.Lock()
+	for addr, n := range l.nodes {
+		if n.pipe == nil {
+			away = append(away, addr)
+		} else {
+			addrs = append(addrs, addr)
+		}
+	}
+	l.mu.Unlock()
+	return append(append(addrs, away...), l.dialer.o.addrs...)
+}
+
+// watch reads the table at every watchInterval, and within a second when it has proved
+// wrong. When no node has one, the link is lost.
+func (l *clusterLink) watch() {
+	const step = time.Second
+	since := time.Duration(0)
+	watchEvery(l.ctx, l.to, step, func(ctx context.Context) error {
+		if since += step; since < watchInterval && !l.stale.Load() {
+			return nil
+		}
+		since = 0
+		l.reading.Lock()
+		defer l.reading.Unlock()
+		ctx, cancel := context.WithTimeout(ctx, broker.SubscribeTimeout)
+		defer cancel()
+		if err := l.cutOff(ctx); err != nil {
+			return err
+		}
+		return l.refresh(ctx)
+	})
+}
+
+// cutOff returns an error when the node where all is subscribed to says that the cluster is
+// down. If it does not answer, its subscriber notices.
+func (l *clusterLink) cutOff(ctx context.Context) error {
+	if l.sharded {
+		return nil
+	}
+	if _, err := l.dialer.tableOf(ctx, l.sub.conn.addr); errors.Is(err, errClusterDown) {
+		return err
+	}
+	return nil
+}
