@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 )
 
@@ -28,18 +29,29 @@ func newFlagSet() *flag.FlagSet {
 	return fs
 }
 
-// parse takes the command line. The error is flag.ErrHelp when help is asked for,
-// else it is the user's mistake.
+// parse takes the command line. The error is flag.ErrHelp when help is asked for, else
+// it has one line for each mistake of the user. Package flag ends at each that is no
+// wrong value, and is called again for what is left.
 func (c *commandLine) parse(args []string) error {
-	if err := c.flags.Parse(args); err != nil {
-		return err
+	for {
+		err := c.flags.Parse(args)
+		switch args = c.flags.Args(); {
+		case errors.Is(err, flag.ErrHelp):
+			return err
+		case err == nil && len(args) == 0:
+			return errors.Join(c.mistakes...)
+		case err == nil:
+			err = fmt.Errorf("unexpected argument %q", args[0])
+		}
+		c.mistakes = append(c.mistakes, err)
+		if len(args) > 0 && !flagLike.MatchString(args[0]) {
+			args = args[1:] // the mistake itself, or the value of a flag that does not exist
+		}
 	}
-	if c.flags.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", c.flags.Arg(0))
-	}
-	c.flags.Visit(func(f *flag.Flag) { c.byName[f.Name].source = sourceFlag })
-	return nil
 }
+
+// flagLike matches what can be a flag. Package flag moves on behind each of these.
+var flagLike = regexp.MustCompile("^--?[a-zA-Z]")
 
 // load takes what the command line left open from the environment, then from the
 // configuration file. The error has one line for each problem.
@@ -47,7 +59,7 @@ func (c *commandLine) load(env map[string]string) error {
 	var problems []error
 	for _, g := range c.settings {
 		for _, s := range g.settings {
-			problems = append(problems, s.fromEnv(env), s.checkQuotes())
+			problems = append(problems, s.fromEnv(env))
 		}
 	}
 	problems = append(problems, c.checkNames(env)...)
@@ -92,11 +104,12 @@ func (s *setting) fromEnv(env map[string]string) error {
 	return nil
 }
 
-// set gives s a value that does not come from the command line. where is said when
-// the value is refused; the value itself is, when it is no secret.
+// set gives s a value. where is said when the value is refused; the value itself is,
+// when it is no secret. Quotes are refused: on the command line a shell takes them off,
+// but what starts a program without one may not.
 func (s *setting) set(to, where, source string) error {
 	if quoted(to) {
-		return errQuoted(where)
+		return fmt.Errorf("%s: the quotes around the value would be part of it; leave them out", where)
 	}
 	if err := s.value.Set(to); err != nil {
 		if s.secret {
@@ -108,21 +121,8 @@ func (s *setting) set(to, where, source string) error {
 	return nil
 }
 
-// checkQuotes returns a problem when the command line has quotes around the value of
-// s. A shell takes them off; what starts a program without one may not.
-func (s *setting) checkQuotes() error {
-	if s.source == sourceFlag && quoted(s.value.String()) {
-		return errQuoted("-" + s.name)
-	}
-	return nil
-}
-
 func quoted(value string) bool {
 	return len(value) > 1 && strings.ContainsRune("\"'", rune(value[0])) && value[len(value)-1] == value[0]
-}
-
-func errQuoted(where string) error {
-	return fmt.Errorf("%s: the quotes around the value would be part of it; leave them out", where)
 }
 
 // maxSecret and maxConfig bound what is read from a file, in bytes.

@@ -14,22 +14,22 @@ func TestAWrongCommandLineExitsWith2(t *testing.T) {
 		{"-listen-addr", "wsify: flag needs an argument: -listen-addr"},
 		{"serve", `wsify: unexpected argument "serve"`},
 		{"-broadcast-open true", `wsify: unexpected argument "true"`},
-		{"-broadcast-open=si", `wsify: invalid boolean value "si" for -broadcast-open: it is neither true nor false`},
-		{"-listen-addr=", `wsify: invalid value "" for flag -listen-addr: it is empty`},
-		{"-ping-interval 25", `wsify: invalid value "25" for flag -ping-interval: it has no unit; write 25s for seconds, or use ms, m or h`},
-		{"-ping-interval -1s", `wsify: invalid value "-1s" for flag -ping-interval: it must not be negative`},
-		{"-ping-interval soon", `wsify: invalid value "soon" for flag -ping-interval: it is not a duration; write a number with ms, s, m or h, as in 25s or 1m30s`},
-		{"-pong-timeout 0", `wsify: invalid value "0" for flag -pong-timeout: it must be more than zero`},
-		{"-max-message-size 64K", `wsify: invalid value "64K" for flag -max-message-size: it is not a size; write bytes, or a whole number with KiB, MiB, GiB, KB, MB or GB, as in 64KiB`},
-		{"-max-message-size 0", `wsify: invalid value "0" for flag -max-message-size: it must be more than zero`},
-		{"-max-channel-length 0", `wsify: invalid value "0" for flag -max-channel-length: it must be more than zero`},
-		{"-loops -1", `wsify: invalid value "-1" for flag -loops: it must not be negative`},
-		{"-loops two", `wsify: invalid value "two" for flag -loops: it is not a whole number`},
-		{"-loops 99999999999999999999", `wsify: invalid value "99999999999999999999" for flag -loops: it is more than this machine can count`},
-		{"-authorizer-events connect,,join", `wsify: invalid value "connect,,join" for flag -authorizer-events: a part of the list is empty`},
-		{"-slow-policy wait", `wsify: invalid value "wait" for flag -slow-policy: it is neither close nor drop`},
-		{"-log-level loud", `wsify: invalid value "loud" for flag -log-level: it is none of debug, info, warn, error`},
-		{"-log-format xml", `wsify: invalid value "xml" for flag -log-format: it is neither json nor text`},
+		{"-broadcast-open=si", `wsify: -broadcast-open: invalid value "si": it is neither true nor false`},
+		{"-listen-addr=", `wsify: -listen-addr: invalid value "": it is empty`},
+		{"-ping-interval 25", `wsify: -ping-interval: invalid value "25": it has no unit; write 25s for seconds, or use ms, m or h`},
+		{"-ping-interval -1s", `wsify: -ping-interval: invalid value "-1s": it must not be negative`},
+		{"-ping-interval soon", `wsify: -ping-interval: invalid value "soon": it is not a duration; write a number with ms, s, m or h, as in 25s or 1m30s`},
+		{"-pong-timeout 0", `wsify: -pong-timeout: invalid value "0": it must be more than zero`},
+		{"-max-message-size 64K", `wsify: -max-message-size: invalid value "64K": it is not a size; write bytes, or a whole number with KiB, MiB, GiB, KB, MB or GB, as in 64KiB`},
+		{"-max-message-size 0", `wsify: -max-message-size: invalid value "0": it must be more than zero`},
+		{"-max-channel-length 0", `wsify: -max-channel-length: invalid value "0": it must be more than zero`},
+		{"-loops -1", `wsify: -loops: invalid value "-1": it must not be negative`},
+		{"-loops two", `wsify: -loops: invalid value "two": it is not a whole number`},
+		{"-loops 99999999999999999999", `wsify: -loops: invalid value "99999999999999999999": it is more than this machine can count`},
+		{"-authorizer-events connect,,join", `wsify: -authorizer-events: invalid value "connect,,join": a part of the list is empty`},
+		{"-slow-policy wait", `wsify: -slow-policy: invalid value "wait": it is neither close nor drop`},
+		{"-log-level loud", `wsify: -log-level: invalid value "loud": it is none of debug, info, warn, error`},
+		{"-log-format xml", `wsify: -log-format: invalid value "xml": it is neither json nor text`},
 	} {
 		got := start(strings.Fields(tc.args), nil)
 		if got.code != 2 || got.stderr != tc.want+hint || got.stdout != "" || got.served != nil {
@@ -148,8 +148,37 @@ func TestQuotesInTheValueOfAFlagAreRefused(t *testing.T) {
 	got := start([]string{"-broadcasting-key", "'hunter2'", `-allowed-origins="self"`}, nil)
 	want := "wsify: -broadcasting-key: the quotes around the value would be part of it; leave them out\n" +
 		"wsify: -allowed-origins: the quotes around the value would be part of it; leave them out\n"
-	if got.code != 1 || got.served != nil || !strings.HasPrefix(got.stderr, want) || strings.Contains(got.stderr, "hunter2") {
-		t.Errorf("exit %d, stderr\n%swant exit 1,\n%s", got.code, got.stderr, want)
+	if got.code != 2 || got.served != nil || !strings.HasPrefix(got.stderr, want) || strings.Contains(got.stderr, "hunter2") {
+		t.Errorf("exit %d, stderr\n%swant exit 2,\n%s", got.code, got.stderr, want)
+	}
+}
+
+func TestEveryMistakeOfTheCommandLineIsToldAtOnceBesideTheRest(t *testing.T) {
+	file := write(t, "loops 999\nnonsense 1\n")
+	args := []string{
+		"-pong-timeout", "0", "-nonsense", "-5", "-nonsense=5", "--max-head-size=x", "---", "-authorizer-url", "'http://a'",
+		"-no-such", "value", "-broadcasting-key", "'hunter2'", "serve", "-config", file, "-check-config", "--", "-broker-dsn",
+	}
+	got := start(args, []string{"WSIFY_QUEUE=x", "WSIFY_PONG_TIMEOUT=y", "WSIFY_NONSENSE=1"})
+	want := `wsify: -pong-timeout: invalid value "0": it must be more than zero
+wsify: flag provided but not defined: -nonsense
+wsify: flag provided but not defined: -nonsense
+wsify: -max-head-size: invalid value "x": it is not a size; write bytes, or a whole number with KiB, MiB, GiB, KB, MB or GB, as in 64KiB
+wsify: bad flag syntax: ---
+wsify: -authorizer-url: the quotes around the value would be part of it; leave them out
+wsify: flag provided but not defined: -no-such
+wsify: -broadcasting-key: the quotes around the value would be part of it; leave them out
+wsify: unexpected argument "serve"
+wsify: unexpected argument "-broker-dsn"
+wsify: flag needs an argument: -broker-dsn
+wsify: WSIFY_QUEUE: invalid value "x": it is not a whole number
+wsify: WSIFY_NONSENSE is no setting; the nearest is WSIFY_WORKERS
+wsify: ` + file + `:2: there is no setting "nonsense"
+wsify: ` + file + `:1: -loops: 999 is not between 1 and 256
+See wsify -help for what there is.
+`
+	if got.code != 2 || got.served != nil || got.stderr != want {
+		t.Errorf("exit %d, stderr\n%swant exit 2,\n%s", got.code, got.stderr, want)
 	}
 }
 

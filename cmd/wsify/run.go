@@ -38,18 +38,15 @@ type serveFunc func(ctx context.Context, cfg server.Config) error
 func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int {
 	env := environment(environ)
 	c := newCommandLine()
-	err := c.parse(args)
+	misused := c.parse(args)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(misused, flag.ErrHelp):
 		return answer(stdout, stderr, func(w io.Writer) { writeHelp(w, c.settings) })
-	case err != nil:
-		fmt.Fprintf(briefly(stderr), "wsify: %v\nSee wsify -help for what there is.\n", err)
-		return exitUsage
-	case c.showVersion:
+	case misused == nil && c.showVersion:
 		info, _ := debug.ReadBuildInfo()
 		return answer(stdout, stderr, func(w io.Writer) { fmt.Fprintln(w, describe(info)) })
 	}
-	if code, done := c.inspect(c.load(env), stdout, stderr); done {
+	if code, done := c.inspect(misused, c.load(env), stdout, stderr); done {
 		return code
 	}
 	tuneGC(env)
@@ -57,11 +54,11 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 	return c.serve(stderr, serve)
 }
 
-// inspect checks the configuration, of which loading has found a problem unless loaded
-// is nil, and answers what is asked about it. done says
-// that the program is to exit with code; else the server can start.
-func (c *commandLine) inspect(loaded error, stdout, stderr io.Writer) (code int, done bool) {
-	err := errors.Join(loaded, c.located(c.server.Validate()))
+// inspect checks the configuration and answers what is asked about it. misused and
+// loaded are the problems that the command line and the other sources have, or nil. done
+// says that the program is to exit with code; else the server can start.
+func (c *commandLine) inspect(misused, loaded error, stdout, stderr io.Writer) (code int, done bool) {
+	err := errors.Join(misused, loaded, c.located(c.server.Validate()))
 	if c.checkConfig {
 		for _, w := range c.warnings() {
 			fmt.Fprintf(stderr, "wsify: warning: %s: %s\n", w.text, w.value)
@@ -71,6 +68,10 @@ func (c *commandLine) inspect(loaded error, stdout, stderr io.Writer) (code int,
 		code = answer(stdout, stderr, func(w io.Writer) { writeConfig(w, c.settings) })
 	}
 	switch {
+	case misused != nil:
+		complain(stderr, err)
+		fmt.Fprintln(stderr, "See wsify -help for what there is.")
+		return exitUsage, true
 	case err != nil:
 		complain(stderr, err)
 		return exitFailure, true

@@ -59,7 +59,10 @@ func (s *setting) isSwitch() bool {
 }
 
 // counted is a setting as Go's flag package sees it.
-type counted struct{ *setting }
+type counted struct {
+	*setting
+	mistakes *[]error
+}
 
 func (s counted) String() string {
 	if s.setting == nil { // flag asks the zero value what it prints
@@ -68,9 +71,14 @@ func (s counted) String() string {
 	return s.value.String()
 }
 
+// Set notes a value that is refused, and goes on: all mistakes are told at once.
 func (s counted) Set(to string) error {
 	s.given++
-	return s.value.Set(to)
+	if err := s.set(to, "-"+s.name, sourceFlag); err != nil {
+		*s.mistakes = append(*s.mistakes, err)
+	}
+	s.source = sourceFlag
+	return nil
 }
 
 func (s counted) IsBoolFlag() bool { return s.isSwitch() }
@@ -85,7 +93,8 @@ type commandLine struct {
 	checkConfig bool
 	printConfig bool
 
-	empty []string // variables that are set and empty
+	mistakes []error  // of the command line
+	empty    []string // variables that are set and empty
 
 	settings []group
 	byName   map[string]*setting
@@ -111,7 +120,7 @@ func newCommandLine() *commandLine {
 		for _, s := range g.settings {
 			s.initial, s.source = s.value.String(), sourceDefault
 			c.byName[s.name] = s
-			c.flags.Var(counted{s}, s.name, s.about)
+			c.flags.Var(counted{s, &c.mistakes}, s.name, s.about)
 		}
 	}
 	return c
