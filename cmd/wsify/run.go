@@ -125,8 +125,7 @@ func (c *commandLine) serveLogged(lines *logs.Writer, serve serveFunc) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	signal.Notify(hangups, syscall.SIGHUP) // for good: the log is still to be flushed
 	return serveUntil(signals, hangups, log, func(ctx context.Context) error { return serve(ctx, c.server) })
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,6 +62,40 @@ func TestAHangupIsLoggedAndIgnored(t *testing.T) {
 	l.signal(syscall.SIGTERM)
 	c.wantRestart()
 	l.wantEnd(exitOK)
+}
+
+// While the program reads its settings, here from a pipe that holds it up, it can be
+// told to read them again.
+func TestAHangupDoesNotEndAProgramThatIsStarting(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "settings")
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := command(t, "-check-config", "-config", file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := os.OpenFile(file, os.O_WRONLY, 0) // waits until the program has opened it, too
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	_ = settings.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after a SIGHUP: %v", err)
+	}
+}
+
+// If that is broken, the signal ends this test program.
+func TestAHangupDoesNotEndAProgramThatIsEnding(t *testing.T) {
+	if got := start(nil, nil); got.code != exitOK {
+		t.Fatalf("exit %d: %s", got.code, got.stderr)
+	}
+	if err := syscall.Kill(syscall.Getpid(), syscall.SIGHUP); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestTheServersOwnEndIsReturned(t *testing.T) {
