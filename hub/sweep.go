@@ -120,7 +120,8 @@ func (w *sweep) run(n uint32) uint32 {
 	return min(end, n) - w.cursor
 }
 
-// joined returns what the member at the cursor has to be given, in one buffer. It is borrowed until the sweep changes.
+// joined returns what the member at the cursor has to be given, in one buffer. It is
+// borrowed until the sweep changes.
 func (w *sweep) joined() *buffer.Buffer {
 	live := w.live[w.first:]
 	if len(live) == 1 {

@@ -21,8 +21,9 @@ import (
 const patience = 20 * time.Second
 
 // start runs a server on a free port of 127.0.0.1, unless cfg says otherwise, where
-// everybody may publish unless it has a key, and ends it with the test. Connections made before are closed first, as clean-ups run
-// in reverse; the end then finds whatever the server holds on to.
+// everybody may publish unless it has a key, and ends it with the test. Connections made
+// before are closed first, as clean-ups run in reverse; the end then finds whatever the
+// server holds on to.
 func start(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	cfg.BroadcastOpen = cfg.BroadcastingKey == ""
