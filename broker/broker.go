@@ -1,27 +1,26 @@
 package broker
 
-// Broker carries publications to every node, this one included. No method but Close blocks, and every method may be called
-// from any goroutine once Start has returned.
+// Broker carries publications to every node, this one included. No method but Close blocks,
+// and every method may be called from any goroutine once Start has returned.
 type Broker interface {
 	// Start begins to work. deliver is called for every publication that this
 	// node has to deliver, by whatever node it was published, in one order per
 	// channel. It does not block; an error says that the members have too much
 	// undelivered and nothing was taken: the publisher waits, or, when the broker is
 	// asynchronous, the publication itself does until Room is called. room is told
-	// when there is room for a waiter of PublishFor.
+	// when there is room for a waiter of Publish.
 	Start(deliver func(channel, content []byte) error, room func(w *Waiter)) error
 
 	// Publish takes a publication; both slices are borrowed. Either the outcome
 	// is returned with pending false, or done is called with it once, later, from
 	// any goroutine. done may be nil when the outcome does not matter. A nil
-	// error means that the engine has it. ErrFull means that there is no room, or that
-	// others wait for it.
-	Publish(channel, content []byte, done func(error)) (pending bool, err error)
-
-	// PublishFor is Publish for a publisher that can wait. With ErrFull w waits, first
-	// come first served. Once it was told it publishes the same again, which is not
-	// refused as full, or Forgo is called; that may be done more than once.
-	PublishFor(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error)
+	// error means that the engine has it: publications reach it in the order of the calls.
+	//
+	// ErrFull means that there is no room, or that others wait for it. Then w, which is nil
+	// for a publisher that cannot wait, waits, first come first served. Once it was told it
+	// publishes the same again, which is not refused as full, or Forgo is called; that may be
+	// done more than once.
+	Publish(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error)
 	Forgo(w *Waiter)
 
 	// Subscribe is called when a channel gets its first member on this node, and
@@ -32,7 +31,8 @@ type Broker interface {
 
 	// Await tells when the subscription of a channel is in force, so that nothing
 	// published from then on is missed. With pending false the answer is err; else
-	// done is called with it once, later, from any goroutine.
+	// done is called with it once, later, from any goroutine. An error says that it is not
+	// in force yet; it is asked for again as long as there are members.
 	Await(channel []byte, done func(error)) (pending bool, err error)
 
 	// Room says that the members of a channel for which deliver returned an error
@@ -46,8 +46,8 @@ type Broker interface {
 	// has to be.
 	Up() bool
 
-	// Close ends the work. What is published or received after it returns is not
-	// delivered.
+	// Close ends the work, and may be called more than once. What is published or received
+	// after it returns is not delivered.
 	Close() error
 }
 

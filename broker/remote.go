@@ -95,10 +95,7 @@ func NewRemote(cfg Config, e Engine) *Remote {
 }
 
 // Start begins to open a link and returns at once: an engine that is away at start
-// is tried until it is there. deliver is called for each publication received; when
-// it answers an error, the publication waits in a bounded buffer until Room is
-// called for its channel. room is called when there is room for a waiter of PublishFor;
-// it must not block, and may be nil when there are none.
+// is tried until it is there. room may be nil when nobody can wait.
 func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w *Waiter)) error {
 	r.deliver, r.room, r.started = deliver, room, true
 	r.running.Go(r.run)
@@ -108,37 +105,45 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w 
 	return nil
 }
 
-// Publish takes a copy of a publication and is pending until the engine has it; it
-// then calls done, if that is not nil, from a goroutine of its own. Publications
-// reach the engine in the order of the calls. The error is ErrDown, ErrFull, ErrTooBig
-// or ErrClosed; that of done, any.
-func (r *Remote) Publish(channel, content []byte, done func(error)) (pending bool, err error) {
-	return r.publish(nil, channel, content, done)
+// Publish takes a copy of a publication. Its error is ErrDown, ErrFull, ErrTooBig or
+// ErrClosed; that of done, any.
+func (r *Remote) Publish(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error) {
+	switch err = r.put(w, channel, content, done); err {
+	case nil:
+		return true, nil
+	case ErrFull: // that is not the end of it: the caller waits for room
+		return false, err
+	}
+	r.counts.outcome(err, 0)
+	if w != nil {
+		r.Forgo(w)
+	}
+	return false, err
 }
 
-// publish is Publish and PublishFor.
-func (r *Remote) publish(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error) {
+func (r *Remote) put(w *Waiter, channel, content []byte, done func(error)) error {
 	now := time.Now()
 	if !r.up.Load() || r.table.isDeaf(channel) {
-		r.counts.outcome(ErrDown, 0)
-		return false, ErrDown
+		return ErrDown
 	}
 	if most := r.most.Load(); most > 0 && int64(len(content)) > most {
-		r.counts.outcome(ErrTooBig, 0)
-		return false, ErrTooBig
+		return ErrTooBig
 	}
 	// One allocation for both.
 	b := make([]byte, 0, len(r.cfg.Prefix)+len(channel)+len(content))
 	b = append(append(append(b, r.cfg.Prefix...), channel...), content...)
 	n := len(r.cfg.Prefix) + len(channel)
-	err = r.outbox.put(Publication{Channel: link.String(b[:n:n]), Content: b[n:], at: now, done: done}, w)
-	if err != nil {
-		if err != ErrFull { // that is not the end of it: the caller waits for room
-			r.counts.outcome(err, 0)
-		}
-		return false, err
+	return r.outbox.put(Publication{Channel: link.String(b[:n:n]), Content: b[n:], at: now, done: done}, w)
+}
+
+// Forgo ends a wait, or gives the room that is kept for w to those behind it.
+func (r *Remote) Forgo(w *Waiter) { r.tell(r.outbox.forgo(w)) }
+
+// tell tells waiters that there is room for them.
+func (r *Remote) tell(told []*Waiter) {
+	for _, w := range told {
+		r.room(w)
 	}
-	return true, nil
 }
 
 // Subscribe notes that a channel has its first member here.
@@ -154,28 +159,24 @@ func (r *Remote) Unsubscribe(channel string) {
 	r.table.unwant(channel, time.Now())
 }
 
-// Await tells when the subscription of a channel is in force: pending false and a
-// nil error say that it is. While pending, done is called once, from a goroutine of
-// the broker: with nil, with ErrDown when the link was lost, or with another error
-// when the engine refused or did not confirm it in time. As long as there are
-// members, what was refused or lost is asked for again.
+// Await tells when the subscription of a channel is in force. Its error is ErrDown when the
+// link is lost or the server of the channel is away, and another one when the engine has
+// refused it or has not confirmed it in time.
 func (r *Remote) Await(channel []byte, done func(error)) (pending bool, err error) {
 	return r.table.await(channel, done, time.Now())
 }
 
-// Asynchronous reports that answers come later.
+// Asynchronous implements Broker.
 func (r *Remote) Asynchronous() bool { return true }
 
 // Up reports whether the engine is there and has confirmed every subscription there
 // was when the link to it was opened.
 func (r *Remote) Up() bool { return r.up.Load() }
 
-// Room says that members of a channel, for which deliver answered an error, have
-// room again.
+// Room implements Broker.
 func (r *Remote) Room(channel string) { r.backlog.ready(channel) }
 
-// Close publishes what waits, for two seconds at most, and ends the link. Nothing
-// is delivered after it returns. It may be called more than once.
+// Close publishes what waits, for two seconds at most, and ends the link.
 func (r *Remote) Close() error {
 	r.stopOnce.Do(func() {
 		r.outbox.close()

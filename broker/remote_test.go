@@ -149,7 +149,7 @@ func TestFullOutboxTellsOfRoom(t *testing.T) {
 	taken, w := 0, new(broker.Waiter)
 	var err error
 	for err == nil {
-		if _, err = n.PublishFor(w, []byte("c"), make([]byte, 1000), nil); err == nil {
+		if _, err = n.Broker.Publish(w, []byte("c"), make([]byte, 1000), nil); err == nil {
 			taken++
 		}
 	}
@@ -158,7 +158,7 @@ func TestFullOutboxTellsOfRoom(t *testing.T) {
 	}
 	close(gate)
 	brokertest.Until(t, "there is room", func() bool { return n.Rooms() == 1 })
-	if _, err := n.PublishFor(w, []byte("c"), make([]byte, 1000), nil); err != nil {
+	if _, err := n.Broker.Publish(w, []byte("c"), make([]byte, 1000), nil); err != nil {
 		t.Errorf("who was told is answered %v", err)
 	}
 }

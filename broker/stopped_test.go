@@ -57,7 +57,7 @@ func TestStoppedChild(t *testing.T) {
 	}
 	go func() {
 		for !stop.Load() {
-			note(r.Publish([]byte("c"), []byte("1"), func(err error) { outcome <- err }))
+			note(r.Publish(nil, []byte("c"), []byte("1"), func(err error) { outcome <- err }))
 		}
 		ended <- struct{}{}
 	}()

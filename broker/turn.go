@@ -49,26 +49,3 @@ func (o *outbox) grant() (told []*Waiter) {
 	}
 	return told
 }
-
-// PublishFor is Publish for a publisher that can wait. ErrFull says that w is in the
-// queue: when its turn has come, room is kept for it and the room of Start is called
-// with it. Either the same is then published for w, which is not refused as full any
-// more, or Forgo is called.
-func (r *Remote) PublishFor(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error) {
-	pending, err = r.publish(w, channel, content, done)
-	if err != nil && err != ErrFull {
-		r.Forgo(w)
-	}
-	return pending, err
-}
-
-// Forgo ends a wait, or gives the room that is kept for w to those behind it. It may be
-// called more than once.
-func (r *Remote) Forgo(w *Waiter) { r.tell(r.outbox.forgo(w)) }
-
-// tell tells waiters that there is room for them.
-func (r *Remote) tell(told []*Waiter) {
-	for _, w := range told {
-		r.room(w)
-	}
-}

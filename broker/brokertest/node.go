@@ -64,6 +64,11 @@ func Up(t testing.TB, open Open, cfg broker.Config) *Node {
 	return n
 }
 
+// Publish is that of a publisher that cannot wait.
+func (n *Node) Publish(channel, content []byte, done func(error)) (pending bool, err error) {
+	return n.Broker.Publish(nil, channel, content, done)
+}
+
 // Stats are those of a broker with an engine.
 func (n *Node) Stats() broker.Stats { return n.Broker.(*broker.Remote).Stats() }
 

@@ -19,7 +19,7 @@ func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	case l.srv.broker.Asynchronous():
 		l.broadcastLater(c, s, cmd, msg)
 	default:
-		_, err := l.srv.broker.Publish(cmd.Channel, cmd.Content, nil)
+		_, err := l.srv.broker.Publish(nil, cmd.Channel, cmd.Content, nil)
 		l.forgo(l.takeRoom(s))
 		l.published(c, cmd, err)
 	}
@@ -38,7 +38,7 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 		done = l.logged(c, cmd, publishError, done)
 	}
 	room, turn := l.takeRoom(s), l.takeTurn(c, s)
-	pending, err := l.srv.broker.PublishFor(turn, cmd.Channel, cmd.Content, l.thenForgo(room, done))
+	pending, err := l.srv.broker.Publish(turn, cmd.Channel, cmd.Content, l.thenForgo(room, done))
 	switch {
 	case pending:
 	case errors.Is(err, broker.ErrFull):

@@ -39,11 +39,7 @@ func (b *testBroker) fail(err error) {
 
 func (b *testBroker) Asynchronous() bool { return b.asynchronous }
 
-func (b *testBroker) Publish(channel, content []byte, done func(error)) (bool, error) {
-	return b.PublishFor(nil, channel, content, done)
-}
-
-func (b *testBroker) PublishFor(w *broker.Waiter, channel, content []byte, done func(error)) (bool, error) {
+func (b *testBroker) Publish(w *broker.Waiter, channel, content []byte, done func(error)) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tried++
@@ -51,7 +47,7 @@ func (b *testBroker) PublishFor(w *broker.Waiter, channel, content []byte, done 
 		if b.err != nil {
 			return false, b.err
 		}
-		return b.Memory.Publish(channel, content, nil)
+		return b.Memory.Publish(nil, channel, content, nil)
 	}
 	switch {
 	case !b.full:
@@ -69,7 +65,7 @@ func (b *testBroker) PublishFor(w *broker.Waiter, channel, content []byte, done 
 	b.waiting = append(b.waiting, func() {
 		err := b.err
 		if err == nil {
-			_, err = b.Memory.Publish(channel, content, nil)
+			_, err = b.Memory.Publish(nil, channel, content, nil)
 		}
 		if done != nil {
 			done(err)

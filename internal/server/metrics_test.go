@@ -217,7 +217,7 @@ func TestFanoutIsTimedToTheLastMember(t *testing.T) {
 	before := samples(t, srv)["broadcast_fanout_seconds_count"]
 	srv.sampler.due.Store(true)
 	say := func(channel, content string) { // not over HTTP: a loop that is held may be the one that accepts
-		if _, err := srv.broker.Publish([]byte(channel), []byte(content), nil); err != nil {
+		if _, err := srv.broker.Publish(nil, []byte(channel), []byte(content), nil); err != nil {
 			t.Fatal(err)
 		}
 	}

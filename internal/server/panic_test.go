@@ -12,11 +12,11 @@ import (
 // panicking is a broker with a bug.
 type panicking struct{ broker.Broker }
 
-func (b panicking) Publish(channel, content []byte, done func(error)) (bool, error) {
+func (b panicking) Publish(w *broker.Waiter, channel, content []byte, done func(error)) (bool, error) {
 	if string(channel) == "panic" {
 		panic("a bug in the broker")
 	}
-	return b.Broker.Publish(channel, content, done)
+	return b.Broker.Publish(w, channel, content, done)
 }
 
 // A bug that shows as a panic costs the connection it happened on, is counted and

@@ -162,12 +162,12 @@ func (l *loop) publish(c *netpoll.Conn, s *session, m manner, body []byte) {
 		return
 	}
 	if !l.srv.broker.Asynchronous() {
-		_, err := l.srv.broker.Publish(p.Channel, p.Content, nil)
+		_, err := l.srv.broker.Publish(nil, p.Channel, p.Content, nil)
 		l.outcome(c, s, m, err)
 		return
 	}
 	id, net := c.ID(), l.net
-	pending, err := l.srv.broker.Publish(p.Channel, p.Content, func(err error) {
+	pending, err := l.srv.broker.Publish(nil, p.Channel, p.Content, func(err error) {
 		net.PostTo(id, func(c *netpoll.Conn) { l.brokerAnswered(c, err) })
 	})
 	if !pending {
