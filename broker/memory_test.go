@@ -2,20 +2,11 @@ package broker
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	_ = flag.Set("test.parallel", "8") // those that run side by side mostly wait
-	goleak.VerifyTestMain(m)
-}
 
 // neverDone is a done that must not be called.
 func neverDone(t *testing.T) func(error) {

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -14,6 +15,8 @@ import (
 	"wsify/internal/redistest"
 )
 
+func TestMain(m *testing.M) { brokertest.Main(m) }
+
 var errBusy = errors.New("busy for the test")
 
 // rig is an engine and how nodes get a broker of it.
@@ -21,6 +24,11 @@ type rig struct {
 	open brokertest.Open
 	// oneOrder says that publications of different nodes have one order everywhere.
 	oneOrder bool
+
+	// Of an engine that is reached by a network: its driver, the address of its server,
+	// and what stands before that in a DSN.
+	driver       broker.Driver
+	addr, scheme string
 
 	// What follows is nil for a broker without an engine. stop ends the engine
 	// without a warning, start brings it back under the same address, and publish is
@@ -72,8 +80,8 @@ func at(d broker.Driver, dsn string) brokertest.Open {
 func redisRig(t testing.TB) *rig {
 	s := redistest.Start(t)
 	return &rig{
-		oneOrder: true,
-		open:     at(redis.Driver, s.DSN()), stop: s.Stop, start: s.Restart,
+		oneOrder: true, driver: redis.Driver, addr: s.Addr, scheme: "redis://",
+		open: at(redis.Driver, s.DSN()), stop: s.Stop, start: s.Restart,
 		publish: func(_ testing.TB, channel, content string) { s.CLI("PUBLISH", channel, content) },
 	}
 }
@@ -82,6 +90,7 @@ func redisRig(t testing.TB) *rig {
 func natsRig(t testing.TB) *rig {
 	s := natstest.Start(t, nil)
 	return &rig{
+		driver: nats.Driver, addr: strings.TrimPrefix(s.URL, "nats://"), scheme: "nats://",
 		open: at(nats.Driver, s.URL), stop: s.Stop, start: s.Restart,
 		publish: func(t testing.TB, channel, content string) {
 			nc, err := natsgo.Connect(s.URL)

@@ -1,11 +1,21 @@
 package brokertest
 
 import (
+	"flag"
 	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+// Main runs the tests of an engine.
+func Main(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8") // those that run side by side mostly wait
+	goleak.VerifyTestMain(m)
+}
 
 // Until waits until a condition holds that no event tells of.
 func Until(t testing.TB, what string, holds func() bool) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"wsify/broker"
 	"wsify/broker/brokertest"
 	"wsify/internal/natstest"
@@ -58,13 +60,12 @@ func TestLameDuck(t *testing.T) {
 	servers := natstest.Cluster(t, 2)
 	n := upNode(t, broker.Config{DSN: servers[0].URL})
 	n.Join("news")
-	load := publishAllTheTime(n, "news")
+	load := n.Load("news", "n")
 	n.Until("it receives", func() bool { return n.Count() > 1000 })
 	var shutdown sync.WaitGroup
 	shutdown.Go(servers[0].NATS.LameDuckShutdown) // ten seconds of grace
 	n.Until("it has another server", func() bool { return n.Up() && n.Stats().Connects == 2 })
-	outcomes := load.end()
-	checkNumbers(t, n.Contents("news"), outcomes)
+	brokertest.CheckHeard(t, n.Contents("news"), load.End())
 	if !strings.Contains(n.Logged(), errLeaving.Error()) {
 		t.Errorf("it was thrown out: %s", n.Logged())
 	}
@@ -73,6 +74,24 @@ func TestLameDuck(t *testing.T) {
 	}
 	servers[0].Stop()
 	shutdown.Wait()
+}
+
+// With nowhere to go, a node stays with a server in lame duck mode to the end.
+func TestLameDuckWithoutOthers(t *testing.T) {
+	s := natstest.Start(t, &server.Options{LameDuckGracePeriod: 500 * time.Millisecond, LameDuckDuration: time.Second})
+	n := upNode(t, broker.Config{DSN: s.URL})
+	n.Join("news")
+	var shutdown sync.WaitGroup
+	shutdown.Go(s.NATS.LameDuckShutdown)
+	n.Until("the server left", func() bool { return !n.Up() })
+	shutdown.Wait()
+	if strings.Contains(n.Logged(), errLeaving.Error()) {
+		t.Errorf("it did not stay: %s", n.Logged())
+	}
+	s.Restart()
+	n.Until("it is up", n.Up)
+	n.MustPublish("news", "x")
+	n.Expect("news", "x")
 }
 
 // What is guaranteed after a subscription was confirmed. On the same server, nothing

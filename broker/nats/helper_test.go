@@ -3,25 +3,18 @@ package nats
 import (
 	"bufio"
 	"context"
-	"flag"
 	"log/slog"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"wsify/broker"
 	"wsify/broker/brokertest"
 	"wsify/internal/natstest"
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	_ = flag.Set("test.parallel", "8") // those that run side by side mostly wait
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { brokertest.Main(m) }
 
 // startNode starts a node, and upNode waits until it is up.
 func startNode(t testing.TB, cfg broker.Config) *brokertest.Node {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -14,24 +13,6 @@ import (
 	"wsify/broker/brokertest"
 	"wsify/internal/natstest"
 )
-
-func TestCarriesPublicationsToEveryNode(t *testing.T) {
-	s := natstest.Start(t, nil)
-	a, b := upNode(t, broker.Config{DSN: s.URL}), upNode(t, broker.Config{DSN: s.URL})
-	a.Join("news", "other")
-	b.Join("news")
-	a.MustPublish("news", `"from a"`)
-	b.MustPublish("news", `"from b"`)
-	a.MustPublish("nobody", `"x"`)
-	a.MustPublish("other", `"only a"`)
-	for _, n := range []*brokertest.Node{a, b} {
-		n.Expect("news", `"from a"`, `"from b"`)
-	}
-	a.Expect("other", `"only a"`)
-	if got := b.Count(); got != 2 {
-		t.Errorf("b received %d publications, want 2", got)
-	}
-}
 
 // What other clients of the servers publish is delivered, with headers or without,
 // and they hear what nodes publish.
@@ -89,77 +70,6 @@ func TestUnsubscribes(t *testing.T) {
 	n.Join(channels[7])
 	n.MustPublish(channels[7], "again")
 	n.Expect(channels[7], "again")
-}
-
-// 100,000 publications of each of two nodes to one channel: every node hears all of
-// them once, and those of each node in its order.
-func TestKeepsThePublishersOrder(t *testing.T) {
-	const each = 100_000
-	s := natstest.Start(t, nil)
-	nodes := []*brokertest.Node{upNode(t, broker.Config{DSN: s.URL, BufferSize: 64 << 20}), upNode(t, broker.Config{DSN: s.URL, BufferSize: 64 << 20})}
-	for _, n := range nodes {
-		n.Join("order")
-	}
-	var publishing sync.WaitGroup
-	for i, n := range nodes {
-		publishing.Go(func() { publishNumbers(n, "order", i, each) })
-	}
-	publishing.Wait()
-	for _, n := range nodes {
-		n.Until("everything came", func() bool { return n.Count() >= len(nodes)*each })
-		next := make([]int, len(nodes))
-		for _, c := range n.Contents("order") {
-			var from, number int
-			if _, err := fmt.Sscanf(c, "%d %d", &from, &number); err != nil || number != next[from] {
-				t.Fatalf("got %q (%v), want number %d of that node", c, err, next[from])
-			}
-			next[from]++
-		}
-		if n.Stats().Received != uint64(len(nodes)*each) {
-			t.Errorf("received %d, want %d", n.Stats().Received, len(nodes)*each)
-		}
-	}
-}
-
-// publishNumbers publishes "from 0", "from 1", and so on, and returns when all have
-// their outcome, which has to be none but nil.
-func publishNumbers(n *brokertest.Node, channel string, from, count int) {
-	var done sync.WaitGroup
-	for i := range count {
-		done.Add(1)
-		for {
-			pending, err := n.Publish([]byte(channel), fmt.Appendf(nil, "%d %d", from, i), func(err error) {
-				if err != nil {
-					n.T.Errorf("publication %d: %v", i, err)
-				}
-				done.Done()
-			})
-			if pending {
-				break
-			}
-			if err != broker.ErrFull {
-				n.T.Errorf("Publish %d: %v", i, err)
-				done.Done()
-				break
-			}
-		}
-	}
-	done.Wait()
-}
-
-func TestPrefixesKeepServicesApart(t *testing.T) {
-	s := natstest.Start(t, nil)
-	a := upNode(t, broker.Config{DSN: s.URL, Prefix: "team.app."})
-	b := upNode(t, broker.Config{DSN: s.URL})
-	a.Join("news", ".x")
-	b.Join("news", "team.app.news")
-	a.MustPublish("news", "1")
-	a.MustPublish(".x", "2")
-	b.MustPublish("news", "3")
-	a.Expect("news", "1")
-	a.Expect(".x", "2")
-	b.Expect("news", "3")
-	b.Expect("team.app.news", "1")
 }
 
 func TestChannelsMayHaveAnyName(t *testing.T) {

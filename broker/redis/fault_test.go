@@ -4,10 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,129 +12,6 @@ import (
 	"wsify/broker/brokertest"
 	"wsify/internal/redistest"
 )
-
-func TestIsAwayAtStart(t *testing.T) {
-	s := redistest.Start(t)
-	s.Stop()
-	n := startNode(t, broker.Config{DSN: s.DSN()})
-	n.Subscribe("c")
-	if err := n.Awaited("c"); err != broker.ErrDown {
-		t.Errorf("await: %v, want %v", err, broker.ErrDown)
-	}
-	brokertest.Until(t, "the log says so", func() bool { return strings.Contains(n.Logged(), "connection refused") })
-	brokertest.Says(t, n.Logged(), "connect to redis at "+s.Addr)
-	s.Restart()
-	n.WaitUp()
-	n.MustPublish("c", "1")
-	n.Expect("c", "1")
-}
-
-// record is what became of publications.
-type record struct {
-	mu       sync.Mutex
-	outcomes map[string]error
-	pending  sync.WaitGroup
-}
-
-// load publishes one number after the other until stop, and keeps the outcomes.
-func (r *record) load(t *testing.T, n *brokertest.Node, who string, stop *atomic.Bool) {
-	for i := 0; !stop.Load(); i++ {
-		content := fmt.Sprintf("%s%d", who, i)
-		r.pending.Add(1)
-		pending, err := n.Publish([]byte("load"), []byte(content), func(err error) {
-			r.note(content, err)
-			r.pending.Done()
-		})
-		if !pending {
-			r.note(content, err)
-			r.pending.Done()
-			time.Sleep(time.Millisecond) // the load of a client that was told no; nothing waits for it
-		}
-		if !isOutcome(err) {
-			t.Errorf("publish: %v", err)
-		}
-	}
-}
-
-func (r *record) note(content string, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.outcomes[content] = err
-}
-
-// The server is killed and started again while two nodes publish. Each node hears
-// what it hears in one order and once. What the engine took while both were
-// subscribed is heard by both: of what has a nil outcome only that may be missing
-// which the server took and had not sent to the subscriber when it was killed, or
-// took when the other node was not subscribed yet. After both are up nothing is.
-func TestIsKilledUnderLoad(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t)
-	a, b := upNode(t, broker.Config{DSN: s.DSN()}), upNode(t, broker.Config{DSN: s.DSN()})
-	a.Join("load")
-	b.Join("load")
-	for i := range 50 { // others, which have to be subscribed to again
-		a.Join(strconv.Itoa(i))
-	}
-	rec := record{outcomes: map[string]error{}}
-	var stop atomic.Bool
-	var publishers sync.WaitGroup
-	publishers.Go(func() { rec.load(t, a, "a", &stop) })
-	publishers.Go(func() { rec.load(t, b, "b", &stop) })
-	for round := range 3 {
-		before := len(a.Contents("load"))
-		a.Until("load", func() bool { return a.Count() > before+500 })
-		s.Stop()
-		brokertest.Until(t, "both notice", func() bool { return !a.Up() && !b.Up() })
-		s.Restart()
-		a.WaitUp()
-		b.WaitUp()
-		if got := s.CLI("PUBSUB", "NUMSUB", "load"); got != "load\n2" {
-			t.Errorf("round %d: up, and the engine has %q", round, got)
-		}
-	}
-	stop.Store(true)
-	publishers.Wait()
-	rec.pending.Wait()
-	a.MustPublish("load", "end")
-	b.Until("the end", func() bool { return b.Last() == "end" })
-	a.Until("the end", func() bool { return a.Last() == "end" })
-	heard := map[*brokertest.Node]map[string]bool{a: {}, b: {}}
-	for n, set := range heard {
-		last := map[byte]int{'a': -1, 'b': -1}
-		for _, c := range n.Contents("load") {
-			set[c] = true
-			if i, err := strconv.Atoi(c[1:]); err == nil {
-				if i <= last[c[0]] {
-					t.Fatalf("delivered %s after %c%d", c, c[0], last[c[0]])
-				}
-				last[c[0]] = i
-			}
-		}
-	}
-	var ok, unknown, missing int
-	for content, err := range rec.outcomes {
-		switch {
-		case err == nil:
-			ok++
-			if !heard[a][content] && !heard[b][content] {
-				missing++
-			}
-		case errors.Is(err, broker.ErrUnknown):
-			unknown++
-		case errors.Is(err, broker.ErrDown), errors.Is(err, broker.ErrFull):
-			if heard[a][content] || heard[b][content] {
-				t.Errorf("%s was delivered, and its outcome is %v", content, err)
-			}
-		default:
-			t.Errorf("outcome of %s: %v", content, err)
-		}
-	}
-	t.Logf("%d ok, %d unknown, %d of the ok that nobody heard", ok, unknown, missing)
-	if ok < 1500 || missing > 3*2*broker.MaxPublications { // what was on its way at each kill
-		t.Errorf("%d ok, %d of them heard by nobody", ok, missing)
-	}
-}
 
 // Everything that is published after Up is heard: nothing of the time before is in
 // the way.
@@ -327,4 +201,15 @@ func TestFailover(t *testing.T) {
 	})
 	a.MustPublish("c", "3")
 	b.Expect("c", "1", "2", "3")
+}
+
+// A server that nothing comes from is not opened, and Close does not wait for it.
+func TestNetworkSwallowsFromTheStart(t *testing.T) {
+	s := redistest.Start(t)
+	p := brokertest.NewProxy(t, s.Addr)
+	p.Poison("timeout", "downstream", `{"timeout":0}`)
+	n := startNode(t, broker.Config{DSN: "redis://" + p.Listen + "?dial_timeout=200ms"})
+	brokertest.Until(t, "it is logged", func() bool { return strings.Contains(n.Logged(), "i/o timeout") })
+	p.Cure()
+	n.WaitUp()
 }

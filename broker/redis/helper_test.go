@@ -3,21 +3,14 @@ package redis
 import (
 	"context"
 	"errors"
-	"flag"
 	"log/slog"
 	"testing"
-
-	"go.uber.org/goleak"
 
 	"wsify/broker"
 	"wsify/broker/brokertest"
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	_ = flag.Set("test.parallel", "8") // those that run side by side mostly wait
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { brokertest.Main(m) }
 
 var discard = slog.New(slog.DiscardHandler)
 

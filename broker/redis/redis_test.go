@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,31 +26,6 @@ func TestCarriesPublicationsBetweenNodes(t *testing.T) {
 	b.Expect("sport", `3`)
 	if got := a.Contents("sport"); got != nil {
 		t.Errorf("delivered %q where nobody has joined", got)
-	}
-}
-
-// What v3 did, and what anybody's client of Redis does.
-func TestCarriesPublicationsOfOthers(t *testing.T) {
-	s := redistest.Start(t)
-	n := upNode(t, broker.Config{DSN: s.DSN()})
-	n.Join("hello")
-	if got := s.CLI("PUBLISH", "hello", `"hi"`); got != "1" {
-		t.Errorf("PUBLISH answers %q, want 1 receiver", got)
-	}
-	n.Expect("hello", `"hi"`)
-}
-
-func TestChannelsHaveThePrefix(t *testing.T) {
-	s := redistest.Start(t)
-	a, b := upNode(t, broker.Config{DSN: s.DSN(), Prefix: "app:"}), upNode(t, broker.Config{DSN: s.DSN()})
-	a.Join("x")
-	b.Join("app:x", "x")
-	a.MustPublish("x", "1")
-	b.MustPublish("app:x", "2")
-	a.Expect("x", "1", "2")
-	b.Expect("app:x", "1", "2")
-	if got := b.Contents("x"); got != nil {
-		t.Errorf("delivered %q without the prefix", got)
 	}
 }
 
@@ -83,44 +57,6 @@ func TestChannelsMayHaveAnyName(t *testing.T) {
 	for i, name := range names {
 		a.Expect(name, fmt.Sprint(i))
 		b.Expect(name, fmt.Sprint(i))
-	}
-}
-
-// Two nodes publish at once; both deliver one and the same order.
-func TestOrderIsTheEngines(t *testing.T) {
-	s := redistest.Start(t)
-	a, b := upNode(t, broker.Config{DSN: s.DSN(), BufferSize: 64 << 20}), upNode(t, broker.Config{DSN: s.DSN(), BufferSize: 64 << 20})
-	a.Join("order")
-	b.Join("order")
-	each := 50_000
-	if testing.Short() {
-		each = 5_000
-	}
-	for i := range each {
-		for _, n := range []*brokertest.Node{a, b} {
-			who := map[*brokertest.Node]string{a: "a", b: "b"}[n]
-			if _, err := n.Publish([]byte("order"), fmt.Appendf(nil, `"%s%d"`, who, i), func(err error) {
-				if err != nil {
-					t.Errorf("publish: %v", err)
-				}
-			}); err != nil {
-				t.Fatalf("publish: %v", err)
-			}
-		}
-	}
-	for _, n := range []*brokertest.Node{a, b} {
-		n.Until("all publications", func() bool { return n.Count() >= 2*each })
-	}
-	first, second := a.Contents("order"), b.Contents("order")
-	if len(first) != 2*each || !slices.Equal(first, second) {
-		t.Fatalf("the nodes deliver %d and %d publications, not the same %d", len(first), len(second), 2*each)
-	}
-	next := map[byte]int{}
-	for _, c := range first {
-		if want := fmt.Sprintf(`"%c%d"`, c[1], next[c[1]]); c != want {
-			t.Fatalf("delivered %s, want %s", c, want)
-		}
-		next[c[1]]++
 	}
 }
 
