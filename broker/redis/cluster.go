@@ -164,12 +164,13 @@ func (l *clusterLink) give(slot int, to *node) {
 	l.end(l.leave(nil, slot), cause)
 }
 
-// moved notes that a node has named the owner of a slot that was its own.
+// moved notes that a node has named the owner of a slot that was its own; empty for one that
+// has no name to go by.
 func (l *clusterLink) moved(slot int, from *node, to string) {
 	l.suspect(to)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.owner[slot] == from && from.addr != to {
+	if to != "" && to != from.addr && l.owner[slot] == from {
 		l.give(slot, l.node(to))
 	}
 }

@@ -19,8 +19,9 @@ import (
 // takes it over it belongs to one goroutine.
 type serverConn struct {
 	net.Conn
-	addr string
-	in   *respReader
+	addr    string
+	timeout time.Duration // for commands, until others take it over
+	in      *respReader
 }
 
 // serverInfo is what a server says of itself.
@@ -75,10 +76,10 @@ func (d *dialer) login(ctx context.Context, addr, user, password string) (*serve
 	if err != nil {
 		return nil, serverInfo{}, fmt.Errorf("connect to redis at %s: %w", addr, dialCause(err))
 	}
-	c := &serverConn{Conn: conn, addr: addr, in: newRESPReader(conn, d.limit)}
+	c := &serverConn{Conn: conn, addr: addr, timeout: d.o.timeout, in: newRESPReader(conn, d.limit)}
 	c.in.secrets = d.o.secrets()
 	var s serverInfo
-	err = c.during(ctx, d.o.timeout, func() (err error) {
+	err = c.during(ctx, func() (err error) {
 		if err = c.auth(user, password); err != nil {
 			return err
 		}
@@ -107,8 +108,8 @@ func dialCause(err error) error {
 
 // during runs fn, whose reads and writes fail when ctx or the time ends. The connection is
 // closed when ctx is canceled.
-func (c *serverConn) during(ctx context.Context, timeout time.Duration, fn func() error) error {
-	due := time.Now().Add(timeout)
+func (c *serverConn) during(ctx context.Context, fn func() error) error {
+	due := time.Now().Add(c.timeout)
 	if last, ok := ctx.Deadline(); ok && last.Before(due) {
 		due = last
 	}

@@ -8,11 +8,8 @@ import (
 	"wsify/broker"
 )
 
-// watchInterval is how often a server is asked whether it is still the master.
+// watchInterval is how often others are asked whether a server is still the one to use.
 const watchInterval = 5 * time.Second
-
-// watcher returns an error when the server at addr is not the one to use any more.
-type watcher func(ctx context.Context, addr string) error
 
 // singleLink is a link to one server: a connection for subscriptions and one for
 // publishing. When either is lost, so is the link: neither is replaced, so that what is
@@ -28,8 +25,8 @@ type singleLink struct {
 var _ broker.Link = (*singleLink)(nil)
 
 // openSingle makes a link to the server that conn is connected to. conn is the
-// link's, unless there is an error. watch may be nil.
-func openSingle(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn, watch watcher) (broker.Link, error) {
+// link's, unless there is an error.
+func openSingle(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn) (broker.Link, error) {
 	second, _, err := d.login(ctx, conn.addr, d.o.user, d.o.password)
 	if err != nil {
 		return nil, err
@@ -37,9 +34,9 @@ func openSingle(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn
 	l := &singleLink{sub: newSubscriber(conn, to, to.Lost), pipe: newPipeline(second, true, to.Lost)}
 	watching, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	if watch != nil {
+	if d.o.masterSet != "" {
 		l.running.Go(func() {
-			watchEvery(watching, to, watchInterval, func(ctx context.Context) error { return watch(ctx, conn.addr) })
+			watchEvery(watching, to, watchInterval, func(ctx context.Context) error { return d.masterMoved(ctx, conn.addr) })
 		})
 	}
 	return l, nil

@@ -227,8 +227,9 @@ func (n *node) publish(ctx context.Context) {
 	if ctx.Err() != nil {
 		cause = whyOver(ctx)
 	}
+	cause = fmt.Errorf("%w: %w", broker.ErrDown, cause)
 	for _, pub := range n.group {
-		pub.Err = fmt.Errorf("%w: %w", broker.ErrDown, cause)
+		pub.Err = cause
 	}
 }
 
@@ -253,18 +254,16 @@ func (n *node) has(channel string) bool {
 // The channel is heard nowhere then, and asked for at its new master at once.
 func (n *node) Ended(channel string, cause error) {
 	l := n.l
-	refusal, refused := errors.AsType[respError](cause)
+	refusal, _ := errors.AsType[respError](cause)
+	_, to, moved := refusal.moved(n.addr)
 	switch {
 	case errors.Is(cause, errUnasked):
 		l.suspect(n.addr) // who gives a slot away knows to whom
 		cause = broker.ErrMoved
-	case refused && refusal.code() == "MOVED":
-		if to, ok := movedTo(refusal, n.addr); ok {
-			l.moved(slotOf(channel), n, to)
-		}
-		l.suspect("")
+	case moved:
+		l.moved(slotOf(channel), n, to)
 		cause = broker.ErrMoved
-	case refused && refusal.unreachable():
+	case refusal.unreachable():
 		l.suspect("")
 		cause = fmt.Errorf("%w: %w", broker.ErrAway, cause)
 	}

@@ -101,7 +101,7 @@ func (p *pipeline) beat(mustLead bool) {
 		}
 		var s serverInfo
 		ctx, cancel := link.Within(context.Background(), beatTimeout)
-		_, _, _ = p.exchange(ctx, hello, 1, func(_ int, r respReply, _ error) { s.read(r) })
+		_, _ = p.exchange(ctx, hello, 1, func(_ int, r respReply, _ error) { s.read(r) })
 		cancel()
 		if mustLead && s.replica() {
 			p.lose(errors.New("the server is not the master any more"))
@@ -129,12 +129,13 @@ func (p *pipeline) lose(err error) {
 }
 
 // exchange writes out, and calls each for the n answers, in their order, by the time
-// it returns. sent is false when nothing was written. Answers that do not come
-// before ctx ends are the end of the connection.
-func (p *pipeline) exchange(ctx context.Context, out []byte, n int, each func(int, respReply, error)) (answered int, sent bool, err error) {
+// it returns. The error is ErrDown when nothing was written, and ErrUnknown when some
+// answers have not come. Answers that do not come before ctx ends are the end of the
+// connection.
+func (p *pipeline) exchange(ctx context.Context, out []byte, n int, each func(int, respReply, error)) (answered int, err error) {
 	x := &exchange{each: each, want: n, all: make(chan struct{})}
 	if err := p.send(ctx, out, x); err != nil {
-		return 0, false, err
+		return 0, fmt.Errorf("%w: %w", broker.ErrDown, err)
 	}
 	select {
 	case <-x.all:
@@ -145,9 +146,9 @@ func (p *pipeline) exchange(ctx context.Context, out []byte, n int, each func(in
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if x.got == n { // all have come, also when the connection was lost a moment later
-		return n, true, nil
+		return n, nil
 	}
-	return x.got, true, p.broken
+	return x.got, fmt.Errorf("%w: %w", broker.ErrUnknown, p.broken)
 }
 
 var errLinkClosed = errors.New("the link was closed")
@@ -165,16 +166,16 @@ func (p *pipeline) send(ctx context.Context, out []byte, x *exchange) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	p.mu.Lock()
-	broken := p.broken
-	if broken == nil && ctx.Err() != nil {
-		broken = whyOver(ctx)
+	err := p.broken
+	if err == nil && ctx.Err() != nil {
+		err = whyOver(ctx)
 	}
-	if broken == nil {
+	if err == nil {
 		p.waiting = append(p.waiting, x)
 	}
 	p.mu.Unlock()
-	if broken != nil {
-		return broken
+	if err != nil {
+		return err
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -198,7 +199,7 @@ func (p *pipeline) publish(ctx context.Context, verb string, batch []*broker.Pub
 	for _, pub := range batch {
 		p.out = appendCommand(p.out, verb, pub.Channel, link.String(pub.Content))
 	}
-	n, sent, err := p.exchange(ctx, p.out, len(batch), func(i int, _ respReply, refusal error) {
+	n, err := p.exchange(ctx, p.out, len(batch), func(i int, _ respReply, refusal error) {
 		batch[i].Err = nil
 		if refusal != nil {
 			batch[i].Err = fmt.Errorf("redis refuses the publication: %w", refusal)
@@ -207,12 +208,8 @@ func (p *pipeline) publish(ctx context.Context, verb string, batch []*broker.Pub
 	if cap(p.out) > 2*broker.MaxPublishBytes {
 		p.out = nil
 	}
-	outcome := broker.ErrDown
-	if sent {
-		outcome = broker.ErrUnknown
-	}
 	for _, pub := range batch[n:] {
-		pub.Err = fmt.Errorf("%w: %w", outcome, err)
+		pub.Err = err
 	}
 }
 

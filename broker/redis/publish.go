@@ -102,9 +102,9 @@ func (n *node) redirected(goOn bool) []*broker.Publication {
 	for _, pub := range slices.Backward(n.group) {
 		slot := slotOf(pub.Channel)
 		refusal, _ := errors.AsType[respError](pub.Err)
-		to, moved := movedTo(refusal, n.addr)
+		_, to, moved := refusal.moved(n.addr)
 		switch {
-		case moved && goOn && !taken[slot]:
+		case moved && to != "" && goOn && !taken[slot]:
 			n.l.moved(slot, n, to)
 			left--
 			n.group[left] = pub

@@ -307,12 +307,16 @@ func TestMovedIsRead(t *testing.T) {
 		"MOVED 3999 ?:6381":         "",
 		"MOVED 3999 a.test:":        "",
 		"MOVED 3999 a.test":         "",
+		"MOVED 3999 6381":           "",
 		"MOVED 3999":                "",
-		"ASK 3999 127.0.0.1:6381":   "",
-		"ERR no":                    "",
 	} {
-		if got, ok := movedTo(respError(text), "asked:6379"); got != want || ok != (want != "") {
-			t.Errorf("movedTo(%q) = %q, %t, want %q", text, got, ok, want)
+		if slot, to, ok := respError(text).moved("asked:6379"); slot != 3999 || to != want || !ok {
+			t.Errorf("moved of %q: slot %d, to %q, %t; want %q", text, slot, to, ok, want)
+		}
+	}
+	for _, text := range []string{"ASK 3999 127.0.0.1:6381", "ERR no", "MOVED", "MOVED x a.test:6381", ""} {
+		if _, to, ok := respError(text).moved("asked:6379"); to != "" || ok {
+			t.Errorf("moved of %q: to %q, %t", text, to, ok)
 		}
 	}
 }

@@ -64,12 +64,10 @@ func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxCo
 	}
 	d := &dialer{o: e.o, tls: tlsConfig, limit: e.limit, log: e.log}
 	addrs := slices.Clone(e.o.addrs)
-	var watch watcher
 	if e.o.masterSet != "" {
 		if addrs, _, err = d.askSentinels(ctx); err != nil {
 			return nil, 0, err
 		}
-		watch = d.masterMoved
 	}
 	for _, addr := range e.known { // the node of the DSN may be the one that is away
 		if !slices.Contains(addrs, addr) {
@@ -82,7 +80,7 @@ func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxCo
 	for i := range addrs {
 		at := (begin + i) % len(addrs)
 		share, cancel := shareOf(ctx, len(addrs)-i)
-		l, most, err := e.openAt(share, to, d, addrs[at], watch)
+		l, most, err := e.openAt(share, to, d, addrs[at])
 		cancel()
 		if err == nil {
 			return l, most, nil
@@ -116,7 +114,7 @@ func (e *engine) askMost(ctx context.Context, conn *serverConn) (most int, err e
 	if e.limit <= leastBulk {
 		return 0, nil
 	}
-	err = conn.during(ctx, e.o.timeout, func() error {
+	err = conn.during(ctx, func() error {
 		r, err := conn.call("CONFIG", "GET", "proto-max-bulk-len")
 		if _, refused := errors.AsType[respError](err); refused {
 			return nil
@@ -129,14 +127,14 @@ func (e *engine) askMost(ctx context.Context, conn *serverConn) (most int, err e
 	return most, err
 }
 
-// openAt opens a link by way of one address. watch may be nil.
-func (e *engine) openAt(ctx context.Context, to broker.Sink, d *dialer, addr string, watch watcher) (l broker.Link, most int, err error) {
+// openAt opens a link by way of one address.
+func (e *engine) openAt(ctx context.Context, to broker.Sink, d *dialer, addr string) (l broker.Link, most int, err error) {
 	conn, server, err := d.login(ctx, addr, e.o.user, e.o.password)
 	if err != nil {
 		return nil, 0, err
 	}
 	if most, err = e.askMost(ctx, conn); err == nil {
-		l, err = e.use(ctx, to, d, conn, server, watch)
+		l, err = e.use(ctx, to, d, conn, server)
 	}
 	if err != nil {
 		_ = conn.Close()
@@ -145,7 +143,7 @@ func (e *engine) openAt(ctx context.Context, to broker.Sink, d *dialer, addr str
 }
 
 // use makes a link of a connection.
-func (e *engine) use(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn, server serverInfo, watch watcher) (broker.Link, error) {
+func (e *engine) use(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn, server serverInfo) (broker.Link, error) {
 	switch {
 	case server.mode == "sentinel":
 		return nil, fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", conn.addr)
@@ -159,5 +157,5 @@ func (e *engine) use(ctx context.Context, to broker.Sink, d *dialer, conn *serve
 		// What is published there reaches none but its own subscribers.
 		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", conn.addr)
 	}
-	return openSingle(ctx, to, d, conn, watch)
+	return openSingle(ctx, to, d, conn)
 }

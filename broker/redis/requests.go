@@ -120,7 +120,7 @@ func (r *requestList) pong() (missed []request) {
 // one returned has no verb.
 func (r *requestList) refused(cause respError) (q request, ok bool) {
 	at := r.first()
-	if slot, moved := movedSlot(cause); moved {
+	if slot, _, moved := cause.moved(""); moved {
 		for i := range min(at+1, len(r.list)) {
 			if r.list[i].sharded() && slotOf(r.list[i].channels[0]) == slot {
 				r.drop(i)

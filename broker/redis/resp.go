@@ -215,22 +215,9 @@ func (r *respReader) element(limit int) error {
 
 // respNumber reads a signed decimal number.
 func respNumber(b []byte) (int64, error) {
-	neg := len(b) > 0 && b[0] == '-'
-	if neg {
-		b = b[1:]
-	}
-	if len(b) == 0 || len(b) > 18 {
+	n, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil {
 		return 0, errRESP
-	}
-	var n int64
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, errRESP
-		}
-		n = n*10 + int64(c-'0')
-	}
-	if neg {
-		n = -n
 	}
 	return n, nil
 }

@@ -92,7 +92,7 @@ func FuzzRESP(f *testing.F) {
 				break
 			}
 			_, _ = parseSlots(answer, "h:1")
-			_, _ = movedTo(refusal, "h:1")
+			_, _, _ = refusal.moved("h:1")
 		}
 	})
 }

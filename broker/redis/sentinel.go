@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"sync"
 )
 
 // askSentinel returns the address of the master, as one sentinel knows it.
@@ -20,7 +19,7 @@ func (d *dialer) askSentinel(ctx context.Context, addr string) (string, error) {
 	}
 	defer c.Close()
 	var master string
-	err = c.during(ctx, d.o.timeout, func() error {
+	err = c.during(ctx, func() error {
 		r, err := c.call("SENTINEL", "get-master-addr-by-name", d.o.masterSet)
 		switch {
 		case err != nil:
@@ -43,23 +42,15 @@ func (d *dialer) askSentinel(ctx context.Context, addr string) (string, error) {
 func (d *dialer) askSentinels(ctx context.Context) (masters []string, votes map[string]int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
-	named, failed := make([]string, len(d.o.addrs)), make([]error, len(d.o.addrs))
-	var asking sync.WaitGroup
-	for i, addr := range d.o.addrs {
-		asking.Go(func() { named[i], failed[i] = d.askSentinel(ctx, addr) })
-	}
-	asking.Wait()
+	named, failed := askAll(d.o.addrs, func(addr string) (string, error) { return d.askSentinel(ctx, addr) })
 	votes = map[string]int{}
-	for i, master := range named {
-		if failed[i] != nil {
-			continue
-		}
+	for _, master := range named {
 		if votes[master]++; votes[master] == 1 {
 			masters = append(masters, master)
 		}
 	}
 	if len(masters) == 0 {
-		return nil, nil, errors.Join(failed...)
+		return nil, nil, failed
 	}
 	slices.SortStableFunc(masters, func(a, b string) int { return votes[b] - votes[a] })
 	return masters, votes, nil

@@ -64,16 +64,6 @@ func slotOf(channel string) int {
 	return int(crc16(channel)) % numSlots
 }
 
-// movedSlot returns the slot of an error that says the slot has moved.
-func movedSlot(refusal respError) (slot int, ok bool) {
-	words := strings.Fields(string(refusal))
-	if len(words) < 2 || words[0] != "MOVED" {
-		return 0, false
-	}
-	slot, err := strconv.Atoi(words[1])
-	return slot, err == nil
-}
-
 // unreachable reports whether an error says that the slot of a channel is elsewhere, or
 // nowhere, for now; any other one is about the channel, or about who we are.
 func (e respError) unreachable() bool {
@@ -84,26 +74,27 @@ func (e respError) unreachable() bool {
 	return false
 }
 
-// movedTo reads the error by which the server at from says which one owns the slot
-// of a command: "MOVED 3999 127.0.0.1:6381". ok is false when it is another error, or
-// the owner has no name to go by.
-func movedTo(refusal respError, from string) (addr string, ok bool) {
-	words := strings.Fields(string(refusal))
-	if len(words) != 3 || words[0] != "MOVED" {
-		return "", false
+// moved reads the error by which the server at from says which one owns a slot: "MOVED 3999
+// 127.0.0.1:6381". ok is false when it is another error; to is empty when the owner has no
+// name to go by.
+func (e respError) moved(from string) (slot int, to string, ok bool) {
+	words := strings.Fields(string(e))
+	if len(words) < 2 || words[0] != "MOVED" {
+		return 0, "", false
+	}
+	slot, err := strconv.Atoi(words[1])
+	if err != nil || len(words) != 3 {
+		return slot, "", err == nil
 	}
 	colon := strings.LastIndexByte(words[2], ':')
-	if colon < 0 {
-		return "", false
-	}
-	host, port := words[2][:colon], words[2][colon+1:]
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil || host == "?" {
-		return "", false
+	host, port := words[2][:max(colon, 0)], words[2][colon+1:]
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || colon < 0 || host == "?" {
+		return slot, "", true
 	}
 	if host == "" { // the one that was asked
 		host, _, _ = net.SplitHostPort(from)
 	}
-	return net.JoinHostPort(host, port), true
+	return slot, net.JoinHostPort(host, port), true
 }
 
 // crc16 is CRC-16/XMODEM, as Redis computes it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ func (d *dialer) loginNode(ctx context.Context, addr string) (*serverConn, serve
 // readTable asks a node who owns what. One that sees only a minority of the cluster, whose
 // word is old, says that the cluster is down.
 func (d *dialer) readTable(ctx context.Context, conn *serverConn) (t *slotTable, err error) {
-	err = conn.during(ctx, d.o.timeout, func() error {
+	err = conn.during(ctx, func() error {
 		info, err := conn.call("CLUSTER", "INFO")
 		_, refused := errors.AsType[respError](err) // who may not ask has to believe
 		switch {
@@ -62,37 +63,39 @@ func (d *dialer) tableOf(ctx context.Context, addr string) (*slotTable, error) {
 // allShard reports whether every master that answers knows sharded publications. When
 // none answers, that is an error: a node that guesses wrong is heard by no other one.
 func (d *dialer) allShard(ctx context.Context, masters []string) (bool, error) {
-	major, failed := make([]int, len(masters)), make([]error, len(masters))
-	var asking sync.WaitGroup
-	for i, addr := range masters {
-		asking.Go(func() { major[i], failed[i] = d.majorVersion(ctx, addr) })
-	}
-	asking.Wait()
-	all, answered := true, false
-	for i := range masters {
-		if failed[i] == nil {
-			all, answered = all && major[i] >= 7, true
+	answers, failed := askAll(masters, func(addr string) (bool, error) {
+		conn, server, err := d.loginNode(ctx, addr)
+		if err != nil {
+			return false, err
 		}
+		_ = conn.Close()
+		major, _, _ := strings.Cut(server.version, ".")
+		n, err := strconv.Atoi(major)
+		if err != nil {
+			return false, fmt.Errorf("redis at %s does not say its version", addr)
+		}
+		return n >= 7, nil
+	})
+	if len(answers) == 0 {
+		return false, fmt.Errorf("no master says whether the cluster has sharded publications; the DSN may say sharded=yes or no: %w", failed)
 	}
-	if !answered {
-		return false, fmt.Errorf("no master says whether the cluster has sharded publications; the DSN may say sharded=yes or no: %w", errors.Join(failed...))
-	}
-	return all, nil
+	return !slices.Contains(answers, false), nil
 }
 
-// majorVersion asks a node for its version.
-func (d *dialer) majorVersion(ctx context.Context, addr string) (int, error) {
-	conn, server, err := d.loginNode(ctx, addr)
-	if err != nil {
-		return 0, err
+// askAll asks several servers at once, and returns what those answer that do, in order.
+func askAll[A any](addrs []string, ask func(addr string) (A, error)) (answers []A, failed error) {
+	all, errs := make([]A, len(addrs)), make([]error, len(addrs))
+	var asking sync.WaitGroup
+	for i, addr := range addrs {
+		asking.Go(func() { all[i], errs[i] = ask(addr) })
 	}
-	_ = conn.Close()
-	major, _, _ := strings.Cut(server.version, ".")
-	n, err := strconv.Atoi(major)
-	if err != nil {
-		return 0, fmt.Errorf("redis at %s does not say its version", addr)
+	asking.Wait()
+	for i := range all {
+		if errs[i] == nil {
+			answers = append(answers, all[i])
+		}
 	}
-	return n, nil
+	return answers, errors.Join(errs...)
 }
 
 // suspect notes that who owns what has proved wrong, and which node knows better, if any does.
