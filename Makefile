@@ -13,8 +13,9 @@ SCENARIO  ?= echo
 CURVES    ?=
 OLD       ?=
 NEW       ?=
+TAGGED     = ./internal/invariants # where files differ by the tag
 MODULES    = test/clients test/compose bench/peers bench/report
-STATIC     = $(GO) tool -modfile=tools/go.mod staticcheck
+STATIC     = $(CURDIR)/bin/tools/staticcheck
 BENCHSTAT  = $(GO) tool -modfile=tools/go.mod benchstat
 RECORD    ?= bench/results/go-$(shell date -u +%Y-%m-%d-%H%M%S).txt
 
@@ -30,41 +31,48 @@ run: ## run the server; ARGS="-ping-interval 1m"            (go run ./cmd/wsify 
 test: ## all tests, with invariant checks on                 (go test -tags invariants ./...)
 	$(GO) test -tags invariants $(PKG)
 
-plain: ## the same without checks: what must not allocate     (go test -short ./..., but for bench)
-	$(GO) test -short $$($(GO) list $(PKG) | grep -v /bench/)
+# The tests that builds with checks or the race detector leave out, or make smaller, with the others of their files.
+plain: ## tests that differ without checks: what must not allocate
+	files=$$(grep -rl --include='*_test.go' 'invariants\.Enabled' .); \
+	tests=$$(sed -n 's/^func \(Test[^(]*\).*/\1/p' $$files | paste -sd'|'); \
+	$(GO) test -run "^($$tests)\$$" $$(dirname $$files | sort -u)
 
-race: ## the same under the race detector, in short          (go test -race -short ./...)
-	$(GO) test -race -short $(PKG)
+race: ## the tests under the race detector, in short         (go test -race -short ./..., but for packages without goroutines)
+	$(GO) test -race -short $$($(GO) list $(PKG) | grep -vE '^wsify(/internal/(command|ring|slab|testtool|wire)|/broker/internal/dsn|/test)?$$')
 
 check: fmt vet staticcheck test modules plain race report-check ## what CI runs, but for other systems and fuzzing
 
 fmt: ## list files that gofmt would change, and fail        (gofmt -l .)
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
 
-vet: ## go vet, with and without invariant checks           (go vet ./...)
+vet: ## go vet, of the other modules too                   (go vet ./...)
 	$(GO) vet ./...
-	$(GO) vet -tags invariants ./...
+	$(GO) vet -tags invariants $(TAGGED)
 	for m in $(MODULES); do (cd $$m && $(GO) vet ./...); done
 
-staticcheck: ## staticcheck, with and without them                  (go tool -modfile=tools/go.mod staticcheck ./...)
+staticcheck: ## staticcheck, of the other modules too               (go tool -modfile=tools/go.mod staticcheck ./...)
+	$(GO) build -modfile=tools/go.mod -o $(STATIC) honnef.co/go/tools/cmd/staticcheck
 	$(STATIC) ./...
-	$(STATIC) -tags invariants ./...
-	$(GO) build -modfile=tools/go.mod -o bin/tools/staticcheck honnef.co/go/tools/cmd/staticcheck
-	for m in $(MODULES); do (cd $$m && "$(CURDIR)/bin/tools/staticcheck" ./...); done
+	$(STATIC) -tags invariants $(TAGGED)
+	for m in $(MODULES); do (cd $$m && $(STATIC) ./...); done
 
 modules: ## the tests of the modules beside the product's          (cd bench/peers && go test ./...)
 	for m in bench/peers bench/report; do (cd $$m && $(GO) test ./...); done
 
+# One binary for all targets of a package, where only our packages are made to steer the search: go test -fuzz would
+# compile everything below them again. What it finds new is kept where go test -fuzz would keep it.
 # Before Go 1.27 a search whose time is up may call that a failure (golang/go#75804). It is
 # none when there is no input that fails.
 fuzz: ## each fuzz target for FUZZTIME; PKG=./internal/wire for one package
-	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
-	for p in $$($(GO) list $(PKG)); do \
-		names=$$($(GO) test -list '^Fuzz' $$p); \
-		for f in $$(grep '^Fuzz' <<<"$$names" || true); do \
+	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; cache=$$($(GO) env GOCACHE)/fuzz; \
+	$(GO) list -f '{{.ImportPath}} {{.Dir}}' $(PKG) | while read -r p dir; do \
+		names=$$(sed -n 's/^func \(Fuzz[^(]*\)(.*/\1/p' "$$dir"/*_test.go 2>/dev/null || true); test -n "$$names" || continue; \
+		$(GO) test -c -gcflags='wsify/...=-d=libfuzzer' -o "$$out/test" "$$p"; \
+		for f in $$names; do \
 			echo "$$p $$f"; \
-			$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p 2>&1 | tee "$$said" || \
-				{ grep -qx ' *context deadline exceeded' "$$said" && ! grep -qE 'Failing input|corpus entry' "$$said"; } || exit 1; \
+			(cd "$$dir" && "$$out/test" -test.run '^$$' -test.fuzz "^$$f\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 1x \
+				-test.fuzzcachedir "$$cache/$$p") 2>&1 | tee "$$out/said" || \
+				{ grep -qx ' *context deadline exceeded' "$$out/said" && ! grep -qE 'Failing input|corpus entry' "$$out/said"; } || exit 1; \
 		done; \
 	done
 
