@@ -14,7 +14,7 @@ CURVES    ?=
 OLD       ?=
 NEW       ?=
 TAGGED     = ./internal/invariants # where files differ by the tag
-MODULES    = test/clients test/compose bench/peers bench/report
+MODULES    = test/clients test/compose bench/peers bench/report tools
 STATIC     = $(CURDIR)/bin/tools/staticcheck
 BENCHSTAT  = $(GO) tool -modfile=tools/go.mod benchstat
 RECORD    ?= bench/results/go-$(shell date -u +%Y-%m-%d-%H%M%S).txt
@@ -40,7 +40,7 @@ plain: ## tests that differ without checks: what must not allocate
 race: ## the tests under the race detector, in short         (go test -race -short ./..., but for packages without goroutines)
 	$(GO) test -race -short $$($(GO) list $(PKG) | grep -vE '^wsify(/internal/(command|ring|slab|testtool|wire)|/broker/internal/dsn|/test)?$$')
 
-check: fmt vet staticcheck test modules plain race report-check ## what CI runs, but for other systems and fuzzing
+check: fmt vet staticcheck types test modules plain race report-check ## what CI runs, but for other systems and fuzzing
 
 fmt: ## list files that gofmt would change, and fail        (gofmt -l .)
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
@@ -55,6 +55,12 @@ staticcheck: ## staticcheck, of the other modules too               (go tool -mo
 	$(STATIC) ./...
 	$(STATIC) -tags invariants $(TAGGED)
 	for m in $(MODULES); do (cd $$m && $(STATIC) ./...); done
+
+types: ## the types on other processors, from source        (GOARCH=arm64 bin/tools/typecheck -test ./...)
+	cd tools && $(GO) build -o ../bin/tools/typecheck ./typecheck
+	GOARCH=arm64 bin/tools/typecheck -test ./...
+	GOARCH=386 bin/tools/typecheck ./...
+	GOARCH=riscv64 bin/tools/typecheck ./...
 
 modules: ## the tests of the modules beside the product's          (cd bench/peers && go test ./...)
 	for m in bench/peers bench/report; do (cd $$m && $(GO) test ./...); done
@@ -130,5 +136,5 @@ conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 e2e: ## everything under test/, with a browser, npm, engines, proxies, which root installs from Debian
 	E2E=1 $(GO) test -count 1 -v ./test/... ./bench/beside
 
-.PHONY: help build run test modules plain race check fmt vet staticcheck fuzz bench bench-diff bench-quick bench-goals bench-peers \
+.PHONY: help build run test modules plain race check fmt vet staticcheck types fuzz bench bench-diff bench-quick bench-goals bench-peers \
 	bench-check bench-curves bench-million bench-nodes bench-k6 bench-tcpkali bench-profile bench-report report-check conformance e2e
