@@ -17,7 +17,8 @@ import (
 // Above high the loop with the largest queue of all is asked, by Post; it has the last
 // eighth of the bound to do it in. Above hard a loop takes its own largest at once. As
 // hard is below the bound by what all loops may queue between two looks, the bound is
-// passed by one publication a loop at most.
+// passed by one slice a loop at most: the publications that a channel had waiting there,
+// joined in one buffer.
 type crowd struct {
 	bound, hard, high int64 // 0 when there is no bound
 	low               int64 // where ending the slowest stops
