@@ -19,6 +19,7 @@ func TestAPeerThatFailsIsLeftOutAndEverybodyElseIsMeasured(t *testing.T) {
 		"idle": "upgrade", "connect": "upgrade", "storm": "upgrade", "echo": "upgrade", "drain": "start", "slowloris": "start",
 	} {
 		t.Run(scenario, func(t *testing.T) {
+			t.Parallel() // most of it waits
 			b := smallBench(t, "-against", "bad="+executable(t)+" -failing "+failing, "-against", "good="+executable(t), "-run", scenario)
 			if err := b.runAll(t.Context(), io.Discard); err != nil {
 				t.Fatal(err)

@@ -67,6 +67,7 @@ func smallBench(t *testing.T, args ...string) *bench {
 func TestEveryScenarioMeasuresAServer(t *testing.T) {
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
+			t.Parallel() // most of it waits
 			b := smallBench(t)
 			b.record.scenario = s.name
 			if err := s.run(b); err != nil {

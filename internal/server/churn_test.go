@@ -10,7 +10,7 @@ import (
 // What churn may leave on the heap and in resident memory: pools, and slabs of the
 // largest number of connections there was, which is a few hundred here.
 const (
-	churnHeap = 1 << 20
+	churnHeap = 256 << 10
 	churnRSS  = 32 << 20
 )
 
@@ -112,7 +112,7 @@ func TestChurnLeavesNothing(t *testing.T) {
 	srv := start(t, Config{ListenAddr: anyAddr})
 	churn(t, srv, 2000)
 	fds, goroutines, heapBefore, rssBefore := len(descriptors()), runtime.NumGoroutine(), heap(), rss(t)
-	churn(t, srv, unlessRace(100_000, 10_000))
+	churn(t, srv, unlessRace(25_000, 5_000))
 	waitFor(t, "descriptors and goroutines are back at the baseline", func() bool {
 		return len(descriptors()) <= fds && runtime.NumGoroutine() <= goroutines
 	})

@@ -75,9 +75,13 @@ func TestHeadOfExactlyTheLimitIsTaken(t *testing.T) {
 func TestHandshakeTimeout(t *testing.T) {
 	srv := start(t, Config{HandshakeTimeout: 500 * time.Millisecond, PingInterval: -1})
 	open := connect(t, srv, "/ws")
+	var late []*peer
 	for _, part := range []string{"", "G", "GET /ws HTTP/1.1\r\n", strings.TrimSuffix(upgradeHead("/ws"), "\n")} {
 		p := dial(t, srv)
 		p.write(part)
+		late = append(late, p)
+	}
+	for _, p := range late {
 		p.expectStatus(408)
 		p.expectEnd()
 	}
