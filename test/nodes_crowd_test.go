@@ -10,14 +10,14 @@ import (
 // How much is published to the crowd: while all is well, and around the end of the
 // engine.
 const (
-	publications       = 100_000
-	publicationsAround = 40_000
+	publications       = 30_000
+	publicationsAround = 20_000
 	killAfter          = publicationsAround / 4
 	refusalsAround     = publicationsAround / 16 // until the engine is started again
 )
 
 // TestEveryDeliveryIsAccountedFor has 5,000 clients on each of two nodes, in 1,000
-// channels, and 100,000 publications from clients and by HTTP on both: every member
+// channels, and 30,000 publications from clients and by HTTP on both: every member
 // hears each one of its channel, once, in the order that the broker promises. Then the engine is
 // killed and started again while publications go on.
 func TestEveryDeliveryIsAccountedFor(t *testing.T) {
