@@ -3,7 +3,7 @@ package nats
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"net/url"
 
 	"wsify/broker/internal/link"
 )
@@ -35,25 +35,21 @@ func maxChannel(prefix string) int { return (maxSubject - len(prefix)) / 3 }
 // So is a dollar sign or underscore at the beginning: $SYS, $JS.API and _INBOX are
 // the servers' and clients' own, and out of reach of a channel's name.
 func subjectOf(channel string) (string, error) {
-	if channel == "" {
-		return "", errEmpty
-	}
-	if len(channel) > maxSubject {
-		return "", errTooLong
-	}
-	n := 0 // bytes to escape
+	size := len(channel)
 	for i := range len(channel) {
 		if escaped(channel, i) {
-			n++
+			size += 2
 		}
 	}
-	if len(channel)+2*n > maxSubject {
+	switch {
+	case size == 0:
+		return "", errEmpty
+	case size > maxSubject:
 		return "", errTooLong
-	}
-	if n == 0 {
+	case size == len(channel):
 		return channel, nil
 	}
-	return escape(channel, n), nil
+	return escape(channel, size), nil
 }
 
 // escaped reports whether the byte at i is escaped. Of dots in a row every one
@@ -72,48 +68,29 @@ func escaped(channel string, i int) bool {
 	}
 }
 
-// escape returns channel with n bytes of it escaped.
-func escape(channel string, n int) string {
+// escape returns channel as size bytes, with what has to be escaped.
+func escape(channel string, size int) string {
 	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	b.Grow(len(channel) + 2*n)
+	b := make([]byte, 0, size)
 	for i := range len(channel) {
 		c := channel[i]
 		if escaped(channel, i) {
-			b.WriteByte('%')
-			b.WriteByte(hex[c>>4])
+			b = append(b, '%', hex[c>>4])
 			c = hex[c&15]
 		}
-		b.WriteByte(c)
+		b = append(b, c)
 	}
-	return b.String()
+	return link.String(b)
 }
 
 // channelOf returns the channel of a subject that subjectOf has made. The result
 // is not changed by anybody.
 func channelOf(subject string) []byte {
-	at := strings.IndexByte(subject, '%')
-	if at < 0 {
-		return link.Bytes(subject)
+	channel, err := url.PathUnescape(subject)
+	if err != nil { // it is none of ours
+		channel = subject
 	}
-	b := append(make([]byte, 0, len(subject)), subject[:at]...)
-	for i := at; i < len(subject); i++ {
-		c := subject[i]
-		if c == '%' && i+2 < len(subject) {
-			c = unhex(subject[i+1])<<4 | unhex(subject[i+2])
-			i += 2
-		}
-		b = append(b, c)
-	}
-	return b
-}
-
-// unhex returns the value of a hexadecimal digit, as subjectOf writes them.
-func unhex(c byte) byte {
-	if c >= 'A' {
-		return c - 'A' + 10
-	}
-	return c - '0'
+	return link.Bytes(channel)
 }
 
 // checkPrefix returns an error when the prefix cannot stand in a subject as it
