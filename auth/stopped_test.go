@@ -1,20 +1,17 @@
 package auth
 
 import (
-	"bufio"
 	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"wsify/internal/testtool"
 )
 
 // childVariable makes the test binary a program that asks a webhook.
@@ -61,44 +58,19 @@ func TestStoppedProcessTakesTheAnswersThatCameMeanwhile(t *testing.T) {
 				<-answer
 				_, _ = w.Write(make([]byte, 2<<10)) // more than one read of TLS
 			}, start)
-			child := exec.Command(os.Args[0], "-test.run=^TestChild$")
-			child.Env = append(os.Environ(), childVariable+"="+hook.URL)
-			out, err := child.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := child.Start(); err != nil {
-				t.Fatal(err)
-			}
+			child := testtool.StartChild(t, "TestChild", childVariable, hook.URL, time.Minute)
 			for range childCalls {
 				<-asked
 			}
-			stopProcess(t, child.Process.Pid)
+			child.Pause()
 			close(answer)
 			answered.Wait()
 			<-time.After(childTimeout + 200*time.Millisecond) // the timeouts have to pass
-			if err := child.Process.Signal(syscall.SIGCONT); err != nil {
-				t.Fatal(err)
-			}
-			var said strings.Builder
-			for lines := bufio.NewScanner(out); lines.Scan(); {
-				fmt.Fprintln(&said, lines.Text())
-			}
-			_ = child.Wait()
-			if want := fmt.Sprint("allowed: ", childCalls); !strings.Contains(said.String(), want) {
-				t.Errorf("the stopped process says:\n%swant %s", said.String(), want)
+			child.Resume()
+			said := child.Rest()
+			if want := fmt.Sprint("allowed: ", childCalls); !strings.Contains(said, want) {
+				t.Errorf("the stopped process says:\n%swant %s", said, want)
 			}
 		})
-	}
-}
-
-// stopProcess stops a process and returns when it has stopped.
-func stopProcess(t *testing.T, pid int) {
-	t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != nil {
-		t.Fatal(err)
 	}
 }

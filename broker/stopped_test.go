@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"wsify/broker/redis"
 	"wsify/internal/natstest"
 	"wsify/internal/redistest"
+	"wsify/internal/testtool"
 )
 
 // longestSilence is how long a node waits for a sign of life of an engine.
@@ -104,38 +103,15 @@ func TestNodeThatStoodStillReadsBeforeItJudges(t *testing.T) {
 }
 
 func stopChild(t *testing.T, kind, dsn string) {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestStoppedChild$")
-	cmd.Env = append(os.Environ(), childVariable+"="+kind+" "+dsn)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
+	child := testtool.StartChild(t, "TestStoppedChild", childVariable, kind+" "+dsn, brokertest.Patience+longestSilence)
+	if line := child.Line(); line != "up" {
+		t.Fatalf("the node says %q", line)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	lines := bufio.NewScanner(out)
-	lines.Scan()
-	if lines.Text() != "up" {
-		t.Fatalf("the node says %q", lines.Text())
-	}
-	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	child.Pause()
 	<-time.After(longestSilence + 2*time.Second)
-	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = fmt.Fprintln(in)
-	if lines.Scan(); lines.Text() != "connected 1, bad 0" {
-		t.Errorf("the node says %q", lines.Text())
+	child.Resume()
+	child.Say("")
+	if line := child.Line(); line != "connected 1, bad 0" {
+		t.Errorf("the node says %q", line)
 	}
 }

@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -16,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"wsify/internal/testtool"
 )
 
 // childVariable makes the test binary a server with so many loops, which obeys its
@@ -25,52 +25,20 @@ const childVariable = "NETPOLL_TEST_CHILD"
 // child is an echo server in a process of its own, so that lowering its limit of
 // descriptors hurts nobody else.
 type child struct {
+	*testtool.Child
 	t    *testing.T
 	addr net.Addr
-	in   io.Writer
-	out  *bufio.Reader
 }
 
 func startChild(t *testing.T, loops int) *child {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestChildServer$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", childVariable, loops))
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close() // ends it
-		_, _ = io.Copy(io.Discard, out)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("child: %v", err)
-		}
-	})
-	_ = out.(*os.File).SetReadDeadline(time.Now().Add(4 * patience))
-	s := &child{t: t, in: in, out: bufio.NewReader(out)}
-	addr, err := net.ResolveTCPAddr("tcp", s.line())
+	s := &child{Child: testtool.StartChild(t, "TestChildServer", childVariable, strconv.Itoa(loops), 4*patience), t: t}
+	addr, err := net.ResolveTCPAddr("tcp", s.Line())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.addr = addr
 	return s
-}
-
-func (s *child) line() string {
-	s.t.Helper()
-	line, err := s.out.ReadString('\n')
-	if err != nil {
-		s.t.Fatalf("child's answer: %q, %v", line, err)
-	}
-	return strings.TrimSpace(line)
 }
 
 // tell sends a command that is to be done.
@@ -83,8 +51,8 @@ func (s *child) tell(command string) {
 
 func (s *child) ask(command string) string {
 	s.t.Helper()
-	write(s.t, s.in, command+"\n")
-	return s.line()
+	s.Say(command)
+	return s.Line()
 }
 
 func (s *child) connect(n int) (conns []net.Conn) {

@@ -1,18 +1,18 @@
 package lastread
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"wsify/internal/testtool"
 )
 
 // childVariable makes the test binary a program that reads under a deadline.
@@ -63,15 +63,7 @@ func TestStoppedProcessReadsWhatCameMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestChild$")
-	cmd.Env = append(os.Environ(), childVariable+"="+listener.Addr().String())
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	child := testtool.StartChild(t, "TestChild", childVariable, listener.Addr().String(), time.Minute)
 	var conns []net.Conn
 	for range 2 {
 		c, err := listener.Accept()
@@ -81,37 +73,19 @@ func TestStoppedProcessReadsWhatCameMeanwhile(t *testing.T) {
 		defer c.Close()
 		conns = append(conns, c)
 	}
-	stop(t, cmd.Process.Pid)
+	child.Pause()
 	for _, c := range conns {
 		if _, err := io.WriteString(c, "in time"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	<-time.After(childTimeout + 2*lateness) // not to synchronise: the deadlines have to pass
-	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		got = append(got, lines.Text())
-	}
-	_ = cmd.Wait()
-	text := strings.Join(got, "\n")
+	child.Resume()
+	text := child.Rest()
 	for _, want := range []string{"Conn: <nil>", "Receive: true"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the stopped process says:\n%s\nwant %q", text, want)
 		}
-	}
-}
-
-// stop stops a process and returns when it has stopped.
-func stop(t *testing.T, pid int) {
-	t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Waitid(unix.P_PID, pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package testtool finds the programs that tests run, and installs them from Debian
-// where that is allowed. Only tests may import it.
+// where that is allowed; and it runs tests in a process of their own. Only tests may import it.
 package testtool
 
 import (
