@@ -212,26 +212,33 @@ func (l *clusterLink) Subscribe(ctx context.Context, channels []string) error {
 	l.mu.Lock()
 	asked := map[*node][]request{}
 	for slot, group := range bySlot(channels) {
-		n := l.owner[slot]
-		switch {
-		case n == nil:
-			l.suspect("")
-			l.end(group, fmt.Errorf("%w: %w", broker.ErrAway, errNoOwner))
-			continue
-		case n.sub == nil && n.opening == nil:
-			l.end(group, fmt.Errorf("%w: %w", broker.ErrAway, errNodeResting))
-			continue
-		case n.sub != nil:
+		switch n, err := l.place(slot, group); {
+		case err != nil:
+			l.end(group, fmt.Errorf("%w: %w", broker.ErrAway, err))
+		case n.sub != nil: // otherwise it asks when it has one
 			asked[n] = append(asked[n], request{verb: "ssubscribe", channels: group})
-		}
-		if l.channels[slot] == nil {
-			l.channels[slot] = map[string]struct{}{}
-		}
-		for _, channel := range group {
-			l.channels[slot][channel] = struct{}{}
 		}
 	}
 	return l.ask(ctx, asked)
+}
+
+// place notes channels of a slot, and returns its owner. The caller holds mu.
+func (l *clusterLink) place(slot int, channels []string) (*node, error) {
+	n := l.owner[slot]
+	switch {
+	case n == nil:
+		l.suspect("")
+		return nil, errNoOwner
+	case n.sub == nil && n.opening == nil:
+		return nil, errNodeResting
+	}
+	if l.channels[slot] == nil {
+		l.channels[slot] = map[string]struct{}{}
+	}
+	for _, channel := range channels {
+		l.channels[slot][channel] = struct{}{}
+	}
+	return n, nil
 }
 
 // Unsubscribe tells the masters where the channels were asked for.
