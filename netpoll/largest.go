@@ -1,7 +1,5 @@
 package netpoll
 
-import "math/bits"
-
 // Queued returns how many bytes of memory the outbound queues of all connections keep.
 // A buffer that many queues hold counts once. It may be called from any goroutine.
 func (g *Group) Queued() (n int64) {
@@ -41,7 +39,7 @@ func (l *Loop) MeasureLargest() int64 {
 
 // EmptyLargest empties the largest queues of the loop while more says so, for so many
 // buffers at most, and calls slow for each connection, which the handler has to end. The
-// largest are those that have no less than the power of two below what the largest has.
+// largest are those that have no less than seven eighths of what the largest has.
 // A connection is closed at once, for reason, when it is being ended already, or when a
 // message that is sent in part is all that is left: there is no other way to get at the
 // memory. It reports whether there was a queue. Only the loop's goroutine may call it.
@@ -51,7 +49,7 @@ func (l *Loop) EmptyLargest(buffers int, more func() bool, reason Reason, slow f
 	if largest == 0 {
 		return false
 	}
-	least := 1 << (bits.Len64(uint64(largest)) - 1)
+	least := int(largest - largest/8)
 	for ref := uint32(1); ref <= l.queues.Bound() && buffers > 0 && more(); ref++ {
 		if q := l.queues.At(ref); q.bytes >= least {
 			buffers -= len(q.items) - q.head

@@ -58,10 +58,10 @@ func (p *probe) queueOf(kib int) (peer int, id uint64) {
 func TestTheLargestQueuesAreEmptiedFirst(t *testing.T) {
 	p := newProbe(t, Config{}, hooks{})
 	ids := map[int]uint64{}
-	for _, kib := range []int{5, 40, 10, 160, 20, 80} {
+	for _, kib := range []int{5, 40, 10, 60, 20, 50} {
 		_, ids[kib] = p.queueOf(kib)
 	}
-	for _, kib := range []int{160, 80, 40, 20, 10, 5} {
+	for _, kib := range []int{60, 50, 40, 20, 10, 5} {
 		on(t, p.l, func() {
 			var emptied []uint64
 			more := func() bool { return len(emptied) == 0 }

@@ -15,13 +15,14 @@ import (
 // with the largest queues.
 //
 // Above high the loop with the largest queue of all is asked, by Post; it has the last
-// eighth of the bound to do it in. Above hard a loop takes its own largest at once. As
-// hard is below the bound by what all loops may queue between two looks, the bound is
-// passed by one slice a loop at most: the publications that a channel had waiting there,
-// joined in one buffer.
+// eighth of the bound to do it in. Above hard a loop takes its own largest at once,
+// unless what the other loop is about to free will do. As hard is below the bound by what
+// all loops may queue between two looks, the bound is passed by one slice a loop at most
+// (the publications that a channel had waiting there, joined in one buffer), and by an
+// eighth until the other loop's next turn.
 type crowd struct {
 	bound, hard, high int64 // 0 when there is no bound
-	low               int64 // where ending the slowest stops
+	low               int64 // where ending the slowest stops: no more go than have to
 	step              uint64
 	asked             atomic.Bool // a loop has been asked
 }
@@ -41,7 +42,7 @@ func (k *crowd) limit(bound, loops int) {
 	}
 	step := max(1, min(crowdStep, bound/(16*loops)))
 	k.bound, k.step = int64(bound), uint64(step)
-	k.hard, k.high, k.low = k.bound-int64(step*loops), k.bound/8*7, k.bound/4*3
+	k.hard, k.high, k.low = k.bound-int64(step*loops), k.bound/8*7, k.bound/32*27
 }
 
 // relieve is called behind what may have queued something.
@@ -57,9 +58,13 @@ func (l *loop) relieve() {
 		return
 	}
 	l.srv.faults.Warn("the outbound queues keep too much memory: the slowest connections are closed", "bytes", queued, "limit", k.bound)
-	for l.srv.group.Queued() > k.hard && l.endLargest(k.hard, math.MaxInt) {
+	hard := k.hard
+	if slowest := l.srv.slowest(); slowest != l {
+		hard += min(slowest.net.LargestQueue(), k.bound-k.high)
 	}
-	if k.asked.CompareAndSwap(false, true) {
+	for l.srv.group.Queued() > hard && l.endLargest(hard, math.MaxInt) {
+	}
+	if l.srv.group.Queued() > k.high && k.asked.CompareAndSwap(false, true) {
 		l.srv.slowest().askSlow()
 	}
 }

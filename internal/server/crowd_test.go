@@ -153,7 +153,66 @@ func TestTheSlowestOfAnotherLoopGoes(t *testing.T) {
 		}
 	}
 	say("small")
-	if n := srv.group.Queued(); n > bound/4*3 || srv.hub.Members([]byte("small")) != 2 {
+	if n := srv.group.Queued(); n > bound/8*7 || srv.hub.Members([]byte("small")) != 2 {
+		t.Errorf("%d bytes are queued, and %d are members", n, srv.hub.Members([]byte("small")))
+	}
+}
+
+// No more go than bring the sum under the bound.
+func TestWhoIsNotAmongTheSlowestStays(t *testing.T) {
+	const bound = 4 << 20
+	content := `"` + strings.Repeat("x", 1<<10) + `"`
+	srv := start(t, Config{MaxWriteMemory: bound, WriteQueueSize: 64 << 20})
+	_, names := slowMembers(t, srv, 21)
+	quick := connect(t, srv, "/ws")
+	fill := func(channel string, full func() bool) {
+		for !full() {
+			for range 16 {
+				quick.broadcast(channel, content)
+			}
+			settle(t, srv)
+		}
+	}
+	for i, name := range names[1:] {
+		fill(name, func() bool { return srv.group.Queued() > int64(i+1)*bound/32*25/20 })
+	}
+	gone := func(name string) bool { return srv.hub.Members([]byte(name)) == 0 }
+	fill(names[0], func() bool { return gone(names[0]) })
+	for _, name := range names[1:] {
+		if gone(name) {
+			t.Errorf("%s went, too", name)
+		}
+	}
+}
+
+// Memory that another loop is about to free counts as free: until it has its turn, the
+// largest queue here stays, though it would be the only one to go at once.
+func TestALoopThatIsFullWaitsForTheSlowestOfAnother(t *testing.T) {
+	const bound = 4 << 20
+	content := `"` + strings.Repeat("x", 15<<10) + `"`
+	srv := start(t, Config{MaxWriteMemory: bound, WriteQueueSize: 64 << 20})
+	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[0] }).join("large")
+	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] }).join("small")
+	quick := connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] })
+	quick.join("small")
+	for srv.group.Queued() < bound/8*5 {
+		quick.broadcast("large", content)
+		settle(t, srv)
+	}
+	release := make(chan struct{})
+	srv.loops[0].net.Post(func() { <-release })
+	for srv.group.Queued() <= bound {
+		quick.broadcast("small", content)
+		quick.expectText(content)
+		if srv.hub.Members([]byte("small")) == 1 {
+			t.Error("the one with less waiting went")
+			break
+		}
+	}
+	close(release)
+	waitFor(t, "the largest is gone", func() bool { return srv.hub.Members([]byte("large")) == 0 })
+	settle(t, srv)
+	if n := srv.group.Queued(); n > bound/8*7 || srv.hub.Members([]byte("small")) != 2 {
 		t.Errorf("%d bytes are queued, and %d are members", n, srv.hub.Members([]byte("small")))
 	}
 }
