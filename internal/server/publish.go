@@ -72,11 +72,12 @@ func (l *loop) atBroadcast(c *netpoll.Conn, s *session, r *wire.Request, rest []
 
 // judgePost refuses what needs no body to be refused.
 func (l *loop) judgePost(r *wire.Request) refusal {
-	kind, kinds, plain := []byte(nil), 0, true
+	kinds, json, plain := 0, true, true
 	for name, value := range r.Headers {
 		switch {
 		case bytes.EqualFold(name, []byte("Content-Type")):
-			kind, kinds = value, kinds+1
+			kinds++
+			json = json && areJSON(value)
 		case bytes.EqualFold(name, []byte("Content-Encoding")):
 			plain = plain && (len(value) == 0 || bytes.EqualFold(value, []byte("identity")))
 		}
@@ -86,7 +87,7 @@ func (l *loop) judgePost(r *wire.Request) refusal {
 		return refusal{unpublishedMethod, 405, "Allow: " + allowedMethods + "\r\n", "publish with POST"}
 	case !l.srv.keys.admit(r.RawQuery, r.Header("Authorization")):
 		return refusal{unpublishedKey, 403, "", "wrong or missing key: POST /broadcast?key=KEY, or Authorization: Bearer KEY"}
-	case kinds != 1 || !isJSON(kind): // of two, each reader may take another; RFC 9110, section 8.3
+	case kinds == 0 || !json:
 		return refusal{unpublishedType, 415, "", "Content-Type must be application/json"}
 	case !plain:
 		return refusal{unpublishedType, 415, "Accept-Encoding: identity\r\n", "Content-Encoding is not supported"}
@@ -96,6 +97,20 @@ func (l *loop) judgePost(r *wire.Request) refusal {
 		return refusal{unpublishedShutdown, 503, retryAfter(), "this node is shutting down"}
 	}
 	return refusal{}
+}
+
+// areJSON reports whether a Content-Type is JSON: one, or several that were joined on the
+// way (RFC 9110, section 8.3), of which each reader may take another, so each has to be.
+func areJSON(kinds []byte) bool {
+	if isJSON(kinds) {
+		return true
+	}
+	for kind := range bytes.SplitSeq(kinds, []byte(",")) {
+		if !isJSON(bytes.Trim(kind, " \t")) {
+			return false
+		}
+	}
+	return true
 }
 
 func isJSON(kind []byte) bool {

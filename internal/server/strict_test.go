@@ -43,8 +43,11 @@ func TestEveryRequestOfAConnectionIsJudgedAlike(t *testing.T) {
 		{"the coding identity", chunked("identity"), 501},
 		{"a bad chunk", strings.Replace(chunked("chunked"), "1b", "1b ", 1), 400},
 		{"an encoding", post("POST /broadcast HTTP/1.1", headers+"Content-Encoding: gzip\r\n"), 415},
-		{"two types", post("POST /broadcast HTTP/1.1", headers+"Content-Type: application/json\r\n"), 415},
-		{"a joined type", post("POST /broadcast HTTP/1.1", "Host: a\r\nContent-Type: application/json, application/json\r\n"), 415},
+		{"two types", post("POST /broadcast HTTP/1.1", headers+"Content-Type: application/json\r\n"), 201},
+		{"two types, one another", post("POST /broadcast HTTP/1.1", headers+"Content-Type: text/plain\r\n"), 415},
+		{"a joined type", post("POST /broadcast HTTP/1.1", "Host: a\r\nContent-Type: application/json; charset=utf-8 ,application/json\r\n"), 201},
+		{"a joined type, one another", post("POST /broadcast HTTP/1.1", "Host: a\r\nContent-Type: application/json, text/plain\r\n"), 415},
+		{"a joined type, one empty", post("POST /broadcast HTTP/1.1", "Host: a\r\nContent-Type: application/json,\r\n"), 415},
 		{"a head over the limit", post("POST /broadcast HTTP/1.1", headers+"X: "+strings.Repeat("x", 16<<10)+"\r\n"), 431},
 	} {
 		for _, before := range []int{0, 1, 2} {
