@@ -120,6 +120,7 @@ func TestRawAnswers(t *testing.T) {
 func TestMalformedAnswerSaysWhatIsWrong(t *testing.T) {
 	for want, answer := range map[string]string{
 		"end in LF, not in CRLF":       "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+		"an HTTP/1 status line":        "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
 		"longer than 16 KiB":           head("200 OK", "Content-Length: 0", "X: "+strings.Repeat("x", 20<<10)),
 		"more than one Content-Length": head("200 OK", "Content-Length: 2", "Content-Length: 2") + "ok",
 	} {

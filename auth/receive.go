@@ -72,7 +72,7 @@ const tlsAlert = 21
 // line's start has to be that of RFC 9112, section 4, and the status not under
 // 100.
 func checkStatusLine(r *bufio.Reader) error {
-	const pattern = "HTTP/1.d sdd" // d: a digit, s: 1 to 9
+	const pattern = "HTTP/1.d sdde" // d: a digit, s: 1 to 9, e: the end of the status
 	for i := range len(pattern) {
 		start, err := r.Peek(i + 1) // one more, so that a wrong byte shows at once
 		if err != nil {
@@ -84,6 +84,8 @@ func checkStatusLine(r *bufio.Reader) error {
 			ok = b >= '0' && b <= '9'
 		case 's':
 			ok = b >= '1' && b <= '9'
+		case 'e':
+			ok = b == ' ' || b == '\r' || b == '\n'
 		default:
 			ok = b == pattern[i]
 		}
@@ -94,7 +96,7 @@ func checkStatusLine(r *bufio.Reader) error {
 			return errStatusLine
 		}
 	}
-	return checkLineEnd(r, len(pattern))
+	return checkLineEnd(r, len(pattern)-1)
 }
 
 // checkLineEnd looks for the end of the status line, behind its first from bytes.
