@@ -3,9 +3,9 @@ package broker_test
 import (
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"wsify/broker"
+	"wsify/broker/brokertest"
 )
 
 // BenchmarkMemory is what the broker adds to a publication, by one goroutine and
@@ -51,9 +51,7 @@ func BenchmarkPublishAndDeliver(b *testing.B) {
 			}
 			_ = node.Start(deliver, func(*broker.Waiter) { room <- struct{}{} })
 			defer func() { _ = node.Close() }()
-			for !node.Up() {
-				time.Sleep(time.Millisecond)
-			}
+			brokertest.Until(b, "the node is up", node.Up)
 			node.Subscribe("c")
 			confirmed := make(chan error, 1)
 			if pending, _ := node.Await([]byte("c"), func(err error) { confirmed <- err }); pending {

@@ -87,8 +87,7 @@ func (v *visitor) outcome(what string, call func(done func(error)) (bool, error)
 }
 
 func (v *visitor) visit(rnd *rand.Rand) {
-	for end := time.Now().Add(brokertest.Patience); !v.n.Up() && time.Now().Before(end); time.Sleep(time.Millisecond) {
-	}
+	brokertest.Until(v.t, "the node is up", v.n.Up)
 	if v.joined && rnd.IntN(3) == 0 {
 		v.joined = false
 		v.n.Unsubscribe(v.name)

@@ -169,7 +169,7 @@ func newStandInBroker(dsn string, deliver func(string, []byte)) *standInBroker {
 
 // run subscribes to everything again whenever it has lost the engine.
 func (b *standInBroker) run() {
-	for ; ; time.Sleep(time.Millisecond) {
+	for again := time.Tick(time.Millisecond); ; <-again {
 		conn, err := net.Dial("tcp4", b.addr)
 		if err != nil {
 			continue

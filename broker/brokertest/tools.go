@@ -20,7 +20,9 @@ func Main(m *testing.M) {
 // Until waits until a condition holds that no event tells of.
 func Until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(Patience); !holds(); time.Sleep(time.Millisecond) {
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(Patience); !holds(); <-again.C {
 		if time.Now().After(end) {
 			t.Fatalf("after %s: still not that %s", Patience, what)
 		}
