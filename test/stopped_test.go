@@ -16,6 +16,7 @@ import (
 // A process that was stopped wakes up with every deadline passed, and with what came
 // in time unread. It has to read before it judges.
 func TestPongsThatCameWhileTheServerWasStoppedCount(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	const (
 		clients     = 1200 // more than one batch of events
 		pongTimeout = 4 * time.Second
@@ -56,6 +57,7 @@ func TestPongsThatCameWhileTheServerWasStoppedCount(t *testing.T) {
 // The second half of a head that came in time is read before the handshake's deadline
 // is judged.
 func TestAHeadThatCameWhileTheServerWasStoppedIsAnswered(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	const (
 		clients = 1200
 		timeout = 4 * time.Second

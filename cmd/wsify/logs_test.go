@@ -155,6 +155,7 @@ func (c *client) wantRestart() {
 }
 
 func TestTheShutdownDoesNotNeedAReaderOfTheLog(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	for name, reader := range map[string]func(*logged){"ended": (*logged).endReading, "stopped": (*logged).stopReading} {
 		t.Run(name, func(t *testing.T) {
 			l := startLogged(t)
@@ -180,6 +181,7 @@ func TestASecondSignalDoesNotNeedAReaderOfTheLog(t *testing.T) {
 // A loop logs at debug whatever a stranger does wrong: more lines than the pipe and
 // the queue hold.
 func TestALoopDoesNotWaitForTheReaderOfTheLog(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	l := startLogged(t, "-log-level", "debug")
 	c := l.connect()
 	l.stopReading()
@@ -204,6 +206,7 @@ func TestACrashDoesNotNeedAReaderOfTheLog(t *testing.T) {
 }
 
 func TestAComplaintDoesNotNeedAReader(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	for args, code := range map[string]int{"-broker-driver nope": exitFailure, "-no-such-flag": exitUsage} {
 		reader, writer, err := os.Pipe()
 		if err != nil {

@@ -51,6 +51,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 }
 
 func TestAHangupIsLoggedAndIgnored(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	l := startLogged(t)
 	c := l.connect()
 	l.signal(syscall.SIGHUP)

@@ -194,6 +194,7 @@ func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
 // Clients that knock on take no descriptor that the server needs for itself: a join is
 // answered whose question needs a new link to the authorizer.
 func TestClientsThatKnockOnDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 	}))
@@ -236,6 +237,7 @@ func knock(t *testing.T, addr net.Addr) {
 // The link to the engine comes back although clients take each descriptor that they
 // can, and the admin pages are answered meanwhile.
 func TestClientsThatKnockOnDoNotTakeTheEnginesDescriptors(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	redis := redistest.Start(t)
 	srv, addr := startLimited(t, 96, childRedis+"="+redis.DSN())
 	at := srv.adminAddr(t)
@@ -261,6 +263,7 @@ func TestClientsThatKnockOnDoNotTakeTheEnginesDescriptors(t *testing.T) {
 // An open client is not ended because this process has no descriptor to ask about it,
 // however long that lasts, nor are those behind it in the queue.
 func TestNoOpenClientEndsForWantOfADescriptor(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 	}))

@@ -97,7 +97,7 @@ func (p *peer) hearsAll(first int, total <-chan int) error {
 // Version 3 crashed when a member reset its connection while its channel was
 // published to.
 func TestResetsWhileTheirChannelIsPublishedTo(t *testing.T) {
-	const wave, waves = 250, 40
+	const wave, waves = 250, 16
 	srv := start(t, Config{ListenAddr: anyAddr})
 	pub := startPublisher(t, srv)
 	for range waves {

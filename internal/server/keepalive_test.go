@@ -169,6 +169,7 @@ func TestParkedSessionIsNotTimedOut(t *testing.T) {
 
 // TestPingsOff: with a negative interval there is neither ping nor end.
 func TestPingsOff(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	srv := start(t, Config{PingInterval: -1, PongTimeout: 10 * time.Millisecond, HandshakeTimeout: time.Second})
 	p := connect(t, srv, "/ws")
 	for range 2 { // clocks go on, as these show

@@ -133,6 +133,7 @@ func TestAKeptConnectionEndsWithoutAWord(t *testing.T) {
 // Who sends requests and reads no answers is closed before they take up memory to speak
 // of, and one who reads them late gets them all.
 func TestAnswersThatNobodyReadsAreFew(t *testing.T) {
+	t.Parallel() // it waits for clocks
 	srv := start(t, Config{})
 	const requests = 300 // some 66 KB of answers: less than the kernel keeps
 	preflights := strings.Repeat("OPTIONS /broadcast HTTP/1.1\r\nHost: x\r\n\r\n", requests)
