@@ -57,7 +57,10 @@ var theirs = map[string][]string{
 	"github.com/HdrHistogram":        {"wsify/bench/wsbench"},
 	"github.com/nats-io/nats.go":     {"wsify/broker/nats"},
 	"github.com/nats-io/nats-server": {"wsify/internal/natstest"},
-	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/wsbench", "wsify/bench/internal/process"},
+	"github.com/Shopify/toxiproxy":   {"wsify/broker/brokertest"},
+	"github.com/rs/zerolog":          {"wsify/broker/brokertest"}, // toxiproxy's log
+	"go.uber.org/goleak":             {"wsify/broker/brokertest"},
+	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/bench/wsbench", "wsify/bench/internal/process", "wsify/internal/testtool"},
 	"github.com/gobwas/ws/wsutil":    {}, // it reads from sockets and blocks
 	"github.com/gobwas/ws/wsflate":   {},
 }
