@@ -35,7 +35,8 @@ func framingCases() []sizeCase {
 // largeCases are groups 9.1 and 9.2.
 func largeCases() []sizeCase {
 	var all []sizeCase
-	for i, size := range []int{64 << 10, 256 << 10, 1 << 20, 4 << 20, 8 << 20, 16 << 20} {
+	sizes := []int{64 << 10, 256 << 10, 1 << 20, 4 << 20, 8 << 20, 16 << 20}
+	for i, size := range sizes[:unlessRace(len(sizes), 3)] {
 		all = append(all,
 			sizeCase{fmt.Sprintf("9.1.%d text of %d KiB", i+1, size>>10), opText, size, whole, whole, 1},
 			sizeCase{fmt.Sprintf("9.2.%d binary of %d KiB", i+1, size>>10), opBinary, size, whole, whole, 1})
@@ -46,15 +47,16 @@ func largeCases() []sizeCase {
 // slicedCases are groups 9.3 to 9.6: fragments of a message, and writes of a frame.
 func slicedCases() []sizeCase {
 	var all []sizeCase
+	message, frame := unlessRace(4<<20, 256<<10), unlessRace(1<<20, 64<<10)
 	for i, size := range []int{64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20} {
 		all = append(all,
-			sizeCase{fmt.Sprintf("9.3.%d text of 4 MiB in fragments of %d bytes", i+1, size), opText, 4 << 20, size, whole, 1},
-			sizeCase{fmt.Sprintf("9.4.%d binary of 4 MiB in fragments of %d bytes", i+1, size), opBinary, 4 << 20, size, whole, 1})
+			sizeCase{fmt.Sprintf("9.3.%d text of %d KiB in fragments of %d bytes", i+1, message>>10, size), opText, message, size, whole, 1},
+			sizeCase{fmt.Sprintf("9.4.%d binary of %d KiB in fragments of %d bytes", i+1, message>>10, size), opBinary, message, size, whole, 1})
 	}
 	for i, size := range []int{64, 128, 256, 512, 1024, 2048} {
 		all = append(all,
-			sizeCase{fmt.Sprintf("9.5.%d text of 1 MiB in writes of %d bytes", i+1, size), opText, 1 << 20, whole, size, 1},
-			sizeCase{fmt.Sprintf("9.6.%d binary of 1 MiB in writes of %d bytes", i+1, size), opBinary, 1 << 20, whole, size, 1})
+			sizeCase{fmt.Sprintf("9.5.%d text of %d KiB in writes of %d bytes", i+1, frame>>10, size), opText, frame, whole, size, 1},
+			sizeCase{fmt.Sprintf("9.6.%d binary of %d KiB in writes of %d bytes", i+1, frame>>10, size), opBinary, frame, whole, size, 1})
 	}
 	return all
 }
