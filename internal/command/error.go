@@ -24,7 +24,6 @@ type Error struct {
 var (
 	ErrDenied         = &Error{Denied, "the authorizer does not allow this command"}
 	ErrAuthorizerDown = &Error{AuthorizerDown, "the authorizer cannot be reached"}
-	ErrLimit          = &Error{Limit, "a limit of this connection is reached"}
 	ErrBrokerDown     = &Error{BrokerDown, "the broker is away: not published"}
 )
 

@@ -36,7 +36,7 @@ func TestErrorMessagesOfAnyTextAreQuoted(t *testing.T) {
 
 func TestOwnErrorsNeedNoEscapes(t *testing.T) {
 	for _, e := range []*Error{
-		ErrDenied, ErrAuthorizerDown, ErrLimit, ErrBrokerDown,
+		ErrDenied, ErrAuthorizerDown, ErrBrokerDown,
 		errSyntax, errNotObject, errDepth, errID, errNoCommand, errCommandType,
 		errArgsType, errNoChannel, errChannelType, errUnknownCommand,
 	} {
@@ -52,7 +52,7 @@ func TestCodesAreTheContractsOwn(t *testing.T) {
 		{UnknownCommand, "unknown_command"},
 		{ErrDenied.Code, "denied"},
 		{ErrAuthorizerDown.Code, "authorizer_down"},
-		{ErrLimit.Code, "limit"},
+		{Limit, "limit"},
 		{ErrBrokerDown.Code, "broker_down"},
 	} {
 		if tc.got != tc.want {
