@@ -130,7 +130,7 @@ func TestResetsWhileTheirChannelIsPublishedTo(t *testing.T) {
 // close and reset while slices are open. Who stays gets every publication once, in
 // order (I14).
 func TestWhoStaysHearsEverythingWhileOthersComeAndGo(t *testing.T) {
-	const steady, comers, bursts = 1000, 1000, 8
+	const steady, comers, bursts = 1000, 1000, 4
 	srv := start(t, Config{ListenAddr: anyAddr, PingInterval: time.Hour}) // who hears sends nothing
 	first := connect(t, srv, "/ws")
 	first.join("hot")
