@@ -125,8 +125,9 @@ func FuzzRequests(f *testing.F) {
 		post + chunks + "\r\n" + post, chunks + "OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\n" + post + "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
 		post + "\r\n\r\n" + post, postRequest("/broadcast", "{") + post + "garbage", post + "POST /broadcast HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
 		postRequest("/broadcast", strings.Repeat(" ", fuzzMax+1)), post + upgradeHead("/ws") + final(opPing, "x"),
+		"POST#/broadcast HTTP/1.1\r\n\r\n", "GET\r\n\r\n", "G@T / HTTP/1.1\n\r\n", "GET\r / HTTP/1.1\r\n\r\n",
 	} {
-		for _, cut := range []uint16{1, 7, 60, 150, 200} {
+		for _, cut := range []uint16{1, 4, 7, 60, 150, 200} {
 			f.Add([]byte(seed), cut)
 		}
 	}

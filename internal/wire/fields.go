@@ -23,6 +23,19 @@ func skipLine(p []byte) []byte {
 	return p
 }
 
+// parseStart reads the request line and returns what is behind it. The method comes
+// first, as JudgeStart may have no more than that.
+func (r *Request) parseStart(p []byte) (rest []byte, err *HandshakeError) {
+	if !methodBegins(p) {
+		return nil, errMethod
+	}
+	line, rest, err := cutLine(p)
+	if err == nil {
+		err = r.parseLine(line)
+	}
+	return rest, err
+}
+
 // parseLine reads the request line; RFC 9112, section 3.
 func (r *Request) parseLine(line []byte) *HandshakeError {
 	first := bytes.IndexByte(line, ' ')

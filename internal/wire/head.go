@@ -83,10 +83,7 @@ func (s seen) has(facts seen) bool { return s&facts == facts }
 // chunked, and 400 for the rest.
 func ParseRequest(head []byte) (Request, error) {
 	var r Request
-	line, rest, err := cutLine(skipLine(head))
-	if err == nil {
-		err = r.parseLine(line)
-	}
+	rest, err := r.parseStart(skipLine(head))
 	if err == nil {
 		err = r.parseFields(rest)
 	}
@@ -115,30 +112,29 @@ func JudgeStart(p []byte, from int) error {
 	from = min(from, len(p))
 	end := bytes.IndexByte(p, '\n')
 	switch {
-	case 0 <= end && end < from, string(p) == "\r": // judged before; of the empty line, perhaps
+	case 0 <= end && end < from: // judged before
+		return nil
+	case end < 0 && bytes.IndexByte(p[:from], ' ') >= 0: // so was the method
 		return nil
 	case end < 0:
-		return judgeMethod(p, from)
+		if !methodBegins(p[from:]) {
+			return errMethod
+		}
+		return nil
 	}
-	line, _, err := cutLine(p)
-	if err == nil {
-		err = new(Request).parseLine(line)
-	}
-	if err != nil {
+	if _, err := new(Request).parseStart(p); err != nil {
 		return err
 	}
 	return nil
 }
 
-// judgeMethod judges what has come of a method, from a byte of it on.
-func judgeMethod(p []byte, from int) error {
-	if bytes.IndexByte(p[:from], ' ') >= 0 {
-		return nil
+// methodBegins reports whether what has come of a line, or is left of it, may be of a
+// method. The end of the line may be on its way.
+func methodBegins(p []byte) bool {
+	if end := bytes.IndexAny(p, " \n"); end >= 0 {
+		p = p[:end]
 	}
-	if method, _, _ := bytes.Cut(p[from:], []byte(" ")); !all(method, isToken) {
-		return errMethod
-	}
-	return nil
+	return all(bytes.TrimSuffix(p, []byte("\r")), isToken)
 }
 
 // IsUpgrade reports whether the request asks for the WebSocket protocol: GET,
