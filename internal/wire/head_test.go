@@ -285,7 +285,8 @@ func TestSpoiltHeadsAreRefusedOrReadAsNetHTTPReadsThem(t *testing.T) {
 	}
 }
 
-// What JudgeStart refuses of a part of a head, ParseRequest refuses of the whole.
+// What JudgeStart refuses of a part of a head, ParseRequest refuses of the whole, in the
+// same words.
 func TestJudgeStart(t *testing.T) {
 	for _, c := range []struct {
 		head   string
@@ -296,6 +297,8 @@ func TestJudgeStart(t *testing.T) {
 		{"\x16\x03\x01\x02\x00", 400},
 		{"GET /ws HTTP/1.1\nHost: a\n\n", 400},
 		{"GARBAGE\r\n", 400},
+		{"POST#/broadcast HTTP/1.1\r\n\r\n", 400},
+		{"G(T /ws HTTP/1.1\nHost: a\n\n", 400},
 		{"GET /ws HTTP/9.9\r\n", 505},
 		{"\r\nGET /ws HTTP/1.1\r\nHost: a\r\n\r\n", 0},
 		{"\r\n\r\nGET /ws HTTP/1.1\r\n", 400},
@@ -310,8 +313,8 @@ func TestJudgeStart(t *testing.T) {
 			}
 			if err != nil {
 				got = err.(*HandshakeError).Status
-				if _, whole := ParseRequest([]byte(c.head)); whole == nil {
-					t.Errorf("JudgeStart(%q) = %v, and ParseRequest takes the whole", c.head[:n], err)
+				if _, whole := ParseRequest([]byte(c.head)); whole != err {
+					t.Errorf("JudgeStart(%q) = %v, and ParseRequest of the whole %v", c.head[:n], err, whole)
 				}
 				break
 			}
