@@ -34,11 +34,12 @@ type node struct {
 	done        chan struct{}         // closed when run has returned
 	group       []*broker.Publication // of the goroutine that publishes
 
-	// Guarded by clusterLink.mu. While there is no connection, nor an attempt to open one, the
-	// node rests.
+	// Guarded by clusterLink.mu. While there is no connection, nor the first attempt to open
+	// one, the node rests: what is published there waits for no later attempt, as others wait
+	// behind it.
 	pipe    *pipeline     // nil while there is none
 	sub     *subscriber   // nil while there is none
-	opening chan struct{} // closed when the attempt to open them is over; nil while there is none
+	opening chan struct{} // closed when the first attempt to open them is over, and nil then
 }
 
 // node returns the node at an address, whose connections are opened in the background. The
@@ -66,7 +67,7 @@ func (n *node) run() {
 		}
 		hung := errors.Is(cause, link.ErrNoAnswer)
 		lasted := opened && time.Since(began) > nodeRest
-		ended := n.down(cause, lasted && !hung)
+		ended := n.down(cause)
 		switch {
 		case opened:
 			n.l.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause, "subscriptions", ended)
@@ -85,7 +86,6 @@ func (n *node) run() {
 			continue
 		}
 		link.Pause(n.ctx, nextRest(hangs, rand.Float64()))
-		n.begin()
 	}
 }
 
@@ -138,13 +138,6 @@ func (n *node) connect(lost func(error)) (pipe *pipeline, sub *subscriber, err e
 	return newPipeline(first, false, lost), sub, nil
 }
 
-// begin notes that the connections are being opened.
-func (n *node) begin() {
-	n.l.mu.Lock()
-	defer n.l.mu.Unlock()
-	n.opening = make(chan struct{})
-}
-
 // up makes connections everybody's, and asks for what waited for them.
 func (n *node) up(pipe *pipeline, sub *subscriber) {
 	n.l.mu.Lock()
@@ -166,7 +159,7 @@ func (n *node) up(pipe *pipeline, sub *subscriber) {
 	n.Returned()
 }
 
-// opened notes that the attempt to open the connections is over. The caller holds mu.
+// opened notes that the first attempt to open the connections is over. The caller holds mu.
 func (n *node) opened() {
 	if n.opening != nil {
 		close(n.opening)
@@ -174,29 +167,28 @@ func (n *node) opened() {
 	}
 }
 
-// down notes that there are no connections, and whether they are opened again at once. It
-// returns how many subscriptions have ended by that.
-func (n *node) down(cause error, again bool) (ended int) {
+// down notes that there are no connections, and returns how many subscriptions have ended
+// by that. They are told before mu is unlocked, since who publishes asks whether anybody is
+// deaf.
+func (n *node) down(cause error) (ended int) {
 	var channels []string
 	l := n.l
+	l.suspect("")
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	n.pipe, n.sub = nil, nil
-	if n.opened(); again {
-		n.opening = make(chan struct{})
-	}
+	n.opened()
 	for slot := range l.channels {
 		if l.owner[slot] == n {
 			channels = l.leave(channels, slot)
 		}
 	}
-	l.mu.Unlock()
-	l.suspect("")
 	l.end(channels, fmt.Errorf("%w: %w", broker.ErrAway, cause))
 	return len(channels)
 }
 
-// ready returns what to publish by. It waits for an attempt to open it, and returns nil
-// when that fails, or while the node rests.
+// ready returns what to publish by. It waits for the first attempt to open it, and returns
+// nil when that fails, or while the node rests.
 func (n *node) ready(ctx context.Context) *pipeline {
 	pipe, opening := n.current()
 	if opening == nil {
@@ -236,9 +228,8 @@ func (n *node) publish(ctx context.Context) {
 // Confirmed is passed on unless the channel has left.
 func (n *node) Confirmed(channel string) {
 	n.l.mu.Lock()
-	here := n.has(channel)
-	n.l.mu.Unlock()
-	if here {
+	defer n.l.mu.Unlock()
+	if n.has(channel) {
 		n.Sink.Confirmed(channel)
 	}
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -157,4 +158,39 @@ func TestMovedChannelIsDeafBeforeItHasNoHome(t *testing.T) {
 			t.Errorf("%s: %q have ended, %d of them without the lock; %d slots are left", name, sink.ended, sink.free, len(l.channels))
 		}
 	}
+}
+
+// Others wait behind what waits for a master, so nothing waits for one that could not be
+// reached the last time.
+func TestWhatIsPublishedWaitsForTheFirstAttemptOnly(t *testing.T) {
+	t.Parallel()
+	server := brokertest.Listen(t)
+	l := anyCluster(t, brokertest.Nowhere{}, "a:1")
+	l.mu.Lock()
+	n := l.node(server.Addr().String())
+	l.mu.Unlock()
+	_, first := n.current()
+	for range 2 { // attempts, the first of which fails and the second is under way
+		conn, err := server.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		select {
+		case <-first:
+		default:
+			_ = conn.Close()
+			<-first
+		}
+	}
+	if _, again := n.current(); again != nil {
+		t.Error("what is published waits for the second attempt")
+	}
+	n.group = []*broker.Publication{{Channel: "c"}}
+	n.publish(t.Context())
+	if err := n.group[0].Err; !errors.Is(err, broker.ErrDown) || !errors.Is(err, errNodeResting) {
+		t.Errorf("the publication ended with %v, want that the master rests", err)
+	}
+	l.stop()
+	<-n.done
 }
