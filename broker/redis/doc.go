@@ -1,7 +1,7 @@
 // Package redis is the engine of a broker.Remote: Redis 6 or later, or what speaks its
 // protocol; one server, one of several that sentinels watch, or a cluster. A
-// publication is a plain PUBLISH of the content to the channel, so that any client
-// of Redis can publish and listen too.
+// publication is a plain PUBLISH of the content to the channel (SPUBLISH in a cluster of
+// Redis 7), so that any client of Redis can publish and listen too.
 //
 // The DSN is redis://user:password@host:port/database, rediss:// for TLS, or
 // unix:///path/of/socket. Empty means redis://localhost:6379. The database is

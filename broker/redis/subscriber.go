@@ -31,7 +31,7 @@ var errUnasked = errors.New("the server ended the subscription")
 // server that does not read.
 type subscriber struct {
 	conn    *serverConn
-	to      broker.Sink       // its lost is not called
+	to      broker.Sink       // its Lost is called by lost alone, if at all
 	lost    func(cause error) // called when the connection is lost, once
 	done    chan struct{}     // closed when it is lost or closed
 	wake    chan struct{}     // holds one: out has something
@@ -39,7 +39,7 @@ type subscriber struct {
 
 	mu       sync.Mutex // a leaf lock
 	requests requestList
-	out      []byte        // commands that are not written yet: what is asked for waits here, each channel once
+	out      []byte        // commands that are not written yet: each channel that is asked for, and pings
 	written  chan struct{} // closed when all commands are written; nil then
 	over     bool          // lost or closed
 }

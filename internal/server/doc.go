@@ -6,7 +6,7 @@
 //
 // A session belongs to the event loop of its connection and is touched by that
 // loop's goroutine alone. What may block, which is asking the authorizer and
-// answering HTTP, runs elsewhere and comes back through Loop.PostTo.
+// the broker, runs elsewhere and comes back through Loop.PostTo.
 //
 // Operators have a listener of their own (admin.go), which reads counters and asks the
 // loops by Post.
