@@ -18,7 +18,8 @@
 // Readiness events are handled as epoll reports them. What they leave to do is
 // done in the turn that follows: posted tasks, due deadlines, Handler.Turn (where
 // publications are delivered), gathered writes, closes. A turn is requested
-// by Loop.Wake, which writes an eventfd for a loop that may sleep; everything that happens until it starts is part of it.
+// by Loop.Wake, which writes an eventfd for a loop that may sleep; everything that
+// happens until it starts is part of it.
 //
 // # Readiness is a hint
 //
