@@ -161,7 +161,7 @@ func (l *clusterLink) give(slot int, to *node) {
 	if to == nil {
 		cause = fmt.Errorf("%w: %w", broker.ErrAway, errNoOwner)
 	}
-	l.end(l.leave(nil, slot), cause)
+	l.leave(slot, cause)
 }
 
 // moved notes that a node has named the owner of a slot that was its own; empty for one that
@@ -175,13 +175,15 @@ func (l *clusterLink) moved(slot int, from *node, to string) {
 	}
 }
 
-// leave forgets the channels of a slot, and appends them to names. The caller holds mu.
-func (l *clusterLink) leave(names []string, slot int) []string {
-	for channel := range l.channels[slot] {
-		names = append(names, channel)
-	}
+// leave forgets the channels of a slot, tells that their subscriptions are no more, and
+// returns how many there were. The caller holds mu.
+func (l *clusterLink) leave(slot int, cause error) (ended int) {
+	channels := l.channels[slot]
 	delete(l.channels, slot)
-	return names
+	for channel := range channels {
+		l.to.Ended(channel, cause)
+	}
+	return len(channels)
 }
 
 // forget forgets a channel. The caller holds mu.

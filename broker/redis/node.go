@@ -171,20 +171,19 @@ func (n *node) opened() {
 // by that. They are told before mu is unlocked, since who publishes asks whether anybody is
 // deaf.
 func (n *node) down(cause error) (ended int) {
-	var channels []string
 	l := n.l
 	l.suspect("")
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n.pipe, n.sub = nil, nil
 	n.opened()
+	cause = fmt.Errorf("%w: %w", broker.ErrAway, cause)
 	for slot := range l.channels {
 		if l.owner[slot] == n {
-			channels = l.leave(channels, slot)
+			ended += l.leave(slot, cause)
 		}
 	}
-	l.end(channels, fmt.Errorf("%w: %w", broker.ErrAway, cause))
-	return len(channels)
+	return ended
 }
 
 // ready returns what to publish by. It waits for the first attempt to open it, and returns
