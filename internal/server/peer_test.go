@@ -222,8 +222,8 @@ func isEnd(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// sync pings the server and returns what came before the pong: with everything
-// sent before handled, these are the answers to it, and what else was delivered.
+// sync pings the server and returns what came before the pong: when no command waits,
+// these are the answers to everything sent before, and what else was delivered.
 func (p *peer) sync() []frame {
 	p.t.Helper()
 	p.pings++

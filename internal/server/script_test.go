@@ -233,6 +233,8 @@ func (s *stage) caused() (out []string) {
 		for _, name := range slices.Sorted(maps.Keys(s.peers)) {
 			got[name] = append(got[name], s.received(name)...)
 		}
+		// Pings are answered while a command waits for the authorizer.
+		waitFor(s.t, "no session is parked", func() bool { return sessionsIn(s.t, s.srv, parked) == 0 })
 		settle(s.t, s.srv)
 	}
 	if s.hook != nil {
