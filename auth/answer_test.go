@@ -118,11 +118,15 @@ func TestRawAnswers(t *testing.T) {
 }
 
 func TestMalformedAnswerSaysWhatIsWrong(t *testing.T) {
-	for want, answer := range map[string]string{
-		"end in LF, not in CRLF":       "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
-		"an HTTP/1 status line":        "HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
-		"longer than 16 KiB":           head("200 OK", "Content-Length: 0", "X: "+strings.Repeat("x", 20<<10)),
-		"more than one Content-Length": head("200 OK", "Content-Length: 2", "Content-Length: 2") + "ok",
+	for answer, want := range map[string]string{
+		"HTTP/1.1 200 OK\nContent-Length: 0\n\n":                                                    "ends in LF, not in CRLF",
+		head("200 OK", "A: b\nContent-Length: 0"):                                                   "ends in LF, not in CRLF",
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\n\n":                                                  "ends in LF, not in CRLF",
+		"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n":                                             "an HTTP/1 status line",
+		head("200 OK", "Content-Length: 0", "X: "+strings.Repeat("x", 20<<10)):                      "longer than 16 KiB",
+		head("200 OK", "Content-Length: 2", "Content-Length: 2") + "ok":                             "more than one Content-Length",
+		head("200 OK", "Content-Length: 2", "Transfer-Encoding: chunked") + "2\r\nok\r\n0\r\n\r\n":  "both Content-Length and",
+		head("200 OK", "Transfer-Encoding: chunked", "content-length : 2") + "2\r\nok\r\n0\r\n\r\n": "both Content-Length and",
 	} {
 		p := newPeer(t, answering(answer))
 		d, cause := newClient(t, Config{URL: p.URL}).Ask(join())

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 
 	"github.com/valyala/fasthttp"
@@ -13,9 +14,10 @@ const maxInterim = 100
 var (
 	errStatusLine = errors.New("the answer does not start with an HTTP/1 status line")
 	errInterim    = errors.New("too many interim answers")
-	errBareLF     = errors.New("the lines of the answer's head end in LF, not in CRLF (RFC 9112, section 2.2)")
+	errBareLF     = errors.New("a line of the answer's head ends in LF, not in CRLF (RFC 9112, section 2.2)")
 	errTLS        = errors.New("it speaks TLS: should the URL start with https://?")
 	errLengths    = errors.New("the answer has more than one Content-Length (RFC 9112, section 6.3)")
+	errFraming    = errors.New("the answer has both Content-Length and Transfer-Encoding (RFC 9112, section 6.3)")
 	errLargeHead  = errors.New("the head of the answer is longer than 16 KiB")
 )
 
@@ -42,26 +44,21 @@ func readHead(r *bufio.Reader, resp *fasthttp.Response) error {
 		if err := checkStatusLine(r); err != nil {
 			return err
 		}
-		if err := resp.Header.Read(r); err != nil {
-			return headError(err)
+		head, err := peekHead(r)
+		if err == nil {
+			err = checkFraming(head)
+		}
+		if err == nil {
+			err = resp.Header.Read(r)
+		}
+		if err != nil {
+			return err
 		}
 		if status := resp.StatusCode(); status >= 200 || status == fasthttp.StatusSwitchingProtocols {
 			return nil
 		}
 	}
 	return errInterim
-}
-
-// headError says in our words what webhooks are known to get wrong.
-func headError(err error) error {
-	small := (*fasthttp.ErrSmallBuffer)(nil)
-	switch {
-	case errors.As(err, &small):
-		return errLargeHead
-	case errors.Is(err, fasthttp.ErrDuplicateContentLength):
-		return errLengths
-	}
-	return err
 }
 
 // tlsAlert begins what a TLS server may answer to plain HTTP; RFC 8446, section 5.1.
@@ -96,25 +93,54 @@ func checkStatusLine(r *bufio.Reader) error {
 			return errStatusLine
 		}
 	}
-	return checkLineEnd(r, len(pattern)-1)
+	return nil
 }
 
-// checkLineEnd looks for the end of the status line, behind its first from bytes.
-// fasthttp would wait for a CRLF until the timeout.
-func checkLineEnd(r *bufio.Reader, from int) error {
-	for n := from + 1; ; n++ {
-		switch line, err := r.Peek(n); {
+// peekHead waits for the whole head, and looks at it without taking it. It refuses a
+// bare LF at once: fasthttp would wait for a CRLF until the timeout.
+func peekHead(r *bufio.Reader) ([]byte, error) {
+	for {
+		head, _ := r.Peek(r.Buffered())
+		end := bytes.Index(head, []byte("\r\n\r\n"))
+		if end >= 0 {
+			head = head[:end+len("\r\n")]
+		}
+		if bytes.Count(head, []byte("\n")) > bytes.Count(head, []byte("\r\n")) {
+			return nil, errBareLF
+		}
+		if end >= 0 {
+			return head, nil
+		}
+		switch _, err := r.Peek(r.Buffered() + 1); {
 		case err == bufio.ErrBufferFull:
-			return errLargeHead
+			return nil, errLargeHead
 		case err != nil:
-			return err
-		case line[n-1] != '\n':
-		case line[n-2] != '\r':
-			return errBareLF
-		default:
-			return nil
+			return nil, err
 		}
 	}
+}
+
+// checkFraming refuses a head that says twice where its body ends. fasthttp would take
+// one of both, and a proxy on the way perhaps the other: bytes of a body would be the
+// next answer to one of them, and an answer grants rights.
+func checkFraming(head []byte) error {
+	lengths, codings := 0, 0
+	for line := range bytes.Lines(head) {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		switch name = bytes.TrimRight(name, " \t"); {
+		case bytes.EqualFold(name, []byte("Content-Length")):
+			lengths++
+		case bytes.EqualFold(name, []byte("Transfer-Encoding")):
+			codings++
+		}
+	}
+	switch {
+	case lengths > 1:
+		return errLengths
+	case lengths > 0 && codings > 0:
+		return errFraming
+	}
+	return nil
 }
 
 // readBody reads what belongs to the head in resp (RFC 9112, section 6.3).
