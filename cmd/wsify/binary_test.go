@@ -56,7 +56,7 @@ func TestExitCodesOfTheRealProgram(t *testing.T) {
 		{"-check-config", 0, "configuration ok\n", ""},
 		{"--check-config --listen-addr=x", 1, "", "wsify: -listen-addr: "},
 		{"-print-config", 0, "# Service\nlisten-addr ", ""},
-		{"-nonsense", 2, "", "wsify: flag provided but not defined: -nonsense\n"},
+		{"-nonsense", 2, "", "wsify: -nonsense is no setting; the nearest is -workers\n"},
 		{"-broker-driver kafka", 1, "", "wsify: -broker-driver: there is no broker \"kafka\""},
 	} {
 		code, stdout, stderr := exitCode(t, strings.Fields(tc.args)...)

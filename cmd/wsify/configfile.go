@@ -72,8 +72,8 @@ func (c *commandLine) fromLine(line, place string) error {
 		bare := !strings.Contains(line, " ") || strings.HasPrefix(value, "#")
 		switch {
 		case s == nil:
-			return fmt.Errorf("there is no setting %q", name)
-		case s.once, s.name == "config":
+			return noSetting(name, c.names((*setting).key))
+		case s.key() == "":
 			return fmt.Errorf("%s cannot be set in a file", s.name)
 		case bare && !s.isSwitch():
 			return fmt.Errorf("%s has no value", s.name)

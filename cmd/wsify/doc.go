@@ -9,11 +9,11 @@
 // A setting is taken from the first of these that has it: the command line
 // (-listen-addr :80, or with two hyphens), the environment (WSIFY_LISTEN_ADDR), the
 // file named by -config ("listen-addr :80" on a line), the default. A variable that
-// is empty counts as not set; one that begins with WSIFY_ and is no setting is an error.
+// is empty counts as not set; one that begins with WSIFY_ or wsify_ and is no setting is an error.
 // Each secret can also be kept in a file that a variable names
 // (WSIFY_BROADCASTING_KEY_FILE).
 //
-// The settings are one table, in settings.go; flags, environment, file, -help and
+// The settings are one table, in table.go; flags, environment, file, -help and
 // -print-config are all made from it.
 //
 // # Exit codes

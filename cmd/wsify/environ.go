@@ -22,8 +22,9 @@ var kubernetes = regexp.MustCompile(`^WSIFY_([A-Z0-9_]+_)?(SERVICE_HOST=|SERVICE
 func (c *commandLine) checkNames(env map[string]string) (problems []error) {
 	known := c.envNames()
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) && !kubernetes.MatchString(name+"="+env[name]) {
-			problems = append(problems, fmt.Errorf("%s is no setting; the nearest is %s", name, nearest(name, known)))
+		ours := strings.HasPrefix(strings.ToUpper(name), envPrefix)
+		if ours && !slices.Contains(known, name) && !kubernetes.MatchString(name+"="+env[name]) {
+			problems = append(problems, noSetting(name, known))
 		}
 	}
 	return problems
@@ -40,11 +41,14 @@ func (c *commandLine) emptyNames(env map[string]string) (names []string) {
 }
 
 // envNames are the variables that are settings.
-func (c *commandLine) envNames() (names []string) {
+func (c *commandLine) envNames() []string { return c.names((*setting).env, (*setting).fileEnv) }
+
+// names are what the settings are called, each by one or more of its methods.
+func (c *commandLine) names(by ...func(*setting) string) (names []string) {
 	for _, g := range c.settings {
 		for _, s := range g.settings {
-			for _, name := range []string{s.env(), s.fileEnv()} {
-				if name != "" {
+			for _, called := range by {
+				if name := called(s); name != "" {
 					names = append(names, name)
 				}
 			}
@@ -53,9 +57,14 @@ func (c *commandLine) envNames() (names []string) {
 	return names
 }
 
-// nearest returns that of names which is the fewest edits away.
-func nearest(name string, names []string) string {
-	return slices.MinFunc(names, func(a, b string) int { return edits(name, a) - edits(name, b) })
+// noSetting is the error about a name that is none of known. It names the one that is
+// the fewest edits away.
+func noSetting(name string, known []string) error {
+	plain := func(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+	nearest := slices.MinFunc(known, func(a, b string) int {
+		return edits(plain(name), plain(a)) - edits(plain(name), plain(b))
+	})
+	return fmt.Errorf("%s is no setting; the nearest is %s", name, nearest)
 }
 
 // edits is how many letters have to be added, removed or replaced to make b of a

@@ -51,7 +51,7 @@ func writeHelp(w io.Writer, groups []group) {
 func (s *setting) writeHelp(w io.Writer) {
 	about := s.about
 	if !s.once {
-		about += "\nDefault " + s.defaultWord() + ". Example: " + strings.TrimSpace("-"+s.name+" "+s.example) + "\n" + s.envWords()
+		about += "\nDefault " + s.defaultWord() + ". Example: " + strings.TrimSpace(s.flag()+" "+s.example) + "\n" + s.envWords()
 	}
 	writeWrapped(w, strings.TrimRight("  -"+s.name+" "+s.arg, " "), about)
 }

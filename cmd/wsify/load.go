@@ -42,6 +42,10 @@ func (c *commandLine) parse(args []string) error {
 			return errors.Join(c.mistakes...)
 		case err == nil:
 			err = fmt.Errorf("unexpected argument %q", args[0])
+		default:
+			if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: "); ok {
+				err = noSetting(name, c.names((*setting).flag))
+			}
 		}
 		c.mistakes = append(c.mistakes, err)
 		if len(args) > 0 && !flagLike.MatchString(args[0]) {

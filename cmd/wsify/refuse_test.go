@@ -10,7 +10,9 @@ import (
 func TestAWrongCommandLineExitsWith2(t *testing.T) {
 	const hint = "\nSee wsify -help for what there is.\n"
 	for _, tc := range []struct{ args, want string }{
-		{"-nonsense", "wsify: flag provided but not defined: -nonsense"},
+		{"-listenaddr=:1", "wsify: -listenaddr is no setting; the nearest is -listen-addr"},
+		{"--LISTEN_ADDR :1", "wsify: -LISTEN_ADDR is no setting; the nearest is -listen-addr"},
+		{"-chek-config", "wsify: -chek-config is no setting; the nearest is -check-config"},
 		{"-listen-addr", "wsify: flag needs an argument: -listen-addr"},
 		{"serve", `wsify: unexpected argument "serve"`},
 		{"-broadcast-open true", `wsify: unexpected argument "true"`},
@@ -77,13 +79,13 @@ func TestARefusedConfigurationExitsWith1AndNamesEveryProblem(t *testing.T) {
 		{"-config /", nil, []string{"-config: read /: is a directory"}},
 		{"-config " + big, nil, []string{"-config: " + big + " has more than 1MiB"}},
 		{"-config " + file, nil, []string{
-			file + `:2: there is no setting "nonsense"`,
+			file + ":2: nonsense is no setting; the nearest is workers",
 			file + ":3: listen-addr has no value",
 			file + ":4: broadcasting-key has no value",
 			file + `:5: pong-timeout: invalid value "3": it has no unit; write 3s for seconds, or use ms, m or h`,
 			file + ":6: version cannot be set in a file",
 			file + ":7: config cannot be set in a file",
-			file + `:8: there is no setting "LISTEN_ADDR"`,
+			file + ":8: LISTEN_ADDR is no setting; the nearest is listen-addr",
 			file + `:9: broadcast-open: invalid value "maybe": it is neither true nor false`,
 			file + ":11: the line is longer than 32KiB",
 		}},
@@ -103,6 +105,8 @@ func TestAMistypedVariableIsRefusedAndTheNearestSettingNamed(t *testing.T) {
 		"WSIFY_LISTEN_ADRESS":  "WSIFY_LISTEN_ADDR",
 		"WSIFY_BROKER_DNS":     "WSIFY_BROKER_DSN",
 		"WSIFY_BROKER_DSNFILE": "WSIFY_BROKER_DSN_FILE",
+		"wsify_listen_addr":    "WSIFY_LISTEN_ADDR",
+		"Wsify_Listenaddr":     "WSIFY_LISTEN_ADDR",
 	} {
 		got := start(nil, []string{name + "=x"})
 		if want := "wsify: " + name + " is no setting; the nearest is " + nearest + "\n"; got.code != 1 || got.stderr != want {
@@ -161,19 +165,19 @@ func TestEveryMistakeOfTheCommandLineIsToldAtOnceBesideTheRest(t *testing.T) {
 	}
 	got := start(args, []string{"WSIFY_QUEUE=x", "WSIFY_PONG_TIMEOUT=y", "WSIFY_NONSENSE=1"})
 	want := `wsify: -pong-timeout: invalid value "0": it must be more than zero
-wsify: flag provided but not defined: -nonsense
-wsify: flag provided but not defined: -nonsense
+wsify: -nonsense is no setting; the nearest is -workers
+wsify: -nonsense is no setting; the nearest is -workers
 wsify: -max-head-size: invalid value "x": it is not a size; write bytes, or a whole number with KiB, MiB, GiB, KB, MB or GB, as in 64KiB
 wsify: bad flag syntax: ---
 wsify: -authorizer-url: the quotes around the value would be part of it; leave them out
-wsify: flag provided but not defined: -no-such
+wsify: -no-such is no setting; the nearest is -loops
 wsify: -broadcasting-key: the quotes around the value would be part of it; leave them out
 wsify: unexpected argument "serve"
 wsify: unexpected argument "-broker-dsn"
 wsify: flag needs an argument: -broker-dsn
 wsify: WSIFY_QUEUE: invalid value "x": it is not a whole number
 wsify: WSIFY_NONSENSE is no setting; the nearest is WSIFY_WORKERS
-wsify: ` + file + `:2: there is no setting "nonsense"
+wsify: ` + file + `:2: nonsense is no setting; the nearest is workers
 wsify: ` + file + `:1: -loops: 999 is not between 1 and 256
 See wsify -help for what there is.
 `

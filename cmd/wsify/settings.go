@@ -36,6 +36,17 @@ type group struct {
 	settings []*setting
 }
 
+// flag returns s as the command line has it.
+func (s *setting) flag() string { return "-" + s.name }
+
+// key returns s as the configuration file has it, or "" when it cannot be there.
+func (s *setting) key() string {
+	if s.once || s.name == "config" {
+		return ""
+	}
+	return s.name
+}
+
 // env returns the variable that sets s, or "" when none does.
 func (s *setting) env() string {
 	if s.once {
@@ -74,7 +85,7 @@ func (s counted) String() string {
 // Set notes a value that is refused, and goes on: all mistakes are told at once.
 func (s counted) Set(to string) error {
 	s.given++
-	if err := s.set(to, "-"+s.name, sourceFlag); err != nil {
+	if err := s.set(to, s.flag(), sourceFlag); err != nil {
 		*s.mistakes = append(*s.mistakes, err)
 	}
 	s.source = sourceFlag

@@ -18,7 +18,7 @@ func (c *commandLine) warnings() (found []warning) {
 	for _, g := range c.settings {
 		for _, s := range g.settings {
 			if s.given > 1 {
-				found = append(found, warning{"a flag is given more than once, and the last one counts", "flag", "-" + s.name})
+				found = append(found, warning{"a flag is given more than once, and the last one counts", "flag", s.flag()})
 			}
 		}
 	}
