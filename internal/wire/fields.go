@@ -36,17 +36,14 @@ func (r *Request) parseStart(p []byte) (rest []byte, err *HandshakeError) {
 	return rest, err
 }
 
-// parseLine reads the request line; RFC 9112, section 3.
+// parseLine reads the request line, whose method was judged; RFC 9112, section 3.
 func (r *Request) parseLine(line []byte) *HandshakeError {
 	first := bytes.IndexByte(line, ' ')
 	last := bytes.LastIndexByte(line, ' ')
-	if first < 0 || first+1 >= last {
+	if first <= 0 || first+1 >= last {
 		return errRequestLine
 	}
 	r.Method, r.Target = line[:first], line[first+1:last]
-	if first == 0 || !all(r.Method, isToken) {
-		return errMethod
-	}
 	switch proto := line[last+1:]; {
 	case string(proto) == "HTTP/1.1":
 		r.Minor = 1

@@ -131,10 +131,12 @@ func JudgeStart(p []byte, from int) error {
 // methodBegins reports whether what has come of a line, or is left of it, may be of a
 // method. The end of the line may be on its way.
 func methodBegins(p []byte) bool {
-	if end := bytes.IndexAny(p, " \n"); end >= 0 {
-		p = p[:end]
+	line, _, _ := bytes.Cut(p, []byte("\n"))
+	method, _, whole := bytes.Cut(line, []byte(" "))
+	if !whole {
+		method = bytes.TrimSuffix(method, []byte("\r"))
 	}
-	return all(bytes.TrimSuffix(p, []byte("\r")), isToken)
+	return all(method, isToken)
 }
 
 // IsUpgrade reports whether the request asks for the WebSocket protocol: GET,

@@ -189,6 +189,8 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"9112 3 tab", "GET\t/\tHTTP/1.1\r\n" + host + "\r\n", 400},
 		{"9110 9.1 no method", " / HTTP/1.1\r\n" + host + "\r\n", 400},
 		{"9110 9.1 bad method", "G(T / HTTP/1.1\r\n" + host + "\r\n", 400},
+		{"9110 9.1 CR behind the method", "GET\r / HTTP/1.1\r\n" + host + "\r\n", 400},
+		{"9110 9.1 no method", " / HTTP/1.1\r\n" + host + "\r\n", 400},
 		{"9112 3.2 space in the target", "GET /a b HTTP/1.1\r\n" + host + "\r\n", 400},
 		{"9112 3.2 control character in the target", "GET /a\x00b HTTP/1.1\r\n" + host + "\r\n", 400},
 		{"9112 3.2 raw UTF-8 in the target", "GET /é HTTP/1.1\r\n" + host + "\r\n", 400},
