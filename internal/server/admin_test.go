@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -317,24 +316,12 @@ func TestAnAdminAddressThatIsNone(t *testing.T) {
 	}
 }
 
-// adminAddr is where the child's admin listener is.
-func (c *child) adminAddr(t *testing.T) net.Addr {
-	t.Helper()
-	where := regexp.MustCompile(`admin_addr=(\S+)`)
-	waitFor(t, "the child says where its admin listener is", func() bool { return where.MatchString(c.log.String()) })
-	at, err := net.ResolveTCPAddr("tcp", where.FindStringSubmatch(c.log.String())[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at
-}
-
 // TestAdminAnswersWithoutDescriptors: a server that works must not be killed because
 // clients have taken every descriptor.
 func TestAdminAnswersWithoutDescriptors(t *testing.T) {
-	srv, addr := startLimited(t, 80)
-	at := srv.adminAddr(t)
-	fillUp(t, addr)
+	srv := startLimited(t, limits{Descriptors: 80})
+	at := srv.admin
+	fillUp(t, srv.addr)
 	for range 12 { // each takes a descriptor, and gives it back
 		if got := askAdminAt(t, at, "GET", "/healthz"); got.status != 200 {
 			t.Errorf("GET /healthz: %d %q, want 200", got.status, got.body)

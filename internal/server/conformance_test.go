@@ -1,9 +1,12 @@
 package server
 
 import (
+	"bufio"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -83,7 +86,27 @@ func startEcho(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, out)
 	}
-	return startChild(t, exec.Command(bin, "-listen-addr", "127.0.0.1:0")).addr
+	echo := exec.Command(bin, "-listen-addr", "127.0.0.1:0")
+	stderr, err := echo.StderrPipe()
+	if err == nil {
+		err = echo.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = echo.Process.Signal(syscall.SIGTERM)
+		_, _ = io.Copy(io.Discard, stderr)
+		if err := echo.Wait(); err != nil {
+			t.Errorf("%v: %v", echo, err)
+		}
+	})
+	line, err := bufio.NewReader(stderr).ReadString('\n')
+	_, addr, listens := strings.Cut(strings.TrimSpace(line), "addr=")
+	if !listens {
+		t.Fatalf("%v says %q, %v", echo, line, err)
+	}
+	return addr
 }
 
 func (to target) connect(t *testing.T) *peer {

@@ -1,18 +1,13 @@
 package server
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
-	"regexp"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,61 +19,6 @@ func unlessRace(n, less int) int {
 		return less
 	}
 	return n
-}
-
-// A child is a server in a process of its own.
-type child struct {
-	addr string
-	cmd  *exec.Cmd
-	log  logBook // what it wrote to standard error
-}
-
-// startChild runs a program that logs "addr=" and the address it listens on to
-// standard error, and ends it with SIGTERM when the test is over. Its exit code must
-// be 0 then.
-func startChild(t *testing.T, cmd *exec.Cmd) *child {
-	t.Helper()
-	c := &child{cmd: cmd}
-	stderr, err := cmd.StderrPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatalf("%v: %v", cmd, err)
-	}
-	found, read := make(chan string, 1), make(chan struct{})
-	go func() {
-		defer close(read)
-		addr := regexp.MustCompile(`addr=(\S+:\d+)`)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			fmt.Fprintln(&c.log, lines.Text())
-			if m := addr.FindStringSubmatch(lines.Text()); m != nil {
-				select {
-				case found <- m[1]:
-				default:
-				}
-			}
-		}
-	}()
-	t.Cleanup(func() { c.stop(t, read) })
-	select {
-	case c.addr = <-found:
-	case <-read:
-		t.Fatalf("%v ended: %s", cmd, &c.log)
-	case <-time.After(patience):
-		t.Fatalf("%v does not say where it listens: %s", cmd, &c.log)
-	}
-	return c
-}
-
-func (c *child) stop(t *testing.T, read <-chan struct{}) {
-	_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	kill := time.AfterFunc(patience, func() { _ = c.cmd.Process.Kill() })
-	defer kill.Stop()
-	<-read
-	if err := c.cmd.Wait(); err != nil {
-		t.Errorf("%v: %v\n%s", c.cmd, err, &c.log)
-	}
 }
 
 // A raw client is a socket with blocking system calls and nothing around it: tests

@@ -1,0 +1,125 @@
+package server
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wsify/internal/testtool"
+)
+
+// childVariable makes this test binary a server as limits in JSON say, which obeys its
+// standard input.
+const childVariable = "WSIFY_TEST_CHILD"
+
+// limits is what a server in a process of its own has.
+type limits struct {
+	Descriptors uint64
+	Authorizer  string        // its URL
+	Timeout     time.Duration // of the authorizer
+	Workers     int
+	Redis       string // a DSN
+}
+
+// limited is a server in a process of its own, so that what it lacks hurts nobody else.
+type limited struct {
+	*testtool.Child
+	t           *testing.T
+	addr, admin net.Addr
+}
+
+func startLimited(t *testing.T, with limits) *limited {
+	t.Helper()
+	value, err := json.Marshal(with)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &limited{Child: testtool.StartChild(t, "TestServerInAProcessOfItsOwn", childVariable, string(value), 4*patience), t: t}
+	for _, at := range []*net.Addr{&s.addr, &s.admin} {
+		if *at, err = net.ResolveTCPAddr("tcp", s.Line()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// hoard makes the server take every descriptor that is left, or give them back.
+func (s *limited) hoard() {
+	s.t.Helper()
+	s.Say("hoard")
+	s.Line()
+}
+
+// log is what the server has logged, from level debug on.
+func (s *limited) log() string {
+	s.t.Helper()
+	s.Say("log")
+	log, err := strconv.Unquote(s.Line())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return log
+}
+
+// TestServerInAProcessOfItsOwn is no test of its own: it is the server of those that
+// need a process with other limits.
+func TestServerInAProcessOfItsOwn(t *testing.T) {
+	var with limits
+	if json.Unmarshal([]byte(os.Getenv(childVariable)), &with) != nil {
+		t.Skip("it is started by other tests, with " + childVariable)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: with.Descriptors, Max: with.Descriptors}); err != nil {
+		t.Fatal(err)
+	}
+	var log logBook
+	cfg := Config{
+		ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", Loops: 2, Workers: with.Workers, Logger: log.logger(),
+		AuthorizerURL: with.Authorizer, AuthorizerTimeout: with.Timeout, AuthorizerEvents: []string{"join"},
+	}
+	if with.Redis != "" {
+		cfg.BrokerDriver, cfg.BrokerDSN = "redis", with.Redis
+	}
+	srv, err := Start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println(srv.Addr())
+	fmt.Println(srv.AdminAddr())
+	var held []int
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		switch in.Text() {
+		case "hoard":
+			held = hoardDescriptors(held)
+			fmt.Println(len(held))
+		case "log":
+			fmt.Printf("%q\n", log.String())
+		}
+	}
+	if err := srv.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hoardDescriptors takes every descriptor that is left, or gives back those that are held.
+func hoardDescriptors(held []int) []int {
+	for _, fd := range held {
+		_ = unix.Close(fd)
+	}
+	for len(held) == 0 {
+		for {
+			fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return held
+			}
+			held = append(held, fd)
+		}
+	}
+	return nil
+}
