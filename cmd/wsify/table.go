@@ -76,7 +76,7 @@ func (c *commandLine) accessSettings() []*setting {
 		{name: "broadcast-open", example: "", value: toggle(&s.BroadcastOpen),
 			about: "Let requests without a key use POST /broadcast when there is no -broadcasting-key. Whoever reaches the port may then publish."},
 		{name: "allowed-origins", arg: argList, example: "https://example.com,https://*.example.com", value: list(&s.AllowedOrigins),
-			about: "Web pages that may connect, as scheme://host or scheme://host:port; *. stands for any subdomain, * for any page, self for those of the host that was connected to. Clients that send no Origin are not affected; React Native, Python and others send the server's own, which self allows."},
+			about: "Web pages that may connect, as scheme://host or scheme://host:port; *. stands for any subdomain, * for any page, self for those of the host that was connected to; ws and wss count as http and https. Clients that send no Origin are not affected; React Native, Python and others send the server's own, which self allows."},
 	}
 }
 

@@ -82,7 +82,7 @@ type Config struct {
 	// AllowedOrigins lists the Origin values that may upgrade; "*" is any and
 	// the default, "self" that whose host is the one that was connected to. A
 	// pattern may hold one leading "*." label wildcard after the
-	// scheme, as in "https://*.example.com".
+	// scheme, as in "https://*.example.com". ws and wss count as http and https.
 	AllowedOrigins []string
 
 	// Loops is the number of event loops, at most 256; 0 is one per core.

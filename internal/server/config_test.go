@@ -212,6 +212,8 @@ func TestAnAcceptedOriginMatchesWhatABrowserSends(t *testing.T) {
 		"http://[::1]:8080":          "http://[::1]:8080",
 		"https://example.com:443":    "https://example.com",
 		"https://*.example.com:443":  "https://a.example.com",
+		"wss://example.com":          "https://example.com",
+		"ws://*.example.com:80":      "http://a.example.com",
 	} {
 		c := Config{AllowedOrigins: []string{pattern}}
 		if err := c.Validate(); err != nil {

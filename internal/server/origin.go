@@ -6,7 +6,7 @@ import "strings"
 type origins struct {
 	any      bool
 	self     bool     // that of the host that was connected to
-	patterns []string // lower case
+	patterns []string // plain
 }
 
 func newOrigins(allowed []string) origins {
@@ -18,7 +18,7 @@ func newOrigins(allowed []string) origins {
 		case originSelf:
 			o.self = true
 		default:
-			o.patterns = append(o.patterns, withoutDefaultPort(strings.ToLower(p)))
+			o.patterns = append(o.patterns, plainOrigin(p))
 		}
 	}
 	return o
@@ -36,8 +36,8 @@ func (o *origins) allow(origin, host []byte) bool {
 	if o.any || origin == nil {
 		return true
 	}
-	got := withoutDefaultPort(strings.ToLower(string(origin)))
-	if o.self && sameHost(got, strings.ToLower(string(host))) {
+	got := plainOrigin(string(origin))
+	if o.self && sameHost(got, string(host)) {
 		return true
 	}
 	for _, p := range o.patterns {
@@ -48,25 +48,27 @@ func (o *origins) allow(origin, host []byte) bool {
 	return false
 }
 
-// defaultPorts are those that an origin leaves out; clients that are no page write the
-// schemes of WebSocket there, too.
-var defaultPorts = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}
-
-// withoutDefaultPort returns an origin without the port that its scheme implies.
-func withoutDefaultPort(origin string) string {
-	scheme, _, _ := strings.Cut(origin, "://")
-	if port := defaultPorts[scheme]; port != "" {
-		return strings.TrimSuffix(origin, ":"+port)
+// plainOrigin returns an origin in lower case, without the port that its scheme implies.
+// The schemes of WebSocket count as those of HTTP: no browser sends them, but clients
+// that are no page may, and who lists origins may write down where clients connect to.
+func plainOrigin(origin string) string {
+	origin = strings.ToLower(origin)
+	scheme, host, _ := strings.Cut(origin, "://")
+	switch scheme {
+	case "http", "ws":
+		return "http://" + strings.TrimSuffix(host, ":80")
+	case "https", "wss":
+		return "https://" + strings.TrimSuffix(host, ":443")
 	}
 	return origin
 }
 
-// sameHost reports whether an origin without its default port names the host of a Host
-// header. A proxy may have ended TLS, so the scheme with which a client connected is not
-// known: a Host without a port stands for the default port of either.
+// sameHost reports whether a plain origin names the host of a Host header. A proxy may
+// have ended TLS, so the scheme with which a client connected is not known: a Host
+// without a port stands for the default port of either.
 func sameHost(origin, host string) bool {
-	scheme, name, _ := strings.Cut(origin, "://")
-	return name != "" && defaultPorts[scheme] != "" && origin == withoutDefaultPort(scheme+"://"+host)
+	_, name, _ := strings.Cut(origin, "://")
+	return name != "" && (origin == plainOrigin("http://"+host) || origin == plainOrigin("https://"+host))
 }
 
 // matchOrigin compares an origin with a pattern in which "*." stands for one or

@@ -146,6 +146,12 @@ func TestOrigins(t *testing.T) {
 		{"https://example.com", "https://example.com:443", 101}, // from clients that are no browsers
 		{"https://example.com:443", "https://example.com", 101},
 		{"wss://example.com", "WSS://example.com:443", 101},
+		{"wss://example.com", "https://example.com", 101}, // who wrote the list wrote where clients connect to
+		{"ws://*.example.com", "http://a.example.com", 101},
+		{"https://example.com", "wss://example.com", 101},
+		{"https://*.example.com", "wss://a.example.com:443", 101},
+		{"https://example.com", "ws://example.com", 403},
+		{"ws://example.com", "https://example.com", 403},
 		{"http://[::1]:80", "http://[::1]", 101},
 		{"https://*.example.com:443", "https://a.example.com", 101},
 		{"https://*.example.com", "https://a.example.com:443", 101},
@@ -198,6 +204,9 @@ func TestTheHostOfAnOriginIsThatOfTheServer(t *testing.T) {
 		{"https://example.com", "example.com", true},
 		{"http://example.com", "example.com", true},
 		{"wss://example.com", "example.com", true},
+		{"ws://example.com", "example.com:80", true},
+		{"ws://example.com", "example.com:443", false},
+		{"wss://example.com:3000", "example.com:3000", true},
 		{"https://example.com", "example.com:443", true},
 		{"https://example.com:443", "example.com", true},
 		{"http://example.com:80", "example.com", true},
@@ -220,6 +229,8 @@ func TestTheHostOfAnOriginIsThatOfTheServer(t *testing.T) {
 		{"example.com", "example.com", false},
 		{"https://", "", false},
 		{"https://:443", "", false},
+		{"https://", ":443", false},
+		{"https", "", false},
 	} {
 		o := newOrigins([]string{"self"})
 		if got := o.allow([]byte(c.origin), []byte(c.host)); got != c.want {
