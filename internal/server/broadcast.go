@@ -28,7 +28,7 @@ func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 // broadcastLater publishes through a broker that answers later. The session does
 // not wait for the answer: publications leave in the order sent, many at once. When the
 // broker has too much to publish, or others wait for it already, the session waits for
-// its turn; room in the channel stays kept for it meanwhile.
+// room there; room in the channel stays kept for it meanwhile.
 func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	done := l.noted
 	if cmd.ID != nil {
@@ -37,12 +37,12 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 	if l.srv.debugging() {
 		done = l.logged(c, cmd, publishError, done)
 	}
-	room, turn := l.takeRoom(s), l.takeTurn(c, s)
-	pending, err := l.srv.broker.Publish(turn, cmd.Channel, cmd.Content, l.thenForgo(room, done))
+	room, brokerRoom := l.takeRoom(s), l.takeBrokerRoom(c, s)
+	pending, err := l.srv.broker.Publish(brokerRoom, cmd.Channel, cmd.Content, l.thenForgo(room, done))
 	switch {
 	case pending:
 	case errors.Is(err, broker.ErrFull):
-		l.awaitTurn(c, s, msg, room, turn)
+		l.awaitBrokerRoom(c, s, msg, room, brokerRoom)
 	default:
 		l.forgo(room)
 		l.published(c, cmd, err)
@@ -71,11 +71,12 @@ func (l *loop) note(err error) {
 	}
 }
 
-// takeTurn returns the turn that the session has in the broker, or memory for one.
-func (l *loop) takeTurn(c *netpoll.Conn, s *session) (turn *broker.Waiter) {
-	if e := l.more(s); e != nil && e.turn != nil {
-		turn, e.turn = e.turn, nil
-		return turn
+// takeBrokerRoom returns the room, or the place in the queue, that the session has in the broker, or
+// memory for one.
+func (l *loop) takeBrokerRoom(c *netpoll.Conn, s *session) (brokerRoom *broker.Waiter) {
+	if e := l.more(s); e != nil && e.brokerRoom != nil {
+		brokerRoom, e.brokerRoom = e.brokerRoom, nil
+		return brokerRoom
 	}
 	if l.spare == nil {
 		l.spare = new(broker.Waiter)
@@ -84,27 +85,27 @@ func (l *loop) takeTurn(c *netpoll.Conn, s *session) (turn *broker.Waiter) {
 	return l.spare
 }
 
-// awaitTurn parks the session with an allowed command until the broker has room for it.
-func (l *loop) awaitTurn(c *netpoll.Conn, s *session, msg []byte, room *hub.Waiter, turn *broker.Waiter) {
+// awaitBrokerRoom parks the session with an allowed command until the broker has room for it.
+func (l *loop) awaitBrokerRoom(c *netpoll.Conn, s *session, msg []byte, room *hub.Waiter, brokerRoom *broker.Waiter) {
 	l.park(c, s, msg, whyBroker)
 	e := l.more(s)
-	e.room, e.turn, l.spare = room, turn, nil
+	e.room, e.brokerRoom, l.spare = room, brokerRoom, nil
 }
 
-// turnCame lets the session go on for which the broker keeps room.
-func (l *loop) turnCame(c *netpoll.Conn, turn *broker.Waiter) {
-	if s := l.session(c); s.state == parked && l.more(s).turn == turn {
+// brokerRoomCame lets the session go on for which the broker keeps room.
+func (l *loop) brokerRoomCame(c *netpoll.Conn, brokerRoom *broker.Waiter) {
+	if s := l.session(c); s.state == parked && l.more(s).brokerRoom == brokerRoom {
 		l.resume(c, s)
 	} else { // it has ended
-		l.srv.broker.Forgo(turn)
+		l.srv.broker.Forgo(brokerRoom)
 	}
 }
 
-// forgoTurn gives the session's turn in the broker to those behind it.
-func (l *loop) forgoTurn(s *session) {
-	if e := l.more(s); e != nil && e.turn != nil {
-		l.srv.broker.Forgo(e.turn)
-		e.turn = nil
+// forgoBrokerRoom gives the session's room in the broker to those behind it.
+func (l *loop) forgoBrokerRoom(s *session) {
+	if e := l.more(s); e != nil && e.brokerRoom != nil {
+		l.srv.broker.Forgo(e.brokerRoom)
+		e.brokerRoom = nil
 	}
 }
 
@@ -119,7 +120,7 @@ func (l *loop) awaitRoom(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	if !l.srv.hub.AwaitRoom(cmd.Channel, size, room) {
 		return false
 	}
-	l.forgoTurn(s) // who waits for its channel holds up no other
+	l.forgoBrokerRoom(s) // who waits for its channel holds up no other
 	l.park(c, s, msg, whyRoom)
 	l.more(s).room = room
 	return true

@@ -50,7 +50,7 @@ const brokerWaits = 0
 func (srv *Server) roomInBroker(w *broker.Waiter) {
 	net := srv.group.LoopOf(w.ID)
 	l := srv.loops[net.Index()]
-	net.PostTo(w.ID, func(c *netpoll.Conn) { l.turnCame(c, w) })
+	net.PostTo(w.ID, func(c *netpoll.Conn) { l.brokerRoomCame(c, w) })
 }
 
 // What clients are told of an error of the broker, which itself may name machines.

@@ -28,7 +28,7 @@ type Server struct {
 	group   *netpoll.Group
 	hub     *hub.Hub
 	loops   []*loop
-	crowd   crowd
+	memory  writeMemory
 	workers *hub.Workers
 	auth    *auth.Client // nil without an authorizer
 	events  event        // which commands ask it
@@ -155,7 +155,7 @@ func (srv *Server) openAuthorizer() (err error) {
 // openLoops makes the hub, the broker and the event loops that serve them.
 func (srv *Server) openLoops() (err error) {
 	srv.tick = tickFor(srv.cfg)
-	srv.crowd.limit(srv.cfg.MaxWriteMemory, srv.cfg.Loops)
+	srv.memory.limit(srv.cfg.MaxWriteMemory, srv.cfg.Loops)
 	driver, err := driverOf(&srv.cfg)
 	if err != nil {
 		return err

@@ -60,22 +60,22 @@ const (
 // extra is the part of a session that most connections do not have most of the
 // time.
 type extra struct {
-	reader   wire.Reader    // of a message that is incomplete
-	begun    uint32         // loop tick at which that message was
-	input    []byte         // incomplete head, or bytes behind what the session waits for
-	searched int            // bytes of input that were searched for the end of the head, or for pings
-	reply    []byte         // 101 response, sent when the authorizer allows
-	message  []byte         // the command that waits, as it came; borrowed by the call under way
-	question []byte         // about the upgrade; borrowed by the call under way
-	gone     *atomic.Bool   // of the call under way: nobody waits for its answer
-	why      why            // what a parked session waits for
-	pinged   bool           // as the state pinged, for a parked session
-	due      time.Time      // when it is too late for the authorizer's decision
-	room     *hub.Waiter    // of message, in its channel
-	turn     *broker.Waiter // of message, in the broker
-	asked    event          // what question is about
-	post     *publication   // of a backend, in the states receiving and publishing
-	query    string         // of the upgrade, as sent, for the authorizer
+	reader     wire.Reader    // of a message that is incomplete
+	begun      uint32         // loop tick at which that message was
+	input      []byte         // incomplete head, or bytes behind what the session waits for
+	searched   int            // bytes of input that were searched for the end of the head, or for pings
+	reply      []byte         // 101 response, sent when the authorizer allows
+	message    []byte         // the command that waits, as it came; borrowed by the call under way
+	question   []byte         // about the upgrade; borrowed by the call under way
+	gone       *atomic.Bool   // of the call under way: nobody waits for its answer
+	why        why            // what a parked session waits for
+	pinged     bool           // as the state pinged, for a parked session
+	due        time.Time      // when it is too late for the authorizer's decision
+	room       *hub.Waiter    // of message, in its channel
+	brokerRoom *broker.Waiter // of message, in the broker
+	asked      event          // what question is about
+	post       *publication   // of a backend, in the states receiving and publishing
+	query      string         // of the upgrade, as sent, for the authorizer
 }
 
 // empty reports whether nothing is worth keeping.
@@ -123,7 +123,7 @@ func (l *loop) drop(s *session) {
 		return
 	}
 	l.forgo(l.takeRoom(s))
-	l.forgoTurn(s)
+	l.forgoBrokerRoom(s)
 	e := l.more(s)
 	if e.post != nil {
 		l.underWay.Add(-1)

@@ -13,10 +13,10 @@ import (
 func TestTheMarksOfABoundLeaveRoomForWhatIsQueuedUnseen(t *testing.T) {
 	for _, loops := range []int{1, 2, 16, 256} {
 		for _, bound := range []int{4 << 10, 1 << 20, 256 << 20, 1 << 40} {
-			var k crowd
-			k.limit(bound, loops)
-			if k.low >= k.high || k.high >= k.hard || k.hard+int64(k.step)*int64(loops) > k.bound || k.step == 0 {
-				t.Errorf("a bound of %d for %d loops: %+v", bound, loops, &k)
+			var m writeMemory
+			m.limit(bound, loops)
+			if m.low >= m.high || m.high >= m.hard || m.hard+int64(m.step)*int64(loops) > m.bound || m.step == 0 {
+				t.Errorf("a bound of %d for %d loops: %+v", bound, loops, &m)
 			}
 		}
 	}
@@ -244,9 +244,9 @@ func TestAnswersCountForTheBound(t *testing.T) {
 }
 
 func TestWithoutABoundNobodyLooks(t *testing.T) {
-	var k crowd
-	k.limit(0, 2)
-	if k.step != 1<<64-1 || k.high != 0 {
-		t.Errorf("no bound: %+v", &k)
+	var m writeMemory
+	m.limit(0, 2)
+	if m.step != 1<<64-1 || m.high != 0 {
+		t.Errorf("no bound: %+v", &m)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"wsify/netpoll"
 )
 
-// crowd is the bound on the memory that the outbound queues of all connections keep
+// writeMemory is the bound on the memory that the outbound queues of all connections keep
 // together (-max-write-memory). Each loop counts its own, and adds up all of them when
 // it has queued a step more. The slowest connections are ended then, which are those
 // with the largest queues.
@@ -20,51 +20,51 @@ import (
 // all loops may queue between two looks, the bound is passed by one slice a loop at most
 // (the publications that a channel had waiting there, joined in one buffer), and by an
 // eighth until the other loop's next turn.
-type crowd struct {
+type writeMemory struct {
 	bound, hard, high int64 // 0 when there is no bound
 	low               int64 // where ending the slowest stops: no more go than have to
 	step              uint64
 	asked             atomic.Bool // a loop has been asked
 }
 
-// crowdStep is the largest step. A connection that reads has something queued within a
+// writeMemoryStep is the largest step. A connection that reads has something queued within a
 // turn only, and so looking costs a delivery nothing that can be measured.
-const crowdStep = 64 << 10
+const writeMemoryStep = 64 << 10
 
-// crowdBuffers is how many buffers a loop that was asked lets go of in a turn: less than
+// writeMemoryBuffers is how many buffers a loop that was asked lets go of in a turn: less than
 // a millisecond.
-const crowdBuffers = 8 << 10
+const writeMemoryBuffers = 8 << 10
 
 // limit sets the marks; a bound of 0 is none.
-func (k *crowd) limit(bound, loops int) {
-	if k.step = math.MaxUint64; bound == 0 {
+func (m *writeMemory) limit(bound, loops int) {
+	if m.step = math.MaxUint64; bound == 0 {
 		return
 	}
-	step := max(1, min(crowdStep, bound/(16*loops)))
-	k.bound, k.step = int64(bound), uint64(step)
-	k.hard, k.high, k.low = k.bound-int64(step*loops), k.bound/8*7, k.bound/32*27
+	step := max(1, min(writeMemoryStep, bound/(16*loops)))
+	m.bound, m.step = int64(bound), uint64(step)
+	m.hard, m.high, m.low = m.bound-int64(step*loops), m.bound/8*7, m.bound/32*27
 }
 
 // relieve is called behind what may have queued something.
 func (l *loop) relieve() {
-	k := &l.srv.crowd
+	m := &l.srv.memory
 	enqueued := l.net.Enqueued()
-	if enqueued-l.looked < k.step {
+	if enqueued-l.looked < m.step {
 		return
 	}
 	l.looked = enqueued
 	queued := l.srv.group.Queued()
-	if queued <= k.high {
+	if queued <= m.high {
 		return
 	}
-	l.srv.faults.Warn("the outbound queues keep too much memory: the slowest connections are closed", "bytes", queued, "limit", k.bound)
-	hard := k.hard
+	l.srv.faults.Warn("the outbound queues keep too much memory: the slowest connections are closed", "bytes", queued, "limit", m.bound)
+	hard := m.hard
 	if slowest := l.srv.slowest(); slowest != l {
-		hard += min(slowest.net.LargestQueue(), k.bound-k.high)
+		hard += min(slowest.net.LargestQueue(), m.bound-m.high)
 	}
 	for l.srv.group.Queued() > hard && l.endLargest(hard, math.MaxInt) {
 	}
-	if l.srv.group.Queued() > k.high && k.asked.CompareAndSwap(false, true) {
+	if l.srv.group.Queued() > m.high && m.asked.CompareAndSwap(false, true) {
 		l.srv.slowest().askSlow()
 	}
 }
@@ -88,14 +88,14 @@ func (l *loop) askSlow() { l.net.Post(l.endSlowest) }
 // endSlowest ends the slowest connections of this loop, unless another turns out to have
 // slower ones, and hands on until enough memory is free.
 func (l *loop) endSlowest() {
-	k := &l.srv.crowd
-	if l.srv.group.Queued() <= k.low {
-		k.asked.Store(false)
+	m := &l.srv.memory
+	if l.srv.group.Queued() <= m.low {
+		m.asked.Store(false)
 		return
 	}
 	l.net.MeasureLargest()
 	if l.srv.slowest() == l {
-		l.endLargest(k.low, crowdBuffers)
+		l.endLargest(m.low, writeMemoryBuffers)
 	}
 	l.srv.slowest().askSlow()
 }
