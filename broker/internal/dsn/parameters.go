@@ -3,6 +3,7 @@ package dsn
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -33,12 +34,7 @@ func Read(query string, table []Parameter) error {
 	if err != nil { // it quotes, so it is not passed on
 		return errQuery
 	}
-	var names []string
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		at := slices.IndexFunc(table, func(p Parameter) bool { return p.Name == name })
 		switch {
 		case at < 0:

@@ -1,6 +1,9 @@
 package dsn
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // Servers shorten and escape what they quote, so parts of a secret are masked too, but
 // none of what is too short to be one.
@@ -28,43 +31,26 @@ func maskRuns(text, secret string) string {
 		return text
 	}
 	var masked strings.Builder
-	for i := 0; i < len(text); {
-		n := 0
-		for i+n < len(text) && strings.Contains(secret, text[i:i+n+1]) {
-			n++
+	for text != "" {
+		run := 0
+		for run < len(text) && strings.Contains(secret, text[:run+1]) {
+			run++
 		}
-		if n < shortest {
-			masked.WriteByte(text[i])
-			i++
-			continue
+		if run >= shortest {
+			masked.WriteString("***")
+		} else {
+			run = 1
+			masked.WriteByte(text[0])
 		}
-		masked.WriteString("***")
-		i += n
+		text = text[run:]
 	}
 	return masked.String()
 }
 
-// Err returns err with its text masked.
+// Err returns err, or its text without the secrets in it.
 func (s Secrets) Err(err error) error {
-	if err == nil {
-		return nil
+	if masked := s.Mask(err.Error()); masked != err.Error() {
+		return errors.New(masked)
 	}
-	text := err.Error()
-	masked := s.Mask(text)
-	if masked == text {
-		return err
-	}
-	return &maskedError{text: masked, err: err}
+	return err
 }
-
-// maskedError is an error whose text had a secret.
-type maskedError struct {
-	text string
-	err  error
-}
-
-// Error returns the text without the secret.
-func (e *maskedError) Error() string { return e.text }
-
-// Unwrap returns the error itself.
-func (e *maskedError) Unwrap() error { return e.err }
