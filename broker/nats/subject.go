@@ -14,9 +14,6 @@ import (
 // number of up to 20 digits.
 const maxSubject = 4000
 
-// maxPrefix leaves most of a subject to the channel.
-const maxPrefix = 1000
-
 var (
 	errEmpty   = errors.New("a channel without a name has no subject")
 	errTooLong = fmt.Errorf("the channel's name is too long for NATS: its subject would have more than %d bytes", maxSubject)
@@ -49,7 +46,15 @@ func subjectOf(channel string) (string, error) {
 	case size == len(channel):
 		return channel, nil
 	}
-	return escape(channel, size), nil
+	b := make([]byte, 0, size)
+	for i := range len(channel) {
+		if escaped(channel, i) {
+			b = fmt.Appendf(b, "%%%02X", channel[i])
+		} else {
+			b = append(b, channel[i])
+		}
+	}
+	return link.String(b), nil
 }
 
 // escaped reports whether the byte at i is escaped. Of dots in a row every one
@@ -68,21 +73,6 @@ func escaped(channel string, i int) bool {
 	}
 }
 
-// escape returns channel as size bytes, with what has to be escaped.
-func escape(channel string, size int) string {
-	const hex = "0123456789ABCDEF"
-	b := make([]byte, 0, size)
-	for i := range len(channel) {
-		c := channel[i]
-		if escaped(channel, i) {
-			b = append(b, '%', hex[c>>4])
-			c = hex[c&15]
-		}
-		b = append(b, c)
-	}
-	return link.String(b)
-}
-
 // channelOf returns the channel of a subject that subjectOf has made. The result
 // is not changed by anybody.
 func channelOf(subject string) []byte {
@@ -96,10 +86,10 @@ func channelOf(subject string) []byte {
 // checkPrefix returns an error when the prefix cannot stand in a subject as it
 // is. It may end within a token.
 func checkPrefix(prefix string) error {
-	if len(prefix) > maxPrefix {
-		return fmt.Errorf("the prefix has %d bytes; for NATS it may have %d", len(prefix), maxPrefix)
-	}
-	if s, err := subjectOf(prefix + "x"); err != nil || s != prefix+"x" {
+	switch s, err := subjectOf(prefix + "x"); {
+	case err != nil:
+		return fmt.Errorf("the prefix has %d bytes; a subject, with the channel's name, has up to %d", len(prefix), maxSubject)
+	case s != prefix+"x":
 		return fmt.Errorf("the prefix %q cannot begin a NATS subject: it must not begin with '$', '_' or a dot, nor hold two dots in a row, white space, control characters, '*', '>' or '%%'", prefix)
 	}
 	return nil

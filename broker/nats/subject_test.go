@@ -55,7 +55,7 @@ func TestPrefixesAreChecked(t *testing.T) {
 			t.Errorf("prefix %q: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"$SYS.", "_INBOX.", ".app", "a..", "a b.", "*.", ">.", "a%.", "\n", strings.Repeat("x", maxPrefix+1)} {
+	for _, bad := range []string{"$SYS.", "_INBOX.", ".app", "a..", "a b.", "*.", ">.", "a%.", "\n", strings.Repeat("x", maxSubject)} {
 		if _, err := newEngine(broker.Config{Prefix: bad}); err == nil {
 			t.Errorf("prefix %.40q is taken", bad)
 		}
