@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -191,6 +192,55 @@ func listenAnd(t *testing.T, do func(net.Conn)) *listening {
 		_ = conn.Close()
 	})
 	return s
+}
+
+// told is a sink that keeps why the link was lost.
+type told struct {
+	brokertest.Nowhere
+	lost atomic.Pointer[string]
+}
+
+// Lost keeps the first cause.
+func (s *told) Lost(cause error) {
+	text := cause.Error()
+	s.lost.CompareAndSwap(nil, &text)
+}
+
+// Who sees a subscription fail has been told why the link was lost: the error itself may
+// say no more than that it is closed.
+func TestAFailedSubscriptionComesAfterTheCause(t *testing.T) {
+	middle := listenAnd(t, func(conn net.Conn) {
+		fmt.Fprint(conn, "INFO {\"server_id\":\"x\",\"proto\":1,\"max_payload\":1048576}\r\n")
+		for lines := bufio.NewScanner(conn); lines.Scan(); {
+			switch word, _, _ := strings.Cut(lines.Text(), " "); word {
+			case "PING":
+				fmt.Fprint(conn, "PONG\r\n")
+			case "SUB":
+				fmt.Fprint(conn, "-ERR 'too late in the day'\r\n")
+				return
+			}
+		}
+	})
+	e, err := newEngine(broker.Config{DSN: middle.addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		ctx, cancel := withTimeout(t)
+		to := &told{}
+		l, _, err := e.Open(ctx, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Subscribe(ctx, []string{"news"}); err == nil {
+			t.Error("subscribed")
+		}
+		if lost := to.lost.Load(); lost == nil || !strings.Contains(*lost, "too late in the day") {
+			t.Errorf("when it had failed, Lost had been told %v", lost)
+		}
+		l.Close()
+		cancel()
+	}
 }
 
 // A name server that does not answer does not keep a node from being closed.

@@ -1,17 +1,18 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 
 	"wsify/broker/internal/link"
 )
+
+var errLeaving = errors.New("the server is about to shut down (lame duck mode)")
 
 // handlers sets what nats.go tells. It calls all of them from one goroutine, in the
 // order of what the server sent.
@@ -19,85 +20,54 @@ func (l *serverLink) handlers(o *nats.Options) {
 	o.AsyncErrorCB = l.failed
 	o.LameDuckModeHandler = l.lameDuck
 	o.ClosedCB = func(nc *nats.Conn) {
-		l.engine.remember(nc.DiscoveredServers())
-		err := nc.LastError()
-		switch {
-		case err == nil:
-			err = nats.ErrConnectionClosed
-		case errors.Is(err, net.ErrClosed): // by cut, or by gatedConn
+		err := cmp.Or(nc.LastError(), nats.ErrConnectionClosed)
+		if errors.Is(err, net.ErrClosed) { // by cut, or by gatedConn
 			err = link.ErrNoAnswer
 		}
-		l.to.Lost(fmt.Errorf("the connection to the NATS server: %w", l.engine.secrets.Err(err)))
+		l.lost(err)
 		close(l.ended)
 	}
 }
 
-// cause puts the reason in place of an error that says no more than that the
-// connection is closed.
-func (l *serverLink) cause(err error) error {
-	if last := l.nc.LastError(); last != nil && errors.Is(err, nats.ErrConnectionClosed) {
-		err = last
-	}
-	return l.engine.secrets.Err(err)
+func (l *serverLink) lost(err error) {
+	l.to.Lost(fmt.Errorf("the connection to the NATS server: %w", l.engine.dsn.secrets.Err(err)))
 }
 
 // failed is told of every error that nats.go met.
 func (l *serverLink) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
-	var reached *fence
+	var reached fence
 	switch {
 	case errors.As(err, &reached):
-		close(reached.reached)
+		close(reached)
 	case errors.Is(err, nats.ErrPermissionViolation):
-		l.violation(err)
+		l.refuse(err)
 	case errors.Is(err, nats.ErrMaxSubscriptionsExceeded):
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.limited++
 	case errors.Is(err, nats.ErrBadHeaderMsg): // the content comes all the same
 	default: // nats.ErrSlowConsumer too, which intake rules out
-		l.to.Lost(fmt.Errorf("the connection to the NATS server: %w", l.engine.secrets.Err(err)))
+		l.lost(err)
 	}
 }
 
-// Words of a server that refuses; the subject follows, quoted as by Go.
-const (
-	refusedSubscription = "Permissions Violation for Subscription to "
-	refusedPublication  = "Permissions Violation for Publish to "
-)
-
-// violation finds what it is that the server refuses. It does so with what was just
+// refuse finds what it is that the server refuses. It does so with what was just
 // sent, and with subscriptions in force when its configuration changes.
-func (l *serverLink) violation(err error) {
-	text := err.Error()
-	err = l.engine.secrets.Err(err)
-	if subject, ok := subjectAfter(text, refusedSubscription); ok {
-		l.end(string(channelOf(subject)), err)
-		return
-	}
-	if subject, ok := subjectAfter(text, refusedPublication); ok {
+func (l *serverLink) refuse(violation error) {
+	var what, subject string
+	_, err := fmt.Sscanf(violation.Error(), nats.ErrPermissionViolation.Error()+": Permissions Violation for %s to %q", &what, &subject)
+	channel := string(channelOf(subject))
+	violation = l.engine.dsn.secrets.Err(violation)
+	switch {
+	case err == nil && what == "Subscription":
+		l.end(channel, violation)
+	case err == nil && what == "Publish":
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.refused == nil {
-			l.refused = map[string]error{}
-		}
-		l.refused[subject] = err
-		return
+		l.refused[channel] = violation
+	default: // who knows what it means
+		l.lost(violation)
 	}
-	l.to.Lost(err) // who knows what it means
-}
-
-// subjectAfter returns the quoted subject that follows words in text.
-func subjectAfter(text, words string) (subject string, ok bool) {
-	_, rest, found := strings.Cut(text, words)
-	if !found {
-		return "", false
-	}
-	quoted, err := strconv.QuotedPrefix(rest)
-	if err != nil {
-		return "", false
-	}
-	subject, err = strconv.Unquote(quoted)
-	return subject, err == nil
 }
 
 // lameDuck is told that the server is going to shut down. When there are others to
@@ -107,55 +77,56 @@ func (l *serverLink) lameDuck(nc *nats.Conn) {
 	if len(nc.Servers()) < 2 {
 		return
 	}
-	l.leaving.Store(true)
-	if l.publishing.TryLock() { // else publish does it
+	l.running.Go(func() { // publishing may wait for the next handler
+		l.publishing.Lock()
+		defer l.publishing.Unlock()
 		l.to.Lost(errLeaving)
-		l.publishing.Unlock()
-	}
+	})
 }
 
 // sync returns when the server has answered for everything sent so far, and failed
-// has been called for everything that it refused.
+// has been called for everything that it refused; or when the link is lost, and Lost has
+// been called.
 func (l *serverLink) sync(ctx context.Context) error {
-	if err := l.nc.FlushWithContext(ctx); err != nil {
-		return l.cause(err)
+	err := l.nc.FlushWithContext(ctx)
+	if err == nil && l.nc.LastError() != nil { // something was refused at some time
+		err = l.pass(ctx)
 	}
-	if l.nc.LastError() == nil { // nothing was ever refused
-		return nil
+	if errors.Is(err, nats.ErrConnectionClosed) {
+		<-l.ended
 	}
-	f := &fence{reached: make(chan struct{})}
-	f.send(l.nc)
-	select {
-	case <-f.reached:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if l.nc.IsClosed() { // failed was called out of order
-		return l.cause(nats.ErrConnectionClosed)
-	}
-	return nil
+	return err
 }
 
 // fence is an error of our own on the way to failed: when it arrives, those
 // before it have. nats.go calls failed from another goroutine than the one that takes
 // the server's answers, and has one way only to send something along: the error of
 // encoding a value that is published from a Go channel.
-type fence struct{ reached chan struct{} }
+type fence chan struct{}
 
-func (f *fence) Error() string { return "no error" }
+func (f fence) Error() string { return "no error" }
 
 // Encode implements nats.Encoder.
-func (f *fence) Encode(string, any) ([]byte, error) { return nil, f }
+func (f fence) Encode(string, any) ([]byte, error) { return nil, f }
 
 // Decode implements nats.Encoder.
-func (f *fence) Decode(string, []byte, any) error { return f }
+func (f fence) Decode(string, []byte, any) error { return f }
 
-// send puts f behind the errors there are. It is called once.
-func (f *fence) send(nc *nats.Conn) {
-	values := make(chan struct{}, 1)
+// pass returns when failed has been called for the errors there are.
+func (l *serverLink) pass(ctx context.Context) error {
+	f, values := make(fence), make(chan struct{}, 1)
 	values <- struct{}{}
 	//lint:ignore SA1019 deprecated for what it is meant for; there is no other way
-	encoded := nats.EncodedConn{Conn: nc, Enc: f}
+	encoded := nats.EncodedConn{Conn: l.nc, Enc: f}
 	//lint:ignore SA1019 the same
 	_ = encoded.BindSendChan("none", values)
+	select {
+	case <-f:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if l.nc.IsClosed() { // failed was called out of order
+		return nats.ErrConnectionClosed
+	}
+	return nil
 }

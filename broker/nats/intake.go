@@ -2,8 +2,6 @@ package nats
 
 import (
 	"net"
-	"sync"
-	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 
@@ -26,15 +24,14 @@ const (
 
 // intake is the way of publications from a NATS connection to the sink.
 type intake struct {
-	queue   chan *nats.Msg
-	waiting atomic.Bool   // a read waits for the queue to be empty
-	emptied chan struct{} // holds one
-	done    chan struct{} // closed when nothing more comes
-	read    int           // bytes read since the queue was empty; for the reading goroutine
+	queue  chan *nats.Msg // nil marks where a read waits
+	passed chan struct{}  // holds one: the mark has been reached
+	done   chan struct{}  // closed when nothing more comes
+	read   int            // bytes read since the queue was empty; for the reading goroutine
 }
 
 func newIntake() *intake {
-	return &intake{queue: make(chan *nats.Msg, queueSize), emptied: make(chan struct{}, 1), done: make(chan struct{})}
+	return &intake{queue: make(chan *nats.Msg, queueSize), passed: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
 // run hands over what comes, in its order, until done is closed and nothing waits.
@@ -53,32 +50,24 @@ func (q *intake) run(to broker.Sink) {
 }
 
 func (q *intake) hand(m *nats.Msg, to broker.Sink) {
-	to.Received(channelOf(m.Subject), m.Data)
-	if len(q.queue) == 0 && q.waiting.Load() {
-		select {
-		case q.emptied <- struct{}{}:
-		default:
-		}
+	if m == nil {
+		q.passed <- struct{}{}
+		return
 	}
+	to.Received(channelOf(m.Subject), m.Data)
 }
 
-// wait returns when there is room for what one more read brings, or the connection
-// is closed.
-func (q *intake) wait(closed <-chan struct{}) {
+// wait returns when there is room for what one more read brings, or nothing more comes.
+func (q *intake) wait() {
 	switch waiting := len(q.queue); {
 	case waiting == 0:
-		q.read = 0
-		return
 	case waiting < queueGate && q.read < queueBytes:
 		return
-	}
-	q.waiting.Store(true)
-	defer q.waiting.Store(false)
-	for len(q.queue) > 0 {
+	default:
+		q.queue <- nil // has room
 		select {
-		case <-q.emptied:
-		case <-closed:
-			return
+		case <-q.passed:
+		case <-q.done:
 		}
 	}
 	q.read = 0
@@ -92,13 +81,11 @@ func (q *intake) wait(closed <-chan struct{}) {
 // never sent.
 type gatedConn struct {
 	net.Conn
-	in     *intake
-	once   sync.Once
-	closed chan struct{}
+	in *intake
 }
 
 func (c *gatedConn) Read(b []byte) (int, error) {
-	c.in.wait(c.closed)
+	c.in.wait()
 	n, err := c.Conn.Read(b)
 	c.in.read += n
 	return n, err
@@ -110,10 +97,4 @@ func (c *gatedConn) Write(b []byte) (int, error) {
 		_ = c.Close()
 	}
 	return n, err
-}
-
-// Close may be called from any goroutine and more than once.
-func (c *gatedConn) Close() error {
-	c.once.Do(func() { close(c.closed) })
-	return c.Conn.Close()
 }

@@ -3,7 +3,7 @@ package nats
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -11,8 +11,6 @@ import (
 
 	"wsify/broker"
 )
-
-var errLeaving = errors.New("the server is about to shut down (lame duck mode)")
 
 // serverLink is a connection to a NATS server, for subscriptions and publications
 // alike: what is published behind a confirmed subscription cannot pass it on
@@ -25,29 +23,18 @@ type serverLink struct {
 	engine *engine
 	to     broker.Sink
 	in     *intake
-	nc     *nats.Conn // immutable after begin
+	nc     *nats.Conn // immutable after Open
 
-	reading sync.WaitGroup // the intake
+	running sync.WaitGroup // the intake, and who waits to leave
 	ended   chan struct{}  // closed when nats.go calls no handler any more
 
-	publishing sync.Mutex // locked while a batch is published
-	leaving    atomic.Bool
+	publishing sync.Mutex // locked while a batch is published; before mu
 	conn       atomic.Pointer[gatedConn]
 
-	mu      sync.Mutex                    // before nats.go's locks
+	mu      sync.Mutex                    // before nats.go's locks and those of to
 	subs    map[string]*nats.Subscription // by channel
 	limited int                           // subscriptions that the server refused because there are too many
-	refused map[string]error              // publications that it refused, by subject
-}
-
-func newServerLink(e *engine, to broker.Sink) *serverLink {
-	return &serverLink{engine: e, to: to, in: newIntake(), ended: make(chan struct{}), subs: map[string]*nats.Subscription{}}
-}
-
-// begin starts what the link runs.
-func (l *serverLink) begin(nc *nats.Conn) {
-	l.nc = nc
-	l.reading.Go(func() { l.in.run(l.to) })
+	refused map[string]error              // publications that it refused, by channel
 }
 
 // cut ends the connection under nats.go, which may be blocked in a write to it. It may
@@ -64,47 +51,45 @@ func (l *serverLink) Close() {
 	l.nc.Close()
 	<-l.ended
 	close(l.in.done)
-	l.reading.Wait()
+	l.running.Wait()
+	if told := l.nc.DiscoveredServers(); len(told) > 0 {
+		l.engine.told = told
+	}
 }
 
 // Subscribe returns when the server has answered: each channel is confirmed, or its
 // subscription has ended.
 func (l *serverLink) Subscribe(ctx context.Context, channels []string) error {
 	defer context.AfterFunc(ctx, l.cut)()
-	l.mu.Lock()
-	l.limited = 0
-	l.mu.Unlock()
 	for _, channel := range channels {
-		if err := l.ask(channel); err != nil {
-			return l.cause(err)
-		}
+		l.ask(channel)
 	}
 	if err := l.sync(ctx); err != nil {
 		return err
 	}
 	l.endLimited(channels)
+	l.mu.Lock() // what ends now is told later
+	defer l.mu.Unlock()
 	for _, channel := range channels {
-		if l.subscription(channel) != nil {
+		if l.subs[channel] != nil {
 			l.to.Confirmed(channel)
 		}
 	}
 	return nil
 }
 
-// ask sends one subscription.
-func (l *serverLink) ask(channel string) error {
+// ask sends one subscription. It fails when the connection is closed, and so does sync.
+func (l *serverLink) ask(channel string) {
 	subject, err := subjectOf(channel)
 	if err != nil {
 		l.to.Ended(channel, err)
-		return nil
+		return
 	}
 	l.mu.Lock() // a refusal that is quicker than this waits
 	defer l.mu.Unlock()
-	sub, err := l.nc.ChanSubscribe(subject, l.in.queue)
-	if err == nil {
+	if sub, err := l.nc.ChanSubscribe(subject, l.in.queue); err == nil {
 		l.subs[channel] = sub
 	}
-	return err
 }
 
 // endLimited ends those of channels that the server had no room for: as many as it
@@ -112,10 +97,10 @@ func (l *serverLink) ask(channel string) error {
 func (l *serverLink) endLimited(channels []string) {
 	l.mu.Lock()
 	n := l.limited
+	l.limited = 0
 	l.mu.Unlock()
-	for i := len(channels) - 1; i >= 0 && n > 0; i-- {
-		if l.subscription(channels[i]) != nil {
-			l.end(channels[i], nats.ErrMaxSubscriptionsExceeded)
+	for _, channel := range slices.Backward(channels) {
+		if n > 0 && l.end(channel, nats.ErrMaxSubscriptionsExceeded) {
 			n--
 		}
 	}
@@ -125,56 +110,32 @@ func (l *serverLink) endLimited(channels []string) {
 func (l *serverLink) Unsubscribe(ctx context.Context, channels []string) error {
 	defer context.AfterFunc(ctx, l.cut)()
 	for _, channel := range channels {
-		sub := l.forget(channel)
-		if sub == nil { // it has ended by itself
-			continue
-		}
-		if err := sub.Unsubscribe(); err != nil {
-			return l.cause(err)
-		}
+		l.end(channel, nil)
 	}
 	return nil
 }
 
-// subscription returns that of a channel, nil when there is none.
-func (l *serverLink) subscription(channel string) *nats.Subscription {
+// end ends a subscription, and tells the cause, if there is one. It reports whether there was
+// a subscription that had not ended by itself. What the server does not have, nats.go has.
+func (l *serverLink) end(channel string, cause error) bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.subs[channel]
-}
-
-// forget takes a subscription out of the table and returns it.
-func (l *serverLink) forget(channel string) *nats.Subscription {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	sub := l.subs[channel]
 	delete(l.subs, channel)
-	return sub
-}
-
-// end ends a subscription that the server does not have.
-func (l *serverLink) end(channel string, cause error) {
-	if sub := l.forget(channel); sub != nil {
-		_ = sub.Unsubscribe() // nats.go still has it; the server does not mind
+	l.mu.Unlock()
+	if sub == nil || sub.Unsubscribe() != nil { // or the link is lost
+		return false
+	}
+	if cause != nil {
 		l.to.Ended(channel, cause)
 	}
+	return true
 }
 
 // Publish returns when the server has answered for all of batch.
 func (l *serverLink) Publish(ctx context.Context, batch []broker.Publication) {
 	l.publishing.Lock()
-	l.publishAll(ctx, batch)
-	l.publishing.Unlock()
-	if l.leaving.Load() {
-		l.to.Lost(errLeaving)
-	}
-}
-
-func (l *serverLink) publishAll(ctx context.Context, batch []broker.Publication) {
+	defer l.publishing.Unlock()
 	defer context.AfterFunc(ctx, l.cut)()
-	l.mu.Lock()
-	l.refused = nil
-	l.mu.Unlock()
 	sent := 0
 	for i := range batch {
 		p := &batch[i]
@@ -189,10 +150,15 @@ func (l *serverLink) publishAll(ctx context.Context, batch []broker.Publication)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range batch {
-		if p := &batch[i]; p.Err == nil {
-			p.Err = l.outcomeLocked(p.Channel, err)
+		p := &batch[i]
+		if p.Err != nil {
+			continue
+		}
+		if p.Err = l.refused[p.Channel]; p.Err == nil && err != nil {
+			p.Err = broker.ErrUnknown
 		}
 	}
+	clear(l.refused)
 }
 
 // send hands one publication to nats.go. When it returns an error, the publication
@@ -205,30 +171,14 @@ func (l *serverLink) send(ctx context.Context, p *broker.Publication) error {
 	if err != nil {
 		return err
 	}
-	err = l.nc.Publish(subject, p.Content)
-	switch {
+	switch err := l.nc.Publish(subject, p.Content); {
 	case err == nil:
 		return nil
 	case errors.Is(err, nats.ErrConnectionClosed):
 		return broker.ErrDown
-	case errors.Is(err, nats.ErrMaxPayload):
-		return fmt.Errorf("the content has %d bytes, the NATS server takes %d: %w: %w", len(p.Content), l.nc.MaxPayload(), broker.ErrTooBig, err)
+	case errors.Is(err, nats.ErrMaxPayload): // the server's limit has changed
+		return broker.ErrTooBig
 	default:
-		return fmt.Errorf("%w: %w", broker.ErrUnknown, l.cause(err))
+		return broker.ErrUnknown
 	}
-}
-
-// outcomeLocked is what became of a publication that was sent, when the server
-// answered, or failed to with err.
-func (l *serverLink) outcomeLocked(channel string, err error) error {
-	if len(l.refused) > 0 {
-		subject, _ := subjectOf(channel)
-		if refusal := l.refused[subject]; refusal != nil {
-			return refusal
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", broker.ErrUnknown, err)
-	}
-	return nil
 }

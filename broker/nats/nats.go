@@ -1,18 +1,19 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"sync"
+	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"wsify/broker"
-	"wsify/broker/internal/dsn"
 	"wsify/broker/internal/link"
 	"wsify/internal/lastread"
 )
@@ -32,7 +33,8 @@ var Driver = broker.Driver{
 
 // check is the Check of Driver.
 func check(cfg broker.Config) broker.Problems {
-	p := broker.Problems{DSN: checkDSN(cfg.DSN), Prefix: checkPrefix(cfg.Prefix)}
+	_, err := readDSN(cfg.DSN)
+	p := broker.Problems{DSN: err, Prefix: checkPrefix(cfg.Prefix)}
 	if most := maxChannel(cfg.Prefix); cfg.MaxChannel > most {
 		p.MaxChannel = fmt.Errorf("with NATS and this prefix a name may have %d bytes, for a subject that fits in a line of its protocol", most)
 	}
@@ -40,57 +42,49 @@ func check(cfg broker.Config) broker.Problems {
 }
 
 func newEngine(cfg broker.Config) (*engine, error) {
-	d, err := parseDSN(cfg.DSN)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := d.options(); err != nil {
-		return nil, err
-	}
-	if err := checkPrefix(cfg.Prefix); err != nil {
+	d, err := readDSN(cfg.DSN)
+	if err := cmp.Or(err, checkPrefix(cfg.Prefix)); err != nil {
 		return nil, err
 	}
 	cfg = cfg.Filled()
-	return &engine{dsn: d, secrets: d.secrets(), log: cfg.Logger, largest: cfg.MaxContent}, nil
+	return &engine{dsn: d, log: cfg.Logger, largest: cfg.MaxContent}, nil
 }
 
-// engine opens links to NATS servers.
+// engine opens links to NATS servers. It has one at a time.
 type engine struct {
-	dsn     *address     // immutable
-	secrets dsn.Secrets  // immutable; masked in what servers say
-	log     *slog.Logger // immutable
-	largest int          // content; immutable
-
-	mu         sync.Mutex // a leaf lock
-	discovered []string   // servers that the last one told of
+	dsn     *address
+	log     *slog.Logger
+	largest int      // content
+	told    []string // servers that the last one told of; for Open and a link's Close
 }
 
 // String returns where the engine is, for logs.
 func (e *engine) String() string { return "nats at " + e.dsn.String() }
 
-// Open connects to one of the servers, in random order. The files of the DSN are
-// read anew each time, so that they can be replaced.
+// Open connects to one of the servers, in random order: those of the DSN may be away, so
+// those that the last one told of are among them. The files of the DSN are read anew each
+// time, so that they can be replaced.
 func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxContent int, err error) {
 	opts, err := e.dsn.options()
 	if err != nil {
 		return nil, 0, err
 	}
-	opts.Servers = append(opts.Servers, e.others()...)
-	l := newServerLink(e, to)
-	dialing := &dialer{ctx: ctx, link: l, opts: &opts}
+	opts.Servers = slices.Concat(opts.Servers, e.told)
+	l := &serverLink{engine: e, to: to, in: newIntake(), ended: make(chan struct{}), subs: map[string]*nats.Subscription{}, refused: map[string]error{}}
 	l.handlers(&opts)
+	dialing := &dialer{ctx: ctx, link: l, timeout: opts.Timeout}
 	opts.CustomDialer, opts.SkipHostLookup = dialing, true
-	stop := context.AfterFunc(ctx, l.cut)
+	defer context.AfterFunc(ctx, l.cut)()
 	nc, err := opts.Connect()
-	if !stop() && err == nil {
-		nc.Close()
-		err = ctx.Err()
+	if errors.Is(err, nats.ErrNoServers) { // nats.go's words for a refused connection
+		err = cmp.Or(dialing.err, err)
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("NATS at %s: %w", e.dsn, e.secrets.Err(dialing.explain(err)))
+		return nil, 0, fmt.Errorf("NATS at %s: %w", e.dsn, e.dsn.secrets.Err(link.WithoutAddresses(err)))
 	}
 	e.welcome(nc)
-	l.begin(nc)
+	l.nc = nc
+	l.running.Go(func() { l.in.run(to) })
 	return l, int(nc.MaxPayload()), nil
 }
 
@@ -102,40 +96,22 @@ func (e *engine) welcome(nc *nats.Conn) {
 	}
 }
 
-// remember keeps the servers that a server told of, for the next link: those of the
-// DSN may be away then. Their certificates must be for the addresses told.
-func (e *engine) remember(servers []string) {
-	if len(servers) == 0 {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.discovered = servers
-}
-
-func (e *engine) others() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.discovered
-}
-
 // dialer makes the connections of one attempt to open a link. nats.go has no
 // context for that.
 type dialer struct {
-	ctx  context.Context
-	link *serverLink
-	opts *nats.Options
-	err  error // of the last attempt
+	ctx     context.Context
+	link    *serverLink
+	timeout time.Duration
+	err     error // of the last attempt
 }
 
 // Dial implements nats.CustomDialer.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	conn, err := d.dial(network, address)
-	if err != nil {
-		d.err = err
+	if d.err = err; err != nil {
 		return nil, err
 	}
-	c := &gatedConn{Conn: lastread.New(conn, d.opts.Timeout), in: d.link.in, closed: make(chan struct{})}
+	c := &gatedConn{Conn: lastread.New(conn, d.timeout), in: d.link.in}
 	d.link.conn.Store(c)
 	if d.ctx.Err() != nil { // it was too late to be cut
 		_ = c.Close()
@@ -151,24 +127,11 @@ func (d *dialer) dial(network, address string) (conn net.Conn, err error) {
 		return nil, err
 	}
 	addrs, err := net.DefaultResolver.LookupIPAddr(d.ctx, host)
-	if err != nil {
-		return nil, err
-	}
-	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
-	dialer := net.Dialer{Timeout: d.opts.Timeout}
-	for _, addr := range addrs {
-		conn, err = dialer.DialContext(d.ctx, network, net.JoinHostPort(addr.String(), port))
-		if err == nil || d.ctx.Err() != nil {
+	dialer := net.Dialer{Timeout: d.timeout}
+	for _, i := range rand.Perm(len(addrs)) {
+		if conn, err = dialer.DialContext(d.ctx, network, net.JoinHostPort(addrs[i].String(), port)); err == nil {
 			break
 		}
 	}
 	return conn, err
-}
-
-// explain puts the reason in place of nats.go's words for a refused connection.
-func (d *dialer) explain(err error) error {
-	if errors.Is(err, nats.ErrNoServers) && d.err != nil {
-		return d.err
-	}
-	return link.WithoutAddresses(err)
 }
