@@ -28,7 +28,7 @@ type clusterLink struct {
 	dialer  *dialer
 	sharded bool
 	verb    string          // PUBLISH or SPUBLISH
-	sub     *subscriber     // nil if sharded
+	sub     *conn           // nil if sharded
 	ctx     context.Context // ends with the link
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -51,10 +51,10 @@ type clusterLink struct {
 
 var _ broker.Link = (*clusterLink)(nil)
 
-// openCluster makes a link to the cluster that conn leads to, and returns the masters
-// besides. conn is the link's, unless there is an error.
-func openCluster(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn) (_ broker.Link, masters []string, err error) {
-	t, err := d.readTable(ctx, conn)
+// openCluster makes a link to the cluster that c leads to, and returns the masters
+// besides. c is the link's, unless there is an error.
+func openCluster(ctx context.Context, to broker.Sink, d *dialer, c *conn) (_ broker.Link, masters []string, err error) {
+	t, err := readTable(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,9 +66,10 @@ func openCluster(ctx context.Context, to broker.Sink, d *dialer, conn *serverCon
 	}
 	l := newClusterLink(to, d, sharded)
 	if sharded {
-		_ = conn.Close()
+		c.close()
 	} else {
-		l.sub = newSubscriber(conn, to, to.Lost)
+		l.sub = c
+		c.use(false, to.Lost)
 	}
 	l.follow(t)
 	l.running.Go(l.watch)
@@ -90,7 +91,7 @@ func (l *clusterLink) reached() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, n := range l.nodes {
-		if n.pipe != nil {
+		if n.pub != nil {
 			return true
 		}
 	}
@@ -142,7 +143,7 @@ func (l *clusterLink) retire(t *slotTable) (replaced bool) {
 	for addr, n := range l.nodes {
 		if !t.owns(addr) {
 			retired = append(retired, n)
-			replaced = replaced || n.pipe != nil
+			replaced = replaced || n.pub != nil
 			delete(l.nodes, addr)
 		}
 	}
@@ -206,22 +207,22 @@ func (l *clusterLink) end(channels []string, cause error) {
 // cannot be reached ends its channels, not the link.
 func (l *clusterLink) Subscribe(ctx context.Context, channels []string) error {
 	if !l.sharded {
-		return l.sub.change(ctx, "subscribe", channels)
+		return l.sub.change(ctx, "SUBSCRIBE", channels)
 	}
 	if err := l.renew(ctx); err != nil {
 		return err
 	}
 	l.mu.Lock()
-	asked := map[*node][]request{}
+	asked := map[*conn][][]string{}
 	for slot, group := range bySlot(channels) {
 		switch n, err := l.place(slot, group); {
 		case err != nil:
 			l.end(group, fmt.Errorf("%w: %w", broker.ErrAway, err))
 		case n.sub != nil: // otherwise it asks when it has one
-			asked[n] = append(asked[n], request{verb: "ssubscribe", channels: group})
+			asked[n.sub] = append(asked[n.sub], group)
 		}
 	}
-	return l.ask(ctx, asked)
+	return l.ask(ctx, "SSUBSCRIBE", asked)
 }
 
 // place notes channels of a slot, and returns its owner. The caller holds mu.
@@ -246,19 +247,19 @@ func (l *clusterLink) place(slot int, channels []string) (*node, error) {
 // Unsubscribe tells the masters where the channels were asked for.
 func (l *clusterLink) Unsubscribe(ctx context.Context, channels []string) error {
 	if !l.sharded {
-		return l.sub.change(ctx, "unsubscribe", channels)
+		return l.sub.change(ctx, "UNSUBSCRIBE", channels)
 	}
 	l.mu.Lock()
-	asked := map[*node][]request{}
+	asked := map[*conn][][]string{}
 	for slot, group := range bySlot(channels) {
 		if n := l.owner[slot]; n != nil && n.sub != nil {
-			asked[n] = append(asked[n], request{verb: "sunsubscribe", channels: group})
+			asked[n.sub] = append(asked[n.sub], group)
 		}
 		for _, channel := range group {
 			l.forget(channel)
 		}
 	}
-	return l.ask(ctx, asked)
+	return l.ask(ctx, "SUNSUBSCRIBE", asked)
 }
 
 // bySlot sorts channels: one command may only have those of one slot.
@@ -274,16 +275,16 @@ func bySlot(channels []string) map[int][]string {
 // ask writes commands and unlocks mu, which the caller holds. It returns when they are
 // written, but waits for no node for long. What is not written because the connection has
 // ended is of no use: its end is the end of the subscriptions.
-func (l *clusterLink) ask(ctx context.Context, asked map[*node][]request) error {
-	waits := map[*subscriber]<-chan struct{}{}
-	for n, requests := range asked {
-		waits[n.sub] = n.sub.ask(requests...)
+func (l *clusterLink) ask(ctx context.Context, verb string, asked map[*conn][][]string) error {
+	waits := map[*conn]<-chan struct{}{}
+	for c, groups := range asked {
+		waits[c] = c.ask(verb, groups...)
 	}
 	l.mu.Unlock()
 	patient, cancel := context.WithTimeout(ctx, lateAfter)
 	defer cancel()
-	for sub, written := range waits {
-		sub.await(patient, written)
+	for c, written := range waits {
+		c.await(patient, written)
 	}
 	return ctx.Err()
 }

@@ -182,7 +182,7 @@ func TestClusterSlowMastersCostTheirOwnChannelsOnly(t *testing.T) {
 			case "SSUBSCRIBE":
 				text := ""
 				for i, channel := range words[1:] {
-					text += fmt.Sprintf("*3\r\n$10\r\nssubscribe\r\n$%d\r\n%s\r\n:%d\r\n", len(channel), channel, i)
+					text += fmt.Sprintf(">3\r\n$10\r\nssubscribe\r\n$%d\r\n%s\r\n:%d\r\n", len(channel), channel, i)
 				}
 				return text
 			}

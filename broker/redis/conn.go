@@ -2,229 +2,299 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"strings"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"wsify/broker"
 	"wsify/broker/internal/link"
-	"wsify/internal/lastread"
 )
 
-// serverConn is a connection to one server, which speaks RESP2. Until a subscriber
-// takes it over it belongs to one goroutine.
-type serverConn struct {
+const (
+	// beatInterval is how often a server is asked for a sign of life: three times in the
+	// shortest timeout of idle connections that Redis can be given, so that none is idle.
+	beatInterval = time.Second / 3
+	// maxQuiet is how many such questions nothing at all may follow: 5 s. They are counted, as
+	// a process that stands still does not ask.
+	maxQuiet = 15
+
+	writeTimeout = 5 * time.Second // for writeChunk
+	writeChunk   = 1 << 20
+)
+
+var errLinkClosed = errors.New("the link was closed")
+
+// conn is a connection to one server. When it is lost it is not replaced. One goroutine
+// reads, and never waits for a write; one asks for signs of life once the connection is in
+// use. What is to be written is written by one goroutine at a time, for all.
+type conn struct {
 	net.Conn
 	addr    string
-	timeout time.Duration // for commands, until others take it over
 	in      *respReader
+	to      broker.Sink   // told what the server says unasked, and what becomes of subscriptions; not Lost
+	done    chan struct{} // closed when the connection has ended
+	quiet   atomic.Int32  // questions for a sign of life since anything came
+	running sync.WaitGroup
+
+	mu       sync.Mutex        // held while lost is called
+	lost     func(cause error) // called when the connection is lost, once; nil before use and after close
+	mustLead bool              // the connection is lost when the server says that it is a replica
+	over     error             // why the connection has ended
+	awaited  []*command        // in the order in which they are written
+	out      []byte            // what is to be written: publications, each channel that is asked for, signs of life
+	spare    []byte            // for the next out
+	writing  chan struct{}     // closed when out is written; nil while nobody writes
 }
 
-// serverInfo is what a server says of itself.
-type serverInfo struct {
-	role    string // master, slave or replica; empty when it does not say
-	mode    string // standalone, cluster or sentinel
-	version string
-}
-
-// dialer opens connections to the servers of a DSN, with the certificates that
-// were there when it was made.
-type dialer struct {
-	o     *options
-	tls   *tls.Config
-	limit int // bytes of a content that are kept
-	log   *slog.Logger
-}
-
-// dial opens a connection that nobody has been let in on yet.
-func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.o.timeout)
-	defer cancel()
-	plain := &net.Dialer{KeepAlive: 15 * time.Second}
-	conn, err := plain.DialContext(ctx, d.o.network, addr)
-	if err != nil {
-		return nil, err
-	}
-	conn = lastread.New(conn, d.o.timeout)
-	if d.tls == nil {
-		return conn, nil
-	}
-	config := d.tls
-	if config.ServerName == "" {
-		config = config.Clone()
-		config.ServerName, _, _ = net.SplitHostPort(addr)
-	}
-	secure := tls.Client(conn, config)
-	err = secure.HandshakeContext(ctx)
-	if err == context.DeadlineExceeded {
-		err = errors.New("no answer to a TLS handshake: does this port speak TLS?")
-	}
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return secure, nil
-}
-
-// login opens a connection, logs in and asks what the server is.
-func (d *dialer) login(ctx context.Context, addr, user, password string) (*serverConn, serverInfo, error) {
-	conn, err := d.dial(ctx, addr)
-	if err != nil {
-		return nil, serverInfo{}, fmt.Errorf("connect to redis at %s: %w", addr, dialCause(err))
-	}
-	c := &serverConn{Conn: conn, addr: addr, timeout: d.o.timeout, in: newRESPReader(conn, d.limit)}
+// newConn begins to read. to is nil for who does not subscribe.
+func newConn(raw net.Conn, addr string, d *dialer, to broker.Sink) *conn {
+	c := &conn{Conn: raw, addr: addr, to: to, done: make(chan struct{})}
+	c.in = newRESPReader(c, d.limit)
 	c.in.secrets = d.o.secrets()
-	var s serverInfo
-	err = c.during(ctx, func() (err error) {
-		if err = c.auth(user, password); err != nil {
-			return err
-		}
-		if d.o.clientName != "" {
-			_, _ = c.call("CLIENT", "SETNAME", d.o.clientName) // an older server, or a user who may not: it is but a name
-		}
-		if s, err = c.hello(); err != nil {
-			return err
-		}
-		return c.ready()
-	})
-	if err != nil {
-		_ = conn.Close()
-		return nil, serverInfo{}, fmt.Errorf("redis at %s: %w", addr, err)
-	}
-	return c, s, nil
+	c.running.Go(c.read)
+	return c
 }
 
-// dialCause is the cause in an error of a dial, whose address is in our own words.
-func dialCause(err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return op.Err
+// use lets the connection be used until it is lost, or closed. lost must not block, nor
+// call the connection.
+func (c *conn) use(mustLead bool, lost func(cause error)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mustLead, c.lost = mustLead, lost
+	if c.over != nil {
+		lost(c.describe(c.over))
+		return
 	}
-	return err
+	c.running.Go(c.beat)
 }
 
-// during runs fn, whose reads and writes fail when ctx or the time ends. The connection is
-// closed when ctx is canceled.
-func (c *serverConn) during(ctx context.Context, fn func() error) error {
-	due := time.Now().Add(c.timeout)
-	if last, ok := ctx.Deadline(); ok && last.Before(due) {
-		due = last
+// close ends the connection and waits for what it runs.
+func (c *conn) close() {
+	c.mu.Lock()
+	c.lost = nil
+	c.mu.Unlock()
+	c.lose(errLinkClosed)
+	c.running.Wait()
+}
+
+// lose notes the first cause, and tells it.
+func (c *conn) lose(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over != nil {
+		return
 	}
-	_ = c.SetDeadline(due)
-	stop := context.AfterFunc(ctx, func() {
-		if ctx.Err() == context.Canceled {
-			_ = c.Close()
-		}
-	})
-	err := fn()
-	if !stop() && ctx.Err() == context.Canceled {
-		err = ctx.Err()
-	}
-	_ = c.SetDeadline(time.Time{})
 	if err == io.EOF {
-		err = errors.New("the server closed the connection")
+		err = errors.New("closed by the server")
 	}
-	return link.WithoutAddresses(err)
+	c.over = link.WithoutAddresses(err)
+	c.awaited = nil // an answer that comes late is nobody's
+	close(c.done)
+	_ = c.Conn.Close()
+	if c.lost != nil {
+		c.lost(c.describe(c.over)) // with the lock held, so never after close
+	}
 }
 
-// call sends a command and returns the answer. An error of the server is a respError.
-func (c *serverConn) call(verb string, args ...string) (respReply, error) {
-	if _, err := c.Write(appendCommand(nil, verb, args...)); err != nil {
-		return respReply{}, err
-	}
-	return c.in.reply()
+func (c *conn) describe(cause error) error {
+	return fmt.Errorf("the connection to redis at %s: %w", c.addr, cause)
 }
 
-// auth logs in, when there is something to log in with. Of a refusal it tells the code
-// only: a server that does not know the command quotes the password.
-func (c *serverConn) auth(user, password string) error {
-	if user == "" && password == "" {
+// read handles what comes until the connection ends.
+func (c *conn) read() {
+	for {
+		push, answer, err := c.in.next()
+		refusal, refused := errors.AsType[respError](err)
+		switch {
+		case refused:
+			err = c.refused(refusal)
+		case err == nil && push.verb != nil:
+			err = c.pushed(&push)
+		case err == nil:
+			err = c.answered(answer)
+		}
+		if err != nil {
+			c.lose(err)
+			return
+		}
+	}
+}
+
+// Read is for the reader of what the server says.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.quiet.Store(0)
+	return n, err
+}
+
+// beat asks for signs of life until the connection ends.
+func (c *conn) beat() {
+	tick := time.NewTicker(beatInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-tick.C:
+		}
+		if c.quiet.Add(1) > maxQuiet {
+			c.lose(link.ErrNoAnswer)
+			return
+		}
+		c.mu.Lock()
+		c.hello()
+		c.write()
+		c.mu.Unlock()
+	}
+}
+
+// hello asks what the server is. What is published to a replica reaches none but its own
+// subscribers. The caller holds mu.
+func (c *conn) hello() {
+	c.out = appendCommand(c.out, "HELLO", "3")
+	c.awaited = append(c.awaited, &command{want: 1, answer: func(_ int, r respReply, refusal error) error {
+		var s serverInfo
+		s.read(r)
+		switch {
+		case refusal != nil:
+			return fmt.Errorf("it refuses HELLO: %w", refusal)
+		case len(r.list) == 0:
+			return errRESP
+		case c.mustLead && s.replica():
+			return errors.New("the server is not the master any more")
+		}
+		return nil
+	}})
+}
+
+// write has out written in the background, and returns what is closed when it is, or nil
+// when others write already: the server may not read. The caller holds mu.
+func (c *conn) write() (written <-chan struct{}) {
+	if c.writing != nil || c.over != nil {
 		return nil
 	}
-	if user == "" {
-		user = "default" // named, it may also have no password
-	}
-	r, err := c.call("AUTH", user, password)
-	refusal, refused := errors.AsType[respError](err)
-	switch {
-	case refused:
-		return fmt.Errorf("the user or the password of the DSN is refused: %w", refusal.code())
-	case err == nil && r.text != "OK":
-		return errRESP
-	}
-	return err
+	c.writing = make(chan struct{})
+	c.running.Go(c.flush)
+	return c.writing
 }
 
-// hello asks what the server is. Only its own word says that it is not part of a cluster:
-// a node that publishes to a cluster as to a single server is heard by nobody.
-func (c *serverConn) hello() (serverInfo, error) {
-	r, err := c.call("HELLO", "2")
-	refusal, refused := errors.AsType[respError](err)
-	switch {
-	case refused && strings.HasPrefix(string(refusal), "NOAUTH"):
-		return serverInfo{}, fmt.Errorf("the DSN needs a password: %w", refusal.code())
-	case refused && strings.HasPrefix(string(refusal), "NOPERM"):
-		return c.clusterMode()
-	case refused:
-		return serverInfo{}, fmt.Errorf("it refuses HELLO, which Redis has since version 6: %w", refusal)
-	case err != nil:
-		return serverInfo{}, err
-	}
-	var s serverInfo
-	s.read(r)
-	if s.mode == "" {
-		return c.clusterMode()
-	}
-	return s, nil
-}
-
-// read takes what HELLO answers: names and values in turn.
-func (s *serverInfo) read(r respReply) {
-	for i := 0; i+1 < len(r.list); i += 2 {
-		switch v := r.list[i+1].text; r.list[i].text {
-		case "role":
-			s.role = v
-		case "mode":
-			s.mode = v
-		case "version":
-			s.version = v
+// flush writes until nothing is left. The caller has made writing.
+func (c *conn) flush() {
+	for out := c.take(nil); len(out) > 0; out = c.take(out) {
+		for chunk := range slices.Chunk(out, writeChunk) {
+			_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+			if _, err := c.Conn.Write(chunk); err != nil {
+				c.lose(err)
+				break
+			}
 		}
 	}
 }
 
-// replica reports whether the server says that it is not a master.
-func (s *serverInfo) replica() bool { return s.role == "slave" || s.role == "replica" }
-
-// clusterMode asks a server whose HELLO does not say it whether it is part of a cluster.
-func (c *serverConn) clusterMode() (serverInfo, error) {
-	r, err := c.call("CLUSTER", "SLOTS")
-	refusal, refused := errors.AsType[respError](err)
-	switch {
-	case refused && strings.Contains(string(refusal), "cluster support disabled"):
-		return serverInfo{mode: "standalone"}, nil
-	case refused:
-		return serverInfo{}, fmt.Errorf("it does not say whether it is part of a cluster (the user needs the right to HELLO): %w", refusal)
-	case err != nil:
-		return serverInfo{}, err
-	case len(r.list) == 0:
-		return serverInfo{}, errRESP
+// take returns what is to be written, or nothing when all is. The buffer that was written
+// is used again.
+func (c *conn) take(written []byte) (out []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := cap(written); n > 0 && n <= 2*broker.MaxPublishBytes {
+		c.spare = written[:0]
 	}
-	return serverInfo{mode: "cluster"}, nil
+	if len(c.out) == 0 || c.over != nil {
+		close(c.writing)
+		c.writing = nil
+		return nil
+	}
+	out, c.out, c.spare = c.out, c.spare, nil
+	return out
 }
 
-// ready reports whether the server serves. What it answers to a ping when it may
-// not write to its disk, or when the user may not ask, is no reason to stay away.
-func (c *serverConn) ready() error {
-	_, err := c.call("PING")
-	e, refused := errors.AsType[respError](err)
-	switch {
-	case !refused:
-		return err
-	case strings.HasPrefix(string(e), "LOADING"), strings.HasPrefix(string(e), "NOAUTH"), strings.HasPrefix(string(e), "MASTERDOWN"):
-		return e
+// exchange sends q, as encode appends it, and returns when all its answers have come, or why
+// they do not: when ctx ends before, that is the end of the connection. sent reports
+// whether the server may have got it.
+func (c *conn) exchange(ctx context.Context, q *command, encode func(b []byte) []byte) (sent bool, err error) {
+	c.mu.Lock()
+	err = c.over
+	if err == nil && ctx.Err() != nil {
+		err = whyOver(ctx)
 	}
-	return nil
+	if err != nil {
+		c.mu.Unlock()
+		return false, err
+	}
+	q.all = make(chan struct{})
+	c.out = encode(c.out)
+	c.awaited = append(c.awaited, q)
+	ours := c.writing == nil
+	if ours {
+		c.writing = make(chan struct{})
+	}
+	c.mu.Unlock()
+	defer context.AfterFunc(ctx, func() { c.lose(whyOver(ctx)) })()
+	if ours {
+		c.flush() // by ourselves: it is quicker
+	}
+	select {
+	case <-q.all:
+	case <-c.done:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if q.got == q.want { // all have come, also when the connection was lost a moment later
+		return true, nil
+	}
+	return true, c.over
+}
+
+// whyOver is why nobody waits any longer for a server.
+func whyOver(ctx context.Context) error {
+	if context.Cause(ctx) == context.DeadlineExceeded {
+		return link.ErrNoAnswer
+	}
+	return errLinkClosed
+}
+
+// call sends one command and returns the answer. A refusal is a respError.
+func (c *conn) call(ctx context.Context, verb string, args ...string) (r respReply, err error) {
+	q := &command{want: 1, answer: func(_ int, answer respReply, refusal error) error {
+		r, err = answer, refusal
+		return nil
+	}}
+	encode := func(b []byte) []byte { return appendCommand(b, verb, args...) }
+	if _, lost := c.exchange(ctx, q, encode); lost != nil {
+		return respReply{}, lost
+	}
+	return r, err
+}
+
+// publish publishes by verb and sets the outcomes. What cannot be sent is ErrDown, and what
+// is not answered ErrUnknown.
+func (c *conn) publish(ctx context.Context, verb string, batch []*broker.Publication) {
+	q := &command{want: len(batch), answer: func(i int, _ respReply, refusal error) error {
+		batch[i].Err = nil
+		if refusal != nil {
+			batch[i].Err = fmt.Errorf("redis refuses the publication: %w", refusal)
+		}
+		return nil
+	}}
+	sent, err := c.exchange(ctx, q, func(b []byte) []byte {
+		for _, pub := range batch {
+			b = appendCommand(b, verb, pub.Channel, link.String(pub.Content))
+		}
+		return b
+	})
+	if err == nil {
+		return
+	}
+	outcome := broker.ErrDown
+	if sent {
+		outcome = broker.ErrUnknown
+	}
+	for _, pub := range batch[q.got:] {
+		pub.Err = fmt.Errorf("%w: %w", outcome, c.describe(err))
+	}
 }

@@ -77,10 +77,10 @@ func TestSubscribersAreKilled(t *testing.T) {
 	s.CLI("CLIENT", "KILL", "TYPE", "normal") // an end that is no news when the connection was idle
 	brokertest.Until(t, "a publication is taken", func() bool { return n.Published("c", "2") == nil })
 	n.Expect("c", "1", "2")
-	brokertest.Says(t, n.Logged(), "closed by the server", "for subscriptions to redis")
+	brokertest.Says(t, n.Logged(), "closed by the server", "the connection to redis")
 }
 
-// A server whose disk is full answers each PING by MISCONF. It is used all the same.
+// A server whose disk is full answers a PING by MISCONF. It is used all the same.
 func TestWithAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--enable-protected-configs", "yes")
@@ -102,13 +102,6 @@ func TestWithAFullDisk(t *testing.T) {
 	})
 	n.Unsubscribe("a")
 	brokertest.Until(t, "the subscription has ended", func() bool { return s.Says("PUBSUB", "CHANNELS") == "b" })
-	refused := func() (n int) {
-		_, after, _ := strings.Cut(s.CLI("INFO", "errorstats"), "errorstat_MISCONF:count=")
-		_, _ = fmt.Sscan(after, &n)
-		return n
-	}
-	before := refused()
-	brokertest.Until(t, "pings are refused", func() bool { return refused() > before+2 })
 	n.MustPublish("b", "1")
 	n.Expect("b", "1")
 	fresh := upNode(t, broker.Config{DSN: s.DSN()})
@@ -209,7 +202,7 @@ func TestNetworkSwallowsFromTheStart(t *testing.T) {
 	p := brokertest.NewProxy(t, s.Addr)
 	p.Poison("timeout", "downstream", `{"timeout":0}`)
 	n := startNode(t, broker.Config{DSN: "redis://" + p.Listen + "?dial_timeout=200ms"})
-	brokertest.Until(t, "it is logged", func() bool { return strings.Contains(n.Logged(), "i/o timeout") })
+	brokertest.Until(t, "it is logged", func() bool { return strings.Contains(n.Logged(), "does not answer") })
 	p.Cure()
 	n.WaitUp()
 }

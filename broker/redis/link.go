@@ -15,8 +15,8 @@ const watchInterval = 5 * time.Second
 // publishing. When either is lost, so is the link: neither is replaced, so that what is
 // published on a link has always gone where it is subscribed.
 type singleLink struct {
-	sub     *subscriber
-	pipe    *pipeline
+	sub     *conn
+	pub     *conn
 	batch   []*broker.Publication // of Publish, kept for the next one
 	stop    context.CancelFunc    // ends watching
 	running sync.WaitGroup
@@ -24,30 +24,32 @@ type singleLink struct {
 
 var _ broker.Link = (*singleLink)(nil)
 
-// openSingle makes a link to the server that conn is connected to. conn is the
-// link's, unless there is an error.
-func openSingle(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn) (broker.Link, error) {
-	second, _, err := d.login(ctx, conn.addr, d.o.user, d.o.password)
+// openSingle makes a link to the server that sub is connected to. sub is the link's, unless
+// there is an error.
+func openSingle(ctx context.Context, to broker.Sink, d *dialer, sub *conn) (broker.Link, error) {
+	pub, _, err := d.login(ctx, sub.addr, nil)
 	if err != nil {
 		return nil, err
 	}
-	l := &singleLink{sub: newSubscriber(conn, to, to.Lost), pipe: newPipeline(second, true, to.Lost)}
+	l := &singleLink{sub: sub, pub: pub}
+	sub.use(true, to.Lost)
+	pub.use(true, to.Lost)
 	watching, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	if d.o.masterSet != "" {
 		l.running.Go(func() {
-			watchEvery(watching, to, watchInterval, func(ctx context.Context) error { return d.masterMoved(ctx, conn.addr) })
+			watchEvery(watching, to, watchInterval, func(ctx context.Context) error { return d.masterMoved(ctx, sub.addr) })
 		})
 	}
 	return l, nil
 }
 
 func (l *singleLink) Subscribe(ctx context.Context, channels []string) error {
-	return l.sub.change(ctx, "subscribe", channels)
+	return l.sub.change(ctx, "SUBSCRIBE", channels)
 }
 
 func (l *singleLink) Unsubscribe(ctx context.Context, channels []string) error {
-	return l.sub.change(ctx, "unsubscribe", channels)
+	return l.sub.change(ctx, "UNSUBSCRIBE", channels)
 }
 
 func (l *singleLink) Publish(ctx context.Context, batch []broker.Publication) {
@@ -55,14 +57,14 @@ func (l *singleLink) Publish(ctx context.Context, batch []broker.Publication) {
 	for i := range batch {
 		l.batch = append(l.batch, &batch[i])
 	}
-	l.pipe.publish(ctx, "PUBLISH", l.batch)
+	l.pub.publish(ctx, "PUBLISH", l.batch)
 	clear(l.batch)
 }
 
 func (l *singleLink) Close() {
 	l.stop()
 	l.running.Wait()
-	l.pipe.close()
+	l.pub.close()
 	l.sub.close()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -24,7 +25,7 @@ const (
 // of the node's own, so that a node that is slow or unreachable holds up nobody but those
 // who need it.
 //
-// It is the Sink of its subscriber, most of which is the link's.
+// It is the Sink of its subscriptions, most of which is the link's.
 type node struct {
 	broker.Sink // the link's
 	l           *clusterLink
@@ -37,8 +38,8 @@ type node struct {
 	// Guarded by clusterLink.mu. While there is no connection, nor the first attempt to open
 	// one, the node rests: what is published there waits for no later attempt, as others wait
 	// behind it.
-	pipe    *pipeline     // nil while there is none
-	sub     *subscriber   // nil while there is none
+	pub     *conn         // nil while there is none
+	sub     *conn         // nil while there is none
 	opening chan struct{} // closed when the first attempt to open them is over, and nil then
 }
 
@@ -65,7 +66,7 @@ func (n *node) run() {
 		if n.ctx.Err() != nil {
 			return
 		}
-		hung := errors.Is(cause, link.ErrNoAnswer)
+		hung := opened && errors.Is(cause, link.ErrNoAnswer)
 		lasted := opened && time.Since(began) > nodeRest
 		ended := n.down(cause)
 		switch {
@@ -99,22 +100,22 @@ func nextRest(hangs int, at float64) time.Duration {
 
 // serve opens the connections and returns why that failed, or why one was lost.
 func (n *node) serve() (opened bool, cause error) {
-	gone := make(chan error, 1)
-	pipe, sub, err := n.connect(func(cause error) {
-		select {
-		case gone <- cause:
-		default: // the first one counts
-		}
-	})
+	pub, sub, err := n.connect()
 	if err != nil {
 		return false, err
 	}
-	n.up(pipe, sub)
+	gone := make(chan error, 2)
+	lost := func(cause error) { gone <- cause }
+	pub.use(false, lost)
+	if sub != nil {
+		sub.use(false, lost)
+	}
+	n.up(pub, sub)
 	select {
 	case cause = <-gone:
 	case <-n.ctx.Done():
 	}
-	pipe.close()
+	pub.close()
 	if sub != nil {
 		sub.close()
 	}
@@ -122,37 +123,28 @@ func (n *node) serve() (opened bool, cause error) {
 }
 
 // connect opens the connections. sub is nil where publications are not sharded.
-func (n *node) connect(lost func(error)) (pipe *pipeline, sub *subscriber, err error) {
-	first, _, err := n.l.dialer.loginNode(n.ctx, n.addr)
+func (n *node) connect() (pub, sub *conn, err error) {
+	pub, _, err = n.l.dialer.loginNode(n.ctx, n.addr, nil)
+	if err != nil || !n.l.sharded {
+		return pub, nil, err
+	}
+	sub, _, err = n.l.dialer.loginNode(n.ctx, n.addr, n)
 	if err != nil {
+		pub.close()
 		return nil, nil, err
 	}
-	if n.l.sharded {
-		second, _, err := n.l.dialer.loginNode(n.ctx, n.addr)
-		if err != nil {
-			_ = first.Close()
-			return nil, nil, err
-		}
-		sub = newSubscriber(second, n, lost)
-	}
-	return newPipeline(first, false, lost), sub, nil
+	return pub, sub, nil
 }
 
 // up makes connections everybody's, and asks for what waited for them.
-func (n *node) up(pipe *pipeline, sub *subscriber) {
+func (n *node) up(pub, sub *conn) {
 	n.l.mu.Lock()
-	n.pipe, n.sub = pipe, sub
+	n.pub, n.sub = pub, sub
 	n.opened()
 	for slot, channels := range n.l.channels {
-		if n.l.owner[slot] != n {
-			continue
-		}
-		var names []string
-		for channel := range channels {
-			names = append(names, channel)
-		}
-		for some := range slices.Chunk(names, broker.MaxBatch) {
-			sub.ask(request{verb: "ssubscribe", channels: some})
+		if n.l.owner[slot] == n {
+			names := slices.Collect(maps.Keys(channels))
+			sub.ask("SSUBSCRIBE", slices.Collect(slices.Chunk(names, broker.MaxBatch))...)
 		}
 	}
 	n.l.mu.Unlock()
@@ -175,7 +167,7 @@ func (n *node) down(cause error) (ended int) {
 	l.suspect("")
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n.pipe, n.sub = nil, nil
+	n.pub, n.sub = nil, nil
 	n.opened()
 	cause = fmt.Errorf("%w: %w", broker.ErrAway, cause)
 	for slot := range l.channels {
@@ -188,30 +180,30 @@ func (n *node) down(cause error) (ended int) {
 
 // ready returns what to publish by. It waits for the first attempt to open it, and returns
 // nil when that fails, or while the node rests.
-func (n *node) ready(ctx context.Context) *pipeline {
-	pipe, opening := n.current()
+func (n *node) ready(ctx context.Context) *conn {
+	pub, opening := n.current()
 	if opening == nil {
-		return pipe
+		return pub
 	}
 	select {
 	case <-opening:
 	case <-n.ctx.Done():
 	case <-ctx.Done():
 	}
-	pipe, _ = n.current()
-	return pipe
+	pub, _ = n.current()
+	return pub
 }
 
-func (n *node) current() (*pipeline, <-chan struct{}) {
+func (n *node) current() (*conn, <-chan struct{}) {
 	n.l.mu.Lock()
 	defer n.l.mu.Unlock()
-	return n.pipe, n.opening
+	return n.pub, n.opening
 }
 
 // publish publishes the group and sets the outcomes.
 func (n *node) publish(ctx context.Context) {
-	if pipe := n.ready(ctx); pipe != nil {
-		pipe.publish(ctx, n.l.verb, n.group)
+	if pub := n.ready(ctx); pub != nil {
+		pub.publish(ctx, n.l.verb, n.group)
 		return
 	}
 	cause := errNodeResting

@@ -27,7 +27,7 @@ func TestClusterOverTLS(t *testing.T) {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	const about = "$4\r\nrole\r\n$6\r\nmaster\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$7\r\nversion\r\n$5\r\n8.0.0\r\n$5\r\nproto\r\n"
 	answers := map[string]string{
-		"HELLO 2": "*8\r\n" + about + ":2\r\n", "PING": "+PONG\r\n", "PUBLISH": ":0\r\n",
+		"HELLO": "*8\r\n" + about + ":2\r\n", "PING": "+PONG\r\n", "PUBLISH": ":0\r\n",
 		"CLUSTER INFO":  "$16\r\ncluster_state:ok\r\n",
 		"CLUSTER SLOTS": "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:" + port + "\r\n",
 	}

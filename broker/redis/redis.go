@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wsify/broker"
+	"wsify/broker/internal/link"
 )
 
 // Driver makes brokers whose engine is Redis.
@@ -102,7 +103,7 @@ func shareOf(ctx context.Context, attempts int) (context.Context, context.Cancel
 	if !ok || attempts <= 1 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, max(time.Until(deadline)/time.Duration(attempts), nodeTimeout))
+	return link.Within(ctx, max(time.Until(deadline)/time.Duration(attempts), nodeTimeout))
 }
 
 // leastBulk is the least that a server can be told to take.
@@ -110,52 +111,49 @@ const leastBulk = 1 << 20
 
 // askMost asks a server what it takes, where that can be too little: it ends the
 // connection of who sends more. Who may not ask has to believe that it is enough.
-func (e *engine) askMost(ctx context.Context, conn *serverConn) (most int, err error) {
+func (e *engine) askMost(ctx context.Context, c *conn) (most int, err error) {
 	if e.limit <= leastBulk {
 		return 0, nil
 	}
-	err = conn.during(ctx, func() error {
-		r, err := conn.call("CONFIG", "GET", "proto-max-bulk-len")
-		if _, refused := errors.AsType[respError](err); refused {
-			return nil
-		}
-		if err == nil && len(r.list) == 2 {
-			most, _ = strconv.Atoi(r.list[1].text)
-		}
-		return err
-	})
+	r, err := c.call(ctx, "CONFIG", "GET", "proto-max-bulk-len")
+	if _, refused := errors.AsType[respError](err); refused {
+		return 0, nil
+	}
+	if len(r.list) == 2 {
+		most, _ = strconv.Atoi(r.list[1].text)
+	}
 	return most, err
 }
 
 // openAt opens a link by way of one address.
 func (e *engine) openAt(ctx context.Context, to broker.Sink, d *dialer, addr string) (l broker.Link, most int, err error) {
-	conn, server, err := d.login(ctx, addr, e.o.user, e.o.password)
+	c, server, err := d.login(ctx, addr, to)
 	if err != nil {
 		return nil, 0, err
 	}
-	if most, err = e.askMost(ctx, conn); err == nil {
-		l, err = e.use(ctx, to, d, conn, server)
+	if most, err = e.askMost(ctx, c); err == nil {
+		l, err = e.use(ctx, to, d, c, server)
 	}
 	if err != nil {
-		_ = conn.Close()
+		c.close()
 	}
 	return l, most, err
 }
 
 // use makes a link of a connection.
-func (e *engine) use(ctx context.Context, to broker.Sink, d *dialer, conn *serverConn, server serverInfo) (broker.Link, error) {
+func (e *engine) use(ctx context.Context, to broker.Sink, d *dialer, c *conn, server serverInfo) (broker.Link, error) {
 	switch {
 	case server.mode == "sentinel":
-		return nil, fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", conn.addr)
+		return nil, fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", c.addr)
 	case server.mode == "cluster":
-		l, masters, err := openCluster(ctx, to, d, conn)
+		l, masters, err := openCluster(ctx, to, d, c)
 		if err == nil {
 			e.known = masters
 		}
 		return l, err
 	case server.replica():
 		// What is published there reaches none but its own subscribers.
-		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", conn.addr)
+		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", c.addr)
 	}
-	return openSingle(ctx, to, d, conn)
+	return openSingle(ctx, to, d, c)
 }

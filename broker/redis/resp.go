@@ -45,11 +45,12 @@ type respReply struct {
 	list []respReply
 }
 
-// respReader reads RESP2, Redis' protocol. It belongs to one goroutine.
+// respReader reads RESP3, Redis' protocol since version 6, in which what was not asked for is
+// told apart from answers. It belongs to one goroutine.
 type respReader struct {
 	br      *bufio.Reader
-	scratch []byte      // the last message
-	limit   int         // bytes of a content that are kept by message
+	scratch []byte      // the last push
+	limit   int         // bytes of a content that are kept
 	secrets dsn.Secrets // masked in errors
 }
 
@@ -72,33 +73,47 @@ func (r *respReader) line() ([]byte, error) {
 	return b[:len(b)-2], nil
 }
 
-// reply reads one answer. An error of the server is a respError.
-func (r *respReader) reply() (respReply, error) { return r.nested(0) }
+// respMessage is what a server pushes. The slices are borrowed until the next read.
+type respMessage struct {
+	verb    []byte // message, smessage, subscribe, unsubscribe, …
+	channel []byte
+	content []byte // of message and smessage
+}
 
-func (r *respReader) nested(depth int) (respReply, error) {
+// next reads what comes next: a push, or an answer when push has no verb. An error of the
+// server is a respError. Of a content that is longer than the limit only so much is kept
+// that its receiver sees it is too long.
+func (r *respReader) next() (push respMessage, answer respReply, err error) {
 	b, err := r.line()
 	if err != nil {
-		return respReply{}, err
+		return push, answer, err
 	}
+	if b[0] == '>' {
+		push, err = r.push(b)
+	} else {
+		answer, err = r.value(b, 0)
+	}
+	return push, answer, err
+}
+
+// value reads what begins with a line.
+func (r *respReader) value(b []byte, depth int) (respReply, error) {
 	switch b[0] {
 	case '+':
 		return respReply{text: string(b[1:])}, nil
 	case '-':
-		return respReply{}, r.refusal(b)
+		return respReply{}, respError(r.secrets.Mask(string(b[1:])))
 	case ':':
 		n, err := respNumber(b[1:])
 		return respReply{num: n}, err
-	case '$':
+	case '_': // nothing
+		return respReply{}, nil
+	case '$', '=':
 		return r.text(b)
-	case '*':
+	case '*', '%':
 		return r.list(b, depth)
 	}
 	return respReply{}, errRESP
-}
-
-// refusal returns the error of a line.
-func (r *respReader) refusal(line []byte) respError {
-	return respError(r.secrets.Mask(string(line[1:])))
 }
 
 // text reads what a header announces; minus one is nothing.
@@ -117,15 +132,23 @@ func (r *respReader) text(header []byte) (respReply, error) {
 	return respReply{text: string(b[:n])}, nil
 }
 
-// list reads the elements that a header announces; minus one is nothing.
+// list reads the elements that a header announces, of a map names and values in turn;
+// minus one is nothing.
 func (r *respReader) list(header []byte, depth int) (respReply, error) {
 	n, err := respNumber(header[1:])
 	if err != nil || n < -1 || n > maxReplyList || depth == maxReplyDepth {
 		return respReply{}, errRESP
 	}
+	if header[0] == '%' {
+		n *= 2
+	}
 	var list []respReply
 	for range max(n, 0) {
-		e, err := r.nested(depth + 1)
+		b, err := r.line()
+		if err != nil {
+			return respReply{}, err
+		}
+		e, err := r.value(b, depth+1)
 		if _, refused := errors.AsType[respError](err); err != nil && !refused {
 			return respReply{}, err
 		}
@@ -134,57 +157,26 @@ func (r *respReader) list(header []byte, depth int) (respReply, error) {
 	return respReply{list: list}, nil
 }
 
-// respMessage is one thing that a server sends to a subscriber. The slices are borrowed
-// until the next one is read.
-type respMessage struct {
-	verb    []byte // message, smessage, subscribe, unsubscribe, pong, …
-	channel []byte
-	content []byte // of message and smessage
-}
-
-// message reads the next one. An error of the server is a respError. Of a content that is
-// longer than the limit only so much is kept that its receiver sees it is too long.
-func (r *respReader) message() (respMessage, error) {
-	b, err := r.line()
-	if err != nil {
-		return respMessage{}, err
-	}
-	switch b[0] {
-	case '-':
-		return respMessage{}, r.refusal(b)
-	case '+': // the answer to a ping before the first subscription
-		return respMessage{verb: b[1:]}, nil
-	case '*':
-		return r.elements(b)
-	}
-	return respMessage{}, errRESP
-}
-
-// elements reads the texts and numbers of a list of two or three.
-func (r *respReader) elements(header []byte) (respMessage, error) {
-	n, err := respNumber(header[1:])
-	if err != nil || n < 2 || n > 3 {
-		return respMessage{}, errRESP
+// push reads the texts and numbers of a push of three.
+func (r *respReader) push(header []byte) (m respMessage, err error) {
+	if string(header) != ">3" {
+		return m, errRESP
 	}
 	if cap(r.scratch) > maxScratch {
 		r.scratch = nil
 	}
 	r.scratch = r.scratch[:0]
 	var ends [3]int
-	for i := range n {
-		limit := maxReplyText
-		if i == 2 {
-			limit = r.limit
-		}
+	for i, limit := range [3]int{maxReplyText, maxReplyText, r.limit} {
 		if err := r.element(limit); err != nil {
-			return respMessage{}, err
+			return m, err
 		}
 		ends[i] = len(r.scratch)
 	}
-	m := respMessage{verb: r.scratch[:ends[0]], channel: r.scratch[ends[0]:ends[1]]}
-	if n == 3 {
-		m.content = r.scratch[ends[1]:ends[2]]
+	if ends[0] == 0 {
+		return m, errRESP
 	}
+	m.verb, m.channel, m.content = r.scratch[:ends[0]], r.scratch[ends[0]:ends[1]], r.scratch[ends[1]:ends[2]]
 	return m, nil
 }
 
@@ -198,10 +190,8 @@ func (r *respReader) element(limit int) error {
 	switch {
 	case err == nil && b[0] == ':':
 		return nil
-	case err != nil || b[0] != '$' || n < -1:
+	case err != nil || b[0] != '$' || n < 0:
 		return errRESP
-	case n < 0: // an unsubscription from nothing
-		return nil
 	}
 	keep := int(min(n, int64(limit)))
 	at := len(r.scratch)

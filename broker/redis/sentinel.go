@@ -6,41 +6,35 @@ import (
 	"fmt"
 	"net"
 	"slices"
+
+	"wsify/broker/internal/link"
 )
 
 // askSentinel returns the address of the master, as one sentinel knows it.
 func (d *dialer) askSentinel(ctx context.Context, addr string) (string, error) {
-	c, _, err := d.login(ctx, addr, d.o.sentinelUser, d.o.sentinelPassword)
+	c, _, err := d.loginAs(ctx, addr, d.o.sentinelUser, d.o.sentinelPassword, nil)
 	if _, refused := errors.AsType[respError](err); refused {
 		return "", fmt.Errorf("sentinel (sentinel_user and sentinel_password of the DSN are for it): %w", err)
 	}
 	if err != nil {
 		return "", fmt.Errorf("sentinel: %w", err)
 	}
-	defer c.Close()
-	var master string
-	err = c.during(ctx, func() error {
-		r, err := c.call("SENTINEL", "get-master-addr-by-name", d.o.masterSet)
-		switch {
-		case err != nil:
-			return err
-		case len(r.list) != 2:
-			return fmt.Errorf("it knows no master named %q", d.o.masterSet)
-		}
-		master = net.JoinHostPort(r.list[0].text, r.list[1].text)
-		return nil
-	})
+	defer c.close()
+	r, err := c.call(ctx, "SENTINEL", "get-master-addr-by-name", d.o.masterSet)
+	if err == nil && len(r.list) != 2 {
+		err = fmt.Errorf("it knows no master named %q", d.o.masterSet)
+	}
 	if err != nil {
 		return "", fmt.Errorf("sentinel at %s: %w", addr, err)
 	}
-	return master, nil
+	return net.JoinHostPort(r.list[0].text, r.list[1].text), nil
 }
 
 // askSentinels asks all sentinels at once, and returns whom they name, the one that
 // most of them do first, and how many name each: one that is cut off from the others
 // knows a master of the past. There is an error when none of them names any.
 func (d *dialer) askSentinels(ctx context.Context) (masters []string, votes map[string]int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
+	ctx, cancel := link.Within(ctx, nodeTimeout)
 	defer cancel()
 	named, failed := askAll(d.o.addrs, func(addr string) (string, error) { return d.askSentinel(ctx, addr) })
 	votes = map[string]int{}

@@ -12,14 +12,14 @@ import (
 // sayingSentinel is a sentinel that names a master.
 func sayingSentinel(t *testing.T, master string) string {
 	host, port, _ := net.SplitHostPort(master)
-	return fakeServer(t, map[string]string{"HELLO 2": "*2\r\n$4\r\nmode\r\n$8\r\nsentinel\r\n", "PING": "+PONG\r\n",
+	return fakeServer(t, map[string]string{"HELLO": "*2\r\n$4\r\nmode\r\n$8\r\nsentinel\r\n", "PING": "+PONG\r\n",
 		"SENTINEL": fmt.Sprintf("*2\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(host), host, len(port), port)})
 }
 
 // A sentinel that is cut off from the others names a master of the past, which still
 // thinks it is one.
 func TestMostSentinelsAreBelieved(t *testing.T) {
-	master := map[string]string{"HELLO 2": helloMaster, "PING": "+PONG\r\n"}
+	master := map[string]string{"HELLO": helloMaster, "PING": "+PONG\r\n"}
 	past, present := fakeServer(t, master), fakeServer(t, master)
 	e, err := newEngine(broker.Config{DSN: "redis://" + sayingSentinel(t, past) + "?master_set=m&addr=" + sayingSentinel(t, present) + "&addr=" + sayingSentinel(t, present)})
 	if err != nil {
@@ -30,7 +30,7 @@ func TestMostSentinelsAreBelieved(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if got := l.(*singleLink).sub.conn.addr; got != present {
+	if got := l.(*singleLink).sub.addr; got != present {
 		t.Errorf("the link is to %s, want %s; %s is the past", got, present, past)
 	}
 	d := &dialer{o: e.o, log: discard}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wsify/broker"
+	"wsify/broker/internal/link"
 )
 
 // lateAfter is how long a node may take to say who owns what, or to read what is written to
@@ -20,55 +21,52 @@ const lateAfter = 250 * time.Millisecond
 var errClusterDown = errors.New("the cluster is down, or this node does not see most of it")
 
 // loginNode opens a connection to one node, with less patience than for a whole link.
-func (d *dialer) loginNode(ctx context.Context, addr string) (*serverConn, serverInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
+func (d *dialer) loginNode(ctx context.Context, addr string, to broker.Sink) (*conn, serverInfo, error) {
+	ctx, cancel := link.Within(ctx, nodeTimeout)
 	defer cancel()
-	return d.login(ctx, addr, d.o.user, d.o.password)
+	return d.login(ctx, addr, to)
 }
 
 // readTable asks a node who owns what. One that sees only a minority of the cluster, whose
 // word is old, says that the cluster is down.
-func (d *dialer) readTable(ctx context.Context, conn *serverConn) (t *slotTable, err error) {
-	err = conn.during(ctx, func() error {
-		info, err := conn.call("CLUSTER", "INFO")
-		_, refused := errors.AsType[respError](err) // who may not ask has to believe
-		switch {
-		case err != nil && !refused:
-			return err
-		case strings.Contains(info.text, "cluster_state:fail"):
-			return errClusterDown
-		}
-		slots, err := conn.call("CLUSTER", "SLOTS")
+func readTable(ctx context.Context, c *conn) (t *slotTable, err error) {
+	info, err := c.call(ctx, "CLUSTER", "INFO")
+	_, refused := errors.AsType[respError](err) // who may not ask has to believe
+	if err == nil && strings.Contains(info.text, "cluster_state:fail") {
+		err = errClusterDown
+	}
+	if err == nil || refused {
+		var slots respReply
+		slots, err = c.call(ctx, "CLUSTER", "SLOTS")
 		if err == nil {
-			t, err = parseSlots(slots, conn.addr)
+			t, err = parseSlots(slots, c.addr)
 		}
-		return err
-	})
+	}
 	if err != nil {
-		return nil, fmt.Errorf("redis at %s: its cluster: %w", conn.addr, err)
+		return nil, fmt.Errorf("redis at %s: its cluster: %w", c.addr, err)
 	}
 	return t, nil
 }
 
 // tableOf is readTable by a connection of its own.
 func (d *dialer) tableOf(ctx context.Context, addr string) (*slotTable, error) {
-	conn, _, err := d.loginNode(ctx, addr)
+	c, _, err := d.loginNode(ctx, addr, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	return d.readTable(ctx, conn)
+	defer c.close()
+	return readTable(ctx, c)
 }
 
 // allShard reports whether every master that answers knows sharded publications. When
 // none answers, that is an error: a node that guesses wrong is heard by no other one.
 func (d *dialer) allShard(ctx context.Context, masters []string) (bool, error) {
 	answers, failed := askAll(masters, func(addr string) (bool, error) {
-		conn, server, err := d.loginNode(ctx, addr)
+		c, server, err := d.loginNode(ctx, addr, nil)
 		if err != nil {
 			return false, err
 		}
-		_ = conn.Close()
+		c.close()
 		major, _, _ := strings.Cut(server.version, ".")
 		n, err := strconv.Atoi(major)
 		if err != nil {
@@ -171,7 +169,7 @@ func (l *clusterLink) candidates() (addrs []string) {
 	var away []string
 	l.mu.Lock()
 	for addr, n := range l.nodes {
-		if n.pipe == nil {
+		if n.pub == nil {
 			away = append(away, addr)
 		} else {
 			addrs = append(addrs, addr)
@@ -203,12 +201,12 @@ func (l *clusterLink) watch() {
 }
 
 // cutOff returns an error when the node where all is subscribed to says that the cluster is
-// down. If it does not answer, its subscriber notices.
+// down. That it does not answer is noticed anyway.
 func (l *clusterLink) cutOff(ctx context.Context) error {
 	if l.sharded {
 		return nil
 	}
-	if _, err := l.dialer.tableOf(ctx, l.sub.conn.addr); errors.Is(err, errClusterDown) {
+	if _, err := readTable(ctx, l.sub); errors.Is(err, errClusterDown) {
 		return err
 	}
 	return nil

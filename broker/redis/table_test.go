@@ -33,7 +33,7 @@ func TestClusterIsAskedAtAnyMaster(t *testing.T) {
 	l := anyCluster(t, brokertest.Nowhere{}, "a:1", "b:1", "c:1", "d:1")
 	for addr, n := range l.nodes {
 		if addr != "b:1" {
-			n.pipe = &pipeline{}
+			n.pub = &conn{}
 		}
 	}
 	first := map[string]bool{}
@@ -57,7 +57,7 @@ func TestClusterIsAskedAtAnyMaster(t *testing.T) {
 // they asked first the next time.
 func TestClusterTableIsReadPastSilentNodes(t *testing.T) {
 	const ok = "$16\r\ncluster_state:ok\r\n"
-	good := fakeServer(t, map[string]string{"HELLO 2": helloMaster, "PING": "+PONG\r\n", "CLUSTER INFO": ok,
+	good := fakeServer(t, map[string]string{"HELLO": helloMaster, "PING": "+PONG\r\n", "CLUSTER INFO": ok,
 		"CLUSTER SLOTS": "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:7000\r\n"})
 	var masters []string
 	for range 12 { // longer than there is time, one behind the other
