@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wsify/broker/internal/link"
+	"wsify/internal/ring"
 )
 
 // publicationOverhead is what a publication that waits costs beside its bytes.
@@ -19,10 +20,21 @@ type outbox struct {
 
 	mu      sync.Mutex // a leaf lock
 	filled  sync.Cond  // of mu: something waits, or closed
-	waiting fifo[Publication]
+	waiting ring.Ring[Publication]
 	bytes   int       // of waiting, and kept for those who were told
-	queue   list.List // of *Waiter
+	waiters list.List // of *Waiter
 	closed  bool
+}
+
+// Waiter is a publisher that waits for room in a broker. It serves one wait.
+type Waiter struct {
+	// ID names who waits. It means nothing to the broker.
+	ID uint64
+
+	// Guarded by outbox.mu.
+	size  int           // what it wants
+	kept  int           // what is kept for it: size, once it was told
+	place *list.Element // in outbox.waiters, nil when it is not there
 }
 
 func newOutbox(limit int) *outbox {
@@ -43,13 +55,15 @@ func (o *outbox) put(p Publication, w *Waiter) error {
 	case w != nil && w.kept > 0:
 		o.bytes -= w.kept
 		w.kept = 0
-	case !o.hasRoom(size) || o.queue.Len() > 0:
-		o.await(w, size)
+	case !o.hasRoom(size) || o.waiters.Len() > 0:
+		if w != nil && w.place == nil {
+			w.size, w.place = size, o.waiters.PushBack(w)
+		}
 		return ErrFull
 	}
 	o.bytes += size
-	o.waiting.push(p)
-	if o.waiting.size == 1 {
+	o.waiting.Push(p)
+	if o.waiting.Len() == 1 {
 		o.filled.Signal()
 	}
 	return nil
@@ -66,18 +80,46 @@ func (o *outbox) hasRoom(size int) bool { return o.bytes == 0 || o.bytes+size <=
 func (o *outbox) take(batch []Publication) (_ []Publication, told []*Waiter, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.waiting.size == 0 && !o.closed {
+	for o.waiting.Len() == 0 && !o.closed {
 		o.filled.Wait()
 	}
 	n, size := 0, 0
-	for o.waiting.size > 0 && n < MaxPublications && size < MaxPublishBytes {
-		p := o.waiting.pop()
+	for o.waiting.Len() > 0 && n < MaxPublications && size < MaxPublishBytes {
+		p := o.waiting.Pop()
 		size += len(p.Content)
 		o.bytes -= p.size()
 		batch = append(batch, p)
 		n++
 	}
 	return batch, o.grant(), n > 0
+}
+
+// forgo ends the wait of w, or gives back what is kept for it. told is who has room by that.
+func (o *outbox) forgo(w *Waiter) (told []*Waiter) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if w.place != nil {
+		o.waiters.Remove(w.place)
+		w.place = nil
+	}
+	o.bytes -= w.kept
+	w.kept = 0
+	return o.grant()
+}
+
+// grant ends the wait of those for whom there is room now, and keeps it for them. Needs mu.
+func (o *outbox) grant() (told []*Waiter) {
+	for first := o.waiters.Front(); first != nil; first = o.waiters.Front() {
+		w := first.Value.(*Waiter)
+		if !o.hasRoom(w.size) {
+			break
+		}
+		o.waiters.Remove(first)
+		w.place, w.kept = nil, w.size
+		o.bytes += w.size
+		told = append(told, w)
+	}
+	return told
 }
 
 // close lets nothing more in.
@@ -92,7 +134,7 @@ func (o *outbox) close() {
 func (o *outbox) depth() (publications, bytes int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.waiting.size, o.bytes
+	return o.waiting.Len(), o.bytes
 }
 
 // publishing is one goroutine that gives the engine what is in the outbox, in

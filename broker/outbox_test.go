@@ -66,7 +66,7 @@ func TestForgoneRoomIsForTheNext(t *testing.T) {
 		t.Errorf("%v is told, want the first", told)
 	}
 	for range 2 { // the second changes nothing
-		if told := o.forgo(a); o.queue.Len() == 1 && !slices.Equal(told, []*Waiter{c}) {
+		if told := o.forgo(a); o.waiters.Len() == 1 && !slices.Equal(told, []*Waiter{c}) {
 			t.Errorf("%v is told, want the last", told)
 		}
 	}
@@ -119,7 +119,7 @@ func TestOutboxModel(t *testing.T) {
 					grant(o.forgo(w))
 				}
 			case 4:
-				if o.waiting.size > 0 {
+				if o.waiting.Len() > 0 {
 					_, got, _ := o.take(nil)
 					grant(got)
 				}
@@ -128,7 +128,7 @@ func TestOutboxModel(t *testing.T) {
 			for _, w := range told {
 				kept += w.kept
 			}
-			if o.bytes > limit || o.bytes < kept || len(queue) != o.queue.Len() || o.bytes == 0 && len(queue) > 0 {
+			if o.bytes > limit || o.bytes < kept || len(queue) != o.waiters.Len() || o.bytes == 0 && len(queue) > 0 {
 				t.Fatalf("seed %d: %d bytes of which %d are kept, %d wait for %d", seed, o.bytes, kept, len(queue), limit)
 			}
 		}
