@@ -27,9 +27,6 @@ const (
 	awaitTimeout = 5 * time.Second
 )
 
-// restAfter is how long a channel rests that was refused so often in a row before.
-func restAfter(refusals uint8) time.Duration { return min(retryAfter<<refusals, retryAtLast) }
-
 // take returns up to MaxBatch channels to subscribe to, which count as asked for
 // from now on. It reports whether there are more.
 //
@@ -37,98 +34,95 @@ func restAfter(refusals uint8) time.Duration { return min(retryAfter<<refusals, 
 func (t *table) take(now time.Time) (names []string, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left := MaxBatch
-	names, left = t.takeFrom(&t.fresh, names, left, MaxBatch/2, now)
-	names, left = t.takeFrom(&t.again, names, left, left, now)
-	names, _ = t.takeFrom(&t.fresh, names, left, left, now)
-	return names, t.fresh.size+t.again.size > 0
+	if t.sizes[asked] == 0 {
+		t.progress = now
+	}
+	names = t.takeFrom(fresh, nil, MaxBatch/2)
+	names = t.takeFrom(again, names, MaxBatch)
+	before := len(names)
+	names = t.takeFrom(away, names, min(MaxBatch, before+t.reachable))
+	t.reachable = min(t.reachable-(len(names)-before), t.sizes[away])
+	names = t.takeFrom(fresh, names, MaxBatch)
+	return names, t.sizes[fresh]+t.sizes[again]+t.reachable > 0
 }
 
-// takeFrom moves up to most channels, those that are wanted, from the front of a list
-// to names. It returns how many of left may still be looked at.
-func (t *table) takeFrom(list *fifo[*subscription], names []string, left, most int, now time.Time) ([]string, int) {
-	for range min(list.size, most) {
-		left--
-		s := list.pop()
-		if !s.wanted {
-			t.drop(s)
-			continue
-		}
-		s.listed, s.standing = false, asked
-		if t.asked++; t.asked == 1 {
-			t.progress = now
-		}
+// takeFrom moves the front of a list to names, until there are so many.
+func (t *table) takeFrom(from standing, names []string, most int) []string {
+	for len(names) < most && t.sizes[from] > 0 {
+		s := t.lists[from].first
+		t.move(s, asked)
 		names = append(names, s.name)
 	}
-	return names, left
-}
-
-// drop is for what came off a list and is not wanted.
-func (t *table) drop(s *subscription) {
-	s.listed = false
-	if s.leaving { // it came and went; the sweep forgets it
-		t.repaid(s)
-	} else {
-		t.forget(s)
-	}
+	return names
 }
 
 // rest lets s, which the engine refused, rest before it is asked for again.
 func (t *table) rest(s *subscription, now time.Time) {
-	s.listed = true
-	t.resting[s.refusals].push(turn{s, now.Sub(t.epoch) + restAfter(s.refusals)})
+	s.at = now.Sub(t.epoch) + restAfter(s.refusals)
+	t.move(s, resting+standing(s.refusals))
 	s.refusals = min(s.refusals+1, numRests-1)
 }
 
-// rested lets those be asked for again that have rested long enough, up to MaxBatch.
-// It reports whether there may be more.
-func (t *table) rested(now time.Duration) (more bool) {
-	left := MaxBatch
-	for i := range t.resting {
-		for list := &t.resting[i]; left > 0 && list.size > 0 && list.front().at <= now; left-- {
-			t.again.push(list.pop().subscription)
-		}
-	}
-	return left == 0
-}
+// restAfter is how long a channel rests that was refused so often in a row before.
+func restAfter(refusals uint8) time.Duration { return min(retryAfter<<refusals, retryAtLast) }
 
-// linger puts s on the list of those that are left.
-func (t *table) linger(s *subscription, at time.Duration) {
-	s.leaving = true
-	t.leaving.push(turn{s, at})
-}
-
-// sweep returns subscriptions to end, which the engine is to forget now, and puts back
-// what has rested long enough. It looks at MaxBatch, and reports whether there may be
-// more: then it is called again, with the same time, until it has seen each once.
+// sweep returns subscriptions to end, which are forgotten, and has those asked for again that
+// have rested, and one of those that are away. It looks at MaxBatch of each, and reports
+// whether there may be more: then it is called again, with the same time.
 func (t *table) sweep(began time.Time) (names []string, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := began.Sub(t.epoch)
-	n := 0
-	for ; n < MaxBatch && t.leaving.size > 0; n++ {
-		s := t.leaving.front()
-		crowded := t.leaving.size > maxLingering
-		if s.at > now || !crowded && !s.wanted && s.at > now-linger {
-			break
-		}
-		t.leaving.pop()
-		s.leaving = false
-		switch {
-		case s.wanted:
-		case !crowded && s.since > now-linger: // it was joined meanwhile, and left again
-			t.linger(s.subscription, s.since)
-		case s.standing == inForce:
-			t.settle(s.subscription)
-			t.forget(s.subscription)
-			names = append(names, s.name)
-		case s.standing == asked: // its confirmation must not be taken for another's
-			t.linger(s.subscription, now+1) // behind this sweep
-		case !s.listed:
-			t.forget(s.subscription)
-		}
+	for len(names) < MaxBatch && (t.sizes[left] > maxLingering || t.due(left, now-linger)) {
+		s := t.lists[left].first
+		t.forget(s)
+		names = append(names, s.name)
 	}
 	more = t.rested(now)
-	t.probeAway(now)
-	return names, more || n == MaxBatch
+	if t.sizes[away] > 0 && now >= t.probeAgain {
+		t.probe, t.probeAgain = t.lists[away].first, now+probeInterval
+		t.move(t.probe, again)
+	}
+	return names, more || len(names) == MaxBatch
+}
+
+// due reports whether the time of the first on a list has come.
+func (t *table) due(of standing, now time.Duration) bool {
+	return t.sizes[of] > 0 && t.lists[of].first.at <= now
+}
+
+// rested ends the rest of up to MaxBatch. It reports whether there may be more.
+func (t *table) rested(now time.Duration) (more bool) {
+	looks := 0
+	for of := resting; of < left; of++ {
+		for ; looks < MaxBatch && t.due(of, now); looks++ {
+			if s := t.lists[of].first; s.wanted {
+				t.move(s, again)
+			} else {
+				t.forget(s)
+			}
+		}
+	}
+	return looks == MaxBatch
+}
+
+// probed notes what came of asking for s. Channels whose server is away, while others of the
+// engine are there, are not asked for one by one all the time: there may be hundreds of
+// thousands. They are when the link says that something has changed, or when one of them, the
+// probe, is in force or refused for itself.
+func (t *table) probed(s *subscription, isAway bool) {
+	if s != t.probe {
+		return
+	}
+	t.probe = nil
+	if !isAway {
+		t.reachable = t.sizes[away]
+	}
+}
+
+// returned lets all whose server was away be asked for again.
+func (t *table) returned() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reachable = t.sizes[away]
 }

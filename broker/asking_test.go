@@ -6,67 +6,74 @@ import (
 	"time"
 )
 
-// churned returns a table of channels that were joined, and left at now.
-func churned(count int, now time.Time) *table {
+// What was joined and left while there was no link, or before it was asked for, is
+// forgotten (I13): nobody looks at it.
+func TestAChannelLeftBeforeItIsAskedForIsForgotten(t *testing.T) {
 	tab := newTable()
-	for i := range count {
-		tab.want(fmt.Sprint(i))
-		tab.unwant(fmt.Sprint(i), now)
+	for i := range 4 * MaxBatch {
+		name := fmt.Sprint(i)
+		tab.want(name)
+		tab.unwant(name, time.Now())
 	}
-	tab.opened(time.Now())
-	return tab
-}
-
-// However many channels were joined and left while there was no link, and whatever
-// there is to ask for behind them, one look is at a batch of them.
-func TestChannelsThatWereLeftAreTakenInBatches(t *testing.T) {
-	const count = 4*MaxBatch + 1
-	tab := churned(count, time.Now())
 	tab.want("wanted")
-	looks := 1
-	names, more := tab.take(time.Now())
-	for ; more; looks++ {
-		before := tab.fresh.size
-		names, more = tab.take(time.Now())
-		if n := before - tab.fresh.size; n > MaxBatch {
-			t.Fatalf("%d channels are looked at at once", n)
-		}
+	if owed := tab.opened(time.Now()); owed != 1 {
+		t.Errorf("%d subscriptions are owed, want 1", owed)
 	}
-	if len(names) != 1 || names[0] != "wanted" || looks != 5 {
-		t.Errorf("%v are asked for after %d looks", names, looks)
+	names, more := tab.take(time.Now())
+	if all, _ := tab.count(); len(names) != 1 || names[0] != "wanted" || more || all != 1 {
+		t.Errorf("%v are asked for, more %t, of %d", names, more, all)
 	}
 }
 
-// So it is with those that were left and are joined again, when a second has passed,
-// and with those that the engine refused.
+// However many were left and have lingered, and were refused and have rested, one look
+// is at a batch of them.
 func TestASweepLooksAtABatch(t *testing.T) {
 	const count = 4 * MaxBatch
 	now := time.Now()
 	tab := subscribed(count, now)
 	for i := range count {
 		tab.unwant(fmt.Sprint(i), now)
-		tab.want(fmt.Sprint(i))
 		name := fmt.Sprint("refused ", i)
 		tab.want(name)
 		tab.take(now)
-		tab.end(name, now, refused)
+		tab.end(name, now, errBusy)
 	}
 	now = now.Add(linger + retryAfter)
 	for more, sweeps := true, 0; more; sweeps++ {
-		left, resting := tab.leaving.size, tab.resting[0].size
+		lingering, rest := tab.sizes[left], tab.sizes[resting]
 		_, more = tab.sweep(now)
-		if left -= tab.leaving.size; left > MaxBatch {
-			t.Errorf("%d channels that were left are looked at at once", left)
+		if lingering -= tab.sizes[left]; lingering > MaxBatch {
+			t.Errorf("%d channels that were left are looked at at once", lingering)
 		}
-		if resting -= tab.resting[0].size; resting > MaxBatch {
-			t.Errorf("%d channels that rested are looked at at once", resting)
+		if rest -= tab.sizes[resting]; rest > MaxBatch {
+			t.Errorf("%d channels that rested are looked at at once", rest)
 		}
 		if sweeps > 5 {
 			t.Fatal("the sweep has no end")
 		}
 	}
-	if tab.leaving.size+tab.resting[0].size > 0 || tab.again.size != count {
-		t.Errorf("%d are left, %d rest, %d are asked for again", tab.leaving.size, tab.resting[0].size, tab.again.size)
+	if tab.sizes[left]+tab.sizes[resting] > 0 || tab.sizes[again] != count {
+		t.Errorf("%d are left, %d rest, %d are asked for again", tab.sizes[left], tab.sizes[resting], tab.sizes[again])
+	}
+}
+
+// A channel that was refused rests also when it is left and joined again meanwhile, and
+// is forgotten when it is left for good (I13).
+func TestARestOutlivesTheLastMember(t *testing.T) {
+	now := time.Now()
+	tab := subscribed(0, now)
+	tab.want("c")
+	tab.take(now)
+	tab.unwant("c", now)
+	tab.end("c", now, errBusy)
+	tab.want("c")
+	if names, _ := tab.take(now); len(names) != 0 {
+		t.Errorf("%v is asked for while it rests", names)
+	}
+	tab.unwant("c", now)
+	tab.sweep(now.Add(retryAfter))
+	if all, _ := tab.count(); all != 0 {
+		t.Error("a channel that nobody wants is kept when it has rested")
 	}
 }
 

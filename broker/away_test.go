@@ -14,7 +14,7 @@ func awayed(count int, now time.Time) *table {
 		name := fmt.Sprint(i)
 		tab.want(name)
 		tab.take(now)
-		tab.end(name, now, away)
+		tab.end(name, now, ErrAway)
 	}
 	return tab
 }
@@ -47,7 +47,7 @@ func TestAnAwayServerIsAskedForOneChannel(t *testing.T) {
 			t.Fatalf("%v are asked for in %s, after %v", names, probeInterval, asked)
 		}
 		asked[names[0]] = true
-		tab.end(names[0], now, away)
+		tab.end(names[0], now, ErrAway)
 	}
 	if deaf := tab.deaf.Load(); deaf != count {
 		t.Errorf("%d channels are deaf, want %d", deaf, count)
@@ -60,7 +60,7 @@ func TestAllIsAskedForWhenAServerReturns(t *testing.T) {
 	const count = 3 * MaxBatch
 	for name, returns := range map[string]func(tab *table, probe string, now time.Time){
 		"confirmed": func(tab *table, probe string, now time.Time) { tab.confirm(probe, now) },
-		"refused":   func(tab *table, probe string, now time.Time) { tab.end(probe, now, refused) },
+		"refused":   func(tab *table, probe string, now time.Time) { tab.end(probe, now, errBusy) },
 		"returned":  func(tab *table, _ string, _ time.Time) { tab.returned() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,17 +94,17 @@ func TestAnAwayServerKeepsNothingOfWhoLeft(t *testing.T) {
 		name := fmt.Sprint("passing ", i)
 		tab.want(name)
 		for _, name := range tab.askFor(now) {
-			tab.end(name, now, away)
+			tab.end(name, now, ErrAway)
 		}
 		tab.unwant(name, now)
 	}
-	if n := tab.away.size; n > 2*stay+2 {
+	if n := tab.sizes[away]; n > 2*stay+2 {
 		t.Errorf("%d channels are kept, of which %d are wanted", n, stay)
 	}
 	for more := true; more; {
 		_, more = tab.sweep(now.Add(linger))
 	}
-	if all, _ := tab.sizes(); all > 2*stay+2 {
+	if all, _ := tab.count(); all > 2*stay+2 {
 		t.Errorf("%d channels are in the table, of which %d are wanted", all, stay)
 	}
 }
@@ -120,7 +120,7 @@ func TestOpenedLinkWaitsForServersThatAreAway(t *testing.T) {
 			tab.want("away")
 			tab.opened(now)
 			tab.take(now)
-			tab.end("away", now, away)
+			tab.end("away", now, ErrAway)
 			late := now.Add(returnTime)
 			if tab.settled(now) || tab.settled(late) {
 				t.Fatal("settled before the other server has answered")
@@ -139,8 +139,8 @@ func TestOpenedLinkWaitsForServersThatAreAway(t *testing.T) {
 				tab.returned()
 				tab.take(now)
 			}
-			if !tab.settled(now) || tab.owedDeaf != 0 {
-				t.Errorf("settled %t, deaf and owed %d", tab.settled(now), tab.owedDeaf)
+			if !tab.settled(now) || tab.deaf.Load() != 0 {
+				t.Errorf("settled %t, %d deaf", tab.settled(now), tab.deaf.Load())
 			}
 		})
 	}
@@ -155,7 +155,7 @@ func BenchmarkAwayServer(b *testing.B) {
 			now = now.Add(sweepInterval)
 			tab.sweep(now)
 			for _, name := range tab.askFor(now) {
-				tab.end(name, now, away)
+				tab.end(name, now, ErrAway)
 			}
 		}
 	}

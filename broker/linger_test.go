@@ -30,7 +30,7 @@ func TestLingeringIsBounded(t *testing.T) {
 		}
 		ended += len(names)
 	}
-	if all, pending := tab.sizes(); ended != maxLingering || all != 0 || pending != 0 {
+	if all, pending := tab.count(); ended != maxLingering || all != 0 || pending != 0 {
 		t.Errorf("%d end later, %d are left, %d of them pending", ended, all, pending)
 	}
 }
@@ -52,12 +52,12 @@ func TestConfirmationIsNotTakenForAnothers(t *testing.T) {
 		t.Fatalf("%v is asked for twice", names)
 	}
 	tab.confirm("c", now)
-	if _, pending := tab.sizes(); pending != 0 {
+	if _, pending := tab.count(); pending != 0 {
 		t.Error("it is not in force")
 	}
 }
 
-// A waiter has its answer in bounded time, and an engine that confirms nothing is
+// A join has its answer in bounded time, and an engine that confirms nothing is
 // given up.
 func TestUnconfirmedSubscriptionIsOverdue(t *testing.T) {
 	tab := newTable()

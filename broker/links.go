@@ -16,17 +16,14 @@ func (t *table) opened(now time.Time) int {
 
 // linkLost notes that the link is lost: nothing is subscribed to any more. It returns who
 // waited. Each subscription learns of it when it is looked at, and by renewAll.
-func (t *table) linkLost() (waiting map[*subscription]*crowd) {
+func (t *table) linkLost() (waiting map[*subscription]*joins) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open = false
 	t.link++
-	t.fresh, t.again, t.away, t.probe = fifo[*subscription]{}, fifo[*subscription]{}, fifo[*subscription]{}, nil
-	t.leaving, t.resting = fifo[turn]{}, [numRests]fifo[turn]{}
-	t.asked, t.inForce, t.owed, t.owedDeaf = 0, 0, 0, 0
-	t.deaf.Store(0)
 	waiting = t.waiting
-	t.waiting, t.waited, t.queue = map[*subscription]*crowd{}, 0, fifo[*waiter]{}
+	t.onLink = onLink{joining: newJoining()}
+	t.deaf.Store(0)
 	return waiting
 }
 
@@ -57,7 +54,7 @@ func (t *table) renew(s *subscription) *subscription {
 		t.channels.remove(s)
 		return nil
 	}
-	t.list(s, &t.again)
+	t.begin(s, again)
 	return s
 }
 
@@ -66,13 +63,13 @@ func (t *table) renew(s *subscription) *subscription {
 func (t *table) stuck(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.asked > 0 && now.Sub(t.progress) > 2*awaitTimeout
+	return t.sizes[asked] > 0 && now.Sub(t.progress) > 2*awaitTimeout
 }
 
-// settled reports whether all that had to be subscribed to when the link was opened
-// is in force. What is deaf is waited for as well, until returnTime has passed.
+// settled reports whether the engine has answered for all that had to be subscribed to when
+// the link was opened. Until returnTime has passed, servers that are away are waited for, too.
 func (t *table) settled(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.owed == 0 || t.owed == t.owedDeaf && now.Sub(t.openedAt) >= returnTime
+	return t.owed == 0 && (t.deaf.Load() == 0 || now.Sub(t.openedAt) >= returnTime)
 }

@@ -89,17 +89,13 @@ func (l *linkSink) Ended(channel string, cause error) {
 	}
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
-	why := refused
-	switch {
-	case errors.Is(cause, ErrMoved):
-		why, cause = moved, ErrDown
-	case errors.Is(cause, ErrAway):
-		why, cause = away, ErrDown
-	default:
+	told := ErrDown
+	if !errors.Is(cause, ErrAway) {
+		told = cause
 		r.warn(&r.refusing, "the engine refuses subscriptions; joins of these channels stand and hear nothing (at debug the log names them)")
 	}
-	tell(r.table.end(channel, time.Now(), why), cause)
-	if why == moved || !r.up.Load() {
+	tell(r.table.end(channel, time.Now(), cause), told)
+	if errors.Is(cause, ErrMoved) || !r.up.Load() {
 		r.wake()
 	}
 }

@@ -19,7 +19,7 @@ func TestMovedChannelIsAskedForAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, again := range []bool{true, false} {
-		tell(tab.end("c", now, moved), ErrDown)
+		tell(tab.end("c", now, ErrMoved), ErrDown)
 		if again != (told == nil) || !tab.isDeaf([]byte("c")) || tab.settled(now) {
 			t.Fatalf("told %v, deaf %t, settled %t", told, tab.isDeaf([]byte("c")), tab.settled(now))
 		}
@@ -33,7 +33,7 @@ func TestMovedChannelIsAskedForAtOnce(t *testing.T) {
 	if tab.isDeaf([]byte("c")) || !tab.settled(now) {
 		t.Errorf("deaf %t, settled %t after it was confirmed", tab.isDeaf([]byte("c")), tab.settled(now))
 	}
-	if tab.end("d", now, moved) != nil {
+	if tab.end("d", now, ErrMoved) != nil {
 		t.Error("somebody waits for a channel that is not there")
 	}
 }

@@ -157,7 +157,7 @@ func (r *Remote) awaiting() {
 		case <-tick.C:
 			now := time.Now()
 			for more := !looks.Late(now, sweepInterval); more; {
-				var late *waiter
+				var late *join
 				late, more = r.table.overdue(now)
 				tell(late, errNoAck)
 			}

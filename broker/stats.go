@@ -114,7 +114,7 @@ func (r *Remote) Stats() Stats {
 		PublishDuration: r.counts.publishing.read(), Received: r.counts.received.Load(),
 		Connects: r.counts.opened.Load(), FailedConnects: r.counts.failedOpens.Load(), SubscriptionEnds: r.counts.ended.Load(),
 	}
-	st.Subscriptions, st.Pending = r.table.sizes()
+	st.Subscriptions, st.Pending = r.table.count()
 	st.Waiting, st.WaitingBytes = r.outbox.depth()
 	st.BacklogBytes, st.BacklogChannels = r.backlog.size()
 	for i, name := range outcomeNames {

@@ -1,40 +1,26 @@
 package broker
 
 import (
+	"errors"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
-)
 
-// standing is what the engine knows of a subscription.
-type standing uint8
-
-const (
-	absent  standing = iota // not asked for
-	asked                   // asked for, not confirmed
-	inForce                 // confirmed
+	"wsify/broker/internal/link"
 )
 
 // subscription is a channel that has members on this node, or had some a moment ago.
 type subscription struct {
-	name     string
-	since    time.Duration // the last member left; since table.epoch
-	link     uint8         // table.link when what follows was true; what follows is none of that of another
-	standing standing
-	wanted   bool  // there are members (I12); true of any link
-	listed   bool  // in table.fresh, again, resting or away
-	leaving  bool  // in table.leaving
-	owed     bool  // counted by table.owed
-	deaf     bool  // the server of the channel is away, and it was in force or asked for; counted by table.deaf
-	refusals uint8 // by the engine, in a row, up to numRests-1; true of any link
-}
-
-// turn is a subscription that is looked at again some time after at, which is kept
-// here: a list stays in order, and nobody's obstacle, whatever happens to those in it.
-type turn struct {
-	*subscription
-	at time.Duration // since table.epoch
+	name       string
+	prev, next *subscription // on the list of its standing
+	at         time.Duration // since table.epoch: it was left, or is to be asked for again
+	standing   standing
+	link       uint8 // table.link when all but wanted and refusals was true
+	wanted     bool  // there are members (I12)
+	owed       bool  // counted by table.owed
+	deaf       bool  // members that were told that they hear it do not; counted by table.deaf
+	refusals   uint8 // by the engine, in a row, up to numRests-1; 1 also when it has moved
 }
 
 // table is the subscriptions of a node. Its methods may be called from any
@@ -47,29 +33,27 @@ type table struct {
 
 	mu       sync.Mutex // a leaf lock; Subscribe comes with the hub's shard locked
 	channels channelMap
-	waiting  map[*subscription]*crowd
-	waited   int                  // most keys of waiting since that map was made
-	queue    fifo[*waiter]        // all of waiting, by till, and some that are answered
-	fresh    fifo[*subscription]  // wanted and absent, first come first served
-	again    fifo[*subscription]  // the same, but they were asked for before
-	resting  [numRests]fifo[turn] // the same, but the engine said no, so often in a row; asked for again from at on
-	away     fifo[*subscription]  // the same, but its server is away; and some that were left meanwhile
-	probe    *subscription        // the one of them that is asked for, if it is
-	probing  time.Duration        // when the next one is; since epoch
-	leaving  fifo[turn]           // not wanted any more, by when that was
-	asked    int                  // subscriptions with that standing
-	inForce  int                  // subscriptions with that standing
-	owed     int                  // of those there were when the link was opened, how many are not in force
-	owedDeaf int                  // of these, how many are deaf
-	openedAt time.Time            // when the link was
-	progress time.Time            // the engine answered something, or had nothing to answer
-	open     bool                 // there is a link
-	link     uint8                // how many there were, modulo 256: nothing is left of one when the next is lost
-	deaf     atomic.Int64         // subscriptions that are; written with mu locked
+	open     bool         // there is a link
+	link     uint8        // how many there were, modulo 256: nothing is left of one when the next is lost
+	deaf     atomic.Int64 // subscriptions that are; written with mu locked
+	onLink
+}
+
+// onLink is what a table has of one link. It begins anew when the link is lost.
+type onLink struct {
+	lists [numLists]ends
+	sizes [numStandings]int // subscriptions with each standing
+	joining
+	openedAt   time.Time     // when the link was
+	progress   time.Time     // the engine answered something, or had nothing to answer
+	owed       int           // of those there were when the link was opened, how many the engine has not answered
+	reachable  int           // so many of those that are away are worth asking for
+	probe      *subscription // the one of them that is asked for, if it is
+	probeAgain time.Duration // when the next one is; since epoch
 }
 
 func newTable() *table {
-	return &table{epoch: time.Now(), channels: channelMap{seed: maphash.MakeSeed()}, waiting: map[*subscription]*crowd{}}
+	return &table{epoch: time.Now(), channels: channelMap{seed: maphash.MakeSeed()}, onLink: onLink{joining: newJoining()}}
 }
 
 // want notes that the channel has got a member. It reports whether the engine has
@@ -79,15 +63,41 @@ func (t *table) want(name string) bool {
 	defer t.mu.Unlock()
 	s := t.find(name)
 	if s == nil {
-		s = &subscription{name: name, link: t.link}
+		s = &subscription{name: name, link: t.link, wanted: true}
 		t.channels.add(s)
+		t.begin(s, fresh)
+		return t.open
 	}
 	s.wanted = true
-	if s.standing != absent || s.listed {
-		return false
+	if s.standing == left {
+		t.move(s, inForce)
 	}
-	t.list(s, &t.fresh)
-	return t.open
+	return false
+}
+
+// unwant notes that the channel has lost its last member. What the engine was asked for
+// it has to confirm before it can be told to end it, and what it refused is kept for as
+// long as it rests.
+func (t *table) unwant(name string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.find(name)
+	if s == nil {
+		return
+	}
+	s.wanted = false
+	switch s.standing {
+	case fresh, again, away:
+		t.forget(s)
+	case inForce:
+		t.linger(s, now)
+	}
+}
+
+// linger keeps s for a while: it may be joined again.
+func (t *table) linger(s *subscription, now time.Time) {
+	s.at = now.Sub(t.epoch)
+	t.move(s, left)
 }
 
 // find returns the subscription of a channel, as it is on this link, or nil.
@@ -99,132 +109,109 @@ func (t *table) find(name string) *subscription {
 	return t.renew(s)
 }
 
-// list puts s on a list of those to ask for. What is there before there is a link is
-// what the node owes before it is up.
-func (t *table) list(s *subscription, to *fifo[*subscription]) {
-	s.listed = true
-	to.push(s)
-	if !t.open && !s.owed {
+// begin puts s, of which this link knows nothing, among those to ask for. What there is
+// before there is a link is what the node owes before it is up.
+func (t *table) begin(s *subscription, to standing) {
+	t.put(s, to)
+	if !t.open {
 		s.owed = true
 		t.owed++
 	}
 }
 
-// unwant notes that the channel has lost its last member.
-func (t *table) unwant(name string, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.find(name)
-	if s == nil {
-		return
-	}
-	s.wanted = false
-	s.since = now.Sub(t.epoch)
-	switch {
-	case s.standing == absent && !s.listed:
-		t.forget(s)
-	case !s.leaving:
-		t.linger(s, s.since)
-	}
-	if s.deaf && s.listed {
-		t.tidy()
-	}
-}
-
-// forget takes a subscription out of the table; it is on no list.
+// forget takes a subscription out of the table.
 func (t *table) forget(s *subscription) {
 	t.repaid(s)
-	t.setHeard(s, true)
+	t.setDeaf(s, false)
+	t.takeOff(s)
 	t.channels.remove(s)
 }
 
 // repaid notes that s does not keep the node from being up, or not any more.
 func (t *table) repaid(s *subscription) {
-	if !s.owed {
-		return
-	}
-	s.owed = false
-	t.owed--
-	if s.deaf {
-		t.owedDeaf--
+	if s.owed {
+		s.owed = false
+		t.owed--
 	}
 }
 
 // confirm notes that a subscription is in force and returns who waited for it.
-func (t *table) confirm(name string, now time.Time) *waiter {
+func (t *table) confirm(name string, now time.Time) *join {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.find(name)
 	if s == nil || s.standing != asked {
 		return nil
 	}
-	t.settle(s)
-	s.standing, s.refusals = inForce, 0
-	t.setHeard(s, true)
-	t.inForce++
+	s.refusals = 0
+	if s.wanted {
+		t.move(s, inForce)
+	} else {
+		t.linger(s, now)
+	}
+	t.setDeaf(s, false)
 	t.progress = now
 	t.repaid(s)
 	t.probed(s, false)
 	return t.answer(s)
 }
 
-// ending is why a subscription is no more.
-type ending uint8
-
-const (
-	refused ending = iota // by the engine: it rests before it is asked for again
-	away                  // its server is: it stays away with it
-	moved                 // its server gave it to another one: it is asked for there at once
-)
-
 // end notes that a subscription is no more, and returns who waited for it and is to be told.
 // Who waits for one that has moved goes on waiting; but one that was not in force since it
 // moved last is away, for servers that each name another one.
-func (t *table) end(name string, now time.Time, why ending) *waiter {
+func (t *table) end(name string, now time.Time, cause error) *join {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.find(name)
-	if s == nil || s.standing == absent {
+	if s == nil || s.standing < left {
 		return nil
 	}
-	t.settle(s)
+	isAway := errors.Is(cause, ErrAway)
 	t.progress = now // no is an answer, too
-	t.probed(s, why != refused)
-	if s.wanted {
-		t.setHeard(s, why == refused)
-	}
+	t.probed(s, isAway)
+	t.setDeaf(s, isAway)
 	switch {
-	case s.wanted && why == moved && s.refusals == 0:
-		s.refusals = 1
-		t.list(s, &t.fresh)
-		return nil
-	case s.wanted && why != refused:
-		t.keepAway(s)
-	case s.wanted:
-		t.repaid(s) // it would keep the others waiting
+	case !isAway:
 		t.rest(s, now)
-	case !s.leaving:
+	case !s.wanted:
 		t.forget(s)
+	case s.refusals == 0 && errors.Is(cause, ErrMoved):
+		s.refusals = 1
+		t.move(s, fresh)
+		return nil
 	default:
-		t.repaid(s)
+		t.move(s, away)
 	}
+	t.repaid(s)
 	return t.answer(s)
 }
 
-// settle takes back what the engine knew of s.
-func (t *table) settle(s *subscription) {
-	switch s.standing {
-	case asked:
-		t.asked--
-	case inForce:
-		t.inForce--
+// setDeaf notes whether what is published to the channel of s is missed here.
+func (t *table) setDeaf(s *subscription, deaf bool) {
+	switch {
+	case deaf && !s.deaf:
+		t.deaf.Add(1)
+	case !deaf && s.deaf:
+		t.deaf.Add(-1)
 	}
-	s.standing = absent
+	s.deaf = deaf
 }
 
-// sizes returns how many subscriptions there are, and how many are not in force.
-func (t *table) sizes() (all, pending int) {
+// isDeaf reports whether the channel has members here that hear nothing, as the
+// server of the channel is away while others are there.
+func (t *table) isDeaf(name []byte) bool {
+	if t.deaf.Load() == 0 {
+		return false
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.channels.size, t.channels.size - t.inForce
+	s := t.find(link.String(name))
+	return s != nil && s.deaf && s.wanted
+}
+
+// count returns how many subscriptions there are, and how many are not in force.
+func (t *table) count() (all, pending int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.channels.size, t.channels.size - t.sizes[inForce] - t.sizes[left]
 }

@@ -13,6 +13,9 @@ import (
 // errBusy is an answer of an engine for the test.
 var errBusy = errors.New("busy for the test")
 
+// absent is the standing of what the engine does not know, for the twin.
+const absent = fresh
+
 // tableTwin drives a table and says what has to be true of it: who is a member, what
 // the engine was asked for and has confirmed, and who waits for an answer.
 type tableTwin struct {
@@ -90,7 +93,7 @@ func (w *tableTwin) await(name string) {
 	done := false
 	pending, err := w.table.await([]byte(name), func(error) {
 		if done {
-			w.t.Fatal("a waiter was answered twice")
+			w.t.Fatal("a join was answered twice")
 		}
 		done = true
 		w.answers++
@@ -108,7 +111,7 @@ func (w *tableTwin) await(name string) {
 // overdueAll tells everybody who waits for too long.
 func (w *tableTwin) overdueAll(now time.Time) {
 	for more := true; more; {
-		var late *waiter
+		var late *join
 		late, more = w.overdue(now)
 		tell(late, errNoAck)
 	}
@@ -142,13 +145,13 @@ func (w *tableTwin) endOne(name string) {
 		delete(w.engine, name)
 		s := w.channels.get(name)
 		waits, goesOn := w.waiting[s] != nil, s.wanted && s.refusals == 0
-		why := ending(w.rnd.IntN(int(moved) + 1))
-		tell(w.end(name, w.now, why), errBusy)
-		if goesOn = goesOn && why == moved; goesOn && !w.isDeaf([]byte(name)) {
+		cause := []error{errBusy, ErrAway, ErrMoved}[w.rnd.IntN(3)]
+		tell(w.end(name, w.now, cause), errBusy)
+		if goesOn = goesOn && cause == ErrMoved; goesOn && !w.isDeaf([]byte(name)) {
 			w.t.Fatalf("%s has moved and is not deaf", name)
 		}
 		if (w.waiting[s] != nil) != (waits && goesOn) {
-			w.t.Fatalf("somebody waits for %s: %t, before it ended for the reason %d %t", name, w.waiting[s] != nil, why, waits)
+			w.t.Fatalf("somebody waits for %s: %t, before it ended for %v %t", name, w.waiting[s] != nil, cause, waits)
 		}
 	}
 }
@@ -178,7 +181,7 @@ func (w *tableTwin) turnLink() {
 		}
 		w.renewed = 0
 		if w.waits != w.answers {
-			w.t.Fatalf("%d of %d waiters are answered after the link was lost", w.answers, w.waits)
+			w.t.Fatalf("%d of %d joins are answered after the link was lost", w.answers, w.waits)
 		}
 	} else {
 		for w.renewed < channelParts {
@@ -205,7 +208,8 @@ func (w *tableTwin) check() {
 	for _, s := range w.engine {
 		count[s]++
 	}
-	owed, owedDeaf, size, deaf := 0, 0, 0, 0
+	owed, size, deaf := 0, 0, 0
+	var sizes [numStandings]int
 	for i := range numNames {
 		name := fmt.Sprint(i)
 		s := w.channels.get(name)
@@ -214,33 +218,54 @@ func (w *tableTwin) check() {
 		}
 		size++
 		w.checkOne(name, s)
-		if s.owed && s.link == w.link {
-			owed++
-			if s.deaf {
-				owedDeaf++
-			}
+		if s.link != w.link {
+			continue
 		}
-		if s.deaf && s.link == w.link {
+		sizes[s.standing]++
+		if s.owed {
+			owed++
+		}
+		if s.deaf {
 			deaf++
 		}
 	}
-	if n := w.deaf.Load(); n != int64(deaf) || w.owedDeaf != owedDeaf {
-		w.t.Fatalf("%d channels are deaf, %d of them owed, and counted %d, %d", deaf, owedDeaf, n, w.owedDeaf)
+	if n := w.deaf.Load(); n != int64(deaf) {
+		w.t.Fatalf("%d channels are deaf, and counted %d", deaf, n)
 	}
+	w.checkLists(sizes)
 	if size != w.channels.size {
 		w.t.Fatalf("%d channels are in the table, which says %d", size, w.channels.size)
 	}
 	for s, c := range w.waiting {
-		if s.standing == inForce || c.first == nil || c.answered || c.of != s {
+		if s.standing == inForce || c.first == nil || c.of != s {
 			w.t.Fatalf("%s has the standing %d, and those who wait: %+v", s.name, s.standing, c)
 		}
 	}
-	if w.table.asked != count[asked] || w.table.inForce != count[inForce] || w.owed != owed {
-		w.t.Fatalf("asked %d, in force %d, owed %d; want %d, %d, %d", w.table.asked, w.table.inForce, w.owed, count[asked], count[inForce], owed)
+	if n := sizes[inForce] + sizes[left]; sizes[asked] != count[asked] || n != count[inForce] || w.owed != owed {
+		w.t.Fatalf("asked %d, in force %d, owed %d; want %d, %d, %d", sizes[asked], n, w.owed, count[asked], count[inForce], owed)
 	}
 	for name := range w.members {
 		if w.channels.get(name) == nil {
 			w.t.Fatalf("%s has members and is not in the table", name)
+		}
+	}
+}
+
+// checkLists compares the lists with how many subscriptions there are of each standing.
+func (w *tableTwin) checkLists(want [numStandings]int) {
+	if w.sizes != want {
+		w.t.Fatalf("of each standing there are %v, want %v", w.sizes, want)
+	}
+	for of, l := range w.lists {
+		n := 0
+		var before *subscription
+		for s := l.first; s != nil; before, s = s, s.next {
+			if n++; s.standing != standing(of) || s.prev != before {
+				w.t.Fatalf("%s with the standing %d is on the list of %d", s.name, s.standing, of)
+			}
+		}
+		if n != want[of] || l.last != before {
+			w.t.Fatalf("%d are on the list of %d, want %d", n, of, want[of])
 		}
 	}
 }
@@ -252,8 +277,11 @@ func (w *tableTwin) checkOne(name string, s *subscription) {
 		w.t.Fatalf("%s is still what it was on the link before", name)
 	}
 	standing := s.standing
-	if s.link != w.link {
+	switch {
+	case s.link != w.link || standing < left:
 		standing = absent
+	case standing == left:
+		standing = inForce
 	}
 	if _, ok := w.members[name]; ok != s.wanted || standing != w.engine[name] {
 		w.t.Fatalf("%s: wanted %t, standing %d; want %t, %d", name, s.wanted, standing, ok, w.engine[name])
@@ -289,14 +317,10 @@ func (w *tableTwin) settle() {
 		w.t.Fatalf("subscribed to %v with members in %d, %d in the table, settled %t", slices.Sorted(slices.Values(names)), len(w.members), w.channels.size, w.settled(w.now))
 	}
 	if w.waits != w.answers || len(w.waiting) != 0 {
-		w.t.Fatalf("%d of %d waiters are answered, %d are left", w.answers, w.waits, len(w.waiting))
+		w.t.Fatalf("%d of %d joins are answered, %d are left", w.answers, w.waits, len(w.waiting))
 	}
-	resting := 0
-	for _, list := range w.resting {
-		resting += list.size
-	}
-	if w.fresh.size+w.again.size+w.away.size+resting+w.leaving.size != 0 {
-		w.t.Fatalf("lists of %d, %d, %d, %d, %d are left", w.fresh.size, w.again.size, w.away.size, resting, w.leaving.size)
+	if w.sizes[inForce] != len(w.members) {
+		w.t.Fatalf("of each standing there are %v", w.sizes)
 	}
 }
 

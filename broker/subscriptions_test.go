@@ -47,7 +47,7 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 	for _, name := range []string{"churn", "other"} {
 		tab.want(name)
 		tab.take(start)
-		tab.end(name, start, refused)
+		tab.end(name, start, errBusy)
 	}
 	for now := start; now.Sub(start) <= 2*retryAfter; now = now.Add(retryAfter / 2) {
 		tab.unwant("churn", now)
@@ -58,7 +58,7 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 			if name == "other" {
 				return
 			}
-			tab.end(name, now, refused)
+			tab.end(name, now, errBusy)
 		}
 	}
 	t.Errorf("after %s the other channel has not been asked for again", 2*retryAfter)
@@ -74,7 +74,7 @@ func TestARestGrows(t *testing.T) {
 		if names, _ := tab.take(now); len(names) != 1 {
 			t.Fatalf("%d channels are asked for, want 1", len(names))
 		}
-		tab.end("c", now, refused)
+		tab.end("c", now, errBusy)
 		now = now.Add(rest*time.Second - 1)
 		tab.sweep(now)
 		if names, _ := tab.take(now); len(names) != 0 {
@@ -96,8 +96,8 @@ func TestAChannelLeftWhileDownDoesNotDelayUp(t *testing.T) {
 	tab.linkLost()
 	tab.renewAll()
 	tab.unwant("a", now)
-	if owed := tab.opened(time.Now()); owed != 2 {
-		t.Fatalf("%d subscriptions are owed, want 2", owed)
+	if owed := tab.opened(time.Now()); owed != 1 {
+		t.Fatalf("%d subscriptions are owed, want 1", owed)
 	}
 	tab.take(now)
 	tab.confirm("b", now)
@@ -118,7 +118,7 @@ func TestAnEngineThatRefusesIsNotStuck(t *testing.T) {
 		now = now.Add(awaitTimeout)
 		tab.want(fmt.Sprint(i + 1))
 		tab.take(now)
-		tab.end(fmt.Sprint(i), now, refused)
+		tab.end(fmt.Sprint(i), now, errBusy)
 		if tab.stuck(now) {
 			t.Fatalf("stuck after %d refusals", i+1)
 		}
@@ -160,15 +160,15 @@ func TestATableShrinksAfterABurst(t *testing.T) {
 		_, more = tab.sweep(now.Add(linger))
 	}
 	for more := true; more; { // as every half second
-		var late *waiter
+		var late *join
 		if late, more = tab.overdue(now); late != nil {
-			t.Fatal("a waiter is late that was answered")
+			t.Fatal("a join is late that was answered")
 		}
 	}
 	if grown := heapInUse() - before; grown > 1<<20 {
 		t.Errorf("%d bytes are left of %d subscriptions", grown, count)
 	}
-	if all, pending := tab.sizes(); all != 0 || pending != 0 { // it also keeps the table alive
+	if all, pending := tab.count(); all != 0 || pending != 0 { // it also keeps the table alive
 		t.Errorf("%d subscriptions are left, %d pending", all, pending)
 	}
 }

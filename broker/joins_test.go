@@ -26,7 +26,7 @@ func TestACrowdThatWaitsTooLongIsToldInBatches(t *testing.T) {
 	tab, told := crowded(count, now)
 	for more := true; more; {
 		before := len(*told)
-		var late *waiter
+		var late *join
 		late, more = tab.overdue(now.Add(awaitTimeout))
 		tell(late, errNoAck)
 		if n := len(*told) - before; n > MaxBatch {
@@ -67,7 +67,7 @@ func TestAnAnswerIsForThoseWhoAreNotLate(t *testing.T) {
 // nobody confirms.
 func BenchmarkOverdue(b *testing.B) {
 	for _, count := range []int{1_000, 40_000} {
-		b.Run(fmt.Sprintf("waiters=%d", count), func(b *testing.B) {
+		b.Run(fmt.Sprintf("joins=%d", count), func(b *testing.B) {
 			now := time.Now()
 			for b.Loop() {
 				b.StopTimer()
@@ -77,7 +77,7 @@ func BenchmarkOverdue(b *testing.B) {
 					_, more = tab.overdue(now.Add(awaitTimeout))
 				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(count), "ns/waiter")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(count), "ns/join")
 		})
 	}
 }
