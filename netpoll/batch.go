@@ -5,7 +5,8 @@ import "time"
 // A batch is what one epoll_wait(2) reports: up to 512 events of up to a read buffer
 // each, which may be a third of a second of work. Two things keep the others from
 // waiting for all of it: a turn that has been asked for runs inside the batch, and
-// many that are readable at once are read in smaller pieces.
+// many that are readable at once are read in smaller pieces, those that have more behind
+// all others.
 const (
 	// turnWithin is how long a turn that has been asked for waits for the events of
 	// a batch. Until then what they publish is joined.
@@ -38,6 +39,17 @@ func (l *Loop) beginBatch(at time.Duration) {
 	l.batch = batch{began: at, looked: at, bytes: l.bytesIn, share: len(l.readBuf)}
 }
 
+// beginRest starts the second account of a batch: of connections that had more to read
+// than was taken before.
+func (l *Loop) beginRest() {
+	b := &l.batch
+	b.looked, b.bytes, b.spent = l.now(), l.bytesIn, 0
+	b.share = min(lookBytes, len(l.readBuf))
+}
+
+// over reports whether reads have taken all the time that they may.
+func (b *batch) over() bool { return b.spent >= readWithin }
+
 // handled notes that an event of the batch has been handled, counts the time that reads
 // take, and runs the turn that has waited long enough.
 func (l *Loop) handled() {
@@ -55,8 +67,9 @@ func (l *Loop) handled() {
 	}
 	now := l.now()
 	if read >= lookBytes {
-		if b.spent += now - b.looked; b.spent >= readWithin {
+		if b.spent += now - b.looked; b.over() {
 			b.share = min(leastShare, len(l.readBuf))
+			l.Wake() // easygo's batch ends with a turn only
 		}
 		b.events, b.bytes, b.looked = 0, l.bytesIn, now
 	}

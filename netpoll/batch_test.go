@@ -13,6 +13,8 @@ type workday struct {
 	*probe
 	clients []net.Conn
 	ids     []uint64
+	quiet   net.Conn // one that sends nothing
+	quietID uint64
 	now     time.Duration // the loop's
 	release func()
 }
@@ -31,6 +33,7 @@ func newWorkday(t *testing.T, clients int, text string, h hooks) *workday {
 		client, id := d.connect()
 		d.clients, d.ids = append(d.clients, client), append(d.ids, id)
 	}
+	d.quiet, d.quietID = d.connect()
 	on(t, d.l, func() { d.l.now = func() time.Duration { return d.now } })
 	d.rounds(2) // no batch of the real clock is left
 	d.release = d.hold()
@@ -129,12 +132,9 @@ func TestATurnInsideABatchLeavesSlotsInLimbo(t *testing.T) {
 	})
 }
 
-// The clock says that a piece of any size takes a millisecond, half of what the reads of
-// a batch may take before pieces become small.
+// The clock says that a piece of any size takes a millisecond: all the time that the reads
+// of a batch may take before pieces become small.
 func TestManyThatAreReadableAtOnceShareTheTimeOfABatch(t *testing.T) {
-	if pollerUnderTest == PollerEasygo {
-		t.Skip("easygo does not tell which events are of a batch")
-	}
 	const clients = 64
 	d := newWorkday(t, clients, strings.Repeat("x", 64<<10), hooks{data: func(*Conn, []byte) {}})
 	d.release()
@@ -147,4 +147,39 @@ func TestManyThatAreReadableAtOnceShareTheTimeOfABatch(t *testing.T) {
 			t.Fatalf("read %d bytes of connection %d of a batch of %d, want %d at most", n, i, clients, most)
 		}
 	}
+}
+
+// Who had more to say than was read waits for who has just begun, and for each other.
+func TestWhoHasMoreIsReadInTurnBehindAllOthers(t *testing.T) {
+	if pollerUnderTest == PollerEasygo {
+		t.Skip("easygo does not tell which events are of a batch")
+	}
+	const talkers, rounds = 64, 3
+	var d *workday
+	var order []uint64
+	done := make(chan struct{})
+	d = newWorkday(t, talkers, strings.Repeat("x", 128<<10), hooks{data: func(c *Conn, _ []byte) {
+		if order = append(order, c.ID()); len(order) == talkers/2 {
+			write(t, d.quiet, "x") // epoll reports it behind all others, which have more
+		}
+		if len(order) == (1+rounds)*talkers+1 {
+			close(done)
+		}
+	}})
+	d.release()
+	await(t, done, "all reads")
+	on(t, d.l, func() {
+		if order[talkers] != d.quietID {
+			t.Errorf("read %d was of %d, want of %d, which had not begun before", talkers, order[talkers], d.quietID)
+		}
+		for round := range rounds {
+			read := map[uint64]bool{}
+			for _, id := range order[1+(1+round)*talkers:][:talkers] {
+				read[id] = true
+			}
+			if len(read) != talkers {
+				t.Errorf("round %d: %d of %d were read, and some twice", round, len(read), talkers)
+			}
+		}
+	})
 }

@@ -42,6 +42,7 @@ const (
 	flagDirty                       // in the loop's list of connections to flush
 	flagEndCloses                   // while paused, the end of the peer's stream ends the connection
 	flagEndWaits                    // the end of the peer's stream pauses the connection
+	flagMore                        // its last read took all that it may: there is more
 	flagExtended                    // the deadline was found late, and was extended
 )
 

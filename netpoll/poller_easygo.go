@@ -70,8 +70,8 @@ func (p *easygoPoller) remove(fd int) {
 	_ = p.ep.Del(fd)
 }
 
-// addWake makes the turn an event like others: easygo tells neither the end of a batch
-// nor how many events it has, so a read is never cut down to a share.
+// addWake makes the turn an event like others, which a batch ends with for us: easygo
+// tells neither where one ends nor how many events it has.
 func (p *easygoPoller) addWake(fd int) error {
 	return p.add(fd, interestRead|interestEdge, func(uint32) {
 		p.loop.endBatch()

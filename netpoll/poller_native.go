@@ -25,6 +25,7 @@ type nativePoller struct {
 	stopped atomic.Bool
 	done    chan struct{}
 	pace    pace // of the loop's goroutine
+	next    int  // of those that have more to read, the one that is read next
 
 	mu     sync.Mutex             // a leaf lock
 	others map[int32]func(uint32) // by descriptor: listeners, timer, eventfd; guarded by mu
@@ -59,10 +60,17 @@ func (p *nativePoller) run() {
 			return
 		}
 		l.beginBatch(at)
+		more := 0
 		for i := range max(n, 0) {
+			if p.hasMore(&events[i]) {
+				events[more] = events[i]
+				more++
+				continue
+			}
 			p.dispatch(&events[i])
 			l.handled()
 		}
+		p.readRest(events[:more])
 		if l.waking.Load() {
 			l.endBatch()
 		}
@@ -82,6 +90,34 @@ func (p *nativePoller) wait(events []unix.EpollEvent, now time.Duration) (n int,
 	at = p.loop.now()
 	p.pace.waited(now, at)
 	return n, at, err
+}
+
+// hasMore reports whether an event is of a connection that had more than was read.
+func (p *nativePoller) hasMore(ev *unix.EpollEvent) bool {
+	return ev.Pad != 0 && p.loop.conns.at(uint32(ev.Fd)).has(flagMore)
+}
+
+// readRest handles connections that had more to read than was taken, behind all others
+// of their batch, for as long as a batch may take. Epoll reports those that are left
+// again, in the same order, and next goes on where it stopped.
+func (p *nativePoller) readRest(events []unix.EpollEvent) {
+	if len(events) == 0 {
+		return
+	}
+	l := p.loop
+	l.beginRest()
+	first := p.next % len(events)
+	p.next = first
+	for i := range events {
+		ev := &events[(first+i)%len(events)]
+		p.dispatch(ev)
+		if p.hasMore(ev) {
+			p.next++
+		}
+		if l.handled(); l.batch.over() {
+			return
+		}
+	}
 }
 
 // dispatch hands one event to whom it is for.

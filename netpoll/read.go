@@ -60,6 +60,9 @@ func (c *Conn) readyUnread(events uint32) {
 func (c *Conn) read() {
 	l := c.Loop()
 	n, e := recv(c.fd, l.readBuf[:l.batch.share])
+	if c.flags &^= flagMore; n == l.batch.share {
+		c.flags |= flagMore
+	}
 	switch {
 	case e == unix.EAGAIN:
 		return
