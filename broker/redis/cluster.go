@@ -33,9 +33,9 @@ type clusterLink struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	stale   atomic.Bool            // who owns what has proved wrong: it is read again before a subscription is asked for
+	stale   atomic.Bool            // the table has proved wrong, and is read again before a subscription is asked for
 	knows   atomic.Pointer[string] // the node that is asked first then; may be nil
-	reading sync.Mutex             // held while it is read; before mu
+	reading sync.Mutex             // held while the table is read; before mu
 
 	batch []*broker.Publication // of Publish, kept for the next one
 	asked []*node               // of Publish: those that have a group
@@ -51,13 +51,13 @@ type clusterLink struct {
 
 var _ broker.Link = (*clusterLink)(nil)
 
-// openCluster makes a link to the cluster that c leads to, and returns the masters
-// besides. c is the link's, unless there is an error.
+// openCluster makes a link to the cluster that c leads to, and returns the masters besides.
 func openCluster(ctx context.Context, to broker.Sink, d *dialer, c *conn) (_ broker.Link, masters []string, err error) {
 	t, err := readTable(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
+	d = d.lessPatient()
 	sharded := d.o.sharded == "yes"
 	if d.o.sharded == "auto" {
 		if sharded, err = d.allShard(ctx, t.masters); err != nil {
@@ -65,11 +65,11 @@ func openCluster(ctx context.Context, to broker.Sink, d *dialer, c *conn) (_ bro
 		}
 	}
 	l := newClusterLink(to, d, sharded)
-	if sharded {
-		c.close()
-	} else {
-		l.sub = c
-		c.use(false, to.Lost)
+	if !sharded {
+		if l.sub, _, err = d.login(ctx, c.addr, to); err != nil {
+			return nil, nil, err
+		}
+		l.sub.use(false, to.Lost)
 	}
 	l.follow(t)
 	l.running.Go(l.watch)
@@ -83,19 +83,6 @@ func newClusterLink(to broker.Sink, d *dialer, sharded bool) *clusterLink {
 		l.verb = "SPUBLISH"
 	}
 	return l
-}
-
-// reached reports whether any master is. Without one the node of ours is not up: they come
-// back one by one, to each node in another order.
-func (l *clusterLink) reached() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, n := range l.nodes {
-		if n.pub != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // Close ends the connections. What is under way fails.
@@ -166,11 +153,9 @@ func (l *clusterLink) give(slot int, to *node) {
 }
 
 // moved notes that a node has named the owner of a slot that was its own; empty for one that
-// has no name to go by.
+// has no name to go by. The caller holds mu.
 func (l *clusterLink) moved(slot int, from *node, to string) {
 	l.suspect(to)
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if to != "" && to != from.addr && l.owner[slot] == from {
 		l.give(slot, l.node(to))
 	}
@@ -196,13 +181,6 @@ func (l *clusterLink) forget(channel string) {
 	}
 }
 
-// end tells that subscriptions are no more.
-func (l *clusterLink) end(channels []string, cause error) {
-	for _, channel := range channels {
-		l.to.Ended(channel, cause)
-	}
-}
-
 // Subscribe asks each channel's master. It waits for none that is slow: a master that
 // cannot be reached ends its channels, not the link.
 func (l *clusterLink) Subscribe(ctx context.Context, channels []string) error {
@@ -217,7 +195,9 @@ func (l *clusterLink) Subscribe(ctx context.Context, channels []string) error {
 	for slot, group := range bySlot(channels) {
 		switch n, err := l.place(slot, group); {
 		case err != nil:
-			l.end(group, fmt.Errorf("%w: %w", broker.ErrAway, err))
+			for _, channel := range group {
+				l.to.Ended(channel, fmt.Errorf("%w: %w", broker.ErrAway, err))
+			}
 		case n.sub != nil: // otherwise it asks when it has one
 			asked[n.sub] = append(asked[n.sub], group)
 		}

@@ -11,12 +11,44 @@ import (
 // watchInterval is how often others are asked whether a server is still the one to use.
 const watchInterval = 5 * time.Second
 
-// singleLink is a link to one server: a connection for subscriptions and one for
-// publishing. When either is lost, so is the link: neither is replaced, so that what is
-// published on a link has always gone where it is subscribed.
+// pair is the connections to a server. When one is lost the other is closed, so that what
+// is published by a pair has always gone where it is subscribed. They are two, so that
+// outcomes do not wait behind what is received.
+type pair struct {
+	pub *conn // for publishing
+	sub *conn // for subscriptions; nil for who only publishes
+}
+
+// connect opens a pair. to is nil for who only publishes.
+func (d *dialer) connect(ctx context.Context, addr string, to broker.Sink) (p pair, err error) {
+	if p.pub, _, err = d.login(ctx, addr, nil); err != nil || to == nil {
+		return p, err
+	}
+	if p.sub, _, err = d.login(ctx, addr, to); err != nil {
+		p.pub.close()
+		return pair{}, err
+	}
+	return p, nil
+}
+
+// use is that of both connections.
+func (p pair) use(mustLead bool, lost func(cause error)) {
+	p.pub.use(mustLead, lost)
+	if p.sub != nil {
+		p.sub.use(mustLead, lost)
+	}
+}
+
+func (p pair) close() {
+	p.pub.close()
+	if p.sub != nil {
+		p.sub.close()
+	}
+}
+
+// singleLink is a link to one server, which is lost with its pair.
 type singleLink struct {
-	sub     *conn
-	pub     *conn
+	pair
 	batch   []*broker.Publication // of Publish, kept for the next one
 	stop    context.CancelFunc    // ends watching
 	running sync.WaitGroup
@@ -24,21 +56,18 @@ type singleLink struct {
 
 var _ broker.Link = (*singleLink)(nil)
 
-// openSingle makes a link to the server that sub is connected to. sub is the link's, unless
-// there is an error.
-func openSingle(ctx context.Context, to broker.Sink, d *dialer, sub *conn) (broker.Link, error) {
-	pub, _, err := d.login(ctx, sub.addr, nil)
+func openSingle(ctx context.Context, to broker.Sink, d *dialer, addr string) (broker.Link, error) {
+	p, err := d.connect(ctx, addr, to)
 	if err != nil {
 		return nil, err
 	}
-	l := &singleLink{sub: sub, pub: pub}
-	sub.use(true, to.Lost)
-	pub.use(true, to.Lost)
+	l := &singleLink{pair: p}
+	p.use(true, to.Lost)
 	watching, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	if d.o.masterSet != "" {
 		l.running.Go(func() {
-			watchEvery(watching, to, watchInterval, func(ctx context.Context) error { return d.masterMoved(ctx, sub.addr) })
+			watchEvery(watching, to, watchInterval, func(ctx context.Context) error { return d.masterMoved(ctx, addr) })
 		})
 	}
 	return l, nil
@@ -64,8 +93,7 @@ func (l *singleLink) Publish(ctx context.Context, batch []broker.Publication) {
 func (l *singleLink) Close() {
 	l.stop()
 	l.running.Wait()
-	l.pub.close()
-	l.sub.close()
+	l.close()
 }
 
 // watchEvery checks again and again until ctx ends, and ends the link at the first

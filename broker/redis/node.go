@@ -38,8 +38,7 @@ type node struct {
 	// Guarded by clusterLink.mu. While there is no connection, nor the first attempt to open
 	// one, the node rests: what is published there waits for no later attempt, as others wait
 	// behind it.
-	pub     *conn         // nil while there is none
-	sub     *conn         // nil while there is none
+	pair                  // both are nil while there is none
 	opening chan struct{} // closed when the first attempt to open them is over, and nil then
 }
 
@@ -66,13 +65,11 @@ func (n *node) run() {
 		if n.ctx.Err() != nil {
 			return
 		}
-		hung := opened && errors.Is(cause, link.ErrNoAnswer)
-		lasted := opened && time.Since(began) > nodeRest
-		ended := n.down(cause)
+		ended, reached := n.down(cause)
 		switch {
 		case opened:
 			n.l.dialer.log.Warn("a node of the broker's cluster is lost", "cause", cause, "subscriptions", ended)
-			if n.l.sharded && !n.l.reached() {
+			if n.l.sharded && !reached {
 				n.Sink.Lost(errNoMaster)
 			}
 		case !said: // once, until it was reached again
@@ -80,9 +77,9 @@ func (n *node) run() {
 		}
 		said = !opened
 		switch {
-		case hung:
+		case opened && errors.Is(cause, link.ErrNoAnswer):
 			hangs++
-		case lasted:
+		case opened && time.Since(began) > nodeRest:
 			hangs = 0
 			continue
 		}
@@ -100,51 +97,34 @@ func nextRest(hangs int, at float64) time.Duration {
 
 // serve opens the connections and returns why that failed, or why one was lost.
 func (n *node) serve() (opened bool, cause error) {
-	pub, sub, err := n.connect()
+	var to broker.Sink // nil where publications are not sharded
+	if n.l.sharded {
+		to = n
+	}
+	p, err := n.l.dialer.connect(n.ctx, n.addr, to)
 	if err != nil {
 		return false, err
 	}
 	gone := make(chan error, 2)
-	lost := func(cause error) { gone <- cause }
-	pub.use(false, lost)
-	if sub != nil {
-		sub.use(false, lost)
-	}
-	n.up(pub, sub)
+	p.use(false, func(cause error) { gone <- cause })
+	n.up(p)
 	select {
 	case cause = <-gone:
 	case <-n.ctx.Done():
 	}
-	pub.close()
-	if sub != nil {
-		sub.close()
-	}
+	p.close()
 	return true, cause
 }
 
-// connect opens the connections. sub is nil where publications are not sharded.
-func (n *node) connect() (pub, sub *conn, err error) {
-	pub, _, err = n.l.dialer.loginNode(n.ctx, n.addr, nil)
-	if err != nil || !n.l.sharded {
-		return pub, nil, err
-	}
-	sub, _, err = n.l.dialer.loginNode(n.ctx, n.addr, n)
-	if err != nil {
-		pub.close()
-		return nil, nil, err
-	}
-	return pub, sub, nil
-}
-
 // up makes connections everybody's, and asks for what waited for them.
-func (n *node) up(pub, sub *conn) {
+func (n *node) up(p pair) {
 	n.l.mu.Lock()
-	n.pub, n.sub = pub, sub
+	n.pair = p
 	n.opened()
 	for slot, channels := range n.l.channels {
 		if n.l.owner[slot] == n {
 			names := slices.Collect(maps.Keys(channels))
-			sub.ask("SSUBSCRIBE", slices.Collect(slices.Chunk(names, broker.MaxBatch))...)
+			p.sub.ask("SSUBSCRIBE", slices.Collect(slices.Chunk(names, broker.MaxBatch))...)
 		}
 	}
 	n.l.mu.Unlock()
@@ -160,14 +140,17 @@ func (n *node) opened() {
 }
 
 // down notes that there are no connections, and returns how many subscriptions have ended
-// by that. They are told before mu is unlocked, since who publishes asks whether anybody is
-// deaf.
-func (n *node) down(cause error) (ended int) {
+// by that, and whether another master is reached. They are told before mu is unlocked, since
+// who publishes asks whether anybody is deaf.
+//
+// Without any master the node of ours is not up: they come back one by one, to each node in
+// another order.
+func (n *node) down(cause error) (ended int, reached bool) {
 	l := n.l
 	l.suspect("")
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n.pub, n.sub = nil, nil
+	n.pair = pair{}
 	n.opened()
 	cause = fmt.Errorf("%w: %w", broker.ErrAway, cause)
 	for slot := range l.channels {
@@ -175,7 +158,10 @@ func (n *node) down(cause error) (ended int) {
 			ended += l.leave(slot, cause)
 		}
 	}
-	return ended
+	for _, other := range l.nodes {
+		reached = reached || other.pub != nil
+	}
+	return ended, reached
 }
 
 // ready returns what to publish by. It waits for the first attempt to open it, and returns
@@ -236,6 +222,8 @@ func (n *node) has(channel string) bool {
 // The channel is heard nowhere then, and asked for at its new master at once.
 func (n *node) Ended(channel string, cause error) {
 	l := n.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	refusal, _ := errors.AsType[respError](cause)
 	_, to, moved := refusal.moved(n.addr)
 	switch {
@@ -249,13 +237,8 @@ func (n *node) Ended(channel string, cause error) {
 		l.suspect("")
 		cause = fmt.Errorf("%w: %w", broker.ErrAway, cause)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if n.has(channel) {
 		l.forget(channel)
 		n.Sink.Ended(channel, cause)
 	}
 }
-
-// Lost is not called: run is told.
-func (n *node) Lost(error) {}

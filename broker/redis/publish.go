@@ -105,7 +105,9 @@ func (n *node) redirected(goOn bool) []*broker.Publication {
 		_, to, moved := refusal.moved(n.addr)
 		switch {
 		case moved && to != "" && goOn && !taken[slot]:
+			n.l.mu.Lock()
 			n.l.moved(slot, n, to)
+			n.l.mu.Unlock()
 			left--
 			n.group[left] = pub
 		case moved:

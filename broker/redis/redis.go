@@ -125,35 +125,28 @@ func (e *engine) askMost(ctx context.Context, c *conn) (most int, err error) {
 	return most, err
 }
 
-// openAt opens a link by way of one address.
+// openAt opens the kind of link that the server at addr needs.
 func (e *engine) openAt(ctx context.Context, to broker.Sink, d *dialer, addr string) (l broker.Link, most int, err error) {
-	c, server, err := d.login(ctx, addr, to)
+	c, server, err := d.login(ctx, addr, nil)
 	if err != nil {
 		return nil, 0, err
 	}
-	if most, err = e.askMost(ctx, c); err == nil {
-		l, err = e.use(ctx, to, d, c, server)
+	defer c.close()
+	if most, err = e.askMost(ctx, c); err != nil {
+		return nil, 0, err
 	}
-	if err != nil {
-		c.close()
-	}
-	return l, most, err
-}
-
-// use makes a link of a connection.
-func (e *engine) use(ctx context.Context, to broker.Sink, d *dialer, c *conn, server serverInfo) (broker.Link, error) {
 	switch {
 	case server.mode == "sentinel":
-		return nil, fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", c.addr)
+		err = fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", addr)
 	case server.mode == "cluster":
-		l, masters, err := openCluster(ctx, to, d, c)
-		if err == nil {
+		var masters []string
+		if l, masters, err = openCluster(ctx, to, d, c); err == nil {
 			e.known = masters
 		}
-		return l, err
-	case server.replica():
-		// What is published there reaches none but its own subscribers.
-		return nil, fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", c.addr)
+	case server.replica(): // what is published there reaches none but its own subscribers
+		err = fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", addr)
+	default:
+		l, err = openSingle(ctx, to, d, addr)
 	}
-	return openSingle(ctx, to, d, c)
+	return l, most, err
 }

@@ -20,13 +20,6 @@ const lateAfter = 250 * time.Millisecond
 
 var errClusterDown = errors.New("the cluster is down, or this node does not see most of it")
 
-// loginNode opens a connection to one node, with less patience than for a whole link.
-func (d *dialer) loginNode(ctx context.Context, addr string, to broker.Sink) (*conn, serverInfo, error) {
-	ctx, cancel := link.Within(ctx, nodeTimeout)
-	defer cancel()
-	return d.login(ctx, addr, to)
-}
-
 // readTable asks a node who owns what. One that sees only a minority of the cluster, whose
 // word is old, says that the cluster is down.
 func readTable(ctx context.Context, c *conn) (t *slotTable, err error) {
@@ -50,7 +43,7 @@ func readTable(ctx context.Context, c *conn) (t *slotTable, err error) {
 
 // tableOf is readTable by a connection of its own.
 func (d *dialer) tableOf(ctx context.Context, addr string) (*slotTable, error) {
-	c, _, err := d.loginNode(ctx, addr, nil)
+	c, _, err := d.login(ctx, addr, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -58,11 +51,18 @@ func (d *dialer) tableOf(ctx context.Context, addr string) (*slotTable, error) {
 	return readTable(ctx, c)
 }
 
+// lessPatient returns d for the nodes of a cluster: some may be unreachable, and others wait.
+func (d *dialer) lessPatient() *dialer {
+	o := *d.o
+	o.timeout = min(o.timeout, nodeTimeout)
+	return &dialer{o: &o, tls: d.tls, limit: d.limit, log: d.log}
+}
+
 // allShard reports whether every master that answers knows sharded publications. When
 // none answers, that is an error: a node that guesses wrong is heard by no other one.
 func (d *dialer) allShard(ctx context.Context, masters []string) (bool, error) {
 	answers, failed := askAll(masters, func(addr string) (bool, error) {
-		c, server, err := d.loginNode(ctx, addr, nil)
+		c, server, err := d.login(ctx, addr, nil)
 		if err != nil {
 			return false, err
 		}
@@ -128,32 +128,32 @@ func (l *clusterLink) refresh(ctx context.Context) error {
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	defer cancel()
+	type outcome struct {
+		table *slotTable
+		err   error
+	}
 	nodes := l.candidates()
-	tables, failures := make(chan *slotTable, len(nodes)), make(chan error, len(nodes))
-	asked, failed := 0, []error(nil)
+	outcomes := make(chan outcome, len(nodes))
 	late := time.NewTicker(lateAfter)
 	defer late.Stop()
-	for len(failed) < len(nodes) {
-		if asked < len(nodes) && ctx.Err() == nil {
+	var failed []error
+	for asked := 0; len(failed) < len(nodes); {
+		if asked < len(nodes) {
 			addr := nodes[asked]
-			asked++
 			asking.Go(func() {
-				if t, err := l.dialer.tableOf(ctx, addr); err != nil {
-					failures <- err
-				} else {
-					tables <- t
-				}
+				t, err := l.dialer.tableOf(ctx, addr)
+				outcomes <- outcome{t, err}
 			})
-		} else if asked == len(failed) {
-			break
+			asked++
 		}
 		select {
-		case t := <-tables:
-			l.follow(t)
-			return nil
-		case err := <-failures:
-			failed = append(failed, err)
 		case <-late.C:
+		case o := <-outcomes:
+			if o.err == nil {
+				l.follow(o.table)
+				return nil
+			}
+			failed = append(failed, o.err)
 		}
 	}
 	return fmt.Errorf("no node of the cluster answers: %w", errors.Join(failed...))
@@ -180,34 +180,26 @@ func (l *clusterLink) candidates() (addrs []string) {
 }
 
 // watch reads the table at every watchInterval, and within a second when it has proved
-// wrong. When no node has one, the link is lost.
+// wrong. When no node has one, the link is lost; and so it is when the node where all is
+// subscribed to says that the cluster is down.
 func (l *clusterLink) watch() {
 	const step = time.Second
 	since := time.Duration(0)
 	watchEvery(l.ctx, l.to, step, func(ctx context.Context) error {
-		if since += step; since < watchInterval && !l.stale.Load() {
+		if since += step; since >= watchInterval {
+			since = 0
+			l.suspect("")
+		}
+		if !l.stale.Load() {
 			return nil
 		}
-		since = 0
-		l.reading.Lock()
-		defer l.reading.Unlock()
-		ctx, cancel := context.WithTimeout(ctx, broker.SubscribeTimeout)
+		ctx, cancel := link.Within(ctx, broker.SubscribeTimeout)
 		defer cancel()
-		if err := l.cutOff(ctx); err != nil {
-			return err
+		if l.sub != nil {
+			if _, err := readTable(ctx, l.sub); errors.Is(err, errClusterDown) {
+				return err
+			}
 		}
-		return l.refresh(ctx)
+		return l.renew(ctx)
 	})
-}
-
-// cutOff returns an error when the node where all is subscribed to says that the cluster is
-// down. That it does not answer is noticed anyway.
-func (l *clusterLink) cutOff(ctx context.Context) error {
-	if l.sharded {
-		return nil
-	}
-	if _, err := readTable(ctx, l.sub); errors.Is(err, errClusterDown) {
-		return err
-	}
-	return nil
 }

@@ -148,7 +148,7 @@ func TestMovedChannelIsDeafBeforeItHasNoHome(t *testing.T) {
 	for name, move := range map[string]func(){
 		"unasked": func() { a.Ended("foo", errUnasked) },
 		"MOVED":   func() { a.Ended("foo", respError("MOVED 12182 b:1")) },
-		"publish": func() { l.moved(slot, a, "c:1") },
+		"publish": func() { l.mu.Lock(); l.moved(slot, a, "c:1"); l.mu.Unlock() },
 		"table":   func() { l.follow(table) },
 	} {
 		home()
