@@ -39,12 +39,12 @@ func (l *Loop) beginBatch(at time.Duration) {
 	l.batch = batch{began: at, looked: at, bytes: l.bytesIn, share: len(l.readBuf)}
 }
 
-// beginRest starts the second account of a batch: of connections that had more to read
-// than was taken before.
-func (l *Loop) beginRest() {
+// beginRest starts the second account of a batch: of so many connections that had more to
+// read than was taken before.
+func (l *Loop) beginRest(conns int) {
 	b := &l.batch
 	b.looked, b.bytes, b.spent = l.now(), l.bytesIn, 0
-	b.share = min(lookBytes, len(l.readBuf))
+	b.share = min(max(lookBytes, len(l.readBuf)/conns), len(l.readBuf))
 }
 
 // over reports whether reads have taken all the time that they may.

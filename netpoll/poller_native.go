@@ -105,7 +105,7 @@ func (p *nativePoller) readRest(events []unix.EpollEvent) {
 		return
 	}
 	l := p.loop
-	l.beginRest()
+	l.beginRest(len(events))
 	first := p.next % len(events)
 	p.next = first
 	for i := range events {
