@@ -101,6 +101,9 @@ func (c *Conn) clearDeadline() {
 	l.wheel.count--
 }
 
+// HasDeadline reports whether a deadline is set, or Linger's.
+func (c *Conn) HasDeadline() bool { return c.deadline != 0 }
+
 // After runs fn on the loop when d has passed, rounded up to the loop's tick.
 // Only the loop's goroutine may call it. It is meant for a few timers a loop.
 func (l *Loop) After(d time.Duration, fn func()) {

@@ -206,6 +206,7 @@ func (l *loop) resume(c *netpoll.Conn, s *session) {
 		l.trim(s)
 		c.Resume()
 	}
+	l.check(c, s)
 }
 
 // askConnect asks the authorizer about an upgrade that is otherwise in order.

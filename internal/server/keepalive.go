@@ -7,6 +7,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"wsify/broker"
+	"wsify/internal/invariants"
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
@@ -27,7 +28,8 @@ func (l *loop) startKeepalive(c *netpoll.Conn, s *session) {
 
 // Expired acts on a deadline that has passed. It implements netpoll.Handler.
 func (l *loop) Expired(c *netpoll.Conn) {
-	switch s := l.session(c); s.state {
+	s := l.session(c)
+	switch s.state {
 	case handshaking:
 		l.refuseFor(c, s, reasonHandshakeTimeout, rejectTimeout, 408, "", "The request head was not finished in time.\n")
 	case receiving:
@@ -49,6 +51,16 @@ func (l *loop) Expired(c *netpoll.Conn) {
 	case pinged:
 		l.noPong(c, s)
 	case ending:
+	}
+	l.check(c, s)
+}
+
+// check asserts I10 in builds with assertions.
+func (l *loop) check(c *netpoll.Conn, s *session) {
+	if invariants.Enabled {
+		pings := s.state == open || s.state == pinged || s.state == parked
+		unbound := pings && l.srv.cfg.PingInterval <= 0
+		invariants.Check(c.HasDeadline() || unbound || !c.Open(), "I10: a session in state %d has no deadline", s.state)
 	}
 }
 

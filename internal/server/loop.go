@@ -83,6 +83,7 @@ func (l *loop) Data(c *netpoll.Conn, p []byte) {
 		e.input = append(e.input, p...)
 	case ending:
 	}
+	l.check(c, s)
 	l.relieve()
 }
 
