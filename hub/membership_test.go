@@ -74,6 +74,7 @@ func TestIndexAgreesWithList(t *testing.T) {
 	}
 }
 
+// I8, also where a connection has so many memberships that they have an index.
 func TestLeaveAllEndsFewAndMany(t *testing.T) {
 	for _, n := range []int{0, 1, indexUntil - 1, indexUntil, indexFrom, indexFrom + 1, 500} {
 		h := newHub(1)

@@ -99,7 +99,7 @@ func TestWhilePausedUnreadBytesDoNotWakeTheLoop(t *testing.T) {
 	if n := events.Load(); n != 1 {
 		t.Errorf("%d events in 100 rounds of a paused connection, want 1", n)
 	}
-	if in, ok := interest(t, p.l, fd); in != 0 || !ok { // I13
+	if in, ok := interest(t, p.l, fd); in != 0 || !ok {
 		t.Errorf("interest while paused is %#x (registered: %v), want none", in, ok)
 	}
 	p.wantQuiet()
