@@ -48,7 +48,7 @@ func (c *conn) ask(verb string, groups ...[]string) (written <-chan struct{}) {
 	for _, channels := range groups {
 		c.out = appendCommand(c.out, verb, channels...)
 		if subscribes(verb) {
-			c.awaited = append(c.awaited, &command{verb: verb, channels: channels})
+			c.awaited = append(c.awaited, &command{verb: verb, channels: channels, want: len(channels)})
 		}
 	}
 	if unsubscribes(verb) {
@@ -113,13 +113,19 @@ func (c *conn) answer(r respReply, refusal error) error {
 		return errRESP
 	}
 	err := q.answer(q.got, r, refusal)
-	if q.got++; q.got == q.want {
-		c.pop()
-		if q.all != nil {
-			close(q.all)
-		}
-	}
+	c.count(q)
 	return err
+}
+
+// count notes that an answer of the first command has come. The caller holds mu.
+func (c *conn) count(q *command) {
+	if q.got++; q.got < q.want {
+		return
+	}
+	c.pop()
+	if q.all != nil {
+		close(q.all)
+	}
 }
 
 // refused is an answer that is a refusal.
@@ -191,9 +197,7 @@ func (c *conn) confirmed(channel []byte) (name string, ok bool) {
 		return "", false
 	}
 	name = q.channels[q.got]
-	if q.got++; q.got == len(q.channels) {
-		c.pop()
-	}
+	c.count(q)
 	return name, true
 }
 

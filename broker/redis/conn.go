@@ -158,14 +158,12 @@ func (c *conn) beat() {
 func (c *conn) hello() {
 	c.out = appendCommand(c.out, "HELLO", "3")
 	c.awaited = append(c.awaited, &command{want: 1, answer: func(_ int, r respReply, refusal error) error {
-		var s serverInfo
-		s.read(r)
 		switch {
 		case refusal != nil:
 			return fmt.Errorf("it refuses HELLO: %w", refusal)
 		case len(r.list) == 0:
 			return errRESP
-		case c.mustLead && s.replica():
+		case c.mustLead && serverInfo(r.pairs()).replica():
 			return errors.New("the server is not the master any more")
 		}
 		return nil

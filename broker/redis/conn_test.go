@@ -101,8 +101,8 @@ func TestSaysWhetherItIsACluster(t *testing.T) {
 		"one that echoes":         {"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n", "", "does not speak Redis"},
 	} {
 		s, err := fakeLogin(t, map[string]string{"HELLO": test.hello, "PING": "+PONG\r\n"}, "", "")
-		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) || err == nil && s.mode != test.mode {
-			t.Errorf("%s: mode %q, %v; want %q, %q", name, s.mode, err, test.mode, test.err)
+		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) || err == nil && s["mode"] != test.mode {
+			t.Errorf("%s: mode %q, %v; want %q, %q", name, s["mode"], err, test.mode, test.err)
 		}
 	}
 }

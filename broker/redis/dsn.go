@@ -45,20 +45,15 @@ var unusedOptions = []string{
 	"idle_timeout", "idle_check_frequency", "max_conn_age", "context_timeout_enabled", "client_cache", "protocol",
 }
 
-var (
-	errURL      = errors.New("the DSN is not a URL: special characters of a user or password must be percent-encoded, as in redis://user:p%40ss@host:6379")
-	errEncoding = errors.New("the DSN has a character where none belongs: special characters of a user or password must be percent-encoded, as in redis://user:p%40ss@host:6379")
-)
+var errURL = errors.New("the DSN is not a URL, or has a character where none belongs: special characters of a user or password must be percent-encoded, as in redis://user:p%40ss@host:6379")
 
-// checkDSN reports what is wrong with the DSN of a Redis broker, without
-// quoting it: it may hold a password. Files that it names are read.
-func checkDSN(text string) error {
+// checkDSN is parseDSN, and reads the files that the DSN names.
+func checkDSN(text string) (*options, error) {
 	o, err := parseDSN(text)
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = o.tlsConfig()
 	}
-	_, err = o.tlsConfig()
-	return err
+	return o, err
 }
 
 // parseDSN reads a DSN. Its errors never quote a part that could be a secret.
@@ -75,7 +70,7 @@ func parseDSN(text string) (*options, error) {
 	case u.Opaque != "":
 		return nil, errors.New("the DSN must have // behind the scheme, as in redis://localhost:6379")
 	case u.Fragment != "" || strings.Contains(u.RawQuery, "@") || strings.Contains(u.Host, "@"):
-		return nil, errEncoding
+		return nil, errURL
 	}
 	o := &options{network: "tcp", timeout: dialTimeout, sharded: "auto", secure: u.Scheme == "rediss"}
 	if u.User != nil {

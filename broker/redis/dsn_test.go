@@ -95,7 +95,7 @@ func TestDSNRefused(t *testing.T) {
 		"unix://host/path":                    "whole path",
 		"unix:///p?addr=x":                    "do not go with unix",
 	} {
-		err := checkDSN(dsn)
+		_, err := checkDSN(dsn)
 		if err == nil {
 			t.Errorf("%q is accepted", dsn)
 			continue

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"wsify/broker"
@@ -25,29 +24,12 @@ type dialer struct {
 	log   *slog.Logger
 }
 
-// serverInfo is what a server says of itself.
-type serverInfo struct {
-	role    string // master, slave or replica; empty when it does not say
-	mode    string // standalone, cluster or sentinel
-	version string
-}
-
-// read takes what HELLO answers: names and values in turn.
-func (s *serverInfo) read(r respReply) {
-	for i := 0; i+1 < len(r.list); i += 2 {
-		switch v := r.list[i+1].text; r.list[i].text {
-		case "role":
-			s.role = v
-		case "mode":
-			s.mode = v
-		case "version":
-			s.version = v
-		}
-	}
-}
+// serverInfo is what a server says of itself: role (master, slave or replica), mode
+// (standalone, cluster or sentinel), version and more.
+type serverInfo map[string]string
 
 // replica reports whether the server says that it is not a master.
-func (s *serverInfo) replica() bool { return s.role == "slave" || s.role == "replica" }
+func (s serverInfo) replica() bool { return s["role"] == "slave" || s["role"] == "replica" }
 
 // login opens a connection as the user of the DSN. to is nil for who does not subscribe.
 func (d *dialer) login(ctx context.Context, addr string, to broker.Sink) (*conn, serverInfo, error) {
@@ -60,13 +42,13 @@ func (d *dialer) loginAs(ctx context.Context, addr, user, password string, to br
 	defer cancel()
 	raw, err := d.dial(ctx, addr)
 	if err != nil {
-		return nil, serverInfo{}, fmt.Errorf("connect to redis at %s: %w", addr, err)
+		return nil, nil, fmt.Errorf("connect to redis at %s: %w", addr, err)
 	}
 	c := newConn(raw, addr, d, to)
 	s, err := c.letIn(ctx, user, password, d.o.clientName)
 	if err != nil {
 		c.close()
-		return nil, serverInfo{}, fmt.Errorf("redis at %s: %w", addr, err)
+		return nil, nil, fmt.Errorf("redis at %s: %w", addr, err)
 	}
 	return c, s, nil
 }
@@ -102,12 +84,13 @@ func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 // letIn logs in, and asks what the server is and whether it serves.
-func (c *conn) letIn(ctx context.Context, user, password, name string) (s serverInfo, err error) {
+func (c *conn) letIn(ctx context.Context, user, password, name string) (serverInfo, error) {
 	if err := c.auth(ctx, user, password); err != nil {
-		return s, err
+		return nil, err
 	}
-	if s, err = c.introduce(ctx); err != nil {
-		return s, err
+	s, err := c.introduce(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if name != "" {
 		_, _ = c.call(ctx, "CLIENT", "SETNAME", name) // a user who may not: it is but a name
@@ -137,23 +120,21 @@ func (c *conn) auth(ctx context.Context, user, password string) error {
 
 // introduce asks what the server is. Only its own word says that it is not part of a cluster: a
 // node that publishes to a cluster as to a single server is heard by nobody.
-func (c *conn) introduce(ctx context.Context) (s serverInfo, err error) {
+func (c *conn) introduce(ctx context.Context) (serverInfo, error) {
 	r, err := c.call(ctx, "HELLO", "3")
 	refusal, refused := errors.AsType[respError](err)
+	s := serverInfo(r.pairs())
 	switch {
-	case refused && strings.HasPrefix(string(refusal), "NOAUTH"):
-		return s, fmt.Errorf("the DSN needs a password: %w", refusal.code())
-	case refused && strings.HasPrefix(string(refusal), "NOPERM"):
-		return s, fmt.Errorf("the user needs the right to HELLO: %w", refusal)
+	case refused && refusal.code() == "NOAUTH":
+		return nil, fmt.Errorf("the DSN needs a password: %w", refusal.code())
+	case refused && refusal.code() == "NOPERM":
+		return nil, fmt.Errorf("the user needs the right to HELLO: %w", refusal)
 	case refused:
-		return s, fmt.Errorf("it refuses HELLO 3, which Redis has since version 6: %w", refusal)
-	case err != nil:
-		return s, err
+		return nil, fmt.Errorf("it refuses HELLO 3, which Redis has since version 6: %w", refusal)
+	case err == nil && s["mode"] == "":
+		return nil, fmt.Errorf("%w: HELLO does not say whether it is part of a cluster", errRESP)
 	}
-	if s.read(r); s.mode == "" {
-		return s, fmt.Errorf("%w: HELLO does not say whether it is part of a cluster", errRESP)
-	}
-	return s, nil
+	return s, err
 }
 
 // ready reports whether the server serves. What it answers to a ping when it may

@@ -167,23 +167,19 @@ func (n *node) down(cause error) (ended int, reached bool) {
 // ready returns what to publish by. It waits for the first attempt to open it, and returns
 // nil when that fails, or while the node rests.
 func (n *node) ready(ctx context.Context) *conn {
-	pub, opening := n.current()
+	n.l.mu.Lock()
+	pub, opening := n.pub, n.opening
+	n.l.mu.Unlock()
 	if opening == nil {
 		return pub
 	}
 	select {
 	case <-opening:
+		return n.ready(ctx)
 	case <-n.ctx.Done():
 	case <-ctx.Done():
 	}
-	pub, _ = n.current()
-	return pub
-}
-
-func (n *node) current() (*conn, <-chan struct{}) {
-	n.l.mu.Lock()
-	defer n.l.mu.Unlock()
-	return n.pub, n.opening
+	return nil
 }
 
 // publish publishes the group and sets the outcomes.

@@ -24,22 +24,22 @@ var Driver = broker.Driver{
 		}
 		return broker.NewRemote(cfg, e), nil
 	},
-	Check: func(cfg broker.Config) broker.Problems { return broker.Problems{DSN: checkDSN(cfg.DSN)} },
+	Check: func(cfg broker.Config) broker.Problems {
+		_, err := checkDSN(cfg.DSN)
+		return broker.Problems{DSN: err}
+	},
 }
 
 func newEngine(cfg broker.Config) (*engine, error) {
-	o, err := parseDSN(cfg.DSN)
+	o, err := checkDSN(cfg.DSN)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := o.tlsConfig(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.Filled()
 	if len(o.unused) > 0 {
 		cfg.Logger.Warn("the broker's DSN has options that have no effect", "options", strings.Join(o.unused, ","))
 	}
-	return &engine{o: o, limit: cfg.MaxContent + 1, log: cfg.Logger}, nil
+	return &engine{o: o, addrs: o.addrs, limit: cfg.MaxContent + 1, log: cfg.Logger}, nil
 }
 
 // engine opens links to Redis.
@@ -47,8 +47,7 @@ type engine struct {
 	o     *options
 	limit int // bytes of a content that are kept
 	log   *slog.Logger
-	known []string // masters of the cluster when it was opened last; for Open only
-	next  int      // the address that Open begins with; for Open only
+	addrs []string // of the DSN, and of masters of a cluster: its own may be away; for Open only
 }
 
 var _ broker.Engine = (*engine)(nil)
@@ -64,31 +63,23 @@ func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxCo
 		return nil, 0, err
 	}
 	d := &dialer{o: e.o, tls: tlsConfig, limit: e.limit, log: e.log}
-	addrs := slices.Clone(e.o.addrs)
+	addrs := e.addrs
 	if e.o.masterSet != "" {
 		if addrs, _, err = d.askSentinels(ctx); err != nil {
 			return nil, 0, err
 		}
 	}
-	for _, addr := range e.known { // the node of the DSN may be the one that is away
-		if !slices.Contains(addrs, addr) {
-			addrs = append(addrs, addr)
-		}
-	}
 	var failed []error
-	begin := e.next
-	e.next = 0
-	for i := range addrs {
-		at := (begin + i) % len(addrs)
+	for i, addr := range addrs {
 		share, cancel := shareOf(ctx, len(addrs)-i)
-		l, most, err := e.openAt(share, to, d, addrs[at])
+		l, most, err := e.openAt(share, to, d, addr)
 		cancel()
 		if err == nil {
 			return l, most, nil
 		}
 		failed = append(failed, err)
-		if ctx.Err() != nil {
-			e.next = at + 1 // those that had no turn are first the next time
+		if ctx.Err() != nil { // those that had no turn are first the next time
+			e.addrs = slices.Concat(addrs[i+1:], addrs[:i+1])
 			break
 		}
 	}
@@ -119,9 +110,7 @@ func (e *engine) askMost(ctx context.Context, c *conn) (most int, err error) {
 	if _, refused := errors.AsType[respError](err); refused {
 		return 0, nil
 	}
-	if len(r.list) == 2 {
-		most, _ = strconv.Atoi(r.list[1].text)
-	}
+	most, _ = strconv.Atoi(r.pairs()["proto-max-bulk-len"])
 	return most, err
 }
 
@@ -135,18 +124,21 @@ func (e *engine) openAt(ctx context.Context, to broker.Sink, d *dialer, addr str
 	if most, err = e.askMost(ctx, c); err != nil {
 		return nil, 0, err
 	}
+	var masters []string
 	switch {
-	case server.mode == "sentinel":
+	case server["mode"] == "sentinel":
 		err = fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", addr)
-	case server.mode == "cluster":
-		var masters []string
-		if l, masters, err = openCluster(ctx, to, d, c); err == nil {
-			e.known = masters
-		}
+	case server["mode"] == "cluster":
+		l, masters, err = openCluster(ctx, to, d, c)
 	case server.replica(): // what is published there reaches none but its own subscribers
 		err = fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", addr)
 	default:
 		l, err = openSingle(ctx, to, d, addr)
 	}
-	return l, most, err
+	if err != nil {
+		return nil, 0, err
+	}
+	masters = slices.DeleteFunc(masters, func(addr string) bool { return slices.Contains(e.o.addrs, addr) })
+	e.addrs = slices.Concat(e.o.addrs, masters)
+	return l, most, nil
 }

@@ -45,6 +45,15 @@ type respReply struct {
 	list []respReply
 }
 
+// pairs returns the texts of a list of names and values in turn.
+func (r respReply) pairs() map[string]string {
+	pairs := map[string]string{}
+	for i := 0; i+1 < len(r.list); i += 2 {
+		pairs[r.list[i].text] = r.list[i+1].text
+	}
+	return pairs
+}
+
 // respReader reads RESP3, Redis' protocol since version 6, in which what was not asked for is
 // told apart from answers. It belongs to one goroutine.
 type respReader struct {

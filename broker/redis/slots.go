@@ -32,14 +32,10 @@ func parseSlots(r respReply, from string) (*slotTable, error) {
 		if first < 0 || last >= numSlots {
 			return nil, errRESP
 		}
-		host := master[0].text
-		switch host {
-		case "?": // it has no name to go by
+		addr := endpoint(master[0].text, strconv.FormatInt(master[1].num, 10), from)
+		if addr == "" {
 			continue
-		case "": // the one that was asked
-			host, _, _ = net.SplitHostPort(from)
 		}
-		addr := net.JoinHostPort(host, strconv.FormatInt(master[1].num, 10))
 		for slot := first; slot <= last; slot++ {
 			t.owner[slot] = addr
 		}
@@ -52,6 +48,18 @@ func parseSlots(r respReply, from string) (*slotTable, error) {
 		return nil, errors.New("no node of the cluster owns any slot")
 	}
 	return t, nil
+}
+
+// endpoint returns the address of a master that the server at from tells of, or "" when it
+// has no name to go by. Without a host it is the one that was asked.
+func endpoint(host, port, from string) string {
+	switch host {
+	case "?":
+		return ""
+	case "":
+		host, _, _ = net.SplitHostPort(from)
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // slotOf returns the slot of a channel: what is in braces decides, if anything is.
@@ -88,13 +96,10 @@ func (e respError) moved(from string) (slot int, to string, ok bool) {
 	}
 	colon := strings.LastIndexByte(words[2], ':')
 	host, port := words[2][:max(colon, 0)], words[2][colon+1:]
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil || colon < 0 || host == "?" {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || colon < 0 {
 		return slot, "", true
 	}
-	if host == "" { // the one that was asked
-		host, _, _ = net.SplitHostPort(from)
-	}
-	return slot, net.JoinHostPort(host, port), true
+	return slot, endpoint(host, port, from), true
 }
 
 // crc16 is CRC-16/XMODEM, as Redis computes it.

@@ -67,7 +67,7 @@ func (d *dialer) allShard(ctx context.Context, masters []string) (bool, error) {
 			return false, err
 		}
 		c.close()
-		major, _, _ := strings.Cut(server.version, ".")
+		major, _, _ := strings.Cut(server["version"], ".")
 		n, err := strconv.Atoi(major)
 		if err != nil {
 			return false, fmt.Errorf("redis at %s does not say its version", addr)
