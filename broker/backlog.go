@@ -1,10 +1,12 @@
 package broker
 
 import (
+	"bytes"
 	"sync"
 	"sync/atomic"
 
 	"wsify/broker/internal/link"
+	"wsify/internal/ring"
 )
 
 // backlog is what was received for channels whose members have too much
@@ -17,23 +19,23 @@ type backlog struct {
 	busy  atomic.Int64 // channels that wait
 
 	mu     sync.Mutex // before the hub's locks: deliver is called with it
-	waits  map[string]*queue
+	waits  map[string]*busyChannel
 	bytes  int
 	closed bool
-	due    []*queue
+	due    ring.Ring[*busyChannel]
 	wakeup sync.Cond // of mu: due is not empty, or closed
 }
 
-// queue is what waits for one channel.
-type queue struct {
-	channel  string
-	contents [][]byte
+// busyChannel is what waits for one channel, which is something.
+type busyChannel struct {
+	name     string
+	contents ring.Ring[[]byte]
 	bytes    int
 	due      bool // in backlog.due
 }
 
 func newBacklog(limit int, r *Remote) *backlog {
-	b := &backlog{r: r, limit: limit, waits: map[string]*queue{}}
+	b := &backlog{r: r, limit: limit, waits: map[string]*busyChannel{}}
 	b.wakeup.L = &b.mu
 	return b
 }
@@ -45,24 +47,24 @@ func (b *backlog) deliver(channel, content []byte) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	q := b.waits[string(channel)]
-	if q == nil {
+	c := b.waits[string(channel)]
+	if c == nil {
 		if b.r.deliver(channel, content) == nil {
 			return
 		}
-		q = &queue{channel: string(channel)}
+		c = &busyChannel{name: string(channel)}
 	}
 	size := len(content) + publicationOverhead
-	if b.closed || b.bytes+size > b.limit || q.bytes+size > b.limit/2 {
+	if b.closed || b.bytes+size > b.limit || c.bytes+size > b.limit/2 {
 		b.r.drop(dropBusy, channel, len(content))
 		return
 	}
-	if q.bytes == 0 {
-		b.waits[q.channel] = q
+	if c.bytes == 0 {
+		b.waits[c.name] = c
 		b.busy.Add(1)
 	}
-	q.contents = append(q.contents, append([]byte(nil), content...))
-	q.bytes += size
+	c.contents.Push(bytes.Clone(content))
+	c.bytes += size
 	b.bytes += size
 }
 
@@ -70,13 +72,11 @@ func (b *backlog) deliver(channel, content []byte) {
 func (b *backlog) ready(channel string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	q := b.waits[channel]
-	if q == nil || q.due {
-		return
+	if c := b.waits[channel]; c != nil && !c.due {
+		c.due = true
+		b.due.Push(c)
+		b.wakeup.Signal()
 	}
-	q.due = true
-	b.due = append(b.due, q)
-	b.wakeup.Signal()
 }
 
 // run delivers what waits, when there is room, until the backlog is closed.
@@ -84,48 +84,37 @@ func (b *backlog) run() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for {
-		for len(b.due) == 0 && !b.closed {
+		for b.due.Len() == 0 && !b.closed {
 			b.wakeup.Wait()
 		}
 		if b.closed {
 			return
 		}
-		q := b.due[0]
-		b.due = b.due[1:]
-		q.due = false // from here on ready puts it back
-		if more := b.flush(q); more {
-			q.due = true
-			b.due = append(b.due, q)
-		}
-		b.mu.Unlock() // others have their turn
+		b.deliverFirst(b.due.Pop())
+		b.mu.Unlock() // for others
 		b.mu.Lock()
 	}
 }
 
-// flushSlice is how many publications are delivered while the lock is held.
-const flushSlice = 64
-
-// flush delivers what there is room for. It reports whether to go on.
-func (b *backlog) flush(q *queue) (more bool) {
-	for range flushSlice {
-		if len(q.contents) == 0 {
-			break
-		}
-		if b.r.deliver(link.Bytes(q.channel), q.contents[0]) != nil {
-			return false // ready will be called
-		}
-		size := len(q.contents[0]) + publicationOverhead
-		q.contents[0] = nil
-		q.contents = q.contents[1:]
-		q.bytes -= size
-		b.bytes -= size
+// deliverFirst delivers the first of what waits for c, if there is room still; if not, ready
+// will be called. Needs mu.
+func (b *backlog) deliverFirst(c *busyChannel) {
+	c.due = false
+	content := *c.contents.At(0)
+	if b.r.deliver(link.Bytes(c.name), content) != nil {
+		return
 	}
-	if len(q.contents) > 0 {
-		return true
+	c.contents.Pop()
+	size := len(content) + publicationOverhead
+	c.bytes -= size
+	b.bytes -= size
+	if c.bytes == 0 {
+		delete(b.waits, c.name)
+		b.busy.Add(-1)
+		return
 	}
-	delete(b.waits, q.channel)
-	b.busy.Add(-1)
-	return false
+	c.due = true
+	b.due.Push(c)
 }
 
 // close drops what waits, which is counted.
@@ -133,11 +122,11 @@ func (b *backlog) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	for _, q := range b.waits {
-		b.r.counts.dropped[dropBusy].Add(uint64(len(q.contents)))
+	for _, c := range b.waits {
+		b.r.counts.dropped[dropBusy].Add(uint64(c.contents.Len()))
 	}
 	clear(b.waits)
-	b.due, b.bytes = nil, 0
+	b.bytes = 0
 	b.busy.Store(0)
 	b.wakeup.Broadcast()
 }
