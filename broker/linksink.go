@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -15,26 +14,15 @@ import (
 
 // linkSink is a link and what it tells. It implements Sink.
 type linkSink struct {
-	r      *Remote
-	link   Link
-	ctx    context.Context // ends when the link is lost
-	cancel context.CancelFunc
-
-	once   sync.Once
-	gone   chan struct{} // closed when the link is lost
-	reason error         // set before gone is closed
+	r    *Remote
+	link Link
+	ctx  context.Context // ends when the link is lost, with the cause
+	lose context.CancelCauseFunc
 }
 
 var _ Sink = (*linkSink)(nil)
 
-// Lost notes the first cause.
-func (l *linkSink) Lost(cause error) {
-	l.once.Do(func() {
-		l.reason = cause
-		close(l.gone)
-		l.cancel()
-	})
-}
+func (l *linkSink) Lost(cause error) { l.lose(cause) }
 
 // Received delivers what the engine sent, or says why not.
 func (l *linkSink) Received(channel, content []byte) {

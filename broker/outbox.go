@@ -138,9 +138,10 @@ func (o *outbox) depth() (publications, bytes int) {
 }
 
 // publishing is one goroutine that gives the engine what is in the outbox, in
-// order, until the outbox is closed and empty.
+// order, until the outbox is closed and empty; then it ends the others.
 func (r *Remote) publishing() {
-	defer close(r.emptied)
+	defer r.backlog.close()
+	defer r.stop(ErrClosed)
 	var batch []Publication
 	for {
 		var told []*Waiter
@@ -161,10 +162,10 @@ func (r *Remote) publishing() {
 
 // publishBatch sets the outcome of each publication.
 func (r *Remote) publishBatch(batch []Publication) {
-	r.using.RLock() // the link is not closed meanwhile
-	defer r.using.RUnlock()
+	r.using.Lock() // the link is not closed meanwhile
+	defer r.using.Unlock()
 	l := r.current
-	if l == nil || !r.up.Load() || l.ctx.Err() != nil {
+	if l == nil || l.ctx.Err() != nil {
 		for i := range batch {
 			batch[i].Err = ErrDown
 		}

@@ -72,15 +72,12 @@ type Remote struct {
 
 	refusing, rejecting atomic.Int64 // when it was last logged, in seconds since 1970
 
-	using   sync.RWMutex // read-locked while current is published to
-	current *linkSink    // the link in use, nil while there is none; guarded by using
+	using   sync.Mutex // locked while current is published to
+	current *linkSink  // the link in use, nil while the node is down; guarded by using
 
-	ctx      context.Context // ends when the broker is closed
-	stop     context.CancelFunc
-	stopOnce sync.Once
-	running  sync.WaitGroup
-	emptied  chan struct{} // closed when the outbox is closed and empty
-	started  bool
+	ctx     context.Context // ends when the broker is closed
+	stop    context.CancelCauseFunc
+	running sync.WaitGroup
 }
 
 var _ Broker = (*Remote)(nil)
@@ -88,16 +85,16 @@ var _ Broker = (*Remote)(nil)
 // NewRemote returns a Remote for an engine; Start brings it to life.
 func NewRemote(cfg Config, e Engine) *Remote {
 	cfg = cfg.Filled()
-	r := &Remote{cfg: cfg, engine: e, log: cfg.Logger.With("engine", e.String()), table: newTable(), outbox: newOutbox(cfg.BufferSize / 4), news: make(chan struct{}, 1), emptied: make(chan struct{})}
+	r := &Remote{cfg: cfg, engine: e, log: cfg.Logger.With("engine", e.String()), table: newTable(), outbox: newOutbox(cfg.BufferSize / 4), news: make(chan struct{}, 1)}
 	r.backlog = newBacklog(cfg.BufferSize, r)
-	r.ctx, r.stop = context.WithCancel(context.Background())
+	r.ctx, r.stop = context.WithCancelCause(context.Background())
 	return r
 }
 
 // Start begins to open a link and returns at once: an engine that is away at start
 // is tried until it is there. room may be nil when nobody can wait.
 func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w *Waiter)) error {
-	r.deliver, r.room, r.started = deliver, room, true
+	r.deliver, r.room = deliver, room
 	r.running.Go(r.run)
 	r.running.Go(r.publishing)
 	r.running.Go(r.backlog.run)
@@ -108,17 +105,14 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w 
 // Publish takes a copy of a publication. Its error is ErrDown, ErrFull, ErrTooBig or
 // ErrClosed; that of done, any.
 func (r *Remote) Publish(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error) {
-	switch err = r.put(w, channel, content, done); err {
-	case nil:
-		return true, nil
-	case ErrFull: // that is not the end of it: the caller waits for room
-		return false, err
+	err = r.put(w, channel, content, done)
+	if err != nil && err != ErrFull { // which is not the end of it: the caller waits for room
+		r.counts.outcome(err, 0)
+		if w != nil {
+			r.Forgo(w)
+		}
 	}
-	r.counts.outcome(err, 0)
-	if w != nil {
-		r.Forgo(w)
-	}
-	return false, err
+	return err == nil, err
 }
 
 func (r *Remote) put(w *Waiter, channel, content []byte, done func(error)) error {
@@ -178,17 +172,9 @@ func (r *Remote) Room(channel string) { r.backlog.ready(channel) }
 
 // Close publishes what waits, for two seconds at most, and ends the link.
 func (r *Remote) Close() error {
-	r.stopOnce.Do(func() {
-		r.outbox.close()
-		if r.started {
-			select {
-			case <-r.emptied:
-			case <-time.After(closeTimeout):
-			}
-		}
-		r.stop()
-		r.backlog.close()
-	})
+	r.outbox.close()
+	patience := time.AfterFunc(closeTimeout, func() { r.stop(ErrClosed) })
+	defer patience.Stop()
 	r.running.Wait()
 	return nil
 }

@@ -24,21 +24,21 @@ var errNoAck = errors.New("the engine does not confirm subscriptions")
 
 // run holds a link to the engine until the broker is closed.
 func (r *Remote) run() {
-	for attempt := 0; r.ctx.Err() == nil; attempt++ {
+	for attempt := 0; ; attempt++ {
 		l := r.open()
 		if l == nil {
 			return
 		}
-		began := time.Now()
+		opened := time.Now()
 		cause := r.serve(l)
 		r.giveUp(l, cause)
 		if r.ctx.Err() != nil {
 			return
 		}
 		r.table.renewAll()
-		steady := time.Since(began) > steadyAfter
-		r.log.Warn("the broker is lost; clients stay, publications are refused until it is back", "cause", cause, "was_up", time.Since(began).Round(time.Millisecond).String())
-		if steady {
+		lasted := time.Since(opened)
+		r.log.Warn("the broker is lost; clients stay, publications are refused until it is back", "cause", cause, "was_up", lasted.Round(time.Millisecond).String())
+		if lasted > steadyAfter {
 			attempt = 0
 		}
 		link.Pause(r.ctx, backoff(attempt))
@@ -58,20 +58,13 @@ func (r *Remote) open() *linkSink {
 	var said string
 	var saidAt time.Time
 	for attempt := 0; r.ctx.Err() == nil; attempt++ {
-		l := &linkSink{r: r, gone: make(chan struct{})}
-		l.ctx, l.cancel = context.WithCancel(r.ctx)
-		ctx, cancel := context.WithTimeout(l.ctx, OpenTimeout)
 		began := time.Now()
-		opened, most, err := r.engine.Open(ctx, l)
-		cancel()
-		if err == nil {
-			l.link = opened
-			r.most.Store(int64(most))
+		l, err := r.tryOpen()
+		switch {
+		case err == nil:
 			r.log.Info("the broker is connected", "took", time.Since(began).Round(time.Millisecond).String(), "attempts", attempt+1)
 			return l
-		}
-		l.cancel()
-		if r.ctx.Err() != nil {
+		case r.ctx.Err() != nil:
 			return nil
 		}
 		r.counts.failedOpens.Add(1)
@@ -84,6 +77,21 @@ func (r *Remote) open() *linkSink {
 	return nil
 }
 
+func (r *Remote) tryOpen() (*linkSink, error) {
+	l := &linkSink{r: r}
+	l.ctx, l.lose = context.WithCancelCause(r.ctx)
+	ctx, cancel := context.WithTimeout(l.ctx, OpenTimeout)
+	defer cancel()
+	opened, most, err := r.engine.Open(ctx, l)
+	if err != nil {
+		l.lose(err)
+		return nil, err
+	}
+	l.link = opened
+	r.most.Store(int64(most))
+	return l, nil
+}
+
 // serve makes a link useful until it is lost, and returns why it was. Subscriptions
 // go out in batches, one behind the other; between two there is a look at all else,
 // so that neither many joins nor many leaves keep the rest waiting.
@@ -91,36 +99,32 @@ func (r *Remote) serve(l *linkSink) error {
 	began := time.Now()
 	owed := r.table.opened(began)
 	r.counts.opened.Add(1)
-	r.using.Lock()
-	r.current = l
-	r.using.Unlock()
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
 	looks := link.NewRounds()
 	var tick time.Time // when the sweep that is under way began
-	for asking, sweeping := false, false; ; {
-		var err error
+	for sweeping := false; ; {
+		var names []string
 		if sweeping {
-			sweeping, err = r.end(l, tick)
+			names, sweeping = r.table.sweep(tick)
+			if err := r.change(l, l.link.Unsubscribe, names); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			asking, err = r.ask(l)
-		}
-		if err != nil {
+		names, asking := r.table.take(time.Now())
+		if err := r.change(l, l.link.Subscribe, names); err != nil {
 			return err
 		}
 		if !r.up.Load() && r.table.settled(time.Now()) {
-			r.up.Store(true)
+			r.use(l)
 			r.log.Info("the broker is up", "subscriptions", owed, "took", time.Since(began).Round(time.Millisecond).String())
 		}
 		if asking || sweeping {
 			r.wake()
 		}
 		select {
-		case <-l.gone:
-			return l.reason
-		case <-r.ctx.Done():
-			return ErrClosed
+		case <-l.ctx.Done():
+			return context.Cause(l.ctx)
 		case <-r.news:
 		case tick = <-sweep.C:
 			sweeping = true
@@ -131,17 +135,12 @@ func (r *Remote) serve(l *linkSink) error {
 	}
 }
 
-// ask subscribes to a batch of what is wanted. It reports whether there is more.
-func (r *Remote) ask(l *linkSink) (more bool, err error) {
-	names, more := r.table.take(time.Now())
-	return more, r.change(l, l.link.Subscribe, names)
-}
-
-// end ends a batch of subscriptions that nobody wants, and puts back what rested.
-// It reports whether there may be more in the sweep that began at tick.
-func (r *Remote) end(l *linkSink, tick time.Time) (more bool, err error) {
-	names, more := r.table.sweep(tick)
-	return more, r.change(l, l.link.Unsubscribe, names)
+// use makes l what is published with; with nil, the node is down.
+func (r *Remote) use(l *linkSink) {
+	r.using.Lock()
+	defer r.using.Unlock()
+	r.current = l
+	r.up.Store(l != nil)
 }
 
 // awaiting is one goroutine that tells who waited too long for a subscription,
@@ -178,24 +177,17 @@ func (r *Remote) change(l *linkSink, do func(context.Context, []string) error, n
 	ctx, cancel := link.Within(l.ctx, SubscribeTimeout)
 	defer cancel()
 	err := do(ctx, names)
-	if err == nil {
-		return nil
+	if err != nil && l.ctx.Err() != nil { // that is why
+		return context.Cause(l.ctx)
 	}
-	select {
-	case <-l.gone: // that is why
-		return l.reason
-	default:
-		return err
-	}
+	return err
 }
 
 // giveUp ends a link that is of no use.
 func (r *Remote) giveUp(l *linkSink, cause error) {
 	r.up.Store(false)
 	l.Lost(cause) // what is published with it returns
-	r.using.Lock()
-	r.current = nil
-	r.using.Unlock()
+	r.use(nil)
 	l.link.Close()
 	for _, c := range r.table.linkLost() {
 		tell(c.first, ErrDown)
