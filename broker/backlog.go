@@ -131,9 +131,9 @@ func (b *backlog) close() {
 	b.wakeup.Broadcast()
 }
 
-// size returns the bytes that wait, and for how many channels.
-func (b *backlog) size() (bytes, channels int) {
+// size returns the bytes that wait.
+func (b *backlog) size() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.bytes, len(b.waits)
+	return b.bytes
 }

@@ -54,7 +54,7 @@ func (r *Remote) warn(last *atomic.Int64, text string) {
 // for debugging only.
 func (r *Remote) drop(reason dropReason, channel []byte, size int) {
 	r.counts.dropped[reason].Add(1)
-	r.log.Debug("a publication was dropped", "reason", reason.String(), "channel", string(channel), "bytes", size)
+	r.log.Debug("a publication was dropped", "reason", dropNames[reason], "channel", string(channel), "bytes", size)
 }
 
 func (l *linkSink) Confirmed(channel string) {

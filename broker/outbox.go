@@ -130,8 +130,8 @@ func (o *outbox) close() {
 	o.filled.Broadcast()
 }
 
-// depth returns how many publications wait, and their bytes.
-func (o *outbox) depth() (publications, bytes int) {
+// size returns how many publications wait, and their bytes.
+func (o *outbox) size() (publications, bytes int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.waiting.Len(), o.bytes
@@ -181,7 +181,10 @@ func (r *Remote) publishBatch(batch []Publication) {
 
 // published counts an outcome and tells it.
 func (r *Remote) published(p *Publication, now time.Time) {
-	r.counts.outcome(p.Err, now.Sub(p.at))
+	r.counts.outcome(p.Err)
+	if p.Err == nil {
+		r.cfg.PublishTook(now.Sub(p.at))
+	}
 	if p.Err != nil && !errors.Is(p.Err, ErrDown) && !errors.Is(p.Err, ErrUnknown) {
 		r.warn(&r.rejecting, "the engine refuses publications; who published is told (at debug the log says why)")
 		r.log.Debug("a publication was refused", "channel", p.Channel, "err", p.Err)

@@ -28,6 +28,9 @@ type Config struct {
 	// MaxChannel is the most bytes that the name of a channel has; it is for Driver.Check.
 	// Zero means that nobody says.
 	MaxChannel int
+	// PublishTook is told for each publication how long it took until the engine had it. It
+	// must not block, and may be nil.
+	PublishTook func(time.Duration)
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -39,6 +42,9 @@ func (c Config) Filled() Config {
 	}
 	if c.MaxContent <= 0 {
 		c.MaxContent = 64 << 10
+	}
+	if c.PublishTook == nil {
+		c.PublishTook = func(time.Duration) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -107,7 +113,7 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w 
 func (r *Remote) Publish(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error) {
 	err = r.put(w, channel, content, done)
 	if err != nil && err != ErrFull { // which is not the end of it: the caller waits for room
-		r.counts.outcome(err, 0)
+		r.counts.outcome(err)
 		if w != nil {
 			r.Forgo(w)
 		}

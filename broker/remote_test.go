@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"wsify/broker"
 	"wsify/broker/brokertest"
@@ -186,10 +188,12 @@ func TestOutcomesWhenTheLinkIsLost(t *testing.T) {
 	}
 }
 
-// An error of the engine is the publisher's, and the link goes on.
+// An error of the engine is the publisher's, and the link goes on. How long it took is told
+// of what the engine took.
 func TestRefusedPublication(t *testing.T) {
 	e := newFakeEngine()
-	n := remote(t, e, broker.Config{})
+	var took atomic.Int64
+	n := remote(t, e, broker.Config{PublishTook: func(time.Duration) { took.Add(1) }})
 	no := errors.New("not allowed")
 	e.set(func() { e.failing = no })
 	if err := n.Published("c", "1"); err != no {
@@ -199,6 +203,9 @@ func TestRefusedPublication(t *testing.T) {
 	n.MustPublish("c", "2")
 	if st := n.Stats(); st.Publications["refused"] != 1 || st.Publications["ok"] != 1 || st.Connects != 1 {
 		t.Errorf("outcomes %v after %d connects", st.Publications, st.Connects)
+	}
+	if n := took.Load(); n != 1 {
+		t.Errorf("%d publications are timed, want 1", n)
 	}
 }
 

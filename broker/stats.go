@@ -2,9 +2,7 @@ package broker
 
 import (
 	"errors"
-	"sort"
 	"sync/atomic"
-	"time"
 )
 
 // dropReason says why a publication that was received is not delivered.
@@ -19,9 +17,6 @@ const (
 
 var dropNames = [numDropReasons]string{"channel_busy", "too_big", "not_utf8"}
 
-// String returns the reason as metrics have it.
-func (d dropReason) String() string { return dropNames[d] }
-
 // Outcomes of a publication.
 const (
 	outcomeOK = iota
@@ -33,40 +28,9 @@ const (
 
 var outcomeNames = [numOutcomes]string{"ok", "down", "unknown", "refused"}
 
-// durationBounds are the upper bounds of a Histogram, in seconds.
-var durationBounds = [...]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}
-
-// Histogram is durations by size. Counts[i] is how many took at most Bounds[i]
-// seconds and more than the bound before; the last of Counts has no bound.
-type Histogram struct {
-	Bounds []float64
-	Counts []uint64
-	Sum    float64 // seconds
-}
-
-// histogram is a Histogram in the making. Its methods may be called from any goroutine.
-type histogram struct {
-	counts [len(durationBounds) + 1]atomic.Uint64
-	sum    atomic.Int64 // nanoseconds
-}
-
-func (h *histogram) observe(d time.Duration) {
-	h.counts[sort.SearchFloat64s(durationBounds[:], d.Seconds())].Add(1)
-	h.sum.Add(int64(d))
-}
-
-func (h *histogram) read() Histogram {
-	out := Histogram{Bounds: durationBounds[:], Counts: make([]uint64, len(h.counts)), Sum: time.Duration(h.sum.Load()).Seconds()}
-	for i := range h.counts {
-		out.Counts[i] = h.counts[i].Load()
-	}
-	return out
-}
-
 // counts is what a Remote has counted.
 type counts struct {
 	outcomes    [numOutcomes]atomic.Uint64
-	publishing  histogram
 	received    atomic.Uint64
 	dropped     [numDropReasons]atomic.Uint64
 	opened      atomic.Uint64
@@ -74,19 +38,18 @@ type counts struct {
 	ended       atomic.Uint64
 }
 
-// outcome counts what became of a publication, and how long it took.
-func (c *counts) outcome(err error, took time.Duration) {
+// outcome counts what became of a publication.
+func (c *counts) outcome(err error) {
+	outcome := outcomeRefused
 	switch {
 	case err == nil:
-		c.outcomes[outcomeOK].Add(1)
-		c.publishing.observe(took)
+		outcome = outcomeOK
 	case errors.Is(err, ErrUnknown):
-		c.outcomes[outcomeUnknown].Add(1)
+		outcome = outcomeUnknown
 	case errors.Is(err, ErrDown), errors.Is(err, ErrClosed):
-		c.outcomes[outcomeDown].Add(1)
-	default:
-		c.outcomes[outcomeRefused].Add(1)
+		outcome = outcomeDown
 	}
+	c.outcomes[outcome].Add(1)
 }
 
 // Stats is what a broker with an engine does and has done.
@@ -97,9 +60,7 @@ type Stats struct {
 	Waiting          int               // publications that wait for the engine
 	WaitingBytes     int               // and their size
 	BacklogBytes     int               // received, and waiting for room in their channel
-	BacklogChannels  int               // how many channels those are
 	Publications     map[string]uint64 // by result: ok, down, unknown, refused
-	PublishDuration  Histogram         // from Publish to the engine's answer
 	Received         uint64            // publications that the engine sent
 	Dropped          map[string]uint64 // of those, by reason: channel_busy, too_big, not_utf8
 	Connects         uint64            // links opened
@@ -109,19 +70,21 @@ type Stats struct {
 
 // Stats may be called from any goroutine.
 func (r *Remote) Stats() Stats {
+	c := &r.counts
 	st := Stats{
-		Up: r.Up(), Publications: map[string]uint64{}, Dropped: map[string]uint64{},
-		PublishDuration: r.counts.publishing.read(), Received: r.counts.received.Load(),
-		Connects: r.counts.opened.Load(), FailedConnects: r.counts.failedOpens.Load(), SubscriptionEnds: r.counts.ended.Load(),
+		Up: r.Up(), BacklogBytes: r.backlog.size(),
+		Publications: byName(outcomeNames[:], c.outcomes[:]), Received: c.received.Load(), Dropped: byName(dropNames[:], c.dropped[:]),
+		Connects: c.opened.Load(), FailedConnects: c.failedOpens.Load(), SubscriptionEnds: c.ended.Load(),
 	}
 	st.Subscriptions, st.Pending = r.table.count()
-	st.Waiting, st.WaitingBytes = r.outbox.depth()
-	st.BacklogBytes, st.BacklogChannels = r.backlog.size()
-	for i, name := range outcomeNames {
-		st.Publications[name] = r.counts.outcomes[i].Load()
-	}
-	for i, name := range dropNames {
-		st.Dropped[name] = r.counts.dropped[i].Load()
-	}
+	st.Waiting, st.WaitingBytes = r.outbox.size()
 	return st
+}
+
+func byName(names []string, counts []atomic.Uint64) map[string]uint64 {
+	out := make(map[string]uint64, len(names))
+	for i, name := range names {
+		out[name] = counts[i].Load()
+	}
+	return out
 }

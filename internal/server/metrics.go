@@ -22,7 +22,7 @@ func newRegistry(srv *Server) *prometheus.Registry {
 	r.MustRegister(
 		collectors.NewGoCollector(), newProcessCollector(),
 		srv.sampler.asking, srv.sampler.fanout, srv.sampler.lag,
-		&collector{stats: srv.Stats, metrics: append(serverMetrics(cmp.Or(srv.cfg.Version, "unknown")), brokerMetrics()...)},
+		&collector{stats: srv.Stats, metrics: append(serverMetrics(cmp.Or(srv.cfg.Version, "unknown")), brokerMetrics(srv.sampler.publishing)...)},
 	)
 	return r
 }

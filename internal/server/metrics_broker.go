@@ -10,7 +10,7 @@ var _ interface{ Stats() broker.Stats } = (*broker.Remote)(nil)
 
 // brokerMetrics are those of a broker with an engine elsewhere. One without has
 // broker_up alone.
-func brokerMetrics() []metric {
+func brokerMetrics(publishing prometheus.Histogram) []metric {
 	return []metric{
 		gauge("broker_up", "1 while publications reach the other nodes and theirs reach this one; always 1 without a broker's engine.",
 			func(st *Stats) float64 { return boolean(st.Broker == nil || st.Broker.Up) }),
@@ -26,7 +26,7 @@ func brokerMetrics() []metric {
 			func(b *broker.Stats) float64 { return float64(b.BacklogBytes) }),
 		byEngine("broker_publications_total", "Publications given to the engine, by result.", "result",
 			func(b *broker.Stats) map[string]uint64 { return b.Publications }),
-		publishDuration(),
+		publishDuration(publishing),
 		ofEngine(prometheus.CounterValue, "broker_received_total", "Publications that the engine sent.",
 			func(b *broker.Stats) float64 { return float64(b.Received) }),
 		byEngine("broker_received_dropped_total", "Of those, how many were not delivered, by reason.", "reason",
@@ -59,25 +59,11 @@ func byEngine(name, help, label string, read func(b *broker.Stats) map[string]ui
 	}}
 }
 
-func publishDuration() metric {
-	desc := describe("broker_publish_duration_seconds", "From a publication to the engine's answer, of those that it took.")
-	return metric{desc, func(st *Stats, desc *prometheus.Desc, to chan<- prometheus.Metric) {
+// publishDuration is kept by the sampler, whatever the broker.
+func publishDuration(h prometheus.Histogram) metric {
+	return metric{h.Desc(), func(st *Stats, _ *prometheus.Desc, to chan<- prometheus.Metric) {
 		if st.Broker != nil {
-			to <- constHistogram(desc, st.Broker.PublishDuration)
+			to <- h
 		}
 	}}
-}
-
-// constHistogram adds up the counts, as a bucket of Prometheus holds those below it
-// too.
-func constHistogram(desc *prometheus.Desc, h broker.Histogram) prometheus.Metric {
-	var sum uint64
-	buckets := make(map[float64]uint64, len(h.Bounds))
-	for i, n := range h.Counts {
-		sum += n
-		if i < len(h.Bounds) {
-			buckets[h.Bounds[i]] = sum
-		}
-	}
-	return prometheus.MustNewConstHistogram(desc, sum, h.Sum, buckets)
 }

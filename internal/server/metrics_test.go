@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -41,10 +42,7 @@ func engine() *brokerWithStats {
 	return &brokerWithStats{stats: broker.Stats{
 		Up: true, Subscriptions: 2, Pending: 3, Waiting: 4, WaitingBytes: 5, BacklogBytes: 6,
 		Publications: map[string]uint64{"ok": 7, "down": 8, "unknown": 0, "refused": 9},
-		PublishDuration: broker.Histogram{
-			Bounds: []float64{.001, .1}, Counts: []uint64{4, 2, 1}, Sum: 1.5,
-		},
-		Received: 10, Dropped: map[string]uint64{"channel_busy": 11, "too_big": 0, "not_utf8": 12},
+		Received:     10, Dropped: map[string]uint64{"channel_busy": 11, "too_big": 0, "not_utf8": 12},
 		Connects: 13, FailedConnects: 14, SubscriptionEnds: 15,
 	}}
 }
@@ -240,16 +238,24 @@ func TestFanoutIsTimedToTheLastMember(t *testing.T) {
 	}
 }
 
+// publishThree times three publications that an engine took.
+func publishThree(srv *Server) {
+	for _, took := range []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 10 * time.Second} {
+		srv.sampler.published(took)
+	}
+}
+
 func TestMetricsOfAnEngine(t *testing.T) {
 	srv := startWithAdmin(t, Config{})
 	b := engine()
 	useBroker(t, srv, b)
+	publishThree(srv)
 	all := samples(t, srv)
 	for name, want := range map[string]float64{
 		"broker_up": 1, "broker_subscriptions": 2, "broker_subscriptions_pending": 3, "broker_publish_queue_length": 4, "broker_publish_queue_bytes": 5,
 		"broker_backlog_bytes": 6, `broker_publications_total{result="ok"}`: 7, `broker_publications_total{result="unknown"}`: 0, `broker_publications_total{result="refused"}`: 9,
-		`broker_publish_duration_seconds_bucket{le="0.001"}`: 4, `broker_publish_duration_seconds_bucket{le="0.1"}`: 6, `broker_publish_duration_seconds_bucket{le="+Inf"}`: 7,
-		"broker_publish_duration_seconds_count": 7, "broker_publish_duration_seconds_sum": 1.5,
+		`broker_publish_duration_seconds_bucket{le="0.25"}`: 1, `broker_publish_duration_seconds_bucket{le="0.5"}`: 2, `broker_publish_duration_seconds_bucket{le="+Inf"}`: 3,
+		"broker_publish_duration_seconds_count": 3, "broker_publish_duration_seconds_sum": 10.75,
 		"broker_received_total": 10, `broker_received_dropped_total{reason="not_utf8"}`: 12, "broker_connects_total": 13, "broker_connect_failures_total": 14,
 		"broker_subscription_ends_total": 15,
 	} {
@@ -267,6 +273,7 @@ func TestMetricsOfAnEngine(t *testing.T) {
 func TestStatsAreTheMetricsAsJSON(t *testing.T) {
 	srv := startWithAdmin(t, Config{Version: "1.2.3"})
 	useBroker(t, srv, engine())
+	publishThree(srv)
 	connect(t, srv, "/ws")
 	var all map[string]any
 	if err := json.Unmarshal([]byte(askAdmin(t, srv, "GET", "/stats").body), &all); err != nil {
@@ -281,7 +288,7 @@ func TestStatsAreTheMetricsAsJSON(t *testing.T) {
 		"wsify_connections":                     "1",
 		"wsify_build_info":                      "map[1.2.3:1]",
 		"wsify_broadcasts_total":                "map[client:0 http:0]",
-		"wsify_broker_publish_duration_seconds": "map[buckets:map[0.001:4 0.1:6] count:7 sum:1.5]",
+		"wsify_broker_publish_duration_seconds": "map[buckets:map[0.0001:0 0.00025:0 0.0005:0 0.001:0 0.0025:0 0.005:0 0.01:0 0.025:0 0.05:0 0.1:0 0.25:1 0.5:2 1:2 2.5:2 5:2] count:3 sum:10.75]",
 	} {
 		if got := fmt.Sprint(all[name]); got != want {
 			t.Errorf("/stats: %s is %s, want %s", name, got, want)

@@ -20,9 +20,10 @@ type sampler struct {
 	epoch time.Time   // immutable; stamps count from here
 	due   atomic.Bool // the next publication is to be timed
 
-	asking prometheus.Histogram // calls to the authorizer, all of them
-	fanout prometheus.Histogram
-	lag    prometheus.Histogram
+	asking     prometheus.Histogram // calls to the authorizer, all of them
+	publishing prometheus.Histogram // publications that an engine took, all of them
+	fanout     prometheus.Histogram
+	lag        prometheus.Histogram
 
 	stopOnce sync.Once
 	stopping chan struct{}
@@ -34,6 +35,8 @@ func newSampler() *sampler {
 		epoch: time.Now(), stopping: make(chan struct{}),
 		asking: newHistogram("authorizer_duration_seconds", "How long calls to the authorizer took.",
 			.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10),
+		publishing: newHistogram("broker_publish_duration_seconds", "From a publication to the engine's answer, of those that it took.",
+			.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5),
 		fanout: newHistogram("broadcast_fanout_seconds",
 			"From the moment a publication is taken until an event loop has given it to the last of its members; of one publication a second at most.",
 			.00001, .000025, .0001, .00025, .001, .0025, .01, .025, .1, .25, 1, 2.5, 10),
@@ -45,6 +48,8 @@ func newSampler() *sampler {
 func newHistogram(name, help string, bounds ...float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: metricPrefix + name, Help: help, Buckets: bounds})
 }
+
+func (s *sampler) published(took time.Duration) { s.publishing.Observe(took.Seconds()) }
 
 // start begins to sample the loops and their deliveries.
 func (s *sampler) start(loops []*loop) {

@@ -160,7 +160,9 @@ func (srv *Server) openLoops() (err error) {
 	if err != nil {
 		return err
 	}
-	if srv.broker, err = driver.Open(brokerConfig(&srv.cfg)); err != nil {
+	c := brokerConfig(&srv.cfg)
+	c.PublishTook = srv.sampler.published
+	if srv.broker, err = driver.Open(c); err != nil {
 		return err
 	}
 	srv.hub = hub.New(hub.Config{
