@@ -1,6 +1,8 @@
 package server
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -9,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"wsify/auth"
 )
@@ -43,11 +47,23 @@ var answers = []struct {
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx")
 		_ = c.SetLinger(0)
 	}), 503, 1013},
-	{"refuses connections", func(t *testing.T) string {
-		ln := listen(t)
-		_ = ln.Close()
-		return "http://" + ln.Addr().String()
-	}, 503, 1013},
+	{"refuses connections", refusing, 503, 1013},
+}
+
+// refusing is a webhook that does not run: its port is taken, so that nobody else gets
+// it meanwhile, and nobody listens.
+func refusing(t *testing.T) string {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	at, bad := unix.Getsockname(fd)
+	if err = errors.Join(err, bad); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", at.(*unix.SockaddrInet4).Port)
 }
 
 // answering is a webhook that answers everything so.
@@ -295,11 +311,10 @@ func TestStartTellsAboutTheAuthorizer(t *testing.T) {
 	if !strings.Contains(good.String(), "any web page may connect") {
 		t.Errorf("no warning about -allowed-origins in\n%s", good)
 	}
-	ln := listen(t)
-	_ = ln.Close()
-	_, bad := startLogged(t, Config{AuthorizerURL: "http://" + ln.Addr().String(), AllowedOrigins: []string{"https://a.test"}})
+	url := refusing(t)
+	_, bad := startLogged(t, Config{AuthorizerURL: url, AllowedOrigins: []string{"https://a.test"}})
 	waitFor(t, "the log warns", func() bool {
-		return strings.Contains(bad.String(), "level=WARN") && strings.Contains(bad.String(), ln.Addr().String())
+		return strings.Contains(bad.String(), "level=WARN") && strings.Contains(bad.String(), strings.TrimPrefix(url, "http://"))
 	})
 	if strings.Contains(bad.String(), "any web page may connect") {
 		t.Errorf("a warning about -allowed-origins, which is set, in\n%s", bad)
