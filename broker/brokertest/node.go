@@ -12,9 +12,6 @@ import (
 	"wsify/broker"
 )
 
-// Patience is how long a test waits for what has to happen. It is no claim of speed.
-const Patience = 30 * time.Second
-
 // Open makes a broker, as that of a broker.Driver does.
 type Open func(broker.Config) (broker.Broker, error)
 

@@ -5,9 +5,10 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
+
+	"wsify/internal/testtool"
 )
 
 // Main runs the tests of an engine.
@@ -18,16 +19,13 @@ func Main(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
 }
 
+// Patience and Until are those of testtool.
+const Patience = testtool.Patience
+
 // Until waits until a condition holds that no event tells of.
 func Until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	again := time.NewTicker(time.Millisecond)
-	defer again.Stop()
-	for end := time.Now().Add(Patience); !holds(); <-again.C {
-		if time.Now().After(end) {
-			t.Fatalf("after %s: still not that %s", Patience, what)
-		}
-	}
+	testtool.Until(t, what, holds)
 }
 
 // Says fails the test unless text has all of these words.

@@ -6,13 +6,11 @@ import (
 	"net"
 	"net/url"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-)
 
-// patience is how long a server may take for what should be soon.
-const patience = 20 * time.Second
+	"wsify/internal/testtool"
+)
 
 // Server is one server. Its methods are for the goroutine of the test.
 type Server struct {
@@ -36,13 +34,9 @@ func Start(t testing.TB, opts *server.Options) *Server {
 	o.Host, o.Port = "127.0.0.1", server.RANDOM_PORT
 	o.NoLog, o.NoSigs = true, true
 	s := &Server{t: t, opts: o}
-	s.run()
-	_, port, err := net.SplitHostPort(s.NATS.Addr().String())
-	if err != nil {
-		t.Fatalf("the NATS server's address: %v", err)
-	}
-	s.URL = "nats://127.0.0.1:" + port
-	o.Port = s.NATS.Addr().(*net.TCPAddr).Port // for Restart
+	s.Restart()
+	s.URL = "nats://" + s.NATS.Addr().String()
+	o.Port = s.NATS.Addr().(*net.TCPAddr).Port // for the next one
 	if a := s.NATS.ClusterAddr(); a != nil {
 		o.Cluster.Port = a.Port
 	}
@@ -63,7 +57,7 @@ func Cluster(t testing.TB, n int) []*Server {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: servers[i].NATS.ClusterAddr().String()})
 	}
 	for _, s := range servers {
-		s.Until("its routes are there", func() bool { return s.NATS.NumRoutes() >= n-1 })
+		testtool.Until(t, "the server's routes are there", func() bool { return s.NATS.NumRoutes() >= n-1 })
 	}
 	return servers
 }
@@ -78,28 +72,13 @@ func (s *Server) Stop() {
 // Restart starts a stopped server again, at the same URL.
 func (s *Server) Restart() {
 	s.t.Helper()
-	s.run()
-}
-
-// Until waits for a condition, and fails the test when it does not come about.
-func (s *Server) Until(what string, ok func() bool) {
-	s.t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatalf("the NATS server at %s, after %v: %s: no", s.URL, patience, what)
-		}
-	}
-}
-
-func (s *Server) run() {
-	s.t.Helper()
 	n, err := server.NewServer(s.opts.Clone())
 	if err != nil {
 		s.t.Fatalf("a NATS server: %v", err)
 	}
 	go n.Start()
-	if !n.ReadyForConnections(patience) {
-		s.t.Fatalf("the NATS server is not ready after %v", patience)
+	if !n.ReadyForConnections(testtool.Patience) {
+		s.t.Fatalf("the NATS server is not ready after %v", testtool.Patience)
 	}
 	s.NATS = n
 }

@@ -3,7 +3,6 @@ package redistest
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"wsify/internal/testtool"
 )
@@ -49,18 +48,5 @@ func (s *Server) ID() string { return s.CLI("CLUSTER", "MYID") }
 // waitFor waits until a command's answer has some text.
 func (s *Server) waitFor(text string, command ...string) {
 	s.t.Helper()
-	deadline := time.After(startTimeout)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		out, err := s.TryCLI(command...)
-		if err == nil && strings.Contains(out, text) {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			s.t.Fatalf("%s never has %q:\n%s", strings.Join(command, " "), text, out)
-		}
-	}
+	testtool.Until(s.t, strings.Join(command, " ")+" has "+text, func() bool { return strings.Contains(s.Says(command...), text) })
 }

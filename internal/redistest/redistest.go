@@ -12,16 +12,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"wsify/internal/testtool"
 )
-
-// startTimeout is how long a server may take until it answers.
-const startTimeout = 20 * time.Second
 
 // Server is a Redis server of a test. Its methods belong to the test's goroutine,
 // and fail the test when they do not succeed.
@@ -38,8 +34,7 @@ type Server struct {
 	args []string
 	tls  bool // Addr speaks TLS
 
-	mu  sync.Mutex
-	cmd *exec.Cmd
+	cmd *exec.Cmd     // nil before the first start
 	end chan struct{} // closed when the process has ended
 }
 
@@ -48,31 +43,7 @@ type Server struct {
 // redis-server and none may be installed.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, path: testtool.Need(t, "redis-server", "redis-server"), Dir: t.TempDir()}
-	s.tls = slices.Contains(args, "--tls-port")
-	t.Cleanup(s.Stop)
-	for attempt := 0; ; attempt++ {
-		s.listenAt(FreePort(t))
-		port := strconv.Itoa(s.Port)
-		s.args = []string{"--bind", "127.0.0.1", "--port", port, "--dir", s.Dir, "--save", "", "--appendonly", "no", "--daemonize", "no"}
-		for _, a := range args {
-			s.args = append(s.args, strings.ReplaceAll(a, "{port}", port))
-		}
-		err := s.run()
-		if err == nil {
-			return s
-		}
-		s.Stop()
-		if attempt == 3 { // another process may be faster to take the port, but not so often
-			t.Fatal(err)
-		}
-	}
-}
-
-// listenAt sets where the server listens.
-func (s *Server) listenAt(port int) {
-	s.Port = port
-	s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	return start(t, "redis-server", nil, append([]string{"--save", "", "--appendonly", "no"}, args...))
 }
 
 // StartSentinel runs a sentinel that watches a master under a name, and takes it
@@ -85,14 +56,29 @@ func StartSentinel(t testing.TB, name string, master *Server, downAfter time.Dur
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{t: t, path: testtool.Need(t, "redis-sentinel", "redis-sentinel"), Dir: t.TempDir()}
-	s.listenAt(FreePort(t))
-	s.args = []string{config, "--bind", "127.0.0.1", "--port", strconv.Itoa(s.Port), "--dir", s.Dir, "--daemonize", "no"}
+	return start(t, "redis-sentinel", []string{config}, nil)
+}
+
+// start runs a program of Redis, each of which is a package of its name. Another process
+// may be faster to take the port, but not so often.
+func start(t testing.TB, program string, first, args []string) *Server {
+	t.Helper()
+	s := &Server{t: t, path: testtool.Need(t, program, program), Dir: t.TempDir(), tls: slices.Contains(args, "--tls-port")}
 	t.Cleanup(s.Stop)
-	if err := s.run(); err != nil {
-		t.Fatal(err)
+	for range 4 {
+		s.Port = FreePort(t)
+		port := strconv.Itoa(s.Port)
+		s.Addr = net.JoinHostPort("127.0.0.1", port)
+		s.args = slices.Concat(first, []string{"--bind", "127.0.0.1", "--port", port, "--dir", s.Dir, "--daemonize", "no"})
+		for _, a := range args {
+			s.args = append(s.args, strings.ReplaceAll(a, "{port}", port))
+		}
+		if s.run() {
+			return s
+		}
 	}
-	return s
+	t.Fatalf("%s ended:\n%s", program, s.Log())
+	return nil
 }
 
 // FreePort returns a port that nothing listens at now, below 55535 as the nodes of a
@@ -115,52 +101,40 @@ func FreePort(t testing.TB) int {
 // DSN is the server's address for a broker.
 func (s *Server) DSN() string { return "redis://" + s.Addr }
 
-// run starts the process and waits until it answers.
-func (s *Server) run() error {
+// run starts the process and waits until it answers, or has ended: then it reports false.
+func (s *Server) run() bool {
+	s.t.Helper()
 	log, err := os.OpenFile(filepath.Join(s.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		s.t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(s.path, s.args...)
+	cmd, end := exec.Command(s.path, s.args...), make(chan struct{})
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test binary that is killed leaves nothing behind
 	if err := cmd.Start(); err != nil {
-		return err
+		s.t.Fatal(err)
 	}
-	end := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
 		close(end)
 	}()
-	s.mu.Lock()
 	s.cmd, s.end = cmd, end
-	s.mu.Unlock()
-	return s.ready(end)
+	testtool.Until(s.t, "the server at "+s.Addr+" answers", func() bool { return s.ended() || s.answers() })
+	return !s.ended()
 }
 
-// ready waits until the server answers a ping; an error of any kind is an answer,
-// but for that it is still loading.
-func (s *Server) ready(end chan struct{}) error {
-	deadline := time.Now().Add(startTimeout)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if s.answers() {
-			return nil
-		}
-		select {
-		case <-end:
-			return fmt.Errorf("%s ended:\n%s", s.path, s.Log())
-		case <-tick.C:
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s does not answer:\n%s", s.path, s.Log())
-		}
+func (s *Server) ended() bool {
+	select {
+	case <-s.end:
+		return true
+	default:
+		return false
 	}
 }
 
-// answers pings. A TLS server that accepts connections is taken to be ready.
+// answers pings; an error of any kind is an answer, but for that it is still loading. A TLS
+// server that accepts connections is taken to be ready.
 func (s *Server) answers() bool {
 	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
 	if err != nil {
@@ -180,22 +154,18 @@ func (s *Server) answers() bool {
 
 // Stop kills the server, as a crash would, and waits for its end.
 func (s *Server) Stop() {
-	s.mu.Lock()
-	cmd, end := s.cmd, s.end
-	s.mu.Unlock()
-	if cmd == nil {
-		return
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		<-s.end
 	}
-	_ = cmd.Process.Kill()
-	<-end
 }
 
 // Restart starts the server again, on the same port, after it was stopped.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Stop()
-	if err := s.run(); err != nil {
-		s.t.Fatal(err)
+	if !s.run() {
+		s.t.Fatalf("%s ended:\n%s", s.path, s.Log())
 	}
 }
 
@@ -207,8 +177,6 @@ func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
 
 func (s *Server) signal(sig syscall.Signal) {
 	s.t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err := s.cmd.Process.Signal(sig); err != nil {
 		s.t.Fatal(err)
 	}
@@ -242,7 +210,6 @@ func (s *Server) TryCLI(args ...string) (string, error) {
 // Says is CLI for who asks until the answer is right: a server that changes its role
 // closes the connections of its clients, and has no answer then.
 func (s *Server) Says(args ...string) string {
-	s.t.Helper()
 	out, err := s.TryCLI(args...)
 	if err != nil {
 		return ""

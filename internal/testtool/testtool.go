@@ -1,5 +1,6 @@
 // Package testtool finds the programs that tests run, and installs them from Debian
-// where that is allowed; and it runs tests in a process of their own. Only tests may import it.
+// where that is allowed; it runs tests in a process of their own, and waits. Only tests may
+// import it.
 package testtool
 
 import (
@@ -9,6 +10,21 @@ import (
 	"testing"
 	"time"
 )
+
+// Patience is how long a test waits for what has to happen. It is no claim of speed.
+const Patience = 30 * time.Second
+
+// Until waits until a condition holds that no event tells of.
+func Until(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(Patience); !holds(); <-again.C {
+		if time.Now().After(end) {
+			t.Fatalf("after %s: still not that %s", Patience, what)
+		}
+	}
+}
 
 // MayInstall reports whether the tests may fetch what they need.
 func MayInstall() bool { return os.Getenv("CI") == "true" || os.Getenv("E2E") == "1" }
