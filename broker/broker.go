@@ -1,5 +1,10 @@
 package broker
 
+import (
+	"log/slog"
+	"time"
+)
+
 // Broker carries publications to every node, this one included. No method but Close blocks,
 // and every method may be called from any goroutine once Start has returned.
 type Broker interface {
@@ -32,7 +37,8 @@ type Broker interface {
 	// Await tells when the subscription of a channel is in force, so that nothing
 	// published from then on is missed. With pending false the answer is err; else
 	// done is called with it once, later, from any goroutine. An error says that it is not
-	// in force yet; it is asked for again as long as there are members.
+	// in force yet: ErrDown when the link or the channel's server is away, another one when
+	// the engine refuses or does not answer. It is asked for again as long as there are members.
 	Await(channel []byte, done func(error)) (pending bool, err error)
 
 	// Room says that the members of a channel for which deliver returned an error
@@ -68,4 +74,46 @@ type Problems struct {
 	DSN        error
 	Prefix     error
 	MaxChannel error
+}
+
+// Config is how a node reaches its engine.
+type Config struct {
+	// DSN is the engine's address; its forms are those of the driver.
+	DSN string
+	// Prefix is put before the name of each channel at the engine, and taken off
+	// again, so that several services can share it. Default none.
+	Prefix string
+	// BufferSize bounds, in bytes, what was received and waits for room in its
+	// channel, of which one channel may take half; what waits to be published is
+	// bounded by a quarter of it, so that a node's own clients are stopped before what
+	// they published to a slow channel has to be dropped. Zero means 16 MiB.
+	BufferSize int
+	// MaxContent is the most bytes of content that is delivered; what is larger is
+	// dropped and counted. Zero means 64 KiB.
+	MaxContent int
+	// MaxChannel is the most bytes that the name of a channel has; it is for Driver.Check.
+	// Zero means that nobody says.
+	MaxChannel int
+	// PublishTook is told for each publication how long it took until the engine had it. It
+	// must not block, and may be nil.
+	PublishTook func(time.Duration)
+	// Logger may be nil.
+	Logger *slog.Logger
+}
+
+// Filled returns c with the defaults in place of zeros.
+func (c Config) Filled() Config {
+	if c.BufferSize <= 0 {
+		c.BufferSize = 16 << 20
+	}
+	if c.MaxContent <= 0 {
+		c.MaxContent = 64 << 10
+	}
+	if c.PublishTook == nil {
+		c.PublishTook = func(time.Duration) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
 }

@@ -52,9 +52,9 @@ func (r *Remote) warn(last *atomic.Int64, text string) {
 
 // drop counts what is not delivered. The channel is a stranger's word: it is logged
 // for debugging only.
-func (r *Remote) drop(reason dropReason, channel []byte, size int) {
+func (r *Remote) drop(reason string, channel []byte, size int) {
 	r.counts.dropped[reason].Add(1)
-	r.log.Debug("a publication was dropped", "reason", dropNames[reason], "channel", string(channel), "bytes", size)
+	r.log.Debug("a publication was dropped", "reason", reason, "channel", string(channel), "bytes", size)
 }
 
 func (l *linkSink) Confirmed(channel string) {

@@ -10,48 +10,6 @@ import (
 	"wsify/broker/internal/link"
 )
 
-// Config is how a node reaches its engine.
-type Config struct {
-	// DSN is the engine's address; its forms are those of the driver.
-	DSN string
-	// Prefix is put before the name of each channel at the engine, and taken off
-	// again, so that several services can share it. Default none.
-	Prefix string
-	// BufferSize bounds, in bytes, what was received and waits for room in its
-	// channel, of which one channel may take half; what waits to be published is
-	// bounded by a quarter of it, so that a node's own clients are stopped before what
-	// they published to a slow channel has to be dropped. Zero means 16 MiB.
-	BufferSize int
-	// MaxContent is the most bytes of content that is delivered; what is larger is
-	// dropped and counted. Zero means 64 KiB.
-	MaxContent int
-	// MaxChannel is the most bytes that the name of a channel has; it is for Driver.Check.
-	// Zero means that nobody says.
-	MaxChannel int
-	// PublishTook is told for each publication how long it took until the engine had it. It
-	// must not block, and may be nil.
-	PublishTook func(time.Duration)
-	// Logger may be nil.
-	Logger *slog.Logger
-}
-
-// Filled returns c with the defaults in place of zeros.
-func (c Config) Filled() Config {
-	if c.BufferSize <= 0 {
-		c.BufferSize = 16 << 20
-	}
-	if c.MaxContent <= 0 {
-		c.MaxContent = 64 << 10
-	}
-	if c.PublishTook == nil {
-		c.PublishTook = func(time.Duration) {}
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	return c
-}
-
 // Remote is a broker with an engine elsewhere, which gives every publication to
 // every node that has members of its channel, this one included: what is published
 // here comes back from there, so that all nodes deliver one order. Its methods may
@@ -91,7 +49,11 @@ var _ Broker = (*Remote)(nil)
 // NewRemote returns a Remote for an engine; Start brings it to life.
 func NewRemote(cfg Config, e Engine) *Remote {
 	cfg = cfg.Filled()
-	r := &Remote{cfg: cfg, engine: e, log: cfg.Logger.With("engine", e.String()), table: newTable(), outbox: newOutbox(cfg.BufferSize / 4), news: make(chan struct{}, 1)}
+	r := &Remote{
+		cfg: cfg, engine: e, log: cfg.Logger.With("engine", e.String()),
+		table: newTable(), outbox: newOutbox(cfg.BufferSize / 4), news: make(chan struct{}, 1),
+		counts: counts{outcomes: newTally("ok", "down", "unknown", "refused"), dropped: newTally(dropBusy, dropTooBig, dropNotUTF8)},
+	}
 	r.backlog = newBacklog(cfg.BufferSize, r)
 	r.ctx, r.stop = context.WithCancelCause(context.Background())
 	return r
@@ -104,7 +66,6 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w 
 	r.running.Go(r.run)
 	r.running.Go(r.publishing)
 	r.running.Go(r.backlog.run)
-	r.running.Go(r.awaiting)
 	return nil
 }
 
@@ -146,35 +107,23 @@ func (r *Remote) tell(told []*Waiter) {
 	}
 }
 
-// Subscribe notes that a channel has its first member here.
+// The rest of Broker.
+
 func (r *Remote) Subscribe(channel string) {
 	if r.table.want(channel) {
 		r.wake()
 	}
 }
 
-// Unsubscribe notes that a channel has lost its last member here. The subscription
-// ends a second later, unless there are members again.
-func (r *Remote) Unsubscribe(channel string) {
-	r.table.unwant(channel, time.Now())
-}
+func (r *Remote) Unsubscribe(channel string) { r.table.unwant(channel, time.Now()) }
 
-// Await tells when the subscription of a channel is in force. Its error is ErrDown when the
-// link is lost or the server of the channel is away, and another one when the engine has
-// refused it or has not confirmed it in time.
 func (r *Remote) Await(channel []byte, done func(error)) (pending bool, err error) {
 	return r.table.await(channel, done, time.Now())
 }
 
-// Asynchronous implements Broker.
-func (r *Remote) Asynchronous() bool { return true }
-
-// Up reports whether the engine is there and has confirmed every subscription there
-// was when the link to it was opened.
-func (r *Remote) Up() bool { return r.up.Load() }
-
-// Room implements Broker.
 func (r *Remote) Room(channel string) { r.backlog.ready(channel) }
+func (r *Remote) Asynchronous() bool  { return true }
+func (r *Remote) Up() bool            { return r.up.Load() }
 
 // Close publishes what waits, for two seconds at most, and ends the link.
 func (r *Remote) Close() error {

@@ -101,7 +101,7 @@ func (r *Remote) serve(l *linkSink) error {
 	r.counts.opened.Add(1)
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
-	looks := link.NewRounds()
+	r.running.Go(func() { r.watch(l) })
 	var tick time.Time // when the sweep that is under way began
 	for sweeping := false; ; {
 		var names []string
@@ -128,9 +128,6 @@ func (r *Remote) serve(l *linkSink) error {
 		case <-r.news:
 		case tick = <-sweep.C:
 			sweeping = true
-			if now := time.Now(); !looks.Late(now, sweepInterval) && r.table.stuck(now) {
-				return errNoAck
-			}
 		}
 	}
 }
@@ -143,23 +140,29 @@ func (r *Remote) use(l *linkSink) {
 	r.up.Store(l != nil)
 }
 
-// awaiting is one goroutine that tells who waited too long for a subscription,
-// whatever the engine holds up.
-func (r *Remote) awaiting() {
+// watch is one goroutine for each link: it tells who waited too long for a subscription, and
+// gives up a link on which nothing is answered, whatever run waits for.
+func (r *Remote) watch(l *linkSink) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	looks := link.NewRounds()
 	for {
 		select {
-		case <-r.ctx.Done():
+		case <-l.ctx.Done():
 			return
 		case <-tick.C:
-			now := time.Now()
-			for more := !looks.Late(now, sweepInterval); more; {
-				var late *join
-				late, more = r.table.overdue(now)
-				tell(late, errNoAck)
-			}
+		}
+		now := time.Now()
+		if looks.Late(now, sweepInterval) {
+			continue
+		}
+		for more := true; more; {
+			var late *join
+			late, more = r.table.overdue(now)
+			tell(late, errNoAck)
+		}
+		if r.table.stuck(now) {
+			l.Lost(errNoAck)
 		}
 	}
 }

@@ -5,49 +5,48 @@ import (
 	"sync/atomic"
 )
 
-// dropReason says why a publication that was received is not delivered.
-type dropReason uint8
-
+// Why a publication that was received is not delivered.
 const (
-	dropBusy    dropReason = iota // its channel has too much undelivered, and the buffer is full
-	dropTooBig                    // it is larger than Config.MaxContent
-	dropNotUTF8                   // no text message may hold it
-	numDropReasons
+	dropBusy    = "channel_busy" // its channel has too much undelivered, and the buffer is full
+	dropTooBig  = "too_big"      // it is larger than Config.MaxContent
+	dropNotUTF8 = "not_utf8"     // no text message may hold it
 )
 
-var dropNames = [numDropReasons]string{"channel_busy", "too_big", "not_utf8"}
+// tally is counters by name.
+type tally map[string]*atomic.Uint64
 
-// Outcomes of a publication.
-const (
-	outcomeOK = iota
-	outcomeDown
-	outcomeUnknown
-	outcomeRefused
-	numOutcomes
-)
+func newTally(names ...string) tally {
+	t := tally{}
+	for _, name := range names {
+		t[name] = new(atomic.Uint64)
+	}
+	return t
+}
 
-var outcomeNames = [numOutcomes]string{"ok", "down", "unknown", "refused"}
+func (t tally) read() map[string]uint64 {
+	out := make(map[string]uint64, len(t))
+	for name, n := range t {
+		out[name] = n.Load()
+	}
+	return out
+}
 
 // counts is what a Remote has counted.
 type counts struct {
-	outcomes    [numOutcomes]atomic.Uint64
-	received    atomic.Uint64
-	dropped     [numDropReasons]atomic.Uint64
-	opened      atomic.Uint64
-	failedOpens atomic.Uint64
-	ended       atomic.Uint64
+	outcomes, dropped                    tally
+	received, opened, failedOpens, ended atomic.Uint64
 }
 
 // outcome counts what became of a publication.
 func (c *counts) outcome(err error) {
-	outcome := outcomeRefused
+	outcome := "refused"
 	switch {
 	case err == nil:
-		outcome = outcomeOK
+		outcome = "ok"
 	case errors.Is(err, ErrUnknown):
-		outcome = outcomeUnknown
+		outcome = "unknown"
 	case errors.Is(err, ErrDown), errors.Is(err, ErrClosed):
-		outcome = outcomeDown
+		outcome = "down"
 	}
 	c.outcomes[outcome].Add(1)
 }
@@ -72,19 +71,10 @@ type Stats struct {
 func (r *Remote) Stats() Stats {
 	c := &r.counts
 	st := Stats{
-		Up: r.Up(), BacklogBytes: r.backlog.size(),
-		Publications: byName(outcomeNames[:], c.outcomes[:]), Received: c.received.Load(), Dropped: byName(dropNames[:], c.dropped[:]),
+		Up: r.Up(), BacklogBytes: r.backlog.size(), Publications: c.outcomes.read(), Received: c.received.Load(), Dropped: c.dropped.read(),
 		Connects: c.opened.Load(), FailedConnects: c.failedOpens.Load(), SubscriptionEnds: c.ended.Load(),
 	}
 	st.Subscriptions, st.Pending = r.table.count()
 	st.Waiting, st.WaitingBytes = r.outbox.size()
 	return st
-}
-
-func byName(names []string, counts []atomic.Uint64) map[string]uint64 {
-	out := make(map[string]uint64, len(names))
-	for i, name := range names {
-		out[name] = counts[i].Load()
-	}
-	return out
 }
