@@ -45,6 +45,9 @@ func (c *conn) change(ctx context.Context, verb string, channels []string) error
 func (c *conn) ask(verb string, groups ...[]string) (written <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.over != nil {
+		return nil
+	}
 	for _, channels := range groups {
 		c.out = appendCommand(c.out, verb, channels...)
 		if subscribes(verb) {

@@ -190,38 +190,7 @@ func (l *clusterLink) Subscribe(ctx context.Context, channels []string) error {
 	if err := l.renew(ctx); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	asked := map[*conn][][]string{}
-	for slot, group := range bySlot(channels) {
-		switch n, err := l.place(slot, group); {
-		case err != nil:
-			for _, channel := range group {
-				l.to.Ended(channel, fmt.Errorf("%w: %w", broker.ErrAway, err))
-			}
-		case n.sub != nil: // otherwise it asks when it has one
-			asked[n.sub] = append(asked[n.sub], group)
-		}
-	}
-	return l.ask(ctx, "SSUBSCRIBE", asked)
-}
-
-// place notes channels of a slot, and returns its owner. The caller holds mu.
-func (l *clusterLink) place(slot int, channels []string) (*node, error) {
-	n := l.owner[slot]
-	switch {
-	case n == nil:
-		l.suspect("")
-		return nil, errNoOwner
-	case n.sub == nil && n.opening == nil:
-		return nil, errNodeResting
-	}
-	if l.channels[slot] == nil {
-		l.channels[slot] = map[string]struct{}{}
-	}
-	for _, channel := range channels {
-		l.channels[slot][channel] = struct{}{}
-	}
-	return n, nil
+	return l.ask(ctx, "SSUBSCRIBE", channels, l.place)
 }
 
 // Unsubscribe tells the masters where the channels were asked for.
@@ -229,34 +198,66 @@ func (l *clusterLink) Unsubscribe(ctx context.Context, channels []string) error 
 	if !l.sharded {
 		return l.sub.change(ctx, "UNSUBSCRIBE", channels)
 	}
-	l.mu.Lock()
-	asked := map[*conn][][]string{}
-	for slot, group := range bySlot(channels) {
-		if n := l.owner[slot]; n != nil && n.sub != nil {
-			asked[n.sub] = append(asked[n.sub], group)
-		}
-		for _, channel := range group {
-			l.forget(channel)
-		}
-	}
-	return l.ask(ctx, "SUNSUBSCRIBE", asked)
+	return l.ask(ctx, "SUNSUBSCRIBE", channels, l.withdraw)
 }
 
-// bySlot sorts channels: one command may only have those of one slot.
-func bySlot(channels []string) map[int][]string {
-	sorted := map[int][]string{}
+// place notes channels of a slot, and returns where to ask for them; nil when they are asked
+// for as soon as their master has a connection, or have ended. The caller holds mu.
+func (l *clusterLink) place(slot int, channels []string) *conn {
+	n := l.owner[slot]
+	var err error
+	switch {
+	case n == nil:
+		l.suspect("")
+		err = errNoOwner
+	case n.sub == nil && n.opening == nil:
+		err = errNodeResting
+	}
+	if err != nil {
+		for _, channel := range channels {
+			l.to.Ended(channel, fmt.Errorf("%w: %w", broker.ErrAway, err))
+		}
+		return nil
+	}
+	if l.channels[slot] == nil {
+		l.channels[slot] = map[string]struct{}{}
+	}
+	for _, channel := range channels {
+		l.channels[slot][channel] = struct{}{}
+	}
+	return n.sub
+}
+
+// withdraw forgets channels of a slot, and returns where to give them up; nil for nowhere. The
+// caller holds mu.
+func (l *clusterLink) withdraw(slot int, channels []string) *conn {
+	for _, channel := range channels {
+		l.forget(channel)
+	}
+	if n := l.owner[slot]; n != nil {
+		return n.sub
+	}
+	return nil
+}
+
+// ask sorts channels by slot, as one command may only have those of one, and sends commands
+// where at says. It returns when they are written, but waits for no node for long. What is
+// not written because the connection has ended is of no use: its end is the end of the
+// subscriptions.
+func (l *clusterLink) ask(ctx context.Context, verb string, channels []string, at func(slot int, channels []string) *conn) error {
+	bySlot := map[int][]string{}
 	for _, channel := range channels {
 		slot := slotOf(channel)
-		sorted[slot] = append(sorted[slot], channel)
+		bySlot[slot] = append(bySlot[slot], channel)
 	}
-	return sorted
-}
-
-// ask writes commands and unlocks mu, which the caller holds. It returns when they are
-// written, but waits for no node for long. What is not written because the connection has
-// ended is of no use: its end is the end of the subscriptions.
-func (l *clusterLink) ask(ctx context.Context, verb string, asked map[*conn][][]string) error {
+	asked := map[*conn][][]string{}
 	waits := map[*conn]<-chan struct{}{}
+	l.mu.Lock()
+	for slot, group := range bySlot {
+		if c := at(slot, group); c != nil {
+			asked[c] = append(asked[c], group)
+		}
+	}
 	for c, groups := range asked {
 		waits[c] = c.ask(verb, groups...)
 	}

@@ -33,7 +33,7 @@ var errLinkClosed = errors.New("the link was closed")
 // reads, and never waits for a write; one asks for signs of life once the connection is in
 // use. What is to be written is written by one goroutine at a time, for all.
 type conn struct {
-	net.Conn
+	raw     net.Conn
 	addr    string
 	in      *respReader
 	to      broker.Sink   // told what the server says unasked, and what becomes of subscriptions; not Lost
@@ -53,7 +53,7 @@ type conn struct {
 
 // newConn begins to read. to is nil for who does not subscribe.
 func newConn(raw net.Conn, addr string, d *dialer, to broker.Sink) *conn {
-	c := &conn{Conn: raw, addr: addr, to: to, done: make(chan struct{})}
+	c := &conn{raw: raw, addr: addr, to: to, done: make(chan struct{})}
 	c.in = newRESPReader(c, d.limit)
 	c.in.secrets = d.o.secrets()
 	c.running.Go(c.read)
@@ -95,7 +95,7 @@ func (c *conn) lose(err error) {
 	c.over = link.WithoutAddresses(err)
 	c.awaited = nil // an answer that comes late is nobody's
 	close(c.done)
-	_ = c.Conn.Close()
+	_ = c.raw.Close()
 	if c.lost != nil {
 		c.lost(c.describe(c.over)) // with the lock held, so never after close
 	}
@@ -127,7 +127,7 @@ func (c *conn) read() {
 
 // Read is for the reader of what the server says.
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+	n, err := c.raw.Read(b)
 	c.quiet.Store(0)
 	return n, err
 }
@@ -185,8 +185,8 @@ func (c *conn) write() (written <-chan struct{}) {
 func (c *conn) flush() {
 	for out := c.take(nil); len(out) > 0; out = c.take(out) {
 		for chunk := range slices.Chunk(out, writeChunk) {
-			_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
-			if _, err := c.Conn.Write(chunk); err != nil {
+			_ = c.raw.SetWriteDeadline(time.Now().Add(writeTimeout))
+			if _, err := c.raw.Write(chunk); err != nil {
 				c.lose(err)
 				break
 			}

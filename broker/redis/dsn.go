@@ -35,7 +35,7 @@ type options struct {
 	secure bool // TLS
 	tls    dsn.TLS
 
-	unused []string // options of v3 that mean nothing here
+	unused []string // options of v3 that mean nothing here, as often as they are given
 }
 
 // unusedOptions are the options that v3's client knew, and that change nothing here.
@@ -151,16 +151,13 @@ func (o *options) parameters() []dsn.Parameter {
 		{Name: "master_set", Set: dsn.Text(&o.masterSet)},
 		{Name: "sentinel_password", Set: dsn.Text(&o.sentinelPassword)},
 		{Name: "sentinel_user", Set: dsn.Text(&o.sentinelUser)},
+		{Name: "server_name", Set: dsn.Text(&o.tls.ServerName)},
 		{Name: "sharded", Set: o.setSharded},
 	}
-	for _, p := range append(o.tls.Parameters(), dsn.Parameter{Name: "server_name", Set: dsn.Text(&o.tls.ServerName)}) {
-		table = append(table, dsn.Parameter{Name: p.Name, Set: o.withTLS(p.Set)})
-	}
+	table = append(table, o.tls.Parameters()...)
 	for _, name := range unusedOptions {
 		note := func(string) error {
-			if !slices.Contains(o.unused, name) {
-				o.unused = append(o.unused, name)
-			}
+			o.unused = append(o.unused, name)
 			return nil
 		}
 		table = append(table, dsn.Parameter{Name: name, Set: note, Repeated: true, Unlisted: true})
@@ -203,18 +200,13 @@ func (o *options) setSharded(value string) error {
 	return nil
 }
 
-// withTLS lets a parameter be set with TLS only.
-func (o *options) withTLS(set func(string) error) func(string) error {
-	if o.secure {
-		return set
-	}
-	return func(string) error { return errors.New("needs TLS: rediss://") }
-}
-
 // check reports what does not go together.
 func (o *options) check() error {
-	if o.masterSet == "" && (o.sentinelUser != "" || o.sentinelPassword != "") {
+	switch {
+	case o.masterSet == "" && (o.sentinelUser != "" || o.sentinelPassword != ""):
 		return errors.New("the DSN's sentinel_user and sentinel_password need master_set, the name of the master")
+	case !o.secure && o.tls != (dsn.TLS{}):
+		return errors.New("the DSN's ca, cert, key, server_name and skip_verify need TLS: rediss://")
 	}
 	return o.tls.Check()
 }

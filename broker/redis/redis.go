@@ -37,7 +37,7 @@ func newEngine(cfg broker.Config) (*engine, error) {
 	}
 	cfg = cfg.Filled()
 	if len(o.unused) > 0 {
-		cfg.Logger.Warn("the broker's DSN has options that have no effect", "options", strings.Join(o.unused, ","))
+		cfg.Logger.Warn("the broker's DSN has options that have no effect", "options", strings.Join(slices.Compact(o.unused), ","))
 	}
 	return &engine{o: o, addrs: o.addrs, limit: cfg.MaxContent + 1, log: cfg.Logger}, nil
 }
