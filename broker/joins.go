@@ -1,10 +1,6 @@
 package broker
 
-import (
-	"time"
-
-	"wsify/broker/internal/link"
-)
+import "time"
 
 // join is one that is acknowledged when the subscription is in force.
 type join struct {
@@ -48,10 +44,10 @@ func tell(j *join, err error) {
 }
 
 // await adds a join, unless the answer is known.
-func (t *table) await(name []byte, done func(error), now time.Time) (pending bool, err error) {
+func (t *table) await(name string, done func(error), now time.Time) (pending bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.find(link.String(name))
+	s := t.find(name)
 	switch {
 	case s == nil || s.standing == inForce || s.standing == left:
 		return false, nil

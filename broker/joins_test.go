@@ -13,7 +13,7 @@ func crowded(count int, now time.Time) (tab *table, told *[]int) {
 	tab.opened(time.Now())
 	tab.want("c")
 	for i := range count {
-		_, _ = tab.await([]byte("c"), func(error) { *told = append(*told, i) }, now)
+		_, _ = tab.await("c", func(error) { *told = append(*told, i) }, now)
 	}
 	return tab, told
 }
@@ -50,7 +50,7 @@ func TestAnAnswerIsForThoseWhoAreNotLate(t *testing.T) {
 	tab, told := crowded(early, now)
 	tab.take(now)
 	for i := range late {
-		_, _ = tab.await([]byte("c"), func(error) { *told = append(*told, early+i) }, now.Add(time.Second))
+		_, _ = tab.await("c", func(error) { *told = append(*told, early+i) }, now.Add(time.Second))
 	}
 	first, _ := tab.overdue(now.Add(awaitTimeout))
 	tell(first, errNoAck)

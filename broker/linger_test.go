@@ -65,7 +65,7 @@ func TestUnconfirmedSubscriptionIsOverdue(t *testing.T) {
 	now := time.Now()
 	tab.want("c")
 	tab.take(now)
-	if pending, err := tab.await([]byte("c"), func(error) {}, now); !pending || err != nil {
+	if pending, err := tab.await("c", func(error) {}, now); !pending || err != nil {
 		t.Fatalf("await = %t, %v", pending, err)
 	}
 	for _, c := range []struct {

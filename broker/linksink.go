@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"strings"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -58,31 +57,26 @@ func (r *Remote) drop(reason string, channel []byte, size int) {
 }
 
 func (l *linkSink) Confirmed(channel string) {
-	r := l.r
-	channel, ours := strings.CutPrefix(channel, r.cfg.Prefix)
-	if !ours {
-		return
-	}
-	tell(r.table.confirm(channel, time.Now()), nil)
-	if !r.up.Load() {
-		r.wake()
+	tell(l.r.table.confirm(channel, time.Now()), nil)
+	if !l.r.up.Load() {
+		l.r.wake()
 	}
 }
 
 func (l *linkSink) Ended(channel string, cause error) {
 	r := l.r
-	channel, ours := strings.CutPrefix(channel, r.cfg.Prefix)
-	if !ours {
+	first, known := r.table.end(channel, time.Now(), cause)
+	if !known {
 		return
 	}
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
-	told := ErrDown
-	if !errors.Is(cause, ErrAway) {
-		told = cause
+	if errors.Is(cause, ErrAway) {
+		tell(first, ErrDown)
+	} else {
+		tell(first, cause)
 		r.warn(&r.refusing, "the engine refuses subscriptions; joins of these channels stand and hear nothing (at debug the log names them)")
 	}
-	tell(r.table.end(channel, time.Now(), cause), told)
 	if errors.Is(cause, ErrMoved) || !r.up.Load() {
 		r.wake()
 	}
@@ -93,7 +87,4 @@ func (l *linkSink) Returned() {
 	l.r.wake()
 }
 
-func (l *linkSink) Deaf(channel string) bool {
-	channel, ours := strings.CutPrefix(channel, l.r.cfg.Prefix)
-	return ours && l.r.table.isDeaf(link.Bytes(channel))
-}
+func (l *linkSink) Deaf(channel string) bool { return l.r.table.isDeaf(channel) }

@@ -84,7 +84,7 @@ func (r *Remote) Publish(w *Waiter, channel, content []byte, done func(error)) (
 
 func (r *Remote) put(w *Waiter, channel, content []byte, done func(error)) error {
 	now := time.Now()
-	if !r.up.Load() || r.table.isDeaf(channel) {
+	if !r.up.Load() {
 		return ErrDown
 	}
 	if most := r.most.Load(); most > 0 && int64(len(content)) > most {
@@ -94,7 +94,11 @@ func (r *Remote) put(w *Waiter, channel, content []byte, done func(error)) error
 	b := make([]byte, 0, len(r.cfg.Prefix)+len(channel)+len(content))
 	b = append(append(append(b, r.cfg.Prefix...), channel...), content...)
 	n := len(r.cfg.Prefix) + len(channel)
-	return r.outbox.put(Publication{Channel: link.String(b[:n:n]), Content: b[n:], at: now, done: done}, w)
+	name := link.String(b[:n:n])
+	if r.table.isDeaf(name) {
+		return ErrDown
+	}
+	return r.outbox.put(Publication{Channel: name, Content: b[n:], at: now, done: done}, w)
 }
 
 // Forgo ends a wait, or gives the room that is kept for w to those behind it.
@@ -110,15 +114,15 @@ func (r *Remote) tell(told []*Waiter) {
 // The rest of Broker.
 
 func (r *Remote) Subscribe(channel string) {
-	if r.table.want(channel) {
+	if r.table.want(r.cfg.Prefix + channel) {
 		r.wake()
 	}
 }
 
-func (r *Remote) Unsubscribe(channel string) { r.table.unwant(channel, time.Now()) }
+func (r *Remote) Unsubscribe(channel string) { r.table.unwant(r.cfg.Prefix+channel, time.Now()) }
 
 func (r *Remote) Await(channel []byte, done func(error)) (pending bool, err error) {
-	return r.table.await(channel, done, time.Now())
+	return r.table.await(r.cfg.Prefix+link.String(channel), done, time.Now())
 }
 
 func (r *Remote) Room(channel string) { r.backlog.ready(channel) }

@@ -167,15 +167,10 @@ func (r *Remote) watch(l *linkSink) {
 	}
 }
 
-// change subscribes to channels, or unsubscribes, under their names at the engine.
+// change subscribes to channels, or unsubscribes.
 func (r *Remote) change(l *linkSink, do func(context.Context, []string) error, names []string) error {
 	if len(names) == 0 {
 		return nil
-	}
-	if r.cfg.Prefix != "" {
-		for i := range names {
-			names[i] = r.cfg.Prefix + names[i]
-		}
 	}
 	ctx, cancel := link.Within(l.ctx, SubscribeTimeout)
 	defer cancel()

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"wsify/broker/internal/link"
 )
 
 // subscription is a channel that has members on this node, or had some a moment ago.
@@ -23,8 +21,8 @@ type subscription struct {
 	refusals   uint8 // by the engine, in a row, up to numRests-1; 1 also when it has moved
 }
 
-// table is the subscriptions of a node. Its methods may be called from any
-// goroutine; those that change what the engine knows belong to Remote.run.
+// table is the subscriptions of a node, by their names at the engine. Its methods may be
+// called from any goroutine; those that change what the engine knows belong to Remote.run.
 //
 // Event loops wait for it, with a shard of the hub locked. So no method does more with it
 // locked than for MaxBatch subscriptions, or a part of the channels.
@@ -156,15 +154,16 @@ func (t *table) confirm(name string, now time.Time) *join {
 	return t.answer(s)
 }
 
-// end notes that a subscription is no more, and returns who waited for it and is to be told.
+// end notes that a subscription is no more, and returns who waited for it and is to be told;
+// known is false when the engine was not asked for it.
 // Who waits for one that has moved goes on waiting; but one that was not in force since it
 // moved last is away, for servers that each name another one.
-func (t *table) end(name string, now time.Time, cause error) *join {
+func (t *table) end(name string, now time.Time, cause error) (first *join, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.find(name)
 	if s == nil || s.standing < left {
-		return nil
+		return nil, false
 	}
 	isAway := errors.Is(cause, ErrAway)
 	t.progress = now // no is an answer, too
@@ -178,12 +177,12 @@ func (t *table) end(name string, now time.Time, cause error) *join {
 	case s.refusals == 0 && errors.Is(cause, ErrMoved):
 		s.refusals = 1
 		t.move(s, fresh)
-		return nil
+		return nil, true
 	default:
 		t.move(s, away)
 	}
 	t.repaid(s)
-	return t.answer(s)
+	return t.answer(s), true
 }
 
 // setDeaf notes whether what is published to the channel of s is missed here.
@@ -199,13 +198,13 @@ func (t *table) setDeaf(s *subscription, deaf bool) {
 
 // isDeaf reports whether the channel has members here that hear nothing, as the
 // server of the channel is away while others are there.
-func (t *table) isDeaf(name []byte) bool {
+func (t *table) isDeaf(name string) bool {
 	if t.deaf.Load() == 0 {
 		return false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.find(link.String(name))
+	s := t.find(name)
 	return s != nil && s.deaf && s.wanted
 }
 

@@ -91,7 +91,7 @@ func (w *tableTwin) await(name string) {
 		return
 	}
 	done := false
-	pending, err := w.table.await([]byte(name), func(error) {
+	pending, err := w.table.await(name, func(error) {
 		if done {
 			w.t.Fatal("a join was answered twice")
 		}
@@ -103,7 +103,7 @@ func (w *tableTwin) await(name string) {
 		w.waits++
 	case err == nil && w.engine[name] != inForce:
 		w.t.Fatalf("%s is said to be in force", name)
-	case errors.Is(err, ErrDown) && w.open && !w.isDeaf([]byte(name)):
+	case errors.Is(err, ErrDown) && w.open && !w.isDeaf(name):
 		w.t.Fatal("the broker is said to be down")
 	}
 }
@@ -146,8 +146,11 @@ func (w *tableTwin) endOne(name string) {
 		s := w.channels.get(name)
 		waits, goesOn := w.waiting[s] != nil, s.wanted && s.refusals == 0
 		cause := []error{errBusy, ErrAway, ErrMoved}[w.rnd.IntN(3)]
-		tell(w.end(name, w.now, cause), errBusy)
-		if goesOn = goesOn && cause == ErrMoved; goesOn && !w.isDeaf([]byte(name)) {
+		first, known := w.end(name, w.now, cause)
+		if tell(first, errBusy); !known {
+			w.t.Fatalf("%s is not known", name)
+		}
+		if goesOn = goesOn && cause == ErrMoved; goesOn && !w.isDeaf(name) {
 			w.t.Fatalf("%s has moved and is not deaf", name)
 		}
 		if (w.waiting[s] != nil) != (waits && goesOn) {

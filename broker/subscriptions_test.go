@@ -144,7 +144,7 @@ func TestATableShrinksAfterABurst(t *testing.T) {
 	for i := range count {
 		name := fmt.Sprint(i)
 		tab.want(name)
-		_, _ = tab.await([]byte(name), func(error) {}, now)
+		_, _ = tab.await(name, func(error) {}, now)
 	}
 	for more := true; more; {
 		var names []string
