@@ -67,43 +67,37 @@ func (t *table) rest(s *subscription, now time.Time) {
 func restAfter(refusals uint8) time.Duration { return min(retryAfter<<refusals, retryAtLast) }
 
 // sweep returns subscriptions to end, which are forgotten, and has those asked for again that
-// have rested, and one of those that are away. It looks at MaxBatch of each, and reports
-// whether there may be more: then it is called again, with the same time.
+// have rested, and one of those that are away. It looks at MaxBatch, and reports whether there
+// may be more: then it is called again, with the same time.
 func (t *table) sweep(began time.Time) (names []string, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := began.Sub(t.epoch)
-	for len(names) < MaxBatch && (t.sizes[left] > maxLingering || t.due(left, now-linger)) {
-		s := t.lists[left].first
-		t.forget(s)
-		names = append(names, s.name)
-	}
-	more = t.rested(now)
-	if t.sizes[away] > 0 && now >= t.probeAgain {
-		t.probe, t.probeAgain = t.lists[away].first, now+probeInterval
-		t.move(t.probe, again)
-	}
-	return names, more || len(names) == MaxBatch
-}
-
-// due reports whether the time of the first on a list has come.
-func (t *table) due(of standing, now time.Duration) bool {
-	return t.sizes[of] > 0 && t.lists[of].first.at <= now
-}
-
-// rested ends the rest of up to MaxBatch. It reports whether there may be more.
-func (t *table) rested(now time.Duration) (more bool) {
 	looks := 0
-	for of := resting; of < left; of++ {
+	for of := resting; of <= left; of++ {
 		for ; looks < MaxBatch && t.due(of, now); looks++ {
-			if s := t.lists[of].first; s.wanted {
+			s := t.lists[of].first
+			switch {
+			case of == left:
+				t.forget(s)
+				names = append(names, s.name)
+			case s.wanted:
 				t.move(s, again)
-			} else {
+			default:
 				t.forget(s)
 			}
 		}
 	}
-	return looks == MaxBatch
+	if t.sizes[away] > 0 && now >= t.probeAgain {
+		t.probe, t.probeAgain = t.lists[away].first, now+probeInterval
+		t.move(t.probe, again)
+	}
+	return names, looks == MaxBatch
+}
+
+// due reports whether the first on a list that is by at is not to be there any more.
+func (t *table) due(of standing, now time.Duration) bool {
+	return t.sizes[of] > 0 && (t.lists[of].first.at <= now || of == left && t.sizes[left] > maxLingering)
 }
 
 // probed notes what came of asking for s. Channels whose server is away, while others of the

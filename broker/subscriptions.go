@@ -12,7 +12,7 @@ import (
 type subscription struct {
 	name       string
 	prev, next *subscription // on the list of its standing
-	at         time.Duration // since table.epoch: it was left, or is to be asked for again
+	at         time.Duration // since table.epoch: when it has rested, or lingered
 	standing   standing
 	link       uint8 // table.link when all but wanted and refusals was true
 	wanted     bool  // there are members (I12)
@@ -94,7 +94,7 @@ func (t *table) unwant(name string, now time.Time) {
 
 // linger keeps s for a while: it may be joined again.
 func (t *table) linger(s *subscription, now time.Time) {
-	s.at = now.Sub(t.epoch)
+	s.at = now.Sub(t.epoch) + linger
 	t.move(s, left)
 }
 
