@@ -3,32 +3,29 @@ package redis
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"wsify/broker"
 	"wsify/broker/internal/link"
 )
 
 // command is what was sent, or is about to be, and not answered yet.
 type command struct {
-	// What changes subscriptions has pushes for answers, one for each channel in this order,
-	// or one refusal of all.
+	// What changes subscriptions is answered by a push for each channel, in this order, or by
+	// one refusal of all.
 	verb     string
 	channels []string
 
-	// Everything else has want answers, and each may be a refusal. An error of answer is the
+	// Everything else has answers, of which each may be a refusal. An error of answer is the
 	// end of the connection. It is called with the connection's mu held.
-	want   int
 	answer func(i int, r respReply, refusal error) error
 
-	got int           // answers, or channels
-	all chan struct{} // closed when all have come; may be nil
+	want int           // answers, or pushes
+	got  int           // of these
+	all  chan struct{} // closed when all have come; may be nil
 }
-
-// errUnasked is why a subscription ended that nobody has given up: its slot has moved.
-var errUnasked = errors.New("the server ended the subscription")
 
 // change asks for channels, or gives them up, and returns when that is written.
 func (c *conn) change(ctx context.Context, verb string, channels []string) error {
@@ -183,7 +180,7 @@ func (c *conn) pushed(m *respMessage) error {
 		c.to.Confirmed(channel)
 	case "unsubscribe", "sunsubscribe":
 		if !c.unsubscribed(m.channel) {
-			c.to.Ended(string(m.channel), errUnasked)
+			c.to.Ended(string(m.channel), broker.ErrMoved) // a server does so when it gives the slot away
 		}
 	default:
 		return errRESP

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"wsify/broker"
 	"wsify/broker/brokertest"
 )
 
@@ -29,7 +30,7 @@ func (s *tellingSink) Confirmed(channel string) { s.note("confirmed %s", channel
 
 func (s *tellingSink) Ended(channel string, cause error) {
 	what := "refused"
-	if cause == errUnasked {
+	if cause == broker.ErrMoved {
 		what = "ended"
 	}
 	s.note("%s %s", what, channel)

@@ -1,5 +1,5 @@
 // Package redis is the engine of a broker.Remote: Redis 6 or later, or what speaks its
-// protocol; one server, one of several that sentinels watch, or a cluster. A
+// protocol, RESP3; one server, one of several that sentinels watch, or a cluster. A
 // publication is a plain PUBLISH of the content to the channel (SPUBLISH in a cluster of
 // Redis 7), so that any client of Redis can publish and listen too.
 //

@@ -223,9 +223,8 @@ func (n *node) Ended(channel string, cause error) {
 	refusal, _ := errors.AsType[respError](cause)
 	_, to, moved := refusal.moved(n.addr)
 	switch {
-	case errors.Is(cause, errUnasked):
+	case cause == broker.ErrMoved:
 		l.suspect(n.addr) // who gives a slot away knows to whom
-		cause = broker.ErrMoved
 	case moved:
 		l.moved(slotOf(channel), n, to)
 		cause = broker.ErrMoved

@@ -146,7 +146,7 @@ func TestMovedChannelIsDeafBeforeItHasNoHome(t *testing.T) {
 	table := &slotTable{masters: []string{"a:1", "b:1", "c:1"}}
 	table.owner[slot] = "b:1"
 	for name, move := range map[string]func(){
-		"unasked": func() { a.Ended("foo", errUnasked) },
+		"unasked": func() { a.Ended("foo", broker.ErrMoved) },
 		"MOVED":   func() { a.Ended("foo", respError("MOVED 12182 b:1")) },
 		"publish": func() { l.mu.Lock(); l.moved(slot, a, "c:1"); l.mu.Unlock() },
 		"table":   func() { l.follow(table) },
