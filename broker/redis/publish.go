@@ -39,28 +39,36 @@ func (l *clusterLink) Publish(ctx context.Context, batch []broker.Publication) {
 	}
 	todo := l.batch
 	for hops := 0; len(todo) > 0; hops++ {
-		l.send(ctx, todo)
-		todo = l.redirected(hops < maxHops)
+		todo = l.send(ctx, todo, hops < maxHops)
 	}
 	clear(l.batch)
 }
 
-// send gives each publication to the master of its channel, and sets the outcomes.
-func (l *clusterLink) send(ctx context.Context, todo []*broker.Publication) {
+// send gives each publication to the master of its channel, and sets the outcomes. It returns
+// those that go on to another master, in order.
+func (l *clusterLink) send(ctx context.Context, todo []*broker.Publication, goOn bool) (again []*broker.Publication) {
 	l.mu.Lock()
 	for _, pub := range todo {
 		l.sort(pub)
 	}
 	l.mu.Unlock()
-	if len(l.asked) == 1 {
-		l.asked[0].publish(ctx)
-		return
-	}
 	var sending sync.WaitGroup
-	for _, n := range l.asked {
-		sending.Go(func() { n.publish(ctx) })
+	for i, n := range l.asked {
+		if i == len(l.asked)-1 {
+			n.publish(ctx) // without a goroutine: most often it is the only one
+		} else {
+			sending.Go(func() { n.publish(ctx) })
+		}
 	}
 	sending.Wait()
+	for _, n := range l.asked {
+		again = append(again, n.redirected(goOn)...)
+		clear(n.group)
+		n.group = n.group[:0]
+	}
+	clear(l.asked)
+	l.asked = l.asked[:0]
+	return again
 }
 
 // sort puts a publication into the group of its master. The caller holds mu.
@@ -79,24 +87,13 @@ func (l *clusterLink) sort(pub *broker.Publication) {
 	}
 }
 
-// redirected returns those that their master did not take because it does not own the
-// slot, in order; or says so as the outcome, when they may not go on.
-func (l *clusterLink) redirected(goOn bool) (again []*broker.Publication) {
-	for _, n := range l.asked {
-		if slices.ContainsFunc(n.group, func(pub *broker.Publication) bool { return pub.Err != nil }) {
-			again = append(again, n.redirected(goOn)...)
-		}
-		clear(n.group)
-		n.group = n.group[:0]
-	}
-	clear(l.asked)
-	l.asked = l.asked[:0]
-	return again
-}
-
-// redirected is that of the link, for the node's group. One behind which another of its
-// slot was taken may not go on either: it would be heard out of order.
+// redirected returns those of the group that the master did not take because it does not own
+// their slot, in order; or says so as their outcome, when they may not go on. One behind
+// which another of its slot was taken may not: it would be heard out of order.
 func (n *node) redirected(goOn bool) []*broker.Publication {
+	if !slices.ContainsFunc(n.group, func(pub *broker.Publication) bool { return pub.Err != nil }) {
+		return nil
+	}
 	taken := map[int]bool{}
 	left := len(n.group) // those from here on go on
 	for _, pub := range slices.Backward(n.group) {
