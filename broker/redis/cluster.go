@@ -57,7 +57,7 @@ func openCluster(ctx context.Context, to broker.Sink, d *dialer, c *conn) (_ bro
 	if err != nil {
 		return nil, nil, err
 	}
-	d = d.lessPatient()
+	d.timeout = min(d.timeout, nodeTimeout) // some may be unreachable, and others wait
 	sharded := d.o.sharded == "yes"
 	if d.o.sharded == "auto" {
 		if sharded, err = d.allShard(ctx, t.masters); err != nil {

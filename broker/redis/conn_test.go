@@ -74,7 +74,7 @@ func fakeLogin(t *testing.T, answers map[string]string, user, password string) (
 		t.Fatal(err)
 	}
 	o.user, o.password = user, password
-	d := &dialer{o: o, limit: 100}
+	d := &dialer{o: o, timeout: o.timeout, limit: 100}
 	c, s, err := d.loginAs(t.Context(), o.addrs[0], user, password, nil)
 	if err == nil {
 		c.close()

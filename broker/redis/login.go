@@ -18,10 +18,11 @@ import (
 // dialer opens connections to the servers of a DSN, with the certificates that
 // were there when it was made.
 type dialer struct {
-	o     *options
-	tls   *tls.Config
-	limit int // bytes of a content that are kept
-	log   *slog.Logger
+	o       *options
+	tls     *tls.Config
+	timeout time.Duration // to reach a server and to be let in
+	limit   int           // bytes of a content that are kept
+	log     *slog.Logger
 }
 
 // serverInfo is what a server says of itself: role (master, slave or replica), mode
@@ -38,7 +39,7 @@ func (d *dialer) login(ctx context.Context, addr string, to broker.Sink) (*conn,
 
 // loginAs opens a connection, logs in and asks what the server is.
 func (d *dialer) loginAs(ctx context.Context, addr, user, password string, to broker.Sink) (*conn, serverInfo, error) {
-	ctx, cancel := link.Within(ctx, d.o.timeout)
+	ctx, cancel := link.Within(ctx, d.timeout)
 	defer cancel()
 	raw, err := d.dial(ctx, addr)
 	if err != nil {

@@ -120,7 +120,7 @@ func publishTo(t *testing.T, table *slotTable) *clusterLink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newClusterLink(brokertest.Nowhere{}, &dialer{o: o, log: discard, limit: 100}, true)
+	l := newClusterLink(brokertest.Nowhere{}, &dialer{o: o, timeout: o.timeout, log: discard, limit: 100}, true)
 	l.follow(table)
 	t.Cleanup(l.Close)
 	return l

@@ -62,7 +62,7 @@ func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxCo
 	if err != nil {
 		return nil, 0, err
 	}
-	d := &dialer{o: e.o, tls: tlsConfig, limit: e.limit, log: e.log}
+	d := &dialer{o: e.o, tls: tlsConfig, timeout: e.o.timeout, limit: e.limit, log: e.log}
 	addrs := e.addrs
 	if e.o.masterSet != "" {
 		if addrs, _, err = d.askSentinels(ctx); err != nil {

@@ -33,7 +33,7 @@ func TestMostSentinelsAreBelieved(t *testing.T) {
 	if got := l.(*singleLink).sub.addr; got != present {
 		t.Errorf("the link is to %s, want %s; %s is the past", got, present, past)
 	}
-	d := &dialer{o: e.o, log: discard}
+	d := &dialer{o: e.o, timeout: e.o.timeout, log: discard}
 	if err := d.masterMoved(t.Context(), present); err != nil {
 		t.Errorf("the master: %v", err)
 	}

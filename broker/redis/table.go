@@ -51,13 +51,6 @@ func (d *dialer) tableOf(ctx context.Context, addr string) (*slotTable, error) {
 	return readTable(ctx, c)
 }
 
-// lessPatient returns d for the nodes of a cluster: some may be unreachable, and others wait.
-func (d *dialer) lessPatient() *dialer {
-	o := *d.o
-	o.timeout = min(o.timeout, nodeTimeout)
-	return &dialer{o: &o, tls: d.tls, limit: d.limit, log: d.log}
-}
-
 // allShard reports whether every master that answers knows sharded publications. When
 // none answers, that is an error: a node that guesses wrong is heard by no other one.
 func (d *dialer) allShard(ctx context.Context, masters []string) (bool, error) {

@@ -19,7 +19,7 @@ func anyCluster(t *testing.T, to broker.Sink, masters ...string) *clusterLink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newClusterLink(to, &dialer{o: o, log: discard}, true)
+	l := newClusterLink(to, &dialer{o: o, timeout: o.timeout, log: discard}, true)
 	t.Cleanup(l.stop)
 	for _, addr := range masters {
 		l.nodes[addr] = &node{Sink: to, l: l, addr: addr, stop: func() {}, done: make(chan struct{})}
