@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -41,14 +40,6 @@ func (l *linkSink) Received(channel, content []byte) {
 	}
 }
 
-// warn logs a trouble that may come often, at most once a minute.
-func (r *Remote) warn(last *atomic.Int64, text string) {
-	now := time.Now().Unix()
-	if before := last.Load(); now-before >= int64(sayAgain/time.Second) && last.CompareAndSwap(before, now) {
-		r.log.Warn(text)
-	}
-}
-
 // drop counts what is not delivered. The channel is a stranger's word: it is logged
 // for debugging only.
 func (r *Remote) drop(reason string, channel []byte, size int) {
@@ -75,7 +66,7 @@ func (l *linkSink) Ended(channel string, cause error) {
 		tell(first, ErrDown)
 	} else {
 		tell(first, cause)
-		r.warn(&r.refusing, "the engine refuses subscriptions; joins of these channels stand and hear nothing (at debug the log names them)")
+		r.faults.Warn("the engine refuses subscriptions; joins of these channels stand and hear nothing (at debug the log names them)")
 	}
 	if errors.Is(cause, ErrMoved) || !r.up.Load() {
 		r.wake()

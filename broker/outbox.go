@@ -186,7 +186,7 @@ func (r *Remote) published(p *Publication, now time.Time) {
 		r.cfg.PublishTook(now.Sub(p.at))
 	}
 	if p.Err != nil && !errors.Is(p.Err, ErrDown) && !errors.Is(p.Err, ErrUnknown) {
-		r.warn(&r.rejecting, "the engine refuses publications; who published is told (at debug the log says why)")
+		r.faults.Warn("the engine refuses publications; who published is told (at debug the log says why)")
 		r.log.Debug("a publication was refused", "channel", p.Channel, "err", p.Err)
 	}
 	if p.done != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wsify/broker/internal/link"
+	"wsify/internal/logs"
 )
 
 // Remote is a broker with an engine elsewhere, which gives every publication to
@@ -22,6 +23,7 @@ type Remote struct {
 	cfg    Config
 	engine Engine
 	log    *slog.Logger
+	faults *slog.Logger // what may come often
 
 	deliver func(channel, content []byte) error // immutable after Start
 	room    func(w *Waiter)                     // immutable after Start
@@ -33,8 +35,6 @@ type Remote struct {
 	up      atomic.Bool
 	most    atomic.Int64  // bytes of content that the engine takes; zero when it does not say
 	news    chan struct{} // holds one: the table has something to ask for
-
-	refusing, rejecting atomic.Int64 // when it was last logged, in seconds since 1970
 
 	using   sync.Mutex // locked while current is published to
 	current *linkSink  // the link in use, nil while the node is down; guarded by using
@@ -54,6 +54,7 @@ func NewRemote(cfg Config, e Engine) *Remote {
 		table: newTable(), outbox: newOutbox(cfg.BufferSize / 4), news: make(chan struct{}, 1),
 		counts: counts{outcomes: newTally("ok", "down", "unknown", "refused"), dropped: newTally(dropBusy, dropTooBig, dropNotUTF8)},
 	}
+	r.faults = slog.New(logs.Seldom(r.log.Handler()))
 	r.backlog = newBacklog(cfg.BufferSize, r)
 	r.ctx, r.stop = context.WithCancelCause(context.Background())
 	return r

@@ -17,7 +17,7 @@ const (
 	backoffFirst = 100 * time.Millisecond // the first pause between attempts to open a link; it doubles
 	backoffLast  = 5 * time.Second        // the longest
 	steadyAfter  = 10 * time.Second       // a link that was up for so long starts the pauses anew
-	sayAgain     = time.Minute            // between two records of the same trouble
+	sayAgain     = time.Minute            // between two records of the same trouble with opening one
 )
 
 var errNoAck = errors.New("the engine does not confirm subscriptions")
