@@ -107,14 +107,14 @@ func (t *table) overdue(now time.Time) (late *join, more bool) {
 			return all.first, false
 		}
 		t.oldest = j.later
-		if j.of.first == nil { // answered
+		c := j.of
+		if c.first == nil { // answered
 			continue
 		}
-		j.of.first = j.next // it is the first there, too
-		j.next = nil
+		c.first, j.next = j.next, nil // it is the first there, too
 		all.push(j)
-		if j.of.first == nil {
-			t.answered(j.of.of)
+		if c.first == nil {
+			t.answered(c.of)
 		}
 	}
 	return all.first, t.oldest != nil

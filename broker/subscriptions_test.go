@@ -202,3 +202,40 @@ func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 		t.Errorf("%d of a batch are those of before, want %d", again, MaxBatch/2)
 	}
 }
+
+// BenchmarkSubscription is what a channel takes in the table: it is joined, asked for,
+// waited for and confirmed, left, joined again, left, and ended.
+func BenchmarkSubscription(b *testing.B) {
+	const count = 2 * MaxBatch
+	var names []string
+	for i := range count {
+		names = append(names, fmt.Sprint(i))
+	}
+	now := time.Now()
+	tab := newTable()
+	tab.opened(now)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, name := range names {
+			tab.want(name)
+			_, _ = tab.await(name, nil, now)
+		}
+		for more := true; more; {
+			_, more = tab.take(now)
+		}
+		for _, name := range names {
+			tab.confirm(name, now)
+			tab.unwant(name, now)
+			tab.want(name)
+			tab.unwant(name, now)
+		}
+		now = now.Add(linger + awaitTimeout)
+		for more := true; more; {
+			_, more = tab.sweep(now)
+		}
+		for more := true; more; {
+			_, more = tab.overdue(now)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/count, "ns/channel")
+}
