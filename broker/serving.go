@@ -80,7 +80,7 @@ func (r *Remote) open() *linkSink {
 func (r *Remote) tryOpen() (*linkSink, error) {
 	l := &linkSink{r: r}
 	l.ctx, l.lose = context.WithCancelCause(r.ctx)
-	ctx, cancel := context.WithTimeout(l.ctx, OpenTimeout)
+	ctx, cancel := link.Within(l.ctx, OpenTimeout)
 	defer cancel()
 	opened, most, err := r.engine.Open(ctx, l)
 	if err != nil {
