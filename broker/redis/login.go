@@ -99,6 +99,9 @@ func (c *conn) letIn(ctx context.Context, user, password, name string) (serverIn
 	return s, c.ready(ctx)
 }
 
+// errMaxClients is what a server that has no place answers to whatever it is asked first.
+const errMaxClients respError = "ERR max number of clients reached"
+
 // auth logs in, when there is something to log in with. Of a refusal it tells the code
 // only: a server that does not know the command quotes the password.
 func (c *conn) auth(ctx context.Context, user, password string) error {
@@ -111,8 +114,12 @@ func (c *conn) auth(ctx context.Context, user, password string) error {
 	r, err := c.call(ctx, "AUTH", user, password)
 	refusal, refused := errors.AsType[respError](err)
 	switch {
-	case refused:
+	case refused && refusal.code() == "WRONGPASS":
 		return fmt.Errorf("the user or the password of the DSN is refused: %w", refusal.code())
+	case refused && refusal == errMaxClients:
+		return refusal
+	case refused:
+		return fmt.Errorf("it refuses AUTH, for another reason than a wrong password: %w", refusal.code())
 	case err == nil && r.text != "OK":
 		return errRESP
 	}

@@ -106,6 +106,22 @@ func TestPasswordIsWrong(t *testing.T) {
 	}
 }
 
+func TestOnlyAWrongPasswordIsCalledWrong(t *testing.T) {
+	for says, words := range map[string]string{
+		"ERR max number of clients reached": "ERR max number of clients reached",
+		"LOADING it reads hunter2":          "another reason than a wrong password: LOADING",
+	} {
+		l := brokertest.Listen(t)
+		brokertest.Serve(l, func(conn net.Conn) {
+			answerCommands(conn, func(string) string { return "-" + says + "\r\n" })
+		})
+		got := openError(t, "redis://:hunter2@"+l.Addr().String())
+		if !strings.Contains(got, words) || strings.Contains(got, "hunter2") {
+			t.Errorf("the error is %q, want %q in it and no secret", got, words)
+		}
+	}
+}
+
 func TestReplicaIsRefused(t *testing.T) {
 	master := redistest.Start(t)
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+strings.TrimPrefix(master.Addr, "127.0.0.1:"))
