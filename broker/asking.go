@@ -17,10 +17,11 @@ const (
 	numRests    = 7 // so many different ones
 	// probeInterval is how often one of the channels whose server is away is asked for.
 	probeInterval = 2 * time.Second
-	// returnTime is how long a new link has for the servers that are away. Who lost all of
-	// them may have one back before the others, and others of our nodes have them already:
+	// returnTime is how long a new link has for servers that do not serve yet. Who lost all
+	// of them may have one back before the others, and others of our nodes have them already:
 	// a node that says it is up would not hear what those publish. A Redis master that has
-	// been out of touch answers for itself after 5 s at the latest.
+	// been out of touch serves after 5 s at the latest. One that cannot be reached may never
+	// come back, and is not waited for.
 	returnTime = 7 * time.Second
 	// awaitTimeout is how long Await may take. A link on which the engine answers
 	// nothing for twice as long is lost.

@@ -109,8 +109,8 @@ func TestAnAwayServerKeepsNothingOfWhoLeft(t *testing.T) {
 	}
 }
 
-// A node is not up as long as a channel that it had is deaf; but it is, with what it has,
-// when the server of the channel stays away.
+// A node is not up as long as a channel that it had is deaf and the server of the channel
+// says that it will serve; but it is, with what it has, when that takes too long.
 func TestOpenedLinkWaitsForServersThatAreAway(t *testing.T) {
 	now := time.Now()
 	for name, returns := range map[string]bool{"it returns": true, "nobody wants it": false} {
@@ -120,7 +120,7 @@ func TestOpenedLinkWaitsForServersThatAreAway(t *testing.T) {
 			tab.want("away")
 			tab.opened(now)
 			tab.take(now)
-			tab.end("away", now, ErrAway)
+			tab.end("away", now, ErrNotYet)
 			late := now.Add(returnTime)
 			if tab.settled(now) || tab.settled(late) {
 				t.Fatal("settled before the other server has answered")
@@ -143,6 +143,23 @@ func TestOpenedLinkWaitsForServersThatAreAway(t *testing.T) {
 				t.Errorf("settled %t, %d deaf", tab.settled(now), tab.deaf.Load())
 			}
 		})
+	}
+}
+
+func TestOpenedLinkDoesNotWaitForServersThatCannotBeReached(t *testing.T) {
+	now := time.Now()
+	tab := newTable()
+	tab.want("here")
+	tab.want("away")
+	tab.opened(now)
+	tab.take(now)
+	tab.confirm("here", now)
+	if tab.settled(now) {
+		t.Error("settled before it is known whether the other server can be reached")
+	}
+	tab.end("away", now, ErrAway)
+	if !tab.settled(now) || tab.deaf.Load() != 1 {
+		t.Errorf("settled %t, %d deaf", tab.settled(now), tab.deaf.Load())
 	}
 }
 

@@ -28,6 +28,8 @@ var (
 	// ErrAway says that the server of the channel cannot be reached, while others of the
 	// engine can.
 	ErrAway = errors.New("the server of the channel is away")
+	// ErrNotYet says that the server of the channel answers, and does not serve it yet.
+	ErrNotYet = fmt.Errorf("%w: it does not serve yet", ErrAway)
 	// ErrMoved says that the channel has gone to another server.
 	ErrMoved = fmt.Errorf("%w: it has moved to another one", ErrAway)
 )

@@ -67,9 +67,10 @@ func (t *table) stuck(now time.Time) bool {
 }
 
 // settled reports whether the engine has answered for all that had to be subscribed to when
-// the link was opened. Until returnTime has passed, servers that are away are waited for, too.
+// the link was opened. Until returnTime has passed, servers that are there and do not serve yet
+// are waited for, too.
 func (t *table) settled(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.owed == 0 && (t.deaf.Load() == 0 || now.Sub(t.openedAt) >= returnTime)
+	return t.owed == 0 && (t.deaf.Load() == 0 || !t.returning || now.Sub(t.openedAt) >= returnTime)
 }

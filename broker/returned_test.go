@@ -8,15 +8,15 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// The link was lost, and when there is another one a server is away still: the node is not
-// up before it has returned, as what other nodes publish there is not heard here.
+// The link was lost, and when there is another one a server does not serve yet: the node is
+// not up before it does, as what other nodes publish there is not heard here.
 func TestNodeIsNotUpBeforeItsServersHaveReturned(t *testing.T) {
 	e := newFakeEngine()
 	n := remote(t, e, broker.Config{})
 	n.Join("here", "there")
 	e.stop()
 	n.Until("the node has noticed", func() bool { return !n.Up() })
-	e.set(func() { e.refused["there"] = broker.ErrAway })
+	e.set(func() { e.refused["there"] = broker.ErrNotYet })
 	asked := make(chan struct{}, 100)
 	e.asked = func(channels []string) {
 		if slices.Contains(channels, "there") {

@@ -45,6 +45,7 @@ type onLink struct {
 	openedAt   time.Time     // when the link was
 	progress   time.Time     // the engine answered something, or had nothing to answer
 	owed       int           // of those there were when the link was opened, how many the engine has not answered
+	returning  bool          // a server that is there has said that it will have a channel in a moment
 	reachable  int           // so many of those that are away are worth asking for
 	probe      *subscription // the one of them that is asked for, if it is
 	probeAgain time.Duration // when the next one is; since epoch
@@ -169,6 +170,7 @@ func (t *table) end(name string, now time.Time, cause error) (first *join, known
 	t.progress = now // no is an answer, too
 	t.probed(s, isAway)
 	t.setDeaf(s, isAway)
+	t.returning = t.returning || errors.Is(cause, ErrNotYet) || errors.Is(cause, ErrMoved)
 	switch {
 	case !isAway:
 		t.rest(s, now)

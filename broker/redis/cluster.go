@@ -147,7 +147,7 @@ func (l *clusterLink) give(slot int, to *node) {
 	l.owner[slot] = to
 	cause := broker.ErrMoved
 	if to == nil {
-		cause = fmt.Errorf("%w: %w", broker.ErrAway, errNoOwner)
+		cause = fmt.Errorf("%w: %w", broker.ErrNotYet, errNoOwner)
 	}
 	l.leave(slot, cause)
 }
@@ -209,13 +209,13 @@ func (l *clusterLink) place(slot int, channels []string) *conn {
 	switch {
 	case n == nil:
 		l.suspect("")
-		err = errNoOwner
+		err = fmt.Errorf("%w: %w", broker.ErrNotYet, errNoOwner)
 	case n.sub == nil && n.opening == nil:
-		err = errNodeResting
+		err = fmt.Errorf("%w: %w", n.away, errNodeResting)
 	}
 	if err != nil {
 		for _, channel := range channels {
-			l.to.Ended(channel, fmt.Errorf("%w: %w", broker.ErrAway, err))
+			l.to.Ended(channel, err)
 		}
 		return nil
 	}

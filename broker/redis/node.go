@@ -39,6 +39,7 @@ type node struct {
 	// one, the node rests: what is published there waits for no later attempt, as others wait
 	// behind it.
 	pair                  // both are nil while there is none
+	away    error         // why there are none: broker.ErrNotYet when the node answers, else ErrAway
 	opening chan struct{} // closed when the first attempt to open them is over, and nil then
 }
 
@@ -152,7 +153,11 @@ func (n *node) down(cause error) (ended int, reached bool) {
 	defer l.mu.Unlock()
 	n.pair = pair{}
 	n.opened()
-	cause = fmt.Errorf("%w: %w", broker.ErrAway, cause)
+	n.away = broker.ErrAway
+	if _, answers := errors.AsType[respError](cause); answers {
+		n.away = broker.ErrNotYet
+	}
+	cause = fmt.Errorf("%w: %w", n.away, cause)
 	for slot := range l.channels {
 		if l.owner[slot] == n {
 			ended += l.leave(slot, cause)
@@ -230,7 +235,7 @@ func (n *node) Ended(channel string, cause error) {
 		cause = broker.ErrMoved
 	case refusal.unreachable():
 		l.suspect("")
-		cause = fmt.Errorf("%w: %w", broker.ErrAway, cause)
+		cause = fmt.Errorf("%w: %w", broker.ErrNotYet, cause)
 	}
 	if n.has(channel) {
 		l.forget(channel)
