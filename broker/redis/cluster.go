@@ -39,6 +39,7 @@ type clusterLink struct {
 
 	batch []*broker.Publication // of Publish, kept for the next one
 	asked []*node               // of Publish: those that have a group
+	least time.Duration         // of Publish: how long it took when it was quickest
 
 	// What is subscribed to nowhere any more is told to have ended before mu is unlocked,
 	// since who publishes asks for the owner first, and for whether anybody is deaf then.
@@ -46,6 +47,7 @@ type clusterLink struct {
 	owner    []*node    // by slot: the last word of the cluster, and what masters have said since; nil for nobody
 	nodes    map[string]*node
 	channels map[int]map[string]struct{} // by slot: what is subscribed to, or asked for, at its owner, if sharded
+	ended    int                         // how often channels have left
 	quiet    time.Time                   // nothing is published before
 }
 
@@ -166,6 +168,7 @@ func (l *clusterLink) moved(slot int, from *node, to string) {
 func (l *clusterLink) leave(slot int, cause error) (ended int) {
 	channels := l.channels[slot]
 	delete(l.channels, slot)
+	l.ended += len(channels)
 	for channel := range channels {
 		l.to.Ended(channel, cause)
 	}

@@ -187,6 +187,13 @@ func (n *node) ready(ctx context.Context) *conn {
 	return nil
 }
 
+// subscriber returns the connection for subscriptions, or nil.
+func (n *node) subscriber() *conn {
+	n.l.mu.Lock()
+	defer n.l.mu.Unlock()
+	return n.sub
+}
+
 // publish publishes the group and sets the outcomes.
 func (n *node) publish(ctx context.Context) {
 	if pub := n.ready(ctx); pub != nil {
@@ -239,6 +246,7 @@ func (n *node) Ended(channel string, cause error) {
 	}
 	if n.has(channel) {
 		l.forget(channel)
+		l.ended++
 		n.Sink.Ended(channel, cause)
 	}
 }

@@ -20,6 +20,9 @@ const (
 	// any more. What it has taken meanwhile it passes on to the new one's subscribers,
 	// without a word to us; what is published there must not come before.
 	overtake = 250 * time.Millisecond
+	// slowAnswer is from when on an answer that took more than twice the least time may be of a
+	// master that was handing over its slots to another one: it answers nothing meanwhile.
+	slowAnswer = 10 * time.Millisecond
 )
 
 // Publish sends all of a batch, to each master what is its, before an answer is waited for.
@@ -51,7 +54,9 @@ func (l *clusterLink) send(ctx context.Context, todo []*broker.Publication, goOn
 	for _, pub := range todo {
 		l.sort(pub)
 	}
+	ended := l.ended
 	l.mu.Unlock()
+	began := time.Now()
 	var sending sync.WaitGroup
 	for i, n := range l.asked {
 		if i == len(l.asked)-1 {
@@ -61,6 +66,13 @@ func (l *clusterLink) send(ctx context.Context, todo []*broker.Publication, goOn
 		}
 	}
 	sending.Wait()
+	if l.sharded {
+		took := time.Since(began)
+		l.doubt(ctx, ended, took > max(slowAnswer, 2*l.least))
+		if l.least == 0 || took < l.least {
+			l.least = took
+		}
+	}
 	for _, n := range l.asked {
 		again = append(again, n.redirected(goOn)...)
 		clear(n.group)
@@ -69,6 +81,37 @@ func (l *clusterLink) send(ctx context.Context, todo []*broker.Publication, goOn
 	clear(l.asked)
 	l.asked = l.asked[:0]
 	return again
+}
+
+// doubt sets the outcome of what a master took after it had given the channel away: members
+// here may not have heard it. ended is that of the link when it was sent. What a master that
+// was slow to answer said of subscriptions before is read first.
+func (l *clusterLink) doubt(ctx context.Context, ended int, slow bool) {
+	for _, n := range l.asked {
+		if sub := n.subscriber(); slow && sub != nil {
+			_, _ = sub.call(ctx, "PING")
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended == ended {
+		return
+	}
+	for _, n := range l.asked {
+		for _, pub := range n.group {
+			if pub.Err == nil && n.lacks(pub.Channel) {
+				pub.Err = fmt.Errorf("%w: %w", broker.ErrUnknown, errSlotMove)
+			}
+		}
+	}
+}
+
+// lacks reports whether a channel is subscribed to elsewhere, or nowhere though it has members
+// here. The caller holds clusterLink.mu.
+func (n *node) lacks(channel string) bool {
+	slot := slotOf(channel)
+	_, asked := n.l.channels[slot][channel]
+	return asked && n.l.owner[slot] != n || n.l.to.Deaf(channel)
 }
 
 // sort puts a publication into the group of its master. The caller holds mu.

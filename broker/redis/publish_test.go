@@ -44,6 +44,7 @@ type fakeMaster struct {
 	mu    sync.Mutex
 	asked []string                             // publications that came
 	says  func(channel, content string) string // to a publication, "" hangs up; nil takes all
+	first string                               // said before the answer to a PING
 }
 
 func newFakeMaster(t *testing.T) *fakeMaster {
@@ -63,7 +64,9 @@ func (f *fakeMaster) answer(command string) string {
 	case "HELLO":
 		return helloMaster
 	case "PING":
-		return "+PONG\r\n"
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.first + "+PONG\r\n"
 	case "SPUBLISH":
 	default:
 		return "-ERR unknown command\r\n"
@@ -268,6 +271,67 @@ func TestClusterMasterSaysMoreThanItWasAsked(t *testing.T) {
 	a.mu.Unlock()
 	are(t, l.outcomes(t, ofSecond+" 3"), nil)
 	brokertest.Until(t, "it is published to again", func() bool { return l.outcomes(t, ofFirst+" 4")[0] == nil })
+}
+
+// deafTo is a Sink with members in a channel that is subscribed to nowhere.
+type deafTo struct {
+	brokertest.Nowhere
+	channel string
+}
+
+func (d *deafTo) Deaf(channel string) bool { return channel == d.channel }
+
+// What a master takes after it has given the channel away was not heard here. Nobody knows
+// in which order the two happened.
+func TestClusterMasterTakesWhatItHasGivenAway(t *testing.T) {
+	a, b := newFakeMaster(t), newFakeMaster(t)
+	l := publishTo(t, ownedBy(a.addr, b.addr))
+	from, slot := l.nodes[a.addr], slotOf(ofFirst)
+	for name, then := range map[string]func(){
+		"deaf":      func() { l.to = &deafTo{channel: ofFirst} },
+		"elsewhere": func() { l.channels[slot] = map[string]struct{}{ofFirst: {}} },
+	} {
+		l.mu.Lock()
+		l.to = brokertest.Nowhere{}
+		l.owner[slot] = from
+		l.channels[slot] = map[string]struct{}{ofFirst: {}}
+		l.mu.Unlock()
+		a.mu.Lock()
+		a.says = func(string, string) string {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.moved(slot, from, b.addr)
+			then()
+			return ":1\r\n"
+		}
+		a.mu.Unlock()
+		if errs := l.outcomes(t, ofFirst+" 1", ofSecond+" 2"); !errors.Is(errs[0], broker.ErrUnknown) || errs[1] != nil {
+			t.Errorf("%s: outcomes %q", name, errs)
+		}
+	}
+}
+
+// The answer to a publication may be read before what the master said on the other
+// connection.
+func TestClusterReadsOfSubscriptionsWhatASlowMasterHasSaid(t *testing.T) {
+	a := newFakeMaster(t)
+	l := publishTo(t, ownedBy(a.addr, a.addr))
+	are(t, l.outcomes(t, ofFirst+" 1"), nil) // it is reached
+	n, slot := l.nodes[a.addr], slotOf(ofFirst)
+	l.mu.Lock()
+	l.to = &deafTo{channel: ofFirst}
+	l.channels[slot] = map[string]struct{}{ofFirst: {}}
+	ended := l.ended
+	l.mu.Unlock()
+	a.mu.Lock()
+	a.first = ">3\r\n$12\r\nsunsubscribe\r\n$3\r\nfoo\r\n:0\r\n"
+	a.mu.Unlock()
+	taken := broker.Publication{Channel: ofFirst}
+	l.asked, n.group = []*node{n}, []*broker.Publication{&taken}
+	l.doubt(t.Context(), ended, true)
+	if !errors.Is(taken.Err, broker.ErrUnknown) {
+		t.Errorf("the outcome is %v", taken.Err)
+	}
 }
 
 // The connection to a master that owns nothing any more is closed.
