@@ -173,6 +173,7 @@ func TestNoOpenClientEndsForWantOfADescriptor(t *testing.T) {
 	}))
 	t.Cleanup(hook.Close)
 	srv := startLimited(t, limits{Descriptors: 64, Authorizer: hook.URL, Timeout: 100 * time.Millisecond, Workers: 1})
+	waitFor(t, "the look at the authorizer is over", func() bool { return strings.Contains(srv.log(), " reached") })
 	var open []rawClient
 	for range 5 {
 		c, err := dialRaw(srv.addr, 1)
