@@ -186,7 +186,7 @@ func TestReadinessSaysWhyNot(t *testing.T) {
 
 // TestAdminAnswersDuringTheDrain, and is gone behind it.
 func TestAdminAnswersDuringTheDrain(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel()
 	srv := startWithAdmin(t, Config{})
 	request := postRequest("/broadcast", `{"channel":"c","content":1}`)
 	p := dial(t, srv)
@@ -211,7 +211,7 @@ func TestAdminAnswersDuringTheDrain(t *testing.T) {
 // TestNobodyAtTheAdminListenerHoldsUpTheEnd: not who is silent, nor who has it kept
 // open, nor who waits for a profile of an hour.
 func TestNobodyAtTheAdminListenerHoldsUpTheEnd(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel()
 	srv := startWithAdmin(t, Config{})
 	addr := srv.AdminAddr()
 	dialAddr(t, addr.Network(), addr.String())

@@ -134,6 +134,7 @@ func listening(t *testing.T, handle func(c *net.TCPConn)) string {
 
 // TestAuthorizerAnswersAtConnect: yes is 101, no 403, down 503 with Retry-After.
 func TestAuthorizerAnswersAtConnect(t *testing.T) {
+	t.Parallel()
 	for _, a := range answers {
 		t.Run(a.name, func(t *testing.T) {
 			srv := start(t, Config{AuthorizerURL: a.url(t), AuthorizerTimeout: 100 * time.Millisecond})
@@ -153,6 +154,7 @@ func TestAuthorizerAnswersAtConnect(t *testing.T) {
 // TestAuthorizerAnswersLater: yes does the command, no drops it, down ends the
 // connection with 1013 and does nothing of what came behind.
 func TestAuthorizerAnswersLater(t *testing.T) {
+	t.Parallel()
 	for _, a := range answers {
 		t.Run(a.name, func(t *testing.T) {
 			srv := start(t, Config{AuthorizerURL: a.url(t), AuthorizerTimeout: 100 * time.Millisecond, AuthorizerEvents: []string{"join"}})

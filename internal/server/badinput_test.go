@@ -17,6 +17,7 @@ const clientHello = "\x16\x03\x01\x00\x5d\x01\x00\x00\x59\x03\x03" +
 // What never becomes a request is refused when the handshake timeout has passed,
 // what cannot become one at once. Either way the stream then ends in order.
 func TestWhatIsNoRequestIsRefused(t *testing.T) {
+	t.Parallel()
 	srv := start(t, Config{HandshakeTimeout: 100 * time.Millisecond})
 	patient := start(t, Config{HandshakeTimeout: time.Hour})
 	for _, tc := range []struct {
@@ -223,6 +224,7 @@ func TestAPeerThatEndsItsSideGetsItsAnswersAndTheEnd(t *testing.T) {
 // 500 peers with half a head and 500 with half a frame, which then go on a byte at a
 // time, take nothing from others.
 func TestSlowPeersDoNotHinderOthers(t *testing.T) {
+	t.Parallel()
 	const slow = 500
 	srv := start(t, Config{HandshakeTimeout: time.Hour, PingInterval: time.Hour})
 	head, frame := upgradeHead("/ws"), final(opPing, "at last")

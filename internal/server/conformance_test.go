@@ -157,6 +157,7 @@ func (to target) run(t *testing.T, tc conformanceCase) {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	var all []conformanceCase
 	for _, group := range [][]conformanceCase{
 		pingCases(), reservedBitCases(), opcodeCases(), fragmentCases(), utf8Cases(), failFastCases(), closeCases(),

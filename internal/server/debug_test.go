@@ -35,7 +35,7 @@ func (b *logBook) find(t *testing.T, want map[string]any) (found []map[string]an
 // An operator who knows an address, or the id that the authorizer was told, finds what
 // became of the connection.
 func TestWhatHappenedToAConnectionIsInTheLogAtDebug(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel()
 	hook := newWebhook(t, func(q question) int {
 		if strings.Contains(q.body, "secret") {
 			return 403

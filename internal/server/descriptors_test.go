@@ -99,7 +99,7 @@ func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
 // Clients that knock on take no descriptor that the server needs for itself: a join is
 // answered whose question needs a new link to the authorizer.
 func TestClientsThatKnockOnDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel()
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 	}))
@@ -142,7 +142,7 @@ func knock(t *testing.T, addr net.Addr) {
 // The link to the engine comes back although clients take each descriptor that they
 // can, and the admin pages are answered meanwhile.
 func TestClientsThatKnockOnDoNotTakeTheEnginesDescriptors(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel()
 	redis := redistest.Start(t)
 	srv := startLimited(t, limits{Descriptors: 96, Redis: redis.DSN()})
 	open := fillUp(t, srv.addr)
@@ -167,7 +167,7 @@ func TestClientsThatKnockOnDoNotTakeTheEnginesDescriptors(t *testing.T) {
 // An open client is not ended because this process has no descriptor to ask about it,
 // however long that lasts, nor are those behind it in the queue.
 func TestNoOpenClientEndsForWantOfADescriptor(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel()
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 	}))

@@ -97,6 +97,7 @@ func (p *peer) hearsAll(first int, total <-chan int) error {
 // Version 3 crashed when a member reset its connection while its channel was
 // published to.
 func TestResetsWhileTheirChannelIsPublishedTo(t *testing.T) {
+	t.Parallel()
 	const wave, waves = 250, 16
 	srv := start(t, Config{ListenAddr: anyAddr})
 	pub := startPublisher(t, srv)
@@ -130,6 +131,7 @@ func TestResetsWhileTheirChannelIsPublishedTo(t *testing.T) {
 // close and reset while slices are open. Who stays gets every publication once, in
 // order (I14).
 func TestWhoStaysHearsEverythingWhileOthersComeAndGo(t *testing.T) {
+	t.Parallel()
 	const steady, comers, bursts = 1000, 1000, 4
 	srv := start(t, Config{ListenAddr: anyAddr, PingInterval: time.Hour}) // who hears sends nothing
 	first := connect(t, srv, "/ws")

@@ -54,7 +54,7 @@ func TestPongsOfOneReadLeaveTogether(t *testing.T) {
 
 // TestVanishedPeer is TestNoPong for a peer that does not even read.
 func TestVanishedPeer(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel()
 	srv := start(t, Config{PingInterval: 20 * time.Millisecond, PongTimeout: 20 * time.Millisecond})
 	connect(t, srv, "/ws").join("c")
 	waitFor(t, "the membership is gone", func() bool { return srv.Stats().Subscriptions == 0 })
@@ -169,7 +169,7 @@ func TestParkedSessionIsNotTimedOut(t *testing.T) {
 
 // TestPingsOff: with a negative interval there is neither ping nor end.
 func TestPingsOff(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel()
 	srv := start(t, Config{PingInterval: -1, PongTimeout: 10 * time.Millisecond, HandshakeTimeout: time.Second})
 	p := connect(t, srv, "/ws")
 	for range 2 { // clocks go on, as these show
@@ -184,7 +184,7 @@ func TestPingsOff(t *testing.T) {
 // that stands still for a while makes them come together all the same, so one good
 // try of several is enough.
 func TestPingsAreSpread(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel()
 	const interval = 800 * time.Millisecond
 	spread := func() time.Duration {
 		srv := start(t, Config{PingInterval: interval, PongTimeout: time.Hour})

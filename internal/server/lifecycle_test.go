@@ -32,6 +32,7 @@ func await(t *testing.T, ended <-chan error) {
 // TestShutdownOfEverySession: whatever a session is doing, its peer is told to
 // reconnect, by 1012 or by 503.
 func TestShutdownOfEverySession(t *testing.T) {
+	t.Parallel()
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"connect", "join"}, AuthorizerTimeout: patience})
 	idle, parkedPeer, half := connect(t, srv, "/ws"), connect(t, srv, "/ws"), connect(t, srv, "/ws")
@@ -196,6 +197,7 @@ func TestRun(t *testing.T) {
 // TestWhatWasPublishedIsHeardBeforeTheShutdown: 201 is a promise, so the members hear
 // it before they are told to reconnect.
 func TestWhatWasPublishedIsHeardBeforeTheShutdown(t *testing.T) {
+	t.Parallel()
 	srv := start(t, Config{})
 	members := make([]*peer, 600) // more than a turn delivers
 	for i := range members {

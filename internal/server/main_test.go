@@ -1,6 +1,7 @@
 package server
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -14,6 +15,9 @@ import (
 // TestMain runs the tests and then asks whether every goroutine and every
 // descriptor they made is gone.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "8"); err != nil { // most of their time is waiting, whatever the number of cores
+		panic(err)
+	}
 	warmUp()
 	before := descriptors()
 	code := m.Run()

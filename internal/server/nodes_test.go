@@ -82,6 +82,7 @@ func TestWhatFollowsAJoinIsHeardByItsSender(t *testing.T) {
 // TestEngineAway: clients stay, publications and joins are told, and everything goes
 // on when the engine is back.
 func TestEngineAway(t *testing.T) {
+	t.Parallel()
 	withEngines(t, func(t *testing.T, e testEngine) {
 		a, b := e.node(t, Config{}), e.node(t, Config{})
 		alice, bob := connect(t, a, "/ws"), connect(t, b, "/ws")
@@ -154,6 +155,7 @@ func TestPublisherWaitsForASlowEngine(t *testing.T) {
 // TestPublicationsOfOtherNodesWaitForRoom: what comes from another node for a channel
 // that is behind waits, and is delivered in order when there is room.
 func TestPublicationsOfOtherNodesWaitForRoom(t *testing.T) {
+	t.Parallel()
 	const count = 1000
 	withEngines(t, func(t *testing.T, e testEngine) {
 		a, b := e.node(t, Config{}), e.node(t, Config{Loops: 1, WriteQueueSize: 16 << 20, BrokerBuffer: 64 << 20})
@@ -181,6 +183,7 @@ func TestPublicationsOfOtherNodesWaitForRoom(t *testing.T) {
 // TestPublisherOfASlowChannelIsSlowedDown: a client that publishes faster than the
 // members of its own node are served is not read meanwhile, so that nothing is lost.
 func TestPublisherOfASlowChannelIsSlowedDown(t *testing.T) {
+	t.Parallel()
 	const count = 6000 // 48 MB: more than what may be pending and under way
 	withEngines(t, func(t *testing.T, e testEngine) {
 		srv := e.node(t, Config{WriteQueueSize: 64 << 20})

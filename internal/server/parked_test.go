@@ -29,6 +29,7 @@ func awaitParked(t *testing.T, srv *Server, n int) {
 // A webhook that answers nobody holds those who asked it, in the pool, in its queue
 // and beyond it, and nobody else.
 func TestAThousandParkedSessionsDoNotHinderOthers(t *testing.T) {
+	t.Parallel()
 	const n = 1000
 	for _, tc := range []struct {
 		name           string

@@ -10,6 +10,7 @@ import (
 // Publishers that wait for room in a channel go on in turn, as far as there is room:
 // each tries once when its message comes, and once when its turn has come.
 func TestEachPublisherTriesTwiceAtMost(t *testing.T) {
+	t.Parallel()
 	n := 6000
 	if testing.Short() || raceEnabled {
 		n = 600
@@ -75,6 +76,7 @@ func connectMany(t *testing.T, srv *Server, n int) []*peer {
 
 // Publishers that hang up while they wait for room hold up none of those behind them.
 func TestPublishersThatHangUpHoldUpNobody(t *testing.T) {
+	t.Parallel()
 	const n = 200
 	srv := start(t, Config{WriteQueueSize: 64 << 10})
 	member := connect(t, srv, "/ws")

@@ -29,6 +29,7 @@ var update = flag.Bool("update", false, "rewrite the expected lines of testdata/
 // authorizer was asked, what each peer got, and the channels whose number of
 // members changed.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/scripts/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)

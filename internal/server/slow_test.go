@@ -117,6 +117,7 @@ func TestManyMembersThatNeverReadAreClosed(t *testing.T) {
 // mark. That must not count against the control frames behind it, nor may the Close
 // frame be lost when the peer is closed over it.
 func TestControlFramesFollowAMessageAboveTheMark(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []SlowPolicy{SlowClose, SlowDrop} {
 		t.Run(policy.String(), func(t *testing.T) {
 			srv := start(t, Config{WriteQueueSize: 64 << 10, MaxMessageSize: 32 << 20, SlowPolicy: policy})

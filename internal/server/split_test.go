@@ -79,6 +79,7 @@ func expectSame(t *testing.T, how string, got, want transcript) {
 }
 
 func TestASessionByteByByteGetsTheAnswersOfTheWhole(t *testing.T) {
+	t.Parallel()
 	srv := start(t, Config{})
 	session := upgradeHead("/ws?user=split") + sessionOfAllKinds()
 	want := playInPieces(t, srv, session)
@@ -97,6 +98,7 @@ func inPieces(session string, size int) (pieces []string) {
 }
 
 func TestASessionCutAnywhereGetsTheAnswersOfTheWhole(t *testing.T) {
+	t.Parallel()
 	srv := start(t, Config{})
 	session := upgradeHead("/ws") + sessionOfAllKinds()
 	want := playInPieces(t, srv, session)
@@ -106,6 +108,7 @@ func TestASessionCutAnywhereGetsTheAnswersOfTheWhole(t *testing.T) {
 }
 
 func TestASessionInPiecesOfEverySizeGetsTheAnswersOfTheWhole(t *testing.T) {
+	t.Parallel()
 	srv := start(t, Config{})
 	session := upgradeHead("/ws") + sessionOfAllKinds()
 	want := playInPieces(t, srv, session)
@@ -129,6 +132,7 @@ func (t transcript) pongsFirst() transcript {
 // With an authorizer a session is parked behind each command, and what is read with
 // it has to wait, but for pings.
 func TestASessionWithAnAuthorizerCutAnywhereGetsTheAnswersOfTheWhole(t *testing.T) {
+	t.Parallel()
 	srv := start(t, Config{AuthorizerURL: newWebhook(t, nil).URL})
 	session := upgradeHead("/ws") + sessionOfAllKinds()
 	want := playInPieces(t, srv, session).pongsFirst()

@@ -98,6 +98,7 @@ func heapAfterPools() uint64 {
 
 // A body has to be complete in the time of a handshake, and the answer says so.
 func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
+	t.Parallel()
 	srv := start(t, Config{HandshakeTimeout: 300 * time.Millisecond})
 	var all sync.WaitGroup
 	for _, name := range []string{"a body that never comes", "chunks that stop", "a large body that stops"} {
@@ -118,6 +119,7 @@ func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
 // A connection that was answered waits for its next request without a place of its own;
 // when none comes it ends without a word.
 func TestAKeptConnectionEndsWithoutAWord(t *testing.T) {
+	t.Parallel()
 	srv := start(t, Config{HandshakeTimeout: 300 * time.Millisecond})
 	p := dial(t, srv)
 	p.write("OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -133,7 +135,7 @@ func TestAKeptConnectionEndsWithoutAWord(t *testing.T) {
 // Who sends requests and reads no answers is closed before they take up memory to speak
 // of, and one who reads them late gets them all.
 func TestAnswersThatNobodyReadsAreFew(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel()
 	srv := start(t, Config{})
 	const requests = 300 // some 66 KB of answers: less than the kernel keeps
 	preflights := strings.Repeat("OPTIONS /broadcast HTTP/1.1\r\nHost: x\r\n\r\n", requests)

@@ -73,6 +73,7 @@ func TestHeadOfExactlyTheLimitIsTaken(t *testing.T) {
 // TestHandshakeTimeout: a head that is not finished in time ends the connection,
 // at whatever byte it stopped; a session that began in time goes on.
 func TestHandshakeTimeout(t *testing.T) {
+	t.Parallel()
 	srv := start(t, Config{HandshakeTimeout: 500 * time.Millisecond, PingInterval: -1})
 	open := connect(t, srv, "/ws")
 	var late []*peer

@@ -13,6 +13,7 @@ import (
 
 // Members that closed while their channel was published to crashed the process.
 func TestV3MembersClosingWhilePublishedTo(t *testing.T) {
+	t.Parallel()
 	srv := start(t, Config{})
 	steady := connect(t, srv, "/ws")
 	steady.join("c")

@@ -13,6 +13,7 @@ import (
 // The authorizer's timeout counts from when a session parks, not from when a worker
 // gets to it: whoever is ahead in the queue, nobody waits longer.
 func TestParkedSessionsWaitNoLongerThanTheAuthorizersTimeout(t *testing.T) {
+	t.Parallel()
 	const n = 14
 	srv := start(t, Config{
 		AuthorizerURL: speaking("")(t), AuthorizerEvents: []string{"join"}, AuthorizerTimeout: time.Second, Workers: 1, Queue: 4,

@@ -243,6 +243,7 @@ func TestLeavingWhileParked(t *testing.T) {
 // TestParkedSessionIsNotRead: the peer's own TCP connection is the queue. What it
 // can send while a question is held is bounded, and nothing of it is lost.
 func TestParkedSessionIsNotRead(t *testing.T) {
+	t.Parallel()
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: patience, WriteQueueSize: 64 << 20})
 	p := connect(t, srv, "/ws")
