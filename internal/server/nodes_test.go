@@ -127,11 +127,18 @@ func TestPublisherWaitsForASlowEngine(t *testing.T) {
 	p, q := connect(t, srv, "/ws"), connect(t, srv, "/ws")
 	q.join("c")
 	s.Pause()
+	send := func(i int) {
+		p.send(fmt.Sprintf(`{"command":"broadcast","args":{"channel":"c","content":[%d,%q]}}`, i, strings.Repeat("x", size)))
+	}
+	send(0)
+	waitFor(t, "the first one is read", func() bool { return srv.Stats().Received["broadcast"] == 1 })
+	settle(t, srv)
+	waitFor(t, "the engine has the first one, and takes no more", func() bool { return srv.broker.(*broker.Remote).Stats().Waiting == 0 })
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		for i := range count {
-			p.send(fmt.Sprintf(`{"command":"broadcast","args":{"channel":"c","content":[%d,%q]}}`, i, strings.Repeat("x", size)))
+		for i := 1; i < count; i++ {
+			send(i)
 		}
 	}()
 	waitFor(t, "the client waits", func() bool { return sessionsIn(t, srv, parked) == 1 })
