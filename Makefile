@@ -5,10 +5,12 @@ SHELL       = /bin/bash
 
 GO        ?= go
 COUNT     ?= 10
-FUZZTIME  ?= 30s
+FUZZTIME  ?= 2s
+FUZZLIMIT ?= 1h
 PKG       ?= ./...
 ARGS      ?=
 BASE      ?=
+TESTFLAGS ?=
 SCENARIO  ?= echo
 CURVES    ?=
 OLD       ?=
@@ -28,8 +30,20 @@ build: ## build ./bin/wsify, ./bin/wsbench and ./bin/echo      (go build -o bin/
 run: ## run the server; ARGS="-ping-interval 1m"            (go run ./cmd/wsify -broadcasting-key dev)
 	$(GO) run ./cmd/wsify -broadcasting-key dev $(ARGS)
 
+quick: fmt vet ## a small change in under a minute: format, vet, short tests  (go test -short -tags invariants ./...)
+	$(GO) test -short -tags invariants $(PKG)
+
+update: ## write what is generated: -help's text, the table of settings, scripts
+	$(GO) test -tags invariants ./cmd/wsify ./internal/server ./test -run 'Help|Settings|Scripts' -update
+
+# In two steps: check needs Go, make and a C compiler; e2e needs a browser, proxies and the like.
+check: fmt vet staticcheck tidy types test modules plain race report-check fuzz ## everything but e2e; 7 minutes, most of them tests under the race detector
+
+e2e: ## the tests with programs of others, which root installs from Debian; 2 minutes
+	E2E=1 $(GO) test -count 1 $(TESTFLAGS) ./test/... ./bench/beside
+
 test: ## all tests, with invariant checks on                 (go test -tags invariants ./...)
-	$(GO) test -tags invariants $(PKG)
+	$(GO) test -tags invariants $(TESTFLAGS) $(PKG)
 
 # The tests that builds with checks or the race detector leave out, or make smaller, with the others of their files.
 plain: ## tests that differ without checks: what must not allocate
@@ -39,8 +53,6 @@ plain: ## tests that differ without checks: what must not allocate
 
 race: ## the tests under the race detector, in short         (go test -race -short ./..., but for packages without goroutines)
 	$(GO) test -race -short $$($(GO) list $(PKG) | grep -vE '^wsify(/internal/(command|ring|slab|testtool|wire)|/broker/internal/dsn|/test)?$$')
-
-check: fmt vet staticcheck types test modules plain race report-check ## what CI runs, but for other systems and fuzzing
 
 fmt: ## list files that gofmt would change, and fail        (gofmt -l .)
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
@@ -56,11 +68,18 @@ staticcheck: ## staticcheck, of the other modules too               (go tool -mo
 	$(STATIC) -tags invariants $(TAGGED)
 	for m in $(MODULES); do (cd $$m && $(STATIC) ./...); done
 
-types: ## the types on other processors, from source        (GOARCH=arm64 bin/tools/typecheck -test ./...)
+tidy: ## go.mod and go.sum are complete and nothing more     (go mod tidy -diff)
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+
+types: ## other processors and systems                        (GOARCH=arm64 bin/tools/typecheck -test ./...)
 	cd tools && $(GO) build -o ../bin/tools/typecheck ./typecheck
 	GOARCH=arm64 bin/tools/typecheck -test ./...
 	GOARCH=386 bin/tools/typecheck ./...
 	GOARCH=riscv64 bin/tools/typecheck ./...
+	GOARCH=arm64 $(GO) build -o /dev/null ./cmd/wsify
+	GOOS=darwin $(GO) vet ./cmd/wsify # it says that it needs Linux
+	GOOS=darwin $(GO) build -o /dev/null ./cmd/wsify
 
 modules: ## the tests of the modules beside the product's          (cd bench/peers && go test ./...)
 	for m in bench/peers bench/report; do (cd $$m && $(GO) test ./...); done
@@ -68,16 +87,16 @@ modules: ## the tests of the modules beside the product's          (cd bench/pee
 # One binary for all targets of a package, where only our packages are made to steer the search: go test -fuzz would
 # compile everything below them again. What it finds new is kept where go test -fuzz would keep it.
 # Before Go 1.27 a search whose time is up may call that a failure (golang/go#75804). It is
-# none when there is no input that fails.
-fuzz: ## each fuzz target for FUZZTIME; PKG=./internal/wire for one package
+# none when there is no input that fails, and neither is a search stopped by FUZZLIMIT.
+fuzz: ## each fuzz target for FUZZTIME (2s); PKG=./internal/wire for one package
 	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; cache=$$($(GO) env GOCACHE)/fuzz; \
 	$(GO) list -f '{{.ImportPath}} {{.Dir}}' $(PKG) | while read -r p dir; do \
 		names=$$(sed -n 's/^func \(Fuzz[^(]*\)(.*/\1/p' "$$dir"/*_test.go 2>/dev/null || true); test -n "$$names" || continue; \
 		$(GO) test -c -gcflags='wsify/...=-d=libfuzzer' -o "$$out/test" "$$p"; \
 		for f in $$names; do \
 			echo "$$p $$f"; \
-			(cd "$$dir" && "$$out/test" -test.run '^$$' -test.fuzz "^$$f\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 1x \
-				-test.fuzzcachedir "$$cache/$$p") 2>&1 | tee "$$out/said" || \
+			(cd "$$dir" && { timeout --kill-after 10 $(FUZZLIMIT) "$$out/test" -test.run '^$$' -test.fuzz "^$$f\$$" -test.fuzztime $(FUZZTIME) \
+				-test.fuzzminimizetime 1x -test.fuzzcachedir "$$cache/$$p" || test $$? -eq 124; }) 2>&1 | tee "$$out/said" || \
 				{ grep -qx ' *context deadline exceeded' "$$out/said" && ! grep -qE 'Failing input|corpus entry' "$$out/said"; } || exit 1; \
 		done; \
 	done
@@ -133,8 +152,5 @@ conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -tags invariants -count 1 -run 'Conformance|Script|Cut|Upgrade|Head' ./internal/server
 	$(GO) test -count 1 -run 'Clients' ./test
 
-e2e: ## everything under test/, with a browser, npm, engines, proxies, which root installs from Debian
-	E2E=1 $(GO) test -count 1 -v ./test/... ./bench/beside
-
-.PHONY: help build run test modules plain race check fmt vet staticcheck types fuzz bench bench-diff bench-quick bench-goals bench-peers \
+.PHONY: help build run quick update test tidy modules plain race check fmt vet staticcheck types fuzz bench bench-diff bench-quick bench-goals bench-peers \
 	bench-check bench-curves bench-million bench-nodes bench-k6 bench-tcpkali bench-profile bench-report report-check conformance e2e

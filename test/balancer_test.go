@@ -55,6 +55,7 @@ func TestNginxInFrontOfTheNodesOfTheGuide(t *testing.T) {
 // TestComposeAsPlainProcesses starts what compose.yaml has, with its commands and
 // settings; only names and ports are those of this machine.
 func TestComposeAsPlainProcesses(t *testing.T) {
+	endToEnd(t)
 	for _, driver := range drivers {
 		t.Run(driver, func(t *testing.T) {
 			c := readCompose(t, map[string]string{"ENGINE": driver, "WSIFY_BROADCASTING_KEY": "k3y"})

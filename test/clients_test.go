@@ -3,22 +3,17 @@ package test
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-
-	"wsify/internal/testtool"
 )
 
 // TestClientsOfOthers runs the tests of the module in the directory clients against
 // this server.
 func TestClientsOfOthers(t *testing.T) {
+	endToEnd(t)
 	dir := filepath.Join(root, "test", "clients")
 	env := append(os.Environ(), "WSIFY_PROGRAM="+program) // all of it: modules may have to come through a proxy
 	if out, err := run(t, dir, env, "go", "mod", "download"); err != nil {
-		if testtool.MayInstall() {
-			t.Fatalf("go mod download: %v\n%s", err, out)
-		}
-		t.Skipf("the clients cannot be fetched: %v: %s", err, strings.TrimSpace(out))
+		t.Fatalf("go mod download: %v\n%s", err, out)
 	}
 	args := []string{"go", "test", "-count=1"}
 	if testing.Verbose() {

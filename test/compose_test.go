@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"wsify/internal/testtool"
 )
 
 // composition is what compose.yaml says, as far as it is tried here.
@@ -32,16 +30,13 @@ type service struct {
 	GracePeriod           string `json:"stop_grace_period"`
 }
 
-// readYAML returns a YAML file as JSON, and skips the test when the program that does
-// so cannot be fetched.
+// readYAML returns a YAML file as JSON, which a program of another module makes of it.
 func readYAML(t *testing.T, file string) string {
 	t.Helper()
+	endToEnd(t)
 	dir := filepath.Join(root, "test", "compose")
 	if out, err := run(t, dir, os.Environ(), "go", "mod", "download"); err != nil {
-		if testtool.MayInstall() {
-			t.Fatalf("go mod download: %v\n%s", err, out)
-		}
-		t.Skipf("the reader of YAML cannot be fetched: %v: %s", err, strings.TrimSpace(out))
+		t.Fatalf("go mod download: %v\n%s", err, out)
 	}
 	text, err := run(t, dir, os.Environ(), "go", "run", ".", file)
 	if err != nil {

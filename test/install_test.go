@@ -12,10 +12,20 @@ import (
 	"wsify/internal/testtool"
 )
 
+// endToEnd skips a test unless the end-to-end tests were asked for: it is slow, or needs
+// programs of others.
+func endToEnd(t *testing.T) {
+	t.Helper()
+	if os.Getenv("E2E") != "1" {
+		t.Skip("an end-to-end test: make e2e, or E2E=1, runs it")
+	}
+}
+
 // need returns the path of a program, from the Debian package when it has to be
-// installed, or skips the test and says why.
+// installed. Only end-to-end tests need one.
 func need(t *testing.T, name, pkg string) string {
 	t.Helper()
+	endToEnd(t)
 	return testtool.Need(t, name, pkg)
 }
 
@@ -31,13 +41,9 @@ var npmOnce = sync.OnceValues(func() (string, error) {
 	return dir + "\n" + string(out), err
 })
 
-// npmDir returns a directory with npm's packages in it, or skips the test and says
-// why.
+// npmDir returns a directory with npm's packages in it.
 func npmDir(t *testing.T) string {
 	t.Helper()
-	if !testtool.MayInstall() {
-		t.Skip("it needs packages of npm; with E2E=1 this test fetches them")
-	}
 	need(t, "node", "nodejs")
 	need(t, "npm", "npm")
 	out, err := npmOnce()

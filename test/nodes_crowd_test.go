@@ -21,6 +21,7 @@ const (
 // hears each one of its channel, once, in the order that the broker promises. Then the engine is
 // killed and started again while publications go on.
 func TestEveryDeliveryIsAccountedFor(t *testing.T) {
+	endToEnd(t)
 	onBothEngines(t, func(t *testing.T, g *guide, nodes []*server, engine *process) {
 		began := time.Now()
 		c := newCrowd(t, g.driver, nodes)

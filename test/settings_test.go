@@ -1,16 +1,15 @@
 package test
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the table of settings into README.md")
+	"wsify/internal/testtool"
+)
 
 // settingsTable is where README.md has the table of settings.
 var settingsTable = regexp.MustCompile(`(?s)(<!-- settings:[^\n]*-->\n).*?(<!-- /settings -->)`)
@@ -32,7 +31,7 @@ func TestReadmeSettingsAreThoseOfTheProgram(t *testing.T) {
 	if !settingsTable.Match(text) {
 		t.Fatal("README.md has no place for the settings")
 	}
-	if *update {
+	if *testtool.Update {
 		writeFile(t, root, "README.md", want)
 	} else if want != string(text) {
 		for line := range strings.Lines(table) {
@@ -40,7 +39,7 @@ func TestReadmeSettingsAreThoseOfTheProgram(t *testing.T) {
 				t.Errorf("not in README.md: %s", line)
 			}
 		}
-		t.Error("the settings in README.md are not those of wsify -help; go test ./test -run Settings -update writes them")
+		t.Error("the settings in README.md are not those of wsify -help; make update writes them")
 	}
 	for _, name := range others {
 		if !strings.Contains(want, "`"+name+"`") {

@@ -16,6 +16,7 @@ import (
 // A process that was stopped wakes up with every deadline passed, and with what came
 // in time unread. It has to read before it judges.
 func TestPongsThatCameWhileTheServerWasStoppedCount(t *testing.T) {
+	endToEnd(t)
 	t.Parallel() // it waits for clocks
 	const (
 		clients     = 1200 // more than one batch of events
@@ -57,6 +58,7 @@ func TestPongsThatCameWhileTheServerWasStoppedCount(t *testing.T) {
 // The second half of a head that came in time is read before the handshake's deadline
 // is judged.
 func TestAHeadThatCameWhileTheServerWasStoppedIsAnswered(t *testing.T) {
+	endToEnd(t)
 	t.Parallel() // it waits for clocks
 	const (
 		clients = 1200

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"flag"
 	"os"
 	"reflect"
 	"runtime/debug"
@@ -12,9 +11,8 @@ import (
 	"unicode/utf8"
 
 	"wsify/internal/server"
+	"wsify/internal/testtool"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/help.txt")
 
 func TestHelpIsWhatTheGoldenFileHas(t *testing.T) {
 	const golden = "testdata/help.txt"
@@ -23,7 +21,7 @@ func TestHelpIsWhatTheGoldenFileHas(t *testing.T) {
 		if got.code != 0 || got.stderr != "" || got.served != nil {
 			t.Fatalf("wsify %s: exit %d, stderr %q", arg, got.code, got.stderr)
 		}
-		if *update {
+		if *testtool.Update {
 			if err := os.WriteFile(golden, []byte(got.stdout), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -33,7 +31,7 @@ func TestHelpIsWhatTheGoldenFileHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.stdout != string(want) {
-			t.Errorf("wsify %s differs from %s; when that is meant, run go test -update. Got:\n%s", arg, golden, got.stdout)
+			t.Errorf("wsify %s differs from %s; when that is meant, run make update. Got:\n%s", arg, golden, got.stdout)
 		}
 	}
 }

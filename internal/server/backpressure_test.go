@@ -77,7 +77,7 @@ func TestSlowConsumerIsClosed(t *testing.T) {
 
 // TestSlowConsumerThatNeverReads ends too: its Close frame cannot be delivered.
 func TestSlowConsumerThatNeverReads(t *testing.T) {
-	t.Parallel()
+	long(t)
 	srv := start(t, Config{WriteQueueSize: 64 << 10})
 	_, quick := slowPeer(t, srv)
 	fill(t, srv, quick)
@@ -123,7 +123,7 @@ func TestSlowConsumerDrops(t *testing.T) {
 
 // TestControlFramesPassTheMark: a full queue takes pongs, up to a bound of their own.
 func TestControlFramesPassTheMark(t *testing.T) {
-	t.Parallel()
+	long(t)
 	srv := start(t, Config{WriteQueueSize: 64 << 10, SlowPolicy: SlowDrop})
 	slow, quick := slowPeer(t, srv)
 	fill(t, srv, quick)

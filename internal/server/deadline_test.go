@@ -10,7 +10,7 @@ import (
 // Whatever a session waits for, it does so until a deadline, and an open one has its
 // next ping (I10).
 func TestNoSessionWaitsWithoutADeadline(t *testing.T) {
-	t.Parallel()
+	long(t)
 	hangs := speaking("")(t)
 	for where, come := range map[state]func(srv *Server){
 		handshaking: func(srv *Server) { dial(t, srv).write("GET /ws") },

@@ -99,7 +99,7 @@ func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
 // Clients that knock on take no descriptor that the server needs for itself: a join is
 // answered whose question needs a new link to the authorizer.
 func TestClientsThatKnockOnDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
-	t.Parallel()
+	long(t)
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 	}))
@@ -142,7 +142,7 @@ func knock(t *testing.T, addr net.Addr) {
 // The link to the engine comes back although clients take each descriptor that they
 // can, and the admin pages are answered meanwhile.
 func TestClientsThatKnockOnDoNotTakeTheEnginesDescriptors(t *testing.T) {
-	t.Parallel()
+	long(t)
 	redis := redistest.Start(t)
 	srv := startLimited(t, limits{Descriptors: 96, Redis: redis.DSN()})
 	open := fillUp(t, srv.addr)

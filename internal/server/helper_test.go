@@ -81,6 +81,16 @@ func (b *logBook) String() string {
 	return b.buf.String()
 }
 
+// long marks a test that waits for seconds whatever the machine does. It runs beside
+// others, and not with -short.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	t.Parallel()
+}
+
 // waitFor asks again and again until what is true, and fails the test when it does
 // not become so.
 func waitFor(t testing.TB, what string, isTrue func() bool) {

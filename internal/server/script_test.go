@@ -1,7 +1,6 @@
 package server
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -11,9 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "rewrite the expected lines of testdata/scripts")
+	"wsify/internal/testtool"
+)
 
 // TestScripts plays whole sessions. A script is blocks of steps, a line of dashes,
 // and the lines that are expected; a blank line ends a block. The steps:
@@ -43,12 +42,12 @@ func TestScripts(t *testing.T) {
 			after := play(t, string(before))
 			switch {
 			case after == string(before):
-			case *update:
+			case *testtool.Update:
 				if err := os.WriteFile(file, []byte(after), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			default:
-				t.Errorf("%s (understand each line, then -update):\n%s", file, difference(string(before), after))
+				t.Errorf("%s (understand each line, then make update):\n%s", file, difference(string(before), after))
 			}
 		})
 	}

@@ -4,6 +4,7 @@
 package testtool
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"sync"
@@ -13,6 +14,10 @@ import (
 
 // Patience is how long a test waits for what has to happen. It is no claim of speed.
 const Patience = 30 * time.Second
+
+// Update makes the tests that compare with a generated file write it instead. Every
+// such test has this one flag; make update sets it for all of them.
+var Update = flag.Bool("update", false, "write what is generated: help.txt, the table of settings, the scripts' expected lines")
 
 // Until waits until a condition holds that no event tells of.
 func Until(t testing.TB, what string, holds func() bool) {
