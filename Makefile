@@ -34,7 +34,7 @@ quick: fmt vet ## a small change in under a minute: format, vet, short tests  (g
 	$(GO) test -short -tags invariants $(PKG)
 
 update: ## write what is generated: -help's text, the table of settings, scripts
-	$(GO) test -tags invariants ./cmd/wsify ./internal/server ./test -run 'Help|Settings|Scripts' -update
+	$(GO) test -tags invariants ./cmd/wsify ./internal/session ./test -run 'Help|Settings|Scripts' -update
 
 # In two steps: check needs Go, make and a C compiler; e2e needs a browser, proxies and the like.
 check: fmt vet staticcheck tidy types test modules plain race report-check fuzz ## everything but e2e; 7 minutes, most of them tests under the race detector
@@ -149,7 +149,7 @@ report-check: ## fail when they are not what the records give         (cd bench/
 
 conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -tags invariants -count 1 ./internal/wire
-	$(GO) test -tags invariants -count 1 -run 'Conformance|Script|Cut|Upgrade|Head' ./internal/server
+	$(GO) test -tags invariants -count 1 -run 'Conformance|Script|Cut|Upgrade|Head' ./internal/session
 	$(GO) test -count 1 -run 'Clients' ./test
 
 .PHONY: help build run quick update test tidy modules plain race check fmt vet staticcheck types fuzz bench bench-diff bench-quick bench-goals bench-peers \

@@ -92,3 +92,22 @@ func BenchmarkStale(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkWorkers submits calls that do nothing.
+func BenchmarkWorkers(b *testing.B) {
+	room := make(chan struct{}, 1)
+	w := NewWorkers(2, 1024, func() {
+		select {
+		case room <- struct{}{}:
+		default:
+		}
+	})
+	fn := func() {}
+	b.ReportAllocs()
+	for b.Loop() {
+		for !w.Submit(fn) {
+			<-room
+		}
+	}
+	w.Stop()
+}

@@ -165,25 +165,6 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
-// BenchmarkWorkers submits calls that do nothing.
-func BenchmarkWorkers(b *testing.B) {
-	room := make(chan struct{}, 1)
-	w := NewWorkers(2, 1024, func() {
-		select {
-		case room <- struct{}{}:
-		default:
-		}
-	})
-	fn := func() {}
-	b.ReportAllocs()
-	for b.Loop() {
-		for !w.Submit(fn) {
-			<-room
-		}
-	}
-	w.Stop()
-}
-
 // BenchmarkLoops publishes to a channel with one member on each of so many loops, and
 // on one of so many; it asks for room first, as the server does.
 func BenchmarkLoops(b *testing.B) {

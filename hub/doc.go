@@ -1,7 +1,6 @@
 // Package hub knows which connection is a member of which channel, orders what is
-// published to a channel, and says what each event loop has to deliver. It also
-// holds the bounded pool of workers for calls that may block. It knows no sockets:
-// a connection is a number, given by its loop.
+// published to a channel, and says what each event loop has to deliver. It knows no
+// sockets: a connection is a number, given by its loop.
 //
 // # Shape
 //

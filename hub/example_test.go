@@ -93,23 +93,3 @@ func ExampleMemberships() {
 	// unsubscribe news
 	// true false 0
 }
-
-func ExampleWorkers() {
-	gate, room := make(chan struct{}), make(chan struct{})
-	w := hub.NewWorkers(1, 1, func() { close(room) })
-	w.OnPanic = func(v any, _ []byte) { fmt.Println("contained:", v) }
-	fmt.Println(w.Submit(func() { <-gate }))
-	fmt.Println(w.Submit(func() { panic("a call went wrong") }))
-	fmt.Println(w.Submit(func() { fmt.Println("one too many") }))
-	close(gate)
-	<-room
-	done := make(chan struct{})
-	w.Submit(func() { close(done) })
-	<-done
-	w.Stop()
-	// Output:
-	// true
-	// true
-	// false
-	// contained: a call went wrong
-}

@@ -22,6 +22,7 @@ type Error struct {
 
 // Errors for what happens to a command after it was read.
 var (
+	ErrChannelLength  = &Error{Limit, "the channel name is too long"}
 	ErrDenied         = &Error{Denied, "the authorizer does not allow this command"}
 	ErrAuthorizerDown = &Error{AuthorizerDown, "the authorizer cannot be reached"}
 	ErrBrokerDown     = &Error{BrokerDown, "the broker is away: not published"}

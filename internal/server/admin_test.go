@@ -2,18 +2,16 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"wsify/broker"
+	"wsify/internal/operate"
+	"wsify/internal/testtool"
 )
 
 // startWithAdmin is start with an admin listener on a free port.
@@ -108,9 +106,7 @@ func TestAdminPages(t *testing.T) {
 func TestTheAdminPagesAreOnNoPublicPort(t *testing.T) {
 	srv := startWithAdmin(t, Config{})
 	for _, path := range []string{"/healthz", "/metrics", "/debug/pprof/"} {
-		p := dial(t, srv)
-		p.write("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		p.expectStatus(404)
+		dial(t, srv.Addr()).expect(t, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n", 404)
 	}
 }
 
@@ -120,87 +116,24 @@ func TestWithoutAnAddressThereIsNoAdminListener(t *testing.T) {
 	}
 }
 
-// TestHealthNamesTheLoopThatIsStuck, and asks it no more than one question at a time.
-func TestHealthNamesTheLoopThatIsStuck(t *testing.T) {
-	srv := start(t, Config{Loops: 3})
-	pages := newAdmin(srv, 10*time.Millisecond).handler()
-	health := func() (int, string) {
-		answer := httptest.NewRecorder()
-		pages.ServeHTTP(answer, httptest.NewRequest("GET", "/healthz", nil))
-		return answer.Code, answer.Body.String()
-	}
-	release := holdLoop(t, srv.loops[1])
-	for range 3 {
-		if status, body := health(); status != 503 || body != "event loop 1 has not answered in 10ms\n" {
-			t.Errorf("with loop 1 stuck: %d %q", status, body)
-		}
-	}
-	first := srv.loops[1].askPulse()
-	if again := srv.loops[1].askPulse(); first != again {
-		t.Error("a loop that is stuck is asked again and again")
-	}
-	release()
-	<-first
-	waitFor(t, "health once the loop goes on", func() bool { status, body := health(); return status == 200 && body == "ok\n" })
-}
-
-// brokerWithStats is a broker whose engine is somewhere else.
-type brokerWithStats struct {
-	broker.Memory
-	stats broker.Stats
-}
-
-func (b *brokerWithStats) Stats() broker.Stats { return b.stats }
-
-// useBroker gives a server that nothing has used yet another broker.
-func useBroker(t *testing.T, srv *Server, b broker.Broker) {
-	t.Helper()
-	for _, l := range srv.loops {
-		defer holdLoop(t, l)()
-	}
-	srv.broker = b
-}
-
-func TestReadinessSaysWhyNot(t *testing.T) {
-	srv := startWithAdmin(t, Config{})
-	b := &brokerWithStats{stats: broker.Stats{Up: true}}
-	if err := b.Start(srv.deliver, srv.roomInBroker); err != nil {
-		t.Fatal(err)
-	}
-	useBroker(t, srv, b)
-	expectAdmin(t, srv, "/readyz", 200, "ok\n")
-	b.stats.Up = false
-	expectAdmin(t, srv, "/readyz", 503, "the broker is down\n")
-	expectAdmin(t, srv, "/healthz", 200, "ok\n") // to be restarted would not help
-	b.stats.Up = true
-
-	next := nextDescriptor()
-	srv.fileLimit = srv.kept + next + 100
-	expectAdmin(t, srv, "/readyz", 200, "ok\n")
-	srv.fileLimit = srv.kept + next
-	full := fmt.Sprintf("full: the %d descriptors that are not kept for the server itself are used; raise the limit (ulimit -Hn) or add nodes\n", next)
-	expectAdmin(t, srv, "/readyz", 503, full)
-	b.stats.Up = false
-	expectAdmin(t, srv, "/readyz", 503, "the broker is down\n"+full)
-}
-
 // TestAdminAnswersDuringTheDrain, and is gone behind it.
 func TestAdminAnswersDuringTheDrain(t *testing.T) {
 	t.Parallel()
-	srv := startWithAdmin(t, Config{})
-	request := postRequest("/broadcast", `{"channel":"c","content":1}`)
-	p := dial(t, srv)
-	p.write(request[:len(request)-5])
-	waitFor(t, "the request has begun", func() bool { return srv.requestsUnderWay() == 1 })
+	srv := startWithAdmin(t, Config{BroadcastingKey: "k"})
+	request := postRequest("k", `{"channel":"c","content":1}`)
+	p := dial(t, srv.Addr())
+	if _, err := p.Write([]byte(request[:len(request)-5])); err != nil {
+		t.Fatal(err)
+	}
+	testtool.Until(t, "the request has begun", func() bool { return srv.Stats().Net.BytesReceived > 0 })
 	ended := shutdown(srv)
-	waitFor(t, "the drain has begun", func() bool { return srv.draining.Load() })
+	testtool.Until(t, "the drain has begun", srv.node.Draining)
 	expectAdmin(t, srv, "/readyz", 503, "draining: this node is shutting down\n")
 	expectAdmin(t, srv, "/healthz", 200, "ok\n")
 	if got := askAdmin(t, srv, "GET", "/metrics"); !strings.Contains(got.body, "wsify_draining 1\n") {
 		t.Errorf("GET /metrics: %d, %.200q", got.status, got.body)
 	}
-	p.write(request[len(request)-5:])
-	p.expectStatus(201)
+	p.expect(t, request[len(request)-5:], 201)
 	await(t, ended)
 	if c, err := net.Dial("tcp", srv.AdminAddr().String()); err == nil {
 		_ = c.Close()
@@ -208,18 +141,19 @@ func TestAdminAnswersDuringTheDrain(t *testing.T) {
 	}
 }
 
+const readyRequest = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
 // TestNobodyAtTheAdminListenerHoldsUpTheEnd: not who is silent, nor who has it kept
 // open, nor who waits for a profile of an hour.
 func TestNobodyAtTheAdminListenerHoldsUpTheEnd(t *testing.T) {
 	t.Parallel()
 	srv := startWithAdmin(t, Config{})
-	addr := srv.AdminAddr()
-	dialAddr(t, addr.Network(), addr.String())
-	kept := dialAddr(t, addr.Network(), addr.String())
-	kept.write("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	kept.expectStatus(200)
-	waiting := dialAddr(t, addr.Network(), addr.String())
-	waiting.write("GET /debug/pprof/trace?seconds=3600 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	dial(t, srv.AdminAddr())
+	dial(t, srv.AdminAddr()).expect(t, readyRequest, 200)
+	waiting := dial(t, srv.AdminAddr())
+	if _, err := waiting.Write([]byte("GET /debug/pprof/trace?seconds=3600 HTTP/1.1\r\nHost: localhost\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := waiting.r.Peek(1); err != nil { // it has begun
 		t.Fatal(err)
 	}
@@ -229,20 +163,18 @@ func TestNobodyAtTheAdminListenerHoldsUpTheEnd(t *testing.T) {
 // TestAdminConnectionsAreBounded: each has a goroutine.
 func TestAdminConnectionsAreBounded(t *testing.T) {
 	srv := startWithAdmin(t, Config{})
-	addr := srv.AdminAddr()
-	var open []*peer
-	for range maxAdmin {
-		p := dialAddr(t, addr.Network(), addr.String())
-		p.write("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		p.expectStatus(200)
-		open = append(open, p)
+	var open []client
+	for range operate.MaxConnections {
+		c := dial(t, srv.AdminAddr())
+		c.expect(t, readyRequest, 200)
+		open = append(open, c)
 	}
-	dialAddr(t, addr.Network(), addr.String()).expectEnd()
+	if status, _, err := dial(t, srv.AdminAddr()).ask(readyRequest); err == nil {
+		t.Errorf("one connection too many: %d, want its end", status)
+	}
 	_ = open[0].Close()
-	waitFor(t, "a place for another", func() bool {
-		p := dialAddr(t, addr.Network(), addr.String())
-		_ = p.tryWrite("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		_, err := p.r.Peek(1)
+	testtool.Until(t, "a place for another", func() bool {
+		_, _, err := dial(t, srv.AdminAddr()).ask(readyRequest)
 		return err == nil
 	})
 }

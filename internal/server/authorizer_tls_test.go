@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"wsify/internal/testtool"
 )
 
 // An https webhook is trusted by the file of its authority; who asks it without TLS, or
@@ -35,11 +36,9 @@ func TestAuthorizerOverTLS(t *testing.T) {
 	} {
 		srv, book := startLogged(t, tc.cfg)
 		for range 2 {
-			p := dial(t, srv)
-			p.write(upgradeHead("/ws"))
-			p.expectStatus(tc.status)
+			dial(t, srv.Addr()).expect(t, upgradeRequest, tc.status)
 		}
-		waitFor(t, "the log says "+tc.log, func() bool { return strings.Contains(book.String(), tc.log) })
+		testtool.Until(t, "the log says "+tc.log, func() bool { return strings.Contains(book.String(), tc.log) })
 		if n := strings.Count(book.String(), "hint="); n > 1 {
 			t.Errorf("%d hints:\n%s", n, book)
 		}

@@ -78,9 +78,9 @@ func TestServerInAProcessOfItsOwn(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: with.Descriptors, Max: with.Descriptors}); err != nil {
 		t.Fatal(err)
 	}
-	var log logBook
+	var log testtool.Log
 	cfg := Config{
-		ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", Loops: 2, Workers: with.Workers, Logger: log.logger(),
+		ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", Loops: 2, Workers: with.Workers, Logger: log.Logger(),
 		AuthorizerURL: with.Authorizer, AuthorizerTimeout: with.Timeout, AuthorizerEvents: []string{"join"},
 	}
 	if with.Redis != "" {

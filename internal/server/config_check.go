@@ -8,10 +8,12 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 
 	"wsify/auth"
+	"wsify/internal/session"
 )
 
 // maxUnixPath is the longest path of a unix socket, in bytes; unix(7) has 108 with
@@ -56,13 +58,13 @@ func (p *problems) checkAccess(c *Config) {
 		p.add("authorizer-events", errors.New("nothing would be asked; leave it out to ask about everything"))
 	}
 	for _, name := range c.AuthorizerEvents {
-		if eventNames[name] == 0 {
+		if !slices.Contains(allEvents, name) {
 			p.add("authorizer-events", fmt.Errorf("%q is none of connect, join, leave, broadcast", name))
 		}
 	}
 	p.add("broadcasting-key", checkKey(c.BroadcastingKey))
 	for _, pattern := range c.AllowedOrigins {
-		p.add("allowed-origins", checkOrigin(pattern))
+		p.add("allowed-origins", session.CheckOrigin(pattern))
 	}
 }
 
@@ -182,29 +184,6 @@ func checkKey(key string) error {
 		return errors.New("the key begins or ends with white space")
 	case strings.ContainsFunc(key, unicode.IsControl):
 		return errors.New("the key holds a control character")
-	}
-	return nil
-}
-
-// checkOrigin reports a pattern that no browser's Origin header could ever match;
-// RFC 6454, section 6.1.
-func checkOrigin(pattern string) error {
-	if pattern == "*" || pattern == "null" || pattern == originSelf {
-		return nil
-	}
-	scheme, host, ok := strings.Cut(pattern, "://")
-	if !ok {
-		return fmt.Errorf("%q has no scheme; write it as in https://example.com or https://*.example.com", pattern)
-	}
-	host = strings.TrimPrefix(host, "*.")
-	u, err := url.Parse(scheme + "://" + host)
-	switch {
-	case err != nil || host == "" || u.Hostname() == "" || strings.HasSuffix(host, ":") || strings.ContainsAny(host, "*, "):
-		return fmt.Errorf("%q is not an origin, as in https://example.com or https://*.example.com", pattern)
-	case u.Host != host:
-		return fmt.Errorf("%q has more than scheme, host and port, which is all that browsers send", pattern)
-	case strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }):
-		return fmt.Errorf("%q is not ASCII; browsers send such a name as xn--…", pattern)
 	}
 	return nil
 }

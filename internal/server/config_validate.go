@@ -32,6 +32,8 @@ const (
 	defaultListenAddr  = ":3000"
 )
 
+var allEvents = []string{"connect", "join", "leave", "broadcast"}
+
 // Validate fills in the defaults of fields that are zero, then checks them all. The
 // error has one line for each problem, in the order of the fields, beginning with
 // the name of the flag; it never repeats a secret. Slices are replaced, never
@@ -57,7 +59,7 @@ func (c *Config) fillService() {
 	c.BrokerBuffer = cmp.Or(c.BrokerBuffer, 16<<20)
 	c.AuthorizerTimeout = cmp.Or(c.AuthorizerTimeout, 5*time.Second)
 	if c.AuthorizerEvents == nil {
-		c.AuthorizerEvents = []string{"connect", "join", "leave", "broadcast"}
+		c.AuthorizerEvents = allEvents
 	}
 	if len(c.AllowedOrigins) == 0 {
 		c.AllowedOrigins = []string{"*"}

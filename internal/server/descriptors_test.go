@@ -12,36 +12,27 @@ import (
 	"time"
 
 	"wsify/internal/redistest"
+	"wsify/internal/testtool"
 )
 
 // fillUp connects until the server refuses.
-func fillUp(t *testing.T, addr net.Addr) (open []rawClient) {
+func fillUp(t *testing.T, addr net.Addr) (open []client) {
 	t.Helper()
 	for {
-		c, err := dialRaw(addr, 1)
+		c, err := tryDial(addr)
 		if err == nil {
 			err = c.upgrade()
 		}
 		if err != nil {
-			c.close()
+			_ = c.Close()
 			return open
 		}
-		t.Cleanup(c.close)
+		t.Cleanup(func() { _ = c.Close() })
 		open = append(open, c)
 		if len(open) > 1000 {
 			t.Fatal("1000 connections with fewer descriptors")
 		}
 	}
-}
-
-// roundTrip publishes to itself.
-func (c rawClient) roundTrip(channel string) error {
-	args := `"args":{"channel":"` + channel + `","content":"` + channel + `"}}`
-	if err := c.write(message(`{"command":"join",`+args) + message(`{"command":"broadcast",`+args)); err != nil {
-		return err
-	}
-	_, err := c.readUntil(`"` + channel + `"`)
-	return err
 }
 
 // Without descriptors new connections are refused at once; those that are open go on,
@@ -56,11 +47,11 @@ func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
 	}
 	for round := range 3 {
 		for range 50 {
-			if c, err := dialRaw(addr, 1); err == nil {
+			if c, err := tryDial(addr); err == nil {
 				if err := c.upgrade(); err == nil {
 					t.Fatal("a connection without a descriptor")
 				}
-				c.close()
+				_ = c.Close()
 			}
 		}
 		for i, c := range open {
@@ -74,16 +65,16 @@ func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
 	}
 	const freed = 10
 	for _, c := range open[:freed] {
-		c.reset()
+		_ = c.Close()
 	}
 	for n := 0; n < freed; {
-		waitFor(t, "a place for a new connection", func() bool {
-			c, err := dialRaw(addr, 1)
+		testtool.Until(t, "a place for a new connection", func() bool {
+			c, err := tryDial(addr)
 			if err != nil {
 				return false
 			}
 			if c.upgrade() != nil {
-				c.close()
+				_ = c.Close()
 				return false
 			}
 			open[n] = c
@@ -99,7 +90,7 @@ func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
 // Clients that knock on take no descriptor that the server needs for itself: a join is
 // answered whose question needs a new link to the authorizer.
 func TestClientsThatKnockOnDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
-	long(t)
+	t.Parallel()
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
 	}))
@@ -142,7 +133,7 @@ func knock(t *testing.T, addr net.Addr) {
 // The link to the engine comes back although clients take each descriptor that they
 // can, and the admin pages are answered meanwhile.
 func TestClientsThatKnockOnDoNotTakeTheEnginesDescriptors(t *testing.T) {
-	long(t)
+	t.Parallel()
 	redis := redistest.Start(t)
 	srv := startLimited(t, limits{Descriptors: 96, Redis: redis.DSN()})
 	open := fillUp(t, srv.addr)
@@ -155,9 +146,9 @@ func TestClientsThatKnockOnDoNotTakeTheEnginesDescriptors(t *testing.T) {
 	}
 	for round := range 3 {
 		redis.Stop()
-		waitFor(t, "the engine is missed", down)
+		testtool.Until(t, "the engine is missed", down)
 		redis.Restart()
-		waitFor(t, "the engine is back", func() bool { return !down() })
+		testtool.Until(t, "the engine is back", func() bool { return !down() })
 		if err := open[round].roundTrip("c" + strconv.Itoa(round)); err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
@@ -173,12 +164,12 @@ func TestNoOpenClientEndsForWantOfADescriptor(t *testing.T) {
 	}))
 	t.Cleanup(hook.Close)
 	srv := startLimited(t, limits{Descriptors: 64, Authorizer: hook.URL, Timeout: 100 * time.Millisecond, Workers: 1})
-	waitFor(t, "the look at the authorizer is over", func() bool { return strings.Contains(srv.log(), " reached") })
-	var open []rawClient
+	testtool.Until(t, "the look at the authorizer is over", func() bool { return strings.Contains(srv.log(), " reached") })
+	var open []client
 	for range 5 {
-		c, err := dialRaw(srv.addr, 1)
+		c, err := tryDial(srv.addr)
 		if err == nil {
-			t.Cleanup(c.close)
+			t.Cleanup(func() { _ = c.Close() })
 			err = c.upgrade()
 		}
 		if err != nil {
@@ -191,7 +182,7 @@ func TestNoOpenClientEndsForWantOfADescriptor(t *testing.T) {
 	for i, c := range open {
 		go func() { results <- c.roundTrip("c" + strconv.Itoa(i)) }()
 	}
-	waitFor(t, "calls fail", func() bool { return strings.Count(srv.log(), "authorizer no_descriptor") >= 5 })
+	testtool.Until(t, "calls fail", func() bool { return strings.Count(srv.log(), "authorizer no_descriptor") >= 5 })
 	srv.hoard()
 	for range open {
 		if err := <-results; err != nil {
@@ -206,7 +197,7 @@ func TestNoOpenClientEndsForWantOfADescriptor(t *testing.T) {
 // A second server on the port says so in one line, and the first does not notice.
 func TestASecondServerOnThePortIsAnError(t *testing.T) {
 	first := start(t, Config{})
-	p := connect(t, first, "/ws")
+	p := connect(t, first.Addr())
 	addr := first.Addr().String()
 	second, err := Start(Config{ListenAddr: addr, Loops: 2})
 	if err == nil {
@@ -216,5 +207,5 @@ func TestASecondServerOnThePortIsAnError(t *testing.T) {
 	if got := err.Error(); !strings.Contains(got, addr) || !strings.Contains(got, "address already in use") || strings.Contains(got, "\n") {
 		t.Errorf("error %q, want one line with %s and what is wrong", got, addr)
 	}
-	p.usable()
+	p.usable(t)
 }

@@ -1,0 +1,185 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"wsify/netpoll"
+)
+
+// Bounds on the connections of the admin listener.
+const (
+	adminReadTimeout  = 5 * time.Second  // a request
+	adminWriteTimeout = 30 * time.Second // an answer, but for profiles: they take as long as they are asked to
+	adminIdleTimeout  = 90 * time.Second // between requests; Prometheus asks every 15 to 60 s
+	adminHead         = 8 << 10          // bytes of a request head
+	adminGrace        = time.Second      // for answers under way when the server has ended
+)
+
+// Config is what the admin listener needs to know.
+type Config struct {
+	Addr           string
+	Mode           os.FileMode   // of a unix socket
+	MaxConnections int           // further ones are closed
+	Version        string        // of this program
+	LogDropped     func() uint64 // lines the log has lost; nil when it loses none
+	Logger         *slog.Logger
+}
+
+// Source is the server as its operators see it. Its methods may be called from any
+// goroutine, and wait for nothing.
+type Source interface {
+	Stats() Stats
+	// NotReady says why this node should not be sent clients; nothing when it should.
+	NotReady() []string
+	// AskLoop returns what is closed once event loop i, of Loops, has done what was
+	// posted to it.
+	AskLoop(i int) <-chan struct{}
+	Loops() int
+}
+
+// Admin is the listener for those who operate the server. It is served by net/http
+// on goroutines of its own, so that it answers whatever the loops do. A nil Admin
+// does nothing.
+type Admin struct {
+	cfg     Config
+	source  Source
+	sampler *Sampler
+	alive   time.Duration // how long a loop may take to show that it is alive
+	ln      net.Listener
+	http    *http.Server
+	cancel  context.CancelFunc // ends the requests under way
+	running sync.WaitGroup     // serve
+}
+
+// Open opens the admin listener and serves it. sampler samples until it is closed.
+func Open(cfg Config, source Source, sampler *Sampler) (*Admin, error) {
+	ln, err := netpoll.OpenListener(cfg.Addr, cfg.Mode)
+	if err != nil {
+		return nil, adminError(err)
+	}
+	a := newAdmin(cfg, source, sampler)
+	a.ln = newListener(ln, cfg.MaxConnections)
+	ctx, cancel := context.WithCancel(context.Background())
+	a.cancel = cancel
+	a.http = &http.Server{
+		Handler:     forLocalNames(ln.Addr(), a.handler()),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ReadTimeout: adminReadTimeout, WriteTimeout: adminWriteTimeout, IdleTimeout: adminIdleTimeout, MaxHeaderBytes: adminHead,
+		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug), // it is about strangers
+	}
+	a.running.Go(a.serve)
+	sampler.start(source)
+	return a, nil
+}
+
+// adminError says what to do about an address that cannot be listened on.
+func adminError(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("-admin-addr: %w: a second node on this machine needs another one, such as 127.0.0.1:3002, or off", err)
+	}
+	return fmt.Errorf("-admin-addr: %w", err)
+}
+
+func newAdmin(cfg Config, source Source, sampler *Sampler) *Admin {
+	return &Admin{cfg: cfg, source: source, sampler: sampler, alive: aliveTimeout}
+}
+
+func (a *Admin) serve() {
+	if err := a.http.Serve(a.ln); !errors.Is(err, http.ErrServerClosed) {
+		a.cfg.Logger.Error("the admin listener broke", "err", err)
+	}
+}
+
+// Stop ends the listener. Answers under way, which look at their context when they
+// wait for anything, have a moment to leave.
+func (a *Admin) Stop() {
+	if a == nil {
+		return
+	}
+	a.cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
+	defer cancel()
+	if a.http.Shutdown(ctx) != nil {
+		_ = a.http.Close()
+	}
+	a.sampler.stop()
+	a.running.Wait()
+}
+
+// Announce logs where the listener is.
+func (a *Admin) Announce() {
+	if a == nil {
+		return
+	}
+	addr := a.ln.Addr()
+	a.cfg.Logger.Info("health, metrics and profiles are on the admin listener", "admin_addr", addr.String())
+	if !localPeer(addr) {
+		a.cfg.Logger.Warn("the admin listener is not on loopback, and asks nobody who they are: let only those reach it who may see profiles",
+			"admin_addr", addr.String())
+	}
+}
+
+// localPeer reports whether the other end is on this machine.
+func localPeer(addr net.Addr) bool {
+	switch a := addr.(type) {
+	case *net.TCPAddr:
+		return a.IP.IsLoopback()
+	case *net.UnixAddr:
+		return true
+	}
+	return false
+}
+
+// Addr is where it listens, nil when there is none.
+func (a *Admin) Addr() net.Addr {
+	if a == nil {
+		return nil
+	}
+	return a.ln.Addr()
+}
+
+// whatAdminHas is the page at /.
+const whatAdminHas = `/healthz        200 while the process and all its event loops are alive, else 503
+/readyz         200 while this node should be sent clients, else 503 and why not
+/metrics        for Prometheus
+/stats          the same as JSON
+/debug/pprof/   profiles
+`
+
+// handler answers every request. Nothing can be changed through it: other methods
+// than GET and HEAD get 405. The command line, which pprof would show, may hold a key.
+func (a *Admin) handler() http.Handler {
+	metrics := a.registry()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, whatAdminHas) })
+	mux.HandleFunc("GET /healthz", a.healthz)
+	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.Handle("GET /metrics", metricsHandler(metrics, a.cfg.Logger))
+	mux.Handle("GET /stats", statsHandler(metrics))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
+		say(w, http.StatusNotFound, "not found; there is\n"+whatAdminHas)
+	})
+	return mux
+}
+
+// say sets status and a plain text body.
+func say(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body))
+}

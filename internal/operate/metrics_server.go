@@ -1,0 +1,77 @@
+package operate
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// serverMetrics are the metrics of everything but the broker.
+func serverMetrics(version string) []metric {
+	all := append(gauges(), connectionMetrics()...)
+	all = append(all, messageMetrics()...)
+	return append(all, authorizerRequests(), buildInfo(version))
+}
+
+func gauges() []metric {
+	return []metric{
+		gauge("connections", "Connections of the event loops, open now.", func(st *Stats) float64 { return float64(st.Net.Connections) }),
+		gauge("channels", "Channels that have members on this node.", func(st *Stats) float64 { return float64(st.Channels) }),
+		gauge("subscriptions", "Memberships of connections in channels.", func(st *Stats) float64 { return float64(st.Subscriptions) }),
+		gauge("write_queue_bytes", "Memory kept by what the kernel has not taken yet, of all connections; what many wait for counts once.",
+			func(st *Stats) float64 { return float64(st.Net.QueuedBytes) }),
+		gauge("workers_busy", "Workers that run a call which may block.", func(st *Stats) float64 { return float64(st.WorkersBusy) }),
+		gauge("queue_depth", "Calls that wait for a worker.", func(st *Stats) float64 { return float64(st.Waiting) }),
+		gauge("authorizer_inflight", "Calls to the authorizer under way.", func(st *Stats) float64 { return float64(st.Asking) }),
+		gauge("draining", "1 once the shutdown has begun.", func(st *Stats) float64 { return boolean(st.Draining) }),
+	}
+}
+
+func connectionMetrics() []metric {
+	return []metric{
+		counter("connections_accepted_total", "Connections accepted.", func(st *Stats) float64 { return float64(st.Accepted) }),
+		counters("connections_rejected_total", "Connections refused before they were a session, by reason. Those refused with no_descriptor are not among the accepted ones.",
+			"reason", func(st *Stats) map[string]uint64 { return st.Rejected }),
+		counters("connections_closed_total", "Connections that have ended, by reason; http are those that were closed behind the answer to a request for a publication, or waited too long for the next.",
+			"reason", func(st *Stats) map[string]uint64 { return st.Closed }),
+		counter("bytes_received_total", "Bytes read by the event loops.", func(st *Stats) float64 { return float64(st.Net.BytesReceived) }),
+		counter("bytes_sent_total", "Bytes that the kernel took from the event loops.", func(st *Stats) float64 { return float64(st.Net.BytesSent) }),
+		counter("panics_total", "Panics on an event loop that were contained; each is a defect of this program.",
+			func(st *Stats) float64 { return float64(st.Net.Panics) }),
+	}
+}
+
+func messageMetrics() []metric {
+	return []metric{
+		counters("messages_received_total", "Messages of clients, by command; invalid holds no command that could be asked about.",
+			"command", func(st *Stats) map[string]uint64 { return st.Received }),
+		counters("commands_refused_total", "Commands that were not carried out, by the code of the answer.",
+			"code", func(st *Stats) map[string]uint64 { return st.NotDone }),
+		counter("messages_sent_total", "Messages given to connections: publications once for each member, and answers.",
+			func(st *Stats) float64 { return float64(st.Sent) }),
+		counters("messages_dropped_total", "Messages lost, by reason: of the subscriber that was too slow, or of the publication that was refused.",
+			"reason", func(st *Stats) map[string]uint64 { return st.Dropped }),
+		counters("publications_refused_total", "Publications of backends that were refused before the broker saw them, by reason.",
+			"reason", func(st *Stats) map[string]uint64 { return st.Unpublished }),
+		counters("broadcasts_total", "Publications taken on this node, by source.",
+			"source", func(st *Stats) map[string]uint64 { return st.Broadcasts }),
+	}
+}
+
+// authorizerRequests counts calls by command and result.
+func authorizerRequests() metric {
+	desc := describe("authorizer_requests_total", "Calls to the authorizer, by what they asked about and how they ended.", "command", "result")
+	return metric{desc, func(st *Stats, desc *prometheus.Desc, to chan<- prometheus.Metric) {
+		for command, results := range st.Authorizer {
+			sendAll(to, desc, results, command)
+		}
+	}}
+}
+
+func logMetric(dropped func() uint64) metric {
+	return counter("log_lines_dropped_total", "Lines of the log that were dropped, as stderr was not read fast enough or could not be written to.",
+		func(*Stats) float64 { return float64(dropped()) })
+}
+
+func buildInfo(version string) metric {
+	desc := describe("build_info", "Always 1; the version of this program.", "version")
+	return metric{desc, func(_ *Stats, desc *prometheus.Desc, to chan<- prometheus.Metric) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, 1, version)
+	}}
+}

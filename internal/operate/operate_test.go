@@ -1,0 +1,270 @@
+package operate
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"wsify/broker"
+)
+
+// testSource is a server with these counts, of which some loops do not answer.
+type testSource struct {
+	stats    Stats
+	notReady []string
+	stuck    []bool // by loop
+}
+
+func (s *testSource) Stats() Stats       { return s.stats }
+func (s *testSource) NotReady() []string { return s.notReady }
+func (s *testSource) Loops() int         { return len(s.stuck) }
+
+func (s *testSource) AskLoop(i int) <-chan struct{} {
+	answer := make(chan struct{})
+	if !s.stuck[i] {
+		close(answer)
+	}
+	return answer
+}
+
+// zeros is the counts of a server that has just started, with one value of each label.
+func zeros() Stats {
+	one := func(label string) map[string]uint64 { return map[string]uint64{label: 0} }
+	return Stats{
+		Rejected: one("origin"), Received: one("join"), NotDone: one("denied"), Broadcasts: map[string]uint64{"client": 0, "http": 0}, Unpublished: one("key"),
+		Dropped: one("slow_consumer"), Closed: one("client_close"), Authorizer: map[string]map[string]uint64{"join": one("allow")},
+	}
+}
+
+func newTestAdmin(source Source) *Admin {
+	return newAdmin(Config{Version: "1.2.3", Logger: slog.New(slog.DiscardHandler)}, source, NewSampler())
+}
+
+// get asks an admin listener for a page.
+func get(a *Admin, path string) (status int, body string) {
+	answer := httptest.NewRecorder()
+	a.handler().ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+	return answer.Code, answer.Body.String()
+}
+
+func TestHealthNamesTheLoopThatIsStuck(t *testing.T) {
+	source := &testSource{stuck: []bool{false, true, false}}
+	a := newTestAdmin(source)
+	a.alive = 10 * time.Millisecond
+	for range 3 {
+		if status, body := get(a, "/healthz"); status != 503 || body != "event loop 1 has not answered in 10ms\n" {
+			t.Errorf("with loop 1 stuck: %d %q", status, body)
+		}
+	}
+	source.stuck[1] = false
+	a.alive = aliveTimeout
+	if status, body := get(a, "/healthz"); status != 200 || body != "ok\n" {
+		t.Errorf("once the loop answers: %d %q", status, body)
+	}
+}
+
+func TestReadinessSaysWhyNot(t *testing.T) {
+	source := &testSource{}
+	a := newTestAdmin(source)
+	if status, body := get(a, "/readyz"); status != 200 || body != "ok\n" {
+		t.Errorf("ready: %d %q", status, body)
+	}
+	source.notReady = []string{"the broker is down", "full"}
+	if status, body := get(a, "/readyz"); status != 503 || body != "the broker is down\nfull\n" {
+		t.Errorf("not ready: %d %q", status, body)
+	}
+}
+
+// contractMetrics are the names that are promised, without the prefix, and the labels
+// of each.
+var contractMetrics = map[string]string{
+	"connections": "", "channels": "", "subscriptions": "", "write_queue_bytes": "", "workers_busy": "", "queue_depth": "",
+	"authorizer_inflight": "", "broker_up": "", "draining": "",
+	"connections_accepted_total": "", "connections_rejected_total": "reason", "connections_closed_total": "reason",
+	"messages_received_total": "command", "messages_sent_total": "", "bytes_received_total": "", "bytes_sent_total": "",
+	"messages_dropped_total": "reason", "publications_refused_total": "reason", "broadcasts_total": "source", "authorizer_requests_total": "command,result",
+	"authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
+	// Beside those of the list: counted anyway, and there is no other place for them.
+	"commands_refused_total": "code", "panics_total": "", "log_lines_dropped_total": "",
+}
+
+// engineMetrics are there besides when the broker has an engine.
+var engineMetrics = map[string]string{
+	"broker_subscriptions": "", "broker_subscriptions_pending": "", "broker_publish_queue_length": "", "broker_publish_queue_bytes": "",
+	"broker_backlog_bytes": "", "broker_publications_total": "result", "broker_publish_duration_seconds": "", "broker_received_total": "",
+	"broker_received_dropped_total": "reason", "broker_connects_total": "", "broker_connect_failures_total": "", "broker_subscription_ends_total": "",
+}
+
+// engine is a broker with figures that differ from each other.
+func engine() *broker.Stats {
+	return &broker.Stats{
+		Up: true, Subscriptions: 2, Pending: 3, Waiting: 4, WaitingBytes: 5, BacklogBytes: 6,
+		Publications: map[string]uint64{"ok": 7, "down": 8, "unknown": 0, "refused": 9},
+		Received:     10, Dropped: map[string]uint64{"channel_busy": 11, "too_big": 0, "not_utf8": 12},
+		Connects: 13, FailedConnects: 14, SubscriptionEnds: 15,
+	}
+}
+
+// names returns the families of a registry that are ours, with their labels.
+func names(t *testing.T, r *prometheus.Registry) map[string]string {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, f := range families {
+		name, ours := strings.CutPrefix(f.GetName(), metricPrefix)
+		if !ours {
+			continue
+		}
+		var labels []string
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			labels = append(labels, l.GetName())
+		}
+		found[name] = strings.Join(labels, ",")
+	}
+	return found
+}
+
+func TestTheMetricsAreThoseThatArePromised(t *testing.T) {
+	source := &testSource{stats: zeros()}
+	a := newTestAdmin(source)
+	if got := names(t, a.registry()); !maps.Equal(got, contractMetrics) {
+		t.Errorf("with a broker in memory:\n     %v\nwant %v", got, contractMetrics)
+	}
+	source.stats.Broker = engine()
+	want := maps.Clone(contractMetrics)
+	maps.Copy(want, engineMetrics)
+	if got := names(t, a.registry()); !maps.Equal(got, want) {
+		t.Errorf("with an engine:\n     %v\nwant %v", got, want)
+	}
+}
+
+func TestTheMetricsPassPrometheusLint(t *testing.T) {
+	source := &testSource{stats: zeros()}
+	source.stats.Broker = engine()
+	families, err := newTestAdmin(source).registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// samples returns the samples of a scrape by name and labels, as they are written.
+func samples(t *testing.T, a *Admin) map[string]float64 {
+	t.Helper()
+	status, body := get(a, "/metrics")
+	if status != 200 {
+		t.Fatalf("GET /metrics: %d %s", status, body)
+	}
+	all := map[string]float64{}
+	for line := range strings.Lines(body) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && strings.HasPrefix(name, metricPrefix) {
+			v, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				t.Fatal(line)
+			}
+			all[strings.TrimPrefix(name, metricPrefix)] = v
+		}
+	}
+	return all
+}
+
+// publishThree times three publications that an engine took.
+func publishThree(s *Sampler) {
+	for _, took := range []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 10 * time.Second} {
+		s.Published(took)
+	}
+}
+
+func TestMetricsOfAnEngine(t *testing.T) {
+	source := &testSource{stats: zeros()}
+	source.stats.Broker = engine()
+	a := newTestAdmin(source)
+	publishThree(a.sampler)
+	all := samples(t, a)
+	for name, want := range map[string]float64{
+		"broker_up": 1, "broker_subscriptions": 2, "broker_subscriptions_pending": 3, "broker_publish_queue_length": 4, "broker_publish_queue_bytes": 5,
+		"broker_backlog_bytes": 6, `broker_publications_total{result="ok"}`: 7, `broker_publications_total{result="unknown"}`: 0, `broker_publications_total{result="refused"}`: 9,
+		`broker_publish_duration_seconds_bucket{le="0.25"}`: 1, `broker_publish_duration_seconds_bucket{le="0.5"}`: 2, `broker_publish_duration_seconds_bucket{le="+Inf"}`: 3,
+		"broker_publish_duration_seconds_count": 3, "broker_publish_duration_seconds_sum": 10.75,
+		"broker_received_total": 10, `broker_received_dropped_total{reason="not_utf8"}`: 12, "broker_connects_total": 13, "broker_connect_failures_total": 14,
+		"broker_subscription_ends_total": 15,
+	} {
+		if got, ok := all[name]; !ok || got != want {
+			t.Errorf("%s is %v, %v; want %v", name, got, ok, want)
+		}
+	}
+	source.stats.Broker.Up = false
+	if got := samples(t, a)["broker_up"]; got != 0 {
+		t.Errorf("broker_up is %v while it is down", got)
+	}
+}
+
+// TestStatsAreTheMetricsAsJSON: the same names and values.
+func TestStatsAreTheMetricsAsJSON(t *testing.T) {
+	source := &testSource{stats: zeros()}
+	source.stats.Broker, source.stats.Net.Connections = engine(), 1
+	a := newTestAdmin(source)
+	publishThree(a.sampler)
+	_, stats := get(a, "/stats")
+	var all map[string]any
+	if err := json.Unmarshal([]byte(stats), &all); err != nil {
+		t.Fatal(err)
+	}
+	for name := range maps.Keys(names(t, a.registry())) {
+		if all[metricPrefix+name] == nil {
+			t.Errorf("/stats has no %s", metricPrefix+name)
+		}
+	}
+	for name, want := range map[string]string{
+		"wsify_connections":                     "1",
+		"wsify_build_info":                      "map[1.2.3:1]",
+		"wsify_broadcasts_total":                "map[client:0 http:0]",
+		"wsify_broker_publish_duration_seconds": "map[buckets:map[0.0001:0 0.00025:0 0.0005:0 0.001:0 0.0025:0 0.005:0 0.01:0 0.025:0 0.05:0 0.1:0 0.25:1 0.5:2 1:2 2.5:2 5:2] count:3 sum:10.75]",
+	} {
+		if got := fmt.Sprint(all[name]); got != want {
+			t.Errorf("/stats: %s is %s, want %s", name, got, want)
+		}
+	}
+	requests, ok := all["wsify_authorizer_requests_total"].(map[string]any)
+	if got := slices.Sorted(maps.Keys(requests)); !ok || !slices.Equal(got, []string{"join"}) {
+		t.Errorf("/stats: wsify_authorizer_requests_total has %v, want the commands", got)
+	}
+	for _, name := range []string{"process_resident_memory_bytes", "process_cpu_seconds_total", "process_start_time_seconds", "process_max_fds", "go_goroutines"} {
+		if v, ok := all[name].(float64); !ok || v <= 0 {
+			t.Errorf("/stats: %s is %v", name, all[name])
+		}
+	}
+}
+
+// The first publication of an interval is timed, and no other.
+func TestOnePublicationOfAnIntervalIsTimed(t *testing.T) {
+	s := NewSampler()
+	if s.Stamp() != 0 {
+		t.Error("one is timed before anything samples")
+	}
+	s.due.Store(true)
+	stamp := s.Stamp()
+	if stamp == 0 || s.Stamp() != 0 {
+		t.Error("not the first one alone is timed")
+	}
+	s.Delivered(stamp)
+}

@@ -1,0 +1,100 @@
+package operate
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// sampleInterval is how often the durations are sampled that would cost too much
+// to take each time.
+const sampleInterval = time.Second
+
+// Sampler measures durations. How long a loop takes to do what is posted to it, and
+// how long a publication takes to be given to all members, are sampled: once in an
+// interval, and only while there is an admin listener to show them. Its methods may
+// be called from any goroutine.
+type Sampler struct {
+	epoch time.Time   // immutable; stamps count from here
+	due   atomic.Bool // the next publication is to be timed
+
+	asking     prometheus.Histogram // calls to the authorizer, all of them
+	publishing prometheus.Histogram // publications that an engine took, all of them
+	fanout     prometheus.Histogram
+	lag        prometheus.Histogram
+
+	stopOnce sync.Once
+	stopping chan struct{}
+	running  sync.WaitGroup
+}
+
+// NewSampler returns a Sampler that samples nothing yet.
+func NewSampler() *Sampler {
+	return &Sampler{
+		epoch: time.Now(), stopping: make(chan struct{}),
+		asking: newHistogram("authorizer_duration_seconds", "How long calls to the authorizer took.",
+			.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10),
+		publishing: newHistogram("broker_publish_duration_seconds", "From a publication to the engine's answer, of those that it took.",
+			.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5),
+		fanout: newHistogram("broadcast_fanout_seconds",
+			"From the moment a publication is taken until an event loop has given it to the last of its members; of one publication a second at most.",
+			.00001, .000025, .0001, .00025, .001, .0025, .01, .025, .1, .25, 1, 2.5, 10),
+		lag: newHistogram("loop_lag_seconds", "How long a task waits for its event loop; sampled once a second for each loop.",
+			.00001, .000025, .0001, .00025, .001, .0025, .01, .025, .1, .25, 1, 2.5, 10),
+	}
+}
+
+func newHistogram(name, help string, bounds ...float64) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: metricPrefix + name, Help: help, Buckets: bounds})
+}
+
+// Asked takes how long a call to the authorizer took.
+func (s *Sampler) Asked(took time.Duration) { s.asking.Observe(took.Seconds()) }
+
+// Lagged takes how long a task waited for its loop.
+func (s *Sampler) Lagged(took time.Duration) { s.lag.Observe(took.Seconds()) }
+
+// Published takes how long an engine took to accept a publication.
+func (s *Sampler) Published(took time.Duration) { s.publishing.Observe(took.Seconds()) }
+
+// start begins to sample the loops and their deliveries.
+func (s *Sampler) start(source Source) {
+	s.running.Go(func() {
+		tick := time.NewTicker(sampleInterval)
+		defer tick.Stop()
+		for {
+			s.due.Store(true)
+			for i := range source.Loops() {
+				source.AskLoop(i)
+			}
+			select {
+			case <-s.stopping:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+}
+
+// stop returns when nothing is sampled any more. It may be called more than once.
+func (s *Sampler) stop() {
+	s.stopOnce.Do(func() { close(s.stopping) })
+	s.running.Wait()
+}
+
+// Stamp returns the time for a publication that is to be timed, else 0: the first one
+// in an interval, also when it turns out to have nobody to go to. It costs the others a
+// look at a flag.
+func (s *Sampler) Stamp() int64 {
+	if !s.due.Load() || !s.due.CompareAndSwap(true, false) {
+		return 0
+	}
+	return int64(max(time.Since(s.epoch), 1))
+}
+
+// Delivered takes the time of a publication that a loop has given to all its members.
+func (s *Sampler) Delivered(stamp int64) {
+	s.fanout.Observe((time.Since(s.epoch) - time.Duration(stamp)).Seconds())
+}

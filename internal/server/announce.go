@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"net"
+	"runtime"
+	"slices"
+
+	"wsify/internal/publish"
+	"wsify/netpoll"
+)
+
+// announce logs what this process can hold, and what an operator should know. before is
+// the file limit that it was started with, and key is that of POST /broadcast.
+func (srv *Server) announce(before uint64, key string, random bool) {
+	c := &srv.cfg
+	srv.log.Info("wsify is listening", "addr", srv.addr.String(), "version", c.Version,
+		"file_limit", srv.fileLimit, "file_limit_before", before, "loops", c.Loops, "shards", c.Shards,
+		"workers", c.Workers, "queue", c.Queue, "memory_limit", orNone(memoryLimit()), "max_write_memory", orNone(c.MaxWriteMemory),
+		"broker", c.BrokerDriver, "authorizer", c.AuthorizerURL != "", "go", runtime.Version())
+	srv.announceKey(key, random)
+	srv.announceBacklog(netpoll.Backlog())
+	if c.AuthorizerURL == "" || !slices.Contains(c.AuthorizerEvents, "broadcast") {
+		srv.log.Warn("every client may publish to every channel: no authorizer is asked about broadcasts")
+	}
+	if c.AuthorizerURL != "" && slices.Contains(c.AllowedOrigins, "*") {
+		srv.log.Warn("any web page may connect with its visitor's cookies: -allowed-origins is *")
+	}
+	go srv.node.CheckAuthorizer()
+}
+
+// announceBacklog warns when a storm of connections would overflow the kernel's queue: a
+// client that finds it full waits a second or more before it tries again. Linux has had
+// 4096 as its default since 5.4.
+func (srv *Server) announceBacklog(most int) {
+	if most > 0 && most < 4096 {
+		srv.log.Warn("few clients can wait to be accepted, in a storm others wait for seconds: raise net.core.somaxconn to 4096", "somaxconn", most)
+	}
+}
+
+// key returns the key of POST /broadcast, empty when everybody may publish. random says that
+// it was made for this run.
+func (c *Config) key() (key string, random bool) {
+	if c.BroadcastingKey == "" && !c.BroadcastOpen {
+		return rand.Text(), true
+	}
+	return c.BroadcastingKey, false
+}
+
+// announceKey logs the key of this run once, with a command that uses it: at warn, or at
+// error where warnings are not logged, as nobody could publish without having seen it.
+func (srv *Server) announceKey(key string, random bool) {
+	switch {
+	case key == "":
+		srv.log.Warn("POST /broadcast is open to everyone: no -broadcasting-key is set and -broadcast-open is")
+	case random:
+		ctx, level := context.Background(), slog.LevelWarn
+		if !srv.log.Enabled(ctx, level) {
+			level = slog.LevelError
+		}
+		srv.log.Log(ctx, level, "no -broadcasting-key is set: POST /broadcast takes this one until the server stops. The command publishes hello to the channel news",
+			"key", key, "command", curlLine(srv.addr, key))
+	}
+}
+
+// curlLine is a command for a shell. It holds no quotation mark and no backslash, so
+// that it can be copied from a log in JSON as it stands there; hence base64.
+func curlLine(addr net.Addr, key string) string {
+	target := "'http://" + reachable(addr) + publish.Path + "'"
+	if addr.Network() == "unix" {
+		target = "--unix-socket '" + addr.String() + "' http://localhost" + publish.Path
+	}
+	body := base64.StdEncoding.EncodeToString([]byte(`{"channel":"news","content":"hello"}`))
+	return "echo " + body + " | base64 -d | curl " + target + " -H 'Authorization: Bearer " + key + "' -H 'Content-Type: application/json' -d @-"
+}
+
+// reachable is addr as a client on this machine dials it.
+func reachable(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		_, port, _ := net.SplitHostPort(addr.String())
+		return net.JoinHostPort("localhost", port)
+	}
+	return addr.String()
+}

@@ -1,7 +1,0 @@
-//go:build race
-
-package server
-
-// raceEnabled tells tests that the race detector is on: it slows everything down
-// and allocates on its own account.
-const raceEnabled = true

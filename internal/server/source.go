@@ -1,0 +1,45 @@
+package server
+
+import (
+	"fmt"
+	"math"
+
+	"golang.org/x/sys/unix"
+
+	"wsify/internal/operate"
+)
+
+// source is the server as the admin listener sees it.
+type source struct{ srv *Server }
+
+var _ operate.Source = source{}
+
+func (s source) Stats() operate.Stats          { return operate.Stats(s.srv.node.Stats()) }
+func (s source) AskLoop(i int) <-chan struct{} { return s.srv.node.AskLoop(i) }
+func (s source) Loops() int                    { return s.srv.cfg.Loops }
+
+// NotReady implements operate.Source.
+func (s source) NotReady() (why []string) {
+	st := s.srv.node.Stats()
+	if st.Draining {
+		why = append(why, "draining: this node is shutting down")
+	}
+	if st.Broker != nil && !st.Broker.Up {
+		why = append(why, "the broker is down")
+	}
+	if limit := s.srv.fileLimit - s.srv.kept; nextDescriptor() >= limit {
+		why = append(why, fmt.Sprintf("full: the %d descriptors that are not kept for the server itself are used; raise the limit (ulimit -Hn) or add nodes", limit))
+	}
+	return why
+}
+
+// nextDescriptor is the number that the next descriptor would have: the kernel gives the
+// lowest that is free, which is how the loops know, too.
+func nextDescriptor() uint64 {
+	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return math.MaxUint64
+	}
+	_ = unix.Close(fd)
+	return uint64(fd)
+}

@@ -1,0 +1,282 @@
+package session
+
+import (
+	"math/bits"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wsify/auth"
+	"wsify/internal/command"
+	"wsify/internal/publish"
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+// event is a kind of question to the authorizer.
+type event uint8
+
+const (
+	eventConnect event = 1 << iota
+	eventJoin
+	eventLeave
+	eventBroadcast
+)
+
+// numEvents is how many there are, and eventList their names in order.
+const numEvents = 4
+
+var eventList = [numEvents]string{"connect", "join", "leave", "broadcast"}
+
+// index is the place of e in eventList.
+func (e event) index() int { return bits.TrailingZeros8(uint8(e)) }
+
+var eventNames = map[string]event{
+	"connect": eventConnect, "join": eventJoin, "leave": eventLeave, "broadcast": eventBroadcast,
+}
+
+func eventOf(k command.Kind) event {
+	switch k {
+	case command.Join:
+		return eventJoin
+	case command.Leave:
+		return eventLeave
+	case command.Broadcast:
+		return eventBroadcast
+	}
+	return 0
+}
+
+// asks reports whether the authorizer is asked about e.
+func (n *Node) asks(e event) bool { return n.events&e != 0 }
+
+// asksLater reports whether the authorizer is asked about any command, so that the
+// query of the upgrade is worth keeping for it.
+func (n *Node) asksLater() bool { return n.events&^eventConnect != 0 }
+
+// ask parks the session and asks the authorizer about a command. At most one is
+// asked about at a time, and nothing behind it is handled, so commands keep their
+// order (I6, I7).
+func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
+	l.park(c, s, msg, whyAuthorizer)
+	e := l.more(s)
+	e.asked, e.due = eventOf(cmd.Kind), l.node.decisionDue()
+	l.blocked.Push(c.ID())
+	if l.blocked.Len() == 1 { // nobody came first
+		l.unblock()
+	}
+}
+
+// decisionDue is when the decision has to be there about what is asked now. It counts
+// from here, not from when a worker gets to it.
+func (n *Node) decisionDue() time.Time { return time.Now().Add(n.cfg.AuthorizerTimeout) }
+
+// park keeps msg until the session can go on. What comes behind it is kept, too.
+func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, why why) {
+	e := l.extend(s)
+	e.message = append([]byte(nil), msg...)
+	e.why = why
+	s.state = parked
+}
+
+// submit gives the session's question to the worker pool. It reports false when the
+// pool is full.
+func (l *loop) submit(c *netpoll.Conn, s *session) bool {
+	e := l.more(s)
+	call := auth.Call{
+		Body:       e.question,
+		Connection: l.node.connID(c.ID()),
+		RemoteAddr: remoteAddr(c),
+		Query:      e.query,
+		Deadline:   e.due,
+	}
+	id, net, gone, about, msg := c.ID(), l.net, new(atomic.Bool), e.asked, e.message
+	e.gone = gone
+	return l.node.workers.Submit(func() {
+		if gone.Load() { // the peer left while this waited
+			return
+		}
+		if msg != nil {
+			defer inquiries.Put(compose(&call, msg))
+		}
+		decision := l.node.askPatiently(&call, about, gone)
+		net.PostTo(id, func(c *netpoll.Conn) { l.answered(c, decision) })
+	})
+}
+
+// inquiry is memory for asking about a command. Only as many exist as calls run: what
+// waits has the message alone, which the question is made of.
+type inquiry struct {
+	parser command.Parser
+	body   []byte
+}
+
+var inquiries = sync.Pool{New: func() any { return new(inquiry) }}
+
+// compose fills in what call asks about the command in msg, and returns the memory
+// that call borrows.
+func compose(call *auth.Call, msg []byte) *inquiry {
+	q := inquiries.Get().(*inquiry)
+	if cap(q.body) > maxInquiry {
+		q.body = nil
+	}
+	cmd, _ := q.parser.Parse(msg) // without an error: it was parsed before
+	q.body = command.AppendAuthorizerBody(q.body[:0], &cmd)
+	call.Body, call.Channel = q.body, string(cmd.Channel)
+	return q
+}
+
+// maxInquiry is the capacity in bytes above which memory for an inquiry is not kept.
+const maxInquiry = 64 << 10
+
+func remoteAddr(c *netpoll.Conn) string {
+	if a := c.RemoteAddr(); a.IsValid() {
+		return a.String()
+	}
+	return ""
+}
+
+// unblock submits what waits for a place in the pool, first come first served. Who
+// finds none stays parked, unread.
+func (l *loop) unblock() {
+	l.blocked.serve(func(id uint64) bool {
+		c := l.net.Conn(id)
+		if c == nil {
+			return true
+		}
+		s := l.session(c)
+		return s.state != parked || l.submit(c, s)
+	})
+}
+
+// answered acts on the authorizer's decision about the upgrade or the command the
+// session waits with.
+func (l *loop) answered(c *netpoll.Conn, d auth.Decision) {
+	if !c.Open() {
+		return
+	}
+	switch s := l.session(c); s.state {
+	case connecting:
+		l.answeredConnect(c, s, d)
+	case parked:
+		if l.more(s).why == whyAuthorizer {
+			l.answeredCommand(c, s, d)
+		}
+	}
+}
+
+func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
+	e := l.more(s)
+	e.question, e.gone = nil, nil
+	switch d {
+	case auth.Allow:
+		l.resume(c, s)
+	case auth.Deny:
+		cmd, _ := l.parser.Parse(e.message)
+		l.notDone(c, &cmd, command.ErrDenied)
+		e.message = nil
+		l.resume(c, s)
+	default:
+		cmd, _ := l.parser.Parse(e.message)
+		l.notDone(c, &cmd, command.ErrAuthorizerDown)
+		l.end(c, s, reasonAuthorizerDown, wire.TryAgainLater, "the authorizer is down, try again later")
+	}
+}
+
+// resume carries out the command a session waited with, if there still is one,
+// then handles what came behind it, then reads on. It stops where the session
+// parks again.
+func (l *loop) resume(c *netpoll.Conn, s *session) {
+	e := l.more(s)
+	msg, input, searched := e.message, e.input, e.searched
+	e.message, e.input, e.searched, e.why = nil, nil, 0, whyNothing
+	s.state = open
+	l.seenAlive(c, s, e)
+	l.startCork(c)
+	if msg != nil {
+		if cmd, bad := l.parser.Parse(msg); bad == nil {
+			l.apply(c, s, &cmd, msg)
+		}
+	}
+	l.readFrames(c, s, input, searched)
+	l.uncork()
+	if s.state == open && c.Open() {
+		l.trim(s)
+		c.Resume()
+	}
+	l.check(c, s)
+}
+
+// askConnect asks the authorizer about an upgrade that is otherwise in order.
+// reply is the 101 to send when it allows; it is borrowed, like rest.
+func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, rest []byte) {
+	body, err := command.AppendConnectBody(nil, headersOf(r), queryOf(r))
+	if err != nil {
+		l.refuse(c, s, rejectMalformed, 400, "", "The request cannot be shown to the authorizer.\n")
+		return
+	}
+	*l.extend(s) = extra{
+		reply:    append([]byte(nil), reply...),
+		input:    append([]byte(nil), rest...),
+		query:    string(r.RawQuery),
+		question: body,
+		asked:    eventConnect,
+		due:      l.node.decisionDue(),
+	}
+	s.state = connecting
+	c.Pause()
+	if len(rest) == 0 { // in a storm, questions of those who gave up would delay the others
+		c.CloseOnEnd()
+	}
+	if !l.submit(c, s) {
+		l.refuse(c, s, rejectBusy, 503, publish.RetryAfter(), "Too many connections wait for the authorizer.\n")
+	}
+}
+
+func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision) {
+	e := l.more(s)
+	switch d {
+	case auth.Allow:
+		reply, rest := e.reply, e.input
+		e.reply, e.input, e.question, e.gone = nil, nil, nil, nil
+		if !l.node.asksLater() {
+			e.query = ""
+		}
+		l.trim(s)
+		c.Resume()
+		if l.node.draining.Load() {
+			l.refuse(c, s, rejectShutdown, 503, publish.RetryAfter(), "This node is shutting down.\n")
+			return
+		}
+		l.upgrade(c, s, nil, reply, rest)
+	case auth.Deny:
+		l.refuse(c, s, rejectDenied, 403, "", "The authorizer does not allow this connection.\n")
+	default:
+		l.refuse(c, s, rejectDown, 503, publish.RetryAfter(), "The authorizer is down.\n")
+	}
+}
+
+// headersOf returns the headers of the upgrade under their canonical names.
+func headersOf(r *wire.Request) map[string][]string {
+	headers := make(map[string][]string)
+	for name, value := range r.Headers {
+		key := textproto.CanonicalMIMEHeaderKey(string(name))
+		headers[key] = append(headers[key], strings.ToValidUTF8(string(value), "\uFFFD"))
+	}
+	return headers
+}
+
+// queryOf returns the parameters of the upgrade's query. A part that cannot be
+// decoded is left out, as net/url does.
+func queryOf(r *wire.Request) map[string][]string {
+	query, _ := url.ParseQuery(string(r.RawQuery))
+	for _, values := range query {
+		for i := range values {
+			values[i] = strings.ToValidUTF8(values[i], "\uFFFD")
+		}
+	}
+	return query
+}

@@ -1,0 +1,135 @@
+package session
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// BenchmarkFanOut publishes 128 bytes to so many real sockets on one loop. The time is that of the
+// server alone: from the publication until the kernel has every delivery. What the
+// sockets hold is read while the clock stands.
+func BenchmarkFanOut(b *testing.B) {
+	for _, n := range []int{1, 100, 5000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			srv := start(b, Config{Loops: 1, WriteQueueSize: 64 << 20})
+			content := `"` + strings.Repeat("x", 126) + `"`
+			members := make([]*exchange, n)
+			for i := range members {
+				p := connect(b, srv, "/ws")
+				p.join("c")
+				members[i] = newExchange(p, "", frameSize(content))
+			}
+			channel, body := []byte("c"), []byte(content)
+			sent := srv.Stats().Sent
+			undelivered := 0
+			drain := func() {
+				for _, m := range members {
+					_ = m.p.SetReadDeadline(time.Now().Add(patience))
+					for range undelivered {
+						if err := m.read(); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+				undelivered = 0
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if undelivered == 50 {
+					b.StopTimer()
+					drain()
+					b.StartTimer()
+				}
+				if _, err := srv.broker.Publish(nil, channel, body, nil); err != nil {
+					b.Fatal(err)
+				}
+				undelivered++
+				for sent += uint64(n); srv.sent() < sent; {
+					runtime.Gosched()
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/delivery")
+			drain()
+		})
+	}
+}
+
+// sent is Stats().Sent alone, which allocates nothing.
+func (srv *Server) sent() (n uint64) {
+	for _, l := range srv.loops {
+		n += l.counts.sent.Load()
+	}
+	return n
+}
+
+// BenchmarkRoundTrip is a connection that broadcasts to its own channel and reads what
+// it hears; both ends are in the time.
+func BenchmarkRoundTrip(b *testing.B) {
+	srv := start(b, Config{})
+	p := connect(b, srv, "/ws")
+	p.join("c")
+	x := newExchange(p, message(`{"command":"broadcast","args":{"channel":"c","content":{"text":"hello"}}}`), frameSize(`{"text":"hello"}`))
+	_ = p.SetDeadline(time.Now().Add(time.Hour))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := x.do(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCommand is one join of a channel the connection is a member of, a hundred
+// in one write: what parsing and dispatch cost.
+func BenchmarkCommand(b *testing.B) {
+	srv := start(b, Config{})
+	p := connect(b, srv, "/ws")
+	p.join("c")
+	const many = 100
+	x := newExchange(p, strings.Repeat(message(`{"command":"join","args":{"channel":"c"}}`), many)+masked(0x80|opPing, "end"), frameSize("end"))
+	_ = p.SetDeadline(time.Now().Add(time.Hour))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := x.do(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/many, "ns/command")
+}
+
+// BenchmarkHandshake connects, upgrades and closes; both ends are in the time.
+func BenchmarkHandshake(b *testing.B) {
+	srv := start(b, Config{})
+	head := upgradeHead("/ws")
+	b.ReportAllocs()
+	for b.Loop() {
+		p := dial(b, srv)
+		p.write(head)
+		p.expectUpgrade()
+		p.reset()
+	}
+}
+
+// BenchmarkPublish is one POST /broadcast on a kept connection to a channel with one
+// member; both ends are in the time.
+func BenchmarkPublish(b *testing.B) {
+	srv := start(b, Config{})
+	member := connect(b, srv, "/ws")
+	member.join("c")
+	heard := newExchange(member, "", frameSize(`{"text":"hello"}`))
+	_ = member.SetDeadline(time.Now().Add(time.Hour))
+	p := dial(b, srv)
+	request := postRequest("/broadcast", `{"channel":"c","content":{"text":"hello"}}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.write(request)
+		if res := p.response(); res.status != 201 {
+			b.Fatal(res)
+		}
+		if err := heard.read(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

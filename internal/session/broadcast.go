@@ -1,0 +1,181 @@
+package session
+
+import (
+	"errors"
+
+	"wsify/broker"
+	"wsify/hub"
+	"wsify/internal/command"
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+// broadcast publishes. When the channel has too much undelivered here, or the broker
+// too much to publish, the session is parked until there is room: that is the
+// publisher's backpressure.
+func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
+	switch {
+	case !l.hasRoom(s) && l.awaitRoom(c, s, cmd, msg):
+	case l.node.broker.Asynchronous():
+		l.broadcastLater(c, s, cmd, msg)
+	default:
+		_, err := l.node.broker.Publish(nil, cmd.Channel, cmd.Content, nil)
+		l.forgo(l.takeRoom(s))
+		l.published(c, cmd, err)
+	}
+}
+
+// broadcastLater publishes through a broker that answers later. The session does
+// not wait for the answer: publications leave in the order sent, many at once. When the
+// broker has too much to publish, or others wait for it already, the session waits for
+// room there; room in the channel stays kept for it meanwhile.
+func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
+	done := l.noted
+	if cmd.ID != nil {
+		done = l.later(c, cloneID(cmd.ID))
+	}
+	if l.node.debugging() {
+		done = l.logged(c, cmd, publishError, done)
+	}
+	room, brokerRoom := l.takeRoom(s), l.takeBrokerRoom(c, s)
+	pending, err := l.node.broker.Publish(brokerRoom, cmd.Channel, cmd.Content, l.thenForgo(room, done))
+	switch {
+	case pending:
+	case errors.Is(err, broker.ErrFull):
+		l.awaitBrokerRoom(c, s, msg, room, brokerRoom)
+	default:
+		l.forgo(room)
+		l.published(c, cmd, err)
+	}
+}
+
+// published answers and counts a broadcast whose outcome was known at once.
+func (l *loop) published(c *netpoll.Conn, cmd *command.Command, err error) {
+	if err != nil {
+		l.counts.dropped[dropBroker].Add(1)
+		l.notDone(c, cmd, publishError(err))
+		return
+	}
+	l.counts.publishedClient.Add(1)
+	l.ok(c, cmd.ID)
+}
+
+// note counts the outcome of a client's publication. It may be called from any
+// goroutine.
+func (l *loop) note(err error) {
+	if err != nil {
+		l.counts.dropped[dropBroker].Add(1)
+		l.counts.refused(publishError(err).Code)
+	} else {
+		l.counts.publishedClient.Add(1)
+	}
+}
+
+// takeBrokerRoom returns the room, or the place in the queue, that the session has in the broker, or
+// memory for one.
+func (l *loop) takeBrokerRoom(c *netpoll.Conn, s *session) (brokerRoom *broker.Waiter) {
+	if e := l.more(s); e != nil && e.brokerRoom != nil {
+		brokerRoom, e.brokerRoom = e.brokerRoom, nil
+		return brokerRoom
+	}
+	if l.spare == nil {
+		l.spare = new(broker.Waiter)
+	}
+	l.spare.ID = c.ID()
+	return l.spare
+}
+
+// awaitBrokerRoom parks the session with an allowed command until the broker has room for it.
+func (l *loop) awaitBrokerRoom(c *netpoll.Conn, s *session, msg []byte, room *hub.Waiter, brokerRoom *broker.Waiter) {
+	l.park(c, s, msg, whyBroker)
+	e := l.more(s)
+	e.room, e.brokerRoom, l.spare = room, brokerRoom, nil
+}
+
+// brokerRoomCame lets the session go on for which the broker keeps room.
+func (l *loop) brokerRoomCame(c *netpoll.Conn, brokerRoom *broker.Waiter) {
+	if s := l.session(c); s.state == parked && l.more(s).brokerRoom == brokerRoom {
+		l.resume(c, s)
+	} else { // it has ended
+		l.node.broker.Forgo(brokerRoom)
+	}
+}
+
+// forgoBrokerRoom gives the session's room in the broker to those behind it.
+func (l *loop) forgoBrokerRoom(s *session) {
+	if e := l.more(s); e != nil && e.brokerRoom != nil {
+		l.node.broker.Forgo(e.brokerRoom)
+		e.brokerRoom = nil
+	}
+}
+
+// awaitRoom parks the session with an allowed command until there is room in its
+// channel. It reports false when there is room now.
+func (l *loop) awaitRoom(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) bool {
+	size := wire.FrameSize(len(cmd.Content))
+	if !l.node.hub.Busy(cmd.Channel, size) {
+		return false
+	}
+	room := &hub.Waiter{ID: c.ID()}
+	if !l.node.hub.AwaitRoom(cmd.Channel, size, room) {
+		return false
+	}
+	l.forgoBrokerRoom(s) // who waits for its channel holds up no other
+	l.park(c, s, msg, whyRoom)
+	l.more(s).room = room
+	return true
+}
+
+// roomCame lets the session go on for which room is kept.
+func (l *loop) roomCame(c *netpoll.Conn, room *hub.Waiter) {
+	if s := l.session(c); s.state == parked && l.more(s).room == room {
+		l.resume(c, s)
+	}
+}
+
+// hasRoom reports whether room is kept for the command that the session goes on with.
+func (l *loop) hasRoom(s *session) bool { return s.more != none && l.more(s).room != nil }
+
+// takeRoom returns the room, or the place in the queue, that the session has, or nil.
+func (l *loop) takeRoom(s *session) (room *hub.Waiter) {
+	if e := l.more(s); e != nil {
+		room, e.room = e.room, nil
+	}
+	return room
+}
+
+// forgo gives room back, if there is any. It may be called from any goroutine.
+func (l *loop) forgo(room *hub.Waiter) {
+	if room != nil {
+		l.node.hub.Forgo(room)
+	}
+}
+
+// thenForgo returns a function that gives room back, if there is any, and calls done.
+func (l *loop) thenForgo(room *hub.Waiter, done func(error)) func(error) {
+	if room == nil {
+		return done
+	}
+	return func(err error) {
+		l.forgo(room)
+		done(err)
+	}
+}
+
+// later returns a function that answers a broadcast once its outcome is known. It
+// may be called from any goroutine.
+func (l *loop) later(c *netpoll.Conn, id []byte) func(error) {
+	conn := c.ID()
+	return func(err error) {
+		l.note(err)
+		l.net.PostTo(conn, func(c *netpoll.Conn) { l.answerPublication(c, id, err) })
+	}
+}
+
+func (l *loop) answerPublication(c *netpoll.Conn, id []byte, err error) {
+	if err != nil {
+		l.fail(c, id, publishError(err))
+	} else {
+		l.ok(c, id)
+	}
+}

@@ -1,0 +1,51 @@
+package session
+
+import (
+	"errors"
+
+	"wsify/broker"
+	"wsify/internal/command"
+	"wsify/netpoll"
+)
+
+// brokerWaits is who waits for room in a channel when it is the broker that has
+// something to deliver. No connection has this ID: a generation is never 0.
+const brokerWaits = 0
+
+// roomInBroker lets a session go on that waited to publish. The broker calls it.
+func (n *Node) roomInBroker(w *broker.Waiter) {
+	net := n.group.LoopOf(w.ID)
+	l := n.loops[net.Index()]
+	net.PostTo(w.ID, func(c *netpoll.Conn) { l.brokerRoomCame(c, w) })
+}
+
+// What clients are told of an error of the broker, which itself may name machines.
+var (
+	errBrokerUnknown = &command.Error{Code: command.BrokerDown, Message: "the broker went away meanwhile; it may have been published"}
+	errBrokerLimit   = &command.Error{Code: command.Limit, Message: broker.ErrTooBig.Error() + ": not published"}
+	errBrokerRefused = &command.Error{Code: command.BrokerDown, Message: "the broker refused it"}
+	errJoinedDeaf    = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker is away: nothing is heard until it is back"}
+	errJoinedRefused = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker does not confirm the subscription: nothing may be heard"}
+)
+
+// publishError returns what a client is told about its publication.
+func publishError(err error) *command.Error {
+	switch {
+	case errors.Is(err, broker.ErrUnknown):
+		return errBrokerUnknown
+	case errors.Is(err, broker.ErrDown), errors.Is(err, broker.ErrClosed):
+		return command.ErrBrokerDown
+	case errors.Is(err, broker.ErrTooBig):
+		return errBrokerLimit
+	}
+	return errBrokerRefused
+}
+
+// joinError returns what a client is told about its join, which stands: the
+// subscription is asked for again until it is in force.
+func joinError(err error) *command.Error {
+	if errors.Is(err, broker.ErrDown) || errors.Is(err, broker.ErrClosed) {
+		return errJoinedDeaf
+	}
+	return errJoinedRefused
+}

@@ -1,0 +1,138 @@
+package session
+
+import (
+	"github.com/gobwas/ws"
+
+	"wsify/internal/command"
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+var errChannels = &command.Error{Code: command.Limit, Message: "this connection is a member of too many channels"}
+
+// message handles one message of a client: it parses the command and carries it
+// out, or parks the session until the authorizer has answered. msg is borrowed.
+func (l *loop) message(c *netpoll.Conn, s *session, msg []byte) {
+	cmd, bad := l.parser.Parse(msg)
+	if bad == nil && len(cmd.Channel) > l.node.cfg.MaxChannelLength {
+		bad = command.ErrChannelLength
+	}
+	if bad != nil {
+		l.counts.received[command.Unknown].Add(1)
+		l.notDone(c, &cmd, bad)
+		return
+	}
+	l.counts.received[cmd.Kind].Add(1)
+	if l.node.asks(eventOf(cmd.Kind)) {
+		l.ask(c, s, &cmd, msg)
+		return
+	}
+	l.apply(c, s, &cmd, msg)
+}
+
+// apply carries out a command that is allowed. msg is what cmd was parsed from.
+func (l *loop) apply(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
+	switch cmd.Kind {
+	case command.Join:
+		l.join(c, s, cmd)
+	case command.Leave:
+		l.leave(c, s, cmd)
+	case command.Broadcast:
+		l.broadcast(c, s, cmd, msg)
+	}
+}
+
+func (l *loop) join(c *netpoll.Conn, s *session, cmd *command.Command) {
+	if s.subs.Count() >= l.node.cfg.MaxChannelsPerConnection && !l.hub.Member(c.Slot(), &s.subs, cmd.Channel) {
+		l.notDone(c, cmd, errChannels)
+		return
+	}
+	l.hub.Join(c.Slot(), &s.subs, cmd.Channel)
+	if l.node.broker.Asynchronous() && l.awaitSubscription(c, s, cmd) {
+		return
+	}
+	l.ok(c, cmd.ID)
+}
+
+// awaitSubscription parks the session until the broker has confirmed that the
+// channel it has joined is subscribed to, so that a broadcast behind the join is
+// heard by its sender (I7). It reports false when that is so already.
+func (l *loop) awaitSubscription(c *netpoll.Conn, s *session, cmd *command.Command) bool {
+	conn, id := c.ID(), cloneID(cmd.ID)
+	done := func(err error) {
+		l.net.PostTo(conn, func(c *netpoll.Conn) { l.subscribed(c, id, err) })
+	}
+	if l.node.debugging() {
+		done = l.logged(c, cmd, joinError, done)
+	}
+	pending, err := l.node.broker.Await(cmd.Channel, done)
+	switch {
+	case pending:
+		l.park(c, s, nil, whySubscription)
+	case err != nil:
+		l.notDone(c, cmd, joinError(err))
+	default:
+		return false
+	}
+	return true
+}
+
+// subscribed answers a join and lets its session go on.
+func (l *loop) subscribed(c *netpoll.Conn, id []byte, err error) {
+	s := l.session(c)
+	if !c.Open() || s.state != parked || l.more(s).why != whySubscription {
+		return
+	}
+	if err != nil {
+		bad := joinError(err)
+		l.counts.refused(bad.Code)
+		l.fail(c, id, bad)
+	} else {
+		l.ok(c, id)
+	}
+	if c.Open() {
+		l.resume(c, s)
+	}
+}
+
+// cloneID copies the id of a command, for an answer that comes later.
+func cloneID(id []byte) []byte {
+	if id == nil {
+		return nil
+	}
+	return append(make([]byte, 0, len(id)), id...)
+}
+
+// leave ends a membership. What was published before it is sent first: a member
+// hears what came before its leave, itself included.
+func (l *loop) leave(c *netpoll.Conn, s *session, cmd *command.Command) {
+	if b := l.hub.Owed(c.Slot(), &s.subs, cmd.Channel); b != nil {
+		l.flushCork(c)
+		l.sendOne(c, b)
+		b.Release()
+	}
+	l.hub.Leave(c.Slot(), &s.subs, cmd.Channel)
+	l.ok(c, cmd.ID)
+}
+
+// ok answers a command that has an id: it was carried out.
+func (l *loop) ok(c *netpoll.Conn, id []byte) {
+	if id != nil {
+		l.reply = command.AppendOK(l.reply[:0], id)
+		l.answerText(c)
+	}
+}
+
+// fail answers a command that has an id: it was not carried out.
+func (l *loop) fail(c *netpoll.Conn, id []byte, e *command.Error) {
+	if id != nil {
+		l.reply = command.AppendError(l.reply[:0], id, e)
+		l.answerText(c)
+	}
+}
+
+// answerText sends l.reply as one text message.
+func (l *loop) answerText(c *netpoll.Conn) {
+	l.frame = wire.AppendFrame(l.frame[:0], ws.OpText, l.reply)
+	l.answer(c, l.frame)
+}

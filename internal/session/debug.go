@@ -1,0 +1,68 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"wsify/internal/command"
+	"wsify/netpoll"
+)
+
+// debugging reports whether what strangers do is logged. What is logged of it is put
+// together only then.
+func (n *Node) debugging() bool {
+	return n.log.Enabled(context.Background(), slog.LevelDebug)
+}
+
+// logOpened keeps the address of a connection for what is logged of it: the kernel
+// forgets it when the peer resets the connection.
+func (l *loop) logOpened(c *netpoll.Conn) {
+	if l.addrs == nil {
+		l.addrs = make(map[uint64]string)
+	}
+	l.addrs[c.ID()] = remoteAddr(c)
+}
+
+// logEnded is the last that is logged of a connection.
+func (l *loop) logEnded(c *netpoll.Conn, reason netpoll.Reason) {
+	l.node.log.Debug("connection ended", "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()], "reason", reasonNames[reason])
+	delete(l.addrs, c.ID())
+}
+
+// notDone counts, logs and answers a command that was not carried out.
+func (l *loop) notDone(c *netpoll.Conn, cmd *command.Command, e *command.Error) {
+	l.counts.refused(e.Code)
+	if l.node.debugging() {
+		l.refusedLog(c, cmd)(e)
+	}
+	l.fail(c, cmd.ID, e)
+}
+
+// logged returns done for a command whose outcome comes later, and has it logged when
+// that is an error, which is what toError makes of it.
+func (l *loop) logged(c *netpoll.Conn, cmd *command.Command, toError func(error) *command.Error, done func(error)) func(error) {
+	refused := l.refusedLog(c, cmd)
+	return func(err error) {
+		if err != nil {
+			refused(toError(err))
+		}
+		done(err)
+	}
+}
+
+// refusedLog returns a function that logs why cmd was not carried out. It may be
+// called later, and from any goroutine.
+func (l *loop) refusedLog(c *netpoll.Conn, cmd *command.Command) func(e *command.Error) {
+	log := l.node.log.With("conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()], "command", cmd.Kind.String(), "channel", string(cmd.Channel))
+	return func(e *command.Error) {
+		log.Debug("command refused", "reason", e.Code, "detail", strings.TrimSpace(e.Message))
+	}
+}
+
+// logUnpublished logs that a backend's publication was refused.
+func (l *loop) logUnpublished(c *netpoll.Conn, reason, detail string) {
+	if l.node.debugging() {
+		l.node.log.Debug("publication refused", "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()], "reason", reason, "detail", detail)
+	}
+}

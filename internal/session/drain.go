@@ -1,0 +1,156 @@
+package session
+
+import (
+	"errors"
+	"time"
+
+	"wsify/broker"
+	"wsify/internal/lastread"
+	"wsify/internal/publish"
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+// drainSlice is how many connections a loop closes in one turn of the shutdown.
+const drainSlice = 256
+
+// Shutdown stops accepting, answers HTTP requests under way, closes every session
+// with 1012 so that clients reconnect, and ends within timeout, also the broker. It returns
+// how many connections were cut off. It is called once.
+func (n *Node) Shutdown(timeout time.Duration) (cutOff int64, err error) {
+	due := time.Now().Add(timeout)
+	n.draining.Store(true)
+	close(n.stopping)
+	n.group.StopListening()
+	n.finishRequests(left(due) / 2) // first, as what they publish is to be heard
+	for _, l := range n.loops {
+		l.net.Post(func() { l.drainAll(time.Now().Add(left(due) / 2)) })
+	}
+	cutOff = n.awaitEmpty(due)
+	n.stopWorkers(due)
+	err = errors.Join(n.broker.Close(), n.group.Stop())
+	if n.auth != nil {
+		n.auth.Close()
+	}
+	return cutOff, err
+}
+
+// Draining reports whether the shutdown has begun.
+func (n *Node) Draining() bool { return n.draining.Load() }
+
+// left is how much time remains until due.
+func left(due time.Time) time.Duration { return max(time.Until(due), 0) }
+
+// drainRead is how long the body of a publication may take to arrive once the shutdown
+// has begun.
+const drainRead = 2 * time.Second
+
+// finishRequests waits until the publications that backends have begun are answered, as
+// far as the timeout goes. No further one begins.
+func (n *Node) finishRequests(timeout time.Duration) {
+	hurried := make(chan struct{}, len(n.loops))
+	for _, l := range n.loops {
+		l.net.Post(func() {
+			l.hurryRequests()
+			hurried <- struct{}{}
+		})
+	}
+	over := time.After(timeout)
+	for range n.loops {
+		select {
+		case <-hurried:
+		case <-over:
+			return
+		}
+	}
+	check := time.NewTicker(10 * time.Millisecond)
+	defer check.Stop()
+	for n.requestsUnderWay() > 0 {
+		select {
+		case <-check.C:
+		case <-over:
+			return
+		}
+	}
+}
+
+func (n *Node) requestsUnderWay() (sum int64) {
+	for _, l := range n.loops {
+		sum += l.underWay.Load()
+	}
+	return sum
+}
+
+// hurryRequests gives bodies that are on their way less time.
+func (l *loop) hurryRequests() {
+	if l.underWay.Load() == 0 {
+		return
+	}
+	l.net.Each(func(c *netpoll.Conn) {
+		if l.session(c).state == receiving {
+			c.SetDeadline(drainRead)
+		}
+	})
+}
+
+// stopWorkers waits for calls to the authorizer that are under way, as far as the
+// drain timeout goes: nobody waits for their answers any more, and each ends by its
+// own timeout.
+func (n *Node) stopWorkers(due time.Time) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		n.workers.Stop()
+	}()
+	lastread.Receive(stopped, left(due))
+}
+
+// awaitEmpty waits until every connection has ended, or the drain timeout has
+// passed, and returns how many are left.
+func (n *Node) awaitEmpty(due time.Time) int64 {
+	check := time.NewTicker(10 * time.Millisecond)
+	defer check.Stop()
+	for n.group.Connections() > 0 && left(due) > 0 {
+		<-check.C
+	}
+	return n.group.Connections()
+}
+
+// drainAll closes the sessions of this loop, a slice in each turn, once what was
+// published before has been delivered, or the time for that is over.
+func (l *loop) drainAll(deliverUntil time.Time) {
+	if l.hub.Take() > 0 && time.Now().Before(deliverUntil) {
+		l.net.Post(func() { l.drainAll(deliverUntil) })
+		return
+	}
+	var ids []uint64
+	l.net.Each(func(c *netpoll.Conn) { ids = append(ids, c.ID()) })
+	l.drainSome(ids)
+}
+
+func (l *loop) drainSome(ids []uint64) {
+	n := min(len(ids), drainSlice)
+	for _, id := range ids[:n] {
+		if c := l.net.Conn(id); c != nil && c.Open() {
+			l.drainOne(c)
+		}
+	}
+	if len(ids) > n {
+		l.net.Post(func() { l.drainSome(ids[n:]) })
+	}
+}
+
+func (l *loop) drainOne(c *netpoll.Conn) {
+	switch s := l.session(c); s.state {
+	case handshaking, connecting:
+		l.refuseFor(c, s, reasonShutdown, rejectShutdown, 503, publish.RetryAfter(), "This node is shutting down.\n")
+	case receiving:
+		l.turnDown(c, s, publish.Draining())
+	case publishing:
+		l.lost(c, s, publish.Manner{}, dropBroker, "5", broker.ErrUnknown.Error())
+	case kept:
+		l.endQuietly(c, s, reasonShutdown)
+	default:
+		l.end(c, s, reasonShutdown, wire.ServiceRestart, "this node restarts, reconnect")
+	}
+}

@@ -1,0 +1,138 @@
+package session
+
+import (
+	"bytes"
+
+	"wsify/internal/publish"
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+const (
+	pathWS = "/ws"
+
+	howToConnect = "This is a WebSocket endpoint. Connect with a WebSocket client, for example:\n" +
+		"  new WebSocket(\"ws://host/ws\")   or   wscat -c ws://host/ws\n"
+)
+
+// readHead collects the request head and acts on it when it is complete. A head
+// that comes in one piece is never copied.
+//
+// It returns what belongs to the next request.
+func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) (rest []byte) {
+	searched := 0
+	if e := l.more(s); e != nil {
+		e.input = append(e.input, p...)
+		p, searched = e.input, e.searched
+	}
+	l.bodiless = bytes.HasPrefix(bytes.TrimPrefix(p, []byte("\r\n")), []byte("HEAD "))
+	defer func() { l.bodiless = false }()
+	end, most := wire.HeadEnd(p, searched), l.node.cfg.MaxHeadSize
+	switch {
+	case end > most, end == 0 && len(p) > most:
+		l.refuseLarge(c, s, p)
+	case end > 0:
+		l.forget(s) // p still holds the bytes
+		return l.request(c, s, p[:end], p[end:])
+	default:
+		l.keepHead(c, s, p, searched)
+	}
+	return nil
+}
+
+// refuseLarge answers a head that is too large, by what is wrong with its first line,
+// if anything is: the answer must not depend on how the head was cut.
+func (l *loop) refuseLarge(c *netpoll.Conn, s *session, p []byte) {
+	if err := wire.JudgeStart(p, 0); err != nil {
+		l.refuseError(c, s, err)
+		return
+	}
+	l.refuse(c, s, rejectLargeHead, 431, "", "The request head is larger than -max-head-size.\n")
+}
+
+// keepHead keeps an incomplete head, unless it can come to nothing. searched of its
+// bytes have been judged.
+func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte, searched int) {
+	if err := wire.JudgeStart(p, searched); err != nil {
+		l.refuseError(c, s, err)
+		return
+	}
+	e := l.extend(s)
+	if e.input == nil {
+		e.input = append([]byte(nil), p...)
+	}
+	e.searched = len(p)
+	if s.state == kept {
+		s.state = handshaking
+		c.SetDeadline(l.node.cfg.HandshakeTimeout)
+	}
+}
+
+// request acts on a complete head; rest is what came behind it. It returns what
+// belongs to the next request. Paths are compared as they are written.
+func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) []byte {
+	r, err := wire.ParseRequest(head)
+	switch {
+	case err != nil:
+		l.refuseError(c, s, err)
+	case string(r.Path) == pathWS:
+		l.atWS(c, s, &r, head, rest)
+	case string(r.Path) == publish.Path:
+		return l.atBroadcast(c, s, &r, rest)
+	default:
+		l.refuse(c, s, rejectNotFound, 404, "", "not found: this server has /ws and POST /broadcast\n")
+	}
+	return nil
+}
+
+// atWS acts on the head of a request for /ws; rest is what came behind it.
+func (l *loop) atWS(c *netpoll.Conn, s *session, r *wire.Request, head, rest []byte) {
+	if !r.IsUpgrade() {
+		l.refuse(c, s, rejectNoUpgrade, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n", howToConnect)
+		return
+	}
+	reply, err := wire.AppendUpgrade(l.scratch(), r, head)
+	switch {
+	case err != nil:
+		l.refuseError(c, s, err)
+	case !l.node.origins.allow(r.Origin, r.Host):
+		l.refuse(c, s, rejectOrigin, 403, "", "This origin is not allowed.\n")
+	case l.node.draining.Load():
+		l.refuse(c, s, rejectShutdown, 503, publish.RetryAfter(), "This node is shutting down.\n")
+	case l.node.asks(eventConnect):
+		l.askConnect(c, s, r, reply, rest)
+	default:
+		l.upgrade(c, s, r, reply, rest)
+	}
+}
+
+func (l *loop) refuseError(c *netpoll.Conn, s *session, err error) {
+	if e, ok := err.(*wire.HandshakeError); ok {
+		l.refuse(c, s, rejectMalformed, e.Status, e.ExtraHeaders(), e.Detail+"\n")
+		return
+	}
+	l.refuse(c, s, rejectMalformed, 400, "", "bad request\n")
+}
+
+// upgrade answers 101 and opens the session. rest may hold frames that came behind
+// the head; they are handled now.
+func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, reply, rest []byte) {
+	if !c.SendUrgent(reply) {
+		return
+	}
+	if l.node.asksLater() && r != nil && len(r.RawQuery) > 0 {
+		l.extend(s).query = string(r.RawQuery)
+	}
+	l.opened(c, s)
+	l.Data(c, rest)
+}
+
+// opened makes the session ready for frames.
+func (l *loop) opened(c *netpoll.Conn, s *session) {
+	s.state = open
+	l.counts.upgraded.Add(1)
+	if l.node.debugging() {
+		l.node.log.Debug("session opened", "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()])
+	}
+	l.startKeepalive(c, s)
+}

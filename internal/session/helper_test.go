@@ -1,0 +1,242 @@
+package session
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"wsify/broker"
+	"wsify/internal/logs"
+	"wsify/internal/testtool"
+	"wsify/netpoll"
+)
+
+const patience = testtool.Patience
+
+// Config is what a test sets; start fills in the rest.
+type Config = Settings
+
+// Server is a Node with what the server has beside it.
+type Server struct {
+	*Node
+	addr  net.Addr
+	drain time.Duration
+	once  sync.Once
+}
+
+func (srv *Server) Addr() net.Addr { return srv.addr }
+
+func (srv *Server) Shutdown() (err error) {
+	srv.once.Do(func() { _, err = srv.Node.Shutdown(srv.drain) })
+	return err
+}
+
+// noTimes takes no durations.
+type noTimes struct{}
+
+func (noTimes) Asked(time.Duration)  {}
+func (noTimes) Lagged(time.Duration) {}
+func (noTimes) Stamp() int64         { return 0 }
+func (noTimes) Delivered(int64)      {}
+
+// filled is cfg with the defaults of the program.
+func filled(cfg Config) Config {
+	cfg.Loops, cfg.Shards, cfg.ListenMode = cmp.Or(cfg.Loops, 2), cmp.Or(cfg.Shards, 128), cmp.Or(cfg.ListenMode, 0o660)
+	cfg.Workers, cfg.Queue = cmp.Or(cfg.Workers, 128), cmp.Or(cfg.Queue, 8192)
+	cfg.Poller, cfg.MaxDescriptor = cmp.Or(cfg.Poller, "native"), cmp.Or(cfg.MaxDescriptor, 1<<20)
+	cfg.AuthorizerTimeout = cmp.Or(cfg.AuthorizerTimeout, 5*time.Second)
+	if cfg.AuthorizerEvents == nil {
+		cfg.AuthorizerEvents = eventList[:]
+	}
+	cfg.HandshakeTimeout, cfg.MaxHeadSize = cmp.Or(cfg.HandshakeTimeout, 10*time.Second), cmp.Or(cfg.MaxHeadSize, 16<<10)
+	cfg.PingInterval, cfg.PongTimeout = cmp.Or(cfg.PingInterval, 25*time.Second), cmp.Or(cfg.PongTimeout, 10*time.Second)
+	cfg.MaxMessageSize, cfg.WriteQueueSize = cmp.Or(cfg.MaxMessageSize, 64<<10), cmp.Or(cfg.WriteQueueSize, 1<<20)
+	cfg.MaxChannelsPerConnection, cfg.MaxChannelLength = cmp.Or(cfg.MaxChannelsPerConnection, 128), cmp.Or(cfg.MaxChannelLength, 255)
+	if cfg.Broker == nil {
+		cfg.Broker, _ = broker.MemoryDriver.Open(broker.Config{})
+	}
+	if cfg.Times == nil {
+		cfg.Times = noTimes{}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	cfg.Faults = slog.New(logs.Seldom(cfg.Logger.Handler()))
+	return cfg
+}
+
+// start runs a node on a free port of 127.0.0.1, where everybody may publish unless it
+// has a key, and ends it with the test. Connections made before are closed first, as
+// clean-ups run in reverse; the end then finds whatever the node holds on to.
+func start(t testing.TB, cfg Config) *Server { return startOn(t, "127.0.0.1:0", cfg) }
+
+func startOn(t testing.TB, addr string, cfg Config) *Server {
+	t.Helper()
+	if _, _, err := netpoll.RaiseFileLimit(); err != nil {
+		t.Fatal(err)
+	}
+	n, err := Open(filled(cfg))
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	srv := &Server{Node: n, drain: 30 * time.Second}
+	if srv.addr, err = n.Listen(addr); err != nil {
+		t.Fatalf("Listen: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := srv.Shutdown(); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		st := srv.Stats()
+		if st.Net.Connections != 0 || st.Net.QueuedBytes != 0 || st.Net.Panics != 0 || st.Channels != 0 || st.Subscriptions != 0 {
+			t.Errorf("after the end: %d connections, %d queued bytes, %d panics, %d channels, %d subscriptions; want none",
+				st.Net.Connections, st.Net.QueuedBytes, st.Net.Panics, st.Channels, st.Subscriptions)
+		}
+	})
+	return srv
+}
+
+// startLogged is start with everything that is logged kept in the returned log.
+func startLogged(t testing.TB, cfg Config) (*Server, *testtool.Log) {
+	t.Helper()
+	book := &testtool.Log{}
+	cfg.Logger = book.Logger()
+	return start(t, cfg), book
+}
+
+// notZero returns what has been counted.
+func notZero(all map[string]uint64) map[string]uint64 {
+	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
+	return all
+}
+
+// long marks a test that waits for seconds whatever the machine does. It runs beside
+// others, and not with -short.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+	t.Parallel()
+}
+
+// settle returns when everything published before has been given to the kernel or
+// to the members' queues.
+func settle(t testing.TB, srv *Server) {
+	t.Helper()
+	for _, l := range srv.loops {
+		testtool.Until(t, "the loops have delivered everything", func() bool {
+			var pending bool
+			onLoop(t, l, func() { pending = l.hub.Pending() })
+			onLoop(t, l, func() { pending = pending || l.hub.Pending() }) // the turn of the first is over
+			return !pending
+		})
+	}
+}
+
+// onLoop runs fn on the loop's goroutine and waits for it.
+func onLoop(t testing.TB, l *loop, fn func()) {
+	t.Helper()
+	done := make(chan struct{})
+	l.net.Post(func() {
+		defer close(done)
+		fn()
+	})
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("the loop does not answer")
+	}
+}
+
+// holdLoop keeps a loop from doing anything until the returned function is called
+// (more than once is fine), which also happens at the end of the test.
+func holdLoop(t testing.TB, l *loop) (release func()) {
+	t.Helper()
+	held, gate := make(chan struct{}), make(chan struct{})
+	l.net.Post(func() {
+		close(held)
+		<-gate
+	})
+	select {
+	case <-held:
+	case <-time.After(patience):
+		t.Fatal("the loop does not answer")
+	}
+	release = sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(release)
+	return release
+}
+
+// sessionsIn counts the sessions of all loops that are in this state.
+func sessionsIn(t testing.TB, srv *Server, want state) int {
+	t.Helper()
+	n := 0
+	for _, l := range srv.loops {
+		onLoop(t, l, func() { n += l.countState(want) })
+	}
+	return n
+}
+
+// countState counts the sessions of a loop that are in this state. It runs on the
+// loop.
+func (l *loop) countState(want state) (n int) {
+	l.net.Each(func(c *netpoll.Conn) {
+		if s := l.session(c).state; s == want || s == pinged && want == open {
+			n++
+		}
+	})
+	return n
+}
+
+// post sends one POST on a connection of its own and returns the answer. A
+// Content-Type is added unless headers hold one.
+func post(t testing.TB, srv *Server, target, body string, headers ...string) response {
+	t.Helper()
+	p := dial(t, srv)
+	defer p.Close()
+	p.write(postRequest(target, body, headers...))
+	return p.response()
+}
+
+// postRequest is a whole POST request.
+func postRequest(target, body string, headers ...string) string {
+	all := lines(headers)
+	if !strings.Contains(strings.ToLower(all), "content-type:") {
+		all += "Content-Type: application/json\r\n"
+	}
+	return "POST " + target + " HTTP/1.1\r\nHost: example.com\r\n" + all +
+		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
+}
+
+// post201 publishes content, which is JSON, over HTTP and wants 201.
+func post201(t testing.TB, srv *Server, channel, content string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"channel":%q,"content":%s}`, channel, content)
+	if res := post(t, srv, "/broadcast", body); res.status != http.StatusCreated || res.body != "" {
+		t.Fatalf("POST /broadcast %s: %d %q, want 201 and an empty body", body, res.status, res.body)
+	}
+}
+
+// rss is the resident memory of this process, in bytes.
+func rss(t testing.TB) int64 {
+	t.Helper()
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(statm))[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}

@@ -1,0 +1,170 @@
+package session
+
+import (
+	"sync/atomic"
+
+	"wsify/broker"
+	"wsify/hub"
+	"wsify/internal/command"
+	"wsify/internal/slab"
+	"wsify/netpoll"
+)
+
+// loop is the server's side of one event loop: the handler of its events and the
+// owner of its sessions. Everything in it belongs to that loop's goroutine, but
+// for counts.
+type loop struct {
+	node     *Node
+	net      *netpoll.Loop
+	hub      *hub.Local
+	sessions slab.Slab[session]
+	extras   slab.Pool[extra]
+	parser   command.Parser
+	// cork collects what is answered while one piece of input is handled, so that
+	// it leaves in one send, ahead of anything sent later: so many answers, or pongs
+	// when there are none. corked is whose it is.
+	cork    []byte
+	answers int
+	corked  *netpoll.Conn
+
+	slow    []laggard      // connections found too slow in this turn
+	looked  uint64         // netpoll.Loop.Enqueued at the last look at all queues
+	blocked queue          // connections that wait for a place in the worker pool
+	spare   *broker.Waiter // nobody waits with it yet
+
+	addrs map[uint64]string // of connections; only while debugging
+
+	noted func(error) // note, for publications that nobody is answered about
+
+	// Memory for building one answer at a time, used again by the next.
+	reply []byte
+	frame []byte
+	small []byte
+
+	bodiless bool  // the request that is read is a HEAD: its answer has no body
+	dated    int64 // the second of dateLine
+	dateLine []byte
+
+	underWay atomic.Int64 // publications of backends that are begun; anyone reads it
+	counts   counts
+	pulse    pulse
+}
+
+// Opened starts the handshake of a new connection. It implements netpoll.Handler.
+func (l *loop) Opened(c *netpoll.Conn) {
+	l.sessions.Grow(c.Slot())
+	*l.session(c) = session{state: handshaking}
+	c.SetDeadline(l.node.cfg.HandshakeTimeout)
+	l.counts.accepted.Add(1)
+	if l.node.debugging() {
+		l.logOpened(c)
+	}
+}
+
+// Data handles bytes that were read. It implements netpoll.Handler.
+func (l *loop) Data(c *netpoll.Conn, p []byte) {
+	s := l.session(c)
+	switch s.state {
+	case handshaking, kept, receiving, publishing:
+		l.readRequests(c, s, p)
+	case open, pinged:
+		l.alive(c, s)
+		l.startCork(c)
+		l.readFrames(c, s, p, unkept)
+		l.uncork()
+	case parked:
+		e := l.more(s)
+		e.input = append(e.input, p...)
+		l.seenAlive(c, s, e)
+		l.keep(c, s)
+	case connecting:
+		// Reading is paused; these bytes were read before that took effect.
+		e := l.extend(s)
+		e.input = append(e.input, p...)
+	case ending:
+	}
+	l.check(c, s)
+	l.relieve()
+}
+
+// Closed forgets the session. It implements netpoll.Handler.
+func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
+	s := l.session(c)
+	if l.corked == c { // a panic while its input was handled
+		l.corked = nil
+	}
+	if l.node.debugging() {
+		l.logEnded(c, reason)
+	}
+	l.hub.LeaveAll(c.Slot(), &s.subs)
+	l.drop(s)
+	s.state = ending
+	l.counts.closed[reason].Add(1)
+}
+
+// answer sends p to c, or corks it while input of c is handled. It closes a slow
+// consumer.
+func (l *loop) answer(c *netpoll.Conn, p []byte) {
+	if l.corked != c {
+		l.send(c, p, 1)
+		return
+	}
+	if l.answers == 0 { // they are pongs
+		l.flushCork(c)
+	}
+	l.cork = append(l.cork, p...)
+	l.answers++
+}
+
+// startCork collects the answers to c until uncork.
+func (l *loop) startCork(c *netpoll.Conn) {
+	l.cork, l.answers, l.corked = l.cork[:0], 0, c
+}
+
+// uncork sends what was collected for the connection whose input was handled.
+func (l *loop) uncork() {
+	l.flushCork(l.corked)
+	l.corked = nil
+	if cap(l.cork) > keepCork {
+		l.cork = nil
+	}
+}
+
+// flushCork sends what is corked for c, so that nothing overtakes it.
+func (l *loop) flushCork(c *netpoll.Conn) {
+	if l.corked != c || len(l.cork) == 0 {
+		return
+	}
+	p, answers := l.cork, l.answers
+	l.cork, l.answers = l.cork[:0], 0
+	if answers > 0 {
+		l.send(c, p, answers)
+	} else {
+		l.sendUrgent(c, l.session(c), p)
+	}
+}
+
+// keepCork is how large a cork may stay between pieces of input.
+const keepCork = 64 << 10
+
+// send sends p, which holds so many messages.
+func (l *loop) send(c *netpoll.Conn, p []byte, messages int) {
+	if c.Send(p) {
+		l.counts.sent.Add(uint64(messages))
+	} else {
+		l.refused(c, messages)
+	}
+	l.relieve()
+}
+
+// sendUrgent sends control frames. It reports false when c has ended: a connection that
+// takes no more of them is a slow consumer.
+func (l *loop) sendUrgent(c *netpoll.Conn, s *session, p []byte) bool {
+	if c.SendUrgent(p) {
+		return true
+	}
+	if c.Open() {
+		l.slowConsumer(c, s, reasonSlowConsumer)
+	}
+	return false
+}

@@ -1,0 +1,202 @@
+package session
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"wsify/auth"
+	"wsify/broker"
+	"wsify/hub"
+	"wsify/internal/publish"
+	"wsify/netpoll"
+)
+
+// Settings are what sessions are told of the configuration. They are checked, and
+// their defaults filled in, by the server's Config, which describes them.
+type Settings struct {
+	Loops, Shards int
+	Poller        string
+	ListenMode    os.FileMode
+	MaxDescriptor int // no connection gets this descriptor number, or a higher one
+
+	AuthorizerURL     string      // empty: nobody is asked
+	AuthorizerTLS     *tls.Config // nil: Go's way
+	AuthorizerTimeout time.Duration
+	AuthorizerEvents  []string
+	Workers, Queue    int
+
+	BroadcastingKey string // empty: whoever has no key may publish
+	AllowedOrigins  []string
+
+	HandshakeTimeout         time.Duration
+	MaxHeadSize              int
+	PingInterval             time.Duration
+	PongTimeout              time.Duration
+	MaxMessageSize           int
+	MaxChannelsPerConnection int
+	MaxChannelLength         int
+	WriteQueueSize           int
+	MaxWriteMemory           int // 0: no bound
+	DropSlow                 bool
+
+	Broker       broker.Broker
+	BrokerDriver string // its name
+	Times        Times
+	Logger       *slog.Logger
+	Faults       *slog.Logger // Logger, for what may happen without end
+}
+
+// Times takes durations. Its methods are called from any goroutine and must not block.
+type Times interface {
+	// Asked takes how long a call to the authorizer took.
+	Asked(time.Duration)
+	// Lagged takes how long a task waited for its loop.
+	Lagged(time.Duration)
+	// Stamp is called for each publication; what it returns for those that are to be
+	// timed, which is not 0, Delivered gets when a loop has given them to all its members.
+	Stamp() int64
+	Delivered(stamp int64)
+}
+
+// Node is the sessions of this process, on all its loops, and what they share. Its
+// methods may be called from any goroutine that is not an event loop.
+type Node struct {
+	cfg     Settings
+	log     *slog.Logger
+	faults  *slog.Logger
+	times   Times
+	tick    time.Duration
+	group   *netpoll.Group
+	hub     *hub.Hub
+	loops   []*loop
+	memory  writeMemory
+	workers *auth.Workers
+	auth    *auth.Client // nil without an authorizer
+	events  event        // which commands ask it
+	broker  broker.Broker
+	rules   publish.Rules
+	origins origins
+	name    string // begins the ids of connections; see connID
+
+	draining atomic.Bool
+	stopping chan struct{} // closed when the shutdown begins
+
+	authorizer   [numEvents][auth.NumResults]atomic.Uint64
+	inFlight     atomic.Int64              // calls to the authorizer
+	availability availability              // of the authorizer
+	starved      atomic.Pointer[time.Time] // when a call last found no descriptor; nil: never
+}
+
+// Open makes the loops and starts the broker, which the Node closes. Listen is next.
+func Open(cfg Settings) (*Node, error) {
+	n := &Node{
+		cfg: cfg, log: cfg.Logger, faults: cfg.Faults, times: cfg.Times, broker: cfg.Broker, tick: tickFor(&cfg),
+		origins: newOrigins(cfg.AllowedOrigins), name: newNodeName(), stopping: make(chan struct{}),
+		rules: publish.Rules{
+			Keys: publish.NewKeys(cfg.BroadcastingKey), MaxMessageSize: cfg.MaxMessageSize, MaxHeadSize: cfg.MaxHeadSize, MaxChannelLength: cfg.MaxChannelLength,
+		},
+	}
+	n.memory.limit(cfg.MaxWriteMemory, cfg.Loops)
+	if err := n.openAuthorizer(); err != nil {
+		return nil, err
+	}
+	if err := n.openLoops(); err != nil {
+		return nil, err
+	}
+	if err := n.broker.Start(n.deliver, n.roomInBroker); err != nil {
+		return nil, errors.Join(fmt.Errorf("broker %s: %w", cfg.BrokerDriver, err), n.group.Stop())
+	}
+	return n, nil
+}
+
+// Listen lets clients connect. When it fails the Node has ended.
+func (n *Node) Listen(addr string) (net.Addr, error) {
+	at, err := n.group.Listen(addr)
+	if err != nil {
+		return nil, errors.Join(err, n.broker.Close(), n.group.Stop())
+	}
+	go n.trim()
+	return at, nil
+}
+
+// Failed gets the error of a loop that has ended before its time.
+func (n *Node) Failed() <-chan error { return n.group.Failed() }
+
+// openAuthorizer makes the client and the pool that asks it.
+func (n *Node) openAuthorizer() (err error) {
+	n.workers = auth.NewWorkers(n.cfg.Workers, n.cfg.Queue, n.roomInPool)
+	n.workers.OnPanic = func(value any, stack []byte) {
+		n.faults.Error("panic on a worker", "panic", value, "stack", string(stack))
+	}
+	if n.cfg.AuthorizerURL == "" {
+		return nil
+	}
+	for _, name := range n.cfg.AuthorizerEvents {
+		n.events |= eventNames[name]
+	}
+	n.auth, err = auth.New(auth.Config{
+		URL: n.cfg.AuthorizerURL, Timeout: n.cfg.AuthorizerTimeout, MaxConns: n.cfg.Workers, TLSConfig: n.cfg.AuthorizerTLS,
+	})
+	return err
+}
+
+// openLoops makes the hub and the event loops that serve it.
+func (n *Node) openLoops() (err error) {
+	n.hub = hub.New(hub.Config{
+		Loops: n.cfg.Loops, Shards: n.cfg.Shards, MaxPendingBytes: n.cfg.WriteQueueSize / 4,
+		Sink: n, Watcher: n.broker,
+	})
+	n.group, err = netpoll.Open(netpoll.Config{
+		Loops: n.cfg.Loops, MaxQueuedBytes: n.cfg.WriteQueueSize, LingerTimeout: closeTimeout,
+		MaxDescriptor: n.cfg.MaxDescriptor, Tick: n.tick, Poller: netpoll.Poller(n.cfg.Poller), Logger: n.faults, ConnName: n.connID, SocketMode: n.cfg.ListenMode,
+	}, n.newLoop)
+	return err
+}
+
+func (n *Node) newLoop(net *netpoll.Loop) netpoll.Handler {
+	l := &loop{node: n, net: net, hub: n.hub.Local(net.Index())}
+	l.noted = l.note
+	n.loops = append(n.loops, l)
+	return l
+}
+
+// tickFor is the precision of deadlines: a quarter second, finer when a
+// configured timeout is short.
+func tickFor(cfg *Settings) time.Duration {
+	shortest := min(cfg.HandshakeTimeout, cfg.PongTimeout)
+	if cfg.PingInterval > 0 {
+		shortest = min(shortest, cfg.PingInterval)
+	}
+	return max(min(shortest/8, 250*time.Millisecond), time.Millisecond)
+}
+
+// roomInPool lets sessions go on that waited for a place in the worker pool.
+func (n *Node) roomInPool() {
+	for _, l := range n.loops {
+		if l.blocked.waits.Load() {
+			l.net.Post(l.unblock)
+		}
+	}
+}
+
+// CheckAuthorizer logs whether the authorizer can be reached, if there is one: without
+// it every connection will be refused. It waits for the answer.
+func (n *Node) CheckAuthorizer() {
+	if n.auth == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.AuthorizerTimeout)
+	defer cancel()
+	if report, err := n.auth.Check(ctx); err != nil {
+		n.log.Warn(report.String(), "err", err)
+	} else {
+		n.log.Info(report.String())
+	}
+}

@@ -1,0 +1,189 @@
+package session
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+	"wsify/internal/testtool"
+)
+
+// parkMany joins "held" on n connections and waits until all are parked.
+func parkMany(t *testing.T, srv *Server, n int) []*peer {
+	t.Helper()
+	parked := make([]*peer, n)
+	for i := range parked {
+		parked[i] = connect(t, srv, "/ws")
+		parked[i].send(`{"command":"join","args":{"channel":"held"},"id":1}`)
+	}
+	return parked
+}
+
+func awaitParked(t *testing.T, srv *Server, n int) {
+	t.Helper()
+	testtool.Until(t, fmt.Sprintf("%d sessions are parked", n), func() bool { return sessionsIn(t, srv, parked) == n })
+}
+
+// A webhook that answers nobody holds those who asked it, in the pool, in its queue
+// and beyond it, and nobody else.
+func TestAThousandParkedSessionsDoNotHinderOthers(t *testing.T) {
+	t.Parallel()
+	const n = 1000
+	for _, tc := range []struct {
+		name           string
+		workers, queue int
+	}{
+		{"the pool has room for all", 64, n},
+		{"most wait for a place in the pool", 4, 16},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			hook := newWebhook(t, nil)
+			srv := start(t, Config{
+				AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: time.Hour,
+				Workers: tc.workers, Queue: tc.queue,
+			})
+			others := connect(t, srv, "/ws")
+			others.join("c")
+			release := hook.hold(nil)
+			waiting := parkMany(t, srv, n)
+			awaitParked(t, srv, n)
+			for i := range 1000 {
+				others.broadcast("c", fmt.Sprint(i))
+				others.expectText(fmt.Sprint(i))
+			}
+			release()
+			for _, p := range waiting {
+				p.expectText(`{"id":1,"ok":true}`)
+			}
+			if got := srv.hub.Members([]byte("held")); got != n {
+				t.Errorf("%d members, want %d", got, n)
+			}
+		})
+	}
+}
+
+// Connections end in every way while the webhook is asked about them. The answers
+// come for nobody, and nothing is left.
+func TestParkedSessionsThatEndLeaveNothing(t *testing.T) {
+	const n = 300
+	hook := newWebhook(t, nil)
+	srv := start(t, Config{
+		AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: time.Hour, Workers: 8, Queue: 100,
+	})
+	release := hook.hold(nil)
+	waiting := parkMany(t, srv, n)
+	awaitParked(t, srv, n)
+	for i, p := range waiting {
+		switch i % 4 {
+		case 0:
+			p.reset()
+		case 1:
+			p.write(closing(1000, ""))
+		case 2:
+			p.closeWrite()
+		case 3:
+			_ = p.Close()
+		}
+	}
+	release()
+	for i, p := range waiting {
+		switch i % 4 {
+		case 1:
+			p.expectText(`{"id":1,"ok":true}`)
+			p.expectClose(1000)
+		case 2:
+			p.expectText(`{"id":1,"ok":true}`)
+			p.expectEnd()
+		}
+	}
+	idle(t, srv, 0, 0, 0)
+	connect(t, srv, "/ws").usable()
+}
+
+// An authorizer that breaks HTTP in some way counts as down: 1013, each time, and the
+// server stays as it was.
+func TestABrokenAuthorizerForManyAtOnce(t *testing.T) {
+	const n = 100
+	for name, answer := range map[string]func(c *net.TCPConn){
+		"resets":         func(c *net.TCPConn) { _ = c.SetLinger(0) },
+		"hangs up":       func(*net.TCPConn) {},
+		"speaks no HTTP": func(c *net.TCPConn) { _, _ = io.WriteString(c, "hello\r\n\r\n") },
+		"stops halfway":  func(c *net.TCPConn) { _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Le") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			hook := brokenHook(t, answer)
+			srv := start(t, Config{AuthorizerURL: hook, AuthorizerEvents: []string{"join"}, Workers: 8})
+			others := connect(t, srv, "/ws")
+			for _, p := range parkMany(t, srv, n) {
+				p.expectText(`{"id":1,"ok":false,"error":{"code":"authorizer_down","message":"the authorizer cannot be reached"}}`)
+				p.expectClose(1013)
+			}
+			others.expectNothing()
+			idle(t, srv, 1, 0, 0)
+		})
+	}
+}
+
+// brokenHook reads the beginning of a request on each connection, lets answer do
+// something to it, and closes it.
+func brokenHook(t *testing.T, answer func(c *net.TCPConn)) (url string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		_ = ln.Close()
+		<-done
+	})
+	go func() {
+		defer close(done)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = http.ReadRequest(bufio.NewReader(c))
+			answer(c.(*net.TCPConn))
+			_ = c.Close()
+		}
+	}()
+	return "http://" + ln.Addr().String()
+}
+
+// Pings are answered while the webhook thinks, between whatever else comes, and what
+// else comes takes effect in order.
+func TestPingsOfAParkedSessionAreAnswered(t *testing.T) {
+	hook := newWebhook(t, nil)
+	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: time.Hour})
+	p := connect(t, srv, "/ws")
+	release := hook.hold(is("join"))
+	say := func(channel string, id int) string {
+		return message(fmt.Sprintf(`{"command":"join","args":{"channel":%q},"id":%d}`, channel, id))
+	}
+	p.write(masked(0x80|opPing, "0") + say("a", 1) + masked(0x80|opPing, "1") + say("b", 2) + masked(0x80|opPing, "2"))
+	for i := range 3 {
+		p.expect(opPong, fmt.Sprint(i))
+	}
+	cut := say("c", 3) + masked(0x80|opPong, "") + masked(0x80|opPing, "3")
+	for i := range len(cut) {
+		p.write(cut[i : i+1])
+	}
+	p.expect(opPong, "3")
+	p.write(masked(opText, `{"command":"join",`) + masked(0x80|opPing, "4") + masked(0x80, `"args":{"channel":"d"},"id":4}`) + masked(0x80|opPing, "5"))
+	p.expect(opPong, "4")
+	p.expect(opPong, "5")
+	testtool.Until(t, "the first question is under way", func() bool { return len(hook.questions("join")) > 0 })
+	if n := len(hook.questions("join")); n != 1 {
+		t.Errorf("%d questions are under way, want 1", n)
+	}
+	release()
+	for i := range 4 {
+		p.expectText(fmt.Sprintf(`{"id":%d,"ok":true}`, i+1))
+	}
+	p.usable()
+}

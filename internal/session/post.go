@@ -1,0 +1,145 @@
+package session
+
+import (
+	"errors"
+	"time"
+
+	"wsify/broker"
+	"wsify/hub"
+	"wsify/internal/publish"
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+const goOn = "HTTP/1.1 100 Continue\r\n\r\n"
+
+// publishTimeout is how long an asynchronous broker may take to answer a backend.
+const publishTimeout = 5 * time.Second
+
+// publication is a POST that was admitted and is not answered yet: its body has not
+// come, or the broker has it.
+type publication struct {
+	publish.Manner
+	publish.Body
+}
+
+// atBroadcast acts on the head of a request for /broadcast. What can be told from the
+// head is answered here, without the body; rest is what came behind the head. It
+// returns what belongs to the next request.
+func (l *loop) atBroadcast(c *netpoll.Conn, s *session, r *wire.Request, rest []byte) []byte {
+	if string(r.Method) == "OPTIONS" {
+		m := publish.MannerOf(r)
+		m.Persistent = m.Persistent && r.Length() == 0
+		l.respond(c, s, m, 204, publish.Preflight, "")
+		if s.state == kept { // a page's next request is on its way
+			c.SetDeadline(l.node.cfg.HandshakeTimeout)
+		}
+		return rest
+	}
+	if no := l.node.rules.Judge(r, l.node.draining.Load()); no.Status != 0 {
+		l.turnDown(c, s, no)
+		return nil
+	}
+	p := publication{publish.MannerOf(r), publish.Body{Length: r.Length()}}
+	if n := p.Length; n >= 0 && int64(len(rest)) >= n {
+		l.publish(c, s, p.Manner, rest[:n])
+		return rest[n:]
+	}
+	l.begin(s, receiving, p)
+	c.SetDeadline(l.node.cfg.HandshakeTimeout)
+	if r.Continue() && len(rest) == 0 {
+		c.SendUrgent([]byte(goOn))
+	}
+	return rest
+}
+
+// readBody collects the body of the publication that is under way. A body that comes in
+// one piece with its head never gets here.
+func (l *loop) readBody(c *netpoll.Conn, s *session, in []byte) (rest []byte) {
+	p := l.more(s).post
+	rest, whole, no := p.Read(in, &l.node.rules)
+	switch {
+	case no.Status != 0:
+		l.turnDown(c, s, no)
+	case whole:
+		l.done(s)
+		l.publish(c, s, p.Manner, p.Bytes)
+		return rest
+	}
+	return nil
+}
+
+// publish hands a publication to the broker, and answers when its outcome is known.
+// body is borrowed.
+func (l *loop) publish(c *netpoll.Conn, s *session, m publish.Manner, body []byte) {
+	p, bad := l.node.rules.Parse(body)
+	if bad != nil {
+		l.unpublished(publish.Malformed, c, bad.Message)
+		l.respond(c, s, m, 400, "", bad.Message+"\n")
+		return
+	}
+	if l.node.hub.Busy(p.Channel, wire.FrameSize(len(p.Content))) {
+		l.outcome(c, s, m, hub.ErrBusy)
+		return
+	}
+	if !l.node.broker.Asynchronous() {
+		_, err := l.node.broker.Publish(nil, p.Channel, p.Content, nil)
+		l.outcome(c, s, m, err)
+		return
+	}
+	id, net := c.ID(), l.net
+	pending, err := l.node.broker.Publish(nil, p.Channel, p.Content, func(err error) {
+		net.PostTo(id, func(c *netpoll.Conn) { l.brokerAnswered(c, err) })
+	})
+	if !pending {
+		l.outcome(c, s, m, err)
+		return
+	}
+	l.begin(s, publishing, publication{Manner: m})
+	c.Pause()
+	c.SetDeadline(publishTimeout)
+}
+
+// brokerAnswered answers a backend, and goes on with what came behind its request.
+func (l *loop) brokerAnswered(c *netpoll.Conn, err error) {
+	s := l.session(c)
+	if !c.Open() || s.state != publishing {
+		return
+	}
+	e := l.more(s)
+	m, input := e.post.Manner, e.input
+	l.done(s)
+	l.outcome(c, s, m, err)
+	if c.Open() {
+		c.Resume()
+		l.readRequests(c, s, input)
+	}
+}
+
+// outcome answers and counts a publication that the broker took, or did not.
+func (l *loop) outcome(c *netpoll.Conn, s *session, m publish.Manner, err error) {
+	switch {
+	case err == nil:
+		l.counts.publishedHTTP.Add(1)
+		l.respond(c, s, m, 201, "", "")
+	case errors.Is(err, hub.ErrBusy):
+		l.lost(c, s, m, dropBusy, "1", "not published: "+err.Error())
+	case errors.Is(err, broker.ErrFull):
+		l.lost(c, s, m, dropFull, "1", "not published: "+err.Error())
+	case errors.Is(err, broker.ErrUnknown):
+		l.lost(c, s, m, dropBroker, "5", broker.ErrUnknown.Error())
+	case errors.Is(err, broker.ErrDown): // the cause may name machines, and is in the log
+		l.lost(c, s, m, dropBroker, "5", "not published: "+broker.ErrDown.Error())
+	case errors.Is(err, broker.ErrTooBig): // however often it is tried
+		l.counts.dropped[dropBroker].Add(1)
+		l.respond(c, s, m, 413, "", "not published: "+broker.ErrTooBig.Error()+"\n")
+	default:
+		l.lost(c, s, m, dropBroker, "5", "not published: "+err.Error())
+	}
+}
+
+func (l *loop) lost(c *netpoll.Conn, s *session, m publish.Manner, why dropReason, retry, detail string) {
+	l.counts.dropped[why].Add(1)
+	l.logUnpublished(c, dropNames[why], detail)
+	l.respond(c, s, m, 503, "Retry-After: "+retry+"\r\n", detail+"\n")
+}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package session
+
+// raceEnabled tells tests that the race detector is off.
+const raceEnabled = false

@@ -1,0 +1,83 @@
+package session
+
+import (
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+// Why a session has ended, beside netpoll's own reasons. Names are the values of the
+// reason label of metrics and logs.
+const (
+	reasonClientClose netpoll.Reason = netpoll.ReasonUser + iota
+	reasonProtocol
+	reasonUnsupported
+	reasonInvalidUTF8
+	reasonTooBig
+	reasonSlowConsumer
+	reasonWriteMemory
+	reasonNoPong
+	reasonMessageTimeout
+	reasonAuthorizerDown
+	reasonShutdown
+	reasonRefused
+	reasonHandshakeTimeout
+	reasonHTTP
+	numReasons
+)
+
+var reasonNames = [numReasons]string{
+	netpoll.ReasonPeerClosed: "peer_closed",
+	netpoll.ReasonReset:      "reset",
+	netpoll.ReasonInternal:   "internal",
+	netpoll.ReasonStopped:    "stopped",
+	reasonClientClose:        "client_close",
+	reasonProtocol:           "protocol_error",
+	reasonUnsupported:        "unsupported_data",
+	reasonInvalidUTF8:        "invalid_utf8",
+	reasonTooBig:             "message_too_big",
+	reasonSlowConsumer:       "slow_consumer",
+	reasonWriteMemory:        "write_memory",
+	reasonNoPong:             "no_pong",
+	reasonMessageTimeout:     "message_timeout",
+	reasonAuthorizerDown:     "authorizer_down",
+	reasonShutdown:           "shutdown",
+	reasonRefused:            "handshake_refused",
+	reasonHandshakeTimeout:   "handshake_timeout",
+	reasonHTTP:               "http",
+}
+
+// rejection is why a handshake was refused. Names are the values of the reason
+// label of metrics.
+type rejection uint8
+
+const (
+	rejectMalformed rejection = iota // no request that could be an upgrade
+	rejectLargeHead                  // over -max-head-size
+	rejectNoUpgrade                  // a request for /ws that is none
+	rejectOrigin                     // -allowed-origins
+	rejectDenied                     // the authorizer said no
+	rejectDown                       // it could not say
+	rejectBusy                       // too many wait for it
+	rejectTimeout                    // not finished in time, by the peer or by the authorizer
+	rejectNotFound                   // another path than /ws and /broadcast
+	rejectShutdown                   // this node is ending
+	numRejections
+)
+
+var rejectionNames = [numRejections]string{
+	"malformed", "head_too_large", "no_upgrade", "origin", "denied",
+	"authorizer_down", "authorizer_busy", "timeout", "not_found", "shutdown",
+}
+
+// reasonOf is why a session ends when the peer's error has this close code.
+func reasonOf(code wire.CloseCode) netpoll.Reason {
+	switch code {
+	case wire.Unsupported:
+		return reasonUnsupported
+	case wire.InvalidPayload:
+		return reasonInvalidUTF8
+	case wire.TooBig:
+		return reasonTooBig
+	}
+	return reasonProtocol
+}

@@ -1,0 +1,144 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"wsify/internal/testtool"
+)
+
+// sessionOfAllKinds is a whole session: every command, every kind of frame, messages
+// in fragments with control frames between, errors with an id, and the end. What it
+// publishes it has to hear before it leaves.
+func sessionOfAllKinds() string {
+	command := `{"command":"broadcast","args":{"channel":"split","content":"in f` + "\u00e4\U0001f600" + `ragments"},"id":3}`
+	return message(`{"command":"join","args":{"channel":" split "},"id":1}`) +
+		message(`{"command":"broadcast","args":{"channel":"split","content":{"n":12345678901234567890}},"id":"two"}`) +
+		part(opText, command[:20]) + final(opPing, "between") + part(opContinuation, "") +
+		part(opContinuation, command[20:70]) + final(opPong, "") + final(opContinuation, command[70:]) +
+		final(opBinary, `{"command":"broadcast","args":{"channel":"split"},"id":4}`) +
+		message(`not JSON`) +
+		message(`{"command":"dance","id":5}`) +
+		message(`{"command":"broadcast","args":{"channel":"split","content":"`+strings.Repeat("long ", 40)+`"}}`) +
+		message(`{"command":"leave","args":{"channel":"split"},"id":6}`) +
+		closing(3210, "bye")
+}
+
+// A transcript is what a session was answered. Publications and answers come in one
+// order each; how the two interleave depends on what was read together.
+type transcript struct{ answers, heard []string }
+
+func (p *peer) transcript() (got transcript) {
+	p.t.Helper()
+	for {
+		f, err := p.next()
+		switch {
+		case err != nil:
+			p.t.Fatalf("behind %q: %v", got, err)
+		case f.op == opText && !strings.HasPrefix(f.payload, `{"id":`):
+			got.heard = append(got.heard, f.payload)
+		default:
+			got.answers = append(got.answers, f.String())
+		}
+		if f.op == opClose {
+			p.expectEnd()
+			return got
+		}
+	}
+}
+
+// handled waits until the server has read n bytes more than before.
+func handled(t testing.TB, srv *Server, before uint64, n int) {
+	t.Helper()
+	testtool.Until(t, fmt.Sprintf("%d bytes are read", n), func() bool {
+		return srv.group.Stats().BytesReceived >= before+uint64(n)
+	})
+}
+
+// playInPieces sends a session from its head on, each piece when the server has read
+// the one before, and returns the answers to it.
+func playInPieces(t *testing.T, srv *Server, pieces ...string) transcript {
+	t.Helper()
+	p := dial(t, srv)
+	before := srv.group.Stats().BytesReceived
+	sent := 0
+	for _, piece := range pieces {
+		p.write(piece)
+		sent += len(piece)
+		handled(t, srv, before, sent)
+	}
+	p.expectUpgrade()
+	return p.transcript()
+}
+
+func expectSame(t *testing.T, how string, got, want transcript) {
+	t.Helper()
+	if !slices.Equal(got.answers, want.answers) || !slices.Equal(got.heard, want.heard) {
+		t.Fatalf("%s:\n%q\nwhole:\n%q", how, got, want)
+	}
+}
+
+func TestASessionByteByByteGetsTheAnswersOfTheWhole(t *testing.T) {
+	t.Parallel()
+	srv := start(t, Config{})
+	session := upgradeHead("/ws?user=split") + sessionOfAllKinds()
+	want := playInPieces(t, srv, session)
+	if len(want.answers) != 8 || len(want.heard) != 4 {
+		t.Fatalf("the whole session: %q", want)
+	}
+	expectSame(t, "byte by byte", playInPieces(t, srv, inPieces(session, 1)...), want)
+}
+
+// inPieces cuts a session into pieces of size bytes.
+func inPieces(session string, size int) (pieces []string) {
+	for piece := range slices.Chunk([]byte(session), size) {
+		pieces = append(pieces, string(piece))
+	}
+	return pieces
+}
+
+func TestASessionCutAnywhereGetsTheAnswersOfTheWhole(t *testing.T) {
+	t.Parallel()
+	srv := start(t, Config{})
+	session := upgradeHead("/ws") + sessionOfAllKinds()
+	want := playInPieces(t, srv, session)
+	for cut := 1; cut < len(session); cut += unlessRace(1, 7) {
+		expectSame(t, fmt.Sprintf("cut at %d of %d", cut, len(session)), playInPieces(t, srv, session[:cut], session[cut:]), want)
+	}
+}
+
+func TestASessionInPiecesOfEverySizeGetsTheAnswersOfTheWhole(t *testing.T) {
+	t.Parallel()
+	srv := start(t, Config{})
+	session := upgradeHead("/ws") + sessionOfAllKinds()
+	want := playInPieces(t, srv, session)
+	for _, size := range []int{2, 3, 5, 7, 13, 64, 125, 126, 400} {
+		expectSame(t, fmt.Sprintf("in pieces of %d", size), playInPieces(t, srv, inPieces(session, size)...), want)
+	}
+}
+
+// pongsFirst is the transcript without when pings were answered.
+func (t transcript) pongsFirst() transcript {
+	isPong := func(answer string) int {
+		if strings.HasPrefix(answer, "pong ") {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(t.answers, func(a, b string) int { return isPong(a) - isPong(b) })
+	return t
+}
+
+// With an authorizer a session is parked behind each command, and what is read with
+// it has to wait, but for pings.
+func TestASessionWithAnAuthorizerCutAnywhereGetsTheAnswersOfTheWhole(t *testing.T) {
+	t.Parallel()
+	srv := start(t, Config{AuthorizerURL: newWebhook(t, nil).URL})
+	session := upgradeHead("/ws") + sessionOfAllKinds()
+	want := playInPieces(t, srv, session).pongsFirst()
+	for cut := 1; cut < len(session); cut += unlessRace(5, 35) {
+		got := playInPieces(t, srv, session[:cut], session[cut:]).pongsFirst()
+		expectSame(t, fmt.Sprintf("cut at %d of %d", cut, len(session)), got, want)
+	}
+}

@@ -1,0 +1,158 @@
+package session
+
+import (
+	"sync/atomic"
+
+	"wsify/auth"
+	"wsify/broker"
+	"wsify/internal/command"
+	"wsify/internal/publish"
+	"wsify/netpoll"
+)
+
+// dropReason says why a message was not delivered or not published.
+type dropReason uint8
+
+const (
+	dropSlow   dropReason = iota // the subscriber's outbound queue was full
+	dropBroker                   // the broker could not take it
+	dropBusy                     // a backend's publication: the channel had too much undelivered
+	dropFull                     // a backend's publication: the broker had too much to publish
+	numDropReasons
+)
+
+var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy", "broker_full"}
+
+// counts is what one loop has counted. It is written by that loop and read by
+// anyone.
+type counts struct {
+	accepted        atomic.Uint64
+	upgraded        atomic.Uint64
+	rejected        [numRejections]atomic.Uint64
+	received        [command.Broadcast + 1]atomic.Uint64 // Unknown: what is no command
+	bad             [numBad]atomic.Uint64
+	publishedClient atomic.Uint64
+	publishedHTTP   atomic.Uint64
+	unpublished     [publish.NumReasons]atomic.Uint64
+	sent            atomic.Uint64
+	dropped         [numDropReasons]atomic.Uint64
+	closed          [numReasons]atomic.Uint64
+}
+
+// Commands that were not carried out, by the code of their error.
+const (
+	badRequest = iota
+	badUnknown
+	badDenied
+	badDown
+	badLimit
+	badBroker
+	numBad
+)
+
+var badCodes = [numBad]string{
+	badRequest: command.BadRequest, badUnknown: command.UnknownCommand, badDenied: command.Denied,
+	badDown: command.AuthorizerDown, badLimit: command.Limit, badBroker: command.BrokerDown,
+}
+
+// refused counts a command that was not carried out.
+func (n *counts) refused(code string) {
+	for i, c := range badCodes {
+		if c == code {
+			n.bad[i].Add(1)
+			return
+		}
+	}
+}
+
+// Stats are counts of a node since it was made; gauges where said. Maps hold all values
+// of their label, also those that are zero.
+type Stats struct {
+	Net           netpoll.Stats
+	Channels      int64 // gauge
+	Subscriptions int64 // gauge
+	WorkersBusy   int   // gauge
+	Waiting       int   // gauge: calls that wait for a worker
+	Asking        int64 // gauge: calls to the authorizer under way
+	Draining      bool
+	Broker        *broker.Stats // nil when it has no engine
+	Accepted      uint64
+	Upgraded      uint64
+	Rejected      map[string]uint64            // handshakes refused, by reason
+	Received      map[string]uint64            // messages, by command; invalid is none
+	NotDone       map[string]uint64            // commands refused, by error code
+	Broadcasts    map[string]uint64            // by source: client, http
+	Unpublished   map[string]uint64            // publications of backends refused before the broker, by reason
+	Sent          uint64                       // messages given to connections
+	Dropped       map[string]uint64            // messages lost, by reason
+	Closed        map[string]uint64            // connections ended, by reason
+	Authorizer    map[string]map[string]uint64 // calls, by command and result
+}
+
+// Connections is how many there are.
+func (n *Node) Connections() int64 { return n.group.Connections() }
+
+// Stats adds up what was counted. It may be called from any goroutine.
+func (n *Node) Stats() Stats {
+	h := n.hub.Stats()
+	st := Stats{
+		Net: n.group.Stats(), Channels: h.Channels, Subscriptions: h.Subscriptions,
+		Asking: n.inFlight.Load(), Draining: n.draining.Load(), Broker: n.brokerStats(),
+		Rejected: map[string]uint64{}, Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{}, Unpublished: map[string]uint64{},
+		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Authorizer: map[string]map[string]uint64{},
+	}
+	st.WorkersBusy, st.Waiting = n.workers.Busy()
+	st.Rejected["no_descriptor"] = uint64(st.Net.Refused) // not among those accepted
+	for _, l := range n.loops {
+		l.counts.addTo(&st)
+	}
+	for i, name := range eventList {
+		of := map[string]uint64{}
+		for r := range auth.NumResults {
+			add(of, r.String(), &n.authorizer[i][r])
+		}
+		st.Authorizer[name] = of
+	}
+	return st
+}
+
+// brokerStats returns nil for a broker that has no engine.
+func (n *Node) brokerStats() *broker.Stats {
+	b, ok := n.broker.(interface{ Stats() broker.Stats })
+	if !ok {
+		return nil
+	}
+	st := b.Stats()
+	return &st
+}
+
+func (n *counts) addTo(st *Stats) {
+	st.Accepted += n.accepted.Load()
+	st.Upgraded += n.upgraded.Load()
+	st.Sent += n.sent.Load()
+	add(st.Broadcasts, "client", &n.publishedClient)
+	add(st.Broadcasts, "http", &n.publishedHTTP)
+	for i, name := range publish.Reasons {
+		add(st.Unpublished, name, &n.unpublished[i])
+	}
+	for i, name := range rejectionNames {
+		add(st.Rejected, name, &n.rejected[i])
+	}
+	add(st.Received, "invalid", &n.received[command.Unknown])
+	for kind := command.Join; kind <= command.Broadcast; kind++ {
+		add(st.Received, kind.String(), &n.received[kind])
+	}
+	for i, code := range badCodes {
+		add(st.NotDone, code, &n.bad[i])
+	}
+	for i, name := range dropNames {
+		add(st.Dropped, name, &n.dropped[i])
+	}
+	for i, name := range reasonNames {
+		if name != "" {
+			add(st.Closed, name, &n.closed[i])
+		}
+	}
+}
+
+func add(to map[string]uint64, name string, n *atomic.Uint64) { to[name] += n.Load() }

@@ -1,0 +1,161 @@
+package session
+
+import (
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"wsify/internal/testtool"
+)
+
+// halfRequests are what a stranger leaves unfinished, or keeps going on with, each on a
+// connection of its own: none of them may cost a backend its answer.
+var halfRequests = map[string]string{
+	"nothing":                   "",
+	"half a head":               "POST /broadcast?key=x HTTP/1.1\r\nHost: a\r\nX-",
+	"a preflight":               "OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\n",
+	"half a head behind a one":  "OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\nPOST /broad",
+	"another path":              "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+	"a wrong key":               postRequest("/broadcast?key=x", `{"channel":"c","content":"stranger"}`),
+	"a body that never comes":   "POST /broadcast?key=x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n",
+	"chunks that stop":          "POST /broadcast?key=x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"c",
+	"a large body that stops":   "POST /broadcast?key=x HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n" + strings.Repeat(" ", 100),
+	"waiting for a 100":         "POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
+	"no upgrade":                "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n",
+	"a body on the upgrade":     upgradeHead("/ws", "Content-Length: 9"),
+	"a malformed request":       "POST /broadcast HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+	"many requests, never read": strings.Repeat("OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\n", 50),
+}
+
+// Whatever strangers begin and leave unfinished, no publication of a backend with the key
+// is refused, and a further round of strangers needs no further memory.
+func TestStrangersCostABackendNothing(t *testing.T) {
+	for name, cfg := range map[string]Config{"with a key": {BroadcastingKey: "k"}, "open": {}} {
+		t.Run(name, func(t *testing.T) {
+			srv := start(t, cfg)
+			member := connect(t, srv, "/ws")
+			member.join("c")
+			backend := dial(t, srv)
+			target, n := "/broadcast", 0
+			if cfg.BroadcastingKey != "" {
+				target = "/broadcast?key=k"
+			}
+			publish := func() {
+				t.Helper()
+				n++
+				backend.write(postRequest(target, fmt.Sprintf(`{"channel":"c","content":%d}`, n)))
+				backend.expectStatus(201)
+				member.expectText(fmt.Sprint(n))
+			}
+			each := unlessRace(25, 5)
+			var heap [4]uint64
+			for round := range heap {
+				var all []rawClient
+				for _, half := range halfRequests {
+					if cfg.BroadcastingKey == "" { // so that these get as far as an admitted one
+						half = strings.ReplaceAll(half, "?key=x", "")
+						half = strings.ReplaceAll(half, `"c"`, `"elsewhere"`)
+					}
+					for range each {
+						p, err := dialRaw(srv.Addr(), 1)
+						if err != nil {
+							t.Fatal(err)
+						}
+						_ = p.write(half)
+						all = append(all, p)
+					}
+					publish()
+				}
+				for range 20 {
+					publish()
+				}
+				for _, p := range all {
+					p.close()
+				}
+				testtool.Until(t, "the strangers are gone", func() bool { return srv.group.Connections() == 2 })
+				heap[round] = heapAfterPools()
+			}
+			if got, first := heap[len(heap)-1], heap[1]; got > first+100<<10 {
+				t.Errorf("the heap has %d bytes after %d rounds, and had %d after 2", got, len(heap), first)
+			}
+			if n := srv.requestsUnderWay(); n != 0 {
+				t.Errorf("%d publications of strangers that are gone are under way", n)
+			}
+		})
+	}
+}
+
+// heapAfterPools is the heap in use, without what is pooled.
+func heapAfterPools() uint64 {
+	runtime.GC()
+	runtime.GC() // empties the pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// A body has to be complete in the time of a handshake, and the answer says so.
+func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
+	t.Parallel()
+	srv := start(t, Config{HandshakeTimeout: 300 * time.Millisecond})
+	var all sync.WaitGroup
+	for _, name := range []string{"a body that never comes", "chunks that stop", "a large body that stops"} {
+		p := dial(t, srv)
+		all.Go(func() {
+			_ = p.tryWrite(strings.ReplaceAll(halfRequests[name], "?key=x", ""))
+			if res, err := p.tryResponse(); err != nil || res.status != 408 || !res.close {
+				t.Errorf("%s: %+v, %v; want 408 and the end", name, res, err)
+			}
+		})
+	}
+	all.Wait()
+	if got := srv.Stats().Unpublished["timeout"]; got != 3 {
+		t.Errorf("%d publications refused with timeout, want 3", got)
+	}
+}
+
+// A connection that was answered waits for its next request without a place of its own;
+// when none comes it ends without a word.
+func TestAKeptConnectionEndsWithoutAWord(t *testing.T) {
+	t.Parallel()
+	srv := start(t, Config{HandshakeTimeout: 300 * time.Millisecond})
+	p := dial(t, srv)
+	p.write("OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\n")
+	p.expectStatus(204)
+	p.expectEnd()
+	p = dial(t, srv)
+	p.write("OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\nPOST")
+	p.expectStatus(204)
+	p.expectStatus(408) // a request that has begun is owed an answer
+	p.expectEnd()
+}
+
+// Who sends requests and reads no answers is closed before they take up memory to speak
+// of, and one who reads them late gets them all.
+func TestAnswersThatNobodyReadsAreFew(t *testing.T) {
+	t.Parallel()
+	srv := start(t, Config{})
+	const requests = 300 // some 66 KB of answers: less than the kernel keeps
+	preflights := strings.Repeat("OPTIONS /broadcast HTTP/1.1\r\nHost: x\r\n\r\n", requests)
+	patient := dial(t, srv)
+	patient.write(preflights)
+	for range requests {
+		patient.expectStatus(204)
+	}
+	stranger := dial(t, srv)
+	_ = stranger.Conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	most := int64(0)
+	for range 200 { // 13 MB of answers
+		if err := stranger.tryWrite(preflights); err != nil {
+			break
+		}
+		most = max(most, srv.group.Queued())
+	}
+	testtool.Until(t, "the stranger is closed", func() bool { return srv.Stats().Closed["slow_consumer"] == 1 })
+	if most > 4*maxUnread {
+		t.Errorf("the answers took up %d bytes, %d may wait", most, maxUnread)
+	}
+}

@@ -1,0 +1,253 @@
+package session
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"wsify/internal/buffer"
+	"wsify/internal/testtool"
+)
+
+func TestTheMarksOfABoundLeaveRoomForWhatIsQueuedUnseen(t *testing.T) {
+	for _, loops := range []int{1, 2, 16, 256} {
+		for _, bound := range []int{4 << 10, 1 << 20, 256 << 20, 1 << 40} {
+			var m writeMemory
+			m.limit(bound, loops)
+			if m.low >= m.high || m.high >= m.hard || m.hard+int64(m.step)*int64(loops) > m.bound || m.step == 0 {
+				t.Errorf("a bound of %d for %d loops: %+v", bound, loops, &m)
+			}
+		}
+	}
+}
+
+// slowMembers are members of a channel each, "s0", "s1", …, which do not read.
+func slowMembers(t *testing.T, srv *Server, n int) (slow []*peer, names []string) {
+	t.Helper()
+	for i := range n {
+		p := dial(t, srv)
+		_ = p.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+		p.write(upgradeHead("/ws"))
+		p.expectUpgrade()
+		names = append(names, fmt.Sprint("s", i))
+		p.join(names[i])
+		slow = append(slow, p)
+	}
+	return slow, names
+}
+
+// watchQueued returns a function that tells the most that all queues kept at once until
+// it is called. A sum over loops may be of two moments, between which a loop has dropped
+// what another took: the least of three in a row counts.
+func watchQueued(srv *Server) (most func() int64) {
+	var highest atomic.Int64
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			highest.Store(max(highest.Load(), min(srv.group.Queued(), srv.group.Queued(), srv.group.Queued())))
+			select {
+			case <-end:
+				return
+			default:
+			}
+		}
+	}()
+	return func() int64 {
+		close(end)
+		<-ended
+		return highest.Load()
+	}
+}
+
+// When all queues together reach -max-write-memory the largest go first, whatever the
+// slow policy is; who reads gets everything, and the bound is kept.
+func TestTheSlowestGoWhenAllQueuesAreFull(t *testing.T) {
+	const bound = 2 << 20
+	content := `"` + strings.Repeat("x", 15<<10) + `"`
+	for policy, drop := range map[string]bool{"close": false, "drop": true} {
+		t.Run(policy, func(t *testing.T) {
+			// No queue is ever full alone: it keeps less than all, and all less than this.
+			cfg := Config{MaxWriteMemory: bound, WriteQueueSize: 2 * bound, DropSlow: drop}
+			srv, book := startLogged(t, cfg)
+			slow, names := slowMembers(t, srv, 6)
+			quick := connect(t, srv, "/ws")
+			quick.join(names...)
+			most := watchQueued(srv)
+			say := func(channel string) {
+				quick.broadcast(channel, content)
+				quick.expectText(content)
+			}
+			closed := func() uint64 { return srv.Stats().Closed[reasonNames[reasonWriteMemory]] }
+			gone := func(name string) bool { return srv.hub.Members([]byte(name)) == 1 }
+			// The first has five times as much waiting as each of the others.
+			for round := 0; !gone(names[0]); round++ {
+				if round == 2000 {
+					t.Fatalf("the queues are never full: %d bytes of %d", srv.group.Queued(), bound)
+				}
+				say(names[round%6])
+				for range 4 {
+					say(names[0])
+				}
+			}
+			for _, name := range names[1:] {
+				if gone(name) {
+					t.Errorf("%s went though %s had more waiting", name, names[0])
+				}
+			}
+			f, err := slow[0].next()
+			for ; err == nil && f.op == opText; f, err = slow[0].next() {
+				if f.payload != content {
+					t.Fatal("half a message")
+				}
+			}
+			if err != nil || closeCode(f) != 4001 {
+				t.Errorf("the slowest got %v, %v; want close 4001", f, err)
+			}
+			slow[0].expectEnd()
+			testtool.Until(t, "it is counted", func() bool { return closed() == 1 })
+			for n := 0; !gone(names[1]); n++ {
+				if n == 2000 {
+					t.Fatal("the queues are never full again")
+				}
+				say(names[1])
+			}
+			slice := buffer.MemoryFor(cfg.WriteQueueSize/4) + 16*fanoutBudget // what a busy loop may get at once
+			if got, limit := most(), int64(bound+len(srv.loops)*slice); got > limit {
+				t.Errorf("all queues kept %d bytes at once, want at most %d", got, limit)
+			}
+			if !strings.Contains(book.String(), "the slowest connections are closed") {
+				t.Error("nothing was logged")
+			}
+			if st := srv.Stats(); st.Dropped["slow_consumer"] != 0 {
+				t.Errorf("dropped: %v", st.Dropped)
+			}
+			quick.usable()
+		})
+	}
+}
+
+// The slowest of all go, on whichever loop: the one that sees that the queues are full
+// asks the one that has the largest.
+func TestTheSlowestOfAnotherLoopGoes(t *testing.T) {
+	const bound = 4 << 20
+	content := `"` + strings.Repeat("x", 15<<10) + `"`
+	srv := start(t, Config{MaxWriteMemory: bound, WriteQueueSize: 64 << 20})
+	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[0] }).join("large")
+	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] }).join("small")
+	quick := connect(t, srv, "/ws")
+	quick.join("large", "small")
+	say := func(channel string) {
+		quick.broadcast(channel, content)
+		quick.expectText(content)
+		settle(t, srv)
+	}
+	for srv.group.Queued() < bound/2 {
+		say("large")
+	}
+	for srv.hub.Members([]byte("large")) == 2 {
+		say("small")
+		if srv.hub.Members([]byte("small")) == 1 {
+			t.Fatal("the one with less waiting went first")
+		}
+	}
+	say("small")
+	if n := srv.group.Queued(); n > bound/8*7 || srv.hub.Members([]byte("small")) != 2 {
+		t.Errorf("%d bytes are queued, and %d are members", n, srv.hub.Members([]byte("small")))
+	}
+}
+
+// No more go than bring the sum under the bound.
+func TestWhoIsNotAmongTheSlowestStays(t *testing.T) {
+	const bound = 4 << 20
+	content := `"` + strings.Repeat("x", 1<<10) + `"`
+	srv := start(t, Config{MaxWriteMemory: bound, WriteQueueSize: 64 << 20})
+	_, names := slowMembers(t, srv, 21)
+	quick := connect(t, srv, "/ws")
+	fill := func(channel string, full func() bool) {
+		for !full() {
+			for range 16 {
+				quick.broadcast(channel, content)
+			}
+			settle(t, srv)
+		}
+	}
+	for i, name := range names[1:] {
+		fill(name, func() bool { return srv.group.Queued() > int64(i+1)*bound/32*25/20 })
+	}
+	gone := func(name string) bool { return srv.hub.Members([]byte(name)) == 0 }
+	fill(names[0], func() bool { return gone(names[0]) })
+	for _, name := range names[1:] {
+		if gone(name) {
+			t.Errorf("%s went, too", name)
+		}
+	}
+}
+
+// Memory that another loop is about to free counts as free: until it has its turn, the
+// largest queue here stays, though it would be the only one to go at once.
+func TestALoopThatIsFullWaitsForTheSlowestOfAnother(t *testing.T) {
+	const bound = 4 << 20
+	content := `"` + strings.Repeat("x", 15<<10) + `"`
+	srv := start(t, Config{MaxWriteMemory: bound, WriteQueueSize: 64 << 20})
+	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[0] }).join("large")
+	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] }).join("small")
+	quick := connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] })
+	quick.join("small")
+	for srv.group.Queued() < bound/8*5 {
+		quick.broadcast("large", content)
+		settle(t, srv)
+	}
+	release := make(chan struct{})
+	srv.loops[0].net.Post(func() { <-release })
+	for srv.group.Queued() <= bound {
+		quick.broadcast("small", content)
+		quick.expectText(content)
+		if srv.hub.Members([]byte("small")) == 1 {
+			t.Error("the one with less waiting went")
+			break
+		}
+	}
+	close(release)
+	testtool.Until(t, "the largest is gone", func() bool { return srv.hub.Members([]byte("large")) == 0 })
+	settle(t, srv)
+	if n := srv.group.Queued(); n > bound/8*7 || srv.hub.Members([]byte("small")) != 2 {
+		t.Errorf("%d bytes are queued, and %d are members", n, srv.hub.Members([]byte("small")))
+	}
+}
+
+// Answers to a client that does not read count too.
+func TestAnswersCountForTheBound(t *testing.T) {
+	srv := start(t, Config{MaxWriteMemory: 256 << 10, WriteQueueSize: 64 << 20})
+	p := dial(t, srv)
+	_ = p.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	p.write(upgradeHead("/ws"))
+	p.expectUpgrade()
+	most := watchQueued(srv)
+	asks := strings.Repeat(message(`{"command":"leave","args":{"channel":"never joined"},"id":"`+strings.Repeat("i", 100)+`"}`), 100)
+	for range 10_000 {
+		if sessionsIn(t, srv, ending) == 1 || p.tryWrite(asks) != nil {
+			break
+		}
+	}
+	for f, err := p.next(); f.op != opClose; f, err = p.next() {
+		if err != nil {
+			t.Fatalf("%v before a Close frame", err)
+		}
+	}
+	p.expectEnd()
+	testtool.Until(t, "it is counted", func() bool { return srv.Stats().Closed["write_memory"] == 1 })
+	if got, limit := most(), int64(256<<10+2*buffer.MemoryFor(64<<10)); got > limit {
+		t.Errorf("all queues kept %d bytes at once, want at most %d", got, limit)
+	}
+}
+
+func TestWithoutABoundNobodyLooks(t *testing.T) {
+	var m writeMemory
+	m.limit(0, 2)
+	if m.step != 1<<64-1 || m.high != 0 {
+		t.Errorf("no bound: %+v", &m)
+	}
+}
