@@ -148,17 +148,6 @@ func (h *Hub) Stats() (st Stats) {
 	return st
 }
 
-// Members returns how many members the channel has on this node.
-func (h *Hub) Members(channel []byte) int {
-	s := h.shardOf(channel)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if ch := s.channels[string(channel)]; ch != nil {
-		return int(ch.members)
-	}
-	return 0
-}
-
 // createLocked makes a channel with this name in the shard of this index.
 func (s *shard) createLocked(name string, index uint32) *channel {
 	ch := &channel{name: name, shard: index}

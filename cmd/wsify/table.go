@@ -13,7 +13,6 @@ import (
 // How -help calls the values.
 const (
 	argAddr     = "ADDR"
-	argName     = "NAME"
 	argURL      = "URL"
 	argSecret   = "SECRET"
 	argText     = "TEXT"

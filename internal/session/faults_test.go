@@ -113,7 +113,7 @@ func TestResetsWhileTheirChannelIsPublishedTo(t *testing.T) {
 			}
 			return err
 		})
-		testtool.Until(t, "the wave has joined", func() bool { return srv.hub.Members([]byte("hot")) >= 1+wave })
+		testtool.Until(t, "the wave has joined", func() bool { return srv.members(t, "hot") >= 1+wave })
 		for _, c := range clients {
 			c.reset()
 		}

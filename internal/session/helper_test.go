@@ -58,7 +58,7 @@ func filled(cfg Config) Config {
 		cfg.AuthorizerEvents = eventList[:]
 	}
 	cfg.HandshakeTimeout, cfg.MaxHeadSize = cmp.Or(cfg.HandshakeTimeout, 10*time.Second), cmp.Or(cfg.MaxHeadSize, 16<<10)
-	cfg.PingInterval, cfg.PongTimeout = cmp.Or(cfg.PingInterval, 25*time.Second), cmp.Or(cfg.PongTimeout, 10*time.Second)
+	cfg.PingInterval, cfg.PongTimeout = cmp.Or(cfg.PingInterval, time.Hour), cmp.Or(cfg.PongTimeout, 10*time.Second)
 	cfg.MaxMessageSize, cfg.WriteQueueSize = cmp.Or(cfg.MaxMessageSize, 64<<10), cmp.Or(cfg.WriteQueueSize, 1<<20)
 	cfg.MaxChannelsPerConnection, cfg.MaxChannelLength = cmp.Or(cfg.MaxChannelsPerConnection, 128), cmp.Or(cfg.MaxChannelLength, 255)
 	if cfg.Broker == nil {
@@ -111,6 +111,21 @@ func startLogged(t testing.TB, cfg Config) (*Server, *testtool.Log) {
 	book := &testtool.Log{}
 	cfg.Logger = book.Logger()
 	return start(t, cfg), book
+}
+
+// members counts those of a channel.
+func (srv *Server) members(t testing.TB, channel string) (n int) {
+	t.Helper()
+	for _, l := range srv.loops {
+		onLoop(t, l, func() {
+			l.net.Each(func(c *netpoll.Conn) {
+				if s := l.session(c); s.state != ending && l.hub.Member(c.Slot(), &s.subs, []byte(channel)) {
+					n++
+				}
+			})
+		})
+	}
+	return n
 }
 
 // notZero returns what has been counted.

@@ -58,7 +58,7 @@ func TestAThousandParkedSessionsDoNotHinderOthers(t *testing.T) {
 			for _, p := range waiting {
 				p.expectText(`{"id":1,"ok":true}`)
 			}
-			if got := srv.hub.Members([]byte("held")); got != n {
+			if got := srv.members(t, "held"); got != n {
 				t.Errorf("%d members, want %d", got, n)
 			}
 		})

@@ -248,7 +248,7 @@ func (s *stage) caused() (out []string) {
 		out = append(out, got[name]...)
 	}
 	for _, channel := range slices.Sorted(maps.Keys(s.members)) {
-		if n := s.srv.hub.Members([]byte(channel)); n != s.members[channel] {
+		if n := s.srv.members(s.t, channel); n != s.members[channel] {
 			s.members[channel] = n
 			out = append(out, fmt.Sprintf("hub: %s=%d", channel, n))
 		}

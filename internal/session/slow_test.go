@@ -50,7 +50,7 @@ func TestAMemberThatNeverReadsIsClosed(t *testing.T) {
 	deaf, p := deafPeer(t, srv), connect(t, srv, "/ws")
 	p.join("loud")
 	loudly(t, p, 0, func() bool { return srv.Stats().Dropped["slow_consumer"] > 0 })
-	testtool.Until(t, "its membership is gone", func() bool { return srv.hub.Members([]byte("loud")) == 1 })
+	testtool.Until(t, "its membership is gone", func() bool { return srv.members(t, "loud") == 1 })
 	for want := 0; ; want++ {
 		f, err := deaf.next()
 		if err != nil {
@@ -107,7 +107,7 @@ func TestManyMembersThatNeverReadAreClosed(t *testing.T) {
 	}
 	p := connect(t, srv, "/ws")
 	p.join("loud")
-	loudly(t, p, 0, func() bool { return srv.hub.Members([]byte("loud")) == 1 })
+	loudly(t, p, 0, func() bool { return srv.members(t, "loud") == 1 })
 	p.usable()
 	if got := srv.Stats().Closed; got["slow_consumer"] > uint64(deafs) || got["internal"] > 0 {
 		t.Errorf("closed: %v, want at most %d slow consumers", got, deafs)

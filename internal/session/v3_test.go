@@ -52,7 +52,7 @@ func TestV3MembersClosingWhilePublishedTo(t *testing.T) {
 			_ = m.Close()
 		}
 	}
-	testtool.Until(t, "only the steady member is left", func() bool { return srv.hub.Members([]byte("c")) == 1 })
+	testtool.Until(t, "only the steady member is left", func() bool { return srv.members(t, "c") == 1 })
 	say()
 }
 

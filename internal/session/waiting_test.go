@@ -209,7 +209,7 @@ func TestLeavingWhileParked(t *testing.T) {
 		p.send(broadcast)
 		hook.awaitQuestions(n+1, "broadcast")
 		p.reset()
-		testtool.Until(t, "the membership is gone", func() bool { return srv.hub.Members([]byte("c")) == 1 })
+		testtool.Until(t, "the membership is gone", func() bool { return srv.members(t, "c") == 1 })
 		release()
 		witness.expectNothing()
 	})
@@ -236,7 +236,7 @@ func TestLeavingWhileParked(t *testing.T) {
 		witness.expectText(`1`)
 	})
 	testtool.Until(t, "one connection is left", func() bool { return srv.Stats().Net.Connections == 1 })
-	if n := srv.hub.Members([]byte("c")); n != 1 {
+	if n := srv.members(t, "c"); n != 1 {
 		t.Errorf("%d members, want 1", n)
 	}
 }

@@ -81,7 +81,7 @@ func TestTheSlowestGoWhenAllQueuesAreFull(t *testing.T) {
 				quick.expectText(content)
 			}
 			closed := func() uint64 { return srv.Stats().Closed[reasonNames[reasonWriteMemory]] }
-			gone := func(name string) bool { return srv.hub.Members([]byte(name)) == 1 }
+			gone := func(name string) bool { return srv.members(t, name) == 1 }
 			// The first has five times as much waiting as each of the others.
 			for round := 0; !gone(names[0]); round++ {
 				if round == 2000 {
@@ -147,15 +147,15 @@ func TestTheSlowestOfAnotherLoopGoes(t *testing.T) {
 	for srv.group.Queued() < bound/2 {
 		say("large")
 	}
-	for srv.hub.Members([]byte("large")) == 2 {
+	for srv.members(t, "large") == 2 {
 		say("small")
-		if srv.hub.Members([]byte("small")) == 1 {
+		if srv.members(t, "small") == 1 {
 			t.Fatal("the one with less waiting went first")
 		}
 	}
 	say("small")
-	if n := srv.group.Queued(); n > bound/8*7 || srv.hub.Members([]byte("small")) != 2 {
-		t.Errorf("%d bytes are queued, and %d are members", n, srv.hub.Members([]byte("small")))
+	if n := srv.group.Queued(); n > bound/8*7 || srv.members(t, "small") != 2 {
+		t.Errorf("%d bytes are queued, and %d are members", n, srv.members(t, "small"))
 	}
 }
 
@@ -177,7 +177,7 @@ func TestWhoIsNotAmongTheSlowestStays(t *testing.T) {
 	for i, name := range names[1:] {
 		fill(name, func() bool { return srv.group.Queued() > int64(i+1)*bound/32*25/20 })
 	}
-	gone := func(name string) bool { return srv.hub.Members([]byte(name)) == 0 }
+	gone := func(name string) bool { return srv.members(t, name) == 0 }
 	fill(names[0], func() bool { return gone(names[0]) })
 	for _, name := range names[1:] {
 		if gone(name) {
@@ -200,21 +200,22 @@ func TestALoopThatIsFullWaitsForTheSlowestOfAnother(t *testing.T) {
 		quick.broadcast("large", content)
 		settle(t, srv)
 	}
+	memberships := srv.Stats().Subscriptions
 	release := make(chan struct{})
 	srv.loops[0].net.Post(func() { <-release })
 	for srv.group.Queued() <= bound {
 		quick.broadcast("small", content)
 		quick.expectText(content)
-		if srv.hub.Members([]byte("small")) == 1 {
+		if srv.Stats().Subscriptions != memberships {
 			t.Error("the one with less waiting went")
 			break
 		}
 	}
 	close(release)
-	testtool.Until(t, "the largest is gone", func() bool { return srv.hub.Members([]byte("large")) == 0 })
+	testtool.Until(t, "the largest is gone", func() bool { return srv.members(t, "large") == 0 })
 	settle(t, srv)
-	if n := srv.group.Queued(); n > bound/8*7 || srv.hub.Members([]byte("small")) != 2 {
-		t.Errorf("%d bytes are queued, and %d are members", n, srv.hub.Members([]byte("small")))
+	if n := srv.group.Queued(); n > bound/8*7 || srv.members(t, "small") != 2 {
+		t.Errorf("%d bytes are queued, and %d are members", n, srv.members(t, "small"))
 	}
 }
 
