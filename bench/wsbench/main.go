@@ -1,241 +1,203 @@
 //go:build linux
 
+// Command wsbench loads WebSocket servers and says what they cost.
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
+
+	"wsify/bench/internal/floor"
+	"wsify/bench/internal/record"
+	"wsify/bench/internal/report"
+	"wsify/bench/internal/scenario"
+	"wsify/bench/internal/table"
+	"wsify/bench/internal/worker"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+// Exit codes.
+const (
+	exitMeasured = 0
+	exitFailed   = 1 // something could not be measured
+	exitUsage    = 2
+	exitWorse    = 3 // compare has found something worse
+)
 
-// run returns the exit code: 0 when everything was measured, 1 when something
-// failed, 2 for a wrong command line, 3 when -compare found something worse. A
-// missed goal is no failure.
-func run(args []string, stdout, stderr io.Writer) int {
-	o, err := parseOptions(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		fmt.Fprintln(stderr, "wsbench:", err)
-		return 2
-	}
-	if o.role.role != "" {
-		err = runRole(o.role)
-	} else {
-		err = measure(o, args, stdout, stderr)
-	}
-	switch {
-	case errors.Is(err, errWorse):
-		return 3
-	case err != nil:
-		fmt.Fprintln(stderr, "wsbench:", err)
-		return 1
-	}
-	return 0
-}
+const usage = `wsbench loads WebSocket servers and says what they cost.
 
-// bench is one run of the generator.
-type bench struct {
-	options
-	contenders []contender // the tree first
-	self       string      // this program, to start floors and agents from
-	children   *children
-	sources    *sources
-	record     *record
-	progress   *progress
-}
+  wsbench run [flags]               run scenarios against ./bin/wsify, others, or a deployment
+  wsbench compare [flags] OLD NEW   two builds of wsify in turn, or two records
+  wsbench report [-out DIR] RECORD… make REPORT.md and report.html of records
+  wsbench worker [-listen ADDR]     make load for a coordinator on another machine
+  wsbench list                      the scenarios
 
-// spareFiles is how many descriptors generator and server need beside connections.
-const spareFiles = 100
+wsbench run -help lists the flags. Exit codes: 0 measured, 1 something could not be, 2 wrong
+use, 3 something is worse.
 
-// scenario is one thing to measure, on servers of its own.
-type scenario struct {
-	name  string
-	run   func(b *bench) error
-	asked bool // it runs only when -run names it
-}
+  wsbench run -quick                                      everything in small: does it work?
+  wsbench run -run fanout -vary content=64,1024,16384     a curve
+  wsbench run -against "nbio=bin/peers/nbio {addr}"       two servers in turn
+  wsbench run -target wss://host/ws -workers a:7000,b:7000 -run echo,fanout -metrics http://host:3001/metrics
+  wsbench run -target ws://host/ws -run fanout -ramp connections -p99 100ms
+`
 
-func scenarios() []scenario {
-	return []scenario{
-		{name: "idle", run: (*bench).idle},
-		{name: "connect", run: (*bench).connect},
-		{name: "storm", run: (*bench).storm},
-		{name: "fanout", run: (*bench).fanout},
-		{name: "mesh", run: (*bench).mesh},
-		{name: "echo", run: (*bench).echo},
-		{name: "http", run: (*bench).http},
-		{name: "burst", run: (*bench).burst},
-		{name: "slow", run: (*bench).slow},
-		{name: "slowloris", run: (*bench).slowloris},
-		{name: "talkers", run: (*bench).talking},
-		{name: "churn", run: (*bench).churn},
-		{name: "authorizer", run: (*bench).authorizer},
-		{name: "drain", run: (*bench).drain},
-		{name: "million", run: (*bench).million, asked: true},
-		{name: "nodes", run: (*bench).nodes, asked: true},
-		{name: "engines", run: (*bench).engines, asked: true},
-		{name: "subscriptions", run: (*bench).subscriptions, asked: true},
-		{name: "pings", run: (*bench).pings, asked: true},
-	}
-}
-
-func scenarioNames() []string {
-	var names []string
-	for _, s := range scenarios() {
-		names = append(names, s.name)
-	}
-	return names
-}
-
-// defaultNames are the scenarios that run when -run is not given.
-func defaultNames() []string {
-	var names []string
-	for _, s := range scenarios() {
-		if !s.asked {
-			names = append(names, s.name)
-		}
-	}
-	return names
-}
-
-// measure runs the scenarios asked for. A scenario that fails does not keep the
-// others from running, a signal or the timeout does. What was found goes to the record
-// in any case.
-func measure(o options, args []string, stdout, stderr io.Writer) error {
-	b, err := newBench(o, args, stderr)
-	if err != nil {
-		return err
-	}
-	defer b.children.killAll()
+func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("-timeout %v is over", o.timeout))
-	defer cancel()
-	b.record.Commit = cmp.Or(o.commit, commit(ctx))
-	printHead(stdout, b.record)
-
-	start := time.Now()
-	finished := make(chan error, 1)
-	go func() { finished <- b.runValues(ctx, args, stdout) }()
-	select {
-	case err = <-finished:
-	case <-ctx.Done():
-		err = fmt.Errorf("stopped after %v: %w", time.Since(start).Round(time.Millisecond), context.Cause(ctx))
-		b.stop(err, finished)
-	}
-	b.record.Duration = time.Since(start).Round(time.Millisecond).String()
-	if o.json != "" {
-		err = errors.Join(err, b.record.write(o.json))
-	}
-	if o.compare && err == nil {
-		err = b.record.compare(stdout, b.contenders[1].name)
-	}
-	return err
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// stopPatience is how long a scenario may take to fail whose processes are gone.
-const stopPatience = 3 * time.Second
-
-// stop ends a run before its time. The record keeps what was found until then.
-// Scenarios wait in system calls: they fail when their processes are gone, but nobody
-// has to wait long for that.
-func (b *bench) stop(why error, finished <-chan error) {
-	b.record.end(why.Error())
-	b.children.killAll()
-	select {
-	case <-finished:
-	case <-time.After(stopPatience):
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
 	}
-	b.progress.clear()
+	command, args := args[0], args[1:]
+	switch command {
+	case "run":
+		return runScenarios(ctx, args, stdout, stderr)
+	case "compare":
+		return compare(ctx, args, stdout, stderr)
+	case "report":
+		return makeReport(args, stdout, stderr)
+	case "worker":
+		return work(ctx, args, stderr)
+	case "list":
+		list(stdout)
+		return exitMeasured
+	case "floor": // for run -floor
+		fmt.Fprintln(stderr, "wsbench:", floor.Serve(strings.Join(args, "")))
+		return exitFailed
+	case "help", "-help", "--help", "-h":
+		fmt.Fprint(stdout, usage)
+		return exitMeasured
+	}
+	fmt.Fprintf(stderr, "wsbench: there is no command %q\n\n%s", command, usage)
+	return exitUsage
 }
 
-func newBench(o options, args []string, progress io.Writer) (*bench, error) {
-	if err := raiseFiles(); err != nil {
-		return nil, err
+// parse parses flags. It reports false, with an exit code, when there is nothing to run.
+func parse(set *flag.FlagSet, args []string, stdout, stderr io.Writer) (code int, ok bool) {
+	set.SetOutput(io.Discard)
+	switch err := set.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		set.SetOutput(stdout)
+		set.PrintDefaults()
+		return exitMeasured, false
+	case err != nil:
+		fmt.Fprintf(stderr, "wsbench: %v\n", err)
+		return exitUsage, false
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	if err := o.checkRecord(); err != nil {
-		return nil, err
-	}
-	m := thisMachine()
-	b := &bench{
-		options: o, self: self, children: new(children), sources: newSources(), progress: newProgress(progress),
-		record: &record{Date: time.Now().UTC(), Command: args, Machine: m, Notes: o.remarks(), Failures: []string{}},
-	}
-	if b.contenders, err = o.enlist(); err != nil {
-		return nil, err
-	}
-	for _, c := range b.contenders {
-		b.record.Servers = append(b.record.Servers, entrant{Name: c.name, Command: strings.Join(c.command, " ")})
-	}
-	if _, err := exec.LookPath(b.server); err != nil {
-		return nil, fmt.Errorf("-server: %w; go build -o bin/ ./cmd/wsify makes the one of this tree", err)
-	}
-	return b, b.fit(m.Files)
+	return 0, true
 }
 
-// fit checks the descriptor limit. A server that this program starts has the same
-// one; what is beyond it in the generator goes to agents.
-func (b *bench) fit(files uint64) error {
-	alone := max(b.handshakes, b.slowConnections+b.probes, b.halves+b.probes, b.echoConnections, b.httpConnections,
-		b.many.connections, b.many.publishers, b.many.subscribers) // which one process makes
-	if need := uint64(max(alone, b.connections)) + spareFiles; files < need {
-		return fmt.Errorf("%d connections need %d descriptors, the hard limit is %d", need-spareFiles, need, files)
+// complain tells of wrong use.
+func complain(stderr io.Writer, err error) int {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(stderr, "wsbench: "+line)
 	}
-	if b.perProcess == 0 {
-		b.perProcess = int(files) - spareFiles
-	}
-	return nil
+	return exitUsage
 }
 
-// runAll runs the scenarios in the order of -run and prints each when it is done.
-func (b *bench) runAll(ctx context.Context, stdout io.Writer) error {
-	var errs []error
-	for _, name := range b.scenarios() {
-		for _, s := range scenarios() {
-			if s.name != name || ctx.Err() != nil {
-				continue
-			}
-			b.record.scenario = name
-			b.progress.begin(name)
-			since := b.record.mark()
-			err := s.run(b)
-			if ctx.Err() != nil {
-				return ctx.Err() // children were killed under it: its figures say nothing
-			}
-			b.progress.clear()
-			b.record.print(stdout, since)
-			if err != nil {
-				err = fmt.Errorf("%s%s: %w", name, b.record.at(), err)
-				b.record.fail(err.Error())
-				errs = append(errs, err)
-			}
+func list(w io.Writer) {
+	for _, s := range scenario.All {
+		var needs []string
+		if s.Own {
+			needs = append(needs, "starts the server itself")
+		}
+		if s.Asked {
+			needs = append(needs, "runs when it is named")
+		}
+		fmt.Fprintf(w, "%-12s %s\n", s.Name, s.About)
+		if len(needs) > 0 {
+			fmt.Fprintf(w, "%-12s (%s)\n", "", strings.Join(needs, "; "))
 		}
 	}
-	return errors.Join(errs...)
 }
 
-func printHead(w io.Writer, r *record) {
-	m := r.Machine
-	fmt.Fprintf(w, "%s, %d cores, Linux %s, %d descriptors, load %s\n", m.CPU, m.Cores, m.Kernel, m.Files, m.Load)
-	for _, s := range r.Servers {
-		fmt.Fprintf(w, "server %s: %s\n", s.Name, s.Command)
+func work(ctx context.Context, args []string, stderr io.Writer) int {
+	set := flag.NewFlagSet("worker", flag.ContinueOnError)
+	addr := set.String("listen", "", "`ADDR` to wait for coordinators on; without it one is served on standard input and output")
+	if code, ok := parse(set, args, stderr, stderr); !ok {
+		return code
 	}
-	fmt.Fprintf(w, "commit %s, generator %s, %s\n", r.Commit, m.Go, r.Date.Format(time.RFC3339))
-	fmt.Fprintf(w, "wsbench %s\n", strings.Join(r.Command, " "))
+	var err error
+	if *addr == "" {
+		err = worker.Serve(stdio{os.Stdin, os.Stdout})
+	} else {
+		err = worker.Listen(ctx, *addr, stderr)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "wsbench:", err)
+		return exitFailed
+	}
+	return exitMeasured
+}
+
+type stdio struct {
+	io.Reader
+	io.WriteCloser
+}
+
+func makeReport(args []string, stdout, stderr io.Writer) int {
+	set := flag.NewFlagSet("report", flag.ContinueOnError)
+	out := set.String("out", ".", "`DIR` that REPORT.md, report.html and charts are written to")
+	if code, ok := parse(set, args, stdout, stderr); !ok {
+		return code
+	}
+	if set.NArg() == 0 {
+		return complain(stderr, errors.New("report: name one record or more"))
+	}
+	var records []*record.Record
+	for _, path := range set.Args() {
+		r, err := record.Read(path)
+		if err != nil {
+			return complain(stderr, err)
+		}
+		records = append(records, r)
+	}
+	if err := report.Write(*out, records); err != nil {
+		fmt.Fprintln(stderr, "wsbench:", err)
+		return exitFailed
+	}
+	return exitMeasured
+}
+
+// show writes a record to where it was asked for, and returns the exit code.
+func show(r *record.Record, o *options, stdout, stderr io.Writer) int {
+	if o.json {
+		if err := r.Encode(stdout); err != nil {
+			fmt.Fprintln(stderr, "wsbench:", err)
+			return exitFailed
+		}
+	} else {
+		table.Print(stdout, r, colored(stdout))
+	}
+	if o.out != "" {
+		if err := r.Write(o.out); err != nil {
+			fmt.Fprintln(stderr, "wsbench:", err)
+			return exitFailed
+		}
+	}
+	if len(r.Failures) > 0 {
+		return exitFailed
+	}
+	return exitMeasured
+}
+
+// colored reports whether w is a terminal, and colour is wanted (no-color.org).
+func colored(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

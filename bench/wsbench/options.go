@@ -7,311 +7,235 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"wsify/bench/internal/ledger"
+	"wsify/bench/internal/record"
+	"wsify/bench/internal/runner"
+	"wsify/bench/internal/scenario"
+	"wsify/bench/internal/swarm"
 )
 
-// options is the command line. Sizes are in bytes.
+// options is the command line of run and compare.
 type options struct {
-	server     string
-	serverArgs string
-	name       string
-	against    []string
-	run        string
-	vary       string
-	compare    bool
-	json       string
-	quick      bool
-	timeout    time.Duration
-	role       roleOptions
+	run, server, serverArgs string
+	against                 []string
+	target, key, metrics    string
+	workers                 string
+	local                   int
+	connections, rounds     int
+	duration                time.Duration
+	rate                    float64
+	content                 int
+	vary, ramp              string
+	p99                     time.Duration
+	quick, json, floor      bool
+	out, remark             string
+	timeout                 time.Duration
 
-	connections int
-	rounds      int
-	idleRounds  int
-	threads     int
-	perProcess  int // connections; 0 means as many as the descriptor limit allows
-
-	publications int
-	contentSize  int
-	deliveryRate float64 // deliveries a second of paced phases
-	tripRate     float64 // round trips a second of paced phases
-	pacedTime    time.Duration
-	meshChannels int
-	churnWaves   int
-
-	settle    time.Duration // RSS unchanged for so long counts as settled
-	settleMin time.Duration // but not before so long after the load
-	settleMax time.Duration // and after so long it is taken as it is
-
-	echoConnections int
-	echoTime        time.Duration
-
-	handshakes  int
-	concurrency int
-
-	burstPublications int
-	burstSize         int
-
-	slowConnections     int
-	probes              int
-	authorizerTime      time.Duration
-	authorizerRounds    int
-	authorizerLatencies string
-
-	dialRate float64 // connections a second; 0 is as fast as possible
-
-	httpConnections int
-	httpTime        time.Duration
-	httpRate        float64 // publications a second of paced phases
-
-	stuckTime   time.Duration
-	stuckRounds int
-	stuckQueue  int // -write-queue-size of the server
-
-	halves        int // connections with half a head, and as many with half a frame
-	slowlorisTime time.Duration
-	headTimeout   time.Duration // -handshake-timeout of the server
-
-	talkers  int // connections that broadcast in bursts
-	talkTime time.Duration
-
-	big  millionOptions
-	many nodesOptions
-
-	commit string // what is measured, where git cannot tell
-	remark string
-}
-
-// quickValues replace the defaults of flags that are not given, with -quick.
-var quickValues = map[string]string{
-	"connections":       "2000",
-	"rounds":            "2",
-	"settle":            "1s",
-	"echo-time":         "500ms",
-	"handshakes":        "1000",
-	"authorizer-time":   "2s",
-	"authorizer-rounds": "1",
-	"paced-time":        "1s",
-	"mesh-channels":     "20",
-	"churn-waves":       "2",
-
-	"slow":                 "200",
-	"authorizer-latencies": "0,100ms",
-	"http-time":            "1s",
-	"stuck-time":           "3s",
-	"stuck-rounds":         "1",
-	"slowloris":            "500",
-	"slowloris-time":       "1s",
-	"head-timeout":         "3s",
-	"talkers":              "100",
-	"talk-time":            "1s",
-
-	"nodes-connections":       "1000",
-	"nodes-publish-time":      "500ms",
-	"nodes-tool-publications": "80000",
-	"nodes-subscribers":       "100",
-	"ping-time":               "1s",
-}
-
-// parseOptions reads the command line. It returns flag.ErrHelp after printing help.
-func parseOptions(args []string, stderr io.Writer) (options, error) {
-	var o options
-	set := flag.NewFlagSet("wsbench", flag.ContinueOnError)
-	set.SetOutput(stderr)
-	o.register(set)
-	if err := set.Parse(args); err != nil {
-		return o, err
-	}
-	if set.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", set.Arg(0))
-	}
-	if o.quick {
-		if err := applyQuick(set); err != nil {
-			return o, err
-		}
-	}
-	return o, o.validate()
+	given map[string]bool
 }
 
 func (o *options) register(set *flag.FlagSet) {
+	set.StringVar(&o.run, "run", "", "`scenarios` to run, with commas between them; without it all that wsbench list does not except")
 	set.StringVar(&o.server, "server", "./bin/wsify", "`path` of the server to measure")
-	set.StringVar(&o.serverArgs, "server-args", "", "further `arguments` of the server, separated by spaces")
-	set.StringVar(&o.name, "name", treeName, "what the server is called in figures")
-	set.Func("against", "a server to measure in turn with it, as `NAME[@DIALECT]=COMMAND`; may be repeated. {addr} and {port} in it are replaced, without them it is given -listen-addr", func(text string) error {
-		_, err := parseContender(text)
+	set.StringVar(&o.serverArgs, "server-args", "", "further `arguments` of it")
+	set.Func("against", "another server, in turn with it, as `NAME[@DIALECT]=COMMAND`; {addr} and {port} in it are replaced, without them -listen-addr is added; may be repeated", func(text string) error {
+		_, err := scenario.ParseContender(text)
 		o.against = append(o.against, text)
 		return err
 	})
-	set.StringVar(&o.run, "run", strings.Join(defaultNames(), ","), "scenarios to run, in this order")
-	set.StringVar(&o.vary, "vary", "", "run them for each value of a flag, as `NAME=V1,V2,...`; server.NAME is a flag of the server")
-	set.BoolVar(&o.compare, "compare", false, "say what is worse than in the first -against; exit code 3 when something is")
-	set.StringVar(&o.json, "json", "", "write a record to `file`; a bare name goes to "+resultsDir)
-	set.BoolVar(&o.quick, "quick", false, "2,000 connections and few rounds")
-	set.DurationVar(&o.timeout, "timeout", 30*time.Minute, "give up after so long")
-
-	set.IntVar(&o.connections, "connections", 15000, "connections of idle, fanout, mesh, burst and others that need many")
-	set.IntVar(&o.rounds, "rounds", 5, "interleaved rounds of servers and floor")
-	set.IntVar(&o.idleRounds, "idle-rounds", 1, "idle: rounds; each takes half a minute per server and kind")
-	set.IntVar(&o.threads, "threads", 1, "receiving threads of the generator")
-	set.IntVar(&o.perProcess, "per-process", 0, "connections that one process of the generator holds; 0: what the descriptor limit allows")
-	set.Float64Var(&o.deliveryRate, "delivery-rate", 40000, "fanout, mesh: deliveries a second while latencies are measured")
-	set.Float64Var(&o.tripRate, "trip-rate", 10000, "echo: round trips a second while latencies are measured")
-	set.DurationVar(&o.pacedTime, "paced-time", 4*time.Second, "fanout, mesh: how long latencies are measured in a round")
-	set.IntVar(&o.meshChannels, "mesh-channels", 150, "mesh: channels that the connections are spread over")
-	set.IntVar(&o.publications, "publications", 20, "fanout: publications per phase, a multiple of 4")
-	set.IntVar(&o.contentSize, "content", 128, "fanout: bytes of content")
-	set.DurationVar(&o.settle, "settle", 2*time.Second, "memory is settled when unchanged for so long")
-	set.DurationVar(&o.settleMin, "settle-min", 5*time.Second, "but not before so long after the load")
-	set.DurationVar(&o.settleMax, "settle-max", 20*time.Second, "and taken as it is after so long")
-	set.IntVar(&o.echoConnections, "echo-connections", 100, "echo: connections, each with one message in flight")
-	set.DurationVar(&o.echoTime, "echo-time", 2*time.Second, "echo: length of one phase")
-	set.IntVar(&o.handshakes, "handshakes", 5000, "connect: connections of one phase")
-	set.IntVar(&o.concurrency, "concurrency", 64, "connect: connections at a time")
-	set.IntVar(&o.burstPublications, "burst-publications", 200, "burst: publications sent without waiting; wsify answers 503 beyond 256 KiB of them that wait for delivery")
-	set.IntVar(&o.burstSize, "burst-content", 1024, "burst: bytes of content")
-	set.IntVar(&o.slowConnections, "slow", 1000, "authorizer: connections that always ask to join")
-	set.IntVar(&o.probes, "probes", 50, "authorizer, slowloris: other connections, whose latency is measured")
-	set.DurationVar(&o.authorizerTime, "authorizer-time", 5*time.Second, "authorizer: length of one phase")
-	set.IntVar(&o.authorizerRounds, "authorizer-rounds", 3, "authorizer: rounds, of all moods and twice alone")
-	set.IntVar(&o.churnWaves, "churn-waves", 7, "churn: how often all connections come and go")
-	set.StringVar(&o.authorizerLatencies, "authorizer-latencies", "0,10ms,100ms,1s", "authorizer: how long the webhook takes, one phase for each")
-	set.Float64Var(&o.dialRate, "dial-rate", 0, "storm: connections begun in a second; 0: as fast as possible")
-	set.IntVar(&o.httpConnections, "http-connections", 50, "http: connections, each with one publication in flight")
-	set.DurationVar(&o.httpTime, "http-time", 2*time.Second, "http: length of one phase")
-	set.Float64Var(&o.httpRate, "http-rate", 4000, "http: publications a second while latencies are measured")
-	set.DurationVar(&o.stuckTime, "stuck-time", 12*time.Second, "slow: length of one phase")
-	set.IntVar(&o.stuckRounds, "stuck-rounds", 2, "slow: rounds, of a phase alone and one beside the stuck reader")
-	set.IntVar(&o.stuckQueue, "stuck-queue", 64<<10, "slow: -write-queue-size of the server, which the stuck reader is to pass in one phase")
-	set.IntVar(&o.halves, "slowloris", 4000, "slowloris: connections with half a request head, and then as many with half a frame")
-	set.DurationVar(&o.slowlorisTime, "slowloris-time", 3*time.Second, "slowloris: length of one phase")
-	set.DurationVar(&o.headTimeout, "head-timeout", 5*time.Second, "slowloris: -handshake-timeout of the server, longer than a phase")
-	set.IntVar(&o.talkers, "talkers", 400, "talkers: connections that broadcast to an empty channel, 64 KiB at once")
-	set.DurationVar(&o.talkTime, "talk-time", 5*time.Second, "talkers: length of one phase")
-	set.StringVar(&o.commit, "commit", "", "`name` of what is measured, for the record; without it git is asked")
-	set.StringVar(&o.remark, "remark", "", "a `note` for the record")
-	o.big.register(set)
-	o.many.register(set)
-	o.role.register(set)
+	set.BoolVar(&o.floor, "floor", false, "a yardstick in turn with them: a server that makes only the system calls nobody can leave out (connect, echo, fanout, mesh)")
+	set.StringVar(&o.target, "target", "", "`URL` of a server that runs already, ws:// or wss://")
+	set.StringVar(&o.key, "key", "", "`key` of POST /broadcast at the target")
+	set.StringVar(&o.metrics, "metrics", "", "`URL` of the target's metrics, for what it uses and counts itself")
+	set.StringVar(&o.workers, "workers", "", "workers that make the load, as `HOST:PORT,…`; without it processes of this machine do")
+	set.IntVar(&o.local, "local", 1, "how many processes of this machine make the load, at least")
+	set.IntVar(&o.connections, "connections", 15000, "connections, where there are many")
+	set.IntVar(&o.rounds, "rounds", 5, "rounds, in which servers take turns; each makes one sample")
+	set.DurationVar(&o.duration, "duration", 4*time.Second, "length of a phase")
+	set.Float64Var(&o.rate, "rate", 40000, "deliveries a second while latencies are measured")
+	set.IntVar(&o.content, "content", 128, "bytes of content")
+	set.StringVar(&o.vary, "vary", "", "a curve, as `NAME=V1,V2,…`: connections, rate, content, or server.FLAG")
+	set.StringVar(&o.ramp, "ramp", "", "grow `connections or rate` until -p99 is broken: what can this deployment hold?")
+	set.DurationVar(&o.p99, "p99", 100*time.Millisecond, "the p99 that a ramp may reach")
+	set.BoolVar(&o.quick, "quick", false, "small sizes, three minutes: does everything work?")
+	set.BoolVar(&o.json, "json", false, "print the record instead of a table")
+	set.StringVar(&o.out, "out", "", "write the record to a new `file`")
+	set.StringVar(&o.remark, "remark", "", "a `text` for the record")
+	set.DurationVar(&o.timeout, "timeout", time.Hour, "end after so long, with what was found")
 }
 
-func applyQuick(set *flag.FlagSet) error {
-	given := make(map[string]bool)
-	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	for name, value := range quickValues {
-		if given[name] {
-			continue
+// config checks the options and makes a run of them.
+func (o *options) config(set *flag.FlagSet, log io.Writer) (cfg runner.Config, err error) {
+	o.given = map[string]bool{}
+	set.Visit(func(f *flag.Flag) { o.given[f.Name] = true })
+	o.applyQuick()
+	cfg = runner.Config{
+		ServerArgs: strings.Fields(o.serverArgs), Key: o.key, Metrics: o.metrics, Local: o.local, Rounds: o.rounds, Remark: o.remark, Log: log,
+		Sizes: scenario.Sizes{Connections: o.connections, Duration: o.duration, Rate: o.rate, Content: o.content, Quick: o.quick},
+	}
+	errs := o.numbers()
+	var more error
+	cfg.Scenarios, more = o.scenarios()
+	errs = append(errs, more, o.contenders(&cfg), o.curve(&cfg))
+	if o.workers != "" || o.given["workers"] {
+		for addr := range strings.SplitSeq(o.workers, ",") {
+			if _, _, err := net.SplitHostPort(addr); err != nil {
+				errs = append(errs, fmt.Errorf("-workers: %q is not HOST:PORT", addr))
+			}
+			cfg.Workers = append(cfg.Workers, addr)
 		}
-		if err := set.Set(name, value); err != nil {
+	}
+	if o.out != "" {
+		if _, err := os.Lstat(o.out); err == nil {
+			errs = append(errs, fmt.Errorf("-out %s: it exists, and records are added, never edited", o.out))
+		}
+	}
+	return cfg, errors.Join(errs...)
+}
+
+// applyQuick sets what was not given.
+func (o *options) applyQuick() {
+	if !o.quick {
+		return
+	}
+	if !o.given["connections"] {
+		o.connections = 1000
+	}
+	if !o.given["duration"] {
+		o.duration = 400 * time.Millisecond
+	}
+	if !o.given["rate"] {
+		o.rate = 10000
+	}
+}
+
+// numbers reports those that nothing can be measured with.
+func (o *options) numbers() (errs []error) {
+	for name, v := range map[string]float64{
+		"connections": float64(o.connections), "rounds": float64(o.rounds), "duration": o.duration.Seconds(), "rate": o.rate,
+		"local": float64(o.local), "p99": o.p99.Seconds(), "timeout": o.timeout.Seconds(),
+	} {
+		if v <= 0 {
+			errs = append(errs, fmt.Errorf("-%s: it has to be above zero", name))
+		}
+	}
+	if o.content < ledger.MinSize {
+		errs = append(errs, fmt.Errorf("-content %d: at least %d, for a number and a time", o.content, ledger.MinSize))
+	}
+	if o.connections < 100 && o.connections > 0 {
+		errs = append(errs, fmt.Errorf("-connections %d: at least 100", o.connections))
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
+}
+
+// scenarios finds those that are named.
+func (o *options) scenarios() (found []*scenario.Scenario, err error) {
+	if !o.given["run"] {
+		for _, s := range scenario.All {
+			if !s.Asked && (o.target == "" || !s.Own) {
+				found = append(found, s)
+			}
+		}
+		return found, nil
+	}
+	for name := range strings.SplitSeq(o.run, ",") {
+		name = strings.TrimSpace(name)
+		i := slices.IndexFunc(scenario.All, func(s *scenario.Scenario) bool { return s.Name == name })
+		switch {
+		case i < 0:
+			err = errors.Join(err, fmt.Errorf("-run: there is no scenario %q%s; wsbench list names them", name, nearest(name)))
+		case o.target != "" && scenario.All[i].Own:
+			err = errors.Join(err, fmt.Errorf("-run %s: it starts and stops the server itself, and cannot be run against a -target", name))
+		default:
+			found = append(found, scenario.All[i])
+		}
+	}
+	return found, err
+}
+
+// nearest suggests a scenario whose name begins alike.
+func nearest(name string) string {
+	for n := len(name); n > 1; n-- {
+		for _, s := range scenario.All {
+			if strings.HasPrefix(s.Name, name[:n]) {
+				return fmt.Sprintf(" (did you mean %s?)", s.Name)
+			}
+		}
+	}
+	return ""
+}
+
+// contenders says what is measured.
+func (o *options) contenders(cfg *runner.Config) error {
+	if o.target != "" {
+		u, err := url.Parse(o.target)
+		switch {
+		case err != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss":
+			return fmt.Errorf("-target %s: it has to be like ws://host/ws or wss://host/ws", o.target)
+		case len(o.against) > 0:
+			return errors.New("-against: a -target is measured alone")
+		}
+		addr := u.Host
+		if u.Port() == "" {
+			addr = net.JoinHostPort(u.Hostname(), map[string]string{"ws": "80", "wss": "443"}[u.Scheme])
+		}
+		cfg.Target = &swarm.Target{Addr: addr, Host: u.Host, Path: u.RequestURI(), TLS: u.Scheme == "wss"}
+		return nil
+	}
+	for _, name := range []string{"key", "metrics"} {
+		if o.given[name] {
+			return fmt.Errorf("-%s: it is for a -target", name)
+		}
+	}
+	if _, err := os.Stat(o.server); err != nil {
+		return fmt.Errorf("-server %s: it is not there; make build builds bin/wsify", o.server)
+	}
+	cfg.Contenders = []scenario.Contender{{Name: "wsify", Command: []string{o.server}}}
+	for _, text := range o.against {
+		c, err := scenario.ParseContender(text)
+		if err != nil {
 			return err
 		}
+		cfg.Contenders = append(cfg.Contenders, c)
+	}
+	if o.floor {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		cfg.Contenders = append(cfg.Contenders, scenario.Contender{Name: record.Floor, Command: []string{self, "floor", "{addr}"}})
 	}
 	return nil
 }
 
-// validate reports every value that cannot be measured with.
-func (o *options) validate() error {
-	var errs []error
-	positive := []struct {
-		name  string
-		value int
-	}{
-		{"connections", o.connections}, {"rounds", o.rounds}, {"threads", o.threads},
-		{"idle-rounds", o.idleRounds}, {"mesh-channels", o.meshChannels}, {"churn-waves", o.churnWaves},
-		{"publications", o.publications}, {"echo-connections", o.echoConnections},
-		{"handshakes", o.handshakes}, {"concurrency", o.concurrency},
-		{"burst-publications", o.burstPublications}, {"slow", o.slowConnections}, {"probes", o.probes},
-		{"http-connections", o.httpConnections}, {"stuck-rounds", o.stuckRounds}, {"authorizer-rounds", o.authorizerRounds}, {"slowloris", o.halves}, {"talkers", o.talkers},
-		{"nodes-connections", o.many.connections}, {"nodes-publishers", o.many.publishers}, {"nodes-tool-publications", o.many.toolPublications},
-		{"nodes-subscribers", o.many.subscribers}, {"nodes-channels", o.many.channels},
-		{"million-few", o.big.few}, {"million-publications", o.big.publications},
-	}
-	for _, p := range positive {
-		if p.value <= 0 {
-			errs = append(errs, fmt.Errorf("-%s is %d: must be above zero", p.name, p.value))
+// curve checks -vary and -ramp.
+func (o *options) curve(cfg *runner.Config) error {
+	if o.ramp != "" {
+		switch {
+		case o.ramp != "connections" && o.ramp != "rate":
+			return fmt.Errorf("-ramp %s: it is connections or rate", o.ramp)
+		case len(cfg.Scenarios) != 1:
+			return errors.New("-ramp: name one scenario with -run, such as fanout")
+		case o.vary != "":
+			return errors.New("-ramp and -vary: one of them")
 		}
 	}
-	if o.perProcess < 0 {
-		errs = append(errs, fmt.Errorf("-per-process is %d: must not be below zero", o.perProcess))
+	if o.vary == "" {
+		return nil
 	}
-	if o.deliveryRate <= 0 || o.tripRate <= 0 || o.pacedTime <= 0 {
-		errs = append(errs, errors.New("-delivery-rate, -trip-rate and -paced-time: must be above zero"))
+	name, values, _ := strings.Cut(o.vary, "=")
+	cfg.Vary, cfg.Values = name, strings.Split(values, ",")
+	known := slices.Contains([]string{"connections", "rate", "content"}, name) || strings.HasPrefix(name, "server.")
+	if !known || slices.Contains(cfg.Values, "") {
+		return fmt.Errorf("-vary %s: it has to be like content=64,1024, and vary connections, rate, content, or server.FLAG", o.vary)
 	}
-	if o.dialRate < 0 || o.httpRate <= 0 {
-		errs = append(errs, errors.New("-dial-rate must not be below zero, -http-rate must be above it"))
-	}
-	if o.authorizerTime <= 0 || o.httpTime <= 0 || o.stuckTime <= 0 || o.slowlorisTime <= 0 || o.talkTime <= 0 {
-		errs = append(errs, errors.New("-authorizer-time, -http-time, -stuck-time, -slowloris-time and -talk-time: must be above zero"))
-	}
-	if o.many.publishTime <= 0 || o.many.pingTime <= 0 {
-		errs = append(errs, errors.New("-nodes-publish-time and -ping-time: must be above zero"))
-	}
-	if _, err := parseFanout(o.many.fanout); err != nil {
-		errs = append(errs, err)
-	}
-	if o.headTimeout <= o.slowlorisTime {
-		errs = append(errs, fmt.Errorf("-head-timeout is %v: must be longer than -slowloris-time, which is measured before", o.headTimeout))
-	}
-	if o.stuckQueue < minStuckQueue {
-		errs = append(errs, fmt.Errorf("-stuck-queue is %d: at least %d", o.stuckQueue, minStuckQueue))
-	}
-	if _, err := parseLatencies(o.authorizerLatencies); err != nil {
-		errs = append(errs, err)
-	}
-	if o.compare && len(o.against) == 0 {
-		errs = append(errs, errors.New("-compare: needs an -against to compare with"))
-	}
-	if _, err := o.enlist(); err != nil {
-		errs = append(errs, err)
-	}
-	if _, err := parseVary(o.vary); err != nil {
-		errs = append(errs, err)
-	}
-	if o.publications%batchSize != 0 {
-		errs = append(errs, fmt.Errorf("-publications is %d: must be a multiple of %d", o.publications, batchSize))
-	}
-	if o.burstPublications > tallySize {
-		errs = append(errs, fmt.Errorf("-burst-publications is %d: at most %d", o.burstPublications, tallySize))
-	}
-	if o.contentSize < 2 || o.burstSize < 2 {
-		errs = append(errs, errors.New("-content and -burst-content: at least 2, the quotes of a JSON string"))
-	}
-	for _, name := range o.scenarios() {
-		if !slices.Contains(scenarioNames(), name) {
-			errs = append(errs, fmt.Errorf("-run %s: no such scenario; there are %s", name, strings.Join(scenarioNames(), ", ")))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// scenarios returns the names given by -run, in that order.
-func (o *options) scenarios() []string {
-	return strings.FieldsFunc(o.run, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// parseLatencies reads durations with commas between them; 0 needs no unit.
-func parseLatencies(text string) ([]time.Duration, error) {
-	var all []time.Duration
-	for _, part := range strings.Split(text, ",") {
-		d, err := time.ParseDuration(strings.TrimSpace(part))
-		if err != nil || d < 0 {
-			return nil, fmt.Errorf("-authorizer-latencies %s: %q is no duration", text, part)
-		}
-		all = append(all, d)
-	}
-	return all, nil
-}
-
-// latencies are those of -authorizer-latencies, which validate has checked.
-func (o *options) latencies() []time.Duration {
-	all, _ := parseLatencies(o.authorizerLatencies)
-	return all
-}
-
-// remarks is the notes that a record begins with.
-func (o *options) remarks() []note {
-	if o.remark == "" {
-		return []note{}
-	}
-	return []note{{Text: o.remark}}
+	return nil
 }

@@ -3,100 +3,201 @@
 package process
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
-	"fmt"
-	"net"
 	"os"
-	"path/filepath"
-	"strconv"
+	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"wsify/bench/internal/record"
 )
 
-// FreePort returns a port of the loopback that nobody listens on just now.
-func FreePort() (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+// Time is CPU time of a process.
+type Time struct {
+	Total  time.Duration // of all threads, in nanoseconds (schedstat)
+	User   time.Duration // in user space, in steps of 10 ms
+	System time.Duration // in the kernel, in steps of 10 ms
+}
+
+// Sub returns what was used between from and t.
+func (t Time) Sub(from Time) Time {
+	return Time{t.Total - from.Total, t.User - from.User, t.System - from.System}
+}
+
+// Add returns what both used.
+func (t Time) Add(u Time) Time { return Time{t.Total + u.Total, t.User + u.User, t.System + u.System} }
+
+// CPU reads the CPU time of a process so far. Threads that have ended count in steps of
+// 10 ms only.
+func CPU(pid int) (t Time, err error) {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return t, err
+	}
+	stat, err := p.Stat()
+	if err != nil {
+		return t, err
+	}
+	const tick = 10 * time.Millisecond // USER_HZ is 100 wherever Go runs
+	t.User, t.System = time.Duration(stat.UTime)*tick, time.Duration(stat.STime)*tick
+	t.Total = processClock(pid)
+	return t, nil
+}
+
+// processClock is the CPU clock of another process: clock_getcpuclockid(3), composed as
+// in the kernel's include/linux/posix-timers.h. It counts all threads, also those that have
+// ended, in nanoseconds.
+func processClock(pid int) time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|2), &ts); err != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}
+
+// Quiet waits until all of these processes do next to nothing, so that what is still done for
+// the load before does not count for the next. It reports whether that came within a second.
+func Quiet(pids ...int) bool {
+	const step, idle = 4 * time.Millisecond, 40 * time.Microsecond
+	last := make([]time.Duration, len(pids))
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(step) {
+		busy := false
+		for i, pid := range pids {
+			now := processClock(pid)
+			busy = busy || now-last[i] > idle
+			last[i] = now
+		}
+		if !busy {
+			return true
+		}
+	}
+	return false
+}
+
+// Memory is the resident memory of a process, in bytes.
+func Memory(pid int) (int64, error) {
+	p, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	stat, err := p.Stat()
+	return int64(stat.ResidentMemory()), err
 }
 
-// awaitEnd waits until a child has ended, and leaves it to be collected.
-func awaitEnd(pid int) {
-	for {
-		var info unix.Siginfo
-		if err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT, nil); err != unix.EINTR {
-			return
+// Settled waits until the resident memory of a process rests for two seconds, at most for
+// patience, and returns it.
+func Settled(pid int, patience time.Duration) (int64, error) {
+	const rest, slack = 2 * time.Second, 64 << 10
+	last, err := Memory(pid)
+	since := time.Now()
+	for end := since.Add(patience); err == nil && time.Since(since) < rest && time.Now().Before(end); {
+		time.Sleep(100 * time.Millisecond)
+		var now int64
+		if now, err = Memory(pid); now > last+slack || now < last-slack {
+			last, since = now, time.Now()
 		}
 	}
+	return last, err
 }
 
-// SchedTime returns the time on a CPU of all threads of any process, without those
-// that ended.
-func SchedTime(pid int) (time.Duration, error) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("process %d is gone", pid)
+// KernelMemory is what the kernel of this machine uses for itself and for sockets, in bytes.
+func KernelMemory() int64 {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return 0
 	}
+	m, err := fs.Meminfo()
+	if err != nil {
+		return 0
+	}
+	sum := int64(0)
+	for _, kib := range []*uint64{m.Slab, m.PageTables, m.KernelStack} {
+		if kib != nil {
+			sum += int64(*kib) << 10
+		}
+	}
+	if stat, err := fs.NetSockstat(); err == nil {
+		for _, p := range stat.Protocols {
+			if p.Protocol == "TCP" && p.Mem != nil {
+				sum += int64(*p.Mem) * int64(os.Getpagesize())
+			}
+		}
+	}
+	return sum
+}
+
+// Descriptors is how many a process has open.
+func Descriptors(pid int) (int, error) {
+	p, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, err
 	}
-	var sum time.Duration
-	for _, file := range files {
-		spent, err := readSched(file)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-			continue // the thread ended between the two calls
-		}
-		if err != nil {
-			return 0, err
-		}
-		sum += spent
-	}
-	return sum, nil
+	return p.FileDescriptorsLen()
 }
 
-// ThreadSchedTime returns the time on a CPU of one thread of any process.
-func ThreadSchedTime(pid, tid int) (time.Duration, error) {
-	return readSched(fmt.Sprintf("/proc/%d/task/%d/schedstat", pid, tid))
+// ListenOverflows is how many connections this machine's listeners have dropped because
+// their queue was full.
+func ListenOverflows() float64 {
+	p, err := procfs.Self()
+	if err != nil {
+		return 0
+	}
+	n, err := p.Netstat()
+	if err != nil || n.ListenOverflows == nil {
+		return 0
+	}
+	return *n.ListenOverflows
 }
 
-func readSched(file string) (time.Duration, error) {
-	text, err := os.ReadFile(file)
+// Shares is CPU time of the whole machine so far, in seconds.
+type Shares struct{ All, Steal, SoftIRQ float64 }
+
+// ReadShares reads them.
+func ReadShares() Shares {
+	fs, err := procfs.NewDefaultFS()
 	if err != nil {
-		return 0, err
+		return Shares{}
 	}
-	onCPU, _, _ := strings.Cut(string(text), " ")
-	ns, err := strconv.ParseInt(onCPU, 10, 64)
+	stat, err := fs.Stat()
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", file, err)
+		return Shares{}
 	}
-	return time.Duration(ns), nil
+	t := stat.CPUTotal
+	return Shares{t.User + t.Nice + t.System + t.Idle + t.Iowait + t.IRQ + t.SoftIRQ + t.Steal, t.Steal, t.SoftIRQ}
 }
 
-// ReadSizes stores in bytes the values of those lines of a file that want names, such
-// as "VmRSS:   1976 kB" of /proc/PID/status. What the file does not have stays as it is.
-func ReadSizes(file string, want map[string]*int64) error {
-	text, err := os.ReadFile(file)
+// Machine describes this one.
+func Machine() record.Machine {
+	m := record.Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Sysctls: map[string]string{}}
+	m.Host, _ = os.Hostname()
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		m.Kernel = unix.ByteSliceToString(u.Release[:])
+	}
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
+		m.FileLimit = limit.Cur
+	}
+	for _, name := range []string{"net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_mem", "fs.nr_open"} {
+		if text, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/")); err == nil {
+			m.Sysctls[name] = strings.Join(strings.Fields(string(text)), " ")
+		}
+	}
+	fs, err := procfs.NewDefaultFS()
 	if err != nil {
-		return err
+		return m
 	}
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), ":")
-		to, ok := want[name]
-		if !ok {
-			continue
-		}
-		number, _, _ := strings.Cut(strings.TrimSpace(value), " ")
-		if kib, err := strconv.ParseInt(number, 10, 64); err == nil {
-			*to = kib << 10
-		}
+	if cpus, err := fs.CPUInfo(); err == nil && len(cpus) > 0 {
+		m.CPU = cpus[0].ModelName
 	}
-	return nil
+	if info, err := fs.Meminfo(); err == nil && info.MemTotal != nil {
+		m.Memory = *info.MemTotal << 10
+	}
+	if load, err := fs.LoadAvg(); err == nil {
+		m.Load = load.Load1
+	}
+	m.IRQInTask = ReadShares().SoftIRQ == 0
+	return m
 }

@@ -1,12 +1,7 @@
-// Command nbio serves wsify's protocol with github.com/lesismal/nbio.
-//
-// It runs as the library's author runs it in his own benchmark of a million
-// connections: everything, HTTP included, on the library's engine in non-blocking
-// mode with its defaults (one poller for up to seven cores, messages handled in a
-// pool of goroutines), payloads given back to its pool, no deadline on a connection.
-// A publication is encoded once and given to each connection's non-blocking Write,
-// which keeps what the kernel does not take; above the 6 MiB of the library's quick
-// start the connection is closed, so a slow client stalls nobody.
+// Command nbio serves wsify's protocol with github.com/lesismal/nbio, as its author runs it
+// in his own benchmark of a million connections: everything, HTTP included, on the library's
+// engine in non-blocking mode with its defaults. A publication is encoded once and given to
+// each connection's non-blocking Write; above 6 MiB that wait the connection is closed.
 package main
 
 import (
@@ -17,49 +12,25 @@ import (
 	"github.com/lesismal/nbio/nbhttp"
 	"github.com/lesismal/nbio/nbhttp/websocket"
 
-	"wsify/bench/peers/internal/pubsub"
-	"wsify/bench/peers/internal/serve"
+	"wsify/bench/peers/internal/peer"
 )
 
-// maxQueued is how many bytes one connection may have waiting.
-const maxQueued = 6 << 20
+func main() { peer.Main(serve) }
 
-func main() {
-	serve.Main("nbio", start)
-}
-
-func start(l net.Listener, _ chan<- error) (func(), error) {
+func serve(l net.Listener) error {
 	logging.SetLevel(logging.LevelError)
-	server := pubsub.NewServer(deliver)
-	upgrader := newUpgrader(server)
-	mux := http.NewServeMux()
-	mux.Handle("/broadcast", server)
-	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
-		upgrader.Upgrade(w, r, nil) // on an error the upgrader has answered
+	server := peer.NewServer(func(members []*websocket.Conn, content []byte) {
+		frame := peer.Frame(content)
+		for _, c := range members {
+			_, _ = c.Conn.Write(frame) // WriteMessage would copy the payload for each
+		}
 	})
-	engine := nbhttp.NewEngine(nbhttp.Config{
-		Network:                 "tcp",
-		Addrs:                   []string{l.Addr().String()},
-		Listen:                  func(string, string) (net.Listener, error) { return l, nil },
-		Handler:                 mux,
-		IOMod:                   nbhttp.IOModNonBlocking,
-		ReleaseWebsocketPayload: true,
-		MaxWriteBufferSize:      maxQueued,
-		// By default content above 32 KiB would go out in fragments.
-		MaxWebsocketFramePayloadSize: pubsub.MaxMessageSize,
-	})
-	upgrader.Engine = engine
-	return engine.Stop, engine.Start()
-}
-
-func newUpgrader(server *pubsub.Server[*websocket.Conn]) *websocket.Upgrader {
 	u := websocket.NewUpgrader()
-	u.KeepaliveTime = 0
-	u.MessageLengthLimit = pubsub.MaxMessageSize
+	u.KeepaliveTime, u.MessageLengthLimit = 0, peer.MaxMessageSize
 	u.OnOpen(func(c *websocket.Conn) { c.SetSession(server.Open(c)) })
 	u.OnMessage(func(c *websocket.Conn, _ websocket.MessageType, message []byte) {
 		if answer := session(c).Handle(message); answer != nil {
-			c.WriteMessage(websocket.TextMessage, answer)
+			_ = c.WriteMessage(websocket.TextMessage, answer)
 		}
 	})
 	u.OnClose(func(c *websocket.Conn, _ error) {
@@ -67,21 +38,20 @@ func newUpgrader(server *pubsub.Server[*websocket.Conn]) *websocket.Upgrader {
 			s.Close()
 		}
 	})
-	return u
+	mux := http.NewServeMux()
+	mux.Handle("/broadcast", server)
+	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { _, _ = u.Upgrade(w, r, nil) })
+	engine := nbhttp.NewEngine(nbhttp.Config{
+		Network: "tcp", Addrs: []string{l.Addr().String()}, Listen: func(string, string) (net.Listener, error) { return l, nil },
+		Handler: mux, IOMod: nbhttp.IOModNonBlocking, ReleaseWebsocketPayload: true,
+		MaxWriteBufferSize: 6 << 20, MaxWebsocketFramePayloadSize: peer.MaxMessageSize, // else large content goes out in fragments
+	})
+	u.Engine = engine
+	return engine.Start()
 }
 
-// deliver goes around WriteMessage, which would copy the payload for each. Frames
-// stay whole: the Write beneath it takes or keeps all it is given, under a lock.
-func deliver(members []*websocket.Conn, content []byte) {
-	frame := pubsub.TextFrame(content)
-	for _, c := range members {
-		c.Conn.Write(frame) // on an error the engine closes the connection
-	}
-}
-
-// session is nil for a connection that ended before it was open. For all others
-// the library calls open, message and close in this order, never two at a time.
-func session(c *websocket.Conn) *pubsub.Session[*websocket.Conn] {
-	s, _ := c.Session().(*pubsub.Session[*websocket.Conn])
+// session is nil for a connection that ended before it was open.
+func session(c *websocket.Conn) *peer.Session[*websocket.Conn] {
+	s, _ := c.Session().(*peer.Session[*websocket.Conn])
 	return s
 }

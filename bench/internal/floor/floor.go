@@ -1,0 +1,158 @@
+//go:build linux
+
+// Package floor is a yardstick: a server that does for the scenarios echo, fanout, mesh and
+// connect what nobody can leave out, and nothing else. One thread waits for readable sockets,
+// reads once, and sends once to each member. It checks nothing and bounds nothing.
+package floor
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+type server struct {
+	epoll    int
+	channels map[string][]int // descriptors
+	in       [][]byte         // by descriptor: what is incomplete
+	upgraded []bool
+	buf      []byte
+}
+
+// Serve serves addr until the process ends.
+func Serve(addr string) error {
+	runtime.LockOSThread()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	file, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		return err
+	}
+	listener := int(file.Fd())
+	s := &server{channels: map[string][]int{}, buf: make([]byte, 64<<10)}
+	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	_ = unix.SetNonblock(listener, true)
+	s.watch(listener)
+	events := make([]unix.EpollEvent, 512)
+	for {
+		n, err := unix.EpollWait(s.epoll, events, -1)
+		if err != nil && err != unix.EINTR {
+			return os.NewSyscallError("epoll_wait", err)
+		}
+		for _, e := range events[:max(n, 0)] {
+			if fd := int(e.Fd); fd == listener {
+				s.accept(fd)
+			} else {
+				s.read(fd)
+			}
+		}
+	}
+}
+
+func (s *server) watch(fd int) {
+	_ = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+}
+
+func (s *server) accept(listener int) {
+	for {
+		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if err != nil {
+			return
+		}
+		for len(s.in) <= fd {
+			s.in, s.upgraded = append(s.in, nil), append(s.upgraded, false)
+		}
+		s.in[fd], s.upgraded[fd] = nil, false
+		s.watch(fd)
+	}
+}
+
+func (s *server) read(fd int) {
+	n, err := unix.Read(fd, s.buf)
+	if err == unix.EAGAIN {
+		return
+	}
+	if n <= 0 {
+		_ = unix.Close(fd)
+		return
+	}
+	p := s.buf[:n]
+	if len(s.in[fd]) > 0 {
+		p = append(s.in[fd], p...)
+	}
+	for rest, more := p, true; more; p = rest {
+		if s.upgraded[fd] {
+			rest, more = s.frame(fd, p)
+		} else {
+			rest, more = s.upgrade(fd, p)
+		}
+	}
+	s.in[fd] = append([]byte(nil), p...)
+}
+
+// upgrade answers a request; RFC 6455, section 4.2.2.
+func (s *server) upgrade(fd int, p []byte) (rest []byte, more bool) {
+	end := bytes.Index(p, []byte("\r\n\r\n"))
+	if end < 0 {
+		return p, false
+	}
+	_, key, _ := bytes.Cut(p[:end], []byte("Sec-WebSocket-Key: "))
+	key, _, _ = bytes.Cut(key, []byte("\r\n"))
+	sum := sha1.Sum(append(bytes.Clone(key), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
+	_, _ = unix.Write(fd, fmt.Appendf(nil, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+		base64.StdEncoding.EncodeToString(sum[:])))
+	s.upgraded[fd] = true
+	return p[end+4:], true
+}
+
+// frame carries out one masked text frame.
+func (s *server) frame(fd int, p []byte) (rest []byte, more bool) {
+	if len(p) < 14 {
+		return p, false
+	}
+	head, n := 6, int(p[1]&0x7f)
+	switch n {
+	case 126:
+		head, n = 8, int(binary.BigEndian.Uint16(p[2:]))
+	case 127:
+		head, n = 14, int(binary.BigEndian.Uint64(p[2:]))
+	}
+	if len(p) < head+n {
+		return p, false
+	}
+	payload := p[head : head+n]
+	for i := range payload {
+		payload[i] ^= p[head-4+i&3]
+	}
+	_, after, _ := bytes.Cut(payload, []byte(`"channel":"`))
+	channel, after, _ := bytes.Cut(after, []byte(`"`))
+	if _, content, ok := bytes.Cut(after, []byte(`"content":`)); ok {
+		out := frameOf(content[:max(len(content)-2, 0)])
+		for _, member := range s.channels[string(channel)] {
+			_, _ = unix.Write(member, out)
+		}
+	} else if p[0]&0xf == 1 {
+		s.channels[string(channel)] = append(s.channels[string(channel)], fd)
+		_, _ = unix.Write(fd, frameOf([]byte(`{"id":1,"ok":true}`)))
+	}
+	return p[head+n:], true
+}
+
+func frameOf(payload []byte) []byte {
+	p := []byte{0x81, byte(len(payload))}
+	if len(payload) >= 126 {
+		p = binary.BigEndian.AppendUint16([]byte{0x81, 126}, uint16(len(payload)))
+	}
+	return append(p, payload...)
+}

@@ -1,0 +1,122 @@
+// Package ledger writes a number and a due time into each content and reads them back: so
+// that "exactly once" and latency come out the same for every scenario and every server.
+package ledger
+
+import (
+	"bytes"
+	"math/bits"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// MinSize is the least content: a JSON string with a mark, two numbers of 16 hexadecimal
+// digits and its quotation marks.
+const MinSize = 2 + len(mark) + 2*digits
+
+const (
+	mark   = "#"
+	digits = 16
+)
+
+// Append appends a content of size bytes, at least MinSize: number n, due at a time in
+// nanoseconds since 1970.
+func Append(dst []byte, n uint32, due int64, size int) []byte {
+	dst = append(dst, '"', mark[0])
+	dst = appendHex(appendHex(dst, uint64(n)), uint64(due))
+	for range size - MinSize {
+		dst = append(dst, 'x')
+	}
+	return append(dst, '"')
+}
+
+func appendHex(dst []byte, v uint64) []byte {
+	const hex = "0123456789abcdef"
+	for shift := 60; shift >= 0; shift -= 4 {
+		dst = append(dst, hex[v>>shift&15])
+	}
+	return dst
+}
+
+// Find returns number and due time of the content somewhere in a message. ok is false when
+// there is none.
+func Find(message []byte) (n uint32, due int64, ok bool) {
+	i := bytes.Index(message, []byte(`"`+mark))
+	if i < 0 || len(message) < i+MinSize {
+		return 0, 0, false
+	}
+	p := message[i+2:]
+	number, ok1 := parseHex(p[:digits])
+	at, ok2 := parseHex(p[digits : 2*digits])
+	return uint32(number), int64(at), ok1 && ok2
+}
+
+func parseHex(p []byte) (v uint64, ok bool) {
+	for _, c := range p {
+		switch {
+		case '0' <= c && c <= '9':
+			v = v<<4 | uint64(c-'0')
+		case 'a' <= c && c <= 'f':
+			v = v<<4 | uint64(c-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return v, true
+}
+
+// window is how many numbers behind the newest are told apart.
+const window = 64
+
+// Account is what one member has heard of one sequence of numbers. The zero value expects
+// 0, or another start after Begin.
+type Account struct {
+	newest uint32 // behind the highest number heard
+	seen   uint64 // of the window below newest: bit 0 is newest-1
+}
+
+// Begin makes n the next number that is expected.
+func (a *Account) Begin(n uint32) { *a = Account{n, ^uint64(0)} }
+
+// Note takes a number that was heard. lost is how many can't come any more; double is that
+// it came before, or is below what was expected.
+func (a *Account) Note(n uint32) (lost int, double bool) {
+	if n >= a.newest {
+		ahead := n - a.newest + 1
+		if ahead > window {
+			lost = int(ahead) - window + window - bits.OnesCount64(a.seen)
+			a.seen = 0
+		} else {
+			lost = bits.OnesCount64(^a.seen >> (window - ahead))
+			a.seen <<= ahead
+		}
+		a.seen |= 1
+		a.newest = n + 1
+		return lost, false
+	}
+	at := a.newest - 1 - n
+	if at >= window || a.seen>>at&1 == 1 {
+		return 0, true
+	}
+	a.seen |= 1 << at
+	return 0, false
+}
+
+// Missing returns how many numbers below end have not been heard, of those not lost.
+func (a *Account) Missing(end uint32) int {
+	missing := bits.OnesCount64(^a.seen)
+	if end > a.newest {
+		missing += int(end - a.newest)
+	}
+	return missing
+}
+
+// NewHistogram returns one for latencies in nanoseconds, of three digits up to a minute.
+func NewHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(int64(time.Microsecond), int64(time.Minute), 3)
+}
+
+// Record takes a latency, whatever its size.
+func Record(h *hdrhistogram.Histogram, d int64) {
+	_ = h.RecordValue(min(max(d, h.LowestTrackableValue()), h.HighestTrackableValue()))
+}

@@ -1,0 +1,195 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"html/template"
+	"image/color"
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/plotutil"
+	"gonum.org/v1/plot/vg"
+
+	"wsify/bench/internal/record"
+)
+
+// chart is one picture.
+type chart struct {
+	Title, File string
+	SVG         []byte
+}
+
+// Inline is the picture for a page in HTML.
+func (c chart) Inline() template.HTML {
+	return template.HTML(c.SVG[bytes.Index(c.SVG, []byte("<svg")):]) // made by gonum/plot, which escapes text
+}
+
+// series is the figures of one name in one scenario.
+type series struct {
+	scenario, name string
+	figures        []*record.Figure
+}
+
+// chartsOf draws what compares something, servers or values of what was varied: costs first,
+// then latencies, then the rest.
+func chartsOf(r *record.Record, most int) (charts []chart, err error) {
+	var all []*series
+	for i := range r.Figures {
+		f := &r.Figures[i]
+		at := slices.IndexFunc(all, func(s *series) bool { return s.scenario == f.Scenario && s.name == f.Name })
+		if at < 0 {
+			at = len(all)
+			all = append(all, &series{f.Scenario, f.Name, nil})
+		}
+		all[at].figures = append(all[at].figures, f)
+	}
+	all = slices.DeleteFunc(all, func(s *series) bool { return len(s.figures) < 2 || s.figures[0].Better == record.Fact })
+	slices.SortStableFunc(all, func(a, b *series) int { return cmp.Compare(a.rank(), b.rank()) })
+	for _, s := range all[:min(len(all), max(most, 0))] {
+		c, err := s.draw(r)
+		if err != nil {
+			return nil, fmt.Errorf("chart of %s, %s: %w", s.scenario, s.name, err)
+		}
+		charts = append(charts, c)
+	}
+	return charts, nil
+}
+
+func (s *series) rank() int {
+	switch {
+	case s.figures[0].Cost:
+		return 0
+	case strings.HasSuffix(s.name, "p99"):
+		return 1
+	}
+	return 2
+}
+
+// scale is what values are shown in.
+func (s *series) scale() (of float64, unit string) {
+	largest := 0.0
+	for _, f := range s.figures {
+		largest = max(largest, math.Abs(f.High))
+	}
+	switch s.figures[0].Unit {
+	case "s":
+		for _, u := range []struct {
+			of   float64
+			name string
+		}{{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}} {
+			if largest >= u.of || u.name == "us" {
+				return u.of, u.name
+			}
+		}
+	case "B":
+		if largest >= 1<<20 {
+			return 1 << 20, "MiB"
+		}
+	}
+	return 1, s.figures[0].Unit
+}
+
+func (s *series) draw(r *record.Record) (chart, error) {
+	p := plot.New()
+	of, unit := s.scale()
+	p.Title.Text = s.scenario + ": " + s.name
+	p.Y.Label.Text = strings.TrimSpace(unit + " (" + s.figures[0].Better + " is better)")
+	p.Y.Min = 0
+	p.Add(plotter.NewGrid())
+	var err error
+	if s.figures[0].X == nil {
+		err = s.bars(p, of)
+	} else {
+		p.X.Label.Text = r.Vary
+		err = s.lines(p, of)
+	}
+	if err != nil {
+		return chart{}, err
+	}
+	to, err := p.WriterTo(14*vg.Centimeter, 9*vg.Centimeter, "svg")
+	if err != nil {
+		return chart{}, err
+	}
+	var b bytes.Buffer
+	_, err = to.WriteTo(&b)
+	return chart{p.Title.Text, fileName(r.Date.Format("2006-01-02-1504") + "-" + s.scenario + "-" + s.name), b.Bytes()}, err
+}
+
+// fileName keeps letters and digits.
+func fileName(text string) string {
+	return strings.Trim(strings.Join(strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {
+		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9')
+	}), "-"), "-") + ".svg"
+}
+
+// interval is medians with their intervals, as plotter wants them.
+type interval struct {
+	plotter.XYs
+	errors plotter.YErrors
+}
+
+func (i interval) YError(n int) (low, high float64) { return i.errors.YError(n) }
+
+func (i *interval) add(x float64, f *record.Figure, of float64) {
+	i.XYs = append(i.XYs, plotter.XY{X: x, Y: f.Median / of})
+	i.errors = append(i.errors, struct{ Low, High float64 }{(f.Median - f.Low) / of, (f.High - f.Median) / of})
+}
+
+func (s *series) bars(p *plot.Plot, of float64) error {
+	var values plotter.Values
+	var at interval
+	var names []string
+	for i, f := range s.figures {
+		values = append(values, f.Median/of)
+		at.add(float64(i), f, of)
+		names = append(names, f.Server)
+	}
+	bars, err := plotter.NewBarChart(values, vg.Points(28))
+	if err != nil {
+		return err
+	}
+	bars.Color = color.RGBA{R: 0x4c, G: 0x78, B: 0xa8, A: 0xff}
+	bars.LineStyle.Width = 0
+	whiskers, err := plotter.NewYErrorBars(at)
+	if err != nil {
+		return err
+	}
+	p.Add(bars, whiskers)
+	p.NominalX(names...)
+	return nil
+}
+
+func (s *series) lines(p *plot.Plot, of float64) error {
+	var servers []string
+	for _, f := range s.figures {
+		if !slices.Contains(servers, f.Server) {
+			servers = append(servers, f.Server)
+		}
+	}
+	for i, server := range servers {
+		var at interval
+		for _, f := range s.figures {
+			if f.Server == server && f.X != nil {
+				at.add(*f.X, f, of)
+			}
+		}
+		line, points, err := plotter.NewLinePoints(at.XYs)
+		if err != nil {
+			return err
+		}
+		line.Color, points.Color, points.Shape = plotutil.Color(i), plotutil.Color(i), plotutil.Shape(i)
+		whiskers, err := plotter.NewYErrorBars(at)
+		if err != nil {
+			return err
+		}
+		p.Add(line, points, whiskers)
+		p.Legend.Add(server, line, points)
+	}
+	p.Legend.Top = true
+	return nil
+}

@@ -1,0 +1,200 @@
+//go:build linux
+
+// Package scenario is what wsbench does to a server: each scenario is one round on one
+// server, which the runner calls in turn for all servers.
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"wsify/bench/internal/ledger"
+	"wsify/bench/internal/process"
+	"wsify/bench/internal/record"
+	"wsify/bench/internal/swarm"
+	"wsify/bench/internal/worker"
+)
+
+// Scenario is one kind of load.
+type Scenario struct {
+	Name   string
+	About  string             // what happens and what is measured, in a sentence
+	Own    bool               // it starts, stops or configures the server itself
+	Fresh  bool               // each round has a new server
+	Asked  bool               // it runs only when it is named
+	Args   []string           // of the server, where it is wsify
+	Limits map[string]float64 // goals: the most that a figure may be, by its name
+	Setup  func(e *Env) error // once for each server; may be nil
+	Round  func(e *Env) error
+}
+
+// Sizes are how large the load is.
+type Sizes struct {
+	Connections int
+	Duration    time.Duration // of a phase
+	Rate        float64       // deliveries, or messages, a second while latencies are measured
+	Content     int           // bytes
+	Quick       bool
+}
+
+// Env is what a round has to do with: one server, and the workers that are its clients.
+type Env struct {
+	Sizes
+	Team   worker.Team
+	Target swarm.Target
+	Server *Server // nil for one that this run did not start
+	Key    string  // of POST /broadcast; empty: none
+	Family *process.Family
+	Usage  func() (Usage, error) // of the server, where it can be had
+	Noted  func(text string)
+
+	samples []sample
+	void    string
+	next    uint32 // number of the next publication
+	base    int64  // memory of the server before the connections
+}
+
+// Usage is what a server has used so far.
+type Usage struct {
+	CPU    process.Time
+	Memory int64
+}
+
+// ErrNoUsage is that nothing tells what the server uses.
+var ErrNoUsage = errors.New("nothing tells what the server uses: it runs elsewhere, and there is no -metrics")
+
+type sample struct {
+	name, unit, better string
+	cost               bool
+	value              float64
+}
+
+// Sample takes a figure of this round. better is a direction of package record.
+func (e *Env) Sample(name, unit, better string, value float64) {
+	e.samples = append(e.samples, sample{name, unit, better, false, value})
+}
+
+// Cost takes CPU or memory: what two builds of a server are compared by.
+func (e *Env) Cost(name, unit string, value float64) {
+	e.samples = append(e.samples, sample{name, unit, record.Lower, true, value})
+}
+
+// Void says that this round counts for nothing, and why.
+func (e *Env) Void(why string) { e.void = why }
+
+// Take hands over the samples of the round and begins another. void says why they count
+// for nothing.
+func (e *Env) Take(each func(name, unit, better string, cost bool, value float64)) (void string) {
+	if void, e.void = e.void, ""; void == "" {
+		for _, s := range e.samples {
+			each(s.name, s.unit, s.better, s.cost, s.value)
+		}
+	}
+	e.samples = e.samples[:0]
+	return void
+}
+
+// pids are all processes of the run on this machine that have to be quiet.
+func (e *Env) pids() (pids []int) {
+	if e.Server != nil {
+		pids = append(pids, e.Server.Pid())
+	}
+	for _, w := range e.Team {
+		if pid := w.Pid(); pid > 0 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// Load runs a load that is n operations, from one quiet moment to the next, and takes what
+// one costs the server, and how many there are a second.
+func (e *Env) Load(what string, load func() (n float64, err error)) error {
+	process.Quiet(e.pids()...)
+	before, unknown := e.Usage()
+	busy, began := e.Team.Busy(), time.Now()
+	n, err := load()
+	if err != nil {
+		return err
+	}
+	wall := time.Since(began).Seconds()
+	busy = (e.Team.Busy() - busy) / wall
+	if !process.Quiet(e.pids()...) {
+		e.Noted(what + ": the server was still busy a second after the load")
+	}
+	if n == 0 {
+		return fmt.Errorf("%s: nothing happened", what)
+	}
+	if after, err := e.Usage(); err == nil && unknown == nil {
+		used := after.CPU.Sub(before.CPU)
+		e.Cost("CPU of a "+what, "s", used.Total.Seconds()/n)
+	}
+	e.Sample(plural(what), "1/s", record.Higher, n/wall)
+	if busy > 0.9 {
+		e.Noted(what + ": a worker was busy more than nine tenths of the time, so rates and latencies may be the client's own")
+	}
+	return nil
+}
+
+// plural makes "deliveries a second, four in flight" of "delivery, four in flight".
+func plural(what string) string {
+	end := len(what)
+	for _, sep := range []string{",", " of ", " to ", " at ", " that "} {
+		if i := strings.Index(what, sep); i >= 0 {
+			end = min(end, i)
+		}
+	}
+	one, rest := what[:end], what[end:]
+	if many, ok := strings.CutSuffix(one, "y"); ok {
+		one = many + "ie"
+	}
+	return one + "s a second" + rest
+}
+
+// P99 ends the names of figures that a ramp looks at.
+const P99 = ", p99"
+
+// Latencies takes median and p99 of a histogram of nanoseconds.
+func (e *Env) Latencies(what string, l swarm.Latency) {
+	h := ledger.NewHistogram()
+	l.Merge(h)
+	e.Sample(what+", median", "s", record.Lower, float64(h.ValueAtQuantile(50))/1e9)
+	e.Sample(what+P99, "s", record.Lower, float64(h.ValueAtQuantile(99))/1e9)
+}
+
+func quantile(l swarm.Latency, q float64) float64 {
+	h := ledger.NewHistogram()
+	l.Merge(h)
+	return float64(h.ValueAtQuantile(q)) / 1e9
+}
+
+// Open opens a group, and fails when one connection does.
+func (e *Env) Open(p swarm.Plan) (swarm.Opened, error) {
+	p.Target = e.Target
+	if p.Window == 0 {
+		p.Window = 256
+	}
+	o, err := e.Team.Open(p)
+	if err == nil && o.Failed > 0 {
+		err = fmt.Errorf("%d of %d connections of %s are open; the first that failed: %s", o.Open, p.N, p.Group, o.Error)
+	}
+	return o, err
+}
+
+// exact fails unless everything was heard exactly once.
+func exact(what string, h swarm.Heard) error {
+	if h.Doubles > 0 || h.Missing > 0 {
+		return fmt.Errorf("%s: %d messages, %d of them missing, %d twice", what, h.Messages, h.Missing, h.Doubles)
+	}
+	return nil
+}
+
+// auth is what the path of POST /broadcast has behind it.
+func (e *Env) auth() string {
+	if e.Key == "" {
+		return ""
+	}
+	return "?key=" + e.Key
+}

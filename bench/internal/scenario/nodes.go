@@ -1,0 +1,194 @@
+//go:build linux
+
+package scenario
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"wsify/bench/internal/process"
+	"wsify/bench/internal/record"
+	"wsify/bench/internal/swarm"
+)
+
+// engine is a server of Redis or NATS.
+type engine struct {
+	*process.Child
+	driver string
+	addr   string
+	dir    string
+}
+
+// startEngine starts one on a port; 0 is a free one. An engine that is not installed is an
+// error that says how to get it.
+func startEngine(f *process.Family, driver, addr string) (*engine, error) {
+	program := driver + "-server"
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return nil, fmt.Errorf("there is no %s: apt-get install %s", program, program)
+	}
+	if addr == "" {
+		port, err := process.FreePort()
+		if err != nil {
+			return nil, err
+		}
+		addr = fmt.Sprintf("127.0.0.1:%d", port)
+	}
+	dir, err := os.MkdirTemp("", "wsbench-"+driver+"-")
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	// A subscriber may be a gigabyte behind before it is closed: it shares its processors.
+	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--client-output-buffer-limit", "pubsub 1gb 0 0"}
+	if driver == "nats" {
+		config := filepath.Join(dir, "nats.conf")
+		if err := os.WriteFile(config, []byte("max_pending: 1GB\nwrite_deadline: \"60s\"\n"), 0o600); err != nil {
+			return nil, err
+		}
+		args = []string{"-c", config, "-a", "127.0.0.1", "-p", port}
+	}
+	child, err := f.Start(exec.Command(path, args...))
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{child, driver, addr, dir}
+	if err := e.AwaitPort(addr, startPatience); err != nil {
+		e.stop()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *engine) stop() {
+	e.Kill()
+	_ = os.RemoveAll(e.dir)
+}
+
+func (e *engine) args() []string {
+	return []string{"-broker-driver", e.driver, "-broker-dsn", e.driver + "://" + e.addr}
+}
+
+// onEngines runs a round with each engine.
+func onEngines(e *Env, round func(e *Env, g *engine) error) error {
+	for _, driver := range []string{"redis", "nats"} {
+		g, err := startEngine(e.Family, driver, "")
+		if err != nil {
+			e.Noted(err.Error())
+			continue
+		}
+		err = round(e, g)
+		g.stop()
+		if err != nil {
+			return fmt.Errorf("%s: %w", driver, err)
+		}
+	}
+	return nil
+}
+
+var nodes = &Scenario{
+	Name: "nodes", About: "two nodes through Redis and NATS: what is published at one and heard at the other, in rate, CPU of both nodes and of the engine, and latency", Own: true, Asked: true,
+	Round: func(e *Env) error {
+		return onEngines(e, func(e *Env, g *engine) error {
+			here, err := e.Server.Contender.Start(e.Family, g.args()...)
+			if err != nil {
+				return err
+			}
+			defer here.Kill()
+			there, err := e.Server.Contender.Start(e.Family, g.args()...)
+			if err != nil {
+				return err
+			}
+			defer there.Kill()
+			n := min(e.Connections, 1000)
+			two := &Env{Sizes: e.Sizes, Team: e.Team, Target: e.Target, Server: e.Server, Noted: e.Noted}
+			two.Connections = n
+			two.Usage = func() (u Usage, err error) {
+				for _, pid := range []int{here.Pid(), there.Pid(), g.Pid()} {
+					t, bad := process.CPU(pid)
+					u.CPU, err = u.CPU.Add(t), firstError(err, bad)
+				}
+				return u, err
+			}
+			two.Target.Addr = there.Addr
+			if _, err := two.Open(swarm.Plan{Group: members, N: n, Channel: "c", Joins: 1}); err != nil {
+				return err
+			}
+			defer func() { _ = e.Team.Shut(members, false); _ = e.Team.Shut(publishers, false) }()
+			two.Target.Addr = here.Addr
+			if err := two.publisher(); err != nil {
+				return err
+			}
+			if err := two.inFlight("delivery at the other node, "+g.driver, 4, 100); err != nil {
+				return err
+			}
+			err = two.paced("delivery at the other node, "+g.driver, swarm.Talk{Channel: "c"}, n)
+			e.samples = append(e.samples, two.samples...)
+			return err
+		})
+	},
+}
+
+var resubscribe = &Scenario{
+	Name: "resubscribe", About: "channels with a member each, then the engine is killed and started: how long until all are subscribed to again, with no connection lost", Own: true, Asked: true,
+	Round: func(e *Env) error {
+		return onEngines(e, func(e *Env, g *engine) error {
+			node, err := e.Server.Contender.Start(e.Family, g.args()...)
+			if err != nil {
+				return err
+			}
+			defer node.Kill()
+			one := &Env{Sizes: e.Sizes, Team: e.Team, Target: e.Target}
+			one.Target.Addr = node.Addr
+			o, err := one.Open(swarm.Plan{Group: members, N: e.Connections, Channel: "s", Spread: e.Connections, Joins: 1})
+			if err != nil {
+				return err
+			}
+			defer func() { _ = e.Team.Shut(members, false); _ = e.Team.Shut(publishers, false) }()
+			e.Sample("joins a second, "+g.driver, "1/s", record.Higher, float64(o.Open)/o.Seconds)
+			one.Connections = 1
+			if err := one.publisher(); err != nil {
+				return err
+			}
+			g.Kill()
+			again, err := startEngine(e.Family, g.driver, g.addr)
+			if err != nil {
+				return err
+			}
+			defer again.stop()
+			began := time.Now()
+			if err := one.allHear(e.Connections); err != nil {
+				return err
+			}
+			e.Sample("every channel is heard again after, "+g.driver, "s", record.Lower, time.Since(began).Seconds())
+			ends, err := e.Team.Ends(members, false)
+			e.Sample("connections lost, "+g.driver, "", record.Lower, float64(e.Connections-ends.Open))
+			return err
+		})
+	},
+}
+
+// allHear publishes to each channel of its own until all members have heard something.
+func (e *Env) allHear(n int) error {
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
+		if err := e.Team.Watch(members, 0, 1, n); err != nil {
+			return err
+		}
+		if _, err := e.Team.Say(swarm.Talk{Group: publishers, Channel: "s", Channels: n, Count: n, Size: e.Content}); err != nil {
+			return err
+		}
+		if _, err := e.Team.Await(0, 2); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("not all of %d channels were heard again within a minute", n)
+}
+
+// All is every scenario, in the order in which they run.
+var All = []*Scenario{
+	idle, pings, connect, storm, fanout, mesh, burst, echo, post, slow, slowloris, talkers, churn, authorizer, drain, nodes, resubscribe, million,
+}

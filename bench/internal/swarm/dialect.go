@@ -1,0 +1,51 @@
+package swarm
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// Dialect is how clients talk to a server: the messages inside its frames, and the path.
+type Dialect struct {
+	Name, Path string
+	hello      string // opens a session, and is answered; empty for none
+	join       string // a format with the channel; answered once the client is a member
+	joined     []byte // what an answer that says yes contains
+	leave      string // a format with the channel
+	broadcast  string // a format with channel and content
+	beat       []byte // a message that asks for a sign of life, and is sent back
+}
+
+var dialects = []*Dialect{
+	{
+		Name: "wsify", Path: "/ws",
+		join: `{"id":1,"command":"join","args":{"channel":%q}}`, joined: []byte(`"ok":true`),
+		leave:     `{"command":"leave","args":{"channel":%q}}`,
+		broadcast: `{"command":"broadcast","args":{"channel":%q,"content":%s}}`,
+	},
+	{ // the JSON protocol of centrifugal/centrifuge
+		Name: "centrifuge", Path: "/connection/websocket",
+		hello: `{"id":1,"connect":{}}`,
+		join:  `{"id":2,"subscribe":{"channel":%q}}`, joined: []byte(`"subscribe":`),
+		leave:     `{"id":3,"unsubscribe":{"channel":%q}}`,
+		broadcast: `{"id":4,"publish":{"channel":%q,"data":%s}}`,
+		beat:      []byte(`{}`),
+	},
+}
+
+// DialectOf returns the dialect of this name; empty is wsify's.
+func DialectOf(name string) (*Dialect, error) {
+	var known []string
+	for _, d := range dialects {
+		if d.Name == name || name == "" {
+			return d, nil
+		}
+		known = append(known, d.Name)
+	}
+	return nil, fmt.Errorf("there is no dialect %q; there are %v", name, known)
+}
+
+// isBeat reports whether a message asks for a sign of life.
+func (d *Dialect) isBeat(message []byte) bool {
+	return d.beat != nil && bytes.Equal(bytes.TrimSpace(message), d.beat)
+}

@@ -1,0 +1,250 @@
+//go:build linux
+
+package swarm
+
+import (
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wsify/bench/internal/ledger"
+)
+
+// opening is a Plan under way.
+type opening struct {
+	began    int64
+	begun    int   // connections begun
+	pending  int   // begun, and neither open nor failed nor waiting to come again
+	progress int64 // when something last opened
+	done     func(Opened)
+}
+
+// defaultPatience is how long nothing may open before the rest is given up.
+const defaultPatience = 60 * time.Second
+
+// Open opens a group of connections, and returns when all are open or have failed.
+func (s *Swarm) Open(p Plan) Opened {
+	d, err := DialectOf(p.Target.Dialect)
+	if err != nil {
+		return Opened{Failed: p.N, Error: err.Error()}
+	}
+	if p.Patience == 0 {
+		p.Patience = defaultPatience.Seconds()
+	}
+	if p.Target.Path == "" {
+		p.Target.Path = d.Path
+	}
+	return call(s, func(done func(Opened)) {
+		g := &group{plan: p, dialect: d, latency: ledger.NewHistogram(), result: Opened{Statuses: map[int]int{}}, ends: Ends{Codes: map[int]int{}}}
+		g.opening = &opening{began: s.now, progress: s.now, done: done}
+		s.groups[p.Group] = g
+		s.launch(g)
+		s.look(g)
+	})
+}
+
+// look gives up what makes no progress.
+func (s *Swarm) look(g *group) {
+	o := g.opening
+	if o == nil {
+		return
+	}
+	if float64(s.now-o.progress) > g.plan.Patience*1e9 {
+		g.result.Failed = g.plan.N - g.result.Open
+		if g.result.Error == "" {
+			g.result.Error = "no connection has opened for " + time.Duration(g.plan.Patience*1e9).String()
+		}
+		s.finish(g)
+		return
+	}
+	s.after(s.now+int64(time.Second), func() { s.look(g) })
+}
+
+// launch begins as many connections as rate and window allow.
+func (s *Swarm) launch(g *group) {
+	for o := g.opening; o != nil && o.begun < g.plan.N && (g.plan.Window == 0 || o.pending < g.plan.Window); {
+		due := s.now
+		if g.plan.Rate > 0 {
+			due = o.began + int64(float64(o.begun)/g.plan.Rate*1e9)
+			if due > s.now {
+				s.after(due, func() { s.launch(g) })
+				return
+			}
+		}
+		c := &conn{group: g, index: g.plan.First + o.begun, begun: due}
+		o.begun++
+		g.conns = append(g.conns, c)
+		s.dial(c)
+	}
+}
+
+// perSource is how many connections leave from one address of 127.0.0.0/8, of the some
+// 28,000 ports that one has.
+const perSource = 8000
+
+// dial begins to connect.
+func (s *Swarm) dial(c *conn) {
+	c.group.opening.pending++
+	c.state, c.in, c.out = connecting, nil, nil
+	fd, err := s.socket(c)
+	if err != nil {
+		s.fail(c, err.Error())
+		return
+	}
+	c.fd, c.writing = fd, true
+	for len(s.conns) <= fd {
+		s.conns = append(s.conns, make([]*conn, 1024)...)
+	}
+	s.conns[fd] = c
+	if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT, Fd: int32(fd)}); err != nil {
+		s.fail(c, os.NewSyscallError("epoll_ctl", err).Error())
+	}
+}
+
+// socket returns a descriptor that is about to be connected.
+func (s *Swarm) socket(c *conn) (int, error) {
+	t := &c.group.plan.Target
+	if t.TLS {
+		return dialTLS(t)
+	}
+	host, port, err := net.SplitHostPort(t.Addr)
+	if err != nil {
+		return 0, err
+	}
+	ip, err := net.ResolveIPAddr("ip", host)
+	if err != nil {
+		return 0, err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return 0, err
+	}
+	family, to := unix.AF_INET, unix.Sockaddr(nil)
+	if v4 := ip.IP.To4(); v4 != nil {
+		to = &unix.SockaddrInet4{Port: number, Addr: [4]byte(v4)}
+	} else {
+		family, to = unix.AF_INET6, &unix.SockaddrInet6{Port: number, Addr: [16]byte(ip.IP)}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, os.NewSyscallError("socket", err)
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if ip.IP.IsLoopback() && family == unix.AF_INET {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		source := c.index / perSource
+		if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 1, byte(source >> 8), byte(source) + 1}}); err != nil {
+			_ = unix.Close(fd)
+			return 0, os.NewSyscallError("bind", err)
+		}
+	}
+	if err := unix.Connect(fd, to); err != nil && err != unix.EINPROGRESS {
+		_ = unix.Close(fd)
+		return 0, os.NewSyscallError("connect", err)
+	}
+	return fd, nil
+}
+
+// ready notes that a connection is where its plan wants it.
+func (s *Swarm) ready(c *conn) {
+	g := c.group
+	if g.opening == nil {
+		return
+	}
+	ledger.Record(g.latency, s.now-c.begun)
+	g.result.Open++
+	g.opening.progress = s.now
+	s.settled(g)
+}
+
+// fail gives a connection up that is not open yet.
+func (s *Swarm) fail(c *conn, why string) {
+	g := c.group
+	s.shut(c)
+	if g.opening == nil {
+		return
+	}
+	g.result.Failed++
+	if g.result.Error == "" {
+		g.result.Error = why
+	}
+	s.settled(g)
+}
+
+// settled goes on when one more connection is open or has failed.
+func (s *Swarm) settled(g *group) {
+	g.opening.pending--
+	if g.result.Open+g.result.Failed == g.plan.N {
+		s.finish(g)
+		return
+	}
+	s.launch(g)
+}
+
+func (s *Swarm) finish(g *group) {
+	o := g.opening
+	g.opening = nil
+	g.result.Seconds = float64(s.now-o.began) / 1e9
+	g.result.Latency = Latency{g.latency.Export()}
+	o.done(g.result)
+}
+
+// retry connects again after a pause.
+func (s *Swarm) retry(c *conn, pause time.Duration) {
+	g := c.group
+	s.shut(c)
+	if g.opening == nil {
+		return
+	}
+	g.result.Retries++
+	g.opening.pending--
+	s.after(s.now+int64(jitter(pause)), func() {
+		if g.opening != nil {
+			s.dial(c)
+		}
+	})
+	s.launch(g)
+}
+
+// shut closes the descriptor.
+func (s *Swarm) shut(c *conn) {
+	if c.state != closed && c.fd > 0 && s.conns[c.fd] == c {
+		s.conns[c.fd] = nil
+		_ = unix.Close(c.fd)
+	}
+	c.state = closed
+}
+
+// ended notes that the server has ended a connection, with a close code.
+func (s *Swarm) ended(c *conn, code int) {
+	g := c.group
+	if c.state < open {
+		s.fail(c, "the server closed the connection before it was open")
+		return
+	}
+	s.shut(c)
+	g.ends.Codes[code]++
+	g.ends.Seconds = append(g.ends.Seconds, float64(s.now-g.since)/1e9)
+	if g.talk != nil {
+		g.talk.gone(s, c)
+	}
+}
+
+// Shut closes a group, at once or with reset, and forgets it.
+func (s *Swarm) Shut(name string, reset bool) struct{} {
+	return call(s, func(done func(struct{})) {
+		if g := s.groups[name]; g != nil {
+			for _, c := range g.conns {
+				if reset && c.state != closed {
+					_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+				}
+				s.shut(c)
+			}
+			delete(s.groups, name)
+		}
+		done(struct{}{})
+	})
+}

@@ -1,0 +1,94 @@
+package swarm
+
+import "github.com/HdrHistogram/hdrhistogram-go"
+
+// Target is where clients connect.
+type Target struct {
+	Addr    string // host:port
+	Host    string // of the Host header
+	Path    string
+	TLS     bool
+	Dialect string
+}
+
+// What a connection sends before it stops for good.
+const (
+	HoldHead  = "head"  // half a request head
+	HoldFrame = "frame" // half a frame
+)
+
+// Plan is a group of connections that are to be opened.
+type Plan struct {
+	Group    string
+	Target   Target
+	N        int
+	First    int     // index of the first one, for its own channel
+	Channel  string  // name, or the beginning of it
+	Own      bool    // each has channels of its own
+	Spread   int     // or they are spread over so many
+	Joins    int     // channels each joins
+	Rate     float64 // connections begun a second; 0: as fast as Window allows
+	Window   int     // connections not open yet at a time; 0: no bound
+	Hold     string
+	Mute     bool    // it reads nothing once it is open
+	Retry    bool    // after a 503 it comes again, when Retry-After is over
+	HTTP     bool    // no upgrade: it sends requests
+	Patience float64 // seconds without any progress until the rest is given up
+}
+
+// Opened is what became of a Plan.
+type Opened struct {
+	Open     int         `json:"open"`
+	Failed   int         `json:"failed"`
+	Retries  int         `json:"retries"`
+	Statuses map[int]int `json:"statuses"` // answers other than 101
+	Error    string      `json:"error"`    // of the first that failed
+	Seconds  float64     `json:"seconds"`
+	Latency  Latency     `json:"latency"` // from when it was to connect until it was open
+}
+
+// Latency is a histogram that can be sent and merged.
+type Latency struct {
+	Snapshot *hdrhistogram.Snapshot `json:"snapshot,omitempty"`
+}
+
+// Merge adds others to h.
+func (l Latency) Merge(h *hdrhistogram.Histogram) {
+	if l.Snapshot != nil {
+		h.Merge(hdrhistogram.Import(l.Snapshot))
+	}
+}
+
+// Talk is load that a group of open connections makes.
+type Talk struct {
+	Group    string
+	Conns    int     // how many of the group take part; 0: all
+	Seconds  float64 // 0: until Count
+	Count    int     // messages; 0: until Seconds are over
+	Rate     float64 // messages a second of the group; 0: each connection sends when its last came back
+	Size     int     // bytes of content
+	Channel  string  // where to; empty: to a channel of the connection's own
+	First    uint32  // number of the first content
+	Due      int64   // ns since 1970: of the first; 0: when it is sent
+	Burst    int     // bytes of messages a connection sends at once, Every seconds, to nobody
+	Every    float64
+	Channels int    // number of channels that Channel begins the name of; 0: it is one
+	Auth     string // HTTP: "?key=…" of the path
+}
+
+// Heard is what a group of connections has heard, or has said and got back.
+type Heard struct {
+	Messages uint64  `json:"messages"`
+	Doubles  uint64  `json:"doubles"`
+	Missing  uint64  `json:"missing"`
+	Refused  uint64  `json:"refused"` // HTTP answers other than 201
+	Seconds  float64 `json:"seconds"`
+	Latency  Latency `json:"latency"`
+}
+
+// Ends is how connections of a group have ended, by close code; 1006 without one.
+type Ends struct {
+	Codes   map[int]int `json:"codes"`
+	Seconds []float64   `json:"seconds"` // since the watch began, of each
+	Open    int         `json:"open"`
+}

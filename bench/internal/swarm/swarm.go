@@ -1,0 +1,311 @@
+//go:build linux
+
+// Package swarm is many client connections on one epoll loop: it opens them at a rate or
+// as fast as a window allows, joins their channels, makes load with them, and counts what
+// they hear. One goroutine, locked to a thread, owns everything in it; each method may be
+// called from any other goroutine and waits for what it asks for.
+package swarm
+
+import (
+	"container/heap"
+	"encoding/binary"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sys/unix"
+
+	"wsify/bench/internal/ledger"
+)
+
+// Swarm is a set of groups of connections.
+type Swarm struct {
+	epoll, wake, timer int
+	conns              []*conn // by descriptor
+	groups             map[string]*group
+	timers             timers
+	buf                []byte
+	now                int64 // ns since 1970, of the batch
+	pings              uint64
+	stopped            bool
+	ended_             chan struct{}
+
+	mu     sync.Mutex
+	posted []func() // guarded by mu
+}
+
+// group is the connections of one Plan.
+type group struct {
+	plan    Plan
+	dialect *Dialect
+	conns   []*conn
+	result  Opened
+	opening *opening // nil once all are open, or were given up
+	latency *hdrhistogram.Histogram
+	tally   tally
+	talk    *talk
+	ends    Ends
+	since   int64 // of ends
+}
+
+// New starts a swarm.
+func New() (*Swarm, error) {
+	s := &Swarm{groups: map[string]*group{}, buf: make([]byte, 256<<10), ended_: make(chan struct{})}
+	var err error
+	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if s.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	if s.timer, err = unix.TimerfdCreate(unix.CLOCK_REALTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("timerfd_create", err)
+	}
+	for _, fd := range []int{s.wake, s.timer} {
+		if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+			return nil, os.NewSyscallError("epoll_ctl", err)
+		}
+	}
+	go s.run()
+	return s, nil
+}
+
+// Close ends all connections and the swarm.
+func (s *Swarm) Close() {
+	s.post(func() { s.stopped = true })
+	<-s.ended_
+}
+
+// post has fn run on the swarm's goroutine.
+func (s *Swarm) post(fn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posted = append(s.posted, fn)
+	_, _ = unix.Write(s.wake, binary.NativeEndian.AppendUint64(nil, 1))
+}
+
+// call is post, and waits until done was called.
+func call[T any](s *Swarm, fn func(done func(T))) T {
+	got := make(chan T, 1)
+	s.post(func() { fn(func(v T) { got <- v }) })
+	return <-got
+}
+
+func (s *Swarm) run() {
+	runtime.LockOSThread()
+	defer close(s.ended_)
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // 50 us, the default, would be in every latency
+	events := make([]unix.EpollEvent, 512)
+	for !s.stopped {
+		n, err := unix.EpollWait(s.epoll, events, -1)
+		if err != nil && err != unix.EINTR {
+			panic(os.NewSyscallError("epoll_wait", err))
+		}
+		s.now = time.Now().UnixNano()
+		for _, e := range events[:max(n, 0)] {
+			switch fd := int(e.Fd); fd {
+			case s.wake, s.timer:
+				var count [8]byte
+				_, _ = unix.Read(fd, count[:])
+			default:
+				s.event(fd, e.Events)
+			}
+		}
+		s.runPosted()
+		s.runTimers()
+	}
+	for _, c := range s.conns {
+		if c != nil {
+			_ = unix.Close(c.fd)
+		}
+	}
+	for _, fd := range []int{s.epoll, s.wake, s.timer} {
+		_ = unix.Close(fd)
+	}
+}
+
+func (s *Swarm) runPosted() {
+	s.mu.Lock()
+	posted := s.posted
+	s.posted = nil
+	s.mu.Unlock()
+	for _, fn := range posted {
+		s.now = time.Now().UnixNano()
+		fn()
+	}
+}
+
+// after has fn run at a time in nanoseconds since 1970.
+func (s *Swarm) after(at int64, fn func()) { heap.Push(&s.timers, timer{at, fn}) }
+
+func (s *Swarm) runTimers() {
+	for len(s.timers) > 0 && s.timers[0].at <= time.Now().UnixNano() {
+		t := heap.Pop(&s.timers).(timer)
+		s.now = time.Now().UnixNano()
+		t.fn()
+	}
+	var spec unix.ItimerSpec
+	if len(s.timers) > 0 {
+		spec.Value = unix.NsecToTimespec(s.timers[0].at)
+	}
+	_ = unix.TimerfdSettime(s.timer, unix.TFD_TIMER_ABSTIME, &spec, nil)
+}
+
+type timer struct {
+	at int64
+	fn func()
+}
+
+// timers is a heap of the earliest.
+type timers []timer
+
+func (t timers) Len() int           { return len(t) }
+func (t timers) Less(i, j int) bool { return t[i].at < t[j].at }
+func (t timers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t *timers) Push(v any)        { *t = append(*t, v.(timer)) }
+func (t *timers) Pop() any {
+	last := (*t)[len(*t)-1]
+	*t = (*t)[:len(*t)-1]
+	return last
+}
+
+// event handles what epoll says of a connection.
+func (s *Swarm) event(fd int, events uint32) {
+	c := s.conns[fd]
+	if c == nil {
+		return
+	}
+	if events&unix.EPOLLOUT != 0 {
+		if c.state == connecting {
+			c.writing = false
+			s.connected(c)
+			s.interest(c)
+		} else {
+			s.flush(c)
+		}
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) != 0 && c.state != closed && c.state != connecting {
+		s.read(c)
+	} else if c.state == connecting && events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		s.connected(c)
+	}
+}
+
+// read reads once and handles what came.
+func (s *Swarm) read(c *conn) {
+	n, err := unix.Read(c.fd, s.buf)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return
+	case n <= 0:
+		s.ended(c, 1006)
+		return
+	}
+	s.now = time.Now().UnixNano()
+	p := s.buf[:n]
+	if len(c.in) > 0 {
+		c.in = append(c.in, p...)
+		p = c.in
+	}
+	switch {
+	case c.group.plan.HTTP:
+		p = s.answers(c, p)
+	default:
+		if c.state == upgrading {
+			p = s.head(c, p)
+		}
+		if c.state != upgrading {
+			p = s.frames(c, p)
+		}
+	}
+	switch {
+	case len(p) == 0 && cap(c.in) > 4<<10:
+		c.in = nil
+	case len(p) == 0:
+		c.in = c.in[:0]
+	case len(c.in) > 0:
+		c.in = c.in[:copy(c.in, p)]
+	default:
+		c.in = append([]byte(nil), p...)
+	}
+}
+
+func (s *Swarm) send(c *conn, text string) { s.write(c, AppendFrame(nil, opText, []byte(text))) }
+
+// write sends p, or keeps what the kernel does not take.
+func (s *Swarm) write(c *conn, p []byte) {
+	if c.state == closed {
+		return
+	}
+	if len(c.out) == 0 {
+		n, err := unix.Write(c.fd, p)
+		if err != nil && err != unix.EAGAIN {
+			return // reading tells
+		}
+		p = p[max(n, 0):]
+	}
+	if len(p) > 0 {
+		c.out = append(c.out, p...)
+		c.writing = true
+		s.interest(c)
+	}
+}
+
+func (s *Swarm) flush(c *conn) {
+	n, _ := unix.Write(c.fd, c.out)
+	c.out = c.out[:copy(c.out, c.out[max(n, 0):])]
+	if len(c.out) == 0 {
+		c.out, c.writing = nil, false
+		s.interest(c)
+	}
+}
+
+// interest tells epoll what the connection waits for.
+func (s *Swarm) interest(c *conn) {
+	if c.state == closed {
+		return
+	}
+	var want uint32
+	if !c.mute {
+		want |= unix.EPOLLIN
+	}
+	if c.writing {
+		want |= unix.EPOLLOUT
+	}
+	_ = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: want, Fd: int32(c.fd)})
+}
+
+// tally is what a group has heard since Watch.
+type tally struct {
+	first    uint32 // number of the first content that is counted
+	members  int    // that have to hear a number; 0: numbers are not followed
+	heard    []int32
+	complete func(n uint32, at int64)
+	Heard
+	latency *hdrhistogram.Histogram
+}
+
+// heard notes a content that came.
+func (s *Swarm) heard(c *conn, n uint32, due int64) {
+	g := c.group
+	lost, double := c.account.Note(n)
+	g.tally.Missing += uint64(lost)
+	if double {
+		g.tally.Doubles++
+		return
+	}
+	g.tally.Messages++
+	if g.tally.latency != nil {
+		ledger.Record(g.tally.latency, s.now-due)
+	}
+	if i := int(n) - int(g.tally.first); g.tally.members > 0 && i >= 0 && i < len(g.tally.heard) {
+		if g.tally.heard[i]++; int(g.tally.heard[i]) == g.tally.members {
+			g.tally.complete(n, s.now)
+		}
+	}
+	if g.talk != nil {
+		g.talk.back(s, c, due)
+	}
+}

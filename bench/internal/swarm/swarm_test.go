@@ -1,0 +1,183 @@
+//go:build linux
+
+package swarm
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gobwas/ws"
+)
+
+// serve runs a WebSocket server for one test, which answers each connection as handle says.
+func serve(t *testing.T, handle func(c net.Conn)) Target {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() { defer c.Close(); handle(c) }()
+		}
+	}()
+	return Target{Addr: ln.Addr().String(), Host: "localhost"}
+}
+
+// echo upgrades, confirms joins, and gives back what is broadcast, a byte at a time.
+func echo(c net.Conn) {
+	if _, err := ws.Upgrade(c); err != nil {
+		return
+	}
+	for {
+		h, err := ws.ReadHeader(c)
+		if err != nil {
+			return
+		}
+		payload := make([]byte, h.Length)
+		if _, err := io.ReadFull(c, payload); err != nil {
+			return
+		}
+		ws.Cipher(payload, h.Mask, 0)
+		answer := []byte(`{"id":1,"ok":true}`)
+		if _, content, ok := bytes.Cut(payload, []byte(`"content":`)); ok {
+			answer = content[:len(content)-2]
+		}
+		for _, b := range ws.MustCompileFrame(ws.NewTextFrame(answer)) {
+			if _, err := c.Write([]byte{b}); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func newSwarm(t *testing.T) *Swarm {
+	t.Helper()
+	s, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestMessagesInPiecesComeBackExactlyOnce(t *testing.T) {
+	s := newSwarm(t)
+	if o := s.Open(Plan{Group: "g", Target: serve(t, echo), N: 5, Channel: "own", Own: true, Joins: 2}); o.Open != 5 || o.Failed > 0 {
+		t.Fatalf("%+v", o)
+	}
+	if h := s.Talk(Talk{Group: "g", Count: 100, Size: 200}); h.Messages != 100 || h.Missing > 0 {
+		t.Errorf("closed loop: %d messages, %d missing", h.Messages, h.Missing)
+	}
+	if h := s.Talk(Talk{Group: "g", Seconds: 0.2, Rate: 200, Size: 50}); h.Messages < 20 || h.Missing > 0 {
+		t.Errorf("at a rate: %d messages, %d missing", h.Messages, h.Missing)
+	}
+}
+
+func TestARefusedClientComesAgainWhenRetryAfterIsOver(t *testing.T) {
+	var tries atomic.Int32
+	target := serve(t, func(c net.Conn) {
+		if tries.Add(1) <= 3 {
+			_, _ = c.Read(make([]byte, 1024))
+			_, _ = fmt.Fprint(c, "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n")
+			return
+		}
+		echo(c)
+	})
+	s := newSwarm(t)
+	if o := s.Open(Plan{Group: "g", Target: target, N: 2, Window: 1, Retry: true}); o.Open != 2 || o.Retries != 3 || o.Statuses[http.StatusServiceUnavailable] != 3 {
+		t.Errorf("%+v", o)
+	}
+	if o := s.Open(Plan{Group: "h", Target: target, N: 1}); o.Open != 1 {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestWhatFailsIsSaid(t *testing.T) {
+	s := newSwarm(t)
+	for want, handle := range map[string]func(c net.Conn){
+		"status 404": func(c net.Conn) {
+			_, _ = c.Read(make([]byte, 1024))
+			_, _ = io.WriteString(c, "HTTP/1.1 404 Not Found\r\n\r\n")
+		},
+		"before it was open": func(c net.Conn) { _, _ = c.Read(make([]byte, 10)) },
+		"join: ": func(c net.Conn) {
+			if _, err := ws.Upgrade(c); err == nil {
+				_ = ws.WriteFrame(c, ws.NewTextFrame([]byte(`{"id":1,"ok":false}`)))
+				_, _ = io.Copy(io.Discard, c)
+			}
+		},
+	} {
+		o := s.Open(Plan{Group: want, Target: serve(t, handle), N: 1, Channel: "c", Joins: 1})
+		if o.Failed != 1 || !strings.Contains(o.Error, want) {
+			t.Errorf("%+v, want %q", o, want)
+		}
+	}
+}
+
+func TestWhatMakesNoProgressIsGivenUp(t *testing.T) {
+	s := newSwarm(t)
+	o := s.Open(Plan{Group: "g", Target: serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), N: 3, Patience: 0.01})
+	if o.Failed != 3 || !strings.Contains(o.Error, "no connection has opened") {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestAServersCloseIsCounted(t *testing.T) {
+	closing := make(chan struct{})
+	target := serve(t, func(c net.Conn) {
+		if _, err := ws.Upgrade(c); err == nil {
+			<-closing
+			_ = ws.WriteFrame(c, ws.NewCloseFrame(ws.NewCloseFrameBody(1012, "")))
+			_, _ = io.Copy(io.Discard, c)
+		}
+	})
+	s := newSwarm(t)
+	s.Open(Plan{Group: "g", Target: target, N: 4})
+	s.Ends("g", true)
+	close(closing)
+	for {
+		if e := s.Ends("g", false); e.Open == 0 {
+			if e.Codes[1012] != 4 || len(e.Seconds) != 4 {
+				t.Errorf("%+v", e)
+			}
+			return
+		}
+	}
+}
+
+func TestAnyCutOfAStreamGivesTheSameFrames(t *testing.T) {
+	var stream []byte
+	for _, size := range []int{0, 5, 125, 126, 70_000} {
+		stream = append(stream, ws.MustCompileFrame(ws.NewTextFrame(bytes.Repeat([]byte("x"), size)))...)
+	}
+	for cut := 1; cut < len(stream); cut += 997 {
+		var sizes []int
+		var in []byte
+		for _, part := range [][]byte{stream[:cut], stream[cut:]} {
+			in = append(in, part...)
+			for {
+				_, payload, n := nextFrame(in)
+				if n == 0 {
+					break
+				}
+				sizes = append(sizes, len(payload))
+				in = in[n:]
+			}
+		}
+		if fmt.Sprint(sizes) != "[0 5 125 126 70000]" || len(in) > 0 {
+			t.Fatalf("cut at %d: %v", cut, sizes)
+		}
+	}
+}

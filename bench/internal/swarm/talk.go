@@ -1,0 +1,297 @@
+//go:build linux
+
+package swarm
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"wsify/bench/internal/ledger"
+)
+
+// grace is how long what is under way may still come back when a talk is over.
+const grace = 5 * time.Second
+
+// talk is a Talk under way.
+type talk struct {
+	Talk
+	group   *group
+	conns   []*conn
+	began   int64
+	end     int64 // no more is sent
+	sent    int
+	waiting int // messages that have not come back
+	over    bool
+	heard   Heard
+	latency *hdrhistogram.Histogram
+	done    func(Heard)
+}
+
+// Talk makes load with a group, and returns when it is over.
+func (s *Swarm) Talk(t Talk) Heard {
+	return call(s, func(done func(Heard)) {
+		g := s.groups[t.Group]
+		if g == nil {
+			done(Heard{})
+			return
+		}
+		k := &talk{Talk: t, group: g, began: s.now, latency: ledger.NewHistogram(), done: done}
+		for _, c := range g.conns {
+			if c.state == open && (t.Conns == 0 || len(k.conns) < t.Conns) {
+				c.sent = t.First
+				c.account.Begin(t.First)
+				k.conns = append(k.conns, c)
+			}
+		}
+		if k.end = s.now + int64(t.Seconds*1e9); t.Seconds == 0 {
+			k.end = s.now + int64(time.Hour)
+		}
+		if len(k.conns) == 0 {
+			done(Heard{})
+			return
+		}
+		g.talk = k
+		if t.Seconds > 0 {
+			s.after(k.end, func() { k.stop(s) })
+		}
+		switch {
+		case t.Burst > 0:
+			k.burst(s)
+		case t.Rate > 0:
+			k.pace(s)
+		case t.Channel != "" && !g.plan.HTTP:
+			for k.more() {
+				k.say(s, k.conns[k.sent%len(k.conns)], s.now)
+			}
+			k.stop(s)
+		default:
+			for _, c := range k.conns {
+				if k.more() {
+					k.say(s, c, s.now)
+				}
+			}
+		}
+	})
+}
+
+func (k *talk) more() bool { return !k.over && (k.Count == 0 || k.sent < k.Count) }
+
+// pace says what is due, and comes back when more is.
+func (k *talk) pace(s *Swarm) {
+	for k.more() {
+		due := k.began + int64(float64(k.sent)/k.Rate*1e9)
+		if due >= k.end {
+			return
+		}
+		if due > s.now {
+			s.after(due, func() { k.pace(s) })
+			return
+		}
+		k.say(s, k.conns[k.sent%len(k.conns)], due)
+	}
+	k.stop(s)
+}
+
+// say sends one message that was due at a time.
+func (k *talk) say(s *Swarm, c *conn, due int64) {
+	n, channel := c.sent, k.Channel
+	switch {
+	case k.Channels > 0: // each has its own numbers
+		channel += strconv.Itoa(k.sent % k.Channels)
+		n = k.First + uint32(k.sent/k.Channels)
+	case channel != "":
+		n = k.First + uint32(k.sent)
+	default:
+		channel = c.channel(0)
+	}
+	c.sent++
+	k.sent++
+	content := ledger.Append(nil, n, due, max(k.Size, ledger.MinSize))
+	if c.group.plan.HTTP {
+		body := fmt.Sprintf(`{"channel":%q,"content":%s}`, channel, content)
+		c.dues = append(c.dues, due)
+		k.waiting++
+		s.write(c, fmt.Appendf(nil, "POST /broadcast%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			k.Auth, c.group.plan.Target.Host, len(body), body))
+		return
+	}
+	if k.Channel == "" {
+		k.waiting++
+	}
+	s.send(c, fmt.Sprintf(c.group.dialect.broadcast, channel, content))
+}
+
+// burst has each connection send many small messages at once, again and again.
+func (k *talk) burst(s *Swarm) {
+	if k.over {
+		return
+	}
+	message := AppendFrame(nil, opText, fmt.Appendf(nil, k.group.dialect.broadcast, k.Channel, `"x"`))
+	for _, c := range k.conns {
+		if len(c.out) == 0 { // else the server has not read the last burst
+			s.write(c, bytes.Repeat(message, k.Burst/len(message)+1))
+			k.heard.Messages += uint64(k.Burst/len(message) + 1)
+		}
+	}
+	s.after(s.now+int64(k.Every*1e9), func() { k.burst(s) })
+}
+
+// back notes that what a connection has said came back, or was answered.
+func (k *talk) back(s *Swarm, c *conn, due int64) {
+	if k.waiting == 0 {
+		return
+	}
+	k.waiting--
+	k.heard.Messages++
+	ledger.Record(k.latency, s.now-due)
+	if k.Rate == 0 && k.more() {
+		k.say(s, c, s.now)
+	}
+	if k.waiting == 0 && !k.more() {
+		k.stop(s)
+	}
+}
+
+// gone notes that a connection has ended.
+func (k *talk) gone(s *Swarm, c *conn) {
+	for i := range k.conns {
+		if k.conns[i] == c && len(k.conns) > 1 {
+			k.conns = append(k.conns[:i], k.conns[i+1:]...)
+			return
+		}
+	}
+}
+
+// stop sends no more, and ends the talk once nothing is under way, or after a grace.
+func (k *talk) stop(s *Swarm) {
+	if !k.over {
+		k.over = true
+		k.heard.Seconds = float64(s.now-k.began) / 1e9
+		if k.waiting > 0 {
+			s.after(s.now+int64(grace), func() { k.finish() })
+		}
+	}
+	if k.waiting == 0 {
+		k.finish()
+	}
+}
+
+func (k *talk) finish() {
+	if k.group.talk != k {
+		return
+	}
+	k.group.talk = nil
+	k.heard.Missing = uint64(k.waiting)
+	k.heard.Latency = Latency{k.latency.Export()}
+	k.done(k.heard)
+}
+
+// answers handles all complete answers to requests in p and returns the rest.
+func (s *Swarm) answers(c *conn, p []byte) []byte {
+	for {
+		end := bytes.Index(p, []byte("\r\n\r\n"))
+		if end < 0 {
+			return p
+		}
+		size := end + 4 + contentLength(p[:end])
+		if len(p) < size {
+			return p
+		}
+		k := c.group.talk
+		if k != nil && !bytes.HasPrefix(p, []byte("HTTP/1.1 201")) {
+			k.heard.Refused++
+		}
+		p = p[size:]
+		if k != nil && len(c.dues) > 0 {
+			due := c.dues[0]
+			c.dues = c.dues[:copy(c.dues, c.dues[1:])]
+			k.back(s, c, due)
+		}
+	}
+}
+
+func contentLength(head []byte) int {
+	_, value, _ := bytes.Cut(bytes.ToLower(head), []byte("content-length:"))
+	line, _, _ := bytes.Cut(value, []byte("\r\n"))
+	n, _ := strconv.Atoi(string(bytes.TrimSpace(line)))
+	return n
+}
+
+// Watch begins to count what a group hears from number first on. When members is not 0,
+// complete is called, on the swarm's goroutine, for each of count numbers once so many have
+// heard it; at is when the last did.
+func (s *Swarm) Watch(name string, first uint32, count, members int, complete func(n uint32, at int64)) struct{} {
+	return call(s, func(done func(struct{})) {
+		if g := s.groups[name]; g != nil {
+			g.tally = tally{first: first, members: members, heard: make([]int32, count), complete: complete, latency: ledger.NewHistogram()}
+			for _, c := range g.conns {
+				c.account.Begin(first)
+			}
+		}
+		done(struct{}{})
+	})
+}
+
+// Heard returns what a group has heard since Watch. When end is not 0, every open
+// connection should have heard all numbers below it.
+func (s *Swarm) Heard(name string, end uint32) Heard {
+	return call(s, func(done func(Heard)) {
+		g := s.groups[name]
+		if g == nil || g.tally.latency == nil {
+			done(Heard{})
+			return
+		}
+		h := g.tally.Heard
+		for _, c := range g.conns {
+			if end > 0 && c.state == open && !c.mute {
+				h.Missing += uint64(c.account.Missing(end))
+			}
+		}
+		h.Latency = Latency{g.tally.latency.Export()}
+		done(h)
+	})
+}
+
+// Ends returns how connections of a group have ended since the last call with begin, and how
+// many are open.
+func (s *Swarm) Ends(name string, begin bool) Ends {
+	return call(s, func(done func(Ends)) {
+		g := s.groups[name]
+		if g == nil {
+			done(Ends{})
+			return
+		}
+		e := g.ends
+		if begin {
+			g.ends, g.since = Ends{Codes: map[int]int{}}, s.now
+		}
+		for _, c := range g.conns {
+			if c.state == open || c.state == held {
+				e.Open++
+			}
+		}
+		done(e)
+	})
+}
+
+// Unmute has a group read that did not.
+func (s *Swarm) Unmute(name string) struct{} {
+	return call(s, func(done func(struct{})) {
+		if g := s.groups[name]; g != nil {
+			for _, c := range g.conns {
+				c.mute = false
+				s.interest(c)
+			}
+		}
+		done(struct{}{})
+	})
+}
+
+// Pings returns how many pings were answered by all connections.
+func (s *Swarm) Pings() uint64 {
+	return call(s, func(done func(uint64)) { done(s.pings) })
+}

@@ -1,0 +1,280 @@
+//go:build linux
+
+package worker
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/rpc"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"wsify/bench/internal/ledger"
+	"wsify/bench/internal/process"
+	"wsify/bench/internal/record"
+	"wsify/bench/internal/swarm"
+)
+
+// Worker is a worker as its coordinator sees it.
+type Worker struct {
+	rpc     *rpc.Client
+	child   *process.Child // nil for one on another machine
+	Machine record.Machine
+	Offset  time.Duration // its clock is so far ahead of ours, by the quickest of ten exchanges
+	Room    int           // connections it can hold
+}
+
+// Dial connects to a worker that waits on addr.
+func Dial(addr string) (*Worker, error) {
+	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		return nil, fmt.Errorf("worker %s: %w", addr, err)
+	}
+	return meet(&Worker{rpc: rpc.NewClient(conn)}, addr)
+}
+
+// pipes is standard input and output of a child.
+type pipes struct {
+	io.Reader
+	io.WriteCloser
+}
+
+// Start starts a worker on this machine: the program that calls it, with the argument
+// worker.
+func Start(family *process.Family) (*Worker, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, "worker")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	child, err := family.Start(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return meet(&Worker{rpc: rpc.NewClient(pipes{out, in}), child: child}, "of this machine")
+}
+
+func meet(w *Worker, name string) (*Worker, error) {
+	err := w.call("Hello", None{}, &w.Machine)
+	if err == nil {
+		err = w.call("Capacity", None{}, &w.Room)
+	}
+	best := time.Duration(1 << 62)
+	for i := 0; i < 10 && err == nil; i++ {
+		var theirs int64
+		before := time.Now()
+		err = w.call("Clock", None{}, &theirs)
+		if took := time.Since(before); took < best {
+			best, w.Offset = took, time.Duration(theirs-before.Add(took/2).UnixNano())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("worker %s: %w", name, err)
+	}
+	return w, nil
+}
+
+func (w *Worker) call(method string, in, out any) error { return w.rpc.Call("Worker."+method, in, out) }
+
+// Close ends the connection, and with it all of the worker's; a local one is gone then.
+func (w *Worker) Close() {
+	_ = w.rpc.Close()
+	if w.child != nil {
+		w.child.Kill()
+	}
+}
+
+// Pid is that of a local worker, 0 of another.
+func (w *Worker) Pid() int {
+	if w.child == nil {
+		return 0
+	}
+	return w.child.Pid()
+}
+
+// Team is all workers of a run, which share each group among them.
+type Team []*Worker
+
+// each calls one method of all workers at once.
+func each[T any](t Team, method string, in func(i int) any) ([]T, error) {
+	out, errs := make([]T, len(t)), make([]error, len(t))
+	var all sync.WaitGroup
+	for i, w := range t {
+		all.Go(func() { errs[i] = w.call(method, in(i), &out[i]) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// share is how many of n are for worker i, by the room that each has.
+func (t Team) share(n, i int) (first, count int) {
+	upTo := func(i int) int {
+		room, all := 0, 0
+		for k, w := range t {
+			if all += w.Room; k < i {
+				room += w.Room
+			}
+		}
+		return n * room / all
+	}
+	first = upTo(i)
+	return first, upTo(i+1) - first
+}
+
+// Open opens a group, shared among all workers.
+func (t Team) Open(p swarm.Plan) (swarm.Opened, error) {
+	all, err := each[swarm.Opened](t, "Open", func(i int) any {
+		q := p
+		first, n := t.share(p.N, i)
+		q.N, q.First, q.Rate = n, p.First+first, p.Rate*float64(n)/float64(max(p.N, 1))
+		if p.Window > 0 {
+			q.Window = max(1, p.Window*n/max(p.N, 1))
+		}
+		return q
+	})
+	sum := swarm.Opened{Statuses: map[int]int{}}
+	latency := ledger.NewHistogram()
+	for _, o := range all {
+		sum.Open, sum.Failed, sum.Retries = sum.Open+o.Open, sum.Failed+o.Failed, sum.Retries+o.Retries
+		sum.Seconds = max(sum.Seconds, o.Seconds)
+		if sum.Error == "" {
+			sum.Error = o.Error
+		}
+		for status, n := range o.Statuses {
+			sum.Statuses[status] += n
+		}
+		o.Latency.Merge(latency)
+	}
+	sum.Latency = swarm.Latency{Snapshot: latency.Export()}
+	return sum, err
+}
+
+// Shut closes a group everywhere.
+func (t Team) Shut(group string, reset bool) error {
+	_, err := each[None](t, "Shut", func(int) any { return ShutArgs{group, reset} })
+	return err
+}
+
+// Unmute has a group read that did not.
+func (t Team) Unmute(group string) error {
+	_, err := each[None](t, "Unmute", func(int) any { return group })
+	return err
+}
+
+// Talk makes load with a group, shared among the workers that have a part of it. Due is
+// by the clock of this machine.
+func (t Team) Talk(k swarm.Talk, members int) (swarm.Heard, error) {
+	all, err := each[swarm.Heard](t, "Talk", func(i int) any {
+		q := k
+		_, n := t.share(members, i)
+		q.Rate = k.Rate * float64(n) / float64(members)
+		if k.Conns > 0 {
+			_, q.Conns = t.share(k.Conns, i)
+		}
+		if n == 0 || k.Conns > 0 && q.Conns == 0 {
+			q.Group = "" // none
+		}
+		return q
+	})
+	return sum(all), err
+}
+
+func sum(all []swarm.Heard) swarm.Heard {
+	var s swarm.Heard
+	latency := ledger.NewHistogram()
+	for _, h := range all {
+		s.Messages, s.Doubles, s.Missing, s.Refused = s.Messages+h.Messages, s.Doubles+h.Doubles, s.Missing+h.Missing, s.Refused+h.Refused
+		s.Seconds = max(s.Seconds, h.Seconds)
+		h.Latency.Merge(latency)
+	}
+	s.Latency = swarm.Latency{Snapshot: latency.Export()}
+	return s
+}
+
+// Say has the first worker publish with a group of its own.
+func (t Team) Say(k swarm.Talk) (h swarm.Heard, err error) {
+	err = t[0].call("Talk", k, &h)
+	return h, err
+}
+
+// Watch begins to count what a group of so many members hears.
+func (t Team) Watch(group string, first uint32, count, members int) error {
+	_, err := each[None](t, "Watch", func(i int) any {
+		_, n := t.share(members, i)
+		return WatchArgs{group, first, count, n}
+	})
+	return err
+}
+
+// Await returns when every member everywhere has heard a number.
+func (t Team) Await(n uint32, seconds float64) (last time.Time, err error) {
+	all, err := each[int64](t, "Await", func(int) any { return AwaitArgs{n, seconds} })
+	for i, at := range all {
+		if heard := time.Unix(0, at).Add(-t[i].Offset); heard.After(last) {
+			last = heard
+		}
+	}
+	return last, err
+}
+
+// Heard adds up what a group has heard since Watch.
+func (t Team) Heard(group string, end uint32) (swarm.Heard, error) {
+	all, err := each[swarm.Heard](t, "Heard", func(int) any { return HeardArgs{group, end} })
+	return sum(all), err
+}
+
+// Ends adds up how connections of a group have ended.
+func (t Team) Ends(group string, begin bool) (swarm.Ends, error) {
+	all, err := each[swarm.Ends](t, "Ends", func(int) any { return EndsArgs{group, begin} })
+	e := swarm.Ends{Codes: map[int]int{}}
+	for _, part := range all {
+		for code, n := range part.Codes {
+			e.Codes[code] += n
+		}
+		e.Seconds = append(e.Seconds, part.Seconds...)
+		e.Open += part.Open
+	}
+	return e, err
+}
+
+// Pings adds up how many pings were answered.
+func (t Team) Pings() (sum uint64, err error) {
+	all, err := each[uint64](t, "Pings", func(int) any { return None{} })
+	for _, n := range all {
+		sum += n
+	}
+	return sum, err
+}
+
+// Busy returns the CPU time of the busiest worker, in seconds.
+func (t Team) Busy() (most float64) {
+	all, _ := each[float64](t, "Busy", func(int) any { return None{} })
+	for _, s := range all {
+		most = max(most, s)
+	}
+	return most
+}
+
+// Room is how many connections all can hold.
+func (t Team) Room() (n int) {
+	for _, w := range t {
+		n += w.Room
+	}
+	return n
+}
