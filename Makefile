@@ -11,12 +11,14 @@ PKG       ?= ./...
 ARGS      ?=
 BASE      ?=
 TESTFLAGS ?=
-SCENARIO  ?= echo
-CURVES    ?=
+SCENARIO  ?= fanout
+VARY      ?= content=64,1024,16384
+RECORDS   ?= $(wildcard bench/results/*.json)
+NAMED      = bench/results/$(shell date -u +%Y-%m-%d-%H%M)
 OLD       ?=
 NEW       ?=
 TAGGED     = ./internal/invariants # where files differ by the tag
-MODULES    = test/clients test/compose bench/peers bench/report tools
+MODULES    = test/clients test/compose bench tools
 STATIC     = $(CURDIR)/bin/tools/staticcheck
 BENCHSTAT  = $(GO) tool -modfile=tools/go.mod benchstat
 RECORD    ?= bench/results/go-$(shell date -u +%Y-%m-%d-%H%M%S).txt
@@ -24,8 +26,9 @@ RECORD    ?= bench/results/go-$(shell date -u +%Y-%m-%d-%H%M%S).txt
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-zA-Z0-9_-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build ./bin/wsify, ./bin/wsbench and ./bin/echo      (go build -o bin/ ./cmd/... ./bench/echo ./bench/wsbench)
-	$(GO) build -o bin/ ./cmd/... ./bench/echo ./bench/wsbench
+build: ## build ./bin/wsify and ./bin/wsbench                 (go build -o bin/ ./cmd/...)
+	$(GO) build -o bin/ ./cmd/...
+	cd bench && $(GO) build -o ../bin/ ./wsbench
 
 run: ## run the server; ARGS="-ping-interval 1m"            (go run ./cmd/wsify -broadcasting-key dev)
 	$(GO) run ./cmd/wsify -broadcasting-key dev $(ARGS)
@@ -37,10 +40,10 @@ update: ## write what is generated: -help's text, the table of settings, scripts
 	$(GO) test -tags invariants ./cmd/wsify ./internal/session ./test -run 'Help|Settings|Scripts' -update
 
 # In two steps: check needs Go, make and a C compiler; e2e needs a browser, proxies and the like.
-check: fmt vet staticcheck tidy types test modules plain race report-check fuzz ## everything but e2e; 7 minutes, most of them tests under the race detector
+check: fmt vet staticcheck tidy types test modules plain race fuzz ## everything but e2e; 7 minutes, most of them tests under the race detector
 
 e2e: ## the tests with programs of others, which root installs from Debian; 2 minutes
-	E2E=1 $(GO) test -count 1 $(TESTFLAGS) ./test/... ./bench/beside
+	E2E=1 $(GO) test -count 1 $(TESTFLAGS) ./test/...
 
 test: ## all tests, with invariant checks on                 (go test -tags invariants ./...)
 	$(GO) test -tags invariants $(TESTFLAGS) $(PKG)
@@ -81,8 +84,8 @@ types: ## other processors and systems                        (GOARCH=arm64 bin/
 	GOOS=darwin $(GO) vet ./cmd/wsify # it says that it needs Linux
 	GOOS=darwin $(GO) build -o /dev/null ./cmd/wsify
 
-modules: ## the tests of the modules beside the product's          (cd bench/peers && go test ./...)
-	for m in bench/peers bench/report; do (cd $$m && $(GO) test ./...); done
+modules: ## the tests of the bench, a module of its own         (cd bench && go test ./...)
+	cd bench && $(GO) mod tidy -diff && $(GO) test ./...
 
 # One binary for all targets of a package, where only our packages are made to steer the search: go test -fuzz would
 # compile everything below them again. What it finds new is kept where go test -fuzz would keep it.
@@ -108,49 +111,44 @@ bench-diff: ## compare the records OLD and NEW                     (go tool -mod
 	@test -n "$(OLD)" -a -n "$(NEW)" || { echo "make bench-diff OLD=FILE NEW=FILE"; exit 2; }
 	$(BENCHSTAT) $(OLD) $(NEW)
 
-bench-quick: ## every scenario of wsbench in small, three minutes (go run ./bench/wsbench -quick)
-	$(GO) build -o bin/ ./cmd/wsify ./bench/wsbench
-	./bin/wsbench -quick $(ARGS)
+bench-quick: build ## every scenario in small: does it work? three minutes (wsbench run -quick)
+	./bin/wsbench run -quick $(ARGS)
 
-bench-goals: ## every scenario in full, into bench/results         (bench/record.sh goals)
-	bench/record.sh goals -idle-rounds 3 $(ARGS)
+bench-full: build ## every scenario beside the floor, into bench/results; 25 minutes
+	./bin/wsbench run -floor -out $(NAMED)-full.json $(ARGS)
 
-bench-check: ## the working tree against BASE, in one run          (bench/check.sh)
-	bench/check.sh $(if $(BASE),-b $(BASE)) $(if $(ARGS),-- $(ARGS))
+bench-check: ## the working tree against BASE, in one run; 10 minutes (wsbench compare)
+	bench/check.sh $(BASE) -- $(ARGS)
 
-bench-peers: ## wsify and six other engines in turn, into bench/results (bench/peers.sh)
-	bench/peers.sh $(ARGS)
+bench-peers: build ## wsify and five other engines in turn, into bench/results; 40 minutes
+	cd bench && $(GO) build -o ../bin/peers/ ./peers/...
+	./bin/wsbench run -run connect,fanout,mesh,echo,burst,idle -out $(NAMED)-peers.json -against "nbio=bin/peers/nbio" -against "gws=bin/peers/gws" \
+		-against "gobwas=bin/peers/gobwas" -against "gorilla=bin/peers/gorilla" -against "centrifuge@centrifuge=bin/peers/centrifuge" $(ARGS)
 
-bench-curves: ## loops, shards, workers, queue, connections, content (bench/curves.sh)
-	bench/curves.sh $(CURVES)
+bench-curve: build ## a curve into bench/results; VARY=content=64,1024,16384 SCENARIO=fanout
+	./bin/wsbench run -run $(SCENARIO) -vary $(VARY) -out $(NAMED)-$(SCENARIO)-$(firstword $(subst =, ,$(VARY))).json $(ARGS)
 
-bench-million: ## 1,000,000 connections in one process, in a guest where limits ask for it (bench/lab/million.sh)
+bench-million: ## 1,000,000 connections in one process, in a guest where limits ask for it; an hour
 	bench/lab/million.sh $(ARGS)
 
-bench-nodes: ## two nodes through Redis and NATS against one, into bench/results (bench/nodes.sh)
-	bench/nodes.sh $(ARGS)
+bench-nodes: build ## two nodes through Redis and NATS, into bench/results; 5 minutes
+	./bin/wsbench run -run nodes,resubscribe -out $(NAMED)-nodes.json $(ARGS)
 
-bench-k6: ## k6's scripts, then wsbench with the same load; fetches k6 (bench/k6)
-	$(GO) build -o bin/tools/beside ./bench/beside
-	./bin/tools/beside $(ARGS) k6
+bench-k6: build ## the same server under k6, which is fetched and built once; 3 minutes
+	GOBIN=$(CURDIR)/bin/tools $(GO) install go.k6.io/k6@v1.8.1
+	./bin/wsify -listen-addr 127.0.0.1:3999 -admin-addr off -broadcasting-key dev -log-level warn & trap "kill $$!" EXIT; \
+	./bin/tools/k6 run --no-usage-report --address "" -e ADDR=127.0.0.1:3999 $(ARGS) bench/k6/wsify.js
 
-bench-tcpkali: ## the same by a tcpkali on the PATH                    (bench/tcpkali)
-	$(GO) build -o bin/tools/beside ./bench/beside
-	./bin/tools/beside $(ARGS) tcpkali
+bench-tcpkali: build ## the same under tcpkali, where there is one
+	./bin/wsify -listen-addr 127.0.0.1:3999 -admin-addr off -log-level warn & trap "kill $$!" EXIT; ADDR=127.0.0.1:3999 bench/tcpkali/fanout.sh
 
-bench-profile: ## where a scenario's CPU goes; SCENARIO=echo            (bench/profile.sh)
-	bench/profile.sh $(SCENARIO) $(ARGS)
-
-bench-report: ## bench/REPORT.md, its charts and docs/scale.md         (cd bench/report && go run .)
-	cd bench/report && $(GO) run . -results ../results -out ..
-
-report-check: ## fail when they are not what the records give         (cd bench/report && go run . -check)
-	cd bench/report && $(GO) run . -results ../results -out .. -check
+bench-report: build ## bench/REPORT.md, report.html and charts, of RECORDS
+	./bin/wsbench report -out bench $(RECORDS)
 
 conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -tags invariants -count 1 ./internal/wire
 	$(GO) test -tags invariants -count 1 -run 'Conformance|Script|Cut|Upgrade|Head' ./internal/session
 	$(GO) test -count 1 -run 'Clients' ./test
 
-.PHONY: help build run quick update test tidy modules plain race check fmt vet staticcheck types fuzz bench bench-diff bench-quick bench-goals bench-peers \
-	bench-check bench-curves bench-million bench-nodes bench-k6 bench-tcpkali bench-profile bench-report report-check conformance e2e
+.PHONY: help build run quick update test tidy modules plain race check fmt vet staticcheck types fuzz conformance e2e bench bench-diff bench-quick bench-full \
+	bench-check bench-peers bench-curve bench-million bench-nodes bench-k6 bench-tcpkali bench-report

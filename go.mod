@@ -3,7 +3,6 @@ module wsify
 go 1.26.0
 
 require (
-	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/gobwas/ws v1.5.0
 	github.com/goccy/go-json v0.12.0

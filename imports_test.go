@@ -13,19 +13,18 @@ import (
 // be replaced in one place.
 var theirs = map[string][]string{
 	"github.com/mailru/easygo":       {"wsify/netpoll"},
-	"github.com/gobwas/ws":           {"wsify/internal/wire", "wsify/internal/session", "wsify/bench/echo"},
+	"github.com/gobwas/ws":           {"wsify/internal/wire", "wsify/internal/session"},
 	"github.com/gobwas/httphead":     {"wsify/internal/wire"},
 	"github.com/valyala/fasthttp":    {"wsify/auth"},
 	"github.com/goccy/go-json":       {"wsify/internal/command"},
 	"github.com/peterbourgon/ff":     {"wsify/cmd/wsify"},
 	"github.com/prometheus":          {"wsify/internal/operate"},
-	"github.com/HdrHistogram":        {"wsify/bench/wsbench"},
 	"github.com/nats-io/nats.go":     {"wsify/broker/nats"},
 	"github.com/nats-io/nats-server": {"wsify/internal/natstest"},
 	"github.com/Shopify/toxiproxy":   {"wsify/broker/brokertest"},
 	"github.com/rs/zerolog":          {"wsify/broker/brokertest"}, // toxiproxy's log
 	"go.uber.org/goleak":             {"wsify/broker/brokertest"},
-	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/internal/operate", "wsify/bench/wsbench", "wsify/bench/internal/process", "wsify/internal/testtool"},
+	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/internal/operate", "wsify/internal/testtool"},
 	"github.com/gobwas/ws/wsutil":    {}, // it reads from sockets and blocks
 	"github.com/gobwas/ws/wsflate":   {},
 }

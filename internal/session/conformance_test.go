@@ -12,7 +12,7 @@ import (
 
 // The cases of this file and its neighbours (conformance_*_test.go) are those of the
 // Autobahn test suite and bear its numbers, groups 1 to 7, 9 and 10. Each runs on a
-// real socket, against the server and against bench/echo.
+// real socket, against the server and against testdata/echo.
 //
 // The suite wants messages echoed. The echo server is held to that word by word. The
 // server ignores a text that is no command and stays, refuses binary that is no
@@ -78,11 +78,11 @@ func targets(t *testing.T) []target {
 	return []target{{"wsify", srv.Addr().String(), false}, {"echo", startEcho(t), true}}
 }
 
-// startEcho builds bench/echo, runs it until the test ends, and returns its address.
+// startEcho builds testdata/echo, runs it until the test ends, and returns its address.
 func startEcho(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "echo")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", bin, "wsify/bench/echo")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", bin, "./testdata/echo")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, out)
 	}
