@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// A block of README.md that is tried has a comment before it that names it:
+// A block of a page that is tried has a comment before it that names it. The pages are
+// README.md and those in docs; docs/nodes.md and docs/kubernetes.md have names of their own, for other tests.
 //
 //	<!-- tried: NAME -->
 //	```LANGUAGE
@@ -27,7 +28,7 @@ var triedHere = []string{
 	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "many nodes",
 }
 
-// readme returns a block of README.md.
+// readme returns a block of a page.
 func readme(t *testing.T, name string) string {
 	t.Helper()
 	for _, block := range readmeBlocks(t) {
@@ -35,17 +36,37 @@ func readme(t *testing.T, name string) string {
 			return block[2]
 		}
 	}
-	t.Fatalf("README.md has no block %q", name)
+	t.Fatalf("no page has a block %q", name)
 	return ""
 }
 
-func readmeBlocks(t *testing.T) [][]string {
+func readmeBlocks(t *testing.T) (blocks [][]string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	for _, page := range pages(t) {
+		if !strings.HasSuffix(page, "nodes.md") && !strings.HasSuffix(page, "kubernetes.md") {
+			blocks = append(blocks, triedBlock.FindAllStringSubmatch(read(t, page), -1)...)
+		}
+	}
+	return blocks
+}
+
+// pages returns the paths of README.md and the pages in docs.
+func pages(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	return append(found, filepath.Join(root, "README.md"))
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return triedBlock.FindAllStringSubmatch(string(text), -1)
+	return string(text)
 }
 
 func TestReadmePromisesNoTestThatIsNotHere(t *testing.T) {
@@ -55,12 +76,12 @@ func TestReadmePromisesNoTestThatIsNotHere(t *testing.T) {
 	}
 	for _, name := range names {
 		if !slices.Contains(triedHere, name) {
-			t.Errorf("README.md has a block %q that no test tries", name)
+			t.Errorf("a page has a block %q that no test tries", name)
 		}
 	}
 	for _, name := range triedHere {
 		if !slices.Contains(names, name) {
-			t.Errorf("README.md has no block %q", name)
+			t.Errorf("no page has a block %q", name)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (c *commandLine) serviceSettings() []*setting {
 			about: "What carries publications between nodes: memory for a single node, redis or nats for any number."},
 		{name: "broker-dsn", arg: argURL, example: "redis://localhost:6379", value: text(&s.BrokerDSN), secret: true,
 			note:  "none, the engine's usual port on this machine",
-			about: "The address of the broker's engine: redis://user:password@host:6379, rediss:// for TLS or unix:///path, nats://user:password@host:4222 or tls://host; README.md has the parameters. memory has none."},
+			about: "The address of the broker's engine: redis://user:password@host:6379, rediss:// for TLS or unix:///path, nats://user:password@host:4222 or tls://host; docs/brokers.md has the parameters. memory has none."},
 		{name: "broker-prefix", arg: argText, example: "shop:", value: text(&s.BrokerPrefix), note: "none",
 			about: "What stands before the names of channels at the engine, so that several services can share one."},
 		{name: "broker-buffer", arg: argSize, example: "64MiB", value: size(&s.BrokerBuffer),

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"maps"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -267,4 +269,27 @@ func TestOnePublicationOfAnIntervalIsTimed(t *testing.T) {
 		t.Error("not the first one alone is timed")
 	}
 	s.Delivered(stamp)
+}
+
+// docs/metrics.md describes each metric of our own, and no other.
+func TestThePageOfMetricsHasThemAll(t *testing.T) {
+	text, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range []map[string]string{contractMetrics, engineMetrics} {
+		for name := range names {
+			if !strings.Contains(string(text), "`"+name+"`") {
+				t.Errorf("docs/metrics.md says nothing of %s", name)
+			}
+		}
+	}
+	for _, found := range regexp.MustCompile("(?m)^\\| (`[^|]*)\\|").FindAllStringSubmatch(string(text), -1) {
+		for name := range strings.SplitSeq(found[1], ",") {
+			name = strings.Trim(name, " `")
+			if _, ok := contractMetrics[name]; !ok && !strings.HasPrefix(name, "broker_") {
+				t.Errorf("docs/metrics.md describes %s, which is not there", name)
+			}
+		}
+	}
 }

@@ -1,9 +1,10 @@
-package test
+//go:build linux
+
+package main
 
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,57 +12,55 @@ import (
 	"wsify/internal/testtool"
 )
 
-// settingsTable is where README.md has the table of settings.
+// settingsTable is where docs/settings.md has the table.
 var settingsTable = regexp.MustCompile(`(?s)(<!-- settings:[^\n]*-->\n).*?(<!-- /settings -->)`)
 
-// TestReadmeSettingsAreThoseOfTheProgram compares the table in README.md with what
+// TestThePageOfSettingsIsThatOfTheProgram compares the table in docs/settings.md with what
 // wsify -help says.
-func TestReadmeSettingsAreThoseOfTheProgram(t *testing.T) {
-	path := filepath.Join(root, "README.md")
+func TestThePageOfSettingsIsThatOfTheProgram(t *testing.T) {
+	const path = "../../docs/settings.md"
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	help, err := run(t, root, nil, program, "-help")
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, others := settings(t, help)
+	table, others := settingsOf(t, start([]string{"-help"}, nil).stdout)
 	want := settingsTable.ReplaceAllString(string(text), "${1}"+strings.ReplaceAll(table, "$", "$$")+"${2}")
 	if !settingsTable.Match(text) {
-		t.Fatal("README.md has no place for the settings")
+		t.Fatal("docs/settings.md has no place for the settings")
 	}
 	if *testtool.Update {
-		writeFile(t, root, "README.md", want)
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	} else if want != string(text) {
 		for line := range strings.Lines(table) {
 			if !strings.Contains(string(text), line) {
-				t.Errorf("not in README.md: %s", line)
+				t.Errorf("not in docs/settings.md: %s", line)
 			}
 		}
-		t.Error("the settings in README.md are not those of wsify -help; make update writes them")
+		t.Error("docs/settings.md is not what wsify -help says; make update writes it")
 	}
 	for _, name := range others {
 		if !strings.Contains(want, "`"+name+"`") {
-			t.Errorf("README.md says nothing of %s", name)
+			t.Errorf("docs/settings.md says nothing of %s", name)
 		}
 	}
 }
 
 var (
-	helpHead = regexp.MustCompile(`(?m)^  (-[a-z][^\n]*)\n((?: {8}[^\n]*\n)+)`)
-	helpBody = regexp.MustCompile(`^(.*) Default (.*?)\. Example: .*? (WSIFY_[A-Z_]+)(, or a file with it: WSIFY_[A-Z_]+)?$`)
+	settingHead = regexp.MustCompile(`(?m)^  (-[a-z][^\n]*)\n((?: {8}[^\n]*\n)+)`)
+	settingBody = regexp.MustCompile(`^(.*) Default (.*?)\. Example: .*? (WSIFY_[A-Z_]+)(, or a file with it: WSIFY_[A-Z_]+)?$`)
 )
 
-// settings makes a table of what -help says. others are the names of those that
+// settingsOf makes a table of what -help says. others are the names of those that
 // are no settings: -version and the like.
-func settings(t *testing.T, help string) (table string, others []string) {
+func settingsOf(t *testing.T, help string) (table string, others []string) {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("| setting | default | environment | |\n|---|---|---|---|\n")
-	for _, found := range helpHead.FindAllStringSubmatch(help, -1) {
+	for _, found := range settingHead.FindAllStringSubmatch(help, -1) {
 		name, body := found[1], strings.Join(strings.Fields(found[2]), " ")
-		parts := helpBody.FindStringSubmatch(body)
+		parts := settingBody.FindStringSubmatch(body)
 		if parts == nil {
 			others = append(others, strings.Split(name, ",")[0])
 			continue
@@ -79,7 +78,7 @@ func settings(t *testing.T, help string) (table string, others []string) {
 }
 
 // defaultCell marks up a default, which may have a remark behind a comma and a
-// blank.
+// space.
 func defaultCell(word string) string {
 	value, remark, remarked := strings.Cut(word, ", ")
 	if value != "none" {
