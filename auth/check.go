@@ -31,7 +31,7 @@ func (r Report) String() string {
 	return fmt.Sprintf("authorizer %s reached at %s%s in %s", r.URL, r.Addr, over, r.Elapsed.Round(10*time.Microsecond))
 }
 
-// Check connects to the authorizer, handshake included, and hangs up without a
+// Check connects to the authorizer, handshake included, and closes the connection without a
 // question: webhooks need not expect one. It blocks until then, until the deadline
 // of ctx, or for Config.Timeout; a ctx that is canceled ends dialling, but no
 // handshake under way. The error is a *CallError; the report is filled in either way.

@@ -26,7 +26,7 @@ const (
 	maxHeadSize = 16 << 10
 )
 
-// Config says whom to ask and within which bounds. New copies it.
+// Config says which webhook to ask, and within which bounds. New copies it.
 type Config struct {
 	// URL of the webhook, http or https. A user and password in it are sent as
 	// Basic authentication (RFC 7617); path and query are sent as written.

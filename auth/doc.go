@@ -30,7 +30,7 @@
 // is noticed before the next question is sent.
 //
 // A question is sent a second time in one case only: on a connection that had
-// served before, the webhook hung up before the first byte of its answer. That
+// served before, the webhook closed the connection before the first byte of its answer. That
 // is how a keep-alive connection closed at the same moment looks. The second
 // try uses a new connection and the rest of the same timeout. A webhook may
 // therefore, rarely, hear a question twice.

@@ -117,12 +117,12 @@ func (d *dialer) hintTLS(err error) string {
 	case isAlert(err):
 		return "it does not agree to TLS with wsify"
 	case isLost(err) && errors.As(err, &failed) && failed.Result == ResultUnreachable:
-		return d.addr + " hangs up on a TLS handshake: should the URL start with http://?"
+		return d.addr + " closes the connection on a TLS handshake: should the URL start with http://?"
 	}
 	return ""
 }
 
-// isLost reports whether the other end has hung up.
+// isLost reports whether the other end has closed the connection.
 func isLost(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -111,7 +111,7 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// deafPort returns an address where the kernel drops who knocks, as a firewall does:
+// deafPort returns an address where the kernel drops a connection attempt, as a firewall does:
 // the queue of its listener is full.
 func deafPort(t *testing.T) string {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

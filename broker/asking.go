@@ -15,9 +15,9 @@ const (
 	retryAfter  = time.Second
 	retryAtLast = time.Minute
 	numRests    = 7 // so many different ones
-	// probeInterval is how often one of the channels whose server is away is asked for.
+	// probeInterval is how often one of the channels whose server is unreachable is asked for.
 	probeInterval = 2 * time.Second
-	// returnTime is how long a new link has for servers that do not serve yet. Who lost all
+	// returnTime is how long a new link has for servers that do not serve yet. A node that lost all
 	// of them may have one back before the others, and others of our nodes have them already:
 	// a node that says it is up would not hear what those publish. A Redis master that has
 	// been out of touch serves after 5 s at the latest. One that cannot be reached may never
@@ -31,7 +31,7 @@ const (
 // take returns up to MaxBatch channels to subscribe to, which count as asked for
 // from now on. It reports whether there are more.
 //
-// Half of a batch is for those who join now: they wait.
+// Half of a batch is for new joins: their clients wait.
 func (t *table) take(now time.Time) (names []string, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -41,8 +41,8 @@ func (t *table) take(now time.Time) (names []string, more bool) {
 	names = t.takeFrom(fresh, nil, MaxBatch/2)
 	names = t.takeFrom(again, names, MaxBatch)
 	before := len(names)
-	names = t.takeFrom(away, names, min(MaxBatch, before+t.reachable))
-	t.reachable = min(t.reachable-(len(names)-before), t.sizes[away])
+	names = t.takeFrom(unreachable, names, min(MaxBatch, before+t.reachable))
+	t.reachable = min(t.reachable-(len(names)-before), t.sizes[unreachable])
 	names = t.takeFrom(fresh, names, MaxBatch)
 	return names, t.sizes[fresh]+t.sizes[again]+t.reachable > 0
 }
@@ -68,7 +68,7 @@ func (t *table) rest(s *subscription, now time.Time) {
 func restAfter(refusals uint8) time.Duration { return min(retryAfter<<refusals, retryAtLast) }
 
 // sweep returns subscriptions to end, which are forgotten, and has those asked for again that
-// have rested, and one of those that are away. It looks at MaxBatch, and reports whether there
+// have rested, and one of the unreachable ones. It looks at MaxBatch, and reports whether there
 // may be more: then it is called again, with the same time.
 func (t *table) sweep(began time.Time) (names []string, more bool) {
 	t.mu.Lock()
@@ -89,8 +89,8 @@ func (t *table) sweep(began time.Time) (names []string, more bool) {
 			}
 		}
 	}
-	if t.sizes[away] > 0 && now >= t.probeAgain {
-		t.probe, t.probeAgain = t.lists[away].first, now+probeInterval
+	if t.sizes[unreachable] > 0 && now >= t.probeAgain {
+		t.probe, t.probeAgain = t.lists[unreachable].first, now+probeInterval
 		t.move(t.probe, again)
 	}
 	return names, looks == MaxBatch
@@ -101,7 +101,7 @@ func (t *table) due(of standing, now time.Duration) bool {
 	return t.sizes[of] > 0 && (t.lists[of].first.at <= now || of == left && t.sizes[left] > maxLingering)
 }
 
-// probed notes what came of asking for s. Channels whose server is away, while others of the
+// probed notes what came of asking for s. Channels whose server is unreachable, while others of the
 // engine are there, are not asked for one by one all the time: there may be hundreds of
 // thousands. They are when the link says that something has changed, or when one of them, the
 // probe, is in force or refused for itself.
@@ -111,13 +111,13 @@ func (t *table) probed(s *subscription, isAway bool) {
 	}
 	t.probe = nil
 	if !isAway {
-		t.reachable = t.sizes[away]
+		t.reachable = t.sizes[unreachable]
 	}
 }
 
-// returned lets all whose server was away be asked for again.
+// returned lets all channels whose server was unreachable be asked for again.
 func (t *table) returned() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.reachable = t.sizes[away]
+	t.reachable = t.sizes[unreachable]
 }

@@ -37,7 +37,7 @@ type Broker interface {
 	// Await tells when the subscription of a channel is in force, so that nothing
 	// published from then on is missed. With pending false the answer is err; else
 	// done is called with it once, later, from any goroutine. An error says that it is not
-	// in force yet: ErrDown when the link or the channel's server is away, another one when
+	// in force yet: ErrDown when the link or the channel's server is unreachable, another one when
 	// the engine refuses or does not answer. It is asked for again as long as there are members.
 	Await(channel []byte, done func(error)) (pending bool, err error)
 
@@ -57,7 +57,7 @@ type Broker interface {
 	Close() error
 }
 
-// Driver is a kind of broker. Which ones there are is said by who uses them.
+// Driver is a kind of broker. Its user lists those that there are.
 type Driver struct {
 	Name string // as in -broker-driver
 

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Errors of Publish and Await. Whoever asked is told, so nothing is lost in silence.
+// Errors of Publish and Await. The caller gets them, so every loss is known.
 var (
-	// ErrDown says that the engine is away. What failed with it was not published,
+	// ErrDown says that the engine is unreachable. What failed with it was not published,
 	// unless it was under way when the engine went: ErrUnknown.
-	ErrDown = errors.New("the broker is away")
+	ErrDown = errors.New("the broker is unreachable")
 	// ErrUnknown says that a publication was under way when the engine went, or
 	// that the engine did not answer in time: it may have been published.
-	ErrUnknown = errors.New("the broker went away before it answered: published or not, nobody knows")
+	ErrUnknown = errors.New("the broker became unreachable before it answered: it may have been published")
 	// ErrFull says that so much waits to be published that no more is taken, or that
 	// others wait for room already.
 	ErrFull = errors.New("the broker has too much to publish")
@@ -25,13 +25,13 @@ var (
 
 // Causes of the end of a subscription that are no refusal.
 var (
-	// ErrAway says that the server of the channel cannot be reached, while others of the
+	// ErrUnreachable says that the server of the channel cannot be reached, while others of the
 	// engine can.
-	ErrAway = errors.New("the server of the channel is away")
+	ErrUnreachable = errors.New("the server of the channel is unreachable")
 	// ErrNotYet says that the server of the channel answers, and does not serve it yet.
-	ErrNotYet = fmt.Errorf("%w: it does not serve yet", ErrAway)
+	ErrNotYet = fmt.Errorf("%w: it does not serve yet", ErrUnreachable)
 	// ErrMoved says that the channel has gone to another server.
-	ErrMoved = fmt.Errorf("%w: it has moved to another one", ErrAway)
+	ErrMoved = fmt.Errorf("%w: it has moved to another one", ErrUnreachable)
 )
 
 // Engine opens links to what carries publications between nodes. It is what tells
@@ -92,11 +92,11 @@ type Sink interface {
 
 	// Ended says that a subscription that was asked for, or was in force, is no more,
 	// while the link goes on. Remote asks again after a while, as long as there are
-	// members; when the cause is ErrAway, after Returned, and when it is ErrMoved, at once.
+	// members; when the cause is ErrUnreachable, after Returned, and when it is ErrMoved, at once.
 	Ended(channel string, cause error)
 
-	// Returned says that a server is there that was away, or that a channel's server is
-	// another one: what ended with ErrAway is worth asking for. Without it Remote asks for
+	// Returned says that a server is back that was unreachable, or that a channel's server is
+	// another one: what ended with ErrUnreachable is worth asking for. Without it Remote asks for
 	// one of them now and then, and for all when that one is confirmed.
 	Returned()
 

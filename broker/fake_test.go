@@ -13,19 +13,19 @@ import (
 // fakeEngine is an engine in memory that does what a test tells it. Its methods may
 // be called from any goroutine.
 type fakeEngine struct {
-	mu      sync.Mutex
-	away    error // open fails with it
-	held    bool  // subscriptions are not confirmed
-	refused map[string]error
-	failing error // publish fails with it, and nothing is published
-	links   map[*fakeLink]struct{}
-	opens   int
-	batches []int // channels in each subscribe
-	ended   int   // channels unsubscribed
-	gate    chan struct{}
-	hung    bool                    // subscribe blocks until its time is over
-	asked   func(channels []string) // called by subscribe, unless nil
-	ending  func()                  // called by unsubscribe, unless nil
+	mu          sync.Mutex
+	unreachable error // open fails with it
+	held        bool  // subscriptions are not confirmed
+	refused     map[string]error
+	failing     error // publish fails with it, and nothing is published
+	links       map[*fakeLink]struct{}
+	opens       int
+	batches     []int // channels in each subscribe
+	ended       int   // channels unsubscribed
+	gate        chan struct{}
+	hung        bool                    // subscribe blocks until its time is over
+	asked       func(channels []string) // called by subscribe, unless nil
+	ending      func()                  // called by unsubscribe, unless nil
 }
 
 func newFakeEngine() *fakeEngine {
@@ -46,8 +46,8 @@ func (e *fakeEngine) Open(_ context.Context, to broker.Sink) (_ broker.Link, max
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.opens++
-	if e.away != nil {
-		return nil, 0, e.away
+	if e.unreachable != nil {
+		return nil, 0, e.unreachable
 	}
 	l := &fakeLink{engine: e, to: to, channels: map[string]struct{}{}}
 	e.links[l] = struct{}{}
@@ -150,7 +150,7 @@ func (e *fakeEngine) publish(channel, content string) {
 // stop ends all links and lets no new one be opened.
 func (e *fakeEngine) stop() {
 	e.mu.Lock()
-	e.away = errors.New("stopped for the test")
+	e.unreachable = errors.New("stopped for the test")
 	links := e.links
 	e.links = map[*fakeLink]struct{}{}
 	e.mu.Unlock()
@@ -159,7 +159,7 @@ func (e *fakeEngine) stop() {
 	}
 }
 
-func (e *fakeEngine) start() { e.set(func() { e.away = nil }) }
+func (e *fakeEngine) start() { e.set(func() { e.unreachable = nil }) }
 
 // hold keeps confirmations back, and release gives them.
 func (e *fakeEngine) hold() { e.set(func() { e.held = true }) }

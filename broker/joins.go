@@ -83,7 +83,7 @@ func (t *table) answer(s *subscription) *join {
 	return first
 }
 
-// shrinkAt is the size from which the map of those who wait is made anew when it is
+// shrinkAt is the size from which the map of waiting joins is made anew when it is
 // empty: Go's maps keep the memory of their largest size.
 const shrinkAt = 1024
 

@@ -44,7 +44,7 @@ func TestACrowdThatWaitsTooLongIsToldInBatches(t *testing.T) {
 }
 
 // Who waits has the answer once, whether some of the crowd were late before it came.
-func TestAnAnswerIsForThoseWhoAreNotLate(t *testing.T) {
+func TestAnAnswerIsForWaitersThatAreNotLate(t *testing.T) {
 	const early, late = 3, 2
 	now := time.Now()
 	tab, told := crowded(early, now)

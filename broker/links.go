@@ -14,7 +14,7 @@ func (t *table) opened(now time.Time) int {
 	return t.owed
 }
 
-// linkLost notes that the link is lost: nothing is subscribed to any more. It returns who
+// linkLost notes that the link is lost: nothing is subscribed to any more. It returns the joins that
 // waited. Each subscription learns of it when it is looked at, and by renewAll.
 func (t *table) linkLost() (waiting map[*subscription]*joins) {
 	t.mu.Lock()
@@ -32,7 +32,7 @@ func (t *table) linkLost() (waiting map[*subscription]*joins) {
 func (t *table) renewAll() {
 	for i := range channelParts {
 		t.renewPart(i)
-		runtime.Gosched() // or who waits for the lock would not have it before the next part
+		runtime.Gosched() // or a goroutine that waits for the lock would not get it before the next part
 	}
 }
 

@@ -62,7 +62,7 @@ func (l *linkSink) Ended(channel string, cause error) {
 	}
 	r.counts.ended.Add(1)
 	r.log.Debug("a subscription ended", "channel", channel, "cause", cause)
-	if errors.Is(cause, ErrAway) {
+	if errors.Is(cause, ErrUnreachable) {
 		tell(first, ErrDown)
 	} else {
 		tell(first, cause)

@@ -20,7 +20,7 @@ type Memory struct {
 	closed  atomic.Bool
 }
 
-// Start sets who receives publications.
+// Start sets the receiver of publications.
 func (m *Memory) Start(deliver func(channel, content []byte) error, _ func(*Waiter)) error {
 	m.deliver = deliver
 	return nil

@@ -13,7 +13,7 @@ import (
 // publicationOverhead is what a publication that waits costs beside its bytes.
 const publicationOverhead = 128
 
-// outbox is publications that wait for the engine, in order, and who waits for room in
+// outbox is publications that wait for the engine, in order, and the waiters for room in
 // it, first come first served. Its methods may be called from any goroutine.
 type outbox struct {
 	limit int // bytes that may wait; an empty outbox takes a publication of any size
@@ -21,14 +21,14 @@ type outbox struct {
 	mu      sync.Mutex // a leaf lock
 	filled  sync.Cond  // of mu: something waits, or closed
 	waiting ring.Ring[Publication]
-	bytes   int       // of waiting, and kept for those who were told
+	bytes   int       // of waiting, and kept for those that were told
 	waiters list.List // of *Waiter
 	closed  bool
 }
 
 // Waiter is a publisher that waits for room in a broker. It serves one wait.
 type Waiter struct {
-	// ID names who waits. It means nothing to the broker.
+	// ID names the waiter. It means nothing to the broker.
 	ID uint64
 
 	// Guarded by outbox.mu.
@@ -75,7 +75,7 @@ func (p *Publication) size() int { return len(p.Channel) + len(p.Content) + publ
 func (o *outbox) hasRoom(size int) bool { return o.bytes == 0 || o.bytes+size <= o.limit }
 
 // take waits for publications and appends the first of them to batch, up to
-// MaxPublications or MaxPublishBytes. told is who has room by that. ok is false when the
+// MaxPublications or MaxPublishBytes. told is the waiters that have room by that. ok is false when the
 // outbox is closed and empty.
 func (o *outbox) take(batch []Publication) (_ []Publication, told []*Waiter, ok bool) {
 	o.mu.Lock()
@@ -94,7 +94,7 @@ func (o *outbox) take(batch []Publication) (_ []Publication, told []*Waiter, ok 
 	return batch, o.grant(), n > 0
 }
 
-// forgo ends the wait of w, or gives back what is kept for it. told is who has room by that.
+// forgo ends the wait of w, or gives back what is kept for it. told is the waiters that have room by that.
 func (o *outbox) forgo(w *Waiter) (told []*Waiter) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -107,7 +107,7 @@ func (o *outbox) forgo(w *Waiter) (told []*Waiter) {
 	return o.grant()
 }
 
-// grant ends the wait of those for whom there is room now, and keeps it for them. Needs mu.
+// grant ends the wait of those that have room now, and keeps it for them. Needs mu.
 func (o *outbox) grant() (told []*Waiter) {
 	for first := o.waiters.Front(); first != nil; first = o.waiters.Front() {
 		w := first.Value.(*Waiter)
@@ -186,7 +186,7 @@ func (r *Remote) published(p *Publication, now time.Time) {
 		r.cfg.PublishTook(now.Sub(p.at))
 	}
 	if p.Err != nil && !errors.Is(p.Err, ErrDown) && !errors.Is(p.Err, ErrUnknown) {
-		r.faults.Warn("the engine refuses publications; who published is told (at debug the log says why)")
+		r.faults.Warn("the engine refuses publications; the publishers get an error (at debug the log says why)")
 		r.log.Debug("a publication was refused", "channel", p.Channel, "err", p.Err)
 	}
 	if p.done != nil {

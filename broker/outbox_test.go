@@ -22,7 +22,7 @@ var small = Publication{Content: []byte("x")}
 
 // Room that comes free is kept for those who wait, first come first served: nobody who
 // comes later has it, and who was told is not refused.
-func TestNobodyOvertakesThoseWhoWaitForTheOutbox(t *testing.T) {
+func TestWaitersGetRoomInTheOutboxInOrder(t *testing.T) {
 	const places = 10
 	o := filled(t, places)
 	waiters := make([]*Waiter, 2*places)

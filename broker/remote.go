@@ -60,7 +60,7 @@ func NewRemote(cfg Config, e Engine) *Remote {
 	return r
 }
 
-// Start begins to open a link and returns at once: an engine that is away at start
+// Start begins to open a link and returns at once: an engine that is unreachable at the start
 // is tried until it is there. room may be nil when nobody can wait.
 func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w *Waiter)) error {
 	r.deliver, r.room = deliver, room

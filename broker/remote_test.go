@@ -56,7 +56,7 @@ func TestAwaitWaitsForTheEngine(t *testing.T) {
 }
 
 // Who waits for a subscription is told when the link is lost meanwhile.
-func TestLostLinkAnswersWhoWaits(t *testing.T) {
+func TestLostLinkAnswersWaitingJoins(t *testing.T) {
 	e := newFakeEngine()
 	n := remote(t, e, broker.Config{})
 	e.hold()
@@ -93,7 +93,7 @@ func TestRefusedChannelIsAskedForAgain(t *testing.T) {
 	n.Expect("secret", "1")
 }
 
-// Many channels are subscribed to in batches, also after the engine was away.
+// Many channels are subscribed to in batches, also after the engine was unreachable.
 func TestSubscriptionsGoOutInBatches(t *testing.T) {
 	const count = 5000
 	e := newFakeEngine()
@@ -209,18 +209,18 @@ func TestRefusedPublication(t *testing.T) {
 	}
 }
 
-// While the server of a channel is away, what is published to it here is refused as
+// While the server of a channel is unreachable, what is published to it here is refused as
 // long as there are members here, who would miss it.
 func TestNothingIsTakenForADeafChannel(t *testing.T) {
 	e := newFakeEngine()
 	n := remote(t, e, broker.Config{})
 	n.Join("c", "other")
-	away := fmt.Errorf("%w: for the test", broker.ErrAway)
+	unreachable := fmt.Errorf("%w: for the test", broker.ErrUnreachable)
 	e.set(func() {
-		e.refused["c"] = away
+		e.refused["c"] = unreachable
 		for l := range e.links {
 			delete(l.channels, "c")
-			l.to.Ended("c", away)
+			l.to.Ended("c", unreachable)
 		}
 	})
 	if err := n.Published("c", "1"); err != broker.ErrDown {

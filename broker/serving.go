@@ -140,7 +140,7 @@ func (r *Remote) use(l *linkSink) {
 	r.up.Store(l != nil)
 }
 
-// watch is one goroutine for each link: it tells who waited too long for a subscription, and
+// watch is one goroutine for each link: it answers joins that waited too long for a subscription, and
 // gives up a link on which nothing is answered, whatever run waits for.
 func (r *Remote) watch(l *linkSink) {
 	tick := time.NewTicker(sweepInterval)

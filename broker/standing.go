@@ -5,13 +5,13 @@ package broker
 type standing uint8
 
 const (
-	fresh   standing             = iota // to be asked for, first come first served
-	again                               // the same, but it was asked for before
-	away                                // its server is, while others are there
-	resting                             // the engine refused it; by at. There is one for each number of refusals in a row
-	left    = resting + numRests        // in force, and nobody wants it; by at
-	asked   = left + 1                  // for, and not answered
-	inForce = asked + 1                 // confirmed
+	fresh       standing             = iota // to be asked for, first come first served
+	again                                   // the same, but it was asked for before
+	unreachable                             // its server is, while others are there
+	resting                                 // the engine refused it; by at. There is one for each number of refusals in a row
+	left        = resting + numRests        // in force, and nobody wants it; by at
+	asked       = left + 1                  // for, and not answered
+	inForce     = asked + 1                 // confirmed
 
 	numLists     = asked
 	numStandings = inForce + 1

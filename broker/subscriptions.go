@@ -46,7 +46,7 @@ type onLink struct {
 	progress   time.Time     // the engine answered something, or had nothing to answer
 	owed       int           // of those there were when the link was opened, how many the engine has not answered
 	returning  bool          // a server that is there has said that it will have a channel in a moment
-	reachable  int           // so many of those that are away are worth asking for
+	reachable  int           // so many of the unreachable ones are worth asking for
 	probe      *subscription // the one of them that is asked for, if it is
 	probeAgain time.Duration // when the next one is; since epoch
 }
@@ -86,7 +86,7 @@ func (t *table) unwant(name string, now time.Time) {
 	}
 	s.wanted = false
 	switch s.standing {
-	case fresh, again, away:
+	case fresh, again, unreachable:
 		t.forget(s)
 	case inForce:
 		t.linger(s, now)
@@ -134,7 +134,7 @@ func (t *table) repaid(s *subscription) {
 	}
 }
 
-// confirm notes that a subscription is in force and returns who waited for it.
+// confirm notes that a subscription is in force, and returns the joins that waited for it.
 func (t *table) confirm(name string, now time.Time) *join {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -155,10 +155,10 @@ func (t *table) confirm(name string, now time.Time) *join {
 	return t.answer(s)
 }
 
-// end notes that a subscription is no more, and returns who waited for it and is to be told;
+// end notes that a subscription has ended, and returns the joins that waited for it and have to be answered;
 // known is false when the engine was not asked for it.
-// Who waits for one that has moved goes on waiting; but one that was not in force since it
-// moved last is away, for servers that each name another one.
+// A join of one that has moved goes on waiting; but one that was not in force since it
+// moved last is unreachable, for servers that each name another one.
 func (t *table) end(name string, now time.Time, cause error) (first *join, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -166,7 +166,7 @@ func (t *table) end(name string, now time.Time, cause error) (first *join, known
 	if s == nil || s.standing < left {
 		return nil, false
 	}
-	isAway := errors.Is(cause, ErrAway)
+	isAway := errors.Is(cause, ErrUnreachable)
 	t.progress = now // no is an answer, too
 	t.probed(s, isAway)
 	t.setDeaf(s, isAway)
@@ -181,7 +181,7 @@ func (t *table) end(name string, now time.Time, cause error) (first *join, known
 		t.move(s, fresh)
 		return nil, true
 	default:
-		t.move(s, away)
+		t.move(s, unreachable)
 	}
 	t.repaid(s)
 	return t.answer(s), true
@@ -199,7 +199,7 @@ func (t *table) setDeaf(s *subscription, deaf bool) {
 }
 
 // isDeaf reports whether the channel has members here that hear nothing, as the
-// server of the channel is away while others are there.
+// server of the channel is unreachable while others are there.
 func (t *table) isDeaf(name string) bool {
 	if t.deaf.Load() == 0 {
 		return false

@@ -145,7 +145,7 @@ func (w *tableTwin) endOne(name string) {
 		delete(w.engine, name)
 		s := w.channels.get(name)
 		waits, goesOn := w.waiting[s] != nil, s.wanted && s.refusals == 0
-		cause := []error{errBusy, ErrAway, ErrMoved}[w.rnd.IntN(3)]
+		cause := []error{errBusy, ErrUnreachable, ErrMoved}[w.rnd.IntN(3)]
 		first, known := w.end(name, w.now, cause)
 		if tell(first, errBusy); !known {
 			w.t.Fatalf("%s is not known", name)

@@ -12,7 +12,7 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// While the engine is away who publishes or joins is told, and when it is back
+// While the engine is unreachable publishers and joins get an error, and when it is back
 // everything goes on by itself.
 func TestEngineGoesAndComesBack(t *testing.T) {
 	withEngine(t, func(t *testing.T, r *rig) {
@@ -52,7 +52,7 @@ func TestEngineGoesAndComesBack(t *testing.T) {
 	})
 }
 
-// An engine that is away at start is tried until it is there.
+// An engine that is unreachable at the start is tried until it is there.
 func TestEngineComesAfterTheNode(t *testing.T) {
 	withEngine(t, func(t *testing.T, r *rig) {
 		r.stop()

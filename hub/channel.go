@@ -18,7 +18,7 @@ type channel struct {
 	name    string
 	members int32
 	shard   uint32 // which one
-	crowd   *crowd // who waits for room; nil while nobody does
+	crowd   *crowd // waiters for room; nil while there are none
 	// No part has more undelivered than so many bytes, of so many publications. Both
 	// are counted up, and looked at again when they say that there is no room.
 	bytes, count uint32

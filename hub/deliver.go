@@ -75,7 +75,7 @@ const maxSlice = 1 << 30
 
 // advance takes what is done off p's sweep and puts what is pending on it. A part
 // that is left with nothing has no sweep, and is off the list until the next
-// publication. It returns who is to be told of room.
+// publication. It returns the waiters that have room now.
 func (l *Local) advance(p *Part) (told *Waiter) {
 	s := &l.hub.shards[p.channel.shard]
 	s.mu.Lock()
@@ -105,8 +105,8 @@ func (l *Local) Delivered() (stamp int64) {
 	return stamp
 }
 
-// seal puts what is pending on its round now, among those who are members already:
-// a publication is not for who joins after it. Needs the shard's lock.
+// seal puts what is pending on its round now, among those that are members already:
+// a publication is not for a member that joins after it. Needs the shard's lock.
 func (l *Local) seal(p *Part) {
 	if p.pending != nil {
 		l.begin(p)

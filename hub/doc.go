@@ -14,8 +14,8 @@
 // shard lock, so all parts see one sequence. What is published before a loop comes
 // to deliver is joined, and reaches each member in one send.
 //
-// Who is a member from a publication until its delivery gets it exactly once. Who
-// joins in between does not get it. Who leaves in between is owed it: Owed says
+// A member from a publication until its delivery gets it exactly once. One that
+// joins in between does not get it. One that leaves in between is owed it: Owed says
 // what, before Leave. A part without members has nothing pending, so a
 // membership never begins with a gap.
 //

@@ -90,7 +90,7 @@ func (l *Local) Join(conn uint32, set *Memberships, name []byte) (joined bool) {
 
 // Owed returns what was published to the channel while the connection was a member
 // of it and has not been handed out by Next yet, in one buffer; nil when there is
-// nothing. Who is about to leave is sent it first, so that a broadcast that came
+// nothing. A member that is about to leave is sent it first, so that a broadcast that came
 // before the leave is heard. The caller releases it.
 func (l *Local) Owed(conn uint32, set *Memberships, name []byte) *buffer.Buffer {
 	ref := l.find(conn, set, name)

@@ -16,7 +16,7 @@ func owedText(l *Local, conn uint32, set *Memberships, name string) string {
 	return string(b.Bytes())
 }
 
-func TestWhoLeavesIsOwedWhatWasPublishedBefore(t *testing.T) {
+func TestAMemberThatLeavesIsOwedWhatWasPublishedBefore(t *testing.T) {
 	h := New(Config{Loops: 1, Sink: quiet{}, Watcher: quiet{}})
 	l := h.Local(0)
 	var sets [3]Memberships

@@ -3,7 +3,7 @@ package hub
 // Waiter is a publication that waits for room in a channel. It serves one wait. ID
 // and First are set before it; the rest is guarded by the lock of the channel's shard.
 type Waiter struct {
-	// ID names who waits. It means nothing to the hub.
+	// ID names the waiter. It means nothing to the hub.
 	ID uint64
 	// First is for a publication that goes ahead of those that are not, and into room
 	// that is kept for them.
@@ -19,8 +19,8 @@ type Waiter struct {
 // Channel returns the name of the channel that w waits for.
 func (w *Waiter) Channel() string { return w.channel.name }
 
-// crowd is who waits for room in a channel, first come first served, and how much
-// room is kept for those who were told. Most channels have none.
+// crowd is the waiters for room in a channel, first come first served, and how much
+// room is kept for those that were told. Most channels have none.
 type crowd struct {
 	first, last *Waiter
 	bytes       int // kept
@@ -91,20 +91,20 @@ func (h *Hub) Forgo(w *Waiter) {
 // tell tells waiters, a list of grant's, that there is room for them.
 func (h *Hub) tell(w *Waiter) {
 	for w != nil {
-		next := w.next // who is told may be gone in the same moment
+		next := w.next // a waiter that is told may be gone in the same moment
 		h.sink.Room(w)
 		w = next
 	}
 }
 
-// busy reports whether size bytes have to wait: for room, or behind those who wait for
+// busy reports whether size bytes have to wait: for room, or behind others that wait for
 // it or were told and have not come yet.
 func (ch *channel) busy(size, limit int, first bool) bool {
 	return !first && ch.crowd != nil || !ch.hasRoom(size, limit, first)
 }
 
 // hasRoom reports whether there is room for size bytes beside what is kept for
-// others; who is first does not mind those.
+// others; the first is not behind others.
 func (ch *channel) hasRoom(size, limit int, first bool) bool {
 	told := 0
 	if q := ch.crowd; q != nil && !first && q.told > 0 {
@@ -131,7 +131,7 @@ func (ch *channel) waiting() (bytes, live int) {
 	return bytes, live
 }
 
-// grant takes those off the queue for whom there is room now, keeps it for them, and
+// grant takes those off the queue that there is room for now, keeps it for them, and
 // returns them as a list. Needs the shard's lock.
 func (ch *channel) grant(limit int) (told *Waiter) {
 	q := ch.crowd

@@ -202,7 +202,7 @@ func TestWaitersOutliveTheChannel(t *testing.T) {
 }
 
 // Who was told publishes a moment later: a task of its loop does it.
-func TestNobodyOvertakesWhoWasTold(t *testing.T) {
+func TestAWaiterThatWasToldIsNotOvertaken(t *testing.T) {
 	log := &roomLog{}
 	h := New(Config{Loops: 1, MaxPendingBytes: 10, Sink: log, Watcher: quiet{}})
 	joinAll(h.Local(0), 1, "news")

@@ -14,7 +14,7 @@ import (
 // A publication joins the round where the cursor stands and is done when the cursor
 // is back there, so each member gets, in the one send it is visited with, all that
 // was published since its last visit; and a publication never waits for the one
-// before it. Who joins later is at the end of members, beyond what the publication
+// before it. A member that joins later is at the end of members, beyond what the publication
 // ends with. Which publications a member still has to be given follows from its
 // place alone:
 //
@@ -38,7 +38,7 @@ type sweep struct {
 type publication struct {
 	b       *buffer.Buffer
 	start   uint32 // where the cursor stood when it joined
-	end     uint32 // behind who was a member then
+	end     uint32 // behind the last that was a member then
 	wrapped bool   // the cursor has passed the end of members since
 }
 
@@ -193,8 +193,8 @@ func (w *sweep) lower(pos uint32) {
 
 // remove takes the member at pos out of the array, and calls moved for each one
 // that gets another place. Each region from pos on fills its hole with its own last
-// member, so none is skipped or served twice, whoever leaves during a sweep (I14).
-// What is pending goes with the last member: who joins next would get it with a gap
+// member, so none is skipped or served twice, whichever member leaves during a sweep (I14).
+// What is pending goes with the last member: the next to join would get it with a gap
 // behind it. Needs the shard's lock.
 func (p *Part) remove(pos uint32, moved func(m Member, pos uint32)) {
 	if invariants.Enabled {

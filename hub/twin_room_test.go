@@ -13,7 +13,7 @@ type twinCrowd struct {
 	told  []*Waiter
 }
 
-// kept is how many bytes are kept for those who were told.
+// kept is how many bytes are kept for those that were told.
 func (q *twinCrowd) kept() (n int) {
 	for _, w := range q.told {
 		n += w.size

@@ -17,8 +17,8 @@ const (
 	lookEvents = 16
 	lookBytes  = 16 << 10
 	// readWithin is how long the reads of a batch may take until those that are left get
-	// only leastShare each: who has little to say is not held up by those that have much,
-	// and who publishes many at once has them joined while there is time.
+	// only leastShare each: a connection with little input is not held up by those with much,
+	// and many publications of one connection are joined while there is time.
 	readWithin = time.Millisecond
 	leastShare = 256
 )

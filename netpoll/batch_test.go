@@ -150,7 +150,7 @@ func TestManyThatAreReadableAtOnceShareTheTimeOfABatch(t *testing.T) {
 }
 
 // Who had more to say than was read waits for who has just begun, and for each other.
-func TestWhoHasMoreIsReadInTurnBehindAllOthers(t *testing.T) {
+func TestConnectionsWithMoreAreReadInTurnBehindAllOthers(t *testing.T) {
 	if pollerUnderTest == PollerEasygo {
 		t.Skip("easygo does not tell which events are of a batch")
 	}

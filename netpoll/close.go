@@ -44,7 +44,7 @@ func (c *Conn) Close(reason Reason) {
 }
 
 // Linger ends the connection in order: what is queued is written, the write side
-// is shut down, and what the peer still sends is read and thrown away until it
+// is shut down, and what the peer still sends is read and discarded until it
 // ends its side, or the timeout passes. Closing at once over unread bytes would
 // reset the connection, and the peer would never see the last message.
 //

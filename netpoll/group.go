@@ -209,7 +209,7 @@ func (l *Loop) closeDescriptors() {
 }
 
 // Failed yields the first error that ended a loop or a listener. Without it the
-// process is as good as dead, so whoever runs the group has to watch it.
+// process is as good as dead, so the owner of the group has to watch it.
 func (g *Group) Failed() <-chan error { return g.failure }
 
 func (g *Group) fail(err error) {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestAHalfClosedPeerGetsWhatItIsOwed(t *testing.T) {
+func TestAHalfClosedPeerGetsWhatIsQueued(t *testing.T) {
 	b := shared(strings.Repeat("owed", 4<<20))
 	defer b.Release()
 	p := newProbe(t, Config{LingerTimeout: patience}, hooks{data: func(c *Conn, _ []byte) { c.SendShared(b) }})

@@ -79,7 +79,7 @@ func (p *nativePoller) run() {
 
 // wait blocks from now on until there are events, or a turn is asked for, and tells
 // when that was. Between clearing busy and sleeping it looks whether a turn was asked
-// for, and whoever asks looks at busy afterwards: one of them sees the other.
+// for, and the asking goroutine looks at busy afterwards: one of them sees the other.
 func (p *nativePoller) wait(events []unix.EpollEvent, now time.Duration) (n int, at time.Duration, err error) {
 	p.loop.busy.Store(false)
 	if p.loop.waking.Load() {
@@ -120,7 +120,7 @@ func (p *nativePoller) readRest(events []unix.EpollEvent) {
 	}
 }
 
-// dispatch hands one event to whom it is for.
+// dispatch hands one event to its connection.
 func (p *nativePoller) dispatch(ev *unix.EpollEvent) {
 	if generation := uint32(ev.Pad); generation != 0 {
 		c := p.loop.conns.at(uint32(ev.Fd))

@@ -74,7 +74,7 @@ func (c *Conn) read() {
 	case n == 0:
 		c.ended()
 	case c.has(flagLingering):
-		// thrown away: Linger waits for the end of the stream, or its deadline
+		// discarded: Linger waits for the end of the stream, or its deadline
 	default:
 		l.bytesIn += uint64(n)
 		l.handler.Data(c, l.readBuf[:n])

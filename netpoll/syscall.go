@@ -69,7 +69,7 @@ func accept(fd int) (int, unix.Errno) {
 // every platform we build for; any non-zero number would do).
 var eventfdOne = [8]byte{1}
 
-// signal wakes whoever waits on the eventfd. The counter cannot overflow before
+// signal wakes the loop that waits on the eventfd. The counter cannot overflow before
 // 2^64 signals, so the write cannot block (eventfd(2)).
 func signal(fd int32) {
 	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&eventfdOne[0])), 8)

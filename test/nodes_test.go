@@ -160,7 +160,7 @@ func (g *guide) worksWithUser() *process {
 	return p
 }
 
-// brokerAway is what a broadcast is answered while the engine is away.
+// brokerAway is what a broadcast is answered while the engine is unreachable.
 func brokerAway(id string) string {
-	return `{"id":` + id + `,"ok":false,"error":{"code":"broker_down","message":"the broker is away: not published"}}`
+	return `{"id":` + id + `,"ok":false,"error":{"code":"broker_down","message":"the broker is unreachable: not published"}}`
 }

@@ -69,7 +69,7 @@ func parseDSN(text string) (*address, error) {
 	case err != nil:
 		return nil, err
 	case d.creds != "" && d.nkey != "", d.user != nil && d.creds+d.nkey != "":
-		return nil, errors.New("the DSN says who we are in more than one way: a user or token in a URL, creds, nkey")
+		return nil, errors.New("the DSN has credentials in more than one form: a user or token in a URL, creds, nkey")
 	}
 	return d, d.certificates.Check()
 }
@@ -139,7 +139,7 @@ func (d *address) options() (nats.Options, error) {
 	return o, nil
 }
 
-// credentials sets who we are, from a file. nats.go reads creds again at each login.
+// credentials sets our user, from a file. nats.go reads creds again at each login.
 func (d *address) credentials(o *nats.Options) error {
 	switch {
 	case d.creds != "":
@@ -160,7 +160,7 @@ func (d *address) credentials(o *nats.Options) error {
 	return nil
 }
 
-// tls sets whom we believe, and our certificate.
+// tls sets the authorities that we trust, and our certificate.
 //
 // A server tells of others before TLS begins (by WebSocket, after), so anybody on the way
 // could name one of their own, and we would log in there: if its certificate is by one of

@@ -65,7 +65,7 @@ func (l *serverLink) refuse(violation error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.refused[channel] = violation
-	default: // who knows what it means
+	default: // its meaning is unknown
 		l.lost(violation)
 	}
 }

@@ -25,7 +25,7 @@ type serverLink struct {
 	in     *intake
 	nc     *nats.Conn // immutable after Open
 
-	running sync.WaitGroup // the intake, and who waits to leave
+	running sync.WaitGroup // the intake, and what waits to leave
 	ended   chan struct{}  // closed when nats.go calls no handler any more
 
 	publishing sync.Mutex // locked while a batch is published; before mu

@@ -61,7 +61,7 @@ type engine struct {
 // String returns where the engine is, for logs.
 func (e *engine) String() string { return "nats at " + e.dsn.String() }
 
-// Open connects to one of the servers, in random order: those of the DSN may be away, so
+// Open connects to one of the servers, in random order: those of the DSN may be unreachable, so
 // those that the last one told of are among them. The files of the DSN are read anew each
 // time, so that they can be replaced.
 func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxContent int, err error) {

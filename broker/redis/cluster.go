@@ -42,7 +42,7 @@ type clusterLink struct {
 	least time.Duration         // of Publish: how long it took when it was quickest
 
 	// What is subscribed to nowhere any more is told to have ended before mu is unlocked,
-	// since who publishes asks for the owner first, and for whether anybody is deaf then.
+	// since a publisher asks for the owner first, and then whether any channel is deaf.
 	mu       sync.Mutex // before the table's of Remote
 	owner    []*node    // by slot: the last word of the cluster, and what masters have said since; nil for nobody
 	nodes    map[string]*node
@@ -214,7 +214,7 @@ func (l *clusterLink) place(slot int, channels []string) *conn {
 		l.suspect("")
 		err = fmt.Errorf("%w: %w", broker.ErrNotYet, errNoOwner)
 	case n.sub == nil && n.opening == nil:
-		err = fmt.Errorf("%w: %w", n.away, errNodeResting)
+		err = fmt.Errorf("%w: %w", n.unreachable, errNodeResting)
 	}
 	if err != nil {
 		for _, channel := range channels {

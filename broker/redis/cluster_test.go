@@ -193,11 +193,11 @@ func TestClusterSlowMastersCostTheirOwnChannelsOnly(t *testing.T) {
 		})
 	})
 	n := upNode(t, broker.Config{DSN: "redis://" + l.Addr().String() + "?sharded=yes"})
-	var reachable, away []string
+	var reachable, unreachable []string
 	for i := range 2000 {
 		name := fmt.Sprintf("c%d", i)
 		if slotOf(name) < numSlots/3 {
-			away = append(away, name)
+			unreachable = append(unreachable, name)
 		} else {
 			reachable = append(reachable, name)
 		}
@@ -209,16 +209,16 @@ func TestClusterSlowMastersCostTheirOwnChannelsOnly(t *testing.T) {
 		}
 	}
 	n.MustPublish(reachable[0], "x")
-	if n.Published(away[0], "x") == nil {
+	if n.Published(unreachable[0], "x") == nil {
 		t.Error("a master that says nothing has taken a publication")
 	}
-	brokertest.Until(t, "the others have been tried and refused", func() bool { return n.Stats().SubscriptionEnds >= uint64(len(away)) })
+	brokertest.Until(t, "the others have been tried and refused", func() bool { return n.Stats().SubscriptionEnds >= uint64(len(unreachable)) })
 	if got := n.Stats(); !got.Up || got.Connects != 1 || got.FailedConnects != 0 {
 		t.Errorf("up %t after %d connects and %d failed ones", got.Up, got.Connects, got.FailedConnects)
 	}
 }
 
-// A master is killed: its channels are away, those of others go on; it comes back.
+// A master is killed: its channels are unreachable, those of others go on; it comes back.
 func TestClusterLosesAMaster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster takes seconds to start")
@@ -226,19 +226,19 @@ func TestClusterLosesAMaster(t *testing.T) {
 	t.Parallel()
 	servers := redistest.StartCluster(t, 3, "--cluster-require-full-coverage", "no")
 	n := upNode(t, broker.Config{DSN: servers[0].DSN()})
-	const away, kept = "foo", "bar"
-	n.Join(away, kept)
+	const unreachable, kept = "foo", "bar"
+	n.Join(unreachable, kept)
 	servers[2].Stop()
 	brokertest.Until(t, "the subscription has ended", func() bool { return n.Stats().SubscriptionEnds > 0 })
 	n.MustPublish(kept, "1")
 	n.Expect(kept, "1")
-	if err := n.Published(away, "lost"); err == nil {
+	if err := n.Published(unreachable, "lost"); err == nil {
 		t.Error("the killed master has taken a publication")
 	}
 	servers[2].Restart()
 	brokertest.Until(t, "the subscription is in force again", func() bool { return n.Stats().Pending == 0 })
-	brokertest.Until(t, "a publication is taken", func() bool { return n.Published(away, "back") == nil })
-	n.Until("it", func() bool { return slices.Contains(n.Contents(away), "back") })
+	brokertest.Until(t, "a publication is taken", func() bool { return n.Published(unreachable, "back") == nil })
+	n.Until("it", func() bool { return slices.Contains(n.Contents(unreachable), "back") })
 	n.MustPublish(kept, "2")
 	n.Expect(kept, "1", "2")
 	if got := n.Stats().Connects; got != 1 {

@@ -51,7 +51,7 @@ type conn struct {
 	writing  chan struct{}     // closed when out is written; nil while nobody writes
 }
 
-// newConn begins to read. to is nil for who does not subscribe.
+// newConn begins to read. to is nil for a connection that does not subscribe.
 func newConn(raw net.Conn, addr string, d *dialer, to broker.Sink) *conn {
 	c := &conn{raw: raw, addr: addr, to: to, done: make(chan struct{})}
 	c.in = newRESPReader(c, d.limit)

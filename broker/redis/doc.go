@@ -15,7 +15,7 @@
 //     a plain PUBLISH of others does not reach; auto means where all of its masters
 //     are version 7 or later. All nodes of ours must do the same: while a cluster is
 //     upgraded to 7, say which
-//   - ca, cert, key: files in PEM form of who signed the server's certificate, and of
+//   - ca, cert, key: files in PEM form of the authorities that signed the server's certificate, and of
 //     our own; server_name: the name in the server's, when it is not the host's;
 //     skip_verify: believe any
 //   - client_name, dial_timeout (5s)

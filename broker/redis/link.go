@@ -16,10 +16,10 @@ const watchInterval = 5 * time.Second
 // outcomes do not wait behind what is received.
 type pair struct {
 	pub *conn // for publishing
-	sub *conn // for subscriptions; nil for who only publishes
+	sub *conn // for subscriptions; nil for a link that only publishes
 }
 
-// connect opens a pair. to is nil for who only publishes.
+// connect opens a pair. to is nil for a link that only publishes.
 func (d *dialer) connect(ctx context.Context, addr string, to broker.Sink) (p pair, err error) {
 	if p.pub, _, err = d.login(ctx, addr, nil); err != nil || to == nil {
 		return p, err

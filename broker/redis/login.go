@@ -32,7 +32,7 @@ type serverInfo map[string]string
 // replica reports whether the server says that it is not a master.
 func (s serverInfo) replica() bool { return s["role"] == "slave" || s["role"] == "replica" }
 
-// login opens a connection as the user of the DSN. to is nil for who does not subscribe.
+// login opens a connection as the user of the DSN. to is nil for a connection that does not subscribe.
 func (d *dialer) login(ctx context.Context, addr string, to broker.Sink) (*conn, serverInfo, error) {
 	return d.loginAs(ctx, addr, d.o.user, d.o.password, to)
 }
@@ -94,7 +94,7 @@ func (c *conn) letIn(ctx context.Context, user, password, name string) (serverIn
 		return nil, err
 	}
 	if name != "" {
-		_, _ = c.call(ctx, "CLIENT", "SETNAME", name) // a user who may not: it is but a name
+		_, _ = c.call(ctx, "CLIENT", "SETNAME", name) // a user that may not: it is only a name
 	}
 	return s, c.ready(ctx)
 }

@@ -57,7 +57,7 @@ func TestUserLimitedToSomeChannels(t *testing.T) {
 	brokertest.Until(t, "what was refused is in force", func() bool { return n.Stats().Pending == 0 })
 }
 
-func TestUserWhoMayNotSubscribeAtAll(t *testing.T) {
+func TestUserThatMayNotSubscribeAtAll(t *testing.T) {
 	s := redistest.Start(t)
 	s.CLI("ACL", "SETUSER", "publisher", "on", ">secret", "&*", "+@connection", "+publish")
 	n := startNode(t, broker.Config{DSN: "redis://publisher:secret@" + s.Addr})

@@ -38,9 +38,9 @@ type node struct {
 	// Guarded by clusterLink.mu. While there is no connection, nor the first attempt to open
 	// one, the node rests: what is published there waits for no later attempt, as others wait
 	// behind it.
-	pair                  // both are nil while there is none
-	away    error         // why there are none: broker.ErrNotYet when the node answers, else ErrAway
-	opening chan struct{} // closed when the first attempt to open them is over, and nil then
+	pair                      // both are nil while there is none
+	unreachable error         // why there are none: broker.ErrNotYet when the node answers, else ErrUnreachable
+	opening     chan struct{} // closed when the first attempt to open them is over, and nil then
 }
 
 // node returns the node at an address, whose connections are opened in the background. The
@@ -142,7 +142,7 @@ func (n *node) opened() {
 
 // down notes that there are no connections, and returns how many subscriptions have ended
 // by that, and whether another master is reached. They are told before mu is unlocked, since
-// who publishes asks whether anybody is deaf.
+// a publisher asks whether the channel is deaf.
 //
 // Without any master the node of ours is not up: they come back one by one, to each node in
 // another order.
@@ -153,11 +153,11 @@ func (n *node) down(cause error) (ended int, reached bool) {
 	defer l.mu.Unlock()
 	n.pair = pair{}
 	n.opened()
-	n.away = broker.ErrAway
+	n.unreachable = broker.ErrUnreachable
 	if _, answers := errors.AsType[respError](cause); answers {
-		n.away = broker.ErrNotYet
+		n.unreachable = broker.ErrNotYet
 	}
-	cause = fmt.Errorf("%w: %w", n.away, cause)
+	cause = fmt.Errorf("%w: %w", n.unreachable, cause)
 	for slot := range l.channels {
 		if l.owner[slot] == n {
 			ended += l.leave(slot, cause)
@@ -226,7 +226,7 @@ func (n *node) has(channel string) bool {
 	return asked && n.l.owner[slot] == n
 }
 
-// Ended is a slot that moved away, most often: what the server ends unasked, and MOVED.
+// Ended is a slot that moved unreachable, most often: what the server ends unasked, and MOVED.
 // The channel is heard nowhere then, and asked for at its new master at once.
 func (n *node) Ended(channel string, cause error) {
 	l := n.l
@@ -236,7 +236,7 @@ func (n *node) Ended(channel string, cause error) {
 	_, to, moved := refusal.moved(n.addr)
 	switch {
 	case cause == broker.ErrMoved:
-		l.suspect(n.addr) // who gives a slot away knows to whom
+		l.suspect(n.addr) // a server that gives a slot away knows the new owner
 	case moved:
 		l.moved(slotOf(channel), n, to)
 		cause = broker.ErrMoved

@@ -26,7 +26,7 @@ const (
 )
 
 // Publish sends all of a batch, to each master what is its, before an answer is waited for.
-// A master that is away, or hangs, takes nothing, while the others go on.
+// A master that is unreachable, or hangs, takes nothing, while the others go on.
 func (l *clusterLink) Publish(ctx context.Context, batch []broker.Publication) {
 	ctx, cancel := link.Within(ctx, nodePublishTimeout)
 	defer cancel()
@@ -83,7 +83,7 @@ func (l *clusterLink) send(ctx context.Context, todo []*broker.Publication, goOn
 	return again
 }
 
-// doubt sets the outcome of what a master took after it had given the channel away: members
+// doubt sets the outcome of what a master took after it had given the channel unreachable: members
 // here may not have heard it. ended is that of the link when it was sent. What a master that
 // was slow to answer said of subscriptions before is read first.
 func (l *clusterLink) doubt(ctx context.Context, ended int, slow bool) {

@@ -47,7 +47,7 @@ type engine struct {
 	o     *options
 	limit int // bytes of a content that are kept
 	log   *slog.Logger
-	addrs []string // of the DSN, and of masters of a cluster: its own may be away; for Open only
+	addrs []string // of the DSN, and of masters of a cluster: its own may be unreachable; for Open only
 }
 
 var _ broker.Engine = (*engine)(nil)
@@ -101,7 +101,7 @@ func shareOf(ctx context.Context, attempts int) (context.Context, context.Cancel
 const leastBulk = 1 << 20
 
 // askMost asks a server what it takes, where that can be too little: it ends the
-// connection of who sends more. Who may not ask has to believe that it is enough.
+// connection of a client that sends more. A user that may not ask has to believe that it is enough.
 func (e *engine) askMost(ctx context.Context, c *conn) (most int, err error) {
 	if e.limit <= leastBulk {
 		return 0, nil

@@ -30,7 +30,7 @@ func (d *dialer) askSentinel(ctx context.Context, addr string) (string, error) {
 	return net.JoinHostPort(r.list[0].text, r.list[1].text), nil
 }
 
-// askSentinels asks all sentinels at once, and returns whom they name, the one that
+// askSentinels asks all sentinels at once, and returns the master that they name, the one that
 // most of them do first, and how many name each: one that is cut off from the others
 // knows a master of the past. There is an error when none of them names any.
 func (d *dialer) askSentinels(ctx context.Context) (masters []string, votes map[string]int, err error) {
@@ -51,7 +51,7 @@ func (d *dialer) askSentinels(ctx context.Context) (masters []string, votes map[
 }
 
 // masterMoved asks the sentinels whether the master is still the one at addr. It
-// returns an error when more of them name another. Sentinels that are away do not take
+// returns an error when more of them name another. Sentinels that are unreachable do not take
 // the master with them.
 func (d *dialer) masterMoved(ctx context.Context, addr string) error {
 	masters, votes, err := d.askSentinels(ctx)

@@ -73,7 +73,7 @@ func slotOf(channel string) int {
 }
 
 // unreachable reports whether an error says that the slot of a channel is elsewhere, or
-// nowhere, for now; any other one is about the channel, or about who we are.
+// nowhere, for now; any other one is about the channel, or about our user.
 func (e respError) unreachable() bool {
 	switch e.code() {
 	case "MOVED", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN":

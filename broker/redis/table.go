@@ -14,17 +14,17 @@ import (
 	"wsify/broker/internal/link"
 )
 
-// lateAfter is how long a node may take to say who owns what, or to read what is written to
+// lateAfter is how long a node may take to say which node owns which slots, or to read what is written to
 // it, until we go on to another one.
 const lateAfter = 250 * time.Millisecond
 
 var errClusterDown = errors.New("the cluster is down, or this node does not see most of it")
 
-// readTable asks a node who owns what. One that sees only a minority of the cluster, whose
+// readTable asks a node which node owns which slots. One that sees only a minority of the cluster, whose
 // word is old, says that the cluster is down.
 func readTable(ctx context.Context, c *conn) (t *slotTable, err error) {
 	info, err := c.call(ctx, "CLUSTER", "INFO")
-	_, refused := errors.AsType[respError](err) // who may not ask has to believe
+	_, refused := errors.AsType[respError](err) // a user that may not ask has to believe
 	if err == nil && strings.Contains(info.text, "cluster_state:fail") {
 		err = errClusterDown
 	}
@@ -89,7 +89,7 @@ func askAll[A any](addrs []string, ask func(addr string) (A, error)) (answers []
 	return answers, errors.Join(errs...)
 }
 
-// suspect notes that who owns what has proved wrong, and which node knows better, if any does.
+// suspect notes that the table of slots has proved wrong, and which node knows better, if any does.
 func (l *clusterLink) suspect(knows string) {
 	if knows != "" {
 		l.knows.Store(&knows)
@@ -152,7 +152,7 @@ func (l *clusterLink) refresh(ctx context.Context) error {
 	return fmt.Errorf("no node of the cluster answers: %w", errors.Join(failed...))
 }
 
-// candidates returns the nodes to ask: who knows best, the masters, those that cannot be
+// candidates returns the nodes to ask: the one that knows best, the masters, those that cannot be
 // reached behind the others, and what the DSN says. The masters are in a map's order,
 // which is another one each time, so that many nodes of ours do not all ask the same one.
 func (l *clusterLink) candidates() (addrs []string) {

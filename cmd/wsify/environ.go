@@ -18,7 +18,7 @@ const envPrefix = "WSIFY_"
 var kubernetes = regexp.MustCompile(`^WSIFY_([A-Z0-9_]+_)?(SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=|PORT=[a-z]+://|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=)`)
 
 // checkNames returns a problem for each variable of env that looks like a setting and
-// is none: whoever wrote it believes that it has an effect.
+// is none: its author believes that it has an effect.
 func (c *commandLine) checkNames(env map[string]string) (problems []error) {
 	known := c.envNames()
 	for _, name := range slices.Sorted(maps.Keys(env)) {

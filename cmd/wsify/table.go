@@ -62,7 +62,7 @@ func (c *commandLine) accessSettings() []*setting {
 	return []*setting{
 		{name: "authorizer-url", arg: argURL, example: "http://localhost:8000/wsify", value: text(&s.AuthorizerURL), secret: true,
 			note:  "none, everything is allowed",
-			about: "The webhook that is asked who may connect, join, leave and broadcast: 200 is yes, 5xx is down, anything else is no."},
+			about: "The webhook that decides who may connect, join, leave and broadcast: 200 is yes, 5xx is down, anything else is no."},
 		{name: "authorizer-ca", arg: argFile, example: "/etc/wsify/ca.pem", value: text(&s.AuthorizerCA), note: "none, the system's",
 			about: "A PEM file with the certificates of the authorities that an https webhook's certificate has to be from, instead of the system's."},
 		{name: "authorizer-timeout", arg: argDuration, example: "2s", value: timeout(&s.AuthorizerTimeout),
@@ -73,7 +73,7 @@ func (c *commandLine) accessSettings() []*setting {
 			note:  "none, a random one is made at each start and logged",
 			about: "What POST /broadcast has to carry, as ?key=SECRET or as Authorization: Bearer SECRET. Every user of the machine can read a command line; better keep it in a file."},
 		{name: "broadcast-open", example: "", value: toggle(&s.BroadcastOpen),
-			about: "Let requests without a key use POST /broadcast when there is no -broadcasting-key. Whoever reaches the port may then publish."},
+			about: "Let requests without a key use POST /broadcast when there is no -broadcasting-key. Everybody who reaches the port may then publish."},
 		{name: "allowed-origins", arg: argList, example: "https://example.com,https://*.example.com", value: list(&s.AllowedOrigins),
 			about: "Web pages that may connect, as scheme://host or scheme://host:port; *. stands for any subdomain, * for any page, self for those of the host that was connected to; ws and wss count as http and https. Clients that send no Origin are not affected; React Native, Python and others send the server's own, which self allows."},
 	}
@@ -140,7 +140,7 @@ func (c *commandLine) operatingSettings() []*setting {
 	addr := &value[string]{&c.server.AdminAddr, parseAdminAddr, formatAdminAddr}
 	return []*setting{
 		{name: "admin-addr", arg: argAddr, example: "127.0.0.1:3002", value: addr,
-			about: "Where health (/healthz, /readyz), metrics (/metrics, /stats) and profiles (/debug/pprof/) are served to whoever asks: an address as for -listen-addr, or off. A second node on one machine needs another one."},
+			about: "Where health (/healthz, /readyz), metrics (/metrics, /stats) and profiles (/debug/pprof/) are served, without authentication: an address as for -listen-addr, or off. A second node on one machine needs another one."},
 	}
 }
 

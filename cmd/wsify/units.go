@@ -29,7 +29,7 @@ var (
 )
 
 // parseSize returns a size in bytes, more than zero. The unit may be in any case,
-// and apart by a blank.
+// and separated by a space.
 func parseSize(s string) (int, error) {
 	number, factor := s, 1
 	for _, u := range units {

@@ -20,7 +20,7 @@ type Buffer struct {
 	refs atomic.Int64 // references; how many of them are of queues in the upper half
 	// Messages is how many messages the bytes hold; set before sharing.
 	Messages int
-	// Stamp is a number of whoever published, set before sharing; 0 is none. Joined
+	// Stamp is a number of the publisher, set before sharing; 0 is none. Joined
 	// buffers keep the first one.
 	Stamp int64
 	b     []byte

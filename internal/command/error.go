@@ -7,7 +7,7 @@ const (
 	Denied         = "denied"          // the authorizer said no
 	AuthorizerDown = "authorizer_down" // the authorizer could not say
 	Limit          = "limit"           // a limit of the server or the connection is reached
-	BrokerDown     = "broker_down"     // the broker is away, or refused it
+	BrokerDown     = "broker_down"     // the broker is unreachable, or refused it
 )
 
 // Error says why a command was not carried out, in words for the peer that sent
@@ -25,7 +25,7 @@ var (
 	ErrChannelLength  = &Error{Limit, "the channel name is too long"}
 	ErrDenied         = &Error{Denied, "the authorizer does not allow this command"}
 	ErrAuthorizerDown = &Error{AuthorizerDown, "the authorizer cannot be reached"}
-	ErrBrokerDown     = &Error{BrokerDown, "the broker is away: not published"}
+	ErrBrokerDown     = &Error{BrokerDown, "the broker is unreachable: not published"}
 )
 
 // Errors of Parse and ParsePublication.

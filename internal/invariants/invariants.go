@@ -16,7 +16,7 @@ func Check(ok bool, name string, args ...any) {
 	}
 }
 
-// Clobber overwrites bytes whose loan has ended, so that whoever kept them fails at
+// Clobber overwrites bytes whose loan has ended, so that code that kept them fails at
 // once. Production code calls it only under "if invariants.Enabled".
 func Clobber(p []byte) {
 	for i := range p {

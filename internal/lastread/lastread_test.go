@@ -143,7 +143,7 @@ func TestWritesGoOnBehindThePassedDeadline(t *testing.T) {
 	}
 }
 
-func TestWriteToWhoDoesNotReadIsATimeout(t *testing.T) {
+func TestWriteToAPeerThatDoesNotReadIsATimeout(t *testing.T) {
 	tcp, _ := pair(t)
 	c := New(tcp, 0)
 	_ = c.SetDeadline(time.Now().Add(time.Millisecond))

@@ -124,7 +124,7 @@ func (a *Admin) Announce() {
 	addr := a.ln.Addr()
 	a.cfg.Logger.Info("health, metrics and profiles are on the admin listener", "admin_addr", addr.String())
 	if !localPeer(addr) {
-		a.cfg.Logger.Warn("the admin listener is not on loopback, and asks nobody who they are: let only those reach it who may see profiles",
+		a.cfg.Logger.Warn("the admin listener is not on loopback, and has no authentication: let only operators reach it",
 			"admin_addr", addr.String())
 	}
 }

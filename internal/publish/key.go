@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Keys decides who may publish by POST /broadcast: whoever has the key. Where a
+// Keys decides who may publish by POST /broadcast: a client that has the key. Where a
 // request comes from says nothing: behind a proxy every peer is near.
 type Keys struct {
 	sum  [sha256.Size]byte // of the key

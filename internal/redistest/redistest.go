@@ -207,7 +207,7 @@ func (s *Server) TryCLI(args ...string) (string, error) {
 	return text, nil
 }
 
-// Says is CLI for who asks until the answer is right: a server that changes its role
+// Says is CLI for a test that asks until the answer is right: a server that changes its role
 // closes the connections of its clients, and has no answer then.
 func (s *Server) Says(args ...string) string {
 	out, err := s.TryCLI(args...)

@@ -143,9 +143,9 @@ func TestAdminAnswersDuringTheDrain(t *testing.T) {
 
 const readyRequest = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-// TestNobodyAtTheAdminListenerHoldsUpTheEnd: not who is silent, nor who has it kept
+// TestAdminConnectionsDoNotDelayTheEnd: not who is silent, nor who has it kept
 // open, nor who waits for a profile of an hour.
-func TestNobodyAtTheAdminListenerHoldsUpTheEnd(t *testing.T) {
+func TestAdminConnectionsDoNotDelayTheEnd(t *testing.T) {
 	t.Parallel()
 	srv := startWithAdmin(t, Config{})
 	dial(t, srv.AdminAddr())

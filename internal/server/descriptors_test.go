@@ -87,9 +87,9 @@ func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
 	}
 }
 
-// Clients that knock on take no descriptor that the server needs for itself: a join is
+// Clients that reconnect all the time take no descriptor that the server needs for itself: a join is
 // answered whose question needs a new link to the authorizer.
-func TestClientsThatKnockOnDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
+func TestReconnectingClientsDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
 	t.Parallel()
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
@@ -97,7 +97,7 @@ func TestClientsThatKnockOnDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
 	t.Cleanup(hook.Close)
 	addr := startLimited(t, limits{Descriptors: 64, Authorizer: hook.URL}).addr
 	open := fillUp(t, addr)
-	knock(t, addr)
+	reconnecting(t, addr)
 	for i := range 50 {
 		if err := open[i%len(open)].roundTrip("c" + strconv.Itoa(i)); err != nil {
 			t.Fatalf("join %d: %v", i, err)
@@ -105,12 +105,12 @@ func TestClientsThatKnockOnDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
 	}
 }
 
-// knock tries to connect until the test ends, and holds what gets in.
-func knock(t *testing.T, addr net.Addr) {
+// reconnecting tries to connect until the test ends, and holds what gets in.
+func reconnecting(t *testing.T, addr net.Addr) {
 	stop := make(chan struct{})
-	var knocking sync.WaitGroup
+	var dialing sync.WaitGroup
 	for range 8 {
-		knocking.Go(func() {
+		dialing.Go(func() {
 			for {
 				select {
 				case <-stop:
@@ -126,18 +126,18 @@ func knock(t *testing.T, addr net.Addr) {
 	}
 	t.Cleanup(func() {
 		close(stop)
-		knocking.Wait()
+		dialing.Wait()
 	})
 }
 
 // The link to the engine comes back although clients take each descriptor that they
 // can, and the admin pages are answered meanwhile.
-func TestClientsThatKnockOnDoNotTakeTheEnginesDescriptors(t *testing.T) {
+func TestReconnectingClientsDoNotTakeTheEnginesDescriptors(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	srv := startLimited(t, limits{Descriptors: 96, Redis: redis.DSN()})
 	open := fillUp(t, srv.addr)
-	knock(t, srv.addr)
+	reconnecting(t, srv.addr)
 	down := func() bool {
 		if got := askAdminAt(t, srv.admin, "GET", "/healthz"); got.status != 200 {
 			t.Fatalf("GET /healthz: %d %q, want 200", got.status, got.body)

@@ -30,7 +30,7 @@ func (n *Node) askPatiently(call *auth.Call, about event, gone *atomic.Bool) aut
 		}
 		now := time.Now()
 		n.starved.Store(&now)
-		n.faults.Warn("no descriptor for a question to the authorizer: who asks waits; raise the file limit or add nodes")
+		n.faults.Warn("no descriptor for a question to the authorizer: the session waits; raise the file limit or add nodes")
 		if about == eventConnect || gone.Load() {
 			return d
 		}

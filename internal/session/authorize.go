@@ -228,7 +228,7 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 	}
 	s.state = connecting
 	c.Pause()
-	if len(rest) == 0 { // in a storm, questions of those who gave up would delay the others
+	if len(rest) == 0 { // in a storm, questions of clients that gave up would delay the others
 		c.CloseOnEnd()
 	}
 	if !l.submit(c, s) {

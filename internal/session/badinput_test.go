@@ -269,7 +269,7 @@ func TestBodiesThatNeverEndDoNotHinderOthers(t *testing.T) {
 	}
 }
 
-// What is behind a refusal is read and thrown away: the peer sees the Close frame, not
+// What is behind a refusal is read and discarded: the peer sees the Close frame, not
 // a reset.
 func TestAPeerThatKeepsSendingSeesWhyItWasRefused(t *testing.T) {
 	srv := start(t, Config{})

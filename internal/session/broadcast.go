@@ -65,7 +65,7 @@ func (l *loop) published(c *netpoll.Conn, cmd *command.Command, err error) {
 func (l *loop) note(err error) {
 	if err != nil {
 		l.counts.dropped[dropBroker].Add(1)
-		l.counts.refused(publishError(err).Code)
+		l.counts.notDone(publishError(err).Code)
 	} else {
 		l.counts.publishedClient.Add(1)
 	}
@@ -120,7 +120,7 @@ func (l *loop) awaitRoom(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	if !l.node.hub.AwaitRoom(cmd.Channel, size, room) {
 		return false
 	}
-	l.forgoBrokerRoom(s) // who waits for its channel holds up no other
+	l.forgoBrokerRoom(s) // a session that waits for its channel holds up no other
 	l.park(c, s, msg, whyRoom)
 	l.more(s).room = room
 	return true

@@ -8,7 +8,7 @@ import (
 	"wsify/netpoll"
 )
 
-// brokerWaits is who waits for room in a channel when it is the broker that has
+// brokerWaits is the ID of the waiter for room in a channel when the broker has
 // something to deliver. No connection has this ID: a generation is never 0.
 const brokerWaits = 0
 
@@ -21,10 +21,10 @@ func (n *Node) roomInBroker(w *broker.Waiter) {
 
 // What clients are told of an error of the broker, which itself may name machines.
 var (
-	errBrokerUnknown = &command.Error{Code: command.BrokerDown, Message: "the broker went away meanwhile; it may have been published"}
+	errBrokerUnknown = &command.Error{Code: command.BrokerDown, Message: "the broker became unreachable; it may have been published"}
 	errBrokerLimit   = &command.Error{Code: command.Limit, Message: broker.ErrTooBig.Error() + ": not published"}
 	errBrokerRefused = &command.Error{Code: command.BrokerDown, Message: "the broker refused it"}
-	errJoinedDeaf    = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker is away: nothing is heard until it is back"}
+	errJoinedDeaf    = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker is unreachable: nothing is received until it is back"}
 	errJoinedRefused = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker does not confirm the subscription: nothing may be heard"}
 )
 

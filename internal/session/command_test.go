@@ -234,7 +234,7 @@ func TestBrokerDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.send(`{"command":"broadcast","args":{"channel":"c","content":1},"id":1}`)
-	p.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"the broker is away: not published"}}`)
+	p.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"the broker is unreachable: not published"}}`)
 	p.broadcast("c", "2")
 	p.expectNothing()
 	res := post(t, srv, "/broadcast", `{"channel":"c","content":3}`)

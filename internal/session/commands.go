@@ -85,7 +85,7 @@ func (l *loop) subscribed(c *netpoll.Conn, id []byte, err error) {
 	}
 	if err != nil {
 		bad := joinError(err)
-		l.counts.refused(bad.Code)
+		l.counts.notDone(bad.Code)
 		l.fail(c, id, bad)
 	} else {
 		l.ok(c, id)

@@ -32,7 +32,7 @@ func (l *loop) logEnded(c *netpoll.Conn, reason netpoll.Reason) {
 
 // notDone counts, logs and answers a command that was not carried out.
 func (l *loop) notDone(c *netpoll.Conn, cmd *command.Command, e *command.Error) {
-	l.counts.refused(e.Code)
+	l.counts.notDone(e.Code)
 	if l.node.debugging() {
 		l.refusedLog(c, cmd)(e)
 	}

@@ -16,7 +16,7 @@ const fanoutBudget = 256
 // deliver encodes a publication once and gives it to the hub. The broker calls it
 // for everything this node has to deliver, from any goroutine. Both slices are
 // borrowed. When the broker is asynchronous there may be no room: then it will be
-// told of it. Otherwise whoever publishes has asked for room.
+// told of it. Otherwise the publisher has asked for room.
 func (n *Node) deliver(channel, content []byte) error {
 	size := wire.FrameSize(len(content))
 	if n.broker.Asynchronous() && n.hub.Full(channel, size) && n.hub.AwaitRoom(channel, size, &hub.Waiter{ID: brokerWaits, First: true}) {
@@ -67,7 +67,7 @@ func (l *loop) sendAll(b *buffer.Buffer, members []hub.Member) {
 	for _, m := range members {
 		if c := l.net.ConnAt(m.Conn); !c.SendShared(b) {
 			sent--
-			l.refused(c, b.Messages)
+			l.overflowed(c, b.Messages)
 		}
 	}
 	l.counts.sent.Add(uint64(sent * b.Messages))
@@ -78,7 +78,7 @@ func (l *loop) sendOne(c *netpoll.Conn, b *buffer.Buffer) {
 	if c.SendShared(b) {
 		l.counts.sent.Add(uint64(b.Messages))
 	} else {
-		l.refused(c, b.Messages)
+		l.overflowed(c, b.Messages)
 	}
 }
 
@@ -87,17 +87,17 @@ func (l *loop) sendOne(c *netpoll.Conn, b *buffer.Buffer) {
 func (l *loop) queue(b *buffer.Buffer, members []hub.Member) {
 	sent := len(members)
 	for _, m := range members {
-		if c := l.net.ConnAt(m.Conn); !l.give(c, b) {
+		if c := l.net.ConnAt(m.Conn); !l.sendOrQueue(c, b) {
 			sent--
-			l.refused(c, b.Messages)
+			l.overflowed(c, b.Messages)
 		}
 	}
 	l.counts.sent.Add(uint64(sent * b.Messages))
 }
 
-// give sends b to a member of one channel, which gets nothing to join it with, and
+// sendOrQueue sends b to a member of one channel, which gets nothing to join it with, and
 // queues it for a member of several.
-func (l *loop) give(c *netpoll.Conn, b *buffer.Buffer) bool {
+func (l *loop) sendOrQueue(c *netpoll.Conn, b *buffer.Buffer) bool {
 	if l.session(c).subs.Count() == 1 {
 		return c.SendShared(b)
 	}
@@ -117,10 +117,10 @@ func (n *Node) Room(w *hub.Waiter) {
 	net.PostTo(w.ID, func(c *netpoll.Conn) { l.roomCame(c, w) })
 }
 
-// refused counts messages that a connection's queue did not take, and lets the
+// overflowed counts messages that a connection's queue did not take, and lets the
 // slow policy act on it at the end of the turn. What a connection did not take
 // because it has ended is not counted.
-func (l *loop) refused(c *netpoll.Conn, messages int) {
+func (l *loop) overflowed(c *netpoll.Conn, messages int) {
 	if !c.Open() {
 		return
 	}

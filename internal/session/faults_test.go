@@ -131,7 +131,7 @@ func TestResetsWhileTheirChannelIsPublishedTo(t *testing.T) {
 // Each publication is a fan-out of several slices here, and members join, leave,
 // close and reset while slices are open. Who stays gets every publication once, in
 // order (I14).
-func TestWhoStaysHearsEverythingWhileOthersComeAndGo(t *testing.T) {
+func TestMembersThatStayHearEverythingWhileOthersComeAndGo(t *testing.T) {
 	t.Parallel()
 	const steady, comers, bursts = 1000, 1000, 4
 	srv := startOn(t, anyAddr, Config{PingInterval: time.Hour}) // who hears sends nothing

@@ -17,7 +17,7 @@ import (
 var pingFrame = wire.AppendFrame(nil, ws.OpPing, nil)
 
 // startKeepalive sets the first ping somewhere within the interval, so that those
-// who connected together are not pinged together.
+// clients that connected together are not pinged together.
 func (l *loop) startKeepalive(c *netpoll.Conn, s *session) {
 	s.seen = l.net.Tick()
 	if interval := l.node.cfg.PingInterval; interval > 0 {

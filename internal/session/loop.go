@@ -152,7 +152,7 @@ func (l *loop) send(c *netpoll.Conn, p []byte, messages int) {
 	if c.Send(p) {
 		l.counts.sent.Add(uint64(messages))
 	} else {
-		l.refused(c, messages)
+		l.overflowed(c, messages)
 	}
 	l.relieve()
 }

@@ -32,7 +32,7 @@ type Settings struct {
 	AuthorizerEvents  []string
 	Workers, Queue    int
 
-	BroadcastingKey string // empty: whoever has no key may publish
+	BroadcastingKey string // empty: a request without a key may publish
 	AllowedOrigins  []string
 
 	HandshakeTimeout         time.Duration

@@ -104,9 +104,9 @@ func TestWhatFollowsAJoinIsHeardByItsSender(t *testing.T) {
 	})
 }
 
-// TestEngineAway: clients stay, publications and joins are told, and everything goes
+// TestEngineUnreachable: clients stay, publications and joins are told, and everything goes
 // on when the engine is back.
-func TestEngineAway(t *testing.T) {
+func TestEngineUnreachable(t *testing.T) {
 	t.Parallel()
 	withEngines(t, func(t *testing.T, e testEngine) {
 		a, b := e.node(t, Config{}), e.node(t, Config{})
@@ -118,12 +118,12 @@ func TestEngineAway(t *testing.T) {
 			testtool.Until(t, "the node has noticed", func() bool { return !srv.broker.Up() })
 		}
 		alice.send(`{"command":"broadcast","args":{"channel":"news","content":1},"id":1}`)
-		alice.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"the broker is away: not published"}}`)
+		alice.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"the broker is unreachable: not published"}}`)
 		alice.broadcast("news", "2") // nobody is told, and it is counted
 		alice.send(`{"command":"join","args":{"channel":"more"},"id":3}`)
-		alice.expectText(`{"id":3,"ok":false,"error":{"code":"broker_down","message":"joined, but the broker is away: nothing is heard until it is back"}}`)
+		alice.expectText(`{"id":3,"ok":false,"error":{"code":"broker_down","message":"joined, but the broker is unreachable: nothing is received until it is back"}}`)
 		res := post(t, b, "/broadcast", `{"channel":"news","content":4}`)
-		if res.status != 503 || !strings.Contains(res.body, "not published: the broker is away") {
+		if res.status != 503 || !strings.Contains(res.body, "not published: the broker is unreachable") {
 			t.Errorf("POST /broadcast: %d %q, want 503", res.status, res.body)
 		}
 		if n := a.Stats().Dropped["broker_down"]; n != 2 {

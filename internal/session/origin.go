@@ -55,7 +55,7 @@ func (o *origins) allow(origin, host []byte) bool {
 
 // plainOrigin returns an origin in lower case, without the port that its scheme implies.
 // The schemes of WebSocket count as those of HTTP: no browser sends them, but clients
-// that are no page may, and who lists origins may write down where clients connect to.
+// that are no page may, and operators may list the address that clients connect to.
 func plainOrigin(origin string) string {
 	origin = strings.ToLower(origin)
 	scheme, host, _ := strings.Cut(origin, "://")

@@ -44,7 +44,7 @@ func TestAQueueIsServedInTurn(t *testing.T) {
 }
 
 // A place in the pool is told to those loops only that have somebody waiting for one.
-func TestRoomInThePoolWakesOnlyWhoWaits(t *testing.T) {
+func TestRoomInThePoolWakesOnlyWaitingLoops(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: patience, Workers: 1, Queue: 1})
 	release := hook.hold(nil)
@@ -72,7 +72,7 @@ func TestRoomInThePoolWakesOnlyWhoWaits(t *testing.T) {
 
 // A place in the broker that comes free is not for who comes just then, but for those
 // who wait.
-func TestNobodyOvertakesThoseWhoWaitForTheBroker(t *testing.T) {
+func TestSessionsGetRoomInTheBrokerInOrder(t *testing.T) {
 	b := &testBroker{asynchronous: true}
 	srv := startWith(t, Config{Loops: 3}, b)
 	witness := connect(t, srv, "/ws")

@@ -76,7 +76,7 @@ func connectMany(t *testing.T, srv *Server, n int) []*peer {
 }
 
 // Publishers that hang up while they wait for room hold up none of those behind them.
-func TestPublishersThatHangUpHoldUpNobody(t *testing.T) {
+func TestPublishersThatDisconnectDelayNoOther(t *testing.T) {
 	t.Parallel()
 	const n = 200
 	srv := start(t, Config{WriteQueueSize: 64 << 10})

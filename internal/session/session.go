@@ -52,7 +52,7 @@ type why uint8
 const (
 	whyNothing      why = iota // it is not parked
 	whyAuthorizer              // the decision: -authorizer-timeout from when it parked
-	whyRoom                    // room in its channel: until the loops have delivered, or cut off who is slow
+	whyRoom                    // room in its channel: until the loops have delivered, or closed slow consumers
 	whyBroker                  // room in the broker: until the engine has answered, or its link is given up
 	whySubscription            // the broker's confirmation of a join: the broker's own timeout
 )

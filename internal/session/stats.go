@@ -55,8 +55,8 @@ var badCodes = [numBad]string{
 	badDown: command.AuthorizerDown, badLimit: command.Limit, badBroker: command.BrokerDown,
 }
 
-// refused counts a command that was not carried out.
-func (n *counts) refused(code string) {
+// notDone counts a command that was not carried out.
+func (n *counts) notDone(code string) {
 	for i, c := range badCodes {
 		if c == code {
 			n.bad[i].Add(1)

@@ -119,7 +119,7 @@ func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
 
 // A connection that was answered waits for its next request without a place of its own;
 // when none comes it ends without a word.
-func TestAKeptConnectionEndsWithoutAWord(t *testing.T) {
+func TestAKeptConnectionEndsWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{HandshakeTimeout: 300 * time.Millisecond})
 	p := dial(t, srv)

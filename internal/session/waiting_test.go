@@ -119,9 +119,9 @@ func TestFullPool(t *testing.T) {
 	}
 }
 
-// TestWhoHangsUpWhileWaitingToConnectIsNotAskedAbout: in a storm of reconnects, the
+// TestAClientThatDisconnectsBeforeItsTurnIsNotAskedAbout: in a storm of reconnects, the
 // questions of clients that gave up would delay those of the others.
-func TestWhoHangsUpWhileWaitingToConnectIsNotAskedAbout(t *testing.T) {
+func TestAClientThatDisconnectsBeforeItsTurnIsNotAskedAbout(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{AuthorizerURL: hook.URL, Workers: 1, Queue: 100})
 	release := hook.hold(nil)

@@ -160,7 +160,7 @@ func TestTheSlowestOfAnotherLoopGoes(t *testing.T) {
 }
 
 // No more go than bring the sum under the bound.
-func TestWhoIsNotAmongTheSlowestStays(t *testing.T) {
+func TestConnectionsThatAreNotTheSlowestStay(t *testing.T) {
 	const bound = 4 << 20
 	content := `"` + strings.Repeat("x", 1<<10) + `"`
 	srv := start(t, Config{MaxWriteMemory: bound, WriteQueueSize: 64 << 20})
@@ -245,7 +245,7 @@ func TestAnswersCountForTheBound(t *testing.T) {
 	}
 }
 
-func TestWithoutABoundNobodyLooks(t *testing.T) {
+func TestWithoutABoundNothingIsCounted(t *testing.T) {
 	var m writeMemory
 	m.limit(0, 2)
 	if m.step != 1<<64-1 || m.high != 0 {

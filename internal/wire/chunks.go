@@ -7,7 +7,7 @@ import "bytes"
 //
 // It is as strict as [ParseRequest]: only CR LF ends a line, and nothing but an
 // extension may stand beside the size of a chunk. Extensions and trailers are read
-// and thrown away, and bounded together.
+// and discarded, and bounded together.
 type Chunks struct {
 	left  uint64 // of the chunk that is read; so far, of the size that is read
 	state chunkState

@@ -73,7 +73,7 @@ func (s seen) has(facts seen) bool { return s&facts == facts }
 // borrows from head. One empty line in front of the request line is skipped; RFC
 // 9112, section 2.2.
 //
-// Who collects the bytes bounds them, and answers 431 beyond.
+// The caller bounds the bytes, and answers 431 beyond.
 //
 // It is strict where servers and proxies that disagree can be played against
 // each other: a bare LF, a control character, white space in front of a colon, a

@@ -10,7 +10,7 @@ import (
 
 // TLS is the parameters about certificates. Files are in PEM form.
 type TLS struct {
-	CA         string // file: who signed the server's certificate
+	CA         string // file: the authorities that signed the server's certificate
 	Cert, Key  string // files: our own certificate
 	ServerName string // in the server's certificate; empty means the host of its address
 	SkipVerify bool   // any certificate will do

@@ -7,7 +7,7 @@ import (
 	"wsify/internal/lastread"
 )
 
-// Within is context.WithTimeout for who waits for an engine: before the context ends by
+// Within is context.WithTimeout for a caller that waits for an engine: before the context ends by
 // its time, there is time to read what came while this process stood still. Its cause says
 // by what it has ended.
 func Within(parent context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
@@ -43,7 +43,7 @@ func (c patientContext) Err() error {
 	return err
 }
 
-// Rounds tells who looks at every interval for what is overdue whether this process stood
+// Rounds tells a goroutine that looks for what is overdue at every interval whether this process stood
 // still: then what was in time may not have been read yet, and only a look after one more
 // interval counts.
 type Rounds struct {

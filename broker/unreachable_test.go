@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// awayed returns a table of channels whose server is away.
-func awayed(count int, now time.Time) *table {
+// unreachables returns a table of channels whose server is unreachable.
+func unreachables(count int, now time.Time) *table {
 	tab := newTable()
 	tab.opened(time.Now())
 	for i := range count {
 		name := fmt.Sprint(i)
 		tab.want(name)
 		tab.take(now)
-		tab.end(name, now, ErrAway)
+		tab.end(name, now, ErrUnreachable)
 	}
 	return tab
 }
@@ -29,12 +29,12 @@ func (t *table) askFor(now time.Time) (names []string) {
 	return names
 }
 
-// While a server is away and nothing changes, one of its channels is asked for every two
+// While a server is unreachable and nothing changes, one of its channels is asked for every two
 // seconds, however many there are: each in turn.
-func TestAnAwayServerIsAskedForOneChannel(t *testing.T) {
+func TestAnUnreachableServerIsAskedForOneChannel(t *testing.T) {
 	const count = 3 * MaxBatch
 	now := time.Now()
-	tab := awayed(count, now)
+	tab := unreachables(count, now)
 	asked := map[string]bool{}
 	for range 10 {
 		var names []string
@@ -47,7 +47,7 @@ func TestAnAwayServerIsAskedForOneChannel(t *testing.T) {
 			t.Fatalf("%v are asked for in %s, after %v", names, probeInterval, asked)
 		}
 		asked[names[0]] = true
-		tab.end(names[0], now, ErrAway)
+		tab.end(names[0], now, ErrUnreachable)
 	}
 	if deaf := tab.deaf.Load(); deaf != count {
 		t.Errorf("%d channels are deaf, want %d", deaf, count)
@@ -65,7 +65,7 @@ func TestAllIsAskedForWhenAServerReturns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Now()
-			tab := awayed(count, now)
+			tab := unreachables(count, now)
 			now = now.Add(sweepInterval)
 			tab.sweep(now)
 			probe := tab.askFor(now)
@@ -85,20 +85,20 @@ func TestAllIsAskedForWhenAServerReturns(t *testing.T) {
 	}
 }
 
-// Channels that are joined and left while their server is away are not kept (I13).
-func TestAnAwayServerKeepsNothingOfWhoLeft(t *testing.T) {
+// Channels that are joined and left while their server is unreachable are not kept (I13).
+func TestAnUnreachableServerKeepsNothingOfChannelsLeft(t *testing.T) {
 	const stay = 100
 	now := time.Now()
-	tab := awayed(stay, now)
+	tab := unreachables(stay, now)
 	for i := range 10_000 {
 		name := fmt.Sprint("passing ", i)
 		tab.want(name)
 		for _, name := range tab.askFor(now) {
-			tab.end(name, now, ErrAway)
+			tab.end(name, now, ErrUnreachable)
 		}
 		tab.unwant(name, now)
 	}
-	if n := tab.sizes[away]; n > 2*stay+2 {
+	if n := tab.sizes[unreachable]; n > 2*stay+2 {
 		t.Errorf("%d channels are kept, of which %d are wanted", n, stay)
 	}
 	for more := true; more; {
@@ -111,7 +111,7 @@ func TestAnAwayServerKeepsNothingOfWhoLeft(t *testing.T) {
 
 // A node is not up as long as a channel that it had is deaf and the server of the channel
 // says that it will serve; but it is, with what it has, when that takes too long.
-func TestOpenedLinkWaitsForServersThatAreAway(t *testing.T) {
+func TestOpenedLinkWaitsForUnreachableServers(t *testing.T) {
 	now := time.Now()
 	for name, returns := range map[string]bool{"it returns": true, "nobody wants it": false} {
 		t.Run(name, func(t *testing.T) {
@@ -157,22 +157,22 @@ func TestOpenedLinkDoesNotWaitForServersThatCannotBeReached(t *testing.T) {
 	if tab.settled(now) {
 		t.Error("settled before it is known whether the other server can be reached")
 	}
-	tab.end("away", now, ErrAway)
+	tab.end("away", now, ErrUnreachable)
 	if !tab.settled(now) || tab.deaf.Load() != 1 {
 		t.Errorf("settled %t, %d deaf", tab.settled(now), tab.deaf.Load())
 	}
 }
 
-// BenchmarkAwayServer is what the channels of a server that is away take in two seconds.
-func BenchmarkAwayServer(b *testing.B) {
+// BenchmarkUnreachableServer is what the channels of an unreachable server take in two seconds.
+func BenchmarkUnreachableServer(b *testing.B) {
 	now := time.Now()
-	tab := awayed(333_000, now)
+	tab := unreachables(333_000, now)
 	for b.Loop() {
 		for range probeInterval / sweepInterval {
 			now = now.Add(sweepInterval)
 			tab.sweep(now)
 			for _, name := range tab.askFor(now) {
-				tab.end(name, now, ErrAway)
+				tab.end(name, now, ErrUnreachable)
 			}
 		}
 	}
