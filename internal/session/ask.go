@@ -110,7 +110,7 @@ func (n *Node) noteAvailability(down bool, cause error) {
 // noteDoubt logs when a 400 was from a server that took the question for no request.
 func (n *Node) noteDoubt(cause error) {
 	if hint := n.auth.Hint(cause); hint != "" {
-		n.log.Warn("the authorizer takes our question for no request, so everything is denied", "cause", cause, "hint", hint)
+		n.log.Warn("the authorizer does not accept the request, so everything is denied", "cause", cause, "hint", hint)
 	}
 }
 
