@@ -10,12 +10,8 @@ import { Counter, Trend } from 'k6/metrics';
 import { WebSocket } from 'k6/websockets';
 import { setTimeout } from 'k6/timers';
 
-const ADDR = __ENV.ADDR || '127.0.0.1:3000';
-const KEY = __ENV.KEY || 'dev';
-const CONNECTIONS = Number(__ENV.CONNECTIONS || 100);
-const RATE = Number(__ENV.RATE || 20);
-const SECONDS = Number(__ENV.DURATION || 10);
-const P99 = Number(__ENV.P99 || 500);
+const { ADDR = '127.0.0.1:3000', KEY = 'dev' } = __ENV;
+const [CONNECTIONS, RATE, SECONDS, P99] = [__ENV.CONNECTIONS || 100, __ENV.RATE || 20, __ENV.DURATION || 10, __ENV.P99 || 500].map(Number);
 const VUS = Math.min(4, CONNECTIONS);
 const JOINING = 3000; // ms until all have to be members
 const COUNT = RATE * SECONDS;
@@ -30,12 +26,7 @@ export const options = {
     members: { executor: 'per-vu-iterations', exec: 'members', vus: VUS, iterations: 1, maxDuration: `${SECONDS + 20}s` },
     backend: { executor: 'constant-arrival-rate', exec: 'backend', rate: RATE, duration: `${SECONDS}s`, preAllocatedVUs: 10, startTime: `${JOINING}ms` },
   },
-  thresholds: {
-    deliveries: [`count==${COUNT * CONNECTIONS}`],
-    missing_or_twice: ['count==0'],
-    refused: ['count==0'],
-    delivery_time: [`p(99)<${P99}`],
-  },
+  thresholds: { deliveries: [`count==${COUNT * CONNECTIONS}`], missing_or_twice: ['count==0'], refused: ['count==0'], delivery_time: [`p(99)<${P99}`] },
 };
 
 export function members() {

@@ -1,5 +1,4 @@
 #!/bin/busybox sh
-# shellcheck shell=dash disable=SC3040
 # The first process of the guest: it lifts the kernel's limits, runs the command
 # line in /command (an argument a line), sends the record to the second serial port,
 # and switches the guest off.
@@ -30,7 +29,7 @@ ip link set lo up
 
 echo "guest: Linux $(uname -r), $(nproc) processors, $(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo) MiB, up after $(cut -d' ' -f1 /proc/uptime) s," \
 	"clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
-set -- # what the kernel did not know of its own command line
+set --
 while read -r argument; do set -- "$@" "$argument"; done </command
 set -o pipefail
 "$@" 2>&1 | cat # no terminal: a line for each step

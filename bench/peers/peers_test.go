@@ -34,27 +34,36 @@ func TestEachPeerDelivers(t *testing.T) {
 			defer s.Close()
 			target := swarm.Target{Addr: server.Addr, Host: server.Addr, Dialect: dialect}
 			for group, n := range map[string]int{"members": 20, "publisher": 1} {
-				if o := s.Open(swarm.Plan{Group: group, Target: target, N: n, Channel: "c", Joins: 1}); o.Open != n {
+				if o := opened(s, swarm.Plan{Group: group, Target: target, N: n, Channel: "c", Joins: 1}); o.Open != n {
 					t.Fatalf("%s: %+v", group, o)
 				}
 			}
 			const count = 50
 			done := make(chan uint32, count)
-			s.Watch("members", 0, count, 20, func(n uint32, _ int64) { done <- n })
-			s.Talk(swarm.Talk{Group: "publisher", Channel: "c", Count: count, Size: 100})
+			s.Watch(swarm.Args{Group: "members", Count: count, Members: 20}, func(n uint32, _ int64) { done <- n })
+			talked(s, swarm.Talk{Group: "publisher", Channel: "c", Count: count, Size: 100})
 			for range count {
 				select {
 				case <-done:
 				case <-time.After(20 * time.Second):
-					t.Fatalf("not everything is heard: %+v", s.Heard("members", count))
+					t.Fatalf("not everything is heard: %+v", heard(s, count))
 				}
 			}
-			if h := s.Heard("members", count); h.Messages != 20*count || h.Doubles+h.Missing > 0 {
+			if h := heard(s, count); h.Messages != 20*count || h.Doubles+h.Missing > 0 {
 				t.Errorf("%+v", h)
 			}
-			if h := s.Talk(swarm.Talk{Group: "publisher", Channel: "c", Count: 1, First: count}); h.Missing > 0 {
+			if h := talked(s, swarm.Talk{Group: "publisher", Channel: "c", Count: 1, First: count}); h.Missing > 0 {
 				t.Errorf("%+v", h)
 			}
 		})
 	}
+}
+
+func opened(s *swarm.Swarm, p swarm.Plan) (o swarm.Opened) { _ = s.Open(p, &o); return o }
+
+func talked(s *swarm.Swarm, t swarm.Talk) (h swarm.Heard) { _ = s.Talk(t, &h); return h }
+
+func heard(s *swarm.Swarm, end uint32) (h swarm.Heard) {
+	_ = s.Heard(swarm.Args{Group: "members", First: end}, &h)
+	return h
 }

@@ -33,7 +33,7 @@ const (
 const usage = `wsbench loads WebSocket servers and says what they cost.
 
   wsbench run [flags]               run scenarios against ./bin/wsify, others, or a deployment
-  wsbench compare [flags] OLD NEW   two builds of wsify in turn, or two records
+  wsbench compare [flags] OLD NEW   two builds of wsify in turn, and a verdict
   wsbench report [-out DIR] RECORD… make REPORT.md and report.html of records
   wsbench worker [-listen ADDR]     make load for a coordinator on another machine
   wsbench list                      the scenarios
@@ -128,13 +128,11 @@ func work(ctx context.Context, args []string, stderr io.Writer) int {
 	if code, ok := parse(set, args, stderr, stderr); !ok {
 		return code
 	}
-	var err error
-	if *addr == "" {
-		err = worker.Serve(stdio{os.Stdin, os.Stdout})
-	} else {
-		err = worker.Listen(ctx, *addr, stderr)
+	serve := func() error { return worker.Serve(stdio{os.Stdin, os.Stdout}) }
+	if *addr != "" {
+		serve = func() error { return worker.Listen(ctx, *addr, stderr) }
 	}
-	if err != nil {
+	if err := serve(); err != nil {
 		fmt.Fprintln(stderr, "wsbench:", err)
 		return exitFailed
 	}

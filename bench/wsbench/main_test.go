@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"wsify/bench/internal/record"
 )
 
 func TestWrongUseIsToldBeforeAnythingStarts(t *testing.T) {
@@ -26,7 +24,7 @@ func TestWrongUseIsToldBeforeAnythingStarts(t *testing.T) {
 		"run " + ok + "-duration -1s":         "-duration: it has to be above zero",
 		"run " + ok + "-connections 5":        "at least 100",
 		"run " + ok + "-content 3":            "-content 3: at least",
-		"run " + ok + "-run fanoutt":          "did you mean fanout?",
+		"run " + ok + "-run fanoutt":          `no scenario "fanoutt"`,
 		"run " + ok + "-run=":                 `no scenario ""`,
 		"run " + ok + "-run fanout,":          `no scenario ""`,
 		"run " + ok + "-vary content=":        "-vary content=: it has to be like",
@@ -58,20 +56,5 @@ func TestHelpIsNoError(t *testing.T) {
 		if code := run(context.Background(), strings.Fields(line), &out, &errs); code != exitMeasured || out.Len() == 0 {
 			t.Errorf("wsbench %s: exit %d, %q, %q", line, code, out.String(), errs.String())
 		}
-	}
-}
-
-func TestTwoRecordsAreComparedWithAWarning(t *testing.T) {
-	dir := t.TempDir()
-	for name, v := range map[string]float64{"old.json": 1, "new.json": 2} {
-		r := &record.Record{Version: record.Version, Figures: []record.Figure{{Scenario: "s", Name: "cpu", Server: "a", Unit: "s", Summary: record.Summary{N: 5, Median: v}}}}
-		if err := r.Write(filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var out, errs strings.Builder
-	code := run(context.Background(), []string{"compare", filepath.Join(dir, "old.json"), filepath.Join(dir, "new.json")}, &out, &errs)
-	if code != exitMeasured || !strings.Contains(out.String(), "not of one run") || !strings.Contains(out.String(), "2.00") {
-		t.Errorf("exit %d: %s%s", code, out.String(), errs.String())
 	}
 }

@@ -151,7 +151,7 @@ func (o *options) scenarios() (found []*scenario.Scenario, err error) {
 		i := slices.IndexFunc(scenario.All, func(s *scenario.Scenario) bool { return s.Name == name })
 		switch {
 		case i < 0:
-			err = errors.Join(err, fmt.Errorf("-run: there is no scenario %q%s; wsbench list names them", name, nearest(name)))
+			err = errors.Join(err, fmt.Errorf("-run: there is no scenario %q; wsbench list names them", name))
 		case o.target != "" && scenario.All[i].Own:
 			err = errors.Join(err, fmt.Errorf("-run %s: it starts and stops the server itself, and cannot be run against a -target", name))
 		default:
@@ -159,18 +159,6 @@ func (o *options) scenarios() (found []*scenario.Scenario, err error) {
 		}
 	}
 	return found, err
-}
-
-// nearest suggests a scenario whose name begins alike.
-func nearest(name string) string {
-	for n := len(name); n > 1; n-- {
-		for _, s := range scenario.All {
-			if strings.HasPrefix(s.Name, name[:n]) {
-				return fmt.Sprintf(" (did you mean %s?)", s.Name)
-			}
-		}
-	}
-	return ""
 }
 
 // contenders says what is measured.

@@ -15,7 +15,6 @@ import (
 	"wsify/bench/internal/record"
 	"wsify/bench/internal/runner"
 	"wsify/bench/internal/scenario"
-	"wsify/bench/internal/table"
 )
 
 func runScenarios(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -77,12 +76,9 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	if set.NArg() != 2 {
-		return complain(stderr, errors.New("compare: name the old and the new: two programs, or two records (.json)"))
+		return complain(stderr, errors.New("compare: name the old and the new program"))
 	}
 	older, newer := set.Arg(0), set.Arg(1)
-	if strings.HasSuffix(older, ".json") && strings.HasSuffix(newer, ".json") {
-		return compareRecords(older, newer, stdout, stderr)
-	}
 	for _, path := range []string{older, newer} {
 		if _, err := os.Stat(path); err != nil {
 			return complain(stderr, err)
@@ -105,27 +101,6 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		})
 	}
 	return measure(ctx, cfg, &o, stdout, stderr)
-}
-
-// compareRecords prints ratios of two records. They are not of one run, so nothing is
-// judged by them.
-func compareRecords(older, newer string, stdout, stderr io.Writer) int {
-	a, err := record.Read(older)
-	if err != nil {
-		return complain(stderr, err)
-	}
-	b, err := record.Read(newer)
-	if err != nil {
-		return complain(stderr, err)
-	}
-	fmt.Fprintln(stdout, "These records are not of one run: the machine may have changed more than the server. Nothing is judged.")
-	for _, f := range b.Figures {
-		if old := a.Find(f.Scenario, f.Name, f.Server, f.X); old != nil && old.Median != 0 {
-			fmt.Fprintf(stdout, "%-12s %-60s %-10s %12s -> %-12s %.2f\n", f.Scenario, f.Name, f.Server,
-				table.Value(old.Median, f.Unit), table.Value(f.Median, f.Unit), f.Median/old.Median)
-		}
-	}
-	return exitMeasured
 }
 
 // worse reports whether a goal was missed.

@@ -1,17 +1,19 @@
-// Package ledger writes a number and a due time into each content and reads them back: so
-// that "exactly once" and latency come out the same for every scenario and every server.
+// Package ledger writes a number and a due time into each content and reads them back: so that "exactly once"
+// and latency come out the same for every scenario and every server.
 package ledger
 
 import (
 	"bytes"
+	"fmt"
 	"math/bits"
+	"strconv"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// MinSize is the least content: a JSON string with a mark, two numbers of 16 hexadecimal
-// digits and its quotation marks.
+// MinSize is the least content: a JSON string with a mark, two numbers of 16 hexadecimal digits and its
+// quotation marks.
 const MinSize = 2 + len(mark) + 2*digits
 
 const (
@@ -19,57 +21,32 @@ const (
 	digits = 16
 )
 
-// Append appends a content of size bytes, at least MinSize: number n, due at a time in
-// nanoseconds since 1970.
+// Append appends a content of size bytes, at least MinSize: number n, due at a time in nanoseconds since 1970.
 func Append(dst []byte, n uint32, due int64, size int) []byte {
-	dst = append(dst, '"', mark[0])
-	dst = appendHex(appendHex(dst, uint64(n)), uint64(due))
+	dst = fmt.Appendf(dst, `"%s%016x%016x`, mark, n, due)
 	for range size - MinSize {
 		dst = append(dst, 'x')
 	}
 	return append(dst, '"')
 }
 
-func appendHex(dst []byte, v uint64) []byte {
-	const hex = "0123456789abcdef"
-	for shift := 60; shift >= 0; shift -= 4 {
-		dst = append(dst, hex[v>>shift&15])
-	}
-	return dst
-}
-
-// Find returns number and due time of the content somewhere in a message. ok is false when
-// there is none.
+// Find returns number and due time of the content somewhere in a message. ok is false when there is none.
 func Find(message []byte) (n uint32, due int64, ok bool) {
 	i := bytes.Index(message, []byte(`"`+mark))
 	if i < 0 || len(message) < i+MinSize {
 		return 0, 0, false
 	}
 	p := message[i+2:]
-	number, ok1 := parseHex(p[:digits])
-	at, ok2 := parseHex(p[digits : 2*digits])
-	return uint32(number), int64(at), ok1 && ok2
-}
-
-func parseHex(p []byte) (v uint64, ok bool) {
-	for _, c := range p {
-		switch {
-		case '0' <= c && c <= '9':
-			v = v<<4 | uint64(c-'0')
-		case 'a' <= c && c <= 'f':
-			v = v<<4 | uint64(c-'a'+10)
-		default:
-			return 0, false
-		}
-	}
-	return v, true
+	number, err1 := strconv.ParseUint(string(p[:digits]), 16, 32)
+	at, err2 := strconv.ParseInt(string(p[digits:2*digits]), 16, 64)
+	return uint32(number), at, err1 == nil && err2 == nil
 }
 
 // window is how many numbers behind the newest are told apart.
 const window = 64
 
-// Account is what one member has heard of one sequence of numbers. The zero value expects
-// 0, or another start after Begin.
+// Account is what one member has heard of one sequence of numbers. The zero value expects 0, or another start
+// after Begin.
 type Account struct {
 	newest uint32 // behind the highest number heard
 	seen   uint64 // of the window below newest: bit 0 is newest-1
@@ -78,8 +55,8 @@ type Account struct {
 // Begin makes n the next number that is expected.
 func (a *Account) Begin(n uint32) { *a = Account{n, ^uint64(0)} }
 
-// Note takes a number that was heard. lost is how many can't come any more; double is that
-// it came before, or is below what was expected.
+// Note takes a number that was heard. lost is how many can't come any more; double is that it came before, or
+// is below what was expected.
 func (a *Account) Note(n uint32) (lost int, double bool) {
 	if n >= a.newest {
 		ahead := n - a.newest + 1

@@ -1,7 +1,6 @@
 //go:build linux
 
-// Package process starts what a run measures, ends it whatever happens, and reads what it
-// used from the system.
+// Package process starts what a run measures, ends it whatever happens, and reads what it used from the system.
 package process
 
 import (
@@ -17,8 +16,7 @@ import (
 	"time"
 )
 
-// Family is the processes that this one has started. The zero value has none. Any goroutine
-// may use it.
+// Family is the processes that this one has started. The zero value has none. Any goroutine may use it.
 type Family struct {
 	mu      sync.Mutex
 	running map[*Child]struct{}
@@ -34,8 +32,8 @@ type Child struct {
 	status error         // how, once gone is closed
 }
 
-// Start starts a command in a process group of its own. The kernel kills it should this
-// process die without a chance to.
+// Start starts a command in a process group of its own. The kernel kills it should this process die without a
+// chance to.
 func (f *Family) Start(cmd *exec.Cmd) (*Child, error) {
 	c := &Child{cmd: cmd, family: f, gone: make(chan struct{})}
 	cmd.Stderr = &c.said
@@ -61,8 +59,8 @@ func (f *Family) Start(cmd *exec.Cmd) (*Child, error) {
 	return c, nil
 }
 
-// live starts the child and waits for its end on one thread: the kernel takes the thread
-// that started a process for its parent (prctl(2), PR_SET_PDEATHSIG).
+// live starts the child and waits for its end on one thread: the kernel takes the thread that started a process
+// for its parent (prctl(2), PR_SET_PDEATHSIG).
 func (c *Child) live(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -94,9 +92,6 @@ func (f *Family) KillAll() {
 
 // Pid is the child's process number.
 func (c *Child) Pid() int { return c.cmd.Process.Pid }
-
-// Gone is closed once the child has ended.
-func (c *Child) Gone() <-chan struct{} { return c.gone }
 
 // Signal sends a signal to the child alone.
 func (c *Child) Signal(sig os.Signal) error { return c.cmd.Process.Signal(sig) }
@@ -159,20 +154,17 @@ type tail struct {
 	p  []byte
 }
 
-const tailSize = 2 << 10
-
 func (t *tail) Write(p []byte) (int, error) {
+	const size = 2 << 10
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.p = append(t.p, p...)
-	if len(t.p) > 2*tailSize {
-		t.p = append([]byte(nil), t.p[len(t.p)-tailSize:]...)
-	}
+	t.p = t.p[max(0, len(t.p)-size):]
 	return len(p), nil
 }
 
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(bytes.TrimSpace(t.p[max(0, len(t.p)-tailSize):]))
+	return string(bytes.TrimSpace(t.p))
 }

@@ -14,58 +14,25 @@ import (
 	"wsify/bench/internal/record"
 )
 
-// Time is CPU time of a process.
-type Time struct {
-	Total  time.Duration // of all threads, in nanoseconds (schedstat)
-	User   time.Duration // in user space, in steps of 10 ms
-	System time.Duration // in the kernel, in steps of 10 ms
-}
-
-// Sub returns what was used between from and t.
-func (t Time) Sub(from Time) Time {
-	return Time{t.Total - from.Total, t.User - from.User, t.System - from.System}
-}
-
-// Add returns what both used.
-func (t Time) Add(u Time) Time { return Time{t.Total + u.Total, t.User + u.User, t.System + u.System} }
-
-// CPU reads the CPU time of a process so far. Threads that have ended count in steps of
-// 10 ms only.
-func CPU(pid int) (t Time, err error) {
-	p, err := procfs.NewProc(pid)
-	if err != nil {
-		return t, err
-	}
-	stat, err := p.Stat()
-	if err != nil {
-		return t, err
-	}
-	const tick = 10 * time.Millisecond // USER_HZ is 100 wherever Go runs
-	t.User, t.System = time.Duration(stat.UTime)*tick, time.Duration(stat.STime)*tick
-	t.Total = processClock(pid)
-	return t, nil
-}
-
-// processClock is the CPU clock of another process: clock_getcpuclockid(3), composed as
-// in the kernel's include/linux/posix-timers.h. It counts all threads, also those that have
-// ended, in nanoseconds.
-func processClock(pid int) time.Duration {
+// CPU is the CPU time of a process so far, of all threads, also those that have ended: the clock of
+// clock_getcpuclockid(3), composed as in the kernel's include/linux/posix-timers.h.
+func CPU(pid int) (time.Duration, error) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|2), &ts); err != nil {
-		return 0
+		return 0, os.NewSyscallError("clock_gettime", err)
 	}
-	return time.Duration(ts.Nano())
+	return time.Duration(ts.Nano()), nil
 }
 
-// Quiet waits until all of these processes do next to nothing, so that what is still done for
-// the load before does not count for the next. It reports whether that came within a second.
+// Quiet waits until all of these processes do next to nothing, so that what is still done for the load before
+// does not count for the next. It reports whether that came within a second.
 func Quiet(pids ...int) bool {
 	const step, idle = 4 * time.Millisecond, 40 * time.Microsecond
 	last := make([]time.Duration, len(pids))
 	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(step) {
 		busy := false
 		for i, pid := range pids {
-			now := processClock(pid)
+			now, _ := CPU(pid)
 			busy = busy || now-last[i] > idle
 			last[i] = now
 		}
@@ -86,8 +53,8 @@ func Memory(pid int) (int64, error) {
 	return int64(stat.ResidentMemory()), err
 }
 
-// Settled waits until the resident memory of a process rests for two seconds, at most for
-// patience, and returns it.
+// Settled waits until the resident memory of a process rests for two seconds, at most for patience, and returns
+// it.
 func Settled(pid int, patience time.Duration) (int64, error) {
 	const rest, slack = 2 * time.Second, 64 << 10
 	last, err := Memory(pid)
@@ -104,10 +71,7 @@ func Settled(pid int, patience time.Duration) (int64, error) {
 
 // KernelMemory is what the kernel of this machine uses for itself and for sockets, in bytes.
 func KernelMemory() int64 {
-	fs, err := procfs.NewDefaultFS()
-	if err != nil {
-		return 0
-	}
+	fs, _ := procfs.NewDefaultFS()
 	m, err := fs.Meminfo()
 	if err != nil {
 		return 0
@@ -137,8 +101,7 @@ func Descriptors(pid int) (int, error) {
 	return p.FileDescriptorsLen()
 }
 
-// ListenOverflows is how many connections this machine's listeners have dropped because
-// their queue was full.
+// ListenOverflows is how many connections this machine's listeners have dropped because their queue was full.
 func ListenOverflows() float64 {
 	p, err := procfs.Self()
 	if err != nil {
@@ -156,10 +119,7 @@ type Shares struct{ All, Steal, SoftIRQ float64 }
 
 // ReadShares reads them.
 func ReadShares() Shares {
-	fs, err := procfs.NewDefaultFS()
-	if err != nil {
-		return Shares{}
-	}
+	fs, _ := procfs.NewDefaultFS() // where there is none, Stat says so
 	stat, err := fs.Stat()
 	if err != nil {
 		return Shares{}
@@ -185,10 +145,7 @@ func Machine() record.Machine {
 			m.Sysctls[name] = strings.Join(strings.Fields(string(text)), " ")
 		}
 	}
-	fs, err := procfs.NewDefaultFS()
-	if err != nil {
-		return m
-	}
+	fs, _ := procfs.NewDefaultFS()
 	if cpus, err := fs.CPUInfo(); err == nil && len(cpus) > 0 {
 		m.CPU = cpus[0].ModelName
 	}

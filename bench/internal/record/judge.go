@@ -2,9 +2,8 @@ package record
 
 import "fmt"
 
-// Judge sets the summary and the verdict of each figure, and leaves out figures with fewer
-// than MinSamples samples. Samples of figures with a goal of another server are paired round
-// by round.
+// Judge sets the summary and the verdict of each figure, and leaves out figures with fewer than MinSamples
+// samples. Samples of figures with a goal of another server are paired round by round.
 func (r *Record) Judge() {
 	kept := r.Figures[:0]
 	for _, f := range r.Figures {

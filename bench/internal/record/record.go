@@ -1,6 +1,6 @@
-// Package record is the format of what a run found: figures with their samples, goals and
-// verdicts, and the machine they are from. A record holds all that a report needs, so that it
-// is made from anybody's records on any machine.
+// Package record is the format of what a run found: figures with their samples, goals and verdicts, and the
+// machine they are from. A record holds all that a report needs, so that it is made from anybody's records on
+// any machine.
 package record
 
 import "time"
@@ -46,7 +46,6 @@ type Server struct {
 	Name    string   `json:"name"`
 	Command []string `json:"command,omitempty"` // empty for a target the run did not start
 	Target  string   `json:"target,omitempty"`  // URL
-	Version string   `json:"version,omitempty"`
 }
 
 // Note is a remark on a scenario: what limited it, what did not come to rest.
@@ -85,8 +84,8 @@ type Figure struct {
 	Verdict  string    `json:"verdict,omitempty"`
 }
 
-// Floor is the server's name in figures of the yardstick: a process that makes only the
-// system calls nobody can avoid.
+// Floor is the server's name in figures of the yardstick: a process that makes only the system calls nobody can
+// avoid.
 const Floor = "floor"
 
 // Goal is what a figure is held against. It is set, with its verdict, when it is measured.

@@ -1,10 +1,13 @@
 package record
 
-import "slices"
+import (
+	"slices"
 
-// Summary is what the samples say: their median, and an interval that holds the true median
-// with a probability of 95 percent, whatever their distribution (93.75 with five samples,
-// the most that five can say).
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Summary is what the samples say: their median, and an interval that holds the true median with a probability
+// of 95 percent, whatever their distribution (93.75 with five samples, the most that five can say).
 type Summary struct {
 	N      int     `json:"n"`
 	Median float64 `json:"median"`
@@ -28,19 +31,12 @@ func median(sorted []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// cut is how many samples are outside the interval on each side: the most for which the
-// order statistics that are left hold the median with 95 percent (a sign test).
-func cut(n int) int {
-	below, p := 0.0, 1.0 // P(X < k) and P(X = k) of a binomial with p = 1/2
-	for range n {
-		p /= 2
-	}
-	k := 0
-	for {
-		if below += p; 2*below > 0.05 {
-			return max(k-1, 0)
-		}
+// cut is how many samples are outside the interval on each side: the most for which the order statistics that
+// are left hold the median with 95 percent (a sign test).
+func cut(n int) (k int) {
+	below := distuv.Binomial{N: float64(n), P: 0.5}
+	for 2*below.CDF(float64(k+1)) <= 0.05 {
 		k++
-		p = p * float64(n-k+1) / float64(k)
 	}
+	return k
 }

@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/plot/vg"
 
 	"wsify/bench/internal/record"
+	"wsify/bench/internal/table"
 )
 
 // chart is one picture.
@@ -35,8 +36,8 @@ type series struct {
 	figures        []*record.Figure
 }
 
-// chartsOf draws what compares something, servers or values of what was varied: costs first,
-// then latencies, then the rest.
+// chartsOf draws what compares something, servers or values of what was varied: costs first, then latencies,
+// then the rest.
 func chartsOf(r *record.Record, most int) (charts []chart, err error) {
 	var all []*series
 	for i := range r.Figures {
@@ -70,33 +71,13 @@ func (s *series) rank() int {
 	return 2
 }
 
-// scale is what values are shown in.
-func (s *series) scale() (of float64, unit string) {
+func (s *series) draw(r *record.Record) (chart, error) {
+	p := plot.New()
 	largest := 0.0
 	for _, f := range s.figures {
 		largest = max(largest, math.Abs(f.High))
 	}
-	switch s.figures[0].Unit {
-	case "s":
-		for _, u := range []struct {
-			of   float64
-			name string
-		}{{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}} {
-			if largest >= u.of || u.name == "us" {
-				return u.of, u.name
-			}
-		}
-	case "B":
-		if largest >= 1<<20 {
-			return 1 << 20, "MiB"
-		}
-	}
-	return 1, s.figures[0].Unit
-}
-
-func (s *series) draw(r *record.Record) (chart, error) {
-	p := plot.New()
-	of, unit := s.scale()
+	of, unit := table.Scale(largest, s.figures[0].Unit)
 	p.Title.Text = s.scenario + ": " + s.name
 	p.Y.Label.Text = strings.TrimSpace(unit + " (" + s.figures[0].Better + " is better)")
 	p.Y.Min = 0
@@ -130,14 +111,12 @@ func fileName(text string) string {
 // interval is medians with their intervals, as plotter wants them.
 type interval struct {
 	plotter.XYs
-	errors plotter.YErrors
+	plotter.YErrors
 }
-
-func (i interval) YError(n int) (low, high float64) { return i.errors.YError(n) }
 
 func (i *interval) add(x float64, f *record.Figure, of float64) {
 	i.XYs = append(i.XYs, plotter.XY{X: x, Y: f.Median / of})
-	i.errors = append(i.errors, struct{ Low, High float64 }{(f.Median - f.Low) / of, (f.High - f.Median) / of})
+	i.YErrors = append(i.YErrors, struct{ Low, High float64 }{(f.Median - f.Low) / of, (f.High - f.Median) / of})
 }
 
 func (s *series) bars(p *plot.Plot, of float64) error {

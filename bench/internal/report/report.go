@@ -1,5 +1,5 @@
-// Package report makes a page of records: REPORT.md with its charts, and a report.html that
-// stands alone. It knows nothing of what was measured, where, or how many there were.
+// Package report makes a page of records: REPORT.md with its charts, and a report.html that stands alone. It
+// knows nothing of what was measured, where, or how many there were.
 package report
 
 import (

@@ -10,18 +10,16 @@ import (
 	"strings"
 	"time"
 
-	"wsify/bench/internal/process"
 	"wsify/bench/internal/scenario"
 )
 
-// fromMetrics reads what a server uses from its own metrics, in steps of 10 ms.
-func (r *Runner) fromMetrics() (u scenario.Usage, err error) {
+// fromMetrics reads the CPU time of a server from its own metrics, in steps of 10 ms.
+func (r *Runner) fromMetrics() (time.Duration, error) {
 	if r.Metrics == "" {
-		return u, scenario.ErrNoUsage
+		return 0, scenario.ErrNoUsage
 	}
 	all, err := ReadMetrics(r.Metrics)
-	cpu := time.Duration(all["process_cpu_seconds_total"] * 1e9)
-	return scenario.Usage{CPU: process.Time{Total: cpu}, Memory: int64(all["process_resident_memory_bytes"])}, err
+	return time.Duration(all["process_cpu_seconds_total"] * 1e9), err
 }
 
 // ReadMetrics reads metrics in the text format of Prometheus.
@@ -50,8 +48,7 @@ func ReadMetrics(url string) (map[string]float64, error) {
 	return all, in.Err()
 }
 
-// Grown returns what counters of the server itself have grown by, as notes: its messages,
-// drops and closes.
+// Grown returns what counters of the server itself have grown by, as notes: its messages, drops and closes.
 func Grown(before, after map[string]float64) (lines []string) {
 	for name, v := range after {
 		if grown := v - before[name]; grown > 0 && strings.HasPrefix(name, "wsify_") && strings.Contains(name, "_total") {

@@ -13,9 +13,8 @@ import (
 	"wsify/bench/internal/scenario"
 )
 
-// Ramp answers what a deployment can hold: it runs a scenario with more and more of
-// something, connections or rate, until a p99 is above limit or it fails, and then looks
-// for the most between the last two steps.
+// Ramp answers what a deployment can hold: it runs a scenario with more and more of something, connections or
+// rate, until a p99 is above limit or it fails, and then looks for the most between the last two steps.
 func Ramp(ctx context.Context, cfg Config, what string, limit time.Duration) (*record.Record, error) {
 	grow := func(x float64) Config {
 		c := cfg

@@ -199,7 +199,7 @@ func (r *Runner) enter(s *scenario.Scenario, i int, value string) (*entrant, err
 		return e, err
 	}
 	if r.Target != nil {
-		e.env.Target, e.env.Usage = *r.Target, r.fromMetrics
+		e.env.Target, e.env.CPU = *r.Target, r.fromMetrics
 		e.env.Team = r.remote
 	} else {
 		c := r.Contenders[i]
@@ -215,12 +215,7 @@ func (r *Runner) enter(s *scenario.Scenario, i int, value string) (*entrant, err
 		}
 		e.env.Server = e.server
 		e.env.Target = swarm.Target{Addr: e.server.Addr, Host: e.server.Addr, Dialect: c.Dialect}
-		e.env.Usage = func() (u scenario.Usage, err error) {
-			if u.CPU, err = process.CPU(e.server.Pid()); err == nil {
-				u.Memory, err = process.Memory(e.server.Pid())
-			}
-			return u, err
-		}
+		e.env.CPU = func() (time.Duration, error) { return process.CPU(e.server.Pid()) }
 	}
 	if len(r.remote) == 0 {
 		e.local, err = r.hire(e.env.Connections)

@@ -3,7 +3,7 @@
 package scenario
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -24,7 +24,7 @@ func (e *Env) beside() error { return e.pacedTrips("latency of others, beside it
 func probing(e *Env) error { return e.probes(50) }
 
 var slow = &Scenario{
-	Name: "slow", About: "one member of a busy channel never reads: latency of others alone and beside it, and what became of it",
+	Name: "slow", About: "one member of a busy channel never reads: latency of others alone and beside it",
 	Own: true, Args: []string{"-write-queue-size", "64KiB"},
 	Setup: func(e *Env) error {
 		if err := probing(e); err != nil {
@@ -49,28 +49,8 @@ var slow = &Scenario{
 		if err != nil {
 			return err
 		}
-		ends, err := e.becomes("stuck")
-		if err != nil {
-			return err
-		}
-		for code := range ends.Codes {
-			e.Sample("close code of the member that never read", "", record.Fact, float64(code))
-		}
 		return e.Team.Shut("stuck", true)
 	},
-}
-
-// becomes has a group read again, and waits for its end, five seconds at most.
-func (e *Env) becomes(group string) (ends swarm.Ends, err error) {
-	if err = e.Team.Unmute(group); err != nil {
-		return ends, err
-	}
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && len(ends.Codes) == 0; time.Sleep(10 * time.Millisecond) {
-		if ends, err = e.Team.Ends(group, false); err != nil {
-			return ends, err
-		}
-	}
-	return ends, nil
 }
 
 var slowloris = &Scenario{
@@ -90,7 +70,7 @@ var slowloris = &Scenario{
 		if err := e.beside(); err != nil {
 			return err
 		}
-		return firstError(e.Team.Shut(swarm.HoldHead, true), e.Team.Shut(swarm.HoldFrame, true))
+		return errors.Join(e.Team.Shut(swarm.HoldHead, true), e.Team.Shut(swarm.HoldFrame, true))
 	},
 }
 
@@ -121,17 +101,8 @@ var talkers = &Scenario{
 	},
 }
 
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// webhook is an authorizer that takes a second over channels that begin with "slow", and
-// fails for those that begin with "bad".
+// webhook is an authorizer that takes a second over channels that begin with "slow", and fails for those that
+// begin with "bad".
 type webhook struct {
 	net.Listener
 	server http.Server
@@ -206,7 +177,7 @@ var drain = &Scenario{
 		stopped := e.Server.Stop(60 * time.Second)
 		took := time.Since(began).Seconds()
 		ends, err := e.Team.Ends(members, false)
-		if err = firstError(err, stopped); err != nil {
+		if err = errors.Join(err, stopped); err != nil {
 			return err
 		}
 		told := ends.Codes[1012] + ends.Codes[1001]
@@ -272,7 +243,7 @@ var churn = &Scenario{
 			return err
 		}
 		h, err := e.Team.Heard(members, e.next)
-		if err = firstError(err, exact("churn", h)); err != nil {
+		if err = errors.Join(err, exact("churn", h)); err != nil {
 			return err
 		}
 		e.Sample("connections of a wave", "", record.Fact, float64(n))
@@ -287,9 +258,4 @@ func (e *Env) descriptors() error {
 		e.Sample("descriptors of the server", "", record.Lower, float64(n))
 	}
 	return err
-}
-
-// String is for the notes.
-func (c Contender) String() string {
-	return fmt.Sprintf("%s (%s)", c.Name, strings.Join(c.Command, " "))
 }

@@ -3,6 +3,7 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"wsify/bench/internal/swarm"
 )
 
-// settled waits until the server's memory rests, and returns it. Servers give memory back
-// some seconds after a load.
+// settled waits until the server's memory rests, and returns it. Servers give memory back some seconds after a
+// load.
 func (e *Env) settled() (int64, error) {
 	if e.Quick {
 		return process.Settled(e.Server.Pid(), 3*time.Second)
@@ -68,26 +69,18 @@ var pings = &Scenario{
 		return err
 	},
 	Round: func(e *Env) error {
-		before, err := e.Team.Pings()
-		if err != nil {
-			return err
-		}
-		used, err := e.Usage()
-		if err != nil {
-			return err
-		}
-		time.Sleep(max(e.Duration, 2*time.Second)) // nothing to wait for: this is the load
-		after, err := e.Team.Pings()
-		if err != nil {
-			return err
-		}
-		now, err := e.Usage()
-		if after == before {
-			e.Void("the server sent no ping")
-			return err
-		}
-		e.Cost("CPU of a ping", "s", now.CPU.Sub(used.CPU).Total.Seconds()/float64(after-before))
-		return err
+		return e.Load("ping", func() (float64, error) {
+			before, err := e.Team.Pings()
+			if err != nil {
+				return 0, err
+			}
+			time.Sleep(max(e.Duration, 2*time.Second)) // nothing to wait for: this is the load
+			after, err := e.Team.Pings()
+			if after == before {
+				e.Void("the server sent no ping")
+			}
+			return max(float64(after-before), 1), err
+		})
 	},
 }
 
@@ -145,8 +138,8 @@ var storm = &Scenario{
 	},
 }
 
-// million opens everything once. It is bounded by progress, not by time: it gives up when
-// no connection has opened for a minute.
+// million opens everything once. It is bounded by progress, not by time: it gives up when no connection has
+// opened for a minute.
 var million = &Scenario{
 	Name: "million", About: "as many connections as -connections says, all in one channel: memory of each, and a publication to all", Own: true, Asked: true,
 	Args: []string{"-ping-interval", "10m", "-pong-timeout", "20m", "-handshake-timeout", "1m"},
@@ -183,6 +176,6 @@ var million = &Scenario{
 			return err
 		}
 		h, err := e.Team.Heard(members, e.next)
-		return firstError(err, exact("million", h))
+		return errors.Join(err, exact("million", h))
 	},
 }

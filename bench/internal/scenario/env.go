@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package scenario is what wsbench does to a server: each scenario is one round on one
-// server, which the runner calls in turn for all servers.
+// Package scenario is what wsbench does to a server: each scenario is one round on one server, which the runner
+// calls in turn for all servers.
 package scenario
 
 import (
@@ -47,19 +47,13 @@ type Env struct {
 	Server *Server // nil for one that this run did not start
 	Key    string  // of POST /broadcast; empty: none
 	Family *process.Family
-	Usage  func() (Usage, error) // of the server, where it can be had
+	CPU    func() (time.Duration, error) // of the server so far, where it can be had
 	Noted  func(text string)
 
 	samples []sample
 	void    string
 	next    uint32 // number of the next publication
 	base    int64  // memory of the server before the connections
-}
-
-// Usage is what a server has used so far.
-type Usage struct {
-	CPU    process.Time
-	Memory int64
 }
 
 // ErrNoUsage is that nothing tells what the server uses.
@@ -84,8 +78,7 @@ func (e *Env) Cost(name, unit string, value float64) {
 // Void says that this round counts for nothing, and why.
 func (e *Env) Void(why string) { e.void = why }
 
-// Take hands over the samples of the round and begins another. void says why they count
-// for nothing.
+// Take hands over the samples of the round and begins another. void says why they count for nothing.
 func (e *Env) Take(each func(name, unit, better string, cost bool, value float64)) (void string) {
 	if void, e.void = e.void, ""; void == "" {
 		for _, s := range e.samples {
@@ -109,11 +102,11 @@ func (e *Env) pids() (pids []int) {
 	return pids
 }
 
-// Load runs a load that is n operations, from one quiet moment to the next, and takes what
-// one costs the server, and how many there are a second.
+// Load runs a load that is n operations, from one quiet moment to the next, and takes what one costs the
+// server, and how many there are a second.
 func (e *Env) Load(what string, load func() (n float64, err error)) error {
 	process.Quiet(e.pids()...)
-	before, unknown := e.Usage()
+	before, unknown := e.CPU()
 	busy, began := e.Team.Busy(), time.Now()
 	n, err := load()
 	if err != nil {
@@ -127,9 +120,8 @@ func (e *Env) Load(what string, load func() (n float64, err error)) error {
 	if n == 0 {
 		return fmt.Errorf("%s: nothing happened", what)
 	}
-	if after, err := e.Usage(); err == nil && unknown == nil {
-		used := after.CPU.Sub(before.CPU)
-		e.Cost("CPU of a "+what, "s", used.Total.Seconds()/n)
+	if after, err := e.CPU(); err == nil && unknown == nil {
+		e.Cost("CPU of a "+what, "s", (after-before).Seconds()/n)
 	}
 	e.Sample(plural(what), "1/s", record.Higher, n/wall)
 	if busy > 0.9 {
@@ -158,10 +150,8 @@ const P99 = ", p99"
 
 // Latencies takes median and p99 of a histogram of nanoseconds.
 func (e *Env) Latencies(what string, l swarm.Latency) {
-	h := ledger.NewHistogram()
-	l.Merge(h)
-	e.Sample(what+", median", "s", record.Lower, float64(h.ValueAtQuantile(50))/1e9)
-	e.Sample(what+P99, "s", record.Lower, float64(h.ValueAtQuantile(99))/1e9)
+	e.Sample(what+", median", "s", record.Lower, quantile(l, 50))
+	e.Sample(what+P99, "s", record.Lower, quantile(l, 99))
 }
 
 func quantile(l swarm.Latency, q float64) float64 {

@@ -53,8 +53,7 @@ func (e *Env) publisher() error {
 	return err
 }
 
-// say has the publisher publish count contents to "c", numbered from e.next on, and returns
-// the first number.
+// say has the publisher publish count contents to "c", numbered from e.next on, and returns the first number.
 func (e *Env) say(count int) (uint32, error) {
 	first := e.next
 	e.next += uint32(count)
@@ -98,8 +97,8 @@ func (e *Env) inFlight(what string, k, count int) error {
 	return err
 }
 
-// paced publishes at a steady rate of deliveries, of which a publication makes so many, and
-// takes their latency from when each publication was due.
+// paced publishes at a steady rate of deliveries, of which a publication makes so many, and takes their latency
+// from when each publication was due.
 func (e *Env) paced(what string, t swarm.Talk, each int) error {
 	t.Group, t.Size, t.Seconds, t.First = publishers, e.Content, e.Duration.Seconds(), e.next
 	t.Rate = max(e.Rate/float64(each), 2/t.Seconds)

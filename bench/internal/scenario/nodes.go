@@ -3,11 +3,11 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"wsify/bench/internal/process"
@@ -23,8 +23,8 @@ type engine struct {
 	dir    string
 }
 
-// startEngine starts one on a port; 0 is a free one. An engine that is not installed is an
-// error that says how to get it.
+// startEngine starts one on a port; 0 is a free one. An engine that is not installed is an error that says how
+// to get it.
 func startEngine(f *process.Family, driver, addr string) (*engine, error) {
 	program := driver + "-server"
 	path, err := exec.LookPath(program)
@@ -46,11 +46,7 @@ func startEngine(f *process.Family, driver, addr string) (*engine, error) {
 	// A subscriber may be a gigabyte behind before it is closed: it shares its processors.
 	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--client-output-buffer-limit", "pubsub 1gb 0 0"}
 	if driver == "nats" {
-		config := filepath.Join(dir, "nats.conf")
-		if err := os.WriteFile(config, []byte("max_pending: 1GB\nwrite_deadline: \"60s\"\n"), 0o600); err != nil {
-			return nil, err
-		}
-		args = []string{"-c", config, "-a", "127.0.0.1", "-p", port}
+		args = []string{"-a", "127.0.0.1", "-p", port}
 	}
 	child, err := f.Start(exec.Command(path, args...))
 	if err != nil {
@@ -107,12 +103,12 @@ var nodes = &Scenario{
 			n := min(e.Connections, 1000)
 			two := &Env{Sizes: e.Sizes, Team: e.Team, Target: e.Target, Server: e.Server, Noted: e.Noted}
 			two.Connections = n
-			two.Usage = func() (u Usage, err error) {
+			two.CPU = func() (sum time.Duration, err error) {
 				for _, pid := range []int{here.Pid(), there.Pid(), g.Pid()} {
 					t, bad := process.CPU(pid)
-					u.CPU, err = u.CPU.Add(t), firstError(err, bad)
+					sum, err = sum+t, errors.Join(err, bad)
 				}
-				return u, err
+				return sum, err
 			}
 			two.Target.Addr = there.Addr
 			if _, err := two.Open(swarm.Plan{Group: members, N: n, Channel: "c", Joins: 1}); err != nil {

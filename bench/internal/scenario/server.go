@@ -35,7 +35,6 @@ type Server struct {
 	Contender
 	Addr string
 	args []string
-	env  []string
 }
 
 // startPatience is how long a server may take to listen.
@@ -61,7 +60,7 @@ func (s *Server) Restart(f *process.Family) (err error) {
 		words = append(append(words, "-listen-addr", s.Addr), s.args...)
 	}
 	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Env = append(append(os.Environ(), "WSIFY_ADMIN_ADDR=off", "WSIFY_BROADCAST_OPEN=true", "WSIFY_LOG_LEVEL=warn"), s.env...)
+	cmd.Env = append(os.Environ(), "WSIFY_ADMIN_ADDR=off", "WSIFY_BROADCAST_OPEN=true", "WSIFY_LOG_LEVEL=warn")
 	if s.Child, err = f.Start(cmd); err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}

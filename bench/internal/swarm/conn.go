@@ -103,13 +103,18 @@ func (s *Swarm) head(c *conn, p []byte) []byte {
 
 // retryAfter is the pause that an answer asks for; a second when it has none.
 func retryAfter(head []byte) time.Duration {
-	_, value, ok := bytes.Cut(bytes.ToLower(head), []byte("retry-after:"))
+	if n, ok := number(head, "retry-after:"); ok {
+		return time.Duration(n) * time.Second
+	}
+	return time.Second
+}
+
+// number returns a header that is a whole number.
+func number(head []byte, name string) (n int, ok bool) {
+	_, value, _ := bytes.Cut(bytes.ToLower(head), []byte(name))
 	line, _, _ := bytes.Cut(value, []byte("\r\n"))
 	n, err := strconv.Atoi(string(bytes.TrimSpace(line)))
-	if !ok || err != nil || n < 0 {
-		n = 1
-	}
-	return time.Duration(n) * time.Second
+	return n, err == nil && n >= 0
 }
 
 func (s *Swarm) upgraded(c *conn) {
@@ -196,6 +201,5 @@ func (s *Swarm) frames(c *conn, p []byte) []byte {
 	return p
 }
 
-// jitter is d, or up to half more: clients that are refused together do not all come back
-// together.
+// jitter is d, or up to half more: clients that are refused together do not all come back together.
 func jitter(d time.Duration) time.Duration { return d + rand.N(d/2+1) }

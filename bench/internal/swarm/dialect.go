@@ -11,7 +11,6 @@ type Dialect struct {
 	hello      string // opens a session, and is answered; empty for none
 	join       string // a format with the channel; answered once the client is a member
 	joined     []byte // what an answer that says yes contains
-	leave      string // a format with the channel
 	broadcast  string // a format with channel and content
 	beat       []byte // a message that asks for a sign of life, and is sent back
 }
@@ -20,14 +19,12 @@ var dialects = []*Dialect{
 	{
 		Name: "wsify", Path: "/ws",
 		join: `{"id":1,"command":"join","args":{"channel":%q}}`, joined: []byte(`"ok":true`),
-		leave:     `{"command":"leave","args":{"channel":%q}}`,
 		broadcast: `{"command":"broadcast","args":{"channel":%q,"content":%s}}`,
 	},
 	{ // the JSON protocol of centrifugal/centrifuge
 		Name: "centrifuge", Path: "/connection/websocket",
 		hello: `{"id":1,"connect":{}}`,
 		join:  `{"id":2,"subscribe":{"channel":%q}}`, joined: []byte(`"subscribe":`),
-		leave:     `{"id":3,"unsubscribe":{"channel":%q}}`,
 		broadcast: `{"id":4,"publish":{"channel":%q,"data":%s}}`,
 		beat:      []byte(`{}`),
 	},

@@ -10,8 +10,8 @@ const (
 	opPong  = 0xA
 )
 
-// maskKey masks what clients send. A constant will do: the mask protects proxies from pages
-// in a browser (RFC 6455, section 10.3), and here is neither.
+// maskKey masks what clients send. A constant will do: the mask protects proxies from pages in a browser (RFC
+// 6455, section 10.3), and here is neither.
 var maskKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
 // AppendFrame appends a final masked frame.
@@ -32,8 +32,7 @@ func AppendFrame(p []byte, opcode byte, payload []byte) []byte {
 	return p
 }
 
-// nextFrame returns the first frame of p, which a server sent, and its size in bytes; 0 when
-// it is incomplete.
+// nextFrame returns the first frame of p, which a server sent, and its size in bytes; 0 when it is incomplete.
 func nextFrame(p []byte) (opcode byte, payload []byte, size int) {
 	if len(p) < 2 {
 		return 0, nil, 0

@@ -26,10 +26,10 @@ type opening struct {
 const defaultPatience = 60 * time.Second
 
 // Open opens a group of connections, and returns when all are open or have failed.
-func (s *Swarm) Open(p Plan) Opened {
+func (s *Swarm) Open(p Plan, out *Opened) error {
 	d, err := DialectOf(p.Target.Dialect)
 	if err != nil {
-		return Opened{Failed: p.N, Error: err.Error()}
+		return err
 	}
 	if p.Patience == 0 {
 		p.Patience = defaultPatience.Seconds()
@@ -37,13 +37,14 @@ func (s *Swarm) Open(p Plan) Opened {
 	if p.Target.Path == "" {
 		p.Target.Path = d.Path
 	}
-	return call(s, func(done func(Opened)) {
+	*out = call(s, func(done func(Opened)) {
 		g := &group{plan: p, dialect: d, latency: ledger.NewHistogram(), result: Opened{Statuses: map[int]int{}}, ends: Ends{Codes: map[int]int{}}}
 		g.opening = &opening{began: s.now, progress: s.now, done: done}
 		s.groups[p.Group] = g
 		s.launch(g)
 		s.look(g)
 	})
+	return nil
 }
 
 // look gives up what makes no progress.
@@ -81,8 +82,8 @@ func (s *Swarm) launch(g *group) {
 	}
 }
 
-// perSource is how many connections leave from one address of 127.0.0.0/8, of the some
-// 28,000 ports that one has.
+// perSource is how many connections leave from one address of 127.0.0.0/8, of the some 28,000 ports that one
+// has.
 const perSource = 8000
 
 // dial begins to connect.
@@ -228,23 +229,21 @@ func (s *Swarm) ended(c *conn, code int) {
 	s.shut(c)
 	g.ends.Codes[code]++
 	g.ends.Seconds = append(g.ends.Seconds, float64(s.now-g.since)/1e9)
-	if g.talk != nil {
-		g.talk.gone(s, c)
-	}
 }
 
 // Shut closes a group, at once or with reset, and forgets it.
-func (s *Swarm) Shut(name string, reset bool) struct{} {
-	return call(s, func(done func(struct{})) {
-		if g := s.groups[name]; g != nil {
+func (s *Swarm) Shut(a Args, _ *None) error {
+	call(s, func(done func(None)) {
+		if g := s.groups[a.Group]; g != nil {
 			for _, c := range g.conns {
-				if reset && c.state != closed {
+				if a.Flag && c.state != closed {
 					_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 				}
 				s.shut(c)
 			}
-			delete(s.groups, name)
+			delete(s.groups, a.Group)
 		}
-		done(struct{}{})
+		done(None{})
 	})
+	return nil
 }

@@ -92,3 +92,17 @@ type Ends struct {
 	Seconds []float64   `json:"seconds"` // since the watch began, of each
 	Open    int         `json:"open"`
 }
+
+// Args is the argument of several methods; each takes what it needs.
+type Args struct {
+	Group   string
+	First   uint32  // number of the first content
+	Count   int     // of contents
+	Members int     // of this worker
+	Seconds float64 // to wait
+	Shift   int64   // ns that this worker's clock is ahead of the publisher's
+	Flag    bool    // Shut: with a reset. Ends: counted anew from here
+}
+
+// None is the argument, or the result, of what needs none.
+type None struct{}

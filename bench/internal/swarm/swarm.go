@@ -1,16 +1,17 @@
 //go:build linux
 
-// Package swarm is many client connections on one epoll loop: it opens them at a rate or
-// as fast as a window allows, joins their channels, makes load with them, and counts what
-// they hear. One goroutine, locked to a thread, owns everything in it; each method may be
-// called from any other goroutine and waits for what it asks for.
+// Package swarm is many client connections on one epoll loop: it opens them at a rate or as fast as a window
+// allows, joins their channels, makes load with them, and counts what they hear. One goroutine, locked to a
+// thread, owns everything in it; each method may be called from any other goroutine and waits for what it asks
+// for.
 package swarm
 
 import (
-	"container/heap"
+	"cmp"
 	"encoding/binary"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ type Swarm struct {
 	epoll, wake, timer int
 	conns              []*conn // by descriptor
 	groups             map[string]*group
-	timers             timers
+	timers             []timer // the earliest is last
 	buf                []byte
 	now                int64 // ns since 1970, of the batch
 	pings              uint64
@@ -138,19 +139,9 @@ func (s *Swarm) runPosted() {
 }
 
 // after has fn run at a time in nanoseconds since 1970.
-func (s *Swarm) after(at int64, fn func()) { heap.Push(&s.timers, timer{at, fn}) }
-
-func (s *Swarm) runTimers() {
-	for len(s.timers) > 0 && s.timers[0].at <= time.Now().UnixNano() {
-		t := heap.Pop(&s.timers).(timer)
-		s.now = time.Now().UnixNano()
-		t.fn()
-	}
-	var spec unix.ItimerSpec
-	if len(s.timers) > 0 {
-		spec.Value = unix.NsecToTimespec(s.timers[0].at)
-	}
-	_ = unix.TimerfdSettime(s.timer, unix.TFD_TIMER_ABSTIME, &spec, nil)
+func (s *Swarm) after(at int64, fn func()) {
+	i, _ := slices.BinarySearchFunc(s.timers, at, func(t timer, at int64) int { return cmp.Compare(at, t.at) }) // the earliest is last
+	s.timers = slices.Insert(s.timers, i, timer{at, fn})
 }
 
 type timer struct {
@@ -158,17 +149,18 @@ type timer struct {
 	fn func()
 }
 
-// timers is a heap of the earliest.
-type timers []timer
-
-func (t timers) Len() int           { return len(t) }
-func (t timers) Less(i, j int) bool { return t[i].at < t[j].at }
-func (t timers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
-func (t *timers) Push(v any)        { *t = append(*t, v.(timer)) }
-func (t *timers) Pop() any {
-	last := (*t)[len(*t)-1]
-	*t = (*t)[:len(*t)-1]
-	return last
+func (s *Swarm) runTimers() {
+	for len(s.timers) > 0 && s.timers[len(s.timers)-1].at <= time.Now().UnixNano() {
+		t := s.timers[len(s.timers)-1]
+		s.timers = s.timers[:len(s.timers)-1]
+		s.now = time.Now().UnixNano()
+		t.fn()
+	}
+	var spec unix.ItimerSpec
+	if len(s.timers) > 0 {
+		spec.Value = unix.NsecToTimespec(s.timers[len(s.timers)-1].at)
+	}
+	_ = unix.TimerfdSettime(s.timer, unix.TFD_TIMER_ABSTIME, &spec, nil)
 }
 
 // event handles what epoll says of a connection.
@@ -277,11 +269,10 @@ func (s *Swarm) interest(c *conn) {
 	_ = unix.EpollCtl(s.epoll, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: want, Fd: int32(c.fd)})
 }
 
-// tally is what a group has heard since Watch.
+// tally is what a group has heard since Watch, which was called with Args.
 type tally struct {
-	first    uint32 // number of the first content that is counted
-	members  int    // that have to hear a number; 0: numbers are not followed
-	heard    []int32
+	Args
+	heard    []int32 // by number, from First on: members that have heard it
 	complete func(n uint32, at int64)
 	Heard
 	latency *hdrhistogram.Histogram
@@ -298,10 +289,10 @@ func (s *Swarm) heard(c *conn, n uint32, due int64) {
 	}
 	g.tally.Messages++
 	if g.tally.latency != nil {
-		ledger.Record(g.tally.latency, s.now-due)
+		ledger.Record(g.tally.latency, s.now-g.tally.Shift-due)
 	}
-	if i := int(n) - int(g.tally.first); g.tally.members > 0 && i >= 0 && i < len(g.tally.heard) {
-		if g.tally.heard[i]++; int(g.tally.heard[i]) == g.tally.members {
+	if i := int(n) - int(g.tally.First); g.tally.Members > 0 && i >= 0 && i < len(g.tally.heard) {
+		if g.tally.heard[i]++; int(g.tally.heard[i]) == g.tally.Members {
 			g.tally.complete(n, s.now)
 		}
 	}

@@ -74,13 +74,13 @@ func newSwarm(t *testing.T) *Swarm {
 
 func TestMessagesInPiecesComeBackExactlyOnce(t *testing.T) {
 	s := newSwarm(t)
-	if o := s.Open(Plan{Group: "g", Target: serve(t, echo), N: 5, Channel: "own", Own: true, Joins: 2}); o.Open != 5 || o.Failed > 0 {
+	if o := opened(s, Plan{Group: "g", Target: serve(t, echo), N: 5, Channel: "own", Own: true, Joins: 2}); o.Open != 5 || o.Failed > 0 {
 		t.Fatalf("%+v", o)
 	}
-	if h := s.Talk(Talk{Group: "g", Count: 100, Size: 200}); h.Messages != 100 || h.Missing > 0 {
+	if h := talked(s, Talk{Group: "g", Count: 100, Size: 200}); h.Messages != 100 || h.Missing > 0 {
 		t.Errorf("closed loop: %d messages, %d missing", h.Messages, h.Missing)
 	}
-	if h := s.Talk(Talk{Group: "g", Seconds: 0.2, Rate: 200, Size: 50}); h.Messages < 20 || h.Missing > 0 {
+	if h := talked(s, Talk{Group: "g", Seconds: 0.2, Rate: 200, Size: 50}); h.Messages < 20 || h.Missing > 0 {
 		t.Errorf("at a rate: %d messages, %d missing", h.Messages, h.Missing)
 	}
 }
@@ -96,10 +96,10 @@ func TestARefusedClientComesAgainWhenRetryAfterIsOver(t *testing.T) {
 		echo(c)
 	})
 	s := newSwarm(t)
-	if o := s.Open(Plan{Group: "g", Target: target, N: 2, Window: 1, Retry: true}); o.Open != 2 || o.Retries != 3 || o.Statuses[http.StatusServiceUnavailable] != 3 {
+	if o := opened(s, Plan{Group: "g", Target: target, N: 2, Window: 1, Retry: true}); o.Open != 2 || o.Retries != 3 || o.Statuses[http.StatusServiceUnavailable] != 3 {
 		t.Errorf("%+v", o)
 	}
-	if o := s.Open(Plan{Group: "h", Target: target, N: 1}); o.Open != 1 {
+	if o := opened(s, Plan{Group: "h", Target: target, N: 1}); o.Open != 1 {
 		t.Errorf("%+v", o)
 	}
 }
@@ -119,7 +119,7 @@ func TestWhatFailsIsSaid(t *testing.T) {
 			}
 		},
 	} {
-		o := s.Open(Plan{Group: want, Target: serve(t, handle), N: 1, Channel: "c", Joins: 1})
+		o := opened(s, Plan{Group: want, Target: serve(t, handle), N: 1, Channel: "c", Joins: 1})
 		if o.Failed != 1 || !strings.Contains(o.Error, want) {
 			t.Errorf("%+v, want %q", o, want)
 		}
@@ -128,7 +128,7 @@ func TestWhatFailsIsSaid(t *testing.T) {
 
 func TestWhatMakesNoProgressIsGivenUp(t *testing.T) {
 	s := newSwarm(t)
-	o := s.Open(Plan{Group: "g", Target: serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), N: 3, Patience: 0.01})
+	o := opened(s, Plan{Group: "g", Target: serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), N: 3, Patience: 0.01})
 	if o.Failed != 3 || !strings.Contains(o.Error, "no connection has opened") {
 		t.Errorf("%+v", o)
 	}
@@ -144,11 +144,11 @@ func TestAServersCloseIsCounted(t *testing.T) {
 		}
 	})
 	s := newSwarm(t)
-	s.Open(Plan{Group: "g", Target: target, N: 4})
-	s.Ends("g", true)
+	opened(s, Plan{Group: "g", Target: target, N: 4})
+	ends(s, true)
 	close(closing)
 	for {
-		if e := s.Ends("g", false); e.Open == 0 {
+		if e := ends(s, false); e.Open == 0 {
 			if e.Codes[1012] != 4 || len(e.Seconds) != 4 {
 				t.Errorf("%+v", e)
 			}
@@ -181,3 +181,9 @@ func TestAnyCutOfAStreamGivesTheSameFrames(t *testing.T) {
 		}
 	}
 }
+
+func opened(s *Swarm, p Plan) (o Opened) { _ = s.Open(p, &o); return o }
+
+func talked(s *Swarm, t Talk) (h Heard) { _ = s.Talk(t, &h); return h }
+
+func ends(s *Swarm, begin bool) (e Ends) { _ = s.Ends(Args{Group: "g", Flag: begin}, &e); return e }

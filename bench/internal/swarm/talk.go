@@ -32,8 +32,8 @@ type talk struct {
 }
 
 // Talk makes load with a group, and returns when it is over.
-func (s *Swarm) Talk(t Talk) Heard {
-	return call(s, func(done func(Heard)) {
+func (s *Swarm) Talk(t Talk, out *Heard) error {
+	*out = call(s, func(done func(Heard)) {
 		g := s.groups[t.Group]
 		if g == nil {
 			done(Heard{})
@@ -76,6 +76,7 @@ func (s *Swarm) Talk(t Talk) Heard {
 			}
 		}
 	})
+	return nil
 }
 
 func (k *talk) more() bool { return !k.over && (k.Count == 0 || k.sent < k.Count) }
@@ -156,16 +157,6 @@ func (k *talk) back(s *Swarm, c *conn, due int64) {
 	}
 }
 
-// gone notes that a connection has ended.
-func (k *talk) gone(s *Swarm, c *conn) {
-	for i := range k.conns {
-		if k.conns[i] == c && len(k.conns) > 1 {
-			k.conns = append(k.conns[:i], k.conns[i+1:]...)
-			return
-		}
-	}
-}
-
 // stop sends no more, and ends the talk once nothing is under way, or after a grace.
 func (k *talk) stop(s *Swarm) {
 	if !k.over {
@@ -197,7 +188,8 @@ func (s *Swarm) answers(c *conn, p []byte) []byte {
 		if end < 0 {
 			return p
 		}
-		size := end + 4 + contentLength(p[:end])
+		body, _ := number(p[:end], "content-length:")
+		size := end + 4 + body
 		if len(p) < size {
 			return p
 		}
@@ -214,59 +206,51 @@ func (s *Swarm) answers(c *conn, p []byte) []byte {
 	}
 }
 
-func contentLength(head []byte) int {
-	_, value, _ := bytes.Cut(bytes.ToLower(head), []byte("content-length:"))
-	line, _, _ := bytes.Cut(value, []byte("\r\n"))
-	n, _ := strconv.Atoi(string(bytes.TrimSpace(line)))
-	return n
-}
-
-// Watch begins to count what a group hears from number first on. When members is not 0,
-// complete is called, on the swarm's goroutine, for each of count numbers once so many have
-// heard it; at is when the last did.
-func (s *Swarm) Watch(name string, first uint32, count, members int, complete func(n uint32, at int64)) struct{} {
-	return call(s, func(done func(struct{})) {
-		if g := s.groups[name]; g != nil {
-			g.tally = tally{first: first, members: members, heard: make([]int32, count), complete: complete, latency: ledger.NewHistogram()}
+// Watch begins to count what a group hears from number First on. When Members is not 0, complete is called, on the
+// swarm's goroutine, for each of Count numbers once so many have heard it; at is when the last did.
+func (s *Swarm) Watch(a Args, complete func(n uint32, at int64)) {
+	call(s, func(done func(None)) {
+		if g := s.groups[a.Group]; g != nil {
+			g.tally = tally{Args: a, heard: make([]int32, a.Count), complete: complete, latency: ledger.NewHistogram()}
 			for _, c := range g.conns {
-				c.account.Begin(first)
+				c.account.Begin(a.First)
 			}
 		}
-		done(struct{}{})
+		done(None{})
 	})
 }
 
-// Heard returns what a group has heard since Watch. When end is not 0, every open
-// connection should have heard all numbers below it.
-func (s *Swarm) Heard(name string, end uint32) Heard {
-	return call(s, func(done func(Heard)) {
-		g := s.groups[name]
+// Heard returns what a group has heard since Watch. When First is not 0, every open connection should have heard
+// all numbers below it.
+func (s *Swarm) Heard(a Args, out *Heard) error {
+	*out = call(s, func(done func(Heard)) {
+		g := s.groups[a.Group]
 		if g == nil || g.tally.latency == nil {
 			done(Heard{})
 			return
 		}
 		h := g.tally.Heard
 		for _, c := range g.conns {
-			if end > 0 && c.state == open && !c.mute {
-				h.Missing += uint64(c.account.Missing(end))
+			if a.First > 0 && c.state == open && !c.mute {
+				h.Missing += uint64(c.account.Missing(a.First))
 			}
 		}
 		h.Latency = Latency{g.tally.latency.Export()}
 		done(h)
 	})
+	return nil
 }
 
-// Ends returns how connections of a group have ended since the last call with begin, and how
-// many are open.
-func (s *Swarm) Ends(name string, begin bool) Ends {
-	return call(s, func(done func(Ends)) {
-		g := s.groups[name]
+// Ends returns how connections of a group have ended since the last call with begin, and how many are open.
+func (s *Swarm) Ends(a Args, out *Ends) error {
+	*out = call(s, func(done func(Ends)) {
+		g := s.groups[a.Group]
 		if g == nil {
 			done(Ends{})
 			return
 		}
 		e := g.ends
-		if begin {
+		if a.Flag {
 			g.ends, g.since = Ends{Codes: map[int]int{}}, s.now
 		}
 		for _, c := range g.conns {
@@ -276,22 +260,11 @@ func (s *Swarm) Ends(name string, begin bool) Ends {
 		}
 		done(e)
 	})
-}
-
-// Unmute has a group read that did not.
-func (s *Swarm) Unmute(name string) struct{} {
-	return call(s, func(done func(struct{})) {
-		if g := s.groups[name]; g != nil {
-			for _, c := range g.conns {
-				c.mute = false
-				s.interest(c)
-			}
-		}
-		done(struct{}{})
-	})
+	return nil
 }
 
 // Pings returns how many pings were answered by all connections.
-func (s *Swarm) Pings() uint64 {
-	return call(s, func(done func(uint64)) { done(s.pings) })
+func (s *Swarm) Pings(_ None, n *uint64) error {
+	*n = call(s, func(done func(uint64)) { done(s.pings) })
+	return nil
 }

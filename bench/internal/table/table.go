@@ -1,5 +1,4 @@
-// Package table prints a record for a person: what was found, whether it is good, in units
-// that fit.
+// Package table prints a record for a person: what was found, whether it is good, in units that fit.
 package table
 
 import (
@@ -9,6 +8,9 @@ import (
 	"math"
 	"strings"
 	"text/tabwriter"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 
 	"wsify/bench/internal/record"
 )
@@ -37,12 +39,10 @@ func Print(w io.Writer, r *record.Record, color bool) {
 				fmt.Fprintln(w, "  (-quick: whether it works, not what it costs)")
 			}
 		}
-		fmt.Fprintf(out, "  %s\t%s\t%s\t%s\t%s\n", label(f), cmp.Or(f.Server, "-"), Value(f.Median, f.Unit), spread(f), note(f, paint))
+		fmt.Fprintf(out, "  %s\t%s\t%s\t%s\t%s\n", label(f), cmp.Or(f.Server, "-"), Value(f.Median, f.Unit), fmt.Sprintf("%s to %s, n=%d", Value(f.Low, f.Unit), Value(f.High, f.Unit), f.N), note(f, paint))
 	}
 	_ = out.Flush()
-	if len(r.Notes)+len(r.Failures) > 0 {
-		fmt.Fprintln(w)
-	}
+	fmt.Fprintln(w)
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "note: %s: %s\n", strings.TrimSpace(n.Scenario+" "+n.Server), n.Text)
 	}
@@ -56,10 +56,6 @@ func label(f *record.Figure) string {
 		return fmt.Sprintf("%s [%v]", f.Name, *f.X)
 	}
 	return f.Name
-}
-
-func spread(f *record.Figure) string {
-	return fmt.Sprintf("%s to %s, n=%d", Value(f.Low, f.Unit), Value(f.High, f.Unit), f.N)
 }
 
 // note says what is better, and the verdict.
@@ -80,8 +76,8 @@ var scales = map[string][]struct {
 	of   float64
 	unit string
 }{
-	"s": {{1, " s"}, {1e-3, " ms"}, {1e-6, " us"}, {1e-9, " ns"}},
-	"B": {{1 << 30, " GiB"}, {1 << 20, " MiB"}, {1 << 10, " KiB"}, {1, " B"}},
+	"s": {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}},
+	"B": {{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}, {1, "B"}},
 }
 
 // Value writes v, which is in a base unit, in one that fits, with three digits.
@@ -92,15 +88,21 @@ func Value(v float64, unit string) string {
 	case "ratio":
 		return digits(v)
 	}
-	for _, s := range scales[unit] {
-		if math.Abs(v) >= s.of {
-			return digits(v/s.of) + s.unit
-		}
-	}
 	if unit == "" {
 		return thousands(v)
 	}
-	return digits(v) + " " + unit
+	of, name := Scale(v, unit)
+	return digits(v/of) + " " + name
+}
+
+// Scale returns a unit that fits v, and how much of the base unit it is.
+func Scale(v float64, unit string) (of float64, name string) {
+	for _, s := range scales[unit] {
+		if math.Abs(v) >= s.of {
+			return s.of, s.unit
+		}
+	}
+	return 1, unit
 }
 
 func digits(v float64) string {
@@ -120,12 +122,5 @@ func thousands(v float64) string {
 	if math.Abs(v) < 100 {
 		return digits(v)
 	}
-	text := fmt.Sprintf("%.0f", math.Abs(v))
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	if v < 0 {
-		return "-" + text
-	}
-	return text
+	return message.NewPrinter(language.English).Sprintf("%.0f", v)
 }

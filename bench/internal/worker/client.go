@@ -42,8 +42,7 @@ type pipes struct {
 	io.WriteCloser
 }
 
-// Start starts a worker on this machine: the program that calls it, with the argument
-// worker.
+// Start starts a worker on this machine: the program that calls it, with the argument worker.
 func Start(family *process.Family) (*Worker, error) {
 	path, err := os.Executable()
 	if err != nil {
@@ -66,15 +65,13 @@ func Start(family *process.Family) (*Worker, error) {
 }
 
 func meet(w *Worker, name string) (*Worker, error) {
-	err := w.call("Hello", None{}, &w.Machine)
-	if err == nil {
-		err = w.call("Capacity", None{}, &w.Room)
-	}
+	err := w.call("Worker.Hello", swarm.None{}, &w.Machine)
+	w.Room = int(w.Machine.FileLimit) - 200
 	best := time.Duration(1 << 62)
 	for i := 0; i < 10 && err == nil; i++ {
 		var theirs int64
 		before := time.Now()
-		err = w.call("Clock", None{}, &theirs)
+		err = w.call("Worker.Clock", swarm.None{}, &theirs)
 		if took := time.Since(before); took < best {
 			best, w.Offset = took, time.Duration(theirs-before.Add(took/2).UnixNano())
 		}
@@ -85,7 +82,7 @@ func meet(w *Worker, name string) (*Worker, error) {
 	return w, nil
 }
 
-func (w *Worker) call(method string, in, out any) error { return w.rpc.Call("Worker."+method, in, out) }
+func (w *Worker) call(method string, in, out any) error { return w.rpc.Call(method, in, out) }
 
 // Close ends the connection, and with it all of the worker's; a local one is gone then.
 func (w *Worker) Close() {
@@ -139,7 +136,7 @@ func (t Team) share(n, i int) (first, count int) {
 
 // Open opens a group, shared among all workers.
 func (t Team) Open(p swarm.Plan) (swarm.Opened, error) {
-	all, err := each[swarm.Opened](t, "Open", func(i int) any {
+	all, err := each[swarm.Opened](t, "Swarm.Open", func(i int) any {
 		q := p
 		first, n := t.share(p.N, i)
 		q.N, q.First, q.Rate = n, p.First+first, p.Rate*float64(n)/float64(max(p.N, 1))
@@ -167,20 +164,14 @@ func (t Team) Open(p swarm.Plan) (swarm.Opened, error) {
 
 // Shut closes a group everywhere.
 func (t Team) Shut(group string, reset bool) error {
-	_, err := each[None](t, "Shut", func(int) any { return ShutArgs{group, reset} })
+	_, err := each[swarm.None](t, "Swarm.Shut", func(int) any { return swarm.Args{Group: group, Flag: reset} })
 	return err
 }
 
-// Unmute has a group read that did not.
-func (t Team) Unmute(group string) error {
-	_, err := each[None](t, "Unmute", func(int) any { return group })
-	return err
-}
-
-// Talk makes load with a group, shared among the workers that have a part of it. Due is
-// by the clock of this machine.
+// Talk makes load with a group, shared among the workers that have a part of it. Due is by the clock of this
+// machine.
 func (t Team) Talk(k swarm.Talk, members int) (swarm.Heard, error) {
-	all, err := each[swarm.Heard](t, "Talk", func(i int) any {
+	all, err := each[swarm.Heard](t, "Swarm.Talk", func(i int) any {
 		q := k
 		_, n := t.share(members, i)
 		q.Rate = k.Rate * float64(n) / float64(members)
@@ -209,22 +200,22 @@ func sum(all []swarm.Heard) swarm.Heard {
 
 // Say has the first worker publish with a group of its own.
 func (t Team) Say(k swarm.Talk) (h swarm.Heard, err error) {
-	err = t[0].call("Talk", k, &h)
+	err = t[0].call("Swarm.Talk", k, &h)
 	return h, err
 }
 
 // Watch begins to count what a group of so many members hears.
 func (t Team) Watch(group string, first uint32, count, members int) error {
-	_, err := each[None](t, "Watch", func(i int) any {
+	_, err := each[swarm.None](t, "Worker.Watch", func(i int) any {
 		_, n := t.share(members, i)
-		return WatchArgs{group, first, count, n}
+		return swarm.Args{Group: group, First: first, Count: count, Members: n, Shift: int64(t[i].Offset - t[0].Offset)}
 	})
 	return err
 }
 
 // Await returns when every member everywhere has heard a number.
 func (t Team) Await(n uint32, seconds float64) (last time.Time, err error) {
-	all, err := each[int64](t, "Await", func(int) any { return AwaitArgs{n, seconds} })
+	all, err := each[int64](t, "Worker.Await", func(int) any { return swarm.Args{First: n, Seconds: seconds} })
 	for i, at := range all {
 		if heard := time.Unix(0, at).Add(-t[i].Offset); heard.After(last) {
 			last = heard
@@ -235,13 +226,13 @@ func (t Team) Await(n uint32, seconds float64) (last time.Time, err error) {
 
 // Heard adds up what a group has heard since Watch.
 func (t Team) Heard(group string, end uint32) (swarm.Heard, error) {
-	all, err := each[swarm.Heard](t, "Heard", func(int) any { return HeardArgs{group, end} })
+	all, err := each[swarm.Heard](t, "Swarm.Heard", func(int) any { return swarm.Args{Group: group, First: end} })
 	return sum(all), err
 }
 
 // Ends adds up how connections of a group have ended.
 func (t Team) Ends(group string, begin bool) (swarm.Ends, error) {
-	all, err := each[swarm.Ends](t, "Ends", func(int) any { return EndsArgs{group, begin} })
+	all, err := each[swarm.Ends](t, "Swarm.Ends", func(int) any { return swarm.Args{Group: group, Flag: begin} })
 	e := swarm.Ends{Codes: map[int]int{}}
 	for _, part := range all {
 		for code, n := range part.Codes {
@@ -255,7 +246,7 @@ func (t Team) Ends(group string, begin bool) (swarm.Ends, error) {
 
 // Pings adds up how many pings were answered.
 func (t Team) Pings() (sum uint64, err error) {
-	all, err := each[uint64](t, "Pings", func(int) any { return None{} })
+	all, err := each[uint64](t, "Swarm.Pings", func(int) any { return swarm.None{} })
 	for _, n := range all {
 		sum += n
 	}
@@ -264,7 +255,7 @@ func (t Team) Pings() (sum uint64, err error) {
 
 // Busy returns the CPU time of the busiest worker, in seconds.
 func (t Team) Busy() (most float64) {
-	all, _ := each[float64](t, "Busy", func(int) any { return None{} })
+	all, _ := each[float64](t, "Worker.Busy", func(int) any { return swarm.None{} })
 	for _, s := range all {
 		most = max(most, s)
 	}

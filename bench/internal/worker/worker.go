@@ -1,12 +1,13 @@
 //go:build linux
 
-// Package worker is what coordinator and workers say to each other: net/rpc, on standard
-// input and output of a local child, or on TCP to another machine. All clients of a run live
-// in workers, so that one machine and five are the same to a scenario.
+// Package worker is what coordinator and workers say to each other: net/rpc, on standard input and output of a
+// local child, or on TCP to another machine. All clients of a run live in workers, so that one machine and five
+// are the same to a scenario.
 package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,15 +16,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"wsify/bench/internal/process"
 	"wsify/bench/internal/record"
 	"wsify/bench/internal/swarm"
 )
-
-// None is the argument of what needs none.
-type None struct{}
 
 // Service is what a worker does. Its methods are called by net/rpc.
 type Service struct {
@@ -42,7 +38,8 @@ func Serve(conn io.ReadWriteCloser) error {
 	}
 	defer s.Close()
 	server := rpc.NewServer()
-	if err := server.RegisterName("Worker", &Service{swarm: s, heard: make(chan struct{})}); err != nil {
+	service := &Service{swarm: s, heard: make(chan struct{})}
+	if err := errors.Join(server.RegisterName("Worker", service), server.RegisterName("Swarm", s)); err != nil {
 		return err
 	}
 	server.ServeConn(conn)
@@ -73,59 +70,29 @@ func Listen(ctx context.Context, addr string, said io.Writer) error {
 }
 
 // Hello tells about the machine.
-func (s *Service) Hello(_ None, m *record.Machine) error { *m = process.Machine(); return nil }
+func (s *Service) Hello(_ swarm.None, m *record.Machine) error { *m = process.Machine(); return nil }
 
 // Clock tells the time in nanoseconds since 1970.
-func (s *Service) Clock(_ None, now *int64) error { *now = time.Now().UnixNano(); return nil }
+func (s *Service) Clock(_ swarm.None, now *int64) error { *now = time.Now().UnixNano(); return nil }
 
 // Busy tells how much CPU time the worker has used, in seconds.
-func (s *Service) Busy(_ None, seconds *float64) error {
+func (s *Service) Busy(_ swarm.None, seconds *float64) error {
 	t, err := process.CPU(os.Getpid())
-	*seconds = t.Total.Seconds()
+	*seconds = t.Seconds()
 	return err
-}
-
-// Capacity tells how many connections this worker can hold.
-func (s *Service) Capacity(_ None, n *int) error {
-	var limit unix.Rlimit
-	err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
-	*n = int(limit.Cur) - 200
-	return err
-}
-
-// Open opens a group of connections.
-func (s *Service) Open(p swarm.Plan, out *swarm.Opened) error { *out = s.swarm.Open(p); return nil }
-
-// ShutArgs says which group is closed, and how.
-type ShutArgs struct {
-	Group string
-	Reset bool
-}
-
-// Shut closes a group.
-func (s *Service) Shut(a ShutArgs, _ *None) error { s.swarm.Shut(a.Group, a.Reset); return nil }
-
-// Unmute has a group read that did not.
-func (s *Service) Unmute(group string, _ *None) error { s.swarm.Unmute(group); return nil }
-
-// Talk makes load with a group.
-func (s *Service) Talk(t swarm.Talk, out *swarm.Heard) error { *out = s.swarm.Talk(t); return nil }
-
-// WatchArgs says what is counted: count numbers from First on, and when Members of this
-// worker have heard each.
-type WatchArgs struct {
-	Group   string
-	First   uint32
-	Count   int
-	Members int
 }
 
 // Watch begins to count what a group hears.
-func (s *Service) Watch(a WatchArgs, _ *None) error {
+func (s *Service) Watch(a swarm.Args, _ *swarm.None) error {
 	s.mu.Lock()
 	s.complete = make(map[uint32]int64, a.Count)
+	for n := range uint32(a.Count) {
+		if a.Members == 0 { // they are all elsewhere
+			s.complete[a.First+n] = 0
+		}
+	}
 	s.mu.Unlock()
-	s.swarm.Watch(a.Group, a.First, a.Count, a.Members, func(n uint32, at int64) {
+	s.swarm.Watch(a, func(n uint32, at int64) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.complete[n] = at
@@ -135,19 +102,12 @@ func (s *Service) Watch(a WatchArgs, _ *None) error {
 	return nil
 }
 
-// AwaitArgs says which number is waited for, and how long, in seconds.
-type AwaitArgs struct {
-	N       uint32
-	Seconds float64
-}
-
-// Await returns when every member has heard a number, as nanoseconds since 1970 of the
-// last one.
-func (s *Service) Await(a AwaitArgs, at *int64) error {
+// Await returns when every member has heard a number, as nanoseconds since 1970 of the last one.
+func (s *Service) Await(a swarm.Args, at *int64) error {
 	over := time.After(time.Duration(a.Seconds * 1e9))
 	for {
 		s.mu.Lock()
-		t, ok := s.complete[a.N]
+		t, ok := s.complete[a.First]
 		heard := s.heard
 		s.mu.Unlock()
 		if ok {
@@ -157,34 +117,7 @@ func (s *Service) Await(a AwaitArgs, at *int64) error {
 		select {
 		case <-heard:
 		case <-over:
-			return fmt.Errorf("not every member has heard publication %d within %vs", a.N, a.Seconds)
+			return fmt.Errorf("not every member has heard publication %d within %vs", a.First, a.Seconds)
 		}
 	}
 }
-
-// HeardArgs says whose counts are wanted, and below which number all should have come.
-type HeardArgs struct {
-	Group string
-	End   uint32
-}
-
-// Heard tells what a group has heard since Watch.
-func (s *Service) Heard(a HeardArgs, out *swarm.Heard) error {
-	*out = s.swarm.Heard(a.Group, a.End)
-	return nil
-}
-
-// EndsArgs says whose ends are wanted, and whether they are counted anew.
-type EndsArgs struct {
-	Group string
-	Begin bool
-}
-
-// Ends tells how connections have ended.
-func (s *Service) Ends(a EndsArgs, out *swarm.Ends) error {
-	*out = s.swarm.Ends(a.Group, a.Begin)
-	return nil
-}
-
-// Pings tells how many pings were answered.
-func (s *Service) Pings(_ None, n *uint64) error { *n = s.swarm.Pings(); return nil }

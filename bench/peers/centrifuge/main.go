@@ -1,7 +1,7 @@
-// Command centrifuge serves github.com/centrifugal/centrifuge, the engine beneath Centrifugo,
-// by its own JSON protocol (the dialect centrifuge of wsbench), as its tutorial does: node, hub
-// and broker in memory, its net/http handler, everything allowed, defaults. Set are a larger
-// size for messages, and a pool of write buffers, so that an idle connection holds none.
+// Command centrifuge serves github.com/centrifugal/centrifuge, the engine beneath Centrifugo, by its own JSON
+// protocol (the dialect centrifuge of wsbench), as its tutorial does: node, hub and broker in memory, its
+// net/http handler, everything allowed, defaults. Set are a larger size for messages, and a pool of write
+// buffers, so that an idle connection holds none.
 package main
 
 import (

@@ -1,14 +1,14 @@
 //go:build linux
 
-// Command gobwas serves wsify's protocol with github.com/gobwas/ws and an epoll of its own, in
-// the shape of eranyanay's 1m-go-websockets: the upgrade by net/http, one epoll for all, a
-// table from descriptor to connection, and one goroutine that reads from each readable
-// connection with a blocking read. So it has what that shape costs: a client that sends half a
-// frame stops the loop until the other half comes. A client that takes nothing delays the
-// others for a second, and is closed then.
+// Command gobwas serves wsify's protocol with github.com/gobwas/ws and an epoll of its own, in the shape of
+// eranyanay's 1m-go-websockets: the upgrade by net/http, one epoll for all, a table from descriptor to
+// connection, and one goroutine that reads from each readable connection with a blocking read. So it has what
+// that shape costs: a client that sends half a frame stops the loop until the other half comes. A client that
+// takes nothing delays the others for a second, and is closed then.
 package main
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -112,14 +112,7 @@ func (c *conn) read() error {
 	if head.OpCode.IsControl() {
 		return control(head, &r)
 	}
-	message := make([]byte, head.Length)
-	for n := 0; n < len(message) && err == nil; {
-		var k int
-		k, err = r.Read(message[n:])
-		if n += k; n == len(message) {
-			err = nil
-		}
-	}
+	message, err := io.ReadAll(&r)
 	if err == nil {
 		if answer := c.session.Handle(message); answer != nil {
 			c.send(ws.MustCompileFrame(ws.NewTextFrame(answer)))

@@ -1,8 +1,7 @@
-// Command gorilla serves wsify's protocol with github.com/gorilla/websocket, in the shape of
-// its chat example, which most of its users copy: two goroutines and a buffered chan for each
-// connection, and a ping from a ticker. A client whose chan is full is closed. Each
-// connection encodes its own frame, as there: PreparedMessage was measured and is dearer
-// without compression.
+// Command gorilla serves wsify's protocol with github.com/gorilla/websocket, in the shape of its chat example,
+// which most of its users copy: two goroutines and a buffered chan for each connection, and a ping from a
+// ticker. A client whose chan is full is closed. Each connection encodes its own frame, as there:
+// PreparedMessage was measured and is dearer without compression.
 package main
 
 import (

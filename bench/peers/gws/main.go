@@ -1,7 +1,6 @@
-// Command gws serves wsify's protocol with github.com/lxzan/gws, as its documentation
-// advises: an upgrader over net/http, the reading loop in a goroutine of its own, and a
-// Broadcaster, which encodes a publication once and puts it into each connection's queue.
-// These queues have no bound, and the library offers none.
+// Command gws serves wsify's protocol with github.com/lxzan/gws, as its documentation advises: an upgrader over
+// net/http, the reading loop in a goroutine of its own, and a Broadcaster, which encodes a publication once and
+// puts it into each connection's queue. These queues have no bound, and the library offers none.
 package main
 
 import (

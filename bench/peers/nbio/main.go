@@ -1,7 +1,7 @@
-// Command nbio serves wsify's protocol with github.com/lesismal/nbio, as its author runs it
-// in his own benchmark of a million connections: everything, HTTP included, on the library's
-// engine in non-blocking mode with its defaults. A publication is encoded once and given to
-// each connection's non-blocking Write; above 6 MiB that wait the connection is closed.
+// Command nbio serves wsify's protocol with github.com/lesismal/nbio, as its author runs it in his own
+// benchmark of a million connections: everything, HTTP included, on the library's engine in non-blocking mode
+// with its defaults. A publication is encoded once and given to each connection's non-blocking Write; above 6
+// MiB that wait the connection is closed.
 package main
 
 import (

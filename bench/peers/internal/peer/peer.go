@@ -1,14 +1,12 @@
-// Package peer is what the other engines share, where their libraries bring nothing of the
-// kind: who hears which channel, wsify's client protocol, and the outside of the program.
-// With the same table and the same JSON parser everywhere (the one wsify uses), what is left
-// to compare is the library beneath.
+// Package peer is what the other engines share, where their libraries bring nothing of the kind: who hears
+// which channel, wsify's client protocol, and the outside of the program. With the same table and the same JSON
+// parser everywhere (the one wsify uses), what is left to compare is the library beneath.
 package peer
 
 import (
 	"encoding/binary"
 	"flag"
 	"fmt"
-	"hash/maphash"
 	"net"
 	"net/http"
 	"os"
@@ -25,14 +23,8 @@ const MaxMessageSize = 1 << 20
 
 // Server is who hears which channel. M is a connection.
 type Server[M comparable] struct {
-	deliver func(members []M, content []byte) // members are borrowed
-	seed    maphash.Seed
-	shards  [64]shard[M]
-}
-
-type shard[M comparable] struct {
-	mu       sync.Mutex
-	channels map[string]*channel[M]
+	deliver  func(members []M, content []byte) // members are borrowed
+	channels sync.Map                          // *channel[M] by name
 }
 
 // channel is the members of one channel. It is never given up: these servers live for a run.
@@ -44,22 +36,15 @@ type channel[M comparable] struct {
 
 // NewServer returns a server that gives content to members by deliver.
 func NewServer[M comparable](deliver func(members []M, content []byte)) *Server[M] {
-	return &Server[M]{deliver: deliver, seed: maphash.MakeSeed()}
+	return &Server[M]{deliver: deliver}
 }
 
 func (s *Server[M]) channel(name string) *channel[M] {
-	p := &s.shards[maphash.String(s.seed, name)%uint64(len(s.shards))]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := p.channels[name]
-	if c == nil {
-		if p.channels == nil {
-			p.channels = map[string]*channel[M]{}
-		}
-		c = &channel[M]{places: map[M]int{}}
-		p.channels[strings.Clone(name)] = c // it may be a part of a whole message
+	c, ok := s.channels.Load(name)
+	if !ok {
+		c, _ = s.channels.LoadOrStore(strings.Clone(name), &channel[M]{places: map[M]int{}}) // it may be a part of a whole message
 	}
-	return c
+	return c.(*channel[M])
 }
 
 func (c *channel[M]) add(m M) {
@@ -159,8 +144,8 @@ func Broadcast(w http.ResponseWriter, r *http.Request, publish func(channel stri
 	w.WriteHeader(http.StatusCreated)
 }
 
-// Frame returns a final text frame of a server, for libraries that can send a prepared frame
-// but not prepare one; RFC 6455, section 5.2.
+// Frame returns a final text frame of a server, for libraries that can send a prepared frame but not prepare
+// one; RFC 6455, section 5.2.
 func Frame(payload []byte) []byte {
 	p := append(make([]byte, 0, len(payload)+10), 0x81)
 	switch n := len(payload); {
