@@ -128,7 +128,7 @@ func work(ctx context.Context, args []string, stderr io.Writer) int {
 	if code, ok := parse(set, args, stderr, stderr); !ok {
 		return code
 	}
-	serve := func() error { return worker.Serve(stdio{os.Stdin, os.Stdout}) }
+	serve := func() error { return worker.Serve(worker.Pipes{Reader: os.Stdin, WriteCloser: os.Stdout}) }
 	if *addr != "" {
 		serve = func() error { return worker.Listen(ctx, *addr, stderr) }
 	}
@@ -137,11 +137,6 @@ func work(ctx context.Context, args []string, stderr io.Writer) int {
 		return exitFailed
 	}
 	return exitMeasured
-}
-
-type stdio struct {
-	io.Reader
-	io.WriteCloser
 }
 
 func makeReport(args []string, stdout, stderr io.Writer) int {

@@ -33,6 +33,7 @@ func Serve(addr string) error {
 	if err != nil {
 		return err
 	}
+	defer file.Close() // never, but until then the collector leaves it open
 	listener := int(file.Fd())
 	s := &server{channels: map[string][]int{}, buf: make([]byte, 64<<10)}
 	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {

@@ -218,8 +218,12 @@ func (r *Runner) enter(s *scenario.Scenario, i int, value string) (*entrant, err
 		e.env.CPU = func() (time.Duration, error) { return process.CPU(e.server.Pid()) }
 	}
 	if len(r.remote) == 0 {
-		e.local, err = r.hire(e.env.Connections)
+		e.local, err = r.hire(e.env.Connections, s.Noise)
 		e.env.Team = e.local
+	}
+	if e.env.Noise = e.env.Team; s.Noise && len(e.env.Team) > 1 {
+		last := len(e.env.Team) - 1
+		e.env.Team, e.env.Noise = e.env.Team[:last], e.env.Team[last:]
 	}
 	if err == nil && e.env.Team.Room() < e.env.Connections+1000 {
 		e.env.Connections = e.env.Team.Room() - 1000
@@ -229,8 +233,8 @@ func (r *Runner) enter(s *scenario.Scenario, i int, value string) (*entrant, err
 }
 
 // hire starts as many local workers as the connections need.
-func (r *Runner) hire(connections int) (t worker.Team, err error) {
-	for len(t) == 0 || len(t) < r.Local || t.Room() < connections+1000 && len(t) < 100 {
+func (r *Runner) hire(connections int, noise bool) (t worker.Team, err error) {
+	for len(t) == 0 || noise && len(t) < 2 || len(t) < r.Local || t.Room() < connections+1000 && len(t) < 100 {
 		w, err := worker.Start(&r.family)
 		if err != nil {
 			return t, err

@@ -22,10 +22,7 @@ import (
 // TestMain makes this test binary a worker, and a server that only listens.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "worker" {
-		_ = worker.Serve(struct {
-			io.Reader
-			io.WriteCloser
-		}{os.Stdin, os.Stdout})
+		_ = worker.Serve(worker.Pipes{Reader: os.Stdin, WriteCloser: os.Stdout})
 		os.Exit(0)
 	}
 	if len(os.Args) > 2 && os.Args[1] == "listen" {

@@ -19,13 +19,16 @@ import (
 // alone and beside measure the probes without and with a load beside them.
 func (e *Env) alone() error { return e.pacedTrips("latency of others, alone", e.Rate/40) }
 
+// beneath is e with the workers that make noise.
+func (e *Env) beneath() *Env { return &Env{Sizes: e.Sizes, Team: e.Noise, Target: e.Target} }
+
 func (e *Env) beside() error { return e.pacedTrips("latency of others, beside it", e.Rate/40) }
 
 func probing(e *Env) error { return e.probes(50) }
 
 var slow = &Scenario{
 	Name: "slow", About: "one member of a busy channel never reads: latency of others alone and beside it",
-	Own: true, Args: []string{"-write-queue-size", "64KiB"},
+	Own: true, Noise: true, Args: []string{"-write-queue-size", "64KiB"},
 	Setup: func(e *Env) error {
 		if err := probing(e); err != nil {
 			return err
@@ -36,8 +39,7 @@ var slow = &Scenario{
 		if err := e.alone(); err != nil {
 			return err
 		}
-		stuck := Env{Sizes: e.Sizes, Team: e.Team[:1], Target: e.Target}
-		if _, err := stuck.Open(swarm.Plan{Group: "stuck", N: 1, Channel: "c", Joins: 1, Mute: true}); err != nil {
+		if _, err := e.beneath().Open(swarm.Plan{Group: "stuck", N: 1, Channel: "c", Joins: 1, Mute: true}); err != nil {
 			return err
 		}
 		var all sync.WaitGroup
@@ -49,13 +51,13 @@ var slow = &Scenario{
 		if err != nil {
 			return err
 		}
-		return e.Team.Shut("stuck", true)
+		return e.Noise.Shut("stuck", true)
 	},
 }
 
 var slowloris = &Scenario{
 	Name: "slowloris", About: "thousands of connections send half a request head, or half a frame, and stop: latency of others, alone and beside them",
-	Own: true, Args: []string{"-handshake-timeout", "60s"},
+	Own: true, Noise: true, Args: []string{"-handshake-timeout", "60s"},
 	Setup: probing,
 	Round: func(e *Env) error {
 		if err := e.alone(); err != nil {
@@ -63,19 +65,19 @@ var slowloris = &Scenario{
 		}
 		n := min(e.Connections/4, 4000)
 		for _, hold := range []string{swarm.HoldHead, swarm.HoldFrame} {
-			if _, err := e.Open(swarm.Plan{Group: hold, N: n, Hold: hold}); err != nil {
+			if _, err := e.beneath().Open(swarm.Plan{Group: hold, N: n, Hold: hold}); err != nil {
 				return err
 			}
 		}
 		if err := e.beside(); err != nil {
 			return err
 		}
-		return errors.Join(e.Team.Shut(swarm.HoldHead, true), e.Team.Shut(swarm.HoldFrame, true))
+		return errors.Join(e.Noise.Shut(swarm.HoldHead, true), e.Noise.Shut(swarm.HoldFrame, true))
 	},
 }
 
 var talkers = &Scenario{
-	Name: "talkers", About: "400 connections broadcast 64 KiB of small messages at once, twice a second, to an empty channel: latency of others, alone and beside them",
+	Name: "talkers", Noise: true, About: "400 connections broadcast 64 KiB of small messages at once, twice a second, to an empty channel: latency of others, alone and beside them",
 	Setup: func(e *Env) error {
 		if err := probing(e); err != nil {
 			return err
@@ -84,7 +86,7 @@ var talkers = &Scenario{
 		if e.Quick {
 			n = 100
 		}
-		_, err := e.Open(swarm.Plan{Group: "talkers", N: n})
+		_, err := e.beneath().Open(swarm.Plan{Group: "talkers", N: n})
 		return err
 	},
 	Round: func(e *Env) error {
@@ -93,7 +95,7 @@ var talkers = &Scenario{
 		}
 		var all sync.WaitGroup
 		all.Go(func() {
-			_, _ = e.Team.Talk(swarm.Talk{Group: "talkers", Channel: "nobody", Burst: 64 << 10, Every: 0.5, Seconds: e.Duration.Seconds()}, 400)
+			_, _ = e.Noise.Talk(swarm.Talk{Group: "talkers", Channel: "nobody", Burst: 64 << 10, Every: 0.5, Seconds: e.Duration.Seconds()}, 400)
 		})
 		err := e.beside()
 		all.Wait()
@@ -128,8 +130,8 @@ func newWebhook() (*webhook, error) {
 }
 
 var authorizer = &Scenario{
-	Name: "authorizer", About: "a webhook is asked about every join: joins a second, and those of others beside 1,000 joins that it takes a second over",
-	Own: true, Fresh: true,
+	Name: "authorizer", About: "a webhook is asked about every join: joins a second, and latency of others, alone and beside 1,000 joins that it takes a second over",
+	Own: true, Fresh: true, Noise: true,
 	Round: func(e *Env) error {
 		h, err := newWebhook()
 		if err != nil {
@@ -141,25 +143,23 @@ var authorizer = &Scenario{
 		if err := e.Server.Restart(e.Family); err != nil {
 			return err
 		}
-		n := min(e.Connections/5, 2000)
-		joins := func(group string) (swarm.Opened, error) {
-			return e.Open(swarm.Plan{Group: group, N: n, Window: 64, Channel: "quick", Joins: 1})
+		err = e.Load("join", func() (float64, error) {
+			o, err := e.Open(swarm.Plan{Group: members, N: min(e.Connections/5, 2000), Window: 64, Channel: "quick", Joins: 1})
+			return float64(o.Open), err
+		})
+		if err == nil {
+			err = errors.Join(e.probes(50), e.alone())
 		}
-		var o swarm.Opened
-		err = e.Load("join", func() (float64, error) { o, err = joins("alone"); return float64(o.Open), err })
 		if err != nil {
 			return err
 		}
-		e.Sample("connect and join, alone"+P99, "s", record.Lower, quantile(o.Latency, 99))
 		var all sync.WaitGroup
 		all.Go(func() {
-			_, _ = e.Open(swarm.Plan{Group: "slow", N: min(e.Connections/10, 1000), Channel: "slow", Own: true, Joins: 1, Window: 1000})
+			_, _ = e.beneath().Open(swarm.Plan{Group: "slow", N: min(e.Connections/10, 1000), Channel: "slow", Own: true, Joins: 1, Window: 1000})
 		})
-		time.Sleep(200 * time.Millisecond) // they are under way
-		o, err = joins("beside")
+		err = e.beside()
 		all.Wait()
-		e.Sample("connect and join, beside joins that take a second"+P99, "s", record.Lower, quantile(o.Latency, 99))
-		return err
+		return errors.Join(err, e.Team.Shut(probes, false), e.Noise.Shut("slow", false))
 	},
 }
 

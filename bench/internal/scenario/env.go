@@ -24,6 +24,7 @@ type Scenario struct {
 	Own    bool               // it starts, stops or configures the server itself
 	Fresh  bool               // each round has a new server
 	Asked  bool               // it runs only when it is named
+	Noise  bool               // others make load beside what is measured
 	Args   []string           // of the server, where it is wsify
 	Limits map[string]float64 // goals: the most that a figure may be, by its name
 	Setup  func(e *Env) error // once for each server; may be nil
@@ -43,6 +44,7 @@ type Sizes struct {
 type Env struct {
 	Sizes
 	Team   worker.Team
+	Noise  worker.Team // for load beside what is measured: another process, where there is one
 	Target swarm.Target
 	Server *Server // nil for one that this run did not start
 	Key    string  // of POST /broadcast; empty: none

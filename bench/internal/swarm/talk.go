@@ -132,10 +132,11 @@ func (k *talk) burst(s *Swarm) {
 		return
 	}
 	message := AppendFrame(nil, opText, fmt.Appendf(nil, k.group.dialect.broadcast, k.Channel, `"x"`))
+	all := bytes.Repeat(message, k.Burst/len(message)+1)
 	for _, c := range k.conns {
 		if len(c.out) == 0 { // else the server has not read the last burst
-			s.write(c, bytes.Repeat(message, k.Burst/len(message)+1))
-			k.heard.Messages += uint64(k.Burst/len(message) + 1)
+			s.write(c, all)
+			k.heard.Messages += uint64(len(all) / len(message))
 		}
 	}
 	s.after(s.now+int64(k.Every*1e9), func() { k.burst(s) })

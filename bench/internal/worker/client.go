@@ -36,8 +36,8 @@ func Dial(addr string) (*Worker, error) {
 	return meet(&Worker{rpc: rpc.NewClient(conn)}, addr)
 }
 
-// pipes is standard input and output of a child.
-type pipes struct {
+// Pipes is standard input and output as one.
+type Pipes struct {
 	io.Reader
 	io.WriteCloser
 }
@@ -61,17 +61,17 @@ func Start(family *process.Family) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return meet(&Worker{rpc: rpc.NewClient(pipes{out, in}), child: child}, "of this machine")
+	return meet(&Worker{rpc: rpc.NewClient(Pipes{out, in}), child: child}, "of this machine")
 }
 
 func meet(w *Worker, name string) (*Worker, error) {
-	err := w.call("Worker.Hello", swarm.None{}, &w.Machine)
+	err := w.rpc.Call("Worker.Hello", swarm.None{}, &w.Machine)
 	w.Room = int(w.Machine.FileLimit) - 200
 	best := time.Duration(1 << 62)
 	for i := 0; i < 10 && err == nil; i++ {
 		var theirs int64
 		before := time.Now()
-		err = w.call("Worker.Clock", swarm.None{}, &theirs)
+		err = w.rpc.Call("Worker.Clock", swarm.None{}, &theirs)
 		if took := time.Since(before); took < best {
 			best, w.Offset = took, time.Duration(theirs-before.Add(took/2).UnixNano())
 		}
@@ -81,8 +81,6 @@ func meet(w *Worker, name string) (*Worker, error) {
 	}
 	return w, nil
 }
-
-func (w *Worker) call(method string, in, out any) error { return w.rpc.Call(method, in, out) }
 
 // Close ends the connection, and with it all of the worker's; a local one is gone then.
 func (w *Worker) Close() {
@@ -108,7 +106,7 @@ func each[T any](t Team, method string, in func(i int) any) ([]T, error) {
 	out, errs := make([]T, len(t)), make([]error, len(t))
 	var all sync.WaitGroup
 	for i, w := range t {
-		all.Go(func() { errs[i] = w.call(method, in(i), &out[i]) })
+		all.Go(func() { errs[i] = w.rpc.Call(method, in(i), &out[i]) })
 	}
 	all.Wait()
 	for _, err := range errs {
@@ -200,7 +198,7 @@ func sum(all []swarm.Heard) swarm.Heard {
 
 // Say has the first worker publish with a group of its own.
 func (t Team) Say(k swarm.Talk) (h swarm.Heard, err error) {
-	err = t[0].call("Swarm.Talk", k, &h)
+	err = t[0].rpc.Call("Swarm.Talk", k, &h)
 	return h, err
 }
 
