@@ -195,11 +195,7 @@ func (o *options) contenders(cfg *runner.Config) error {
 		cfg.Contenders = append(cfg.Contenders, c)
 	}
 	if o.floor {
-		self, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		cfg.Contenders = append(cfg.Contenders, scenario.Contender{Name: record.Floor, Command: []string{self, "floor", "{addr}"}})
+		cfg.Contenders = append(cfg.Contenders, scenario.Contender{Name: record.Floor, Command: []string{os.Args[0], "floor", "{addr}"}})
 	}
 	return nil
 }

@@ -131,7 +131,6 @@ func ReadShares() Shares {
 // Machine describes this one.
 func Machine() record.Machine {
 	m := record.Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Sysctls: map[string]string{}}
-	m.Host, _ = os.Hostname()
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		m.Kernel = unix.ByteSliceToString(u.Release[:])

@@ -28,7 +28,6 @@ type Record struct {
 
 // Machine is where a process of the run ran.
 type Machine struct {
-	Host      string            `json:"host,omitempty"`
 	CPU       string            `json:"cpu"`
 	Cores     int               `json:"cores"`
 	Memory    uint64            `json:"memory"` // bytes
