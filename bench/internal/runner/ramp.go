@@ -3,6 +3,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -58,14 +59,16 @@ func Ramp(ctx context.Context, cfg Config, what string, limit time.Duration) (*r
 			break
 		}
 	}
-	text := fmt.Sprintf("with a p99 of %v at most it holds %s %d", limit, what, int(good))
+	text := fmt.Sprintf("with a p99 of %v at most it holds %d %s", limit, int(good), map[string]string{"connections": "connections", "rate": "a second"}[what])
 	if bad == 0 {
 		text += ", the most that was tried (-connections)"
 	}
 	best.Vary = what
 	best.Failures = nil
 	best.Notes = append(best.Notes, record.Note{Scenario: cfg.Scenarios[0].Name, Text: text})
-	slices.SortStableFunc(best.Figures, func(a, b record.Figure) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(best.Figures, func(a, b record.Figure) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(*a.X, *b.X))
+	})
 	return best, nil
 }
 

@@ -41,6 +41,10 @@ func (s *Swarm) Open(p Plan, out *Opened) error {
 		g := &group{plan: p, dialect: d, latency: ledger.NewHistogram(), result: Opened{Statuses: map[int]int{}}, ends: Ends{Codes: map[int]int{}}}
 		g.opening = &opening{began: s.now, progress: s.now, done: done}
 		s.groups[p.Group] = g
+		if p.N == 0 { // the other workers have all of them
+			s.finish(g)
+			return
+		}
 		s.launch(g)
 		s.look(g)
 	})

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -130,6 +131,13 @@ func TestWhatMakesNoProgressIsGivenUp(t *testing.T) {
 	s := newSwarm(t)
 	o := opened(s, Plan{Group: "g", Target: serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), N: 3, Patience: 0.01})
 	if o.Failed != 3 || !strings.Contains(o.Error, "no connection has opened") {
+		t.Errorf("%+v", o)
+	}
+}
+
+// A worker may have no part of a small group.
+func TestAGroupOfNoConnectionsIsOpenAtOnce(t *testing.T) {
+	if o := opened(newSwarm(t), Plan{Group: "g", Patience: time.Hour.Seconds()}); o.Open+o.Failed != 0 || o.Error != "" {
 		t.Errorf("%+v", o)
 	}
 }
