@@ -61,10 +61,10 @@ fetch() {
 }
 command -v qemu-system-x86_64 >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends qemu-system-x86 >"$lab/apt.log" 2>&1 ||
 	die "qemu-system-x86 is missing, and could not be installed: see $lab/apt.log"
-[[ -n $(find "$lab/debian" -name busybox -type f) ]] || fetch busybox-static
+[[ -n $(find "$lab/debian" -path '*/bin/busybox' -type f) ]] || fetch busybox-static
 [[ -n $(find "$lab/debian" -name 'vmlinuz-*') ]] ||
 	fetch "$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-[0-9]/ && !n++ {print $2}')"
-busybox=$(find "$lab/debian" -name busybox -type f | head -n 1)
+busybox=$(find "$lab/debian" -path '*/bin/busybox' -type f | head -n 1)
 kernel=$(find "$lab/debian" -name 'vmlinuz-*' | head -n 1)
 
 # What the guest has: busybox, both programs, and an init that runs one command line.
