@@ -89,7 +89,7 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 	call := auth.Call{
 		Body:       e.question,
 		Connection: l.node.connID(c.ID()),
-		RemoteAddr: remoteAddr(c),
+		RemoteAddr: l.remoteAddr(c),
 		Query:      e.query,
 		Deadline:   e.due,
 	}
@@ -131,13 +131,6 @@ func compose(call *auth.Call, msg []byte) *inquiry {
 
 // maxInquiry is the capacity in bytes above which memory for an inquiry is not kept.
 const maxInquiry = 64 << 10
-
-func remoteAddr(c *netpoll.Conn) string {
-	if a := c.RemoteAddr(); a.IsValid() {
-		return a.String()
-	}
-	return ""
-}
 
 // unblock submits what waits for a place in the pool, first come first served. Who
 // finds none stays parked, unread.

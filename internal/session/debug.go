@@ -21,7 +21,7 @@ func (l *loop) logOpened(c *netpoll.Conn) {
 	if l.addrs == nil {
 		l.addrs = make(map[uint64]string)
 	}
-	l.addrs[c.ID()] = remoteAddr(c)
+	l.addrs[c.ID()] = l.remoteAddr(c)
 }
 
 // logEnded is the last that is logged of a connection.
