@@ -1,0 +1,92 @@
+// Package cgroup reads what the kernel says of the control groups of this process.
+package cgroup
+
+import (
+	"bytes"
+	"io/fs"
+	"math"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// NoLimit is more memory than there is, in bytes. A cgroup of version 1 without a
+// limit, and Go, say numbers above it.
+const NoLimit = math.MaxInt / 2
+
+// Memory is the memory of a cgroup, in bytes.
+type Memory struct {
+	Version int    // 1 or 2, and 0 when no limit is known
+	Path    string // of the cgroup, "/" for the uppermost that is to be seen
+	Limit   int    // 0 when no limit is known
+	Used    int    // what counts against the limit now, without files that could be dropped
+}
+
+// hierarchy is how one version shows the memory of its groups.
+type hierarchy struct {
+	version            int
+	dir                string
+	limit, used, stats string // names of files
+	inactive           string // the row of stats that has the files that could be dropped
+}
+
+var (
+	unified = hierarchy{2, "sys/fs/cgroup", "memory.max", "memory.current", "memory.stat", "inactive_file"}
+	legacy  = hierarchy{1, "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat", "total_inactive_file"}
+)
+
+// ReadMemory returns the memory of the cgroup that has the least limit, of those of the
+// process and those around them; cgroups(7). In a container the path may be one that
+// only the host sees: what is mounted there is the container's own, found at the root.
+func ReadMemory(root fs.FS) Memory {
+	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
+	least := Memory{Limit: NoLimit}
+	for line := range strings.Lines(string(groups)) {
+		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		controllers, group, _ := strings.Cut(rest, ":")
+		switch {
+		case controllers == "":
+			least = unified.leastAbove(root, group, least)
+		case strings.Contains(controllers, "memory"):
+			least = legacy.leastAbove(root, group, least)
+		}
+	}
+	if least.Limit == NoLimit {
+		return Memory{}
+	}
+	return least
+}
+
+// leastAbove returns the group with the least limit, of group, those above it, and
+// least.
+func (h hierarchy) leastAbove(root fs.FS, group string, least Memory) Memory {
+	for at := path.Clean("/" + group); ; at = path.Dir(at) {
+		dir := path.Join(h.dir, at)
+		if n := number(root, path.Join(dir, h.limit)); n > 0 && n < least.Limit {
+			used := number(root, path.Join(dir, h.used)) - row(root, path.Join(dir, h.stats), h.inactive)
+			least = Memory{Version: h.version, Path: at, Limit: n, Used: max(used, 0)}
+		}
+		if at == "/" {
+			return least
+		}
+	}
+}
+
+// number returns the number in a file, or 0.
+func number(root fs.FS, file string) int {
+	text, _ := fs.ReadFile(root, file)
+	n, _ := strconv.Atoi(string(bytes.TrimSpace(text)))
+	return n
+}
+
+// row returns the number behind a name in a file of such lines, or 0.
+func row(root fs.FS, file, name string) int {
+	text, _ := fs.ReadFile(root, file)
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, name+" "); found {
+			n, _ := strconv.Atoi(strings.TrimSpace(value))
+			return n
+		}
+	}
+	return 0
+}
