@@ -307,8 +307,8 @@ func (r *Runner) round(s *scenario.Scenario, e *entrant) error {
 			return nil
 		}
 		r.note(s.Name, e.name, "a round was void: "+void)
-		if try == tries {
-			return nil
+		if try == tries { // without its sample, later rounds would be paired with others
+			return fmt.Errorf("void %d times: %s", tries, void)
 		}
 	}
 }

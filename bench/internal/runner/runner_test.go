@@ -106,6 +106,17 @@ func TestAVoidRoundIsTriedAgain(t *testing.T) {
 	}
 }
 
+func TestARoundThatStaysVoidEndsTheServersPart(t *testing.T) {
+	s := &scenario.Scenario{Name: "s", Round: func(e *scenario.Env) error {
+		e.Void("the queue was full")
+		return nil
+	}}
+	r, err := Run(context.Background(), config(s, "a"))
+	if err != nil || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "void 3 times: the queue was full") {
+		t.Errorf("%v, failures %+v", err, r.Failures)
+	}
+}
+
 func TestACurveHasAFigureForEachValue(t *testing.T) {
 	s := &scenario.Scenario{Name: "s", Round: func(e *scenario.Env) error {
 		e.Sample("bytes", "B", record.Fact, float64(e.Content))
