@@ -123,7 +123,7 @@ func (c *commandLine) keepaliveSettings() []*setting {
 	ping := &value[time.Duration]{&s.PingInterval, parsePingInterval, formatPingInterval}
 	return []*setting{
 		{name: "ping-interval", arg: argDuration, example: "1m", value: ping,
-			about: "A connection that has been silent for so long is pinged; 0 switches pings off."},
+			about: "A silent connection is pinged, after this time at the latest; 0 switches pings off."},
 		{name: "pong-timeout", arg: argDuration, example: "5s", value: timeout(&s.PongTimeout),
 			about: "How long a connection may stay silent after a ping before it is closed with code 4002."},
 	}
