@@ -8,34 +8,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acceptBudget is how many connections are accepted in one event. Epoll reports
-// the listener again while more are waiting, behind what else is ready.
+// acceptBudget is how many connections are accepted in one event. While more peers
+// wait, epoll reports the listener again, behind other ready descriptors.
 const acceptBudget = 128
 
-// acceptPause is how long an acceptor rests when there is no descriptor to accept
-// with, not even the reserve. The queue of the kernel holds the peers meanwhile.
+// acceptPause is how long an acceptor rests when neither a free descriptor nor the
+// reserve is left. Until then, peers wait in the kernel's queue.
 const acceptPause = 250 * time.Millisecond
 
-// interestAccept wakes one of the loops that sleep for a new peer, not all
+// interestAccept makes a new peer wake one sleeping loop, not all of them
 // (epoll_ctl(2)).
 const interestAccept = interestRead | unix.EPOLLEXCLUSIVE
 
-// acceptor is a loop's part in a listener: every loop accepts. It belongs to the loop.
+// acceptor accepts connections of one listener on one loop. Its loop owns it.
 type acceptor struct {
 	loop     *Loop
 	listener *listener
 	on       bool                           // registered with the loop's poller
 	ended    bool                           // it never accepts again
-	accept   func(fd int) (int, unix.Errno) // accept(2), but in tests
+	accept   func(fd int) (int, unix.Errno) // accept(2); tests replace it
 }
 
-// start registers the acceptor. It may be called elsewhere before anything else is.
+// start registers the acceptor. Only the first call may come from another goroutine.
 func (a *acceptor) start() error {
 	a.on = true
 	return a.loop.poller.add(a.listener.fd, interestAccept, a.ready)
 }
 
-// ready accepts what waits, under the budget.
+// ready accepts waiting peers, at most acceptBudget of them.
 func (a *acceptor) ready(uint32) {
 	a.loop.enter()
 	for range acceptBudget {
@@ -56,18 +56,18 @@ func (a *acceptor) ready(uint32) {
 			a.broken(e)
 		case unix.ECONNABORTED, unix.ENETDOWN, unix.EPROTO, unix.ENOPROTOOPT, unix.EHOSTDOWN, unix.ENONET,
 			unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ENETUNREACH, unix.ETIMEDOUT, unix.ECONNRESET:
-			// Of a peer that has gone, says accept(2); the next one is not to blame.
+			// The error belongs to this peer or its network (accept(2)); the next may be fine.
 		default:
-			// A security module or seccomp, say: the peer stays in the queue, and would be
-			// reported without end.
+			// For example from a security module or seccomp. The peer stays in the queue,
+			// so epoll would report it without end.
 			a.loop.log.Warn("connections cannot be accepted", "addr", a.listener.addr.String(), "err", e)
 			a.pause()
 		}
 	}
 }
 
-// next takes a peer off the queue, but not with the reserve that another loop has
-// given up for one that it refuses.
+// next takes a peer off the queue. The lock keeps it from taking the descriptor of
+// the reserve, which another loop may have given up to refuse a peer.
 func (a *acceptor) next() (int, unix.Errno) {
 	r := &a.loop.group.reserve
 	r.mu.RLock()
@@ -75,7 +75,7 @@ func (a *acceptor) next() (int, unix.Errno) {
 	return a.accept(a.listener.fd)
 }
 
-// admit gives a new descriptor to a loop, unless it is one of those that are kept.
+// admit gives a new descriptor to a loop, unless Config.MaxDescriptor keeps its number.
 func (a *acceptor) admit(fd int) {
 	g := a.loop.group
 	if g.maxFD > 0 && fd >= g.maxFD {
@@ -86,13 +86,13 @@ func (a *acceptor) admit(fd int) {
 	g.assign(a.loop, fd)
 }
 
-// refuse handles accept without a free descriptor (or memory): the reserve is
-// given up to take one peer off the queue and close it, so that it learns at once
-// and epoll does not report it without end. Existing connections are not touched.
+// refuse handles an accept that found no free descriptor (or memory). It gives up
+// the reserve to accept one peer and close it. Thus the peer learns at once, and
+// epoll does not report it without end. Open connections are not touched.
 //
-// It reports whether a peer was refused, and another may wait. The kernel looks
-// for a descriptor before it looks at the queue, so EMFILE alone does not say that
-// anyone is there.
+// It reports whether it refused a peer; then more may wait. The kernel looks for a
+// descriptor before it looks at the queue, so EMFILE alone does not mean that a
+// peer waits.
 func (a *acceptor) refuse(e unix.Errno) bool {
 	again, lost := a.loop.group.reserve.refuse(func() (int, unix.Errno) { return a.accept(a.listener.fd) })
 	if again == 0 {
@@ -111,8 +111,8 @@ func (a *acceptor) countRefused(e unix.Errno) {
 		"connections", g.Connections(), "refused_total", g.refused.Load())
 }
 
-// broken ends an acceptor whose listener will never accept again (it was shut down
-// from outside, as "ss -K" does): its events cannot be switched off.
+// broken ends an acceptor whose listener will never accept again, for example after
+// "ss -K" has shut it down: the events of such a listener cannot be switched off.
 func (a *acceptor) broken(e unix.Errno) {
 	a.stop()
 	a.listener.broke.Do(func() {
@@ -121,9 +121,9 @@ func (a *acceptor) broken(e unix.Errno) {
 	})
 }
 
-// pause takes the listener out of the poller for a moment: what is registered with
-// EPOLLEXCLUSIVE cannot be modified. The other loops go on, and rest when they find
-// the same.
+// pause takes the listener out of the loop's poller for acceptPause, because a
+// registration with EPOLLEXCLUSIVE cannot be modified. The other loops continue,
+// and pause when they meet the same error.
 func (a *acceptor) pause() {
 	a.leave()
 	a.loop.After(acceptPause, func() {
@@ -146,15 +146,15 @@ func (a *acceptor) leave() {
 	}
 }
 
-// reserve is a descriptor of the group's that is given up to refuse a peer when
-// there is no other.
+// reserve is a descriptor of the group. It is closed to refuse a peer when no other
+// descriptor is free.
 type reserve struct {
-	mu sync.RWMutex // a leaf lock; held for reading over accept(2), as nobody else may take what is given up
+	mu sync.RWMutex // a leaf lock; accept(2) runs under its read lock, so that no loop takes the number given up
 	fd int          // -1 while there is none; guarded by mu
 }
 
-// refuse gives the reserve up, takes a peer with it, and closes that. It returns what
-// accept answered, and whether the reserve could not be had back.
+// refuse closes the reserve, accepts a peer with its number, and closes the peer. It
+// returns the error of accept, and whether the reserve could not be opened again.
 func (r *reserve) refuse(accept func() (int, unix.Errno)) (e unix.Errno, lost bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

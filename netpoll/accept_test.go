@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A loop that is busy holds up nobody who comes.
+// A busy loop delays no new connection.
 func TestEveryLoopAccepts(t *testing.T) {
 	const loops = 3
 	for name, addr := range map[string]string{"TCP": "127.0.0.1:0", "unix": unixPrefix + filepath.Join(t.TempDir(), "s")} {
@@ -27,7 +27,7 @@ func TestEveryLoopAccepts(t *testing.T) {
 				release := holdAllBut(t, g, i)
 				dial(t, at)
 				if got := await(t, opened, "Opened"); got != i {
-					t.Errorf("loop %d has accepted, which was held", got)
+					t.Errorf("loop %d accepted while it was held", got)
 				}
 				release()
 			}
@@ -49,8 +49,8 @@ func holdAllBut(t *testing.T, g *Group, free int) (release func()) {
 	return sync.OnceFunc(func() { close(held) })
 }
 
-// TestEMFILE runs the server in a process of its own, whose limit it lowers. The
-// clients' descriptors are this process'.
+// TestEMFILE runs the server in a process of its own and lowers its limit. The
+// clients' descriptors belong to this process.
 func TestEMFILE(t *testing.T) {
 	for _, loops := range []int{1, 3} {
 		t.Run(fmt.Sprint("loops=", loops), func(t *testing.T) { testEMFILE(t, loops) })
@@ -82,7 +82,7 @@ func testEMFILE(t *testing.T, loops int) {
 		}
 		wantEcho(t, regular...) // some rounds of epoll
 		if again := s.stats(); again.tries != st.tries {
-			t.Errorf("accept was called %d times although nobody came", again.tries-st.tries)
+			t.Errorf("accept was called %d times although no client connected", again.tries-st.tries)
 		}
 		for _, c := range kept[:3] {
 			_ = c.Close()
@@ -100,13 +100,13 @@ func testEMFILE(t *testing.T, loops int) {
 		s.tell("limit 0")
 		s.tell("steal")
 		before := s.stats()
-		waiting := s.connect(3) // the kernel's queue takes them
+		waiting := s.connect(3) // they wait in the kernel's queue
 		wantEcho(t, regular...)
-		for i := range 200 { // of which each is a round of epoll, while the listener rests
+		for i := range 200 { // each is a round of epoll, while the listener rests
 			wantEcho(t, regular[i%2])
 		}
-		// A rest is 250 ms: however slow the machine, a rest costs a loop one or two calls.
-		// A spin would make one for each round at least.
+		// A rest is 250 ms and costs a loop one or two calls, even on a slow machine. A
+		// spin would make at least one call a round.
 		during := s.stats()
 		rests := 2 + int64(during.at.Sub(before.at)/acceptPause)
 		if tries := during.tries - before.tries; tries > 2*rests*int64(loops) {
@@ -121,7 +121,7 @@ func testEMFILE(t *testing.T, loops int) {
 	t.Run("is not believed when nobody waits", func(t *testing.T) {
 		s := startChild(t, loops)
 		s.tell("limit 1")
-		wantEcho(t, s.connect(1)...) // takes the last; the next accept answers EMFILE
+		wantEcho(t, s.connect(1)...) // takes the last descriptor; the next accept returns EMFILE
 		if st := s.stats(); st.refused != 0 || st.tries > 4*int64(loops) {
 			t.Errorf("Refused = %d after %d calls of accept, want none refused and 4 calls a loop at most", st.refused, st.tries)
 		}
@@ -135,7 +135,7 @@ func TestAGroupThatRunsOutOfDescriptorsLeavesNothing(t *testing.T) {
 	}
 }
 
-// What a security module answers is about a peer that stays in the queue.
+// An error from a security module leaves the peer in the queue.
 func TestAListenerThatMayNotAcceptRests(t *testing.T) {
 	p := newProbe(t, Config{}, hooks{})
 	a := p.g.listeners[0].acceptors[0]

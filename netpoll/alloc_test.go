@@ -14,7 +14,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		t.Skip("instrumented builds allocate")
 	}
 	p := newProbe(t, Config{}, hooks{})
-	p.g.Loop(0).handler = &hooks{data: func(*Conn, []byte) {}} // the probe's copies what it reads
+	p.g.Loop(0).handler = &hooks{data: func(*Conn, []byte) {}} // the probe's handler copies what it reads
 	ours, peer := socketPair(t)
 	if err := p.g.Adopt(ours, nil); err != nil {
 		t.Fatal(err)

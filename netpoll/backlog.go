@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Backlog returns how many peers the kernel lets wait to be accepted, at most, on one
-// listening socket: net.core.somaxconn, which package net asks for. It returns 0 when
-// that is not to be read.
+// Backlog returns how many peers may wait to be accepted on one listening socket:
+// net.core.somaxconn, which package net asks for. It returns 0 when the value cannot
+// be read.
 func Backlog() int {
 	text, _ := os.ReadFile("/proc/sys/net/core/somaxconn")
 	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// workday is a loop whose clock moves on only by what its handler does: a
-// millisecond for each event.
+// workday is a loop whose clock only its handler advances: by a millisecond for
+// each event.
 type workday struct {
 	*probe
 	clients []net.Conn
 	ids     []uint64
-	quiet   net.Conn // one that sends nothing
+	quiet   net.Conn // a client that sends nothing
 	quietID uint64
 	now     time.Duration // the loop's
 	release func()
 }
 
-// newWorkday connects so many clients, sends something from each, and holds the loop
+// newWorkday connects so many clients and sends text from each. It holds the loop
 // until release, so that all of them are one batch.
 func newWorkday(t *testing.T, clients int, text string, h hooks) *workday {
 	d := &workday{}
@@ -78,14 +78,14 @@ func TestABatchWithoutAWakeHasNoTurn(t *testing.T) {
 		await(t, d.data, "Data")
 	}
 	on(t, d.l, func() {
-		if turns > before+3 { // those of this test's own tasks
-			t.Errorf("%d turns for 100 events that asked for none", turns-before)
+		if turns > before+3 { // the turns of this test's own tasks
+			t.Errorf("%d turns for 100 events that requested none", turns-before)
 		}
 	})
 }
 
-// A slot that is free must not serve another connection before the batch is over: an
-// event that is still to come may name it.
+// A freed slot must not serve another connection before the batch is over: a later
+// event of the batch may name it.
 func TestATurnInsideABatchLeavesSlotsInLimbo(t *testing.T) {
 	const clients = 100
 	var d *workday
@@ -132,8 +132,8 @@ func TestATurnInsideABatchLeavesSlotsInLimbo(t *testing.T) {
 	})
 }
 
-// The clock says that a piece of any size takes a millisecond: all the time that the reads
-// of a batch may take before pieces become small.
+// On this clock a read of any size takes a millisecond: all the time that the reads of a
+// batch may take before they become small.
 func TestManyThatAreReadableAtOnceShareTheTimeOfABatch(t *testing.T) {
 	const clients = 64
 	d := newWorkday(t, clients, strings.Repeat("x", 64<<10), hooks{data: func(*Conn, []byte) {}})
@@ -149,7 +149,7 @@ func TestManyThatAreReadableAtOnceShareTheTimeOfABatch(t *testing.T) {
 	}
 }
 
-// Who had more to say than was read waits for who has just begun, and for each other.
+// Connections that had more to read are read after new ones, and in turn.
 func TestConnectionsWithMoreAreReadInTurnBehindAllOthers(t *testing.T) {
 	if pollerUnderTest == PollerEasygo {
 		t.Skip("easygo does not tell which events are of a batch")
@@ -160,7 +160,7 @@ func TestConnectionsWithMoreAreReadInTurnBehindAllOthers(t *testing.T) {
 	done := make(chan struct{})
 	d = newWorkday(t, talkers, strings.Repeat("x", 128<<10), hooks{data: func(c *Conn, _ []byte) {
 		if order = append(order, c.ID()); len(order) == talkers/2 {
-			write(t, d.quiet, "x") // epoll reports it behind all others, which have more
+			write(t, d.quiet, "x") // epoll reports it after all others, which have more
 		}
 		if len(order) == (1+rounds)*talkers+1 {
 			close(done)
@@ -170,7 +170,7 @@ func TestConnectionsWithMoreAreReadInTurnBehindAllOthers(t *testing.T) {
 	await(t, done, "all reads")
 	on(t, d.l, func() {
 		if order[talkers] != d.quietID {
-			t.Errorf("read %d was of %d, want of %d, which had not begun before", talkers, order[talkers], d.quietID)
+			t.Errorf("read %d was of %d, want of %d, which had sent nothing before", talkers, order[talkers], d.quietID)
 		}
 		for round := range rounds {
 			read := map[uint64]bool{}

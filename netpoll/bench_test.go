@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkIdleMemory reports what an idle connection costs in user space, its entry
-// in easygo's map included. The kernel's part is not seen here.
+// BenchmarkIdleMemory reports the user-space memory of an idle connection, including
+// its entry in easygo's map. It does not see the kernel's part.
 func BenchmarkIdleMemory(b *testing.B) {
 	const conns = 12_000
 	var lim unix.Rlimit
@@ -35,7 +35,7 @@ func idleMemory(b *testing.B, conns int) float64 {
 	defer unix.Close(ours)
 	_ = peer
 	before := heap()
-	for range conns { // one socket under many numbers: epoll takes each for itself
+	for range conns { // one socket under many numbers: epoll registers each number
 		fd, err := unix.FcntlInt(uintptr(ours), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			b.Fatal(err)
@@ -88,8 +88,8 @@ func BenchmarkConnect(b *testing.B) {
 	}
 }
 
-// onConn runs fn on the loop of a connection whose peer reads what it is sent when
-// empty is called.
+// onConn runs fn on the loop of a connection. Its peer reads what it was sent when
+// fn calls empty.
 func onConn(b *testing.B, fn func(c *Conn, empty func())) {
 	p := newProbe(b, Config{}, hooks{})
 	ours, peer := socketPair(b)
@@ -105,7 +105,7 @@ func onConn(b *testing.B, fn func(c *Conn, empty func())) {
 	<-done
 }
 
-// BenchmarkSendShared is a send of 128 bytes; the peer's read is in it.
+// BenchmarkSendShared is a send of 128 bytes, including the peer's read.
 func BenchmarkSendShared(b *testing.B) {
 	onConn(b, func(c *Conn, empty func()) {
 		s := shared(string(make([]byte, 128)))
@@ -144,8 +144,8 @@ func BenchmarkSetDeadline(b *testing.B) {
 	})
 }
 
-// BenchmarkPost is a task posted from another goroutine; turns are shared by what is
-// posted meanwhile.
+// BenchmarkPost is a task posted from another goroutine. Tasks posted before a turn
+// share it.
 func BenchmarkPost(b *testing.B) {
 	g := start(b, Config{Loops: 1}, &hooks{})
 	l := g.Loop(0)
@@ -158,7 +158,7 @@ func BenchmarkPost(b *testing.B) {
 	on(b, l, func() {})
 }
 
-// BenchmarkWake asks for a turn that has been asked for.
+// BenchmarkWake requests a turn that is already requested.
 func BenchmarkWake(b *testing.B) {
 	onConn(b, func(c *Conn, _ func()) {
 		b.ReportAllocs()
@@ -168,8 +168,8 @@ func BenchmarkWake(b *testing.B) {
 	})
 }
 
-// BenchmarkCollection is a collection beside a million connections: CPU of all
-// processors, as the time alone says how many there are.
+// BenchmarkCollection is a garbage collection with a million connections. It reports
+// the CPU time of all processors, because elapsed time depends on their number.
 func BenchmarkCollection(b *testing.B) {
 	l := &Loop{}
 	for range 1 << 20 {
@@ -184,7 +184,7 @@ func BenchmarkCollection(b *testing.B) {
 	runtime.KeepAlive(l)
 }
 
-// cpuTime is what this process has used.
+// cpuTime is the CPU time of this process.
 func cpuTime(b *testing.B) time.Duration {
 	var use unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &use); err != nil {

@@ -18,12 +18,12 @@ import (
 	"wsify/internal/testtool"
 )
 
-// childVariable makes the test binary a server with so many loops, which obeys its
-// standard input.
+// childVariable turns the test binary into a server with so many loops, which takes
+// commands on standard input.
 const childVariable = "NETPOLL_TEST_CHILD"
 
-// child is an echo server in a process of its own, so that lowering its limit of
-// descriptors hurts nobody else.
+// child is an echo server in a process of its own, so that a lower descriptor limit
+// affects nothing else.
 type child struct {
 	*testtool.Child
 	t    *testing.T
@@ -41,7 +41,7 @@ func startChild(t *testing.T, loops int) *child {
 	return s
 }
 
-// tell sends a command that is to be done.
+// tell sends a command and waits until it is done.
 func (s *child) tell(command string) {
 	s.t.Helper()
 	if answer := s.ask(command); answer != "done" {
@@ -82,7 +82,7 @@ func (s *child) waitConnections(n int64) {
 	until(s.t, fmt.Sprintf("%d connections", n), func() bool { return s.stats().connections == n })
 }
 
-// TestChildServer is the server's side of TestEMFILE; alone it does nothing.
+// TestChildServer is the server's side of TestEMFILE; run alone, it does nothing.
 func TestChildServer(t *testing.T) {
 	loops, err := strconv.Atoi(os.Getenv(childVariable))
 	if err != nil {
@@ -120,12 +120,12 @@ func eachAcceptor(t *testing.T, g *Group, fn func(a *acceptor)) {
 }
 
 func obey(t *testing.T, g *Group, tries *atomic.Int64, command string) string {
-	eachAcceptor(t, g, func(*acceptor) {}) // what was reported before has been handled
+	eachAcceptor(t, g, func(*acceptor) {}) // waits until earlier events have been handled
 	var spare int
 	switch {
 	case command == "stats":
 		return fmt.Sprint(g.Connections(), g.refused.Load(), tries.Load())
-	case command == "steal": // the reserve, as another user of descriptors may
+	case command == "steal": // take the reserve, as another user of descriptors may
 		g.reserve.close()
 		_, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		return outcome(err)
@@ -138,8 +138,8 @@ func obey(t *testing.T, g *Group, tries *atomic.Int64, command string) string {
 	}
 }
 
-// openWith opens a group with so many descriptors left, and stops it. Nothing may stay
-// behind, whether there were enough or not.
+// openWith opens a group with so many descriptors left, and stops it. It must leave
+// nothing behind, whether there were enough or not.
 func openWith(spare int) error {
 	fds, goroutines := len(descriptors()), runtime.NumGoroutine()
 	if err := limitTo(spare); err != nil {
@@ -171,7 +171,7 @@ func outcome(err error) string {
 	return "done"
 }
 
-// limitTo lowers the soft limit so that as many descriptors as said can be opened.
+// limitTo lowers the soft limit so that exactly spare descriptors can be opened.
 func limitTo(spare int) error {
 	if _, _, err := RaiseFileLimit(); err != nil {
 		return err
@@ -182,7 +182,7 @@ func limitTo(spare int) error {
 			held = append(held, fd)
 		}
 	}
-	next := openReserve() // the lowest number that must not be given out
+	next := openReserve() // the lowest number that must stay unused
 	held = append(held, next)
 	for _, fd := range held {
 		_ = unix.Close(fd)

@@ -13,8 +13,8 @@ import (
 	"wsify/internal/invariants"
 )
 
-// Twenty thousand clients connect, are answered, and leave in one of three ways.
-// Afterwards everything is as before the first.
+// Twenty thousand clients connect, get an answer, and leave in one of three ways.
+// Afterwards all counts are as before the first.
 func TestChurnReturnsEverythingToTheBaseline(t *testing.T) {
 	conns := 20_000
 	if raceEnabled || invariants.Enabled {
@@ -30,7 +30,7 @@ func TestChurnReturnsEverythingToTheBaseline(t *testing.T) {
 		},
 	})
 	addr := listen(t, g, "127.0.0.1:0").String()
-	churn(t, addr, 100) // what is made once
+	churn(t, addr, 100) // creates what exists only once
 	settle(t, g)
 	goroutines, before := runtime.NumGoroutine(), descriptors()
 	maps := [2]int{registeredOn(t, g.Loop(0)), registeredOn(t, g.Loop(1))}
@@ -87,8 +87,8 @@ func churn(t *testing.T, addr string, conns int) {
 	wait.Wait()
 }
 
-// visit ends by reset in most cases: the client's ports would wait for a minute
-// each otherwise (TIME_WAIT).
+// visit ends with a reset in most cases: otherwise each client port would wait for
+// a minute (TIME_WAIT).
 func visit(addr string, i int) error {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {

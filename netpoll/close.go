@@ -27,9 +27,9 @@ const (
 
 // Close ends the connection. The first reason wins; later calls do nothing.
 //
-// Nothing more is read or sent, what is queued is discarded, and Handler.Closed
-// follows at the end of this turn. The slot is used again only after every event
-// of the current batch has been handled (I3).
+// Nothing more is read or sent, the queue is discarded, and Handler.Closed follows
+// at the end of this turn. The slot is used again only after every event of the
+// current batch has been handled (I3).
 func (c *Conn) Close(reason Reason) {
 	c.check()
 	if c.has(flagClosing) {
@@ -43,10 +43,10 @@ func (c *Conn) Close(reason Reason) {
 	c.Loop().Wake()
 }
 
-// Linger ends the connection in order: what is queued is written, the write side
-// is shut down, and what the peer still sends is read and discarded until it
-// ends its side, or the timeout passes. Closing at once over unread bytes would
-// reset the connection, and the peer would never see the last message.
+// Linger ends the connection in order: it writes the queue, shuts down the write
+// side, then reads and discards until the peer ends its side or the timeout passes.
+// Closing a socket with unread bytes would reset the connection, and the peer would
+// never see the last message.
 //
 // Handler.Data is not called any more; Handler.Closed follows at the end.
 func (c *Conn) Linger(reason Reason, timeout time.Duration) {
@@ -83,7 +83,7 @@ func (c *Conn) Detach() int {
 	return fd
 }
 
-// finish ends a connection that Close was called for, unless Detach came between.
+// finish completes Close, unless Detach was called since.
 func (l *Loop) finish(c *Conn) {
 	if c.has(flagOpen) {
 		l.handlerClosed(c)
@@ -95,7 +95,7 @@ func (l *Loop) finish(c *Conn) {
 	l.forget(c)
 }
 
-// handlerClosed calls Handler.Closed. A panic there must not keep the descriptor.
+// handlerClosed calls Handler.Closed. A panic there must not leak the descriptor.
 func (l *Loop) handlerClosed(c *Conn) {
 	defer l.contain("close")
 	l.handler.Closed(c, c.reason)
@@ -115,11 +115,10 @@ func (l *Loop) forget(c *Conn) {
 	l.Wake()
 }
 
-// leaveLimbo makes the slots of connections free again that ended before it was called
-// the last time.
+// leaveLimbo frees the slots of connections that ended before its previous call.
 //
-// It is called once in a batch at most, so such a slot belongs to an earlier batch than
-// this one: no event that was reported before it ended is still waiting to be handled.
+// It is called at most once a batch, so these connections ended in an earlier batch.
+// Every event that was reported before their end has been handled.
 func (l *Loop) leaveLimbo() {
 	for _, slot := range l.limboOld {
 		if l.conns.at(slot).generation < maxGeneration {

@@ -99,7 +99,7 @@ func TestAHandlerMayCloseAnotherConnectionOfTheSameBatch(t *testing.T) {
 	if got := await(t, p.data, "Data"); got != "first" {
 		t.Errorf("Data got %q", got)
 	}
-	p.wantQuiet() // the event of the second was in the batch, and reached nobody
+	p.wantQuiet() // the event of the second was in the batch, and was dropped
 	p.with(idA, func(c *Conn) {
 		if !c.Open() {
 			t.Error("the first connection is not open")
@@ -108,10 +108,10 @@ func TestAHandlerMayCloseAnotherConnectionOfTheSameBatch(t *testing.T) {
 }
 
 // The batch is: a readable, a turn, the listener, b readable. The first closes b,
-// the turn gives its descriptor back, the listener takes the number for a new
-// connection, and then the event of b is handled (I3, I4).
-// With easygo the turn is an event of the batch, so a number can be closed and used
-// again within one. The native poller closes at its end.
+// the turn frees its descriptor, the listener takes the number for a new
+// connection, and then the event of b is handled (I3, I4). With easygo the turn is
+// an event of the batch, so a number can be closed and reused within one. The
+// native poller closes at the end of a batch.
 func TestANumberReusedWithinABatchNeverMeetsAnothersEvent(t *testing.T) {
 	var a, b uint64
 	p := newProbe(t, Config{Poller: PollerEasygo}, hooks{data: func(c *Conn, _ []byte) {
@@ -157,8 +157,8 @@ func TestANumberReusedWithinABatchNeverMeetsAnothersEvent(t *testing.T) {
 	}
 }
 
-// dialer opens a socket now, and connects it when the function it returns is
-// called, so that its number is taken beforehand.
+// dialer opens a socket now, so that its number is taken. The function it returns
+// connects the socket.
 func dialer(t *testing.T, p *probe) (connect func() io.Writer) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

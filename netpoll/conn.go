@@ -15,11 +15,11 @@ import (
 // a *Conn must not be kept past Handler.Closed, because its place is used again.
 // Other goroutines hold the ID and reach the connection through Loop.PostTo.
 //
-// It holds no pointer, and what all of a page have in common is there; see page.
+// It holds no pointer. What all connections of a page share is in the page.
 type Conn struct {
 	generation uint32 // of its slot, which makes the ID unique (I4)
 	fd         int32  // -1 once the loop has closed it
-	out        uint32 // outbound queue, of the loop's; 0 while nothing is queued
+	out        uint32 // outbound queue, as a number in the loop's table; 0 while nothing is queued
 	deadline   uint32 // tick at which Handler.Expired is called; 0 = none
 	next       uint32 // neighbours in the deadline's bucket, as slot+1; 0 = none
 	prev       uint32
@@ -42,14 +42,13 @@ const (
 	flagDirty                       // in the loop's list of connections to flush
 	flagEndCloses                   // while paused, the end of the peer's stream ends the connection
 	flagEndWaits                    // the end of the peer's stream pauses the connection
-	flagMore                        // its last read took all that it may: there is more
+	flagMore                        // the last read filled its share, so more may be unread
 	flagExtended                    // the deadline was found late, and was extended
 )
 
 func (c *Conn) has(f flags) bool { return c.flags&f != 0 }
 
-// ID names the connection for as long as the process runs. It is never used for
-// another one.
+// ID names the connection for as long as the process runs. It is never reused.
 func (c *Conn) ID() uint64 {
 	return c.page().first + uint64(c.place)<<32 + uint64(c.generation)
 }
@@ -61,8 +60,8 @@ func (c *Conn) Slot() uint32 { return slotOf(c.page().first) + uint32(c.place) }
 // Loop returns the loop that owns c.
 func (c *Conn) Loop() *Loop { return c.page().loop }
 
-// Queued returns how many bytes of memory the outbound queue of c keeps: whole buffers
-// that the kernel has not yet taken all of, as if nobody else held them.
+// Queued returns how many bytes of memory the outbound queue of c keeps. A buffer
+// counts whole until the kernel has all of it, even if other queues hold it too.
 func (c *Conn) Queued() int {
 	if c.out == 0 {
 		return 0
@@ -70,11 +69,11 @@ func (c *Conn) Queued() int {
 	return c.queue().bytes
 }
 
-// Open reports whether c still takes part: false once Close or Linger was called.
+// Open reports whether c is open. It is false once Close or Linger was called.
 func (c *Conn) Open() bool { return c.flags&(flagOpen|flagClosing|flagLingering) == flagOpen }
 
 // RemoteAddr asks the kernel for the peer's address. It is the zero AddrPort for
-// unix sockets, and for a connection whose peer has vanished.
+// unix sockets, and for a broken connection.
 func (c *Conn) RemoteAddr() netip.AddrPort {
 	sa, err := unix.Getpeername(int(c.fd))
 	if err != nil {
@@ -89,9 +88,9 @@ func (c *Conn) RemoteAddr() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Pause stops reading: Data is not called until Resume, and the peer feels its
-// own TCP backpressure. It costs no system call unless more bytes arrive. It does
-// nothing once Linger was called, which has to see the end of the stream.
+// Pause stops reading: Data is not called until Resume, and TCP flow control slows
+// the peer down. It costs no system call unless more bytes arrive. It does nothing
+// after Linger, which has to see the end of the stream.
 func (c *Conn) Pause() {
 	c.check()
 	if c.has(flagLingering) {
@@ -100,9 +99,9 @@ func (c *Conn) Pause() {
 	c.flags |= flagPaused
 }
 
-// CloseOnEnd makes a paused connection end when the peer's stream does, with no
-// bytes left unread before that; otherwise the end is only seen after Resume. It is
-// for waiting that nobody needs once the peer has gone. It holds until Resume, and
+// CloseOnEnd makes a paused connection end when the peer's stream ends and no byte
+// before its end is unread. Otherwise the end is seen only after Resume. Use it for
+// work that is useless once the peer has disconnected. It holds until Resume, and
 // costs no system call unless something arrives.
 func (c *Conn) CloseOnEnd() {
 	c.check()
@@ -111,10 +110,10 @@ func (c *Conn) CloseOnEnd() {
 	}
 }
 
-// HoldEnd keeps the end of the peer's stream for later: reading goes on, and when it
-// comes to the end the connection pauses, instead of ending. It is for a peer that may
-// have ended its side behind what it still waits for. It holds until Resume, which lets
-// the end be seen.
+// HoldEnd postpones the end of the peer's stream. Reading continues; at the end of the
+// stream the connection pauses instead of ending. It is for a peer that may have ended
+// its side while it still waits for an answer. It holds until Resume, after which the
+// end is handled.
 func (c *Conn) HoldEnd() {
 	c.check()
 	if !c.has(flagLingering) {
@@ -135,7 +134,7 @@ func (c *Conn) Resume() {
 // Paused reports whether Pause is in force.
 func (c *Conn) Paused() bool { return c.has(flagPaused) }
 
-// setInterest tells the poller what the flags say.
+// setInterest registers the interest that the flags ask for.
 func (c *Conn) setInterest() {
 	var want uint32
 	if !c.has(flagReadOff) {
@@ -151,10 +150,10 @@ func (c *Conn) setInterest() {
 }
 
 // The 64-bit ID: 8 bits of loop, 24 of slot, 32 of generation. A slot whose
-// generation is used up is retired, so no ID ever comes back (I4).
+// generation is used up is retired, so no ID is ever reused (I4).
 const (
 	maxLoops      = 1 << 8
-	maxSlots      = 1<<24 - 1 // so that one more than a slot has 24 bits too
+	maxSlots      = 1<<24 - 1 // one less, so that slot+1 fits in 24 bits too
 	maxGeneration = 1<<32 - 1
 )
 
@@ -172,5 +171,5 @@ func (c *Conn) check() {
 	}
 }
 
-// Shared is bytes that many connections send: encoded once, counted, read-only.
+// Shared is a read-only, counted buffer that many connections send. It is encoded once.
 type Shared = buffer.Buffer

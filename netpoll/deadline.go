@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The coarse timing wheel: a bucket per tick, each a list of connections linked
+// The coarse timing wheel has one bucket per tick: a list of connections linked
 // through their own fields. Setting and clearing a deadline are a few stores; a
 // tick costs what is due. A deadline further away than the wheel's size stays in
 // its bucket for another round.
@@ -17,8 +17,8 @@ const (
 	wheelMask    = wheelBuckets - 1
 )
 
-// dueBudget is how many deadlines are handled in one turn; the rest waits for the
-// next one, behind what became readable meanwhile.
+// dueBudget is how many deadlines are handled in one turn. The rest wait for the
+// next turn, behind events reported until then.
 const dueBudget = 256
 
 // wheel is the deadlines of one loop.
@@ -46,10 +46,10 @@ type timer struct {
 	run      func()
 }
 
-// SetDeadline makes Handler.Expired be called when d has passed, rounded up to
-// the loop's tick, unless the deadline is set again or cleared before. More than
-// 2^30 ticks (8 years of the default) count as that many. A loop that finds the
-// deadline late first reads what has come.
+// SetDeadline makes the loop call Handler.Expired after d, rounded up to its tick,
+// unless the deadline is set again or cleared first. More than 2^30 ticks (8 years
+// of the default) count as 2^30. A loop that finds the deadline late first reads
+// what has arrived.
 //
 // A connection that lingers keeps the deadline that Linger gave it.
 func (c *Conn) SetDeadline(d time.Duration) {
@@ -76,7 +76,7 @@ func (c *Conn) setDeadline(d time.Duration) {
 	l.armWheel()
 }
 
-// ClearDeadline takes the deadline back, but not that of Linger.
+// ClearDeadline clears the deadline, except that of Linger.
 func (c *Conn) ClearDeadline() {
 	c.check()
 	if !c.has(flagLingering) {
@@ -101,11 +101,11 @@ func (c *Conn) clearDeadline() {
 	l.wheel.count--
 }
 
-// HasDeadline reports whether a deadline is set, or Linger's.
+// HasDeadline reports whether SetDeadline or Linger has set a deadline.
 func (c *Conn) HasDeadline() bool { return c.deadline != 0 }
 
-// After runs fn on the loop when d has passed, rounded up to the loop's tick.
-// Only the loop's goroutine may call it. It is meant for a few timers a loop.
+// After runs fn on the loop when d has passed, rounded up to the loop's tick. Only
+// the loop's goroutine may call it. It is meant for a few timers per loop.
 func (l *Loop) After(d time.Duration, fn func()) {
 	l.checkOwner()
 	l.wheel.timers = append(l.wheel.timers, timer{l.wheel.after(d), fn})
@@ -135,11 +135,11 @@ func (w *wheel) after(d time.Duration) uint32 {
 	return max(now+ticks, 1) // 0 means none
 }
 
-// maxTicks is the furthest deadline: far enough from half the range of a tick for
-// passed to tell before from after.
+// maxTicks is the furthest deadline. It is well below half the range of a tick, so
+// that passed can tell before from after.
 const maxTicks = 1 << 30
 
-// passed reports whether the deadline is now or before.
+// passed reports whether the deadline is now or in the past.
 func (w *wheel) passed(deadline uint32) bool { return int32(w.now-deadline) >= 0 }
 
 func (w *wheel) clock() uint32 { return uint32(time.Since(w.start) / w.tick) }
@@ -175,11 +175,11 @@ func (l *Loop) setTimer(spec unix.ItimerSpec) {
 	}
 }
 
-// tickReady moves the wheel on. The time is taken from the clock, so that a loop
+// tickReady advances the wheel. It takes the time from the clock, so that a loop
 // that was busy catches up.
 func (l *Loop) tickReady(uint32) {
 	l.enter()
-	var expirations [8]byte // not needed: the clock tells, even after a long turn
+	var expirations [8]byte // not needed: the clock is right even after a long turn
 	_, _ = unix.Read(l.wheel.timerfd, expirations[:])
 	if now := l.wheel.clock(); now != l.wheel.now {
 		l.advance(now)
@@ -232,11 +232,11 @@ func (l *Loop) runTimers() {
 	}
 }
 
-// A deadline that is found this late, beyond its tick, was held up by us: the loop was
-// stalled, or the process was stopped, and what came in time may be unread. It is
-// extended, once, by lateGrace. By the next tick all that was there is read, as epoll
-// reports first what became ready first; the rest is for answers that are on their way
-// to a paused connection, whose own deadlines get 250 ms then (internal/lastread).
+// A deadline found this late, after its tick, was delayed by us: the loop stalled or
+// the process was stopped. Input that came in time may be unread, so the deadline is
+// extended once, by lateGrace. By the next tick that input is read, as epoll reports
+// first what became ready first. The rest is for answers on their way to a paused
+// connection, whose own deadlines are then extended by 250 ms (internal/lastread).
 const (
 	lateness  = 100 * time.Millisecond
 	lateGrace = 500 * time.Millisecond

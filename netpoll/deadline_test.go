@@ -56,7 +56,7 @@ func TestDeadlinesFireOnceAndNotBefore(t *testing.T) {
 			now, set := p.l.wheel.clock(), time.Now()
 			c.SetDeadline(d)
 			due[id] = set.Add(d)
-			// Soon after: two ticks at most above the timeout, on the wheel's clock.
+			// At most two ticks above the timeout, on the wheel's clock.
 			if ticks := c.deadline - now; ticks > uint32((d+tick-1)/tick)+2 {
 				t.Errorf("a timeout of %v is %d ticks of %v", d, ticks, tick)
 			}
@@ -78,7 +78,7 @@ func TestADeadlineThatWasClearedOrMovedDoesNotFire(t *testing.T) {
 		}
 		p.l.Conn(sooner).SetDeadline(time.Hour)
 		p.l.Conn(cleared).ClearDeadline()
-		p.l.Conn(cleared).ClearDeadline() // again: nothing to do
+		p.l.Conn(cleared).ClearDeadline() // the second call does nothing
 		due[moved] = time.Now().Add(80 * time.Millisecond)
 		p.l.Conn(moved).SetDeadline(80 * time.Millisecond)
 		p.l.Conn(closed).Close(ReasonUser)
@@ -202,7 +202,7 @@ func TestTheLongestTimeoutDoesNotFireEarly(t *testing.T) {
 		}
 	})
 	p.with(soon, func(c *Conn) {
-		d := (wheelBuckets + 5) * time.Millisecond // a round: its bucket is looked at
+		d := (wheelBuckets + 5) * time.Millisecond // more than a round, so its bucket is visited twice
 		due[soon] = time.Now().Add(d)
 		c.SetDeadline(d)
 	})
@@ -213,7 +213,7 @@ func TestTheClockMayWrap(t *testing.T) {
 	const tick = 2 * time.Millisecond
 	p, expired := newClock(t, tick)
 	due := map[uint64]time.Time{}
-	on(t, p.l, func() { // ten ticks before the counter of ticks begins again
+	on(t, p.l, func() { // ten ticks before the tick counter wraps
 		p.l.wheel.start = time.Now().Add(-(1<<32 - 10) * tick)
 		if now := p.l.Tick(); now < math.MaxUint32-20 {
 			t.Errorf("Tick() = %d", now)

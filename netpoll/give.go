@@ -3,8 +3,8 @@ package netpoll
 import "golang.org/x/sys/unix"
 
 // assign gives a new descriptor to the loop with the fewest connections. from, the
-// loop that has accepted it, keeps it while it has hardly more: no hand-over is needed
-// then, and in a storm the loops need none of each other.
+// loop that accepted it, keeps it while it has at most a 32nd more. This saves the
+// hand-over, and loops do not depend on each other during a connection storm.
 func (g *Group) assign(from *Loop, fd int) {
 	best := from
 	for _, l := range g.loops {
@@ -22,7 +22,7 @@ func (g *Group) assign(from *Loop, fd int) {
 // load is the number of connections a loop has or is about to have.
 func (l *Loop) load() int64 { return l.open.Load() + l.coming.Load() }
 
-// give queues a descriptor for the loop. It is bounded by the descriptor limit.
+// give queues a descriptor for the loop. The descriptor limit bounds the queue.
 func (l *Loop) give(in incoming) {
 	l.mu.Lock()
 	if l.ended {
@@ -55,8 +55,8 @@ func (l *Loop) takeIncoming() {
 	}
 }
 
-// openConn makes fd a connection of this loop. head, when there is any, is
-// handled as if it had just been read.
+// openConn makes fd a connection of this loop. A head that is not empty is handled
+// as if it had just been read.
 func (l *Loop) openConn(fd int, head []byte) {
 	if l.stopping {
 		_ = unix.Close(fd)
@@ -76,7 +76,7 @@ func (l *Loop) openConn(fd int, head []byte) {
 	l.publishTotals()
 }
 
-// newConn registers fd. It returns nil when that fails, which is logged.
+// newConn registers fd. If that fails, it logs the error and returns nil.
 func (l *Loop) newConn(fd int) *Conn {
 	slot := l.slots.Take()
 	if slot >= maxSlots {
@@ -89,7 +89,7 @@ func (l *Loop) newConn(fd int) *Conn {
 	*c = Conn{place: c.place, generation: c.generation + 1, fd: int32(fd), flags: flagOpen}
 	if err := l.poller.addConn(c, interestRead); err != nil {
 		c.flags, c.fd = 0, -1
-		c.generation-- // nobody has seen it
+		c.generation-- // this ID was never given out
 		l.slots.Give(slot)
 		l.log.Error("a connection could not be registered", "loop", l.index, "err", err)
 		return nil

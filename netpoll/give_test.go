@@ -44,7 +44,7 @@ func TestANewConnectionGoesToTheLoopWithTheFewest(t *testing.T) {
 		g.LoopOf(id).PostTo(id, func(c *Conn) { c.Close(ReasonUser) })
 		await(t, closed, "Closed")
 	}
-	on(t, g.Loop(1), func() {}) // the count is taken back behind Closed
+	on(t, g.Loop(1), func() {}) // the count is reduced after Closed
 	for range onSecond {
 		dial(t, addr)
 		if id := await(t, opened, "Opened"); g.LoopOf(id).Index() != 1 {
@@ -74,7 +74,7 @@ func TestAConnectionThatCannotBeRegisteredIsClosedAndLeavesNoTrace(t *testing.T)
 	if _, err := unix.FcntlInt(uintptr(file), unix.F_GETFD, 0); err != unix.EBADF {
 		t.Errorf("the descriptor is still open: %v", err)
 	}
-	client, id := p.connect() // its number serves the next one
+	client, id := p.connect() // the next connection reuses its number
 	on(t, p.l, func() {
 		if n := p.l.slots.Len(); n != 1 {
 			t.Errorf("%d slots are in use by one connection", n)

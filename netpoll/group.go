@@ -13,39 +13,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Config is the settings of a Group. The zero value works.
+// Config holds the settings of a Group. The zero value works.
 type Config struct {
 	// Loops is the number of event loops. Zero means one per core (GOMAXPROCS);
 	// at most 256.
 	Loops int
-	// ReadBufferSize is the size in bytes of the buffer that all connections of a
-	// loop are read into, and the most that is read from one before another has
-	// its turn. Zero means 64 KiB.
+	// ReadBufferSize is the size in bytes of a loop's read buffer, which its
+	// connections share. It is also the most that one event reads from a
+	// connection. Zero means 64 KiB.
 	ReadBufferSize int
-	// MaxQueuedBytes is how many bytes of memory the outbound queue of one connection
-	// may keep. Send refuses what would pass it, and the handler decides. Zero means 1 MiB;
-	// at most 1 GiB.
+	// MaxQueuedBytes is how many bytes of memory the outbound queue of one connection may
+	// keep. Send refuses a message that would pass it, and the handler decides what to do.
+	// Zero means 1 MiB; at most 1 GiB.
 	MaxQueuedBytes int
-	// LingerTimeout is how long a connection whose peer has ended its side may
-	// take to read what it is still owed. Zero means 5s.
+	// LingerTimeout is how long a peer that has ended its side may take to read
+	// what is still queued for it. Zero means 5s.
 	LingerTimeout time.Duration
 	// Tick is the precision of deadlines. Zero means 250ms.
 	Tick time.Duration
-	// MaxDescriptor is the number from which on a descriptor is not spent on an
-	// accepted connection, which is refused instead. The kernel gives the lowest free
-	// number, so as many as lie between it and the process' limit are kept for other
-	// uses, whatever the others are. Zero means that none are kept.
+	// MaxDescriptor is the lowest descriptor number that accepted connections do not
+	// use: a connection that gets it or a higher one is refused. The kernel gives the
+	// lowest free number, so those from here to the process's limit are kept for
+	// other uses. Zero means that none are kept.
 	MaxDescriptor int
 	// Poller is the implementation of epoll that the loops use. Empty means
 	// PollerNative.
 	Poller Poller
-	// SocketMode is that of a unix socket that Listen makes. Zero means 0660.
+	// SocketMode is the file mode of a unix socket that Listen creates. Zero means 0660.
 	SocketMode os.FileMode
-	// Logger receives what an operator has to know, with a constant message for each
-	// kind of fault. A fault may repeat many times in a second: the handler decides
-	// how often it is logged. It must not wait, as loops call it. Nil discards it.
+	// Logger gets what an operator has to know, with a constant message for each kind
+	// of fault. A fault may repeat many times a second; the log handler decides how
+	// often to log it. It must not block, because loops call it. Nil discards all.
 	Logger *slog.Logger
-	// ConnName is what a connection is called in the log. Nil means its ID in
+	// ConnName returns a connection's name for the log. Nil means its ID in
 	// hexadecimal.
 	ConnName func(id uint64) string
 }
@@ -78,7 +78,7 @@ func positiveOr[T ~int | ~int64](v, fallback T) T {
 	return fallback
 }
 
-// Group is all event loops of a process.
+// Group holds all event loops of a process.
 type Group struct {
 	loops      []*Loop
 	log        *slog.Logger
@@ -89,17 +89,17 @@ type Group struct {
 	maxFD      int                    // Config.MaxDescriptor; immutable
 	reserve    reserve
 
-	mu        sync.Mutex // held over epoll_ctl, and so before easygo's own lock
+	mu        sync.Mutex // held over epoll_ctl; taken before easygo's own lock
 	listeners []*listener
 	stopped   bool
 
-	closing  sync.Mutex // held by StopListening, so that Stop ends no loop under it; before mu
+	closing  sync.Mutex // held by StopListening, so that Stop ends no loop during it; taken before mu
 	stopOnce sync.Once
 	stopErr  error
 }
 
-// Open starts the loops. newHandler is called once for each, before anything runs
-// on it.
+// Open starts the loops. It calls newHandler once for each, before anything runs on
+// that loop.
 func Open(cfg Config, newHandler func(l *Loop) Handler) (*Group, error) {
 	cfg = cfg.withDefaults()
 	g := &Group{log: cfg.Logger, name: cfg.ConnName, socketMode: cfg.SocketMode, maxFD: cfg.MaxDescriptor, reserve: reserve{fd: -1}, failure: make(chan error, 1)}
@@ -131,10 +131,10 @@ func (g *Group) Loop(i int) *Loop { return g.loops[i] }
 // LoopOf returns the loop that owns the connection named id.
 func (g *Group) LoopOf(id uint64) *Loop { return g.loops[loopOf(id)] }
 
-// Adopt makes a connected stream socket one of the group's. head is bytes already
-// read from it, handled first, even if Opened paused; both belong to the group from
-// here on, unless an error says that fd is no descriptor. It may be called from any
-// goroutine. Once the group is stopped fd is closed.
+// Adopt gives the group a connected stream socket. head is bytes already read from
+// it, which are handled first, even if Opened paused. The group owns both from here
+// on, unless an error says that fd is not a descriptor. It may be called from any
+// goroutine. Once the group is stopped, it closes fd.
 func (g *Group) Adopt(fd int, head []byte) error {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return os.NewSyscallError("fcntl", err)
@@ -150,8 +150,8 @@ func (g *Group) Adopt(fd int, head []byte) error {
 }
 
 // Stop ends everything: listeners, connections (ReasonStopped), loops. It returns
-// when the loops' goroutines are gone, and must not be called on a loop. Calling it
-// again waits for the first call and returns the same.
+// when the loops' goroutines have ended, and must not be called on one of them. A
+// later call waits for the first and returns the same error.
 func (g *Group) Stop() error {
 	g.stopOnce.Do(func() {
 		g.mu.Lock()
@@ -167,7 +167,7 @@ func (g *Group) Stop() error {
 	return g.stopErr
 }
 
-// stop closes the connections of a loop on its goroutine, then ends it.
+// stop closes the connections of a loop on its goroutine, then ends the loop.
 func (l *Loop) stop() error {
 	if l.poller == nil {
 		return nil
@@ -190,8 +190,8 @@ func (l *Loop) started() bool {
 	return l.wakeFD >= 0
 }
 
-// closeDescriptors runs when the loop's goroutine is gone. What is posted or
-// given from here on is dropped.
+// closeDescriptors runs after the loop's goroutine has ended. From here on, posted
+// tasks are dropped and given descriptors are closed.
 func (l *Loop) closeDescriptors() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -208,8 +208,8 @@ func (l *Loop) closeDescriptors() {
 	l.ended = true
 }
 
-// Failed yields the first error that ended a loop or a listener. Without it the
-// process is as good as dead, so the owner of the group has to watch it.
+// Failed delivers the first error that ended a loop or a listener. The process
+// cannot serve without it, so the owner of the group has to watch this chan.
 func (g *Group) Failed() <-chan error { return g.failure }
 
 func (g *Group) fail(err error) {
@@ -219,10 +219,10 @@ func (g *Group) fail(err error) {
 	}
 }
 
-// Stats are counts of a group since it was opened; gauges where said.
+// Stats are counters of a group since it was opened, and gauges of what is now.
 type Stats struct {
 	Connections   int64 // open now
-	QueuedBytes   int64 // that all queues keep now; see Queued
+	QueuedBytes   int64 // memory that all queues keep now; see Queued
 	BytesReceived uint64
 	BytesSent     uint64
 	Refused       int64 // connections closed for want of a descriptor

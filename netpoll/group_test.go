@@ -89,7 +89,7 @@ func TestStopClosesEverything(t *testing.T) {
 	on(t, g.Loop(0), func() {
 		first := true
 		g.Loop(0).Each(func(c *Conn) {
-			if first { // whatever state it is in
+			if first { // in any state
 				c.SetDeadline(time.Hour)
 				c.SendShared(b)
 				c.Linger(ReasonUser, time.Hour)
@@ -148,8 +148,8 @@ func TestAfterStopEveryDoorIsHarmless(t *testing.T) {
 	}
 }
 
-// StopListening has closed one of three listeners and waits for the loop of the second,
-// when Stop begins. It must not end the loop of the third meanwhile.
+// StopListening has closed one of three listeners and waits for the loop of the second
+// when Stop begins. Stop must not end the loop of the third before that.
 func TestStopWaitsForStopListening(t *testing.T) {
 	g := start(t, Config{Loops: 2}, &hooks{})
 	for range 3 {
@@ -180,7 +180,7 @@ func TestStopWaitsForStopListening(t *testing.T) {
 		defer g.mu.Unlock()
 		return g.stopped
 	})
-	for range 1000 { // time for a Stop that waits for nobody
+	for range 1000 { // time for a Stop that does not wait
 		runtime.Gosched()
 	}
 	close(free)
@@ -207,7 +207,7 @@ func TestTheDoorsMayBeUsedWhileTheGroupStops(t *testing.T) {
 				for n := 0; !stop.Load(); n++ {
 					l := g.Loop(i % 2)
 					l.Wake()
-					if n > 50 { // Stop waits its turn behind what was posted
+					if n > 50 { // Stop waits behind posted tasks
 						runtime.Gosched()
 						continue
 					}
@@ -257,7 +257,7 @@ func TestALoopThatFailsIsReportedAndDoesNotHoldUpStop(t *testing.T) {
 	if err := unix.Dup3(null, epoll, unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	p.l.Wake() // ends the wait that holds on to the instance
+	p.l.Wake() // ends the wait, which still uses the old instance
 	if err := await(t, p.g.Failed(), "Failed"); err != unix.EINVAL {
 		t.Errorf("Failed yields %v", err)
 	}

@@ -13,8 +13,8 @@ import (
 	"wsify/internal/buffer"
 )
 
-// patience is how long a test waits for what must happen. It is not a measure of
-// speed: only a failing test ever waits that long.
+// patience is how long a test waits for an event. It does not measure speed: only a
+// failing test waits that long.
 const patience = 30 * time.Second
 
 // hooks is a Handler made of functions; nil ones do nothing.
@@ -59,8 +59,8 @@ func echo() *hooks {
 	return &hooks{data: func(c *Conn, p []byte) { c.Send(p) }}
 }
 
-// pollerUnderTest is the implementation the tests run on: WSIFY_TEST_POLLER, else
-// the default. TestEveryPoller runs them on the other.
+// pollerUnderTest is the poller that the tests run on: WSIFY_TEST_POLLER, else the
+// default. TestEveryPoller runs them on the other one.
 var pollerUnderTest = Poller(os.Getenv("WSIFY_TEST_POLLER"))
 
 // start opens a group with h on every loop and stops it at the end of the test.
@@ -87,8 +87,8 @@ type ended struct {
 	reason Reason
 }
 
-// probe is a group of one loop that tells the test what its handler was called
-// with. Functions of hooks that a test sets run after the telling.
+// probe is a group of one loop that reports to the test each call of its handler. A
+// test's own hooks run after the report.
 type probe struct {
 	t      testing.TB
 	g      *Group
@@ -158,7 +158,7 @@ func (p *probe) with(id uint64, fn func(c *Conn)) {
 	}
 }
 
-// wantClosed waits for Closed and checks what it was called with.
+// wantClosed waits for Closed and checks its arguments.
 func (p *probe) wantClosed(id uint64, reason Reason) {
 	p.t.Helper()
 	if got := await(p.t, p.closed, "Closed"); got != (ended{id, reason}) {
@@ -166,7 +166,7 @@ func (p *probe) wantClosed(id uint64, reason Reason) {
 	}
 }
 
-// wantQuiet checks that nothing was reported that the test has not taken.
+// wantQuiet checks that the test has taken all reports.
 func (p *probe) wantQuiet() {
 	p.t.Helper()
 	p.rounds(3)
@@ -179,8 +179,8 @@ func (p *probe) wantQuiet() {
 	}
 }
 
-// rounds makes the loop ask epoll n times more, so that all that is ready now, and
-// whatever stays ready, has been reported.
+// rounds makes the loop call epoll n times more, so that all that is ready now, and
+// all that stays ready, has been reported.
 func (p *probe) rounds(n int) {
 	p.t.Helper()
 	for range n {
@@ -188,8 +188,8 @@ func (p *probe) rounds(n int) {
 	}
 }
 
-// hold keeps the loop in a task until the function it returns is called. What
-// becomes ready meanwhile is one batch, in that order.
+// hold keeps the loop in a task until release is called. Events that arrive until
+// then form one batch, in that order.
 func (p *probe) hold() (release func()) {
 	p.t.Helper()
 	held, free := make(chan struct{}), make(chan struct{})
@@ -237,7 +237,7 @@ func await[T any](t testing.TB, c <-chan T, what string) (v T) {
 	return v
 }
 
-// until waits for a condition that no event tells about.
+// until polls for a condition that no event reports.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -258,7 +258,7 @@ func listen(t testing.TB, g *Group, addr string) net.Addr {
 	return a
 }
 
-// dial connects to addr. The connection gives up after patience, so that a failing
+// dial connects to addr. The connection times out after patience, so that a failing
 // test ends.
 func dial(t testing.TB, addr net.Addr) net.Conn {
 	t.Helper()
@@ -281,7 +281,7 @@ func socketPair(t testing.TB) (ours, peer int) {
 	return fds[0], fds[1]
 }
 
-// drain takes what the peer can read now.
+// drain reads what the peer can read now.
 func drain(fd int) []byte {
 	var all []byte
 	buf := make([]byte, 64<<10)
@@ -312,7 +312,7 @@ func wantRead(t testing.TB, c io.Reader, want string) {
 	}
 }
 
-// wantEnd checks that the stream ends in order: with its end, not with a reset.
+// wantEnd checks that the stream ends with end of file, not with a reset.
 func wantEnd(t testing.TB, c io.Reader) {
 	t.Helper()
 	if n, err := io.Copy(io.Discard, c); n != 0 || err != nil {

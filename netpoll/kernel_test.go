@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// interest asks the kernel what it reports fd for, without EPOLLERR and EPOLLHUP.
+// interest asks the kernel which events fd is registered for, without EPOLLERR and EPOLLHUP.
 func interest(t testing.TB, l *Loop, fd int) (events uint32, registered bool) {
 	t.Helper()
 	for _, line := range fdinfo(t, epollFD(l)) {
@@ -45,8 +45,8 @@ func epollFD(l *Loop) int {
 	return int(reflect.ValueOf(l.poller.(*easygoPoller).ep).Elem().FieldByName("fd").Int())
 }
 
-// registered is how many descriptors the loop has registered: those in easygo's
-// map, or those the kernel knows.
+// registered is how many descriptors the loop has registered: in easygo's map, or
+// in the kernel.
 func registered(t testing.TB, l *Loop) (n int) {
 	t.Helper()
 	if p, ok := l.poller.(*easygoPoller); ok {

@@ -9,11 +9,11 @@ func (g *Group) Queued() (n int64) {
 	return n
 }
 
-// Enqueued returns how many bytes of memory the queues of this loop have ever taken up.
-// It only grows. Only the loop's goroutine may call it.
+// Enqueued returns how many bytes of memory the queues of this loop have taken since it
+// was opened. Only the loop's goroutine may call it.
 func (l *Loop) Enqueued() uint64 { return l.enqueued }
 
-// countQueued counts added bytes; queue is what the queue that took them holds now.
+// countQueued counts added bytes; queue is the new size of the queue that took them.
 func (l *Loop) countQueued(queue, added int) {
 	l.queuedBytes.Add(int64(added))
 	l.enqueued += uint64(added)
@@ -22,12 +22,12 @@ func (l *Loop) countQueued(queue, added int) {
 	}
 }
 
-// LargestQueue returns a size that no queue of this loop is above. It is exact after
-// MeasureLargest, and only grows otherwise. It may be called from any goroutine.
+// LargestQueue returns an upper bound of the queues of this loop. MeasureLargest
+// makes it exact; until then it only grows. It may be called from any goroutine.
 func (l *Loop) LargestQueue() int64 { return l.largest.Load() }
 
-// MeasureLargest looks at every queue of the loop: there is one for each connection
-// that has something queued. Only the loop's goroutine may call it.
+// MeasureLargest returns the size of the largest queue of the loop. It looks at all queues;
+// only connections with something queued have one. Only the loop's goroutine may call it.
 func (l *Loop) MeasureLargest() int64 {
 	largest := 0
 	for ref := uint32(1); ref <= l.queues.Bound(); ref++ {
@@ -37,12 +37,12 @@ func (l *Loop) MeasureLargest() int64 {
 	return int64(largest)
 }
 
-// EmptyLargest empties the largest queues of the loop while more says so, for so many
-// buffers at most, and calls slow for each connection, which the handler has to end. The
-// largest are those that have no less than seven eighths of what the largest has.
-// A connection is closed at once, for reason, when it is being ended already, or when a
-// message that is sent in part is all that is left: there is no other way to get at the
-// memory. It reports whether there was a queue. Only the loop's goroutine may call it.
+// EmptyLargest empties the largest queues of the loop while more returns true, for so
+// many buffers at most. The largest are those of at least seven eighths of the maximum.
+// It calls slow for each connection, which the handler has to end. A connection is
+// closed at once, for reason, if it is already ending, or if only a message sent in part
+// is left: nothing else frees that memory. It reports whether there was a queue. Only
+// the loop's goroutine may call it.
 func (l *Loop) EmptyLargest(buffers int, more func() bool, reason Reason, slow func(c *Conn)) bool {
 	l.checkOwner()
 	largest := l.MeasureLargest()

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A buffer that many queues hold keeps its memory once, from the first to the last.
+// A buffer that many queues hold counts once, from the first hold to the last.
 func TestWhatAllQueuesKeepCountsASharedBufferOnce(t *testing.T) {
 	p := newProbe(t, Config{}, hooks{})
 	_, first := p.adopt()
@@ -40,8 +40,8 @@ func TestWhatAllQueuesKeepCountsASharedBufferOnce(t *testing.T) {
 	}
 }
 
-// queueOf gives the probe a connection that reads nothing, with so many KiB queued
-// behind a message that is sent in part.
+// queueOf gives the probe a connection whose peer reads nothing, with so many KiB
+// queued behind a message sent in part.
 func (p *probe) queueOf(kib int) (peer int, id uint64) {
 	peer, id = p.adopt()
 	b := shared(strings.Repeat("q", 1<<10))
@@ -83,8 +83,8 @@ func TestTheLargestQueuesAreEmptiedFirst(t *testing.T) {
 	}
 }
 
-// A message that is sent in part stays, and what is behind it goes; when it is all that
-// is left, its memory can be had by a reset alone.
+// A message sent in part stays, and the rest of the queue goes. When only that message
+// is left, nothing but a reset frees its memory.
 func TestEmptyingCutsNoMessageOfAConnectionThatGoesOn(t *testing.T) {
 	p := newProbe(t, Config{}, hooks{})
 	_, id := p.adopt()
@@ -97,12 +97,12 @@ func TestEmptyingCutsNoMessageOfAConnectionThatGoesOn(t *testing.T) {
 		tell := func(*Conn) { told++ }
 		p.l.EmptyLargest(1, func() bool { return true }, ReasonUser, tell)
 		if told != 1 || c.Queued() != cost(b) || c.queue().off == 0 {
-			t.Errorf("%d connections told, %d bytes left of one message", told, c.Queued())
+			t.Errorf("slow was called %d times, %d bytes are left of one message", told, c.Queued())
 		}
 		checkQueue(t, c)
 		p.l.EmptyLargest(1, func() bool { return true }, ReasonUser, tell)
 		if told != 1 || c.Open() || p.l.MeasureLargest() != 0 {
-			t.Errorf("%d connections told, open %v, the largest queue has %d bytes", told, c.Open(), p.l.LargestQueue())
+			t.Errorf("slow was called %d times, open %v, the largest queue has %d bytes", told, c.Open(), p.l.LargestQueue())
 		}
 	})
 	p.wantClosed(id, ReasonUser)
@@ -125,13 +125,13 @@ func TestEmptyingStopsBehindSoManyBuffers(t *testing.T) {
 	}
 }
 
-// One that is being ended already is cut off.
+// A connection that is already ending is closed at once.
 func TestALingeringConnectionIsClosedForItsMemory(t *testing.T) {
 	p := newProbe(t, Config{}, hooks{})
 	peer, id := p.queueOf(100)
 	p.with(id, func(c *Conn) { c.Linger(ReasonUser+1, patience) })
 	on(t, p.l, func() {
-		p.l.EmptyLargest(1, func() bool { return true }, ReasonUser, func(*Conn) { t.Error("it is ended twice") })
+		p.l.EmptyLargest(1, func() bool { return true }, ReasonUser, func(*Conn) { t.Error("it was ended twice") })
 	})
 	p.wantClosed(id, ReasonUser+1)
 	if n := p.g.Queued(); n != 0 {
@@ -143,8 +143,8 @@ func TestALingeringConnectionIsClosedForItsMemory(t *testing.T) {
 	}
 }
 
-// Small messages to a connection the kernel takes nothing for cost little more than
-// their bytes, so that the mark is worth as many of them as ever.
+// Small messages that wait for the kernel cost little more than their bytes, so the
+// mark allows as many of them as before.
 func TestSmallMessagesShareMemory(t *testing.T) {
 	const size, mark = 22, 1 << 20
 	p := newProbe(t, Config{MaxQueuedBytes: mark}, hooks{})

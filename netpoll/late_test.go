@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stall makes it so much later on the wheel's clock, and the tick the next thing the
-// loop does, as it is in a process that was stopped. It is called on the loop.
+// stall advances the wheel's clock by d and makes the tick the loop's next event, as
+// in a process that was stopped. It is called on the loop.
 func (p *probe) stall(d time.Duration) {
 	w := &p.l.wheel
 	w.start = w.start.Add(-d)
@@ -83,7 +83,7 @@ func TestALingeringConnectionFoundLateIsReadToItsEnd(t *testing.T) {
 	})
 	p.with(id, func(c *Conn) {
 		if c.has(flagClosing) {
-			t.Error("it was cut off")
+			t.Error("the connection was closed")
 		}
 	})
 	p.wantClosed(id, ReasonUser)

@@ -7,10 +7,10 @@ import (
 	"wsify/internal/buffer"
 )
 
-// A queue is refused the message that would pass its mark by one byte, and takes the
+// A queue refuses the message that would pass its mark by one byte, and takes the
 // one that just fits.
 func TestTheMarkIsExact(t *testing.T) {
-	const size = 1 << 10 // of each message, which is also the room of its buffer
+	const size = 1 << 10 // of each message, and the capacity of its buffer
 	one := placeSize + buffer.MemoryFor(size)
 	for mark, fit := range map[int]int{10 * one: 9, 10*one - 1: 8} {
 		p := newProbe(t, Config{MaxQueuedBytes: mark}, hooks{})

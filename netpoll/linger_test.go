@@ -44,7 +44,7 @@ func TestAHalfClosedPeerThatDoesNotReadIsCutAtTheTimeout(t *testing.T) {
 		on(t, p.l, func() {
 			c := p.l.Conn(id)
 			if seen = c == nil || c.has(flagLingering); c != nil && seen {
-				c.ClearDeadline() // the handler knows of nothing: it must not lift the limit
+				c.ClearDeadline() // a handler may not know of Linger, and must not lift the limit
 				c.SetDeadline(time.Hour)
 				c.Pause()
 				c.Resume()
@@ -73,8 +73,8 @@ func TestLingerDeliversTheLastMessageOverUnreadBytes(t *testing.T) {
 	p.with(id, func(c *Conn) {
 		c.Send([]byte("goodbye"))
 		c.Linger(ReasonUser+1, patience)
-		c.Linger(ReasonUser+2, 0) // the first counts
-		c.Pause()                 // and has to see the end
+		c.Linger(ReasonUser+2, 0) // the first call wins
+		c.Pause()                 // Linger has to see the end
 		if c.Paused() {
 			t.Error("a connection that lingers was paused")
 		}

@@ -18,12 +18,12 @@ import (
 const unixPrefix = "unix:"
 
 // Listen starts accepting on addr and returns the address in use. addr is
-// "host:port", ":port" (IPv4 and IPv6), "[v6]:port" or "unix:/path". Port 0 takes
-// a free one.
+// "host:port", ":port" (IPv4 and IPv6), "[v6]:port" or "unix:/path". Port 0 means
+// any free port.
 //
-// A unix socket left behind by a process that is gone is replaced; one that
-// answers is an error, like a port in use. Listen may be called from any
-// goroutine before Stop.
+// Listen replaces a unix socket that an ended process left behind. One that still
+// answers is an error, like a port in use. Listen may be called from any goroutine
+// before Stop.
 func (g *Group) Listen(addr string) (net.Addr, error) {
 	n, err := openListener(addr, g.socketMode)
 	if err != nil {
@@ -36,21 +36,21 @@ func (g *Group) Listen(addr string) (net.Addr, error) {
 	return n.addr, nil
 }
 
-// listener is one listening descriptor, on which every loop accepts: one queue in the
-// kernel, so that a peer never waits for a busy loop while another one is idle.
+// listener is one listening descriptor, on which every loop accepts. The kernel keeps
+// one queue for it, so a peer never waits for a busy loop while another is idle.
 type listener struct {
 	fd        int // -1 once closed; closed when every acceptor has stopped
 	addr      net.Addr
 	unlink    string      // path of a unix socket to remove on close
 	acceptors []*acceptor // guarded by Group.mu, then by Group.closing
-	broke     sync.Once   // tells that it has
+	broke     sync.Once   // reports its failure once
 }
 
-// errStopped is Listen's answer once Stop was called.
+// errStopped is what Listen returns after Stop.
 var errStopped = errors.New("stopped")
 
-// register lets every loop accept on n. The lock keeps Stop from missing it. After an
-// error n is to be stopped.
+// register lets every loop accept on n. The lock makes sure that Stop sees n. After
+// an error the caller has to stop n.
 func (g *Group) register(n *listener) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -69,9 +69,9 @@ func (g *Group) register(n *listener) error {
 	return nil
 }
 
-// OpenListener listens on an address of any form that Group.Listen takes, for what
-// is served by package net on goroutines and not by the loops. mode is that of a unix
-// socket. Closing it removes a unix socket.
+// OpenListener listens on an address of any form that Group.Listen takes, for servers
+// that use package net and goroutines instead of the loops. mode is the file mode of
+// a unix socket. Closing the listener removes a unix socket.
 func OpenListener(addr string, mode os.FileMode) (net.Listener, error) {
 	ln, err := openNetListener(addr, mode)
 	if err != nil {
@@ -80,8 +80,8 @@ func OpenListener(addr string, mode os.FileMode) (net.Listener, error) {
 	return ln, nil
 }
 
-// openNetListener lets package net do the parsing and the socket. A unix socket is
-// made with its mode, so that there is no moment in which others may connect.
+// openNetListener lets package net parse the address and open the socket. A unix socket
+// is created with its mode, so that others cannot connect, not even for a moment.
 func openNetListener(addr string, mode os.FileMode) (net.Listener, error) {
 	network, address := "tcp", addr
 	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
@@ -107,23 +107,23 @@ func openListener(addr string, mode os.FileMode) (*listener, error) {
 	n := &listener{fd: -1, addr: ln.Addr()}
 	if u, ok := ln.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
-		if path := strings.TrimPrefix(addr, unixPrefix); !strings.HasPrefix(path, "@") { // an abstract name is no file
+		if path := strings.TrimPrefix(addr, unixPrefix); !strings.HasPrefix(path, "@") { // an abstract name is not a file
 			n.unlink = path
 		}
 	}
 	return n, n.take(ln.(syscall.Conn))
 }
 
-// unsentBytes is how many bytes that it has not sent yet the kernel keeps for one
-// connection (TCP_NOTSENT_LOWAT). Without it a peer that does not read has up to 4 MB
-// there (the third value of net.ipv4.tcp_wmem), which no queue of ours counts. What is
-// on its way is not limited, so a long line is as fast; the loop is woken at half of
-// it, and 64 KiB last 500 us at 1 Gbit/s, more than a turn takes.
+// unsentBytes is how many unsent bytes the kernel keeps for one connection
+// (TCP_NOTSENT_LOWAT). Without it, a peer that does not read takes up to 4 MB there
+// (the third value of net.ipv4.tcp_wmem), which no queue of ours counts. Bytes in
+// flight are not limited, so a long path is as fast. The kernel wakes the loop at half
+// of it: 64 KiB last 500 us at 1 Gbit/s, more than a turn takes.
 const unsentBytes = 128 << 10
 
-// take duplicates the descriptor of ln, non-blocking and closed on exec. Nagle's
-// algorithm is off, and the kernel's buffer limited, for the connections accepted from
-// it too: they inherit both.
+// take duplicates the descriptor of ln, non-blocking and closed on exec. It turns
+// Nagle's algorithm off and limits the kernel's buffer; connections accepted from it
+// inherit both.
 func (n *listener) take(ln syscall.Conn) error {
 	raw, err := ln.SyscallConn()
 	if err != nil {
@@ -143,8 +143,8 @@ func (n *listener) take(ln syscall.Conn) error {
 	return os.NewSyscallError("fcntl", unix.SetNonblock(n.fd, true))
 }
 
-// removeStale removes a unix socket nobody listens on. A refusal alone tells that:
-// a server with a full queue, say, answers EAGAIN.
+// removeStale removes a unix socket without a listener. Only a refusal proves that
+// there is none: a server with a full queue, for example, answers EAGAIN.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode()&os.ModeSocket == 0 {
@@ -164,8 +164,8 @@ func removeStale(path string) error {
 	}
 }
 
-// rootCause cuts "listen tcp 1.2.3.4:80: bind:" off the front of an error, so
-// that the address is said once.
+// rootCause cuts "listen tcp 1.2.3.4:80: bind:" off the front of an error, so that
+// the address appears once.
 func rootCause(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -179,7 +179,7 @@ func rootCause(err error) error {
 }
 
 // StopListening closes every listener, and returns when no further connection can
-// be accepted. It must not be called on a loop.
+// be accepted. It must not be called on a loop's goroutine.
 func (g *Group) StopListening() {
 	g.closing.Lock()
 	defer g.closing.Unlock()
@@ -193,7 +193,7 @@ func (g *Group) StopListening() {
 	g.reserve.close()
 }
 
-// stopListener stops n alone, unless StopListening has.
+// stopListener stops only n, unless StopListening already has.
 func (g *Group) stopListener(n *listener) {
 	g.closing.Lock()
 	defer g.closing.Unlock()
@@ -204,7 +204,7 @@ func (g *Group) stopListener(n *listener) {
 }
 
 // stop ends accepting, loop by loop, then closes the descriptor. Peers in the kernel's
-// queue are reset. The loops must run, or n has stopped before.
+// queue are reset. The loops must be running, unless n is already stopped.
 func (n *listener) stop() {
 	for _, a := range n.acceptors {
 		a.loop.do(a.stop)
@@ -217,7 +217,7 @@ func (n *listener) close() {
 	if n.fd < 0 {
 		return
 	}
-	if n.unlink != "" { // before the descriptor: nobody may have taken the path yet
+	if n.unlink != "" { // before the close, after which another process may take the path
 		_ = os.Remove(n.unlink)
 	}
 	_ = unix.Close(n.fd)

@@ -128,7 +128,7 @@ func TestAStaleUnixSocketIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	_ = ln.Close() // as a process that was killed leaves it
+	_ = ln.Close() // what a killed process leaves behind
 	g := start(t, Config{}, echo())
 	c := dial(t, listen(t, g, unixPrefix+path))
 	write(t, c, "hello")
@@ -148,7 +148,7 @@ func TestALiveUnixSocketIsRefused(t *testing.T) {
 		if err := unix.Listen(fd, 0); err != nil {
 			t.Fatal(err)
 		}
-		for full := false; !full; { // nobody accepts
+		for full := false; !full; { // nothing accepts
 			c, err := net.Dial("unix", path)
 			if full = err != nil; !full {
 				t.Cleanup(func() { _ = c.Close() })
@@ -205,10 +205,10 @@ func TestAfterStopListeningNobodyIsAcceptedAndTheOthersStay(t *testing.T) {
 	}
 	write(t, client, "still here")
 	wantRead(t, client, "still here")
-	p.g.StopListening() // again: nothing to do
+	p.g.StopListening() // the second call does nothing
 }
 
-// With several loops none accepts any more, and the path is gone.
+// With several loops, none accepts any more, and the socket's path is removed.
 func TestStopListeningStopsEveryLoop(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	g := start(t, Config{Loops: 3}, echo())
@@ -248,7 +248,7 @@ func TestAListenerThatNotEveryLoopCanTakeIsNone(t *testing.T) {
 	g.reserve.fill()
 	before := len(descriptors())
 	if _, err := g.Listen(unixPrefix + path); !errors.Is(err, unix.ENOSPC) {
-		t.Errorf("Listen = %v, want what the poller says", err)
+		t.Errorf("Listen = %v, want the poller's error", err)
 	}
 	if n := len(descriptors()); n != before {
 		t.Errorf("%d descriptors were left", n-before)
@@ -271,7 +271,7 @@ func TestListenAfterStopIsRefusedAndLeavesNothing(t *testing.T) {
 	if _, err := g.Listen("127.0.0.1:0"); err == nil || err.Error() != "listen on 127.0.0.1:0: stopped" {
 		t.Errorf("Listen after Stop = %v", err)
 	}
-	g.StopListening() // must not wait for a loop that is gone
+	g.StopListening() // must not wait for a loop that has ended
 	if after := len(descriptors()); after != before {
 		t.Errorf("%d descriptors were left", after-before)
 	}
@@ -281,7 +281,7 @@ func TestAListenerShutDownFromOutsideIsReportedAndDoesNotSpin(t *testing.T) {
 	p := newProbe(t, Config{}, hooks{data: func(c *Conn, b []byte) { c.Send(b) }})
 	client, _ := p.connect()
 	a := p.g.listeners[0].acceptors[0]
-	on(t, p.l, func() { _ = unix.Shutdown(a.listener.fd, unix.SHUT_RD) }) // what "ss -K" does to it
+	on(t, p.l, func() { _ = unix.Shutdown(a.listener.fd, unix.SHUT_RD) }) // as "ss -K" does
 	err := await(t, p.g.Failed(), "Failed")
 	if want := "accept on " + p.addr.String() + ": invalid argument"; err.Error() != want {
 		t.Errorf("Failed yields %v, want %s", err, want)
@@ -295,8 +295,8 @@ func TestAListenerShutDownFromOutsideIsReportedAndDoesNotSpin(t *testing.T) {
 	wantRead(t, client, "still here")
 }
 
-// TestAListenerForPackageNetTakesTheSameAddresses, replaces a stale unix socket too,
-// and removes its own.
+// OpenListener takes the addresses that Listen takes. It also replaces a stale unix
+// socket, and removes its own.
 func TestAListenerForPackageNetTakesTheSameAddresses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	stale, err := net.Listen("unix", path)

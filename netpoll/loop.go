@@ -23,10 +23,10 @@ type Handler interface {
 	// Data hands over bytes that were read. p is borrowed and may be changed in
 	// place; it is overwritten after the call.
 	Data(c *Conn, p []byte)
-	// Expired is called when the deadline of c has passed. It has none then.
+	// Expired is called when the deadline of c has passed. c then has no deadline.
 	Expired(c *Conn)
 	// Turn is called once a turn, after events, tasks and deadlines. It reports
-	// whether work is left; the next turn follows then without waiting.
+	// whether work is left; if so, the next turn follows without waiting.
 	Turn() (more bool)
 	// Closed is called once, as the last call for c, unless Detach was used.
 	Closed(c *Conn, reason Reason)
@@ -42,7 +42,7 @@ type Loop struct {
 
 	maxQueued     int
 	lingerTimeout time.Duration
-	now           func() time.Duration // since any one instant
+	now           func() time.Duration // since a fixed instant
 
 	// Owned by the loop's goroutine.
 	owner    string // name of that goroutine, in builds with assertions
@@ -64,15 +64,15 @@ type Loop struct {
 	queues   slab.Pool[queue] // of connections that have something queued
 	enqueued uint64           // bytes of memory that queues have taken up
 
-	// Looked at by every loop that accepts, and written when a connection comes or
-	// goes: what the loop writes after each event is on other cache lines.
+	// Read by every loop that accepts; written when a connection is opened or ends.
+	// They are not on the cache lines that the loop writes after each event.
 	_      [64]byte
 	open   atomic.Int64
 	coming atomic.Int64 // descriptors in incoming
 	_      [64]byte
 
 	// Written by the loop, read by anyone.
-	queuedBytes atomic.Int64 // what queues keep; of a shared buffer the loop counts that holds it first or drops it last
+	queuedBytes atomic.Int64 // memory of queues; the loop that holds a shared buffer first adds it, the one that drops it last subtracts it
 	largest     atomic.Int64 // no queue has more bytes
 	panics      atomic.Int64
 	totals      totals
@@ -89,7 +89,7 @@ type Loop struct {
 	incoming []incoming // guarded by mu
 	ended    bool       // guarded by mu; the loop's goroutine is gone
 
-	// The slices that tasks and incoming had before, for the next swap. The loop's.
+	// The previous slices of tasks and incoming, for the next swap. The loop owns them.
 	spare         []func()
 	incomingSpare []incoming
 }
@@ -108,9 +108,8 @@ type incoming struct {
 // Index returns the number of the loop in its group, from 0.
 func (l *Loop) Index() int { return l.index }
 
-// Wake asks for a turn. It never blocks, costs a system call only when no turn
-// has been asked for yet and the loop may be asleep, and may be called from any
-// goroutine.
+// Wake requests a turn. It never blocks, and may be called from any goroutine. It
+// makes a system call only if no turn is requested yet and the loop may be asleep.
 func (l *Loop) Wake() {
 	if l.waking.Load() || !l.waking.CompareAndSwap(false, true) || l.busy.Load() {
 		return
@@ -125,8 +124,8 @@ func (l *Loop) Wake() {
 // Post queues fn to run on the loop, in the order of the calls. It never blocks
 // and may be called from any goroutine. Once the group is stopped fn is dropped.
 //
-// The queue has no bound of its own: callers post one answer for each call they
-// were asked to make, so it is bounded by the bound on those calls.
+// The queue has no bound of its own. Callers post one answer for each call they
+// were asked to make, so the bound on calls bounds the queue.
 func (l *Loop) Post(fn func()) {
 	l.mu.Lock()
 	if !l.ended {
@@ -136,8 +135,8 @@ func (l *Loop) Post(fn func()) {
 	l.Wake()
 }
 
-// PostTo is Post for the connection named id, which must belong to this loop.
-// When it is gone by then, fn is dropped.
+// PostTo is Post for the connection named id, which must belong to this loop. If
+// the connection has ended by then, fn is dropped.
 func (l *Loop) PostTo(id uint64, fn func(c *Conn)) {
 	l.Post(func() {
 		if c := l.conn(id); c != nil {
@@ -154,8 +153,8 @@ func (l *Loop) Conn(id uint64) *Conn {
 	return l.conn(id)
 }
 
-// ConnAt returns the connection in a slot that is known to be in use. Only the
-// loop's goroutine may call it. It is what a fan-out pays per member.
+// ConnAt returns the connection in a slot that is known to be in use. Only the loop's
+// goroutine may call it. A fan-out calls it for each member, so it checks nothing.
 func (l *Loop) ConnAt(slot uint32) *Conn {
 	return l.conns.at(slot)
 }
@@ -205,7 +204,7 @@ func (l *Loop) start(kind Poller, tick time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.wakeFD = int32(fd)
-	if l.waking.Load() { // asked for before there was anything to signal
+	if l.waking.Load() { // requested before the eventfd existed
 		signal(l.wakeFD)
 	}
 	return nil
@@ -221,8 +220,8 @@ func (l *Loop) failed(err error) {
 	l.group.fail(err)
 }
 
-// do runs fn on the loop and waits for it. On a loop that has failed nothing runs
-// any more, so fn runs here.
+// do runs fn on the loop and waits for it. A loop that has failed runs nothing any
+// more; fn then runs on the caller's goroutine.
 func (l *Loop) do(fn func()) {
 	done := make(chan struct{})
 	l.Post(func() {
@@ -242,8 +241,8 @@ func (l *Loop) do(fn func()) {
 	}
 }
 
-// turn does what events, tasks and deadlines left to do. Wake asks for it. Between two
-// batches it is a part of endBatch.
+// turn does the work that events, tasks and deadlines left. Wake requests it. Between
+// two batches, endBatch calls it.
 func (l *Loop) turn() {
 	l.enter()
 	l.waking.Store(false)
@@ -263,16 +262,16 @@ func (l *Loop) turn() {
 	}
 }
 
-// handlerTurn calls Handler.Turn. A panic there must not end the process, nor keep what
-// it left undone until somebody asks for a turn: nobody may, as what is to be delivered
-// counts as asked for already.
+// handlerTurn calls Handler.Turn. After a panic, which must not end the process, it
+// reports that work is left. Otherwise the rest might wait forever, because its
+// deliveries count as requested already.
 func (l *Loop) handlerTurn() (more bool) {
 	defer l.contain("turn")
 	more = true
 	return l.handler.Turn()
 }
 
-// runTasks runs what was posted before the turn. What these post waits for the
+// runTasks runs what was posted before the turn. Tasks posted by these wait for the
 // next turn, so a task cannot keep the loop from its events.
 func (l *Loop) runTasks() {
 	l.mu.Lock()
@@ -298,8 +297,8 @@ func (l *Loop) runTask(fn func()) {
 	fn()
 }
 
-// finishCloses ends every connection that Close was called for, and those that
-// are closed while doing so.
+// finishCloses ends every connection that Close was called for, including calls
+// made while it runs.
 func (l *Loop) finishCloses() {
 	for i := 0; i < len(l.closing); i++ {
 		l.finish(l.closing[i])
@@ -311,8 +310,8 @@ func (l *Loop) finishCloses() {
 	}
 }
 
-// contain logs a panic and lets the loop go on; builds with assertions let it end
-// the process.
+// contain logs a panic and lets the loop continue. In builds with assertions the
+// panic ends the process.
 func (l *Loop) contain(during string) {
 	if invariants.Enabled {
 		return

@@ -34,7 +34,7 @@ func TestPostedTasksRunInTheOrderOfTheCalls(t *testing.T) {
 func TestEachGoroutinesTasksKeepTheirOrder(t *testing.T) {
 	p := newProbe(t, Config{}, hooks{})
 	const posters, tasks = 16, 2000
-	var next [posters]int // the loop's: no lock
+	var next [posters]int // owned by the loop: no lock
 	var wait sync.WaitGroup
 	for who := range posters {
 		wait.Go(func() {
@@ -81,7 +81,7 @@ func TestATaskForAConnectionThatIsGoneIsDropped(t *testing.T) {
 	_, id := p.connect()
 	p.end(id)
 	_, next := p.adopt()
-	for slotOf(next) != slotOf(id) { // slots go round
+	for slotOf(next) != slotOf(id) { // slots are used in turn
 		p.end(next)
 		_, next = p.adopt()
 	}
@@ -116,7 +116,7 @@ func TestAWakeIsNeverLost(t *testing.T) {
 	var wait sync.WaitGroup
 	for i := range wakers {
 		wait.Go(func() {
-			for range rounds { // each waits for the turn it asked for
+			for range rounds { // each waits for the turn it requested
 				asked[i].Add(1)
 				p.l.Wake()
 				select {
@@ -173,8 +173,8 @@ func TestAnIdleLoopTakesNoTurns(t *testing.T) {
 	p.rounds(5)
 	before := turns.Load()
 	p.rounds(20)
-	// A turn may take a task between its being queued and the Wake that follows,
-	// which then asks for one turn more.
+	// A turn may take a task after it is queued and before the Wake that follows,
+	// which then requests one more turn.
 	if n := turns.Load() - before; n < 20 || n > 40 {
 		t.Errorf("%d turns for 20 tasks on a loop where nothing happens", n)
 	}
@@ -202,7 +202,7 @@ func TestEachVisitsOpenConnectionsOnly(t *testing.T) {
 	})
 }
 
-// I1, in builds with assertions: a method of a Conn called elsewhere is found out.
+// I1: builds with assertions detect a method of a Conn called on another goroutine.
 func TestAConnectionTouchedFromElsewhereIsFoundOut(t *testing.T) {
 	if !invariants.Enabled {
 		t.Skip("needs a build with assertions (-tags invariants)")
@@ -230,7 +230,7 @@ func TestAConnectionTouchedFromElsewhereIsFoundOut(t *testing.T) {
 	}
 }
 
-// Borrowed bytes are overwritten after the call, in builds with assertions.
+// Builds with assertions overwrite borrowed bytes after the call.
 func TestBytesKeptPastDataAreOverwritten(t *testing.T) {
 	if !invariants.Enabled {
 		t.Skip("needs a build with assertions (-tags invariants)")

@@ -11,8 +11,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain runs the tests and then asks whether every goroutine and every
-// descriptor they made is gone.
+// TestMain runs the tests, then checks that no goroutine or descriptor of theirs is
+// left.
 func TestMain(m *testing.M) {
 	warmUp()
 	before := descriptors()
@@ -32,7 +32,7 @@ func warmUp() {
 }
 
 func leaks(before map[string]string) int {
-	runtime.GC() // closes what was forgotten in tests, not in netpoll: it has no finalizers
+	runtime.GC() // closes what tests forgot; netpoll itself has no finalizers
 	if err := goleak.Find(); err != nil {
 		fmt.Fprintln(os.Stderr, "goroutines left behind:", err)
 		return 1
@@ -48,7 +48,7 @@ func leaks(before map[string]string) int {
 	return 0
 }
 
-// descriptors lists what this process has open, by number.
+// descriptors lists the open descriptors of this process, by number.
 func descriptors() map[string]string {
 	open := map[string]string{}
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -56,14 +56,14 @@ func descriptors() map[string]string {
 		panic(err)
 	}
 	for _, e := range entries {
-		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil { // not the directory's own
+		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil { // the descriptor of the directory itself is gone
 			open[e.Name()] = target
 		}
 	}
 	return open
 }
 
-// opened lists what is open now and was not before.
+// opened lists the descriptors that are open now and were not before.
 func opened(before map[string]string) map[string]string {
 	now := descriptors()
 	for number := range before {

@@ -2,22 +2,22 @@ package netpoll
 
 import "time"
 
-// A busy loop gives way to other goroutines by itself every yieldEvery. One that has
-// not for ten milliseconds is preempted by Go's monitor, which then looks around
-// every 20 us for a while, instead of every ten milliseconds: some 2,000 sleeps a
-// second, 5 % of the CPU of a server of round trips.
+// A busy loop yields to other goroutines every yieldEvery. Go's monitor preempts a
+// goroutine that has run for ten milliseconds. For a while after that, the monitor
+// wakes every 20 us instead of every ten milliseconds: some 2,000 sleeps a second, 5
+// % of the CPU of a server of round trips.
 //
-// Giving way wakes a thread, so a loop that rests does not: after it has waited for
-// restsAfter it counts as fresh.
+// Yielding wakes a thread, so a loop that rests does not yield: a wait of
+// restsAfter counts as a yield.
 const (
 	yieldEvery = 5 * time.Millisecond
 	restsAfter = time.Millisecond
 )
 
-// pace tells a loop when to give way. Times are since any one instant.
+// pace tells a loop when to yield. Times are since a fixed instant.
 type pace struct{ yielded time.Duration }
 
-// yields reports whether the loop has to give way now. It is asked before each wait.
+// yields reports whether the loop has to yield now. The loop asks before each wait.
 func (p *pace) yields(now time.Duration) bool {
 	if now-p.yielded < yieldEvery {
 		return false
@@ -26,7 +26,7 @@ func (p *pace) yields(now time.Duration) bool {
 	return true
 }
 
-// waited notes a wait. Only a wait is rest: a turn that takes long is work.
+// waited records a wait. Only a wait is rest: a turn that takes long is work.
 func (p *pace) waited(from, to time.Duration) {
 	if to-from >= restsAfter {
 		p.yielded = to

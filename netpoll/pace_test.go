@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// gaveWay is how often a loop gives way in a second of turns that each work and
-// then wait for so long.
+// gaveWay is how often a loop yields in a second of turns. Each turn works and then
+// waits for the given times.
 func gaveWay(work, wait time.Duration) (times int) {
 	var p pace
 	for now := time.Duration(0); now < time.Second; now += work + wait {
@@ -26,7 +26,7 @@ func TestABusyLoopGivesWayEveryFewMilliseconds(t *testing.T) {
 		{2 * time.Millisecond, 100 * time.Microsecond},
 	} {
 		if n := gaveWay(tt.work, tt.wait); n < most/2 || n > most {
-			t.Errorf("turns of %v with waits of %v: it gave way %d times in a second, want %d at most and half of it at least", tt.work, tt.wait, n, most)
+			t.Errorf("turns of %v with waits of %v: it yielded %d times in a second, want %d at most and half of it at least", tt.work, tt.wait, n, most)
 		}
 	}
 }
@@ -34,7 +34,7 @@ func TestABusyLoopGivesWayEveryFewMilliseconds(t *testing.T) {
 func TestARestingLoopNeverGivesWay(t *testing.T) {
 	for _, wait := range []time.Duration{restsAfter, 20 * time.Millisecond} {
 		if n := gaveWay(100*time.Microsecond, wait); n != 0 {
-			t.Errorf("it gave way %d times in a second, though it waited %v before each turn", n, wait)
+			t.Errorf("it yielded %d times in a second, though it waited %v before each turn", n, wait)
 		}
 	}
 }

@@ -23,11 +23,11 @@ func TestAnIDHoldsLoopSlotAndGeneration(t *testing.T) {
 	}
 }
 
-// I4: two hundred thousand connections, one behind the other over a few slots.
+// I4: two hundred thousand connections, one after the other on a few slots.
 func TestAnIDIsNeverUsedAgain(t *testing.T) {
 	conns := 200_000
 	if raceEnabled || invariants.Enabled {
-		conns = 20_000 // an order slower
+		conns = 20_000 // ten times slower
 	}
 	const atOnce = 64
 	seen := make(map[uint64]bool, conns)
@@ -55,7 +55,7 @@ func TestAnIDIsNeverUsedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range atOnce { // all have closed when there is room for as many again
+	for range atOnce { // all have closed once as many fit again
 		room <- struct{}{}
 	}
 	on(t, g.Loop(0), func() {
@@ -101,7 +101,7 @@ func (p *probe) end(id uint64) {
 
 func generationOf(id uint64) uint32 { return uint32(id) }
 
-// A million connections are not to be read by the collector one by one.
+// The garbage collector must not read a million connections one by one.
 func TestAConnIsSmallAndHasNoPointer(t *testing.T) {
 	if n := unsafe.Sizeof(Conn{}); n != 32 {
 		t.Errorf("a Conn has %d bytes, want 32", n)
@@ -126,7 +126,7 @@ func TestEveryConnFindsItsLoop(t *testing.T) {
 	}
 }
 
-// The end of the pages is given back, and what is made there again has new IDs.
+// Pages at the end are freed, and new pages in their place have new IDs.
 func TestTrimGivesBackThePagesBehindTheLastConnection(t *testing.T) {
 	l := &Loop{}
 	connect := func() *Conn {
@@ -153,13 +153,13 @@ func TestTrimGivesBackThePagesBehindTheLastConnection(t *testing.T) {
 	}
 	for range 10*pageConns - 1 {
 		if c := connect(); seen[c.ID()] {
-			t.Fatalf("ID %x came before", c.ID())
+			t.Fatalf("ID %x was used before", c.ID())
 		}
 	}
 }
 
-// A page where a connection may soon have the last generation is kept: what is made
-// in its place would begin there.
+// A page with a connection near its last generation is kept: a new page in its
+// place would begin there.
 func TestTrimKeepsWornPages(t *testing.T) {
 	l := &Loop{}
 	l.conns.grow(l, 3*pageConns-1)

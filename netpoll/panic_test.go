@@ -32,7 +32,7 @@ func TestATurnIsFollowedByAnotherAfterAPanic(t *testing.T) {
 	await(t, again, "the next turn")
 }
 
-// A panic of the handler ends the connection it happened on, nothing else.
+// A panic of the handler ends only the connection it happened on.
 func TestAPanicEndsOneConnection(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("builds with assertions let a panic end the process")

@@ -27,29 +27,28 @@ const (
 	PollerEasygo Poller = "easygo"
 )
 
-// poller is one epoll instance with a goroutine of its own, the loop's: what is
-// registered is called there. Only close may be called elsewhere, and add and
-// remove for descriptors that are not connections.
+// poller is one epoll instance. Its goroutine is the loop's, and makes every
+// callback. Other goroutines may call only close, and add and remove, which are for
+// descriptors that are not connections.
 type poller interface {
 	// add registers a descriptor that is not a connection.
 	add(fd int, interest uint32, ready func(events uint32)) error
 	// remove must be called before fd is closed.
 	remove(fd int)
 
-	// addConn registers a connection, whose ready is called.
+	// addConn registers a connection; its events call c.ready.
 	addConn(c *Conn, interest uint32) error
 	modifyConn(c *Conn, interest uint32) error
 	// removeConn leaves the descriptor open, closeConn does not.
 	removeConn(c *Conn)
 	closeConn(c *Conn)
 
-	// addWake registers the eventfd that is written when a turn is asked for. It is
-	// the last thing before the loop begins to work.
-	// Edge-triggered: every signal is reported once, and the counter need never be
-	// read back (epoll(7)).
+	// addWake registers the eventfd that is written when a turn is requested. It is
+	// the last step before the loop starts. It is edge-triggered: each signal is
+	// reported once, and the counter need never be read (epoll(7)).
 	addWake(fd int) error
 
-	// close ends the goroutine and returns when it is gone.
+	// close ends the goroutine and returns when it has ended.
 	close() error
 }
 

@@ -10,10 +10,10 @@ import (
 
 // easygoPoller is one epoll instance, kept by easygo's Epoll on raw descriptors.
 //
-// easygo waits on a goroutine of its own, which becomes the loop's goroutine:
-// every callback runs there. It takes the callbacks of a whole batch before it
-// calls the first, so a callback may come after its descriptor was removed; the
-// receiver has to check that it is still open.
+// easygo waits on a goroutine of its own, which becomes the loop's goroutine: every
+// callback runs there. It collects the callbacks of a batch before it calls the
+// first. A callback may thus follow the removal of its descriptor, so the receiver
+// has to check that it is still open.
 type easygoPoller struct {
 	ep   *netpoll.Epoll
 	loop *Loop
@@ -37,12 +37,12 @@ func (p *easygoPoller) add(fd int, interest uint32, ready func(events uint32)) e
 	return p.added(fd, err)
 }
 
-// eventClosed is what easygo's Close calls every remaining callback with, on the
-// goroutine of its caller. Epoll itself never reports this bit (POLLNVAL).
+// eventClosed is the event that easygo's Close passes to every remaining callback,
+// on its caller's goroutine. Epoll itself never reports this bit (POLLNVAL).
 const eventClosed = 0x20
 
-// addConn registers the connection c. It is add with a closure of one word, as
-// this is the memory that every idle connection pays.
+// addConn registers the connection c. It is like add, but its closure has one word,
+// because every idle connection keeps it.
 func (p *easygoPoller) addConn(c *Conn, interest uint32) error {
 	err := p.ep.Add(int(c.fd), netpoll.EpollEvent(interest), func(ev netpoll.EpollEvent) {
 		if ev&eventClosed == 0 {
@@ -70,8 +70,8 @@ func (p *easygoPoller) remove(fd int) {
 	_ = p.ep.Del(fd)
 }
 
-// addWake makes the turn an event like others, which a batch ends with for us: easygo
-// tells neither where one ends nor how many events it has.
+// addWake makes the turn an event like others. We take it as the end of a batch,
+// because easygo tells neither where a batch ends nor how many events it has.
 func (p *easygoPoller) addWake(fd int) error {
 	return p.add(fd, interestRead|interestEdge, func(uint32) {
 		p.loop.endBatch()
@@ -90,7 +90,7 @@ func (p *easygoPoller) closeConn(c *Conn) {
 	_ = unix.Close(int(c.fd))
 }
 
-// close ends the wait goroutine and returns when it is gone. It must not be
+// close ends the wait goroutine and returns when it has ended. It must not be
 // called on that goroutine.
 func (p *easygoPoller) close() error {
 	return p.ep.Close()

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nativePoller is an epoll instance of our own.
+// nativePoller is our own poller.
 //
-// It keeps nothing per connection: the kernel hands back the slot and generation
-// it was given at registration, so an event for a connection that has ended finds
-// another generation and is dropped. And it ends each batch with the turn that was
-// asked for, so a busy loop is woken without a system call.
+// It keeps nothing per connection. The kernel returns the slot and generation given
+// at registration, so an event for an ended connection finds another generation and
+// is dropped. Each batch ends with the requested turn, so waking a busy loop takes
+// no system call.
 type nativePoller struct {
 	loop    *Loop
 	fd      int
@@ -25,7 +25,7 @@ type nativePoller struct {
 	stopped atomic.Bool
 	done    chan struct{}
 	pace    pace // of the loop's goroutine
-	next    int  // of those that have more to read, the one that is read next
+	next    int  // among connections with more to read, the one to read next
 
 	mu     sync.Mutex             // a leaf lock
 	others map[int32]func(uint32) // by descriptor: listeners, timer, eventfd; guarded by mu
@@ -77,9 +77,9 @@ func (p *nativePoller) run() {
 	}
 }
 
-// wait blocks from now on until there are events, or a turn is asked for, and tells
-// when that was. Between clearing busy and sleeping it looks whether a turn was asked
-// for, and the asking goroutine looks at busy afterwards: one of them sees the other.
+// wait blocks until there are events or a turn is requested, and returns that time.
+// After clearing busy and before it sleeps, it looks for a requested turn. Wake
+// requests the turn first and then looks at busy, so one of them sees the other.
 func (p *nativePoller) wait(events []unix.EpollEvent, now time.Duration) (n int, at time.Duration, err error) {
 	p.loop.busy.Store(false)
 	if p.loop.waking.Load() {
@@ -92,14 +92,14 @@ func (p *nativePoller) wait(events []unix.EpollEvent, now time.Duration) (n int,
 	return n, at, err
 }
 
-// hasMore reports whether an event is of a connection that had more than was read.
+// hasMore reports whether the event's connection had more to read than was taken.
 func (p *nativePoller) hasMore(ev *unix.EpollEvent) bool {
 	return ev.Pad != 0 && p.loop.conns.at(uint32(ev.Fd)).has(flagMore)
 }
 
-// readRest handles connections that had more to read than was taken, behind all others
-// of their batch, for as long as a batch may take. Epoll reports those that are left
-// again, in the same order, and next goes on where it stopped.
+// readRest reads connections that had more to read than was taken, after all others of
+// their batch, for at most readWithin. Epoll reports the rest again, in the same
+// order, and next makes the next call continue there.
 func (p *nativePoller) readRest(events []unix.EpollEvent) {
 	if len(events) == 0 {
 		return
@@ -120,7 +120,7 @@ func (p *nativePoller) readRest(events []unix.EpollEvent) {
 	}
 }
 
-// dispatch hands one event to its connection.
+// dispatch passes one event to its connection or other descriptor.
 func (p *nativePoller) dispatch(ev *unix.EpollEvent) {
 	if generation := uint32(ev.Pad); generation != 0 {
 		c := p.loop.conns.at(uint32(ev.Fd))
@@ -148,8 +148,8 @@ func (p *nativePoller) add(fd int, interest uint32, ready func(events uint32)) e
 	return err
 }
 
-// addWake registers fd only to end the wait: the turn follows at the batch's end. The
-// goroutine starts here, when there is something to end it with.
+// addWake registers fd only to end the wait; the turn follows at the end of the
+// batch. It starts the goroutine, which close can end from now on.
 func (p *nativePoller) addWake(fd int) error {
 	if err := p.add(fd, interestRead|interestEdge, func(uint32) {}); err != nil {
 		return err
@@ -182,8 +182,8 @@ func (p *nativePoller) removeConn(c *Conn) {
 	_ = p.control(unix.EPOLL_CTL_DEL, int(c.fd), unix.EpollEvent{})
 }
 
-// closeConn ends the registration itself: closing the descriptor does so only when
-// no duplicate of it is open (epoll(7)).
+// closeConn removes the registration explicitly: closing the descriptor does so
+// only when no duplicate of it is open (epoll(7)).
 func (p *nativePoller) closeConn(c *Conn) {
 	p.removeConn(c)
 	_ = unix.Close(int(c.fd))
@@ -201,7 +201,7 @@ func (p *nativePoller) control(op, fd int, ev unix.EpollEvent) error {
 	return nil
 }
 
-// close needs no descriptor: there may be none left.
+// close opens no descriptor, because none may be free.
 func (p *nativePoller) close() error {
 	p.stopped.Store(true)
 	if p.wake >= 0 {

@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// The tests of this package hold for every implementation of epoll: they run here
-// on the one that is not the default, in a process of their own.
+// TestEveryPoller runs the tests of this package on the poller that is not the
+// default, in a process of their own.
 func TestEveryPoller(t *testing.T) {
 	if pollerUnderTest != "" {
 		t.Skip("already running on " + string(pollerUnderTest))
 	}
 	if testing.Short() {
-		t.Skip("-short: on the default alone")
+		t.Skip("-short: only the default poller is tested")
 	}
 	cmd := exec.Command(os.Args[0], "-test.short", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), "WSIFY_TEST_POLLER="+string(PollerEasygo))

@@ -7,12 +7,12 @@ import (
 	"wsify/internal/invariants"
 )
 
-// queue is the outbound queue of a connection the kernel takes no more from. It
-// holds references to shared buffers; it copies only what is smaller than the
-// memory a reference may keep.
+// queue is the outbound queue of a connection while the kernel takes no more. It
+// holds references to shared buffers, and copies only messages smaller than the
+// memory that a reference may keep.
 //
 // A connection has one only while something is queued. It lies in a table of the
-// loop's, and keeps the memory of its places for the next that needs one.
+// loop, and keeps the memory of its items for the next connection that needs a queue.
 type queue struct {
 	items []*buffer.Buffer
 	head  int    // items before head are written
@@ -21,31 +21,30 @@ type queue struct {
 	slot  uint32 // of its connection
 }
 
-// placeSize is what the place of a buffer counts for: a pointer, and a spare one, as
-// items has up to twice the places it needs.
+// placeSize is what an element of items counts: a pointer and a spare one, because
+// the capacity of items is up to twice what it needs.
 const placeSize = 16
 
-// cost is what a queue counts for b, written in part or not: all its memory, though
-// others may hold it too. They need not, and may be gone the next moment. So the mark
-// of a connection bounds what it alone can keep; what all keep together, where a buffer
-// counts once, is the sum over the loops.
+// cost is what a queue counts for b: all its memory, even if b is written in part.
+// Other queues that hold b do not reduce it, because they may drop b at any moment.
+// Thus the mark of a connection bounds what it alone can keep. The sum over the loops
+// counts each buffer once.
 func cost(b *buffer.Buffer) int { return placeSize + b.Memory() }
 
-// Bounds on what is kept of empty queues: how many keep places, and how many each.
+// Bounds on what empty queues keep: how many of them have items, and how many each.
 const (
 	keepQueues      = 256
 	keepQueueLength = 64
 )
 
-// queue returns the outbound queue of c, which has one.
+// queue returns the outbound queue of c, which must have one.
 func (c *Conn) queue() *queue { return c.Loop().queues.At(c.out) }
 
 // maxIovecs is how many buffers one gathered write takes. The kernel's bound is
-// 1024 (IOV_MAX, writev(2)); beyond some dozens nothing is gained.
+// 1024 (IOV_MAX, writev(2)); more than some dozens bring no gain.
 const maxIovecs = 64
 
-// enqueue adds a reference to b, of which the first off bytes are written
-// already.
+// enqueue adds a reference to b. The first off bytes of b are already written.
 func (c *Conn) enqueue(b *buffer.Buffer, off int) {
 	var q *queue
 	if c.out == 0 {
@@ -63,8 +62,8 @@ func (c *Conn) enqueue(b *buffer.Buffer, off int) {
 	c.Loop().countQueued(q.bytes, placeSize+b.Hold())
 }
 
-// compact moves what is left to the front when the items are full and half of
-// them written: a queue that never empties must not grow for ever.
+// compact moves the unwritten items to the front when items is full and half of it
+// is written: a queue that never empties must not grow forever.
 func (q *queue) compact() {
 	if len(q.items) < cap(q.items) || 2*q.head < len(q.items) {
 		return
@@ -74,14 +73,14 @@ func (q *queue) compact() {
 	q.items, q.head = q.items[:n], 0
 }
 
-// letGo drops the reference to b and returns how much memory no queue keeps any more.
+// letGo drops the reference to b and returns how much memory no queue keeps any longer.
 func (q *queue) letGo(b *buffer.Buffer) (freed int) {
 	q.bytes -= cost(b)
 	return placeSize + b.Drop()
 }
 
-// flush writes what is queued until the kernel takes no more. It closes the
-// connection when the kernel refuses.
+// flush writes the queue until the kernel takes no more. It closes the connection
+// when a write fails.
 func (c *Conn) flush() {
 	for c.out != 0 {
 		n, e := c.queue().write(c.fd)
@@ -100,7 +99,7 @@ func (c *Conn) flush() {
 	}
 }
 
-// write makes one system call for what is not written yet, or for the front of it.
+// write makes one system call for what is not yet written, or for the front of it.
 func (q *queue) write(fd int32) (int, unix.Errno) {
 	if q.head == len(q.items)-1 {
 		return send(fd, q.items[q.head].Bytes()[q.off:])
@@ -149,9 +148,9 @@ func (c *Conn) written(n int) {
 	}
 }
 
-// DropQueued discards what is queued, except for a buffer the kernel has taken a
-// part of, so that the peer never sees half a frame. It gives a slow consumer's
-// memory back before its Close frame is sent.
+// DropQueued discards the queue, except a buffer that the kernel has taken in part,
+// so that the peer never sees half a frame. It frees a slow consumer's memory
+// before its Close frame is sent.
 func (c *Conn) DropQueued() {
 	c.check()
 	if c.out == 0 {
@@ -169,7 +168,7 @@ func (c *Conn) DropQueued() {
 	}
 }
 
-// dropQueue discards what is queued.
+// dropQueue discards the whole queue.
 func (c *Conn) dropQueue() {
 	q := c.queue()
 	c.dropFrom(q, q.head)
@@ -196,7 +195,7 @@ func (c *Conn) watchWritable(on bool) {
 	c.setInterest()
 }
 
-// giveQueue takes the empty queue q off c.
+// giveQueue returns the empty queue q of c to the loop.
 func (c *Conn) giveQueue(q *queue) {
 	if invariants.Enabled {
 		invariants.Check(q.bytes == 0, "I11: %d bytes are counted for an empty queue", q.bytes)

@@ -32,8 +32,8 @@ func checkQueue(t *testing.T, c *Conn) {
 	}
 }
 
-// model drives one connection with random operations and knows which messages the
-// peer may and must see. A message is its length, its number, and padding.
+// model drives one connection with random operations. It knows which messages the peer
+// may see and which it must see. A message is its length, its number, and padding.
 type model struct {
 	t       *testing.T
 	p       *probe
@@ -41,7 +41,7 @@ type model struct {
 	id      uint64
 	peer    int
 	next    uint32
-	pending []uint32 // taken and not dropped for certain
+	pending []uint32 // taken, and perhaps dropped
 	dropped map[uint32]bool
 	buffers []*Shared
 	stream  []byte
@@ -80,7 +80,7 @@ func (m *model) step(c *Conn) {
 	case op == 18:
 		c.DropQueued()
 		for _, n := range m.pending {
-			m.dropped[n] = true // may have been: what was written before is seen
+			m.dropped[n] = true // perhaps: a message written before is seen
 		}
 		m.pending = m.pending[:0]
 	}
@@ -106,7 +106,7 @@ func (m *model) send(c *Conn, op int, p []byte) bool {
 	return c.QueueShared(b)
 }
 
-// take reads some bytes as the peer, and checks the messages that are complete.
+// take reads some bytes as the peer, and checks the complete messages.
 func (m *model) take(limit int) {
 	buf := make([]byte, limit)
 	n, _ := unix.Read(m.peer, buf)
@@ -179,7 +179,7 @@ func TestAQueueThatNeverEmptiesDoesNotGrow(t *testing.T) {
 		for range 10 {
 			c.SendShared(b)
 		}
-		for range 10_000 { // as with a peer that is always a little behind
+		for range 10_000 { // like a peer that is always a little behind
 			c.SendShared(b)
 			c.written(b.Len())
 			checkQueue(t, c)
@@ -218,7 +218,7 @@ func TestBurstsGiveTheirMemoryBack(t *testing.T) {
 		for range 10 * keepQueueLength {
 			c.QueueShared(b)
 		}
-		for range 10_000 { // stand for as many connections and tasks
+		for range 10_000 { // these stand for as many connections and tasks
 			p.l.dirty = append(p.l.dirty, c.ID())
 			p.l.Post(func() {})
 		}

@@ -36,10 +36,10 @@ func (c *Conn) handle(events uint32) {
 	c.read()
 }
 
-// readyUnread handles events that are not to be read now. It drops read interest:
-// epoll is level-triggered, and bytes that are not read would wake the loop
-// without end. A broken connection is closed, as its events cannot be switched off;
-// so is one whose peer has gone, after CloseOnEnd.
+// readyUnread handles events of a connection that must not be read now. It drops
+// read interest: epoll is level-triggered, so unread bytes would wake the loop
+// without end. It closes a broken connection, whose events cannot be switched off,
+// and, after CloseOnEnd, one whose stream has ended.
 func (c *Conn) readyUnread(events uint32) {
 	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.Close(ReasonReset)
@@ -55,8 +55,8 @@ func (c *Conn) readyUnread(events uint32) {
 	}
 }
 
-// read takes what is there, once: a peer that sends without end must leave room
-// for others, and epoll reports it again.
+// read makes one system call only: a peer that sends without end must not delay
+// others, and epoll reports it again.
 func (c *Conn) read() {
 	l := c.Loop()
 	n, e := recv(c.fd, l.readBuf[:l.batch.share])
@@ -69,7 +69,7 @@ func (c *Conn) read() {
 	case e != 0:
 		c.Close(ReasonReset)
 	case n == 0 && c.has(flagEndWaits):
-		c.flags |= flagPaused | flagReadOff // it stays readable
+		c.flags |= flagPaused | flagReadOff // the end stays readable
 		c.setInterest()
 	case n == 0:
 		c.ended()
@@ -84,8 +84,8 @@ func (c *Conn) read() {
 	}
 }
 
-// ended handles the end of the peer's stream. What we still owe the peer is
-// written first: it may have ended its side only.
+// ended handles the end of the peer's stream. The queue is written first, because
+// the peer may have ended only its side.
 func (c *Conn) ended() {
 	if c.out == 0 || c.has(flagShut) {
 		c.Close(ReasonPeerClosed)
@@ -100,8 +100,8 @@ func (c *Conn) ended() {
 	}
 }
 
-// contain keeps a panic of a handler to the connection it happened on. Builds
-// with assertions let it end the process.
+// contain limits a handler's panic to the connection it happened on. In builds with
+// assertions the panic ends the process.
 func (c *Conn) contain() {
 	if invariants.Enabled {
 		return

@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls below are made on non-blocking descriptors, so they return at once
-// and need not tell the scheduler (RawSyscall); that is worth 5 to 10 % of an
-// event. Each repeats on EINTR and returns the errno, 0 when there is none.
+// The calls below use non-blocking descriptors, so they return at once and need not
+// tell the scheduler (RawSyscall); that is worth 5 to 10 % of an event. Each
+// repeats on EINTR and returns the errno, 0 when there is none.
 
-// recv reads into p. It returns 0, 0 at end of stream. On a socket recvfrom(2) is
-// some 25 ns shorter in the kernel than read(2), which goes by way of the file.
+// recv reads into p. It returns 0, 0 at end of stream. On a socket, recvfrom(2) is
+// some 25 ns faster than read(2), which passes the kernel's file layer.
 func recv(fd int32, p []byte) (int, unix.Errno) {
 	for {
 		n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
@@ -22,7 +22,7 @@ func recv(fd int32, p []byte) (int, unix.Errno) {
 	}
 }
 
-// atEnd reports whether the peer has ended its stream and nothing before that is
+// atEnd reports whether the peer has ended its stream and no byte before the end is
 // unread; recv(2), MSG_PEEK.
 func atEnd(fd int32) bool {
 	var p [1]byte
@@ -41,8 +41,8 @@ func send(fd int32, p []byte) (int, unix.Errno) {
 	}
 }
 
-// sendv is send for several pieces in one system call, sendmsg(2): writev(2) knows no
-// MSG_NOSIGNAL. For one piece send is some 65 ns shorter.
+// sendv is send for several pieces in one system call, sendmsg(2), because writev(2)
+// has no MSG_NOSIGNAL. For one piece, send is some 65 ns faster.
 func sendv(fd int32, iov []unix.Iovec) (int, unix.Errno) {
 	msg := unix.Msghdr{Iov: unsafe.SliceData(iov)}
 	msg.SetIovlen(len(iov))
@@ -55,7 +55,7 @@ func sendv(fd int32, iov []unix.Iovec) (int, unix.Errno) {
 }
 
 // accept takes one connection off a listener's queue, non-blocking and closed on
-// exec. The peer's address is not asked for; Conn.RemoteAddr does when needed.
+// exec. It does not ask for the peer's address; Conn.RemoteAddr does when needed.
 func accept(fd int) (int, unix.Errno) {
 	for {
 		n, _, e := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
@@ -76,12 +76,12 @@ func signal(fd int32) {
 }
 
 // wouldBlock reports whether a write failed only for now: the socket's buffer is
-// full, or the kernel is short of memory. Write interest tells when to try again.
+// full, or the kernel is short of memory. EPOLLOUT says when to try again.
 func wouldBlock(e unix.Errno) bool {
 	return e == unix.EAGAIN || e == unix.ENOBUFS || e == unix.ENOMEM
 }
 
-// epollNow takes the events that are there, without waiting.
+// epollNow returns the events that are ready, without waiting.
 func epollNow(epfd int, events []unix.EpollEvent) (int, error) {
 	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(unsafe.SliceData(events))),
 		uintptr(len(events)), 0, 0, 0)

@@ -10,8 +10,8 @@ import (
 // siocOutQNSD asks how much of a socket's send buffer is not sent yet; linux/sockios.h.
 const siocOutQNSD = 0x894B
 
-// kept is what the kernel keeps of what was sent on c: all of it, and what it has not
-// sent yet.
+// kept returns how many bytes sent on c the kernel keeps: all of them, and those it
+// has not sent yet.
 func kept(t *testing.T, c *Conn) (all, unsent int) {
 	t.Helper()
 	all, err := unix.IoctlGetInt(int(c.fd), unix.SIOCOUTQ)
@@ -24,7 +24,7 @@ func kept(t *testing.T, c *Conn) (all, unsent int) {
 	return all, unsent
 }
 
-// A peer that has read fast, so that the kernel gives it large buffers, and stops.
+// The peer reads fast, so that the kernel gives it large buffers, and then stops.
 func TestTheKernelKeepsLittleForAPeerThatDoesNotRead(t *testing.T) {
 	p := newProbe(t, Config{MaxQueuedBytes: 64 << 20}, hooks{})
 	client, id := p.connect()

@@ -5,10 +5,10 @@ import "wsify/internal/buffer"
 // Send writes p, or queues what the kernel does not take. p is borrowed: it is
 // copied when it has to be queued.
 //
-// It reports false, and takes nothing, when the connection has been closed, or
-// when the queue would pass its high-water mark (Config.MaxQueuedBytes); the
-// caller decides what becomes of a slow consumer. A queue that is empty takes
-// a message of any size, so that a frame is never cut.
+// It reports false, and takes nothing, if the connection has been closed, or if the
+// queue would pass its high-water mark (Config.MaxQueuedBytes). The caller decides
+// what to do with a slow consumer. An empty queue takes a message of any size, so
+// that a frame is never cut.
 func (c *Conn) Send(p []byte) bool {
 	return c.sendCopy(p, c.Loop().maxQueued)
 }
@@ -46,9 +46,9 @@ func (c *Conn) sendCopy(p []byte, limit int) bool {
 	return true
 }
 
-// hasRoom reports whether the last buffer of the queue is ours alone and takes n bytes
-// more: many small answers must not cost a buffer each. One that the kernel has taken a
-// part of does not, as DropQueued has to keep it.
+// hasRoom reports whether the last buffer of the queue takes n more bytes and no other
+// queue holds it: many small answers must not cost a buffer each. A buffer that the
+// kernel has taken in part takes none, because DropQueued has to keep it.
 func (q *queue) hasRoom(n int) bool {
 	end := len(q.items) - 1
 	last := q.items[end]
@@ -63,8 +63,8 @@ func (c *Conn) costOfCopy(n int) int {
 	return placeSize + buffer.MemoryFor(n)
 }
 
-// enqueueCopy queues a copy of p. The first off bytes are written already; they are
-// copied too, as off tells DropQueued what is cut.
+// enqueueCopy queues a copy of p. The first off bytes are already written. They are
+// copied too, because off tells DropQueued that the message is cut.
 func (c *Conn) enqueueCopy(p []byte, off int) {
 	if c.out != 0 && c.queue().hasRoom(len(p)) {
 		q := c.queue()
@@ -80,8 +80,8 @@ func (c *Conn) enqueueCopy(p []byte, off int) {
 	}
 }
 
-// SendShared is Send for bytes that many connections get: what the kernel does
-// not take is queued as a reference to b. The caller keeps its own reference.
+// SendShared is Send for bytes that many connections get. What the kernel does not
+// take is queued as a reference to b. The caller keeps its own reference.
 func (c *Conn) SendShared(b *Shared) bool {
 	if c.out != 0 {
 		return c.QueueShared(b)
@@ -102,9 +102,9 @@ func (c *Conn) SendShared(b *Shared) bool {
 	return true
 }
 
-// QueueShared queues a reference to b without trying to write; everything queued
-// so within a turn leaves in one gathered write at its end. Outside a turn it asks
-// for one.
+// QueueShared queues a reference to b without trying to write. Everything queued
+// this way within a turn leaves in one gathered write at its end. Outside a turn,
+// it requests one.
 func (c *Conn) QueueShared(b *Shared) bool {
 	if c.has(flagWriteOn) && b.Len() <= smallMessage {
 		return c.Send(b.Bytes())
@@ -128,9 +128,9 @@ func (c *Conn) QueueShared(b *Shared) bool {
 	return true
 }
 
-// smallMessage is the most bytes of a shared buffer that are copied into a queue the
-// kernel takes nothing from: two of them share a buffer of ours, where a reference
-// alone could keep as much memory as that.
+// smallMessage is the largest shared buffer that is copied into a queue which
+// already waits for the kernel. Two such messages share a buffer of ours, where a
+// reference alone could keep as much memory.
 const smallMessage = 128
 
 // canSend reports whether c is open and its queue may grow by cost.
@@ -142,7 +142,7 @@ func (c *Conn) canSend(cost, limit int) bool {
 }
 
 // sendNow tries to write p and returns how much the kernel took: 0 when it takes
-// nothing now, -1 when the connection is gone, which closes it.
+// nothing now, -1 when the write failed, which closes the connection.
 func (c *Conn) sendNow(p []byte) int {
 	n, e := send(c.fd, p)
 	if e == 0 {
@@ -156,7 +156,7 @@ func (c *Conn) sendNow(p []byte) int {
 	return -1
 }
 
-// flushDirty writes to every connection that got something queued in this turn.
+// flushDirty writes to every connection for which something was queued in this turn.
 func (l *Loop) flushDirty() {
 	for i := 0; i < len(l.dirty); i++ {
 		c := l.conn(l.dirty[i])

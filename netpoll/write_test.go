@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fill sends shared buffers to c until the kernel has taken a part of one only, or
-// none of it, and returns what it sent.
+// fill sends shared buffers to c until the kernel takes one only in part, or not at
+// all. It returns what it sent.
 func fill(t *testing.T, c *Conn) string {
 	t.Helper()
 	var all strings.Builder
@@ -85,7 +85,7 @@ func TestWriteInterestIsOnExactlyWhileSomethingIsQueued(t *testing.T) {
 			queued = c.Queued()
 		})
 		wantInterest(interestRead | interestWrite)
-		p.rounds(5) // the kernel takes nothing meanwhile
+		p.rounds(5) // during which the kernel takes nothing
 		wantInterest(interestRead | interestWrite)
 		for queued > 0 {
 			drain(peer)
@@ -97,7 +97,7 @@ func TestWriteInterestIsOnExactlyWhileSomethingIsQueued(t *testing.T) {
 	p.with(id, func(c *Conn) {
 		fill(t, c)
 		c.DropQueued()
-		c.DropQueued() // again: what is cut stays
+		c.DropQueued() // again: the message sent in part stays
 	})
 	drain(peer)
 	p.rounds(2)
@@ -119,7 +119,7 @@ func TestAFullKernelBufferDoesNotSpin(t *testing.T) {
 	drain(peer)
 }
 
-// segments is how many segments with data the kernel has sent on c.
+// segments returns how many segments with data the kernel has sent on c.
 func segments(t *testing.T, c *Conn) uint32 {
 	info, err := unix.GetsockoptTCPInfo(int(c.fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
@@ -238,7 +238,7 @@ func TestSendToAPeerThatVanishedClosesTheConnection(t *testing.T) {
 	client, id := p.connect()
 	release := p.hold()
 	sent := make(chan bool, 3)
-	p.l.PostTo(id, func(c *Conn) { // ahead of the event that tells of the reset
+	p.l.PostTo(id, func(c *Conn) { // before the event of the reset
 		b := shared("lost")
 		defer b.Release()
 		sent <- c.Send([]byte("lost"))
@@ -259,7 +259,7 @@ func TestSendToAPeerThatVanishedClosesTheConnection(t *testing.T) {
 	p.wantQuiet()
 }
 
-// A gathered write to a peer that has gone is an error, not a signal to the process.
+// A gathered write to a peer that has closed is an error, not a signal to the process.
 func TestAGatheredWriteRaisesNoSignal(t *testing.T) {
 	signals := make(chan os.Signal, 8)
 	ossignal.Notify(signals, unix.SIGPIPE, unix.SIGWINCH)
@@ -275,7 +275,7 @@ func TestAGatheredWriteRaisesNoSignal(t *testing.T) {
 		}
 	})
 	p.wantClosed(id, ReasonReset)
-	if err := unix.Kill(unix.Getpid(), unix.SIGWINCH); err != nil { // told behind a lower number
+	if err := unix.Kill(unix.Getpid(), unix.SIGWINCH); err != nil { // SIGPIPE would be delivered first: its number is lower
 		t.Fatal(err)
 	}
 	if got := await(t, signals, "a signal"); got != unix.SIGWINCH {
