@@ -8,7 +8,7 @@ import (
 	"wsify/internal/invariants"
 )
 
-// expectNoAllocs fails t when f allocates once it is warm.
+// expectNoAllocs fails t when f allocates after a warm-up.
 func expectNoAllocs(t *testing.T, what string, f func()) {
 	t.Helper()
 	if raceEnabled || invariants.Enabled {
@@ -45,7 +45,7 @@ func TestDeliveryDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// A row of publications up to the bound is joined in pooled buffers only.
+// A series of publications up to the bound is joined in pooled buffers only.
 func TestJoiningUpToTheBoundDoesNotAllocate(t *testing.T) {
 	h := newHub(1)
 	joinAll(h.Local(0), 1, "news")
@@ -68,9 +68,9 @@ func TestPublishToNobodyDoesNotAllocate(t *testing.T) {
 	})
 }
 
-// A channel that others are in is joined and left without an allocation, by a
-// connection with few memberships, with many, and at the edge between both. The
-// first member of a channel makes it: the channel and its name are allocated.
+// Join and Leave of a channel with other members do not allocate, for a connection
+// with few memberships, with many, and at the edge between both. The first member
+// creates the channel, which allocates the channel and its name.
 func TestJoinAndLeaveDoNotAllocate(t *testing.T) {
 	for _, before := range []int{0, 5, indexUntil - 1, indexUntil, indexFrom - 1, indexFrom, 100} {
 		h := newHub(1)

@@ -11,7 +11,7 @@ import (
 	"wsify/internal/buffer"
 )
 
-// BenchmarkPublish publishes and delivers to nowhere: what the hub adds to sends.
+// BenchmarkPublish publishes and delivers without sending: the hub's own cost.
 func BenchmarkPublish(b *testing.B) {
 	for _, members := range []int{1, 100, 10_000} {
 		for _, joined := range []int{1, 4} {
@@ -19,7 +19,7 @@ func BenchmarkPublish(b *testing.B) {
 				h := newHub(1)
 				joinAll(h.Local(0), members, "news")
 				channel, frame := []byte("news"), frameOf("a publication of some fifty bytes, as many of them are")
-				sum := uint32(0) // so that each member is looked at
+				sum := uint32(0) // so that each member is read
 				b.ReportAllocs()
 				for b.Loop() {
 					for range joined {
@@ -64,8 +64,8 @@ func BenchmarkJoinLeave(b *testing.B) {
 	}
 }
 
-// BenchmarkShards has every core publish to, join and leave channels of its own
-// and of others, as loops do, over stripes of several numbers.
+// BenchmarkShards makes every core publish to, join and leave channels of its own
+// and of others, as loops do, with several numbers of shards.
 func BenchmarkShards(b *testing.B) {
 	const loops, channels = 64, 1024
 	names := make([][]byte, channels)
@@ -85,8 +85,8 @@ func BenchmarkShards(b *testing.B) {
 	}
 }
 
-// publishAndMove is the work of one loop: a connection that wanders over all
-// channels and publishes to each.
+// publishAndMove is the work of one loop: a connection that joins and leaves all
+// channels in turn and publishes to each.
 func publishAndMove(pb *testing.PB, h *Hub, loop int, names [][]byte) {
 	l := h.Local(loop)
 	frame := frameOf("hello")
@@ -123,12 +123,12 @@ func BenchmarkMemory(b *testing.B) {
 				bytes = tc.cost(n)
 			}
 			b.ReportMetric(bytes, tc.unit)
-			b.ReportMetric(0, "ns/op") // says nothing
+			b.ReportMetric(0, "ns/op") // has no meaning here
 		})
 	}
 }
 
-// BenchmarkCollection is a collection beside a million memberships.
+// BenchmarkCollection is a garbage collection with a million memberships.
 func BenchmarkCollection(b *testing.B) {
 	for _, tc := range []struct {
 		name   string
@@ -156,7 +156,7 @@ func BenchmarkCollection(b *testing.B) {
 	}
 }
 
-// cpuTime is what this process has used: a collection runs on all processors.
+// cpuTime is the CPU time of this process: a collection runs on all processors.
 func cpuTime(b *testing.B) time.Duration {
 	var use syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
@@ -165,15 +165,15 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
-// BenchmarkLoops publishes to a channel with one member on each of so many loops, and
-// on one of so many; it asks for room first, as the server does.
+// BenchmarkLoops publishes to a channel with one member on each loop, and on one loop
+// of many. It asks for room first, as the server does.
 func BenchmarkLoops(b *testing.B) {
 	for _, loops := range []int{1, 2, 16, 64} {
 		for _, parts := range []int{1, loops} {
 			b.Run(fmt.Sprintf("loops=%d/with-members=%d", loops, parts), func(b *testing.B) {
 				h := newHub(loops)
 				for i := range loops {
-					if c := joinAll(h.Local(i), 1, "news")[0]; i >= parts { // it was there once
+					if c := joinAll(h.Local(i), 1, "news")[0]; i >= parts { // a former member
 						c.leave("news")
 					}
 				}
@@ -193,7 +193,7 @@ func BenchmarkLoops(b *testing.B) {
 	}
 }
 
-// BenchmarkPublishOnly is Busy and Publish alone, to parts that have something pending.
+// BenchmarkPublishOnly is only Busy and Publish, to parts with something pending.
 func BenchmarkPublishOnly(b *testing.B) {
 	for _, loops := range []int{1, 2, 16, 64} {
 		b.Run(fmt.Sprintf("loops=%d", loops), func(b *testing.B) {

@@ -9,18 +9,18 @@ import (
 	"wsify/internal/buffer"
 )
 
-// channel is one named destination. It exists while it has members. Everything in
-// it is guarded by its shard's lock, unless a Part says otherwise.
+// channel is one named destination. It exists while it has members. Its shard's
+// lock guards everything in it, unless a Part says otherwise.
 //
-// Most channels have one member, so the part of the first loop, and room for one
-// member in it, are inside: such a channel is one allocation beside its name.
+// Most channels have one member. So the part of the first loop lies in the channel,
+// with space for one member: such a channel is one allocation, besides its name.
 type channel struct {
 	name    string
 	members int32
-	shard   uint32 // which one
+	shard   uint32 // index of its shard
 	crowd   *crowd // waiters for room; nil while there are none
-	// No part has more undelivered than so many bytes, of so many publications. Both
-	// are counted up, and looked at again when they say that there is no room.
+	// Upper bounds of what one part has undelivered, in bytes and in publications.
+	// Publish only adds to them; they are measured anew when they leave no room.
 	bytes, count uint32
 	first        Part
 	more         []*Part // each has members
@@ -43,7 +43,7 @@ func (ch *channel) parts() iter.Seq[*Part] {
 	}
 }
 
-// partOf returns the part of a loop, made when there is none.
+// partOf returns the part of a loop, and makes it if there is none.
 func (ch *channel) partOf(loop int) *Part {
 	if ch.first.loop == noLoop {
 		ch.first.loop = int16(loop)
@@ -60,8 +60,8 @@ func (ch *channel) partOf(loop int) *Part {
 	return p
 }
 
-// drop takes out a part without members, so that a publication does not look at it;
-// the loop may still have it on its list. The first stays.
+// drop removes a part without members, so that publications skip it; the loop may
+// still have it on its list. The first part stays.
 func (ch *channel) drop(p *Part) {
 	if i := slices.Index(ch.more, p); i >= 0 {
 		last := len(ch.more) - 1
@@ -76,25 +76,25 @@ type Member struct {
 	ref  uint32 // its membership in the Local
 }
 
-// Part is the members of one channel on one loop, and what they are to be sent.
+// Part holds the members of one channel on one loop, and what they are to be sent.
 //
-// members is changed by its loop only, with the shard locked; so the loop reads it
-// without the lock, and others read its length with it. The rest is guarded by the
-// shard's lock; a sweep by what it says itself.
+// Only its loop changes members, with the shard locked. So the loop reads it
+// without the lock, and others read its length under the lock. The shard's lock
+// guards the rest, except for what sweep says itself.
 type Part struct {
 	channel   *channel
 	pending   *buffer.Buffer // published, not yet taken by the loop
-	sweep     *sweep         // being delivered; nil while there is nothing
+	sweep     *sweep         // what is being delivered; nil while there is nothing
 	members   []Member
-	ref       uint32 // in its Local's parts while it has members; the loop's
+	ref       uint32 // in its Local's parts while it has members; owned by the loop
 	loop      int16
 	scheduled bool // in the loop's due list, or being delivered by it
 	joined    bool // pending was made by us and may be appended to
 	inline    [1]Member
 }
 
-// waiting returns how much the part has to be given to its members yet, and of how
-// many publications with a round of their own.
+// waiting returns how many bytes the members still have to be given, and how many
+// publications have a round of their own.
 func (p *Part) waiting() (bytes, live int) {
 	if len(p.members) == 0 {
 		return 0, 0
@@ -109,10 +109,10 @@ func (p *Part) waiting() (bytes, live int) {
 	return bytes, live
 }
 
-// add appends frame to what is pending and reports whether the loop has to be
-// told. The first publication is kept as a reference; from the second on they are
-// joined in a buffer of the part's own, so that each member gets one send. limit is
-// what may be pending; the caller has seen that there is room.
+// add appends frame to what is pending and reports whether to wake the loop. The
+// first publication is kept as a reference. Later ones are joined in a buffer of
+// the part's own, so that each member gets one send. limit is the most that may be
+// pending; the caller has checked that there is room.
 func (p *Part) add(frame *buffer.Buffer, limit int) (tell bool) {
 	switch {
 	case p.pending == nil:
@@ -128,9 +128,9 @@ func (p *Part) add(frame *buffer.Buffer, limit int) (tell bool) {
 	return tell
 }
 
-// join copies what is pending and frame into a new buffer, twice as large as they
-// need, so that a row of publications is copied a constant number of times. It is
-// never larger than limit, which by default is the largest buffer that is pooled.
+// join copies what is pending and frame into a new buffer of twice their size, so
+// that a series of publications is copied a constant number of times. It is never
+// larger than limit, which by default is the largest buffer that is pooled.
 func (p *Part) join(frame *buffer.Buffer, limit int) {
 	old := p.pending
 	b := buffer.New(min(2*(old.Len()+frame.Len()), limit))
@@ -147,7 +147,7 @@ func (p *Part) insert(m Member) uint32 {
 	return uint32(len(p.members) - 1)
 }
 
-// shrink gives memory back when three quarters of the array are empty.
+// shrink frees memory when three quarters of the array are empty.
 func (p *Part) shrink() {
 	if n := len(p.members); cap(p.members) >= 64 && n <= cap(p.members)/4 {
 		p.members = append(make([]Member, 0, 2*n), p.members...)

@@ -14,12 +14,12 @@ func (l *Local) schedule(p *Part) {
 	l.mu.Unlock()
 }
 
-// Take makes what was published since the last call deliverable and returns how
+// Take makes deliverable what was published since the last call. It returns how
 // many parts Next has to look at: those with something to deliver, and those whose
-// last slice is returned but not yet off its hands. The loop calls it once a turn.
+// last slice was returned but is not settled. The loop calls it once a turn.
 //
-// The two lists change places, so a publisher that holds a shard waits no longer
-// when there is much to take.
+// It swaps the two lists, so a publisher that holds a shard waits no longer when
+// there is much to take.
 func (l *Local) Take() int {
 	l.mu.Lock()
 	due := l.due
@@ -63,18 +63,18 @@ func (l *Local) Next(limit int) (s Slice, ok bool) {
 		s.Members = p.members[w.cursor : w.cursor+n]
 		s.Buffer = w.joined()
 		w.cursor += n
-		l.active.Push(p) // before anybody else's code runs, which may panic
+		l.active.Push(p) // before foreign code runs, which may panic
 		l.hub.tell(told)
 		return s, true
 	}
 	return s, false
 }
 
-// maxSlice keeps a limit within the range of places.
+// maxSlice keeps a limit within the range of a position.
 const maxSlice = 1 << 30
 
-// advance takes what is done off p's sweep and puts what is pending on it. A part
-// that is left with nothing has no sweep, and is off the list until the next
+// advance removes finished publications from p's sweep and adds what is pending. A
+// part with nothing left has no sweep, and is off the list until the next
 // publication. It returns the waiters that have room now.
 func (l *Local) advance(p *Part) (told *Waiter) {
 	s := &l.hub.shards[p.channel.shard]
@@ -99,21 +99,21 @@ func (l *Local) advance(p *Part) (told *Waiter) {
 }
 
 // Delivered returns the stamp of a publication that every member on this loop has
-// been given since the last call, or 0. Of several it is the last.
+// been given since the last call, or 0. If there are several, it returns the last.
 func (l *Local) Delivered() (stamp int64) {
 	stamp, l.delivered = l.delivered, 0
 	return stamp
 }
 
-// seal puts what is pending on its round now, among those that are members already:
-// a publication is not for a member that joins after it. Needs the shard's lock.
+// seal starts the round of what is pending now, among the present members: a
+// publication is not for a member that joins after it. Needs the shard's lock.
 func (l *Local) seal(p *Part) {
 	if p.pending != nil {
 		l.begin(p)
 	}
 }
 
-// begin puts what is pending on its round. Needs the shard's lock.
+// begin starts the round of what is pending. Needs the shard's lock.
 func (l *Local) begin(p *Part) {
 	if p.sweep == nil {
 		p.sweep = l.takeSweep()
@@ -122,8 +122,8 @@ func (l *Local) begin(p *Part) {
 	p.pending, p.joined = nil, false
 }
 
-// takeSweep and giveSweep keep a few sweeps for the next delivery, so that a
-// channel that is quiet has none.
+// takeSweep and giveSweep keep a few sweeps for the next delivery, so that an idle
+// channel has none.
 func (l *Local) takeSweep() *sweep {
 	n := len(l.sweeps)
 	if n == 0 {

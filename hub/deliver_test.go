@@ -8,14 +8,14 @@ import (
 	"wsify/internal/buffer"
 )
 
-// Members leave and join while "a" is being delivered and "b" is published: each gets
-// both once, who joined gets neither.
+// Members leave and join while "a" is being delivered and "b" is published. Each
+// member gets both once; a member that joins gets neither.
 func TestMembershipChangesWhileASliceIsOpen(t *testing.T) {
 	for _, tc := range []struct {
 		what    string
 		slice   int // of members 0 to 4
 		changes string
-		want    []string // who gets the rest
+		want    []string // the members that get the rest
 	}{
 		{"nothing happens", 2, "", []string{"2,3,4<-ab", "0,1<-b"}},
 		{"a served one leaves, the last to be served fills", 2, "-0", []string{"4,2,3<-ab", "1<-b"}},
@@ -78,7 +78,7 @@ func TestJoinedPublicationsReachInOneSlice(t *testing.T) {
 	}
 }
 
-// One publication alone is handed on as it is: the publisher's buffer, not a copy.
+// A single publication is delivered in the publisher's buffer, not in a copy.
 func TestSinglePublicationIsNotCopied(t *testing.T) {
 	h := newHub(2)
 	joinAll(h.Local(0), 1, "news")
@@ -99,7 +99,7 @@ func TestSinglePublicationIsNotCopied(t *testing.T) {
 	b.Release()
 }
 
-// Messages of publications add up, whatever each counts.
+// The messages of publications add up, however many each has.
 func TestMessagesAddUp(t *testing.T) {
 	h := newHub(1)
 	joinAll(h.Local(0), 1, "news")
@@ -131,8 +131,8 @@ func TestPartsTakeTurns(t *testing.T) {
 		"0,1<-large", "0<-one", "0<-two", "2,3<-large", "4,5<-large")
 }
 
-// What is published while a fan-out is open goes along from where that is, in the
-// same sends, and a channel that is published to all the time keeps no other waiting.
+// A publication during a fan-out joins it where the cursor stands, in the same sends.
+// A channel with constant publications does not delay others.
 func TestPublicationDuringAFanOut(t *testing.T) {
 	h := newHub(1)
 	l := h.Local(0)
@@ -166,13 +166,13 @@ func TestNothingComesFromNothing(t *testing.T) {
 	}
 }
 
-// What was published before the last member left is dropped with it: who joins
-// then does not get it, and no gap before what comes next.
+// Pending publications are dropped with the last member: the next member to join
+// would get them, and then miss what came in between.
 func TestPendingGoesWithTheLastMember(t *testing.T) {
 	h := newHub(2)
 	l := h.Local(0)
 	conns := joinAll(l, 2, "news")
-	joinAll(h.Local(1), 1, "news") // the channel goes on elsewhere
+	joinAll(h.Local(1), 1, "news") // the channel lives on, on another loop
 	publish(t, h, "news", "a")
 	conns[0].leave("news")
 	conns[1].leave("news")
@@ -184,8 +184,8 @@ func TestPendingGoesWithTheLastMember(t *testing.T) {
 	checkHub(t, h)
 }
 
-// A channel that ends while it is delivered, and comes again under its name, is
-// another channel.
+// A channel that ends during its delivery, and is created again with the same name,
+// is another channel.
 func TestChannelEndsAndComesAgainInMidDelivery(t *testing.T) {
 	h := newHub(1)
 	l := h.Local(0)
@@ -224,8 +224,8 @@ func TestListsOfPartsGiveTheirMemoryBack(t *testing.T) {
 	}
 }
 
-// TestAStampComesOutOnceEveryMemberWasServed: on each loop, also when the publication
-// is joined with others, of which the first has none.
+// TestAStampComesOutOnceEveryMemberWasServed: on each loop, even if the publication
+// is joined with others and the first of these has no stamp.
 func TestAStampComesOutOnceEveryMemberWasServed(t *testing.T) {
 	for _, stamps := range [][]int64{{7}, {7, 0}, {0, 7}, {0, 0, 7}, {7, 8}} {
 		h := newHub(2)

@@ -7,8 +7,8 @@ import (
 	"wsify/internal/buffer"
 )
 
-// printer is the smallest Sink and Watcher: a server would write to an eventfd,
-// and note for its broker.
+// printer is a minimal Sink and Watcher. A server would write to an eventfd, and
+// record subscriptions for its broker.
 type printer struct{}
 
 func (printer) Wake(loop int)            { fmt.Println("wake loop", loop) }
@@ -16,7 +16,7 @@ func (printer) Room(w *hub.Waiter)       { fmt.Println("room for", w.ID) }
 func (printer) Subscribe(channel string) { fmt.Println("subscribe", channel) }
 func (printer) Unsubscribe(name string)  { fmt.Println("unsubscribe", name) }
 
-// publish encodes nothing: a frame is whatever its bytes are.
+// publish encodes nothing: its frame is the text itself.
 func publish(h *hub.Hub, channel, text string) {
 	b := buffer.New(len(text))
 	b.Append([]byte(text), 1)
@@ -38,7 +38,7 @@ func deliver(l *hub.Local) {
 	}
 }
 
-// What is published before the loop comes to deliver reaches each member at once.
+// All that is published before the loop delivers reaches each member in one send.
 func Example() {
 	h := hub.New(hub.Config{Loops: 1, Sink: printer{}, Watcher: printer{}})
 	l := h.Local(0)
@@ -58,7 +58,7 @@ func Example() {
 	// unsubscribe news
 }
 
-// A publisher that outruns the loops waits for room.
+// A publisher that is faster than the loops waits for room.
 func ExampleHub_AwaitRoom() {
 	h := hub.New(hub.Config{Loops: 1, MaxPendingBytes: 8, Sink: printer{}, Watcher: printer{}})
 	l := h.Local(0)

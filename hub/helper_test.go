@@ -18,7 +18,7 @@ func (quiet) Room(*Waiter)       {}
 func (quiet) Subscribe(string)   {}
 func (quiet) Unsubscribe(string) {}
 
-// wakeLog is a Sink that counts.
+// wakeLog is a Sink that counts wakes.
 type wakeLog struct {
 	quiet
 	wakes []int // by loop
@@ -26,8 +26,8 @@ type wakeLog struct {
 
 func (w *wakeLog) Wake(loop int) { w.wakes[loop]++ }
 
-// watchLog is a Watcher that notes whether what it is told makes sense (I12): a
-// channel is subscribed and unsubscribed in turn.
+// watchLog is a Watcher that checks the order of its calls (I12): a channel is
+// subscribed and unsubscribed in turn.
 type watchLog struct {
 	mu     sync.Mutex
 	active map[string]bool
@@ -54,19 +54,19 @@ func (w *watchLog) note(name string, active bool) {
 	w.events.Add(1)
 }
 
-// newHub returns a quiet hub of so many loops.
+// newHub returns a hub of so many loops, with a quiet Sink and Watcher.
 func newHub(loops int) *Hub {
 	return New(Config{Loops: loops, Sink: quiet{}, Watcher: quiet{}})
 }
 
-// frameOf returns a buffer with one message, whose reference is the caller's.
+// frameOf returns a buffer with one message. The caller owns the reference.
 func frameOf(text string) *buffer.Buffer {
 	b := buffer.New(len(text))
 	b.Append([]byte(text), 1)
 	return b
 }
 
-// publish gives text to the channel and fails t when there is no room.
+// publish publishes text to the channel and fails t when there is no room.
 func publish(t testing.TB, h *Hub, channel, text string) (members int) {
 	t.Helper()
 	b := frameOf(text)
@@ -77,7 +77,7 @@ func publish(t testing.TB, h *Hub, channel, text string) (members int) {
 	return h.Publish([]byte(channel), b)
 }
 
-// delivery is a Slice in words: who gets what.
+// delivery is a Slice as text: the members and what they get.
 func delivery(s Slice) string {
 	var conns []string
 	for _, m := range s.Members {
@@ -86,7 +86,7 @@ func delivery(s Slice) string {
 	return strings.Join(conns, ",") + "<-" + string(s.Buffer.Bytes())
 }
 
-// drain takes and delivers everything a loop has, and returns it in words.
+// drain takes and delivers everything a loop has, and returns it as text.
 func drain(l *Local, limit int) (got []string) {
 	l.Take()
 	for {
@@ -131,8 +131,8 @@ func joinAll(l *Local, n int, name string) []*testConn {
 	return conns
 }
 
-// checkHub fails t unless the tables of a hub agree with each other: places of
-// members, counts, regions, what is scheduled. No loop may be at work.
+// checkHub fails t unless the tables of a hub agree: positions of members, counts,
+// regions, scheduled parts. No loop may be at work.
 func checkHub(t *testing.T, h *Hub) {
 	t.Helper()
 	listed := listedParts(t, h)
@@ -163,7 +163,7 @@ func checkHub(t *testing.T, h *Hub) {
 	}
 }
 
-// listedParts counts on how many lists of its loop each part is.
+// listedParts counts the lists of its loop that each part is on.
 func listedParts(t *testing.T, h *Hub) map[*Part]int {
 	t.Helper()
 	listed := make(map[*Part]int)
@@ -183,8 +183,8 @@ func listedParts(t *testing.T, h *Hub) map[*Part]int {
 	return listed
 }
 
-// checkCrowd fails t when somebody waits for whom there is room, or whom nothing
-// that is under way will tell of it.
+// checkCrowd fails t when there is room for a waiter, or when no event to come will
+// tell a waiter of room.
 func checkCrowd(t *testing.T, h *Hub, ch *channel, listed map[*Part]int) {
 	t.Helper()
 	q := ch.crowd
@@ -192,7 +192,7 @@ func checkCrowd(t *testing.T, h *Hub, ch *channel, listed map[*Part]int) {
 		return
 	}
 	for p := range listed {
-		if p.channel == ch { // its loop will look, also when it has no members any more
+		if p.channel == ch { // its loop will check, even without members
 			return
 		}
 	}
@@ -207,7 +207,7 @@ func checkPart(t *testing.T, h *Hub, p *Part) {
 		checkSweep(t, p, w)
 	}
 	if p.pending != nil && len(p.members) == 0 {
-		t.Fatalf("part of %q has something to deliver to nobody", p.channel.name)
+		t.Fatalf("part of %q has something to deliver and no members", p.channel.name)
 	}
 	if (p.pending != nil || p.sweep != nil) && !p.scheduled {
 		t.Fatalf("part of %q has something to deliver and is not scheduled", p.channel.name)
@@ -234,12 +234,12 @@ func checkSweep(t *testing.T, p *Part, w *sweep) {
 	}
 }
 
-// references holds on to buffers, to see that nobody else does in the end.
+// references holds buffers, to check that nothing else does in the end.
 type references struct {
 	held map[*buffer.Buffer]bool
 }
 
-// hold retains b, once however often it is called for the same buffer.
+// hold retains b, but only on the first call for a buffer.
 func (r *references) hold(b *buffer.Buffer) {
 	if b == nil || r.held[b] {
 		return
@@ -251,8 +251,8 @@ func (r *references) hold(b *buffer.Buffer) {
 	b.Retain()
 }
 
-// expectSole fails t when a buffer has a reference beside the one held here, and
-// lets go of all.
+// expectSole fails t when a buffer has another reference than the one held here,
+// and releases all.
 func (r *references) expectSole(t *testing.T) {
 	t.Helper()
 	for b := range r.held {

@@ -9,14 +9,14 @@ import (
 	"wsify/internal/buffer"
 )
 
-// ErrBusy says that so much is waiting to be delivered to a channel that no more
-// is taken. The publisher waits (AwaitRoom) or is refused.
+// ErrBusy says that a channel takes no more, because too much is undelivered in it.
+// The publisher waits (AwaitRoom) or is refused.
 var ErrBusy = errors.New("the channel has too much undelivered")
 
 // Sink is told what others have to do. It is called from any goroutine with no lock
 // held, and must not block.
 type Sink interface {
-	// Wake says that a loop has something to deliver. Local.Take follows on it.
+	// Wake says that a loop has something to deliver. The loop then calls Local.Take.
 	Wake(loop int)
 	// Room says that room is kept for a waiter, until Hub.Forgo.
 	Room(w *Waiter)
@@ -24,23 +24,23 @@ type Sink interface {
 
 // Watcher is told when a channel gets its first member on this node and when it
 // loses its last. The calls for one channel come in the order of the events, with
-// the channel's shard locked: they must only note it down. Broker implementations
-// subscribe and unsubscribe from here (I12).
+// the channel's shard locked: they must only record the change. Broker
+// implementations subscribe and unsubscribe from here (I12).
 type Watcher interface {
 	Subscribe(channel string)
 	Unsubscribe(channel string)
 }
 
-// Config is the settings of a Hub.
+// Config holds the settings of a Hub.
 type Config struct {
-	// Loops is the number of event loops, 1 to 256; what is outside is brought in.
+	// Loops is the number of event loops, 1 to 256; values outside are clamped.
 	Loops int
 	// Shards is the number of separately locked stripes, rounded up to a power
 	// of two. Zero means 64 per loop.
 	Shards int
-	// MaxPendingBytes is how many bytes may wait for one loop to deliver them to
-	// one channel; beyond, Busy says so. A channel with nothing waiting has room for
-	// a publication of any size. Zero means 256 KiB.
+	// MaxPendingBytes is how many bytes may wait for one loop to deliver them to one
+	// channel; beyond that, Busy reports true. A channel with nothing waiting has
+	// room for a publication of any size. Zero means 256 KiB.
 	MaxPendingBytes int
 	// Sink and Watcher must not be nil.
 	Sink    Sink
@@ -48,7 +48,7 @@ type Config struct {
 }
 
 // Hub is the subscription table of a node. Its methods may be called from any
-// goroutine; those of its Locals may not.
+// goroutine; the methods of a Local may not.
 type Hub struct {
 	shards     []shard
 	mask       uint64
@@ -65,7 +65,7 @@ type shard struct {
 	channels map[string]*channel
 	peak     int      // most channels since the map was made
 	members  int64    // subscriptions in this shard
-	_        [32]byte // fills the cache line, so that neighbours share none
+	_        [32]byte // fills the cache line, so that shards share none
 }
 
 // New returns an empty hub.
@@ -88,7 +88,7 @@ func New(cfg Config) *Hub {
 	return h
 }
 
-// Local returns the door of a loop. Everything on it belongs to that loop.
+// Local returns the part of the hub that belongs to a loop. Only that loop may use it.
 func (h *Hub) Local(loop int) *Local { return h.locals[loop] }
 
 // Shards returns the number of stripes.
@@ -100,11 +100,11 @@ func (h *Hub) shardOf(name []byte) *shard {
 
 func (h *Hub) indexOf(name []byte) uint32 { return uint32(maphash.Bytes(h.seed, name) & h.mask) }
 
-// Publish hands frame to every loop that has members of the channel and returns
-// how many members that are. frame holds one or more encoded messages; the caller
+// Publish gives frame to every loop that has members of the channel, and returns
+// the number of these members. frame holds one or more encoded messages; the caller
 // keeps its reference, and the bytes must not change any more (I9).
 //
-// It refuses nothing: the caller has asked for room before, by Busy, Full or AwaitRoom.
+// It refuses nothing: the caller has asked for room, with Busy, Full or AwaitRoom.
 func (h *Hub) Publish(channel []byte, frame *buffer.Buffer) (members int) {
 	var wake wakeSet
 	s := h.shardOf(channel)
@@ -160,9 +160,9 @@ func (s *shard) createLocked(name string, index uint32) *channel {
 	return ch
 }
 
-// shrinkAt is the size from which a map that has become nearly empty is copied
-// into a smaller one: Go's maps keep the memory of their largest size. The copy is
-// of an eighth, after seven eighths were removed one by one.
+// shrinkAt is the size from which a nearly empty map is copied into a smaller one:
+// Go's maps keep the memory of their largest size. Each copy moves an eighth, after
+// seven eighths were removed one by one.
 const shrinkAt = 32
 
 func (s *shard) removeLocked(ch *channel) {

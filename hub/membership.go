@@ -10,7 +10,7 @@ import (
 )
 
 // Memberships is the channels of one connection. The connection's owner keeps one
-// beside its own state and passes it to its Local; the zero value is none.
+// beside its own state and passes it to its Local. The zero value has no channels.
 type Memberships struct {
 	head  uint32 // first membership; 0 = none
 	count uint32
@@ -19,16 +19,16 @@ type Memberships struct {
 // Count returns how many channels the connection is a member of.
 func (m *Memberships) Count() int { return int(m.count) }
 
-// membership ties one connection to one part. There may be millions, so it holds no
-// pointer: the collector has nothing to read. Whose it is stands in the part's members.
+// membership ties one connection to one part. There may be millions, so it holds no pointer
+// and the garbage collector does not read it. Its connection is in the part's members.
 type membership struct {
 	part uint32 // in the Local's parts
-	pos  uint32 // place in the part's members
+	pos  uint32 // index in the part's members
 	next uint32 // neighbours in the connection's list; 0 = none
 	prev uint32
 }
 
-// Local is a loop's door to the hub. It belongs to the loop's goroutine, except
+// Local is one loop's part of the hub. It belongs to the loop's goroutine, except
 // for the due list.
 type Local struct {
 	hub         *Hub
@@ -36,13 +36,13 @@ type Local struct {
 	memberships slab.Pool[membership]
 	parts       slab.Pool[*Part] // that have members
 
-	// index finds a channel among many of one connection; a connection with few
-	// is searched in its list instead.
+	// index finds a channel among many of one connection. For a connection with few
+	// channels, find searches its list instead.
 	index map[uint32]map[string]uint32
 
 	active ring.Ring[*Part] // parts with something to deliver, in turn
 	sweeps []*sweep         // unused ones
-	spare  []*Part          // the empty list that changes places with due
+	spare  []*Part          // the empty list that is swapped with due
 
 	delivered int64 // see Delivered
 
@@ -51,15 +51,15 @@ type Local struct {
 }
 
 // A connection gets an index with its membership number indexFrom, and keeps it
-// while it has indexUntil. The gap spares a connection at the edge from building
-// one with every join.
+// while it has indexUntil. Because of the gap, a connection at the edge does not
+// build an index with every join.
 const (
 	indexFrom  = 32
 	indexUntil = 16
 )
 
-// Join makes conn a member of the channel and reports whether it was not one.
-// conn is a number the loop chose; set is that connection's.
+// Join makes conn a member of the channel and reports whether it was not one
+// before. conn is a number that the loop chose; set belongs to that connection.
 func (l *Local) Join(conn uint32, set *Memberships, name []byte) (joined bool) {
 	if l.find(conn, set, name) != 0 {
 		return false
@@ -88,10 +88,10 @@ func (l *Local) Join(conn uint32, set *Memberships, name []byte) (joined bool) {
 	return true
 }
 
-// Owed returns what was published to the channel while the connection was a member
-// of it and has not been handed out by Next yet, in one buffer; nil when there is
-// nothing. A member that is about to leave is sent it first, so that a broadcast that came
-// before the leave is heard. The caller releases it.
+// Owed returns, in one buffer, what was published to the channel while the connection was
+// a member and Next has not returned yet; nil when there is nothing. A member is sent it
+// before it leaves, so that it gets every publication made before the leave. The caller
+// releases the buffer.
 func (l *Local) Owed(conn uint32, set *Memberships, name []byte) *buffer.Buffer {
 	ref := l.find(conn, set, name)
 	if ref == 0 {
@@ -150,31 +150,31 @@ func (l *Local) end(conn uint32, set *Memberships, ref uint32) {
 	l.memberships.Give(ref)
 }
 
-// part returns what m is a membership of.
+// part returns the part that m is a membership of.
 func (l *Local) part(m *membership) *Part { return *l.parts.At(m.part) }
 
-// name gives p a reference, by which its memberships know it.
+// name gives p a reference, which its memberships hold.
 func (l *Local) name(p *Part) {
 	var place **Part
 	p.ref, place = l.parts.Take()
 	*place = p
 }
 
-// unname takes the reference of a part without members back.
+// unname frees the reference of a part without members.
 func (l *Local) unname(p *Part) {
 	*l.parts.At(p.ref) = nil
 	l.parts.Give(p.ref)
 }
 
-// Trim gives back the memory of memberships that have ended, as far as it lies behind
-// the last there is, and what is kept for deliveries.
+// Trim frees the memory of ended memberships behind the last one in use, and memory
+// kept for deliveries.
 func (l *Local) Trim() {
 	l.memberships.Trim()
 	l.parts.Trim()
 	l.sweeps = nil
 }
 
-// moved notes that a member has got another place in its part.
+// moved records that a member has a new index in its part.
 func (l *Local) moved(m Member, pos uint32) {
 	l.memberships.At(m.ref).pos = pos
 }

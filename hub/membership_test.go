@@ -29,15 +29,15 @@ func TestLeaveOfWhatWasNeverJoinedDoesNothing(t *testing.T) {
 	}
 	b.join("news")
 	if a.leave("news") {
-		t.Fatal("Leave of another's channel reports true")
+		t.Fatal("Leave of another connection's channel reports true")
 	}
 	a.leaveAll()
 	publish(t, h, "news", "hi")
 	expect(t, "after the leaves of a stranger", drain(b.local, 10), "2<-hi")
 }
 
-// A connection with many memberships is searched through an index, one with few
-// through its list; at every size both say the same, up and down again.
+// find searches an index for a connection with many memberships, and a list for one
+// with few. At every size, growing and shrinking, both give the same result.
 func TestIndexAgreesWithList(t *testing.T) {
 	for _, name := range []string{"c%d", "a-name-of-more-than-thirty-two-bytes-%d"} {
 		const most = 3 * indexFrom
@@ -74,7 +74,7 @@ func TestIndexAgreesWithList(t *testing.T) {
 	}
 }
 
-// I8, also where a connection has so many memberships that they have an index.
+// I8, also for a connection with so many memberships that it has an index.
 func TestLeaveAllEndsFewAndMany(t *testing.T) {
 	for _, n := range []int{0, 1, indexUntil - 1, indexUntil, indexFrom, indexFrom + 1, 500} {
 		h := newHub(1)
@@ -95,8 +95,8 @@ func TestLeaveAllEndsFewAndMany(t *testing.T) {
 	}
 }
 
-// A number is given to another connection when the first has left everything; it
-// starts from nothing.
+// When a connection has left everything, its number may go to another, which starts
+// without memberships.
 func TestNumberUsedAgainHasNoMemberships(t *testing.T) {
 	h := newHub(1)
 	first := testConn{local: h.Local(0), id: 3}

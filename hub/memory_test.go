@@ -17,7 +17,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// churn makes n channels with one member each, by connections with perConn
+// churn makes n channels with one member each, from connections with perConn
 // channels each, publishes to all of them, delivers, and ends everything.
 func churn(t testing.TB, h *Hub, n, perConn int) {
 	t.Helper()
@@ -47,8 +47,8 @@ func churn(t testing.TB, h *Hub, n, perConn int) {
 	}
 }
 
-// deliverAll takes and delivers everything a loop has, and returns how many
-// members got something.
+// deliverAll takes and delivers everything a loop has, and returns the number of
+// members that got something.
 func deliverAll(l *Local, limit int) (n int) {
 	l.Take()
 	for {
@@ -60,8 +60,8 @@ func deliverAll(l *Local, limit int) (n int) {
 	}
 }
 
-// After churn of 100,000 channels the hub holds nothing, and its memory is back
-// where it was (I13).
+// After churn of 100,000 channels the hub holds nothing, and its memory is back at
+// the baseline (I13).
 func TestChurnComesBackToTheBaseline(t *testing.T) {
 	const n, slack = 100_000, 256 << 10
 	h := newHub(1)
@@ -88,7 +88,7 @@ func TestChurnComesBackToTheBaseline(t *testing.T) {
 	runtime.KeepAlive(h)
 }
 
-// A million memberships are not to be read by the collector one by one.
+// The garbage collector must not read a million memberships one by one.
 func TestAMembershipIsSmallAndHasNoPointer(t *testing.T) {
 	if n := unsafe.Sizeof(membership{}); n != 16 {
 		t.Errorf("a membership has %d bytes, want 16", n)
@@ -100,7 +100,7 @@ func TestAMembershipIsSmallAndHasNoPointer(t *testing.T) {
 	}
 }
 
-// A channel that was large gives back the memory of its members.
+// A channel that was large frees the memory of its members.
 func TestLargeChannelShrinks(t *testing.T) {
 	h := newHub(1)
 	conns := joinAll(h.Local(0), 10_000, "news")
@@ -120,7 +120,7 @@ func TestLargeChannelShrinks(t *testing.T) {
 	}
 }
 
-// bytesPerMembership returns what each of n memberships of one channel costs.
+// bytesPerMembership returns the memory of each of n memberships of one channel.
 func bytesPerMembership(n int) float64 {
 	h := newHub(1)
 	sets := make([]Memberships, n) // a part of the session, not of the hub
@@ -134,8 +134,8 @@ func bytesPerMembership(n int) float64 {
 	return float64(grown) / float64(n)
 }
 
-// bytesPerChannel returns what each of n channels with one member costs, its name
-// of 16 bytes and its membership included.
+// bytesPerChannel returns the memory of each of n channels with one member,
+// including its name of 16 bytes and its membership.
 func bytesPerChannel(n int) float64 {
 	h := newHub(1)
 	sets := make([]Memberships, n)

@@ -8,8 +8,8 @@ import (
 )
 
 // Random operations on several loops, with slices of any size and memberships that
-// change while they are open, agree with a naive twin: whoever is a member gets
-// each publication once and in order, whoever is not gets nothing.
+// change during slices, agree with a naive twin: a member gets each publication
+// once and in order, and other connections get nothing.
 func TestModel(t *testing.T) {
 	scripts := 100
 	if testing.Short() || raceEnabled {
@@ -30,9 +30,9 @@ func TestModel(t *testing.T) {
 // FuzzDeliver runs operation scripts against the twin.
 func FuzzDeliver(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 7, 0, 0, 0, 0, 10, 0, 0, 12, 0, 0, 5})
-	// Two members, a slice of one, the served one leaves.
+	// Two members, a slice of one; the member that was served leaves.
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 1, 0, 7, 0, 0, 0, 0, 10, 0, 0, 12, 0, 0, 1, 4, 0, 0, 0})
-	// Published, the only member leaves, another joins.
+	// A publication, then the only member leaves and another joins.
 	f.Add([]byte{0, 0, 0, 0, 0, 1, 0, 0, 7, 0, 0, 0, 0, 4, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 1, 0, 7, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) > 4096 {
@@ -42,7 +42,7 @@ func FuzzDeliver(f *testing.F) {
 	})
 }
 
-// run carries out a script: each operation is a byte, its arguments follow.
+// run executes a script: each operation is a byte, followed by its arguments.
 func (w *twin) run(script []byte) {
 	w.t.Helper()
 	limits := []int{0, 1, 2, 3, 7, 1 << 33, -1}
@@ -56,7 +56,7 @@ func (w *twin) run(script []byte) {
 	}
 	channel := func() string {
 		if n := arg(256); n < 200 {
-			return twinChannels[n%3] // mostly few, so that operations meet
+			return twinChannels[n%3] // mostly few, so that operations collide
 		}
 		return twinChannels[arg(len(twinChannels))]
 	}

@@ -6,7 +6,7 @@ import (
 	"wsify/internal/buffer"
 )
 
-// owedText joins and releases what a member is owed.
+// owedText returns what a member is owed as text, and releases it.
 func owedText(l *Local, conn uint32, set *Memberships, name string) string {
 	b := l.Owed(conn, set, []byte(name))
 	if b == nil {
@@ -38,7 +38,7 @@ func TestAMemberThatLeavesIsOwedWhatWasPublishedBefore(t *testing.T) {
 	if got := owedText(l, 1, &sets[1], "news"); got != "ab" {
 		t.Errorf("owed before delivery: %q, want %q", got, "ab")
 	}
-	publish("c") // must not change what was lent: the next join copies
+	publish("c") // must not change the slice: the next join copies
 	l.Take()
 	if s, ok := l.Next(1); !ok || string(s.Buffer.Bytes()) != "abc" || s.Members[0].Conn != 0 {
 		t.Fatalf("first slice = %+v, %v", s, ok)

@@ -2,6 +2,6 @@
 
 package hub
 
-// raceEnabled says whether the race detector is on: it makes sync.Pool forget at
-// random, so counts of allocations say nothing then.
+// raceEnabled says whether the race detector is on. It makes sync.Pool drop values
+// at random, so counts of allocations mean nothing then.
 const raceEnabled = true

@@ -1,12 +1,12 @@
 package hub
 
-// Waiter is a publication that waits for room in a channel. It serves one wait. ID
-// and First are set before it; the rest is guarded by the lock of the channel's shard.
+// Waiter is a publication that waits for room in a channel. It serves one wait. ID and
+// First are set before the wait; the lock of the channel's shard guards the rest.
 type Waiter struct {
-	// ID names the waiter. It means nothing to the hub.
+	// ID names the waiter. The hub does not interpret it.
 	ID uint64
-	// First is for a publication that goes ahead of those that are not, and into room
-	// that is kept for them.
+	// First is for a publication that goes ahead of waiters without it, and may use
+	// the room that is kept for them.
 	First bool
 
 	channel    *channel
@@ -19,16 +19,16 @@ type Waiter struct {
 // Channel returns the name of the channel that w waits for.
 func (w *Waiter) Channel() string { return w.channel.name }
 
-// crowd is the waiters for room in a channel, first come first served, and how much
-// room is kept for those that were told. Most channels have none.
+// crowd is the queue for room in a channel, first come, first served, and the room
+// that is kept for waiters that were told. Most channels have none.
 type crowd struct {
 	first, last *Waiter
-	bytes       int // kept
-	told        int // for how many
+	bytes       int // kept for waiters that were told
+	told        int // how many were told
 }
 
-// Busy reports whether a publication of size bytes has to wait: the channel has too
-// much undelivered, or others wait already, or were told that they may publish.
+// Busy reports whether a publication of size bytes has to wait: too much is undelivered
+// in the channel, or others wait already or were told that they may publish.
 func (h *Hub) Busy(channel []byte, size int) bool {
 	s := h.shardOf(channel)
 	s.mu.Lock()
@@ -37,7 +37,7 @@ func (h *Hub) Busy(channel []byte, size int) bool {
 	return ch != nil && ch.busy(size, h.maxPending, false)
 }
 
-// Full is Busy for a publication that goes ahead of all that wait.
+// Full is Busy for a publication that goes ahead of all waiters.
 func (h *Hub) Full(channel []byte, size int) bool {
 	s := h.shardOf(channel)
 	s.mu.Lock()
@@ -46,10 +46,10 @@ func (h *Hub) Full(channel []byte, size int) bool {
 	return ch != nil && ch.busy(size, h.maxPending, true)
 }
 
-// AwaitRoom puts w in the queue for size bytes of room in a channel, and reports
-// false when there is room already. When w's turn has come the room is kept for it,
-// Sink.Room is called, and w may publish. That may be at once, where there is room but
-// others were told before and have not come yet. Forgo must follow, told or not.
+// AwaitRoom puts w in the queue for size bytes of room in a channel, and reports false
+// when there is room already. When it is w's turn, the room is kept for it, Sink.Room
+// is called, and w may publish. That may happen at once, where there is room but
+// waiters told before have not published yet. Forgo must follow, told or not.
 func (h *Hub) AwaitRoom(channel []byte, size int, w *Waiter) bool {
 	s := h.shardOf(channel)
 	s.mu.Lock()
@@ -69,8 +69,8 @@ func (h *Hub) AwaitRoom(channel []byte, size int, w *Waiter) bool {
 	return true
 }
 
-// Forgo ends a wait, or gives back the room that is kept for w, to those behind it:
-// after it has published, or because it will not. It may be called more than once.
+// Forgo ends a wait, or frees the room that is kept for w, so that the next waiters get it.
+// Call it after w has published, or when it will not. It may be called more than once.
 func (h *Hub) Forgo(w *Waiter) {
 	ch := w.channel
 	s := &h.shards[ch.shard]
@@ -88,23 +88,23 @@ func (h *Hub) Forgo(w *Waiter) {
 	h.tell(told)
 }
 
-// tell tells waiters, a list of grant's, that there is room for them.
+// tell calls Sink.Room for each waiter in a list that grant returned.
 func (h *Hub) tell(w *Waiter) {
 	for w != nil {
-		next := w.next // a waiter that is told may be gone in the same moment
+		next := w.next // a waiter that is told may be reused at once
 		h.sink.Room(w)
 		w = next
 	}
 }
 
 // busy reports whether size bytes have to wait: for room, or behind others that wait for
-// it or were told and have not come yet.
+// it or were told and have not published yet.
 func (ch *channel) busy(size, limit int, first bool) bool {
 	return !first && ch.crowd != nil || !ch.hasRoom(size, limit, first)
 }
 
 // hasRoom reports whether there is room for size bytes beside what is kept for
-// others; the first is not behind others.
+// others. A first publication does not respect what is kept.
 func (ch *channel) hasRoom(size, limit int, first bool) bool {
 	told := 0
 	if q := ch.crowd; q != nil && !first && q.told > 0 {
@@ -118,7 +118,7 @@ func (ch *channel) hasRoom(size, limit int, first bool) bool {
 		return true
 	}
 	bytes, live := ch.waiting()
-	ch.bytes, ch.count = uint32(bytes), uint32(live)+1 // what is pending may become one
+	ch.bytes, ch.count = uint32(bytes), uint32(live)+1 // what is pending may become one more
 	return bytes == 0 || bytes+size <= limit && live+told < maxSealed
 }
 
@@ -131,8 +131,8 @@ func (ch *channel) waiting() (bytes, live int) {
 	return bytes, live
 }
 
-// grant takes those off the queue that there is room for now, keeps it for them, and
-// returns them as a list. Needs the shard's lock.
+// grant removes from the queue the waiters for which there is room now, keeps the
+// room for them, and returns them as a list. Needs the shard's lock.
 func (ch *channel) grant(limit int) (told *Waiter) {
 	q := ch.crowd
 	if q == nil {
@@ -152,7 +152,7 @@ func (ch *channel) grant(limit int) (told *Waiter) {
 	return told
 }
 
-// add puts w at the end of the queue, or at its beginning when it is first.
+// add puts w at the end of the queue, or at its front when First is set.
 func (q *crowd) add(w *Waiter) {
 	w.queued = true
 	if w.First {

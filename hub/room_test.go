@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// roomHub returns a hub of so many loops, each with a member of "news", that takes 10
-// bytes while they wait, and the log of who is told of room.
+// roomHub returns a hub of so many loops, each with a member of "news" and a bound of
+// 10 bytes, and the log of waiters that are told of room.
 func roomHub(loops int) (*Hub, *roomLog) {
 	log := &roomLog{}
 	h := New(Config{Loops: loops, MaxPendingBytes: 10, Sink: log, Watcher: quiet{}})
@@ -18,7 +18,7 @@ func roomHub(loops int) (*Hub, *roomLog) {
 	return h, log
 }
 
-// roomLog is a Sink that keeps who was told of room.
+// roomLog is a Sink that records the waiters that are told of room.
 type roomLog struct {
 	quiet
 	told []uint64
@@ -26,7 +26,7 @@ type roomLog struct {
 
 func (l *roomLog) Room(w *Waiter) { l.told = append(l.told, w.ID) }
 
-// expect fails t unless these were told since the last call, in this order.
+// expect fails t unless these waiters were told since the last call, in this order.
 func (l *roomLog) expect(t *testing.T, what string, want ...uint64) {
 	t.Helper()
 	if !slices.Equal(l.told, want) {
@@ -62,7 +62,7 @@ func TestBusyWhenOneLoopIsBehind(t *testing.T) {
 	expect(t, "loop 0 with room", drain(h.Local(0), 1), "0<-z")
 }
 
-// What is being delivered takes room until every member has got it.
+// A publication takes room until every member has got it.
 func TestRoomComesWhenADeliveryEnds(t *testing.T) {
 	h := New(Config{Loops: 1, MaxPendingBytes: 10, Sink: quiet{}, Watcher: quiet{}})
 	l := h.Local(0)
@@ -116,8 +116,8 @@ func TestAwaitRoomWaitsOnlyWhereThereIsNone(t *testing.T) {
 	await(t, h, 3, &Waiter{})
 }
 
-// Those who wait are told in the order they came, only as far as there is room, and
-// who comes while others wait waits behind them.
+// Waiters are told in the order they came, only as far as there is room. A newcomer
+// waits behind them.
 func TestRoomIsGivenInTurn(t *testing.T) {
 	h, log := roomHub(1)
 	publish(t, h, "news", "1234567890")
@@ -128,7 +128,7 @@ func TestRoomIsGivenInTurn(t *testing.T) {
 	drain(h.Local(0), 1)
 	log.expect(t, "10 bytes are free", 0, 1)
 	if !busy(h, 1) || h.Full([]byte("news"), 10) {
-		t.Fatal("busy says nothing of those who wait, or full something")
+		t.Fatal("Busy ignores the waiters, or Full does not")
 	}
 	publish := func(w *Waiter) {
 		b := frameOf("abcd")
@@ -143,12 +143,12 @@ func TestRoomIsGivenInTurn(t *testing.T) {
 	log.expect(t, "10 bytes are free again", 2, 3)
 }
 
-// Room that was kept for one that does not publish goes to the next, and who has left
-// the queue holds up nobody.
+// Room that a waiter gives up goes to the next, and a waiter that has left the queue
+// delays no other.
 func TestForgoneRoomGoesToTheNext(t *testing.T) {
 	h, log := roomHub(1)
 	publish(t, h, "news", "1234567890")
-	large := await(t, h, 11, &Waiter{ID: 1}) // for which the channel would have to be empty
+	large := await(t, h, 11, &Waiter{ID: 1}) // fits only into an empty channel
 	second := await(t, h, 10, &Waiter{ID: 2})
 	third := await(t, h, 10, &Waiter{ID: 3})
 	h.Forgo(large)
@@ -159,11 +159,11 @@ func TestForgoneRoomGoesToTheNext(t *testing.T) {
 	h.Forgo(second)
 	h.Forgo(third)
 	if busy(h, 10) {
-		t.Fatal("busy when nobody waits any more")
+		t.Fatal("busy when no waiter is left")
 	}
 }
 
-// Who is first goes ahead of all others, and does not mind room that is kept.
+// A waiter with First goes ahead of all others, even into room that is kept.
 func TestFirstGoesAheadOfOthers(t *testing.T) {
 	h, log := roomHub(1)
 	publish(t, h, "news", "1234567890")
@@ -175,11 +175,11 @@ func TestFirstGoesAheadOfOthers(t *testing.T) {
 	h.Forgo(first)
 	log.expect(t, "the first has been", 1)
 	if h.Full([]byte("news"), 10) {
-		t.Fatal("what goes ahead of all is refused for what is kept")
+		t.Fatal("a waiter with First is refused because of kept room")
 	}
 }
 
-// Who waits is told also when nobody is left to deliver to, a channel's worth at a time.
+// Waiters are told even when no member is left, up to the channel's bound at a time.
 func TestWaitersOutliveTheChannel(t *testing.T) {
 	log := &roomLog{}
 	h := New(Config{Loops: 1, MaxPendingBytes: 10, Sink: log, Watcher: quiet{}})
@@ -201,7 +201,7 @@ func TestWaitersOutliveTheChannel(t *testing.T) {
 	}
 }
 
-// Who was told publishes a moment later: a task of its loop does it.
+// A waiter that was told publishes a moment later, in a task of its loop.
 func TestAWaiterThatWasToldIsNotOvertaken(t *testing.T) {
 	log := &roomLog{}
 	h := New(Config{Loops: 1, MaxPendingBytes: 10, Sink: log, Watcher: quiet{}})
@@ -211,18 +211,18 @@ func TestAWaiterThatWasToldIsNotOvertaken(t *testing.T) {
 	drain(h.Local(0), 1)
 	log.expect(t, "all was delivered", 1)
 	if !h.Busy([]byte("news"), 3) {
-		t.Error("a newcomer may publish before who was told")
+		t.Error("a newcomer may publish before a waiter that was told")
 	}
 	second := await(t, h, 3, &Waiter{ID: 2})
 	log.expect(t, "there is room for another", 2)
 	h.Forgo(first)
 	h.Forgo(second)
 	if h.Busy([]byte("news"), 3) {
-		t.Error("nobody waits, and a newcomer has to")
+		t.Error("no waiter is left, and a newcomer has to wait")
 	}
 }
 
-// The members of one loop leave: its share no longer takes room.
+// When the members of one loop leave, its part takes no more room.
 func TestRoomComesWithTheLastLeave(t *testing.T) {
 	log := &roomLog{}
 	h := New(Config{Loops: 2, MaxPendingBytes: 10, Sink: log, Watcher: quiet{}})
@@ -239,7 +239,8 @@ func TestRoomComesWithTheLastLeave(t *testing.T) {
 	expect(t, "loop 1", drain(h.Local(1), 1), "0<-abc")
 }
 
-// However small they are, no more are told at once than a part may have to keep apart.
+// However small the publications, no more waiters are told at once than a part may keep
+// apart.
 func TestTellsABoundedNumberAtOnce(t *testing.T) {
 	log := &roomLog{}
 	h := New(Config{Loops: 1, MaxPendingBytes: 1 << 20, Sink: log, Watcher: quiet{}})
@@ -264,8 +265,8 @@ func TestTellsABoundedNumberAtOnce(t *testing.T) {
 	}
 }
 
-// A publication looks only at parts that have members, and only now and then at all of
-// them to see whether there is room.
+// A publication looks only at parts with members. It checks all of them for room only
+// now and then.
 func TestLoopsWithoutMembersCostNothing(t *testing.T) {
 	h, _ := roomHub(64)
 	conns := make([]*testConn, 64)

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// patience is when a test that waits for an event gives up: then it never comes.
+// patience is how long a test waits for an event before it fails.
 const patience = time.Minute
 
-// testLoop is a goroutine in the place of an event loop. It delivers whenever it
-// is woken, and changes memberships between slices.
+// testLoop is a goroutine in the role of an event loop. It delivers whenever it is
+// woken, and changes memberships between slices.
 type testLoop struct {
 	local *Local
 	wake  chan struct{}
@@ -22,7 +22,7 @@ type testLoop struct {
 	got   func(Member, []byte) // run on the loop for each delivery
 }
 
-// testLoops is a Sink whose loops run. Waiters are publishers' numbers.
+// testLoops is a Sink with running loops. The IDs of waiters are publishers' numbers.
 type testLoops struct {
 	loops []*testLoop
 	room  []chan struct{}
@@ -41,7 +41,7 @@ func newTestLoops(loops, publishers int) *testLoops {
 	return ls
 }
 
-// Wake is the eventfd of a real loop: it never blocks, and wakes add up to one.
+// Wake acts like the eventfd of a real loop: it never blocks, and many wakes count as one.
 func (ls *testLoops) Wake(loop int) {
 	select {
 	case ls.loops[loop].wake <- struct{}{}:
@@ -82,8 +82,8 @@ func (ls *testLoops) run(l *testLoop, ready func()) {
 	}
 }
 
-// publishAll publishes n texts "publisher.number;" and waits where there is no
-// room. It reports false when it waits in vain.
+// publishAll publishes n texts "publisher.number;" and waits when there is no room.
+// It reports false when a wait times out.
 func (ls *testLoops) publishAll(h *Hub, publisher, n int) bool {
 	for i := range n {
 		b := frameOf(fmt.Sprintf("%d.%d;", publisher, i))
@@ -105,9 +105,9 @@ func (ls *testLoops) publishAll(h *Hub, publisher, n int) bool {
 	return true
 }
 
-// Publishers that outrun the loops wait and try again, while others come and go:
-// every lasting member gets every publication once, each publisher's in its order,
-// and all members of all loops see the same sequence.
+// Publishers that are faster than the loops wait and try again, while members join
+// and leave. Every lasting member gets every publication once, each publisher's in
+// its order, and all members of all loops see the same sequence.
 func TestPublishersThatWaitLoseNothing(t *testing.T) {
 	const loops, publishers, members = 3, 4, 4
 	n := 5000
@@ -169,7 +169,7 @@ func TestPublishersThatWaitLoseNothing(t *testing.T) {
 	checkHub(t, h)
 }
 
-// checkSequence fails t unless each publisher's texts are there, once, in order.
+// checkSequence fails t unless each publisher's texts are there, once and in order.
 func checkSequence(t *testing.T, text string, publishers, n int) {
 	t.Helper()
 	next := make([]int, publishers)
@@ -185,8 +185,8 @@ func checkSequence(t *testing.T, text string, publishers, n int) {
 	}
 }
 
-// Several loops join and leave the same few channels at once: the watcher is told
-// of each first and last member, in order, and knows in the end what the hub knows
+// Several loops join and leave the same few channels at once. The watcher is told
+// of each first and last member, in order, and in the end agrees with the hub
 // (I12).
 func TestWatcherSeesFirstAndLast(t *testing.T) {
 	const loops, channels = 4, 3
@@ -227,7 +227,7 @@ func TestWatcherSeesFirstAndLast(t *testing.T) {
 	checkHub(t, h)
 }
 
-// Of several members only the first and the last concern the watcher.
+// The watcher is told only of the first and the last of several members.
 func TestWatcherIsToldOfFirstAndLastOnly(t *testing.T) {
 	watch := &watchLog{}
 	h := New(Config{Loops: 2, Sink: quiet{}, Watcher: watch})

@@ -8,49 +8,48 @@ import (
 	"wsify/internal/invariants"
 )
 
-// sweep is a delivery under way: a cursor that goes round and round the members of
-// a part, as long as there is something to deliver.
+// sweep is a delivery in progress: a cursor that goes round the members of a part
+// for as long as there is something to deliver.
 //
-// A publication joins the round where the cursor stands and is done when the cursor
-// is back there, so each member gets, in the one send it is visited with, all that
-// was published since its last visit; and a publication never waits for the one
-// before it. A member that joins later is at the end of members, beyond what the publication
-// ends with. Which publications a member still has to be given follows from its
-// place alone:
+// A publication joins the round where the cursor stands and is done when the cursor is back
+// there. Each visit of a member is one send of all that was published since its last visit,
+// so a publication never waits for the one before. A member that joins later is at the end
+// of members, behind the publication's end. Its position alone tells which publications a
+// member still has to get:
 //
 //	not wrapped:  [cursor, end) and [0, start)        start <= cursor
 //	wrapped:      [cursor, start)                     cursor <= start
 //
-// Starts, ends and the cursor cut members into regions of equal standing. A sweep
-// is the loop's; bytes alone is guarded by the shard's lock.
+// Starts, ends and the cursor cut members into regions. All members of a region wait
+// for the same publications. The loop owns a sweep; the shard's lock guards only bytes.
 type sweep struct {
 	cursor uint32
-	first  int            // of live that the member at the cursor has to be given
+	first  int            // index in live: the first that the member at the cursor has to be given
 	live   []publication  // oldest first
 	all    *buffer.Buffer // live from first on, joined; nil when it has to be made again
 	bytes  int            // total of live
-	stamp  int64          // of one whose round is done; see Local.Delivered
+	stamp  int64          // of a publication whose round is done; see Local.Delivered
 
 	scratch []uint32 // see cuts
 }
 
-// publication is a buffer on its round.
+// publication is a buffer that is being delivered round the members.
 type publication struct {
 	b       *buffer.Buffer
-	start   uint32 // where the cursor stood when it joined
-	end     uint32 // behind the last that was a member then
+	start   uint32 // cursor when it joined the round
+	end     uint32 // number of members then
 	wrapped bool   // the cursor has passed the end of members since
 }
 
-// maxLive is how many publications are on their rounds at once, which bounds what
-// the removal of a member costs. Further ones wait, joined into one.
+// maxLive is how many publications are on their rounds at once. It bounds the cost
+// of removing a member. Further publications wait, joined into one.
 const maxLive = 16
 
-// maxSealed is the bound where members join between publications, each of which has
-// a round of its own then. Beyond it the channel takes no further publication.
+// maxSealed is the bound when members join between publications, because each
+// publication then has a round of its own. Beyond it the channel takes no more.
 const maxSealed = 1024
 
-// waitsFor reports whether the member at pos still has to be given p.
+// waitsFor reports whether the member at pos still has to get p.
 func (p *publication) waitsFor(pos, cursor uint32) bool {
 	if p.wrapped {
 		return pos >= cursor && pos < p.start
@@ -58,15 +57,15 @@ func (p *publication) waitsFor(pos, cursor uint32) bool {
 	return pos >= cursor && pos < p.end || pos < p.start
 }
 
-// add puts b on its round among n members. The sweep takes over the reference.
+// add starts the round of b among n members. The sweep takes over the reference.
 func (w *sweep) add(b *buffer.Buffer, n uint32) {
 	w.live = append(w.live, publication{b: b, start: w.cursor, end: n})
 	w.bytes += b.Len()
 	w.forget()
 }
 
-// settle wraps the cursor when nobody up to the end of n members waits for
-// anything, and takes out the publications whose round is done.
+// settle wraps the cursor when no member from it to the end of n waits for
+// anything. It removes the publications whose round is done.
 func (w *sweep) settle(n uint32) {
 	if w.skip(); w.cursor >= n || w.first == len(w.live) {
 		w.wrap()
@@ -89,8 +88,8 @@ func (w *sweep) settle(n uint32) {
 	w.skip()
 }
 
-// skip finds the first publication that the member at the cursor waits for. Those
-// before it ended earlier: it has joined since.
+// skip finds the first publication that the member at the cursor waits for. The
+// member has joined after those before it.
 func (w *sweep) skip() {
 	first := 0
 	for first < len(w.live) && !w.live[first].waitsFor(w.cursor, w.cursor) {
@@ -113,14 +112,14 @@ func (w *sweep) wrap() {
 	}
 }
 
-// run is how many members from the cursor on are of equal standing. It is at least
-// 1 after settle, while something is live.
+// run returns how many members from the cursor on are in the same region. After
+// settle it is at least 1 while something is live.
 func (w *sweep) run(n uint32) uint32 {
 	end, _ := w.next(w.cursor)
 	return min(end, n) - w.cursor
 }
 
-// joined returns what the member at the cursor has to be given, in one buffer. It is
+// joined returns what the member at the cursor has to get, in one buffer. It is
 // borrowed until the sweep changes.
 func (w *sweep) joined() *buffer.Buffer {
 	live := w.live[w.first:]
@@ -159,8 +158,8 @@ func (w *sweep) next(pos uint32) (boundary uint32, ok bool) {
 	return boundary, ok
 }
 
-// cuts returns the boundaries above pos, each once, in order. It is borrowed until
-// the next call.
+// cuts returns the distinct boundaries above pos, in order. The slice is borrowed
+// until the next call.
 func (w *sweep) cuts(pos uint32) []uint32 {
 	w.scratch = w.scratch[:0]
 	add := func(b uint32) {
@@ -191,11 +190,11 @@ func (w *sweep) lower(pos uint32) {
 	}
 }
 
-// remove takes the member at pos out of the array, and calls moved for each one
-// that gets another place. Each region from pos on fills its hole with its own last
-// member, so none is skipped or served twice, whichever member leaves during a sweep (I14).
-// What is pending goes with the last member: the next to join would get it with a gap
-// behind it. Needs the shard's lock.
+// remove takes the member at pos out of the array, and calls moved for each member whose
+// index changes. Each region from pos on fills its hole with its own last member, so none
+// is skipped or served twice, whichever member leaves during a sweep (I14). The last member
+// takes what is pending with it: otherwise the next to join would get it with a gap behind
+// it. Needs the shard's lock.
 func (p *Part) remove(pos uint32, moved func(m Member, pos uint32)) {
 	if invariants.Enabled {
 		p.checkRegions(pos)
@@ -225,7 +224,7 @@ func (p *Part) remove(pos uint32, moved func(m Member, pos uint32)) {
 	}
 }
 
-// checkRegions asserts what sweep says of starts and the cursor.
+// checkRegions asserts what the comment of sweep says of starts and the cursor.
 func (p *Part) checkRegions(pos uint32) {
 	n := uint32(len(p.members))
 	invariants.Check(pos < n, "I14: place %d of %d", pos, n)
@@ -243,8 +242,8 @@ func (p *Part) checkRegions(pos uint32) {
 	}
 }
 
-// owed joins what the member at pos has still to be given; nil when that is
-// nothing. Needs the shard's lock.
+// owed joins what the member at pos still has to get; nil when that is nothing.
+// Needs the shard's lock.
 func (p *Part) owed(pos uint32) *buffer.Buffer {
 	var owed *buffer.Buffer
 	give := func(b *buffer.Buffer) {

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// twinCrowd is who waits for room in a channel, as a naive program would keep it.
+// twinCrowd is the queue for room in a channel, in the simplest form.
 type twinCrowd struct {
-	ch    *channel // of the hub: one that ends and comes again is another
+	ch    *channel // of the hub: a channel created again is another
 	queue []*Waiter
 	told  []*Waiter
 }
 
-// kept is how many bytes are kept for those that were told.
+// kept returns how many bytes are kept for waiters that were told.
 func (q *twinCrowd) kept() (n int) {
 	for _, w := range q.told {
 		n += w.size
@@ -21,7 +21,7 @@ func (q *twinCrowd) kept() (n int) {
 	return n
 }
 
-// crowd returns who waits for room in a channel of the hub.
+// crowd returns the waiters for room in a channel of the hub.
 func (w *twin) crowd(ch *channel) *twinCrowd {
 	for _, q := range w.crowds {
 		if q.ch == ch {
@@ -33,8 +33,8 @@ func (w *twin) crowd(ch *channel) *twinCrowd {
 	return q
 }
 
-// full says whether what the hub holds for a loop, checked by checkSweep, and what
-// is kept would pass the limit with so many bytes more.
+// full reports whether size bytes more would pass the limit, with what the hub
+// holds for a loop, checked by checkSweep, and what is kept.
 func (w *twin) full(ch *channel, kept, size int) bool {
 	if kept > 0 && kept+size > twinLimit {
 		return true
@@ -54,7 +54,7 @@ func (w *twin) full(ch *channel, kept, size int) bool {
 	return false
 }
 
-// busy says whether a publication has to wait, and compares what the hub says.
+// busy reports whether a publication has to wait, and compares the hub's answer.
 func (w *twin) busy(name string, size int, first bool) (busy bool) {
 	w.t.Helper()
 	if ch := w.h.shardOf([]byte(name)).channels[name]; ch != nil {
@@ -71,7 +71,7 @@ func (w *twin) busy(name string, size int, first bool) (busy bool) {
 	return busy
 }
 
-// awaitRoom waits for room, when there is none.
+// awaitRoom waits for room if there is none.
 func (w *twin) awaitRoom(name string, size int, first bool) {
 	w.t.Helper()
 	busy := w.busy(name, size, first)
@@ -89,18 +89,18 @@ func (w *twin) awaitRoom(name string, size int, first bool) {
 	}
 }
 
-// Room is told of room: only who has waited longest is, and only as far as it goes.
+// Room checks that only the longest waiter is told of room, and only if there is room.
 func (w *twin) Room(one *Waiter) {
 	q := w.crowd(one.channel)
 	if len(q.queue) == 0 || q.queue[0] != one {
-		w.t.Fatalf("%q: a waiter of %d bytes is told ahead of others", one.Channel(), one.size)
+		w.t.Fatalf("%q: a waiter of %d bytes was told ahead of others", one.Channel(), one.size)
 	}
 	kept := q.kept()
 	if one.First {
 		kept = 0
 	}
 	if w.full(one.channel, kept, one.size) {
-		w.t.Fatalf("%q: a waiter is told of %d bytes that there are not", one.Channel(), one.size)
+		w.t.Fatalf("%q: a waiter was told of room for %d bytes, which there is not", one.Channel(), one.size)
 	}
 	q.queue = q.queue[1:]
 	q.told = append(q.told, one)
@@ -132,7 +132,7 @@ func (w *twin) forgo(q *twinCrowd, one *Waiter) {
 	w.h.Forgo(one)
 }
 
-// endWaits delivers, and lets those go on that are told of room, until nobody waits.
+// endWaits delivers, and lets waiters continue that are told of room, until none is left.
 func (w *twin) endWaits() {
 	w.t.Helper()
 	for again := true; again; {

@@ -35,8 +35,8 @@ type twinPart struct {
 	stays map[uint32]*stay // by connection
 }
 
-// twinChannel is a channel as a naive program would keep it. The number of a
-// publication is its place in sizes.
+// twinChannel is a channel in the simplest form. The number of a publication is its
+// index in sizes.
 type twinChannel struct {
 	sizes []int
 	parts [twinLoops]twinPart
@@ -74,7 +74,7 @@ func newTwin(t *testing.T) *twin {
 	return w
 }
 
-// join joins and compares. Who joins gets what is published from then on.
+// join joins and compares. A new member gets what is published from then on.
 func (w *twin) join(loop int, conn uint32, name string) {
 	w.t.Helper()
 	p := &w.channels[name].parts[loop]
@@ -101,7 +101,7 @@ func (w *twin) leave(loop int, conn uint32, name string) {
 	delete(stays, conn)
 }
 
-// owed compares what a member is owed with all it has not got.
+// owed compares what a member is owed with all that it has not got.
 func (w *twin) owed(loop int, conn uint32, name string, st *stay) {
 	w.t.Helper()
 	b := w.conns[loop][conn].owed(name)
@@ -144,7 +144,7 @@ func (ch *twinChannel) members() (n int) {
 	return n
 }
 
-// publish publishes "name number padding;" and compares what Publish says.
+// publish publishes "name number padding;" and compares the result of Publish.
 func (w *twin) publish(name string, padding int) {
 	w.t.Helper()
 	ch := w.channels[name]
@@ -191,8 +191,8 @@ func (w *twin) next(loop, limit int) bool {
 	return true
 }
 
-// deliver compares a slice with what the twin expects of its channel: everything
-// published that the loop may have taken, for members that have got what is before.
+// deliver compares a slice with what the twin expects of its channel: all
+// publications that the loop may have taken, for members that got those before.
 func (w *twin) deliver(loop int, s Slice) {
 	w.t.Helper()
 	name, run := w.parse(s.Buffer)
@@ -201,12 +201,12 @@ func (w *twin) deliver(loop int, s Slice) {
 		w.t.Fatalf("slice of %v, %d are published: not all joined", run, len(ch.sizes))
 	}
 	if len(s.Members) == 0 {
-		w.t.Fatalf("%q on loop %d: slice for nobody", name, loop)
+		w.t.Fatalf("%q on loop %d: slice without members", name, loop)
 	}
 	for _, m := range s.Members {
 		st := ch.parts[loop].stays[m.Conn]
 		if st == nil {
-			w.t.Fatalf("%q on loop %d: %v for %d, which is no member", name, loop, run, m.Conn)
+			w.t.Fatalf("%q on loop %d: %v for %d, which is not a member", name, loop, run, m.Conn)
 		}
 		if st.next != run[0] {
 			w.t.Fatalf("%q on loop %d: %v for %d, which expects %d", name, loop, run, m.Conn, st.next)
@@ -236,7 +236,7 @@ func (w *twin) parse(b *buffer.Buffer) (name string, run [2]int) {
 	return name, run
 }
 
-// check compares what can be asked at any time.
+// check compares everything that can be compared at any time.
 func (w *twin) check() {
 	w.t.Helper()
 	checkHub(w.t, w.h)
@@ -260,7 +260,7 @@ func (w *twin) check() {
 	}
 }
 
-// checkWoken fails when a loop with something to deliver does not know of it.
+// checkWoken fails when a loop with something to deliver was not woken.
 func (w *twin) checkWoken(loop int, name string, ch *twinChannel) {
 	w.t.Helper()
 	p := &ch.parts[loop]
@@ -274,7 +274,7 @@ func (w *twin) checkWoken(loop int, name string, ch *twinChannel) {
 	}
 }
 
-// finish delivers everything, ends every membership and sees that nothing is left.
+// finish delivers everything, ends every membership and checks that nothing is left.
 func (w *twin) finish() {
 	w.t.Helper()
 	w.endWaits()
