@@ -9,15 +9,15 @@ import (
 func allocates(t *testing.T, what string, f func()) {
 	t.Helper()
 	if raceEnabled {
-		t.Skip("pools forget at random under the race detector")
+		t.Skip("pools drop values at random under the race detector")
 	}
 	if n := testing.AllocsPerRun(500, f); n != 0 {
 		t.Errorf("%s: %v allocations, want 0", what, n)
 	}
 }
 
-// replay gives the chunks to r, each time from a fresh copy in scratch, because
-// reading unmasks in place.
+// replay passes the chunks to r, each time from a fresh copy in scratch, because
+// the Reader unmasks in place.
 func replay(t *testing.T, r *Reader, scratch []byte, want int, chunks ...[]byte) {
 	count := 0
 	for _, chunk := range chunks {
@@ -92,7 +92,7 @@ func TestParseCloseAllocatesNothing(t *testing.T) {
 
 func TestHandshakeAllocatesNextToNothing(t *testing.T) {
 	if raceEnabled {
-		t.Skip("pools forget at random under the race detector")
+		t.Skip("pools drop values at random under the race detector")
 	}
 	head := []byte(browserHead)
 	dst := make([]byte, 0, 512)

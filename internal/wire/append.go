@@ -49,8 +49,8 @@ func FrameSize(n int) int {
 }
 
 // AppendFrameHeader appends the header of one unmasked final frame to dst. The
-// caller appends the payload of n bytes behind it. A control frame holds at most
-// 125 bytes; RFC 6455, section 5.5.
+// caller then appends the payload of n bytes. A control frame holds at most 125
+// bytes; RFC 6455, section 5.5.
 func AppendFrameHeader(dst []byte, op Opcode, n int) []byte {
 	if invariants.Enabled && op.IsControl() && n > maxControl {
 		panic("wire: control frame payload over 125 bytes")
@@ -68,8 +68,8 @@ func AppendFrameHeader(dst []byte, op Opcode, n int) []byte {
 }
 
 // AppendFrame appends one unmasked final frame to dst: a whole message, or a
-// control frame with at most 125 bytes of payload. It allocates only when dst
-// has less than FrameSize(len(payload)) bytes of room.
+// control frame with at most 125 bytes of payload. It allocates only when dst has
+// capacity for less than FrameSize(len(payload)) more bytes.
 func AppendFrame(dst []byte, op Opcode, payload []byte) []byte {
 	return append(AppendFrameHeader(dst, op, len(payload)), payload...)
 }

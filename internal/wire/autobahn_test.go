@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// script is a stream of client frames and what must come of it.
+// script is a stream of client frames and the expected transcript.
 type script struct {
 	name   string
 	stream []byte
@@ -158,11 +158,11 @@ var (
 		"\xef\xbf\xb0", "\xf3\xbf\xbf\xbf",
 	}
 	invalidUTF8 = []string{
-		"\xce", "κ\xcf", "κό\xcf\x83\xce", "κόσμ\xce", // cut runes
+		"\xce", "κ\xcf", "κό\xcf\x83\xce", "κόσμ\xce", // incomplete runes
 		"\xf8\x88\x80\x80\x80", "\xfc\x84\x80\x80\x80\x80", // five and six bytes
 		"\xf7\xbf\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", // over U+10FFFF
 		"\x80", "\xbf", "\x80\xbf\x80", // continuation bytes alone
-		"\xc0 ", "\xdf ", "\xe0 ", "\xf0 ", // starts alone
+		"\xc0 ", "\xdf ", "\xe0 ", "\xf0 ", // start bytes alone
 		"\xe0\x80", "\xe1\x80", "\xf0\x80\x80", "\xf1\x80\x80", // last byte missing
 		"\xfe", "\xff", "\xfe\xfe\xff\xff",
 		"\xc0\xaf", "\xe0\x80\xaf", "\xf0\x80\x80\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf", "\xc0\x80", // overlong
@@ -183,8 +183,8 @@ func closes() []script {
 	}
 }
 
-// rfcExamples are those of RFC 6455, section 5.7, that a client can send. The
-// others are a server's, which a server refuses.
+// rfcExamples are the examples of RFC 6455, section 5.7, that a client can send.
+// The others come from a server, and a server refuses them.
 func rfcExamples() []script {
 	return []script{
 		{"5.7 masked text", []byte{0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58}, text("Hello")},

@@ -6,7 +6,7 @@ import (
 )
 
 // maxHandshakeAllocs is how often ParseRequest and AppendUpgrade may allocate: the
-// Upgrader makes the 28 bytes of Sec-WebSocket-Accept.
+// Upgrader allocates the 28 bytes of Sec-WebSocket-Accept.
 const maxHandshakeAllocs = 1
 
 // benchNext reads the chunks over and over. Reading unmasks in place; a second

@@ -7,11 +7,11 @@ import (
 	"wsify/internal/invariants"
 )
 
-// Message buffers are pooled in classes of powers of two, so that a connection
-// with a few bytes of a message never holds a buffer that a big message grew.
+// Message buffers are pooled in classes of powers of two. So a connection with a
+// few bytes of a message never holds a buffer that grew for a large one.
 const (
 	minBuffer = 256      // bytes; the smallest class
-	maxPooled = 64 << 10 // bytes; a bigger buffer is left to the collector
+	maxPooled = 64 << 10 // bytes; larger buffers are left to the garbage collector
 	classes   = 9        // 256 << 0 to 256 << 8
 )
 
@@ -23,7 +23,7 @@ type buffer struct {
 	p []byte
 }
 
-// newBuffer gives an empty buffer with room for n bytes.
+// newBuffer returns an empty buffer with room for n bytes.
 func newBuffer(n int) *buffer {
 	if n > maxPooled {
 		return &buffer{p: make([]byte, 0, n)}
@@ -35,7 +35,7 @@ func newBuffer(n int) *buffer {
 	return &buffer{p: make([]byte, 0, minBuffer<<class)}
 }
 
-// free gives the buffer back. The loan of its bytes ends here.
+// free returns the buffer to its pool. The loan of its bytes ends here.
 func (b *buffer) free() {
 	if invariants.Enabled {
 		invariants.Clobber(b.p)
@@ -47,9 +47,9 @@ func (b *buffer) free() {
 	buffers[classOf(cap(b.p))].Put(b)
 }
 
-// extend appends piece to b, which may be nil, and returns the buffer that holds
-// it all. The old buffer is freed when the bytes moved. Capacity at most doubles
-// beyond what has arrived.
+// extend appends piece to b, which may be nil, and returns the buffer that holds it
+// all. The old buffer is freed if the bytes moved. Capacity is at most twice what
+// has arrived.
 func (b *buffer) extend(piece []byte) *buffer {
 	if b == nil {
 		b = newBuffer(len(piece))
@@ -65,7 +65,7 @@ func (b *buffer) extend(piece []byte) *buffer {
 	return b
 }
 
-// classOf is the least class with room for n bytes, for n up to maxPooled.
+// classOf returns the smallest class with room for n bytes, for n up to maxPooled.
 func classOf(n int) int {
 	return bits.Len(uint(max(n, 1)-1) / minBuffer)
 }

@@ -3,7 +3,7 @@ package wire
 // Classes of bytes in a request head.
 const (
 	isToken   = 1 << iota // tchar; RFC 9110, section 5.6.2
-	isTarget              // visible ASCII but '#': what a request target may hold; RFC 9112, section 3.2
+	isTarget              // visible ASCII without '#': characters of a request target; RFC 9112, section 3.2
 	isValue               // field-vchar, SP and HTAB; RFC 9110, section 5.5
 	isRegName             // unreserved and sub-delims; RFC 3986, section 3.2.2
 )
@@ -68,7 +68,7 @@ func trim(p []byte) []byte {
 	return p
 }
 
-// equalFold compares in ASCII, without regard to case.
+// equalFold compares ASCII strings and ignores case.
 func equalFold(p []byte, s string) bool {
 	if len(p) != len(s) {
 		return false
@@ -88,8 +88,8 @@ func lower(b byte) byte {
 	return b
 }
 
-// hasToken reports whether the comma-separated list holds token, without regard
-// to case; RFC 9110, section 5.6.1.
+// hasToken reports whether the comma-separated list contains token. It ignores
+// case; RFC 9110, section 5.6.1.
 func hasToken(list []byte, token string) bool {
 	for start, i := 0, 0; i <= len(list); i++ {
 		if i < len(list) && list[i] != ',' {

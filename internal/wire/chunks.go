@@ -2,43 +2,43 @@ package wire
 
 import "bytes"
 
-// Chunks decodes a body in chunks; RFC 9112, section 7.1. The zero value is at its
-// start. It keeps no bytes: it is fed what the socket gave, in pieces of any size.
+// Chunks decodes a chunked body; RFC 9112, section 7.1. The zero value is at the start
+// of a body. It keeps no input and takes pieces of any size, as the socket gives them.
 //
-// It is as strict as [ParseRequest]: only CR LF ends a line, and nothing but an
-// extension may stand beside the size of a chunk. Extensions and trailers are read
-// and discarded, and bounded together.
+// It is as strict as [ParseRequest]: only CR LF ends a line, and only an extension
+// may follow the size of a chunk. Extensions and trailers are read and discarded,
+// with one bound for both.
 type Chunks struct {
-	left  uint64 // of the chunk that is read; so far, of the size that is read
+	left  uint64 // bytes left of the chunk; while its size is read, the size so far
 	state chunkState
 	extra int // bytes of extensions and trailers so far
 }
 
-// chunkState is what the next byte belongs to.
+// chunkState says what the next byte belongs to.
 type chunkState uint8
 
 const (
 	chunkSize      chunkState = iota // the first digit of a size
-	chunkSizeMore                    // a further digit, or what ends the size
+	chunkSizeMore                    // a further digit, or the end of the size
 	chunkExtension                   // up to CR
-	chunkSizeLF                      // behind it
+	chunkSizeLF                      // the LF after it
 	chunkData
 	chunkDataCR
 	chunkDataLF
-	trailerStart // the first byte of a line behind the last chunk
-	chunksLF     // behind a CR there: the end
+	trailerStart // the first byte of a line after the last chunk
+	chunksLF     // the LF of the blank line, which ends the body
 	trailerLine  // up to CR
-	trailerLF    // behind it
+	trailerLF    // the LF after it
 	chunksDone
 )
 
 // maxChunk bounds the size of a chunk, so that the next digit cannot overflow it.
 const maxChunk = 1 << 58
 
-// Next yields a piece of the body that is in p: data, borrowed from p. n is how many
-// bytes of p are used up. When data is empty p is used up, or done says that the body
-// is complete and what is behind it belongs to the next request. Any error is a
-// [*HandshakeError]; maxExtra is the bound on extensions and trailers.
+// Next returns a piece of the body from p, borrowed from p. n is how many bytes of p
+// were used. If data is empty, either all of p was used, or done is true: the body is
+// complete, and the rest of p belongs to the next request. Any error is a
+// [*HandshakeError]. maxExtra bounds extensions and trailers.
 func (c *Chunks) Next(p []byte, maxExtra int) (data []byte, n int, done bool, err error) {
 	for n < len(p) && c.state != chunksDone {
 		if c.state == chunkData {
@@ -73,7 +73,7 @@ func (c *Chunks) step(b byte, maxExtra int) *HandshakeError {
 	case chunksLF:
 		return c.expect(b, '\n', chunksDone)
 	}
-	next := chunkData // behind the line of a size
+	next := chunkData // after the line with the size
 	if c.left == 0 {
 		next = trailerStart
 	}
@@ -88,7 +88,7 @@ func (c *Chunks) expect(b, want byte, next chunkState) *HandshakeError {
 	return nil
 }
 
-// size takes a digit of a size, or what ends it.
+// size takes a digit of a size, or the byte that ends it.
 func (c *Chunks) size(b byte) *HandshakeError {
 	digit := bytes.IndexByte([]byte("0123456789abcdef"), lower(b))
 	switch {
@@ -104,14 +104,14 @@ func (c *Chunks) size(b byte) *HandshakeError {
 	return nil
 }
 
-// thrownAway takes a byte of an extension, or of the lines behind the last chunk.
+// thrownAway takes a byte of an extension, or of the lines after the last chunk.
 func (c *Chunks) thrownAway(b byte, maxExtra int) *HandshakeError {
 	c.extra++
 	switch {
 	case b == '\r':
-		c.state++ // each is followed by the LF of its line
+		c.state++ // in chunkState, each is followed by the LF of its line
 		return nil
-	case classesOf[b]&isValue == 0, c.state == trailerStart && classesOf[b]&isToken == 0: // a folded line, too
+	case classesOf[b]&isValue == 0, c.state == trailerStart && classesOf[b]&isToken == 0: // also a folded line
 		return errChunk
 	case c.extra > maxExtra:
 		return errTrailersTooBig

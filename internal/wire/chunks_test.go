@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// decode feeds pieces to c and tells how it went: the body, the bytes used up, and
+// decode passes pieces to c and returns the body, the number of bytes used, and
 // "done", "more", or the status of the error.
 func decode(c *Chunks, maxExtra int, pieces ...[]byte) (body []byte, used int, how string) {
 	for _, p := range pieces {
@@ -84,8 +84,8 @@ func TestChunksAllocateNothing(t *testing.T) {
 	})
 }
 
-// FuzzChunks: any cut gives the same, and what is taken is what the standard library
-// reads.
+// FuzzChunks: any cut of the stream gives the same result, and the standard library
+// reads the same body.
 func FuzzChunks(f *testing.F) {
 	for _, seed := range []string{"0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\nPOST", "1;a=b\r\nx\r\n0\r\nA: b\r\n\r\n", "ffffffffffffffff\r\n", "1\nx"} {
 		f.Add([]byte(seed), []byte{0}, uint8(50))

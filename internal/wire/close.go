@@ -11,7 +11,7 @@ type CloseCode uint16
 // The registered codes, and those wsify defines for itself in 4000 to 4999.
 const (
 	Normal             CloseCode = 1000 // the purpose is fulfilled
-	GoingAway          CloseCode = 1001 // the endpoint goes away
+	GoingAway          CloseCode = 1001 // the endpoint shuts down
 	ProtocolViolation  CloseCode = 1002 // RFC 6455 was broken
 	Unsupported        CloseCode = 1003 // a type of message that is not accepted
 	NoStatus           CloseCode = 1005 // never sent: the Close frame held no code
@@ -23,7 +23,7 @@ const (
 	Internal           CloseCode = 1011 // an unexpected condition in the server
 	ServiceRestart     CloseCode = 1012 // this node restarts: reconnect now, with jitter
 	TryAgainLater      CloseCode = 1013 // overloaded, or the authorizer is down: back off first
-	BadGateway         CloseCode = 1014 // a server behind a gateway answered badly
+	BadGateway         CloseCode = 1014 // a gateway got an invalid answer from its server
 	TLSFailure         CloseCode = 1015 // never sent: the TLS handshake failed
 
 	SlowConsumer CloseCode = 4001 // the outbound queue passed its high-water mark
@@ -32,16 +32,16 @@ const (
 	RateLimited  CloseCode = 4029 // too many commands a second
 )
 
-// maxCloseReason is what a control frame leaves for the reason behind the code;
-// RFC 6455, section 5.5.
+// maxCloseReason is the size that a control frame leaves for the reason after the
+// code; RFC 6455, section 5.5.
 const maxCloseReason = maxControl - 2
 
 // AppendClose appends a Close frame with code and reason to dst. The reason is
 // cut to 123 bytes at a rune boundary, and at the first byte that is not UTF-8.
 //
-// Code 0, and the codes that never travel (1005, 1006 and 1015), give a frame
-// with an empty payload; the reason is then left out. So the code of [ParseClose]
-// can be echoed as it came.
+// Code 0, and the codes that are never sent (1005, 1006 and 1015), give a frame
+// with an empty payload and no reason. So a code from [ParseClose] can be echoed as
+// it is.
 func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 	if code == 0 || code == NoStatus || code == Abnormal || code == TLSFailure {
 		return AppendFrameHeader(dst, OpClose, 0)
@@ -52,7 +52,7 @@ func AppendClose(dst []byte, code CloseCode, reason string) []byte {
 	return append(dst, reason...)
 }
 
-// reasonEnd is the size in bytes of the longest part of reason that may be sent.
+// reasonEnd returns the size in bytes of the longest prefix of reason that may be sent.
 func reasonEnd(reason string) int {
 	end := 0
 	for end < len(reason) {
@@ -68,8 +68,8 @@ func reasonEnd(reason string) int {
 // ParseClose reads the payload of a Close frame; RFC 6455, section 5.5.1. An
 // empty payload is NoStatus. The reason is borrowed from payload.
 //
-// Any error is a [*ProtocolError], and code is then the error's code: the one to
-// answer with. A payload of one byte and a code outside 1000-1003, 1007-1014 and
+// Any error is a [*ProtocolError], and code is then the error's code, to be sent in
+// the answer. A payload of one byte and a code outside 1000-1003, 1007-1014 and
 // 3000-4999 are a ProtocolViolation, a reason that is not UTF-8 is an
 // InvalidPayload.
 func ParseClose(payload []byte) (code CloseCode, reason []byte, err error) {
@@ -90,8 +90,8 @@ func ParseClose(payload []byte) (code CloseCode, reason []byte, err error) {
 	return code, reason, nil
 }
 
-// mayBeSent reports whether c may stand in a Close frame: RFC 6455, section 7.4,
-// and the codes 1012 to 1014 that IANA registered later.
+// mayBeSent reports whether a Close frame may contain c: RFC 6455, section 7.4, and
+// the codes 1012 to 1014 that IANA registered later.
 func (c CloseCode) mayBeSent() bool {
 	switch {
 	case c >= 1000 && c <= 1003:

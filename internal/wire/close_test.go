@@ -60,7 +60,7 @@ func TestAppendClose(t *testing.T) {
 		rule   string
 		code   CloseCode
 		reason string
-		want   string // behind the first byte
+		want   string // after the first byte
 	}{
 		{"code 0 has no payload", 0, "not sent", "\x00"},
 		{"1005 has no payload", NoStatus, "not sent", "\x00"},

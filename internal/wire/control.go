@@ -6,17 +6,17 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// Control is a ping or a pong among frames that are not read yet.
+// Control is a ping or a pong among unread frames.
 type Control struct {
 	Op         Opcode
 	Payload    []byte // unmasked in place, borrowed
-	Start, End int    // where its frame is
+	Start, End int    // position of its frame
 }
 
-// FindControl looks for the first whole ping or pong in p, the frames of a client that
-// wait to be read. from is 0, or what an earlier call returned as next; what was before
-// it may have been cut off p meanwhile. Data frames are skipped unread, and nothing is
-// looked for behind a Close frame or a breach of the protocol, which Reader will meet.
+// FindControl looks for the first whole ping or pong in p, the unread frames of a
+// client. from is 0, or the next of an earlier call; the caller may have cut bytes
+// before it off p since. Data frames are skipped without reading their payload. The
+// search stops at a Close frame or a protocol violation, which Reader will report.
 func FindControl(p []byte, from int) (c Control, next int, ok bool) {
 	for from < len(p) {
 		continued := p[from]&bitsOp == byte(ws.OpContinuation)
@@ -39,7 +39,7 @@ func FindControl(p []byte, from int) (c Control, next int, ok bool) {
 	return Control{}, from, false
 }
 
-// end is where a frame ends. A length that cannot be is far away, too.
+// end returns where a frame ends. An impossible length gives the largest int.
 func end(from, header, length int) int {
 	if length > math.MaxInt-from-header {
 		return math.MaxInt

@@ -9,8 +9,8 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// found feeds p in pieces of n bytes, takes out what FindControl finds, and returns
-// that and the rest.
+// found passes p in pieces of n bytes and removes what FindControl finds. It
+// returns that and the rest.
 func found(p []byte, n int) (controls []string, rest []byte) {
 	next := 0
 	for len(p) > 0 {

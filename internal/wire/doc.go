@@ -10,9 +10,9 @@
 // # Frames
 //
 // A [Reader] is the state of one connection: one pointer, nil while nothing is
-// buffered. It is fed what the socket gave, in pieces of any size, and answers
-// with events: whole messages, and control frames in between. A frame that lies
-// whole in the input is unmasked in place and lent out without a copy.
+// buffered. It takes pieces of any size, as the socket gives them, and returns
+// events: whole messages, and control frames in between. A frame that is complete
+// in the input is unmasked in place and lent without a copy.
 //
 //	for {
 //		ev, n, ok, err := r.Next(in, maxMessage)
@@ -26,20 +26,19 @@
 //		... // ev.Payload is borrowed until the next call
 //	}
 //
-// Where the input is cut changes neither the events nor the error, and an error
-// is reported at the first byte that proves it.
+// The events and the error do not depend on where the input is cut. An error is
+// reported at the first byte that proves it.
 //
 // # Head and upgrade
 //
 // [HeadEnd] finds the end of a request head in bytes that arrive in pieces,
-// [ParseRequest] judges it strictly, and [AppendUpgrade] runs the Upgrader of
-// gobwas/ws on it in memory. A refusal is a [*HandshakeError] with the status to
-// answer; [AppendResponse] writes that answer.
+// [ParseRequest] checks it strictly, and [AppendUpgrade] runs the Upgrader of
+// gobwas/ws on it in memory. A refusal is a [*HandshakeError] with the status of
+// the answer; [AppendResponse] writes that answer.
 //
-// # Memory words
+// # Borrowed memory
 //
-// Borrowed slices are valid until the call named in the comment, or until the
-// input they point into is overwritten. Builds with the tag "invariants"
-// overwrite a buffer of the package when its loan ends, so that a late reader
-// fails at once.
+// Borrowed slices are valid until the call that the comment names, or until the
+// input they point into is overwritten. Builds with the tag "invariants" overwrite
+// a buffer of the package when its loan ends, so that a late reader fails at once.
 package wire

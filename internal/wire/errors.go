@@ -2,23 +2,22 @@ package wire
 
 import "strconv"
 
-// ProtocolError is a violation of RFC 6455 by the peer. Code is what belongs in
-// our Close frame; Detail says which rule was broken and never holds bytes of
-// the peer.
+// ProtocolError is a violation of RFC 6455 by the peer. Code is for our Close
+// frame. Detail says which rule was broken and never contains bytes of the peer.
 //
-// All instances are variables of this package, shared and read-only, so that a
-// misbehaving peer costs no allocation.
+// All instances are shared, read-only variables of this package, so that a
+// misbehaving peer causes no allocation.
 type ProtocolError struct {
 	Code   CloseCode
 	Detail string
 }
 
-// Error gives the code and the detail.
+// Error returns the code and the detail.
 func (e *ProtocolError) Error() string {
 	return "websocket: " + strconv.Itoa(int(e.Code)) + " " + e.Detail
 }
 
-// What a frame header can get wrong; RFC 6455, sections 5.1, 5.2, 5.4 and 5.5.
+// Errors in a frame header; RFC 6455, sections 5.1, 5.2, 5.4 and 5.5.
 var (
 	errReservedBits     = &ProtocolError{ProtocolViolation, "reserved bit set without an extension"}
 	errReservedOpcode   = &ProtocolError{ProtocolViolation, "reserved opcode"}
@@ -32,7 +31,7 @@ var (
 	errTooBig           = &ProtocolError{TooBig, "message over the size limit"}
 )
 
-// What a payload can get wrong; RFC 6455, sections 5.5.1, 7.4 and 8.1.
+// Errors in a payload; RFC 6455, sections 5.5.1, 7.4 and 8.1.
 var (
 	errText        = &ProtocolError{InvalidPayload, "text message is not valid UTF-8"}
 	errCloseShort  = &ProtocolError{ProtocolViolation, "close frame with a payload of one byte"}

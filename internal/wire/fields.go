@@ -2,7 +2,7 @@ package wire
 
 import "bytes"
 
-// cutLine splits p behind its first line, which is returned without CR LF.
+// cutLine splits p after its first line, which is returned without CR LF.
 func cutLine(p []byte) (line, rest []byte, err *HandshakeError) {
 	i := bytes.IndexByte(p, '\n')
 	if i < 0 {
@@ -14,8 +14,8 @@ func cutLine(p []byte) (line, rest []byte, err *HandshakeError) {
 	return p[:i-1], p[i+1:], nil
 }
 
-// skipLine skips one empty line in front of a request, which some clients send
-// behind a body; RFC 9112, section 2.2.
+// skipLine skips one empty line before a request: some clients send one after a
+// body; RFC 9112, section 2.2.
 func skipLine(p []byte) []byte {
 	if len(p) >= 2 && p[0] == '\r' && p[1] == '\n' {
 		return p[2:]
@@ -23,8 +23,8 @@ func skipLine(p []byte) []byte {
 	return p
 }
 
-// parseStart reads the request line and returns what is behind it. The method comes
-// first, as JudgeStart may have no more than that.
+// parseStart reads the request line and returns the bytes after it. It checks the
+// method first, as JudgeStart may have no more than that.
 func (r *Request) parseStart(p []byte) (rest []byte, err *HandshakeError) {
 	if !methodBegins(p) {
 		return nil, errMethod
@@ -36,7 +36,7 @@ func (r *Request) parseStart(p []byte) (rest []byte, err *HandshakeError) {
 	return rest, err
 }
 
-// parseLine reads the request line, whose method was judged; RFC 9112, section 3.
+// parseLine reads the request line, whose method is already checked; RFC 9112, section 3.
 func (r *Request) parseLine(line []byte) *HandshakeError {
 	first := bytes.IndexByte(line, ' ')
 	last := bytes.LastIndexByte(line, ' ')
@@ -79,7 +79,7 @@ func (r *Request) parseFields(p []byte) *HandshakeError {
 	}
 }
 
-// parseField checks one header line and notes what the package needs of it.
+// parseField checks one header line and records what the package needs of it.
 func (r *Request) parseField(line []byte) *HandshakeError {
 	if line[0] == ' ' || line[0] == '\t' { // obs-fold; RFC 9112, section 5.2
 		return errFold
@@ -94,7 +94,7 @@ func (r *Request) parseField(line []byte) *HandshakeError {
 	return r.note(line[:colon], trim(line[colon+1:]))
 }
 
-// note sorts a header by the size of its name first: most are not of interest.
+// note selects a header by the size of its name first, because most are not of interest.
 func (r *Request) note(name, value []byte) *HandshakeError {
 	switch len(name) {
 	case len("Host"):
@@ -150,7 +150,7 @@ func (r *Request) noteHost(value []byte) *HandshakeError {
 	return nil
 }
 
-// noteOrigin refuses a second Origin: two readers could believe a different one.
+// noteOrigin refuses a second Origin: two readers of the head could pick different ones.
 func (r *Request) noteOrigin(value []byte) *HandshakeError {
 	if r.seen.add(seenOrigin) {
 		return errOriginTwice
@@ -159,8 +159,8 @@ func (r *Request) noteOrigin(value []byte) *HandshakeError {
 	return nil
 }
 
-// noteUpgrade also notes what the Upgrader of gobwas/ws does not take: any value
-// but the one token.
+// noteUpgrade also records values that the Upgrader of gobwas/ws does not take: all
+// but the single token.
 func (r *Request) noteUpgrade(value []byte) {
 	plain := equalFold(value, "websocket")
 	if !plain {
@@ -171,8 +171,8 @@ func (r *Request) noteUpgrade(value []byte) {
 	}
 }
 
-// noteConnection also notes what is beyond the Upgrader of gobwas/ws, or not
-// sure to be within it: all but the two values that browsers send.
+// noteConnection also records values that the Upgrader of gobwas/ws may not take:
+// all but the two that browsers send.
 func (r *Request) noteConnection(value []byte) {
 	if !equalFold(value, "Upgrade") && !equalFold(value, "keep-alive, Upgrade") {
 		r.seen |= seenList
@@ -188,8 +188,8 @@ func (r *Request) noteConnection(value []byte) {
 	}
 }
 
-// noteLength takes a plain number in one header; RFC 9112, section 6.3. Eighteen
-// digits always fit in 63 bits.
+// noteLength accepts only a plain number in a single header; RFC 9112, section 6.3.
+// Eighteen digits always fit in 63 bits.
 func (r *Request) noteLength(value []byte) *HandshakeError {
 	if r.seen.add(seenLength) || len(value) == 0 || len(value) > 18 || !allDigits(value) {
 		return errContentLength
@@ -200,7 +200,7 @@ func (r *Request) noteLength(value []byte) *HandshakeError {
 	return nil
 }
 
-// noteTransfer takes "chunked" alone; RFC 9112, section 6.1.
+// noteTransfer accepts only "chunked"; RFC 9112, section 6.1.
 func (r *Request) noteTransfer(value []byte) *HandshakeError {
 	if r.seen.add(seenTransfer) {
 		return errTransferEncoding
@@ -237,7 +237,7 @@ func judgeTrailer(value []byte) *HandshakeError {
 	return nil
 }
 
-// judge checks what takes the whole head to know.
+// judge makes the checks that need the whole head.
 func (r *Request) judge() *HandshakeError {
 	if r.Minor == 1 && !r.seen.has(seenHost) { // RFC 9112, section 3.2
 		return errHostMissing

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// cutBy cuts p into chunks whose sizes are the bytes of sizes, over and over.
+// cutBy cuts p into chunks. Their sizes are the bytes of sizes, used cyclically.
 func cutBy(p, sizes []byte) (chunks [][]byte) {
 	if len(sizes) == 0 {
 		return [][]byte{p}
@@ -21,8 +21,8 @@ func cutBy(p, sizes []byte) (chunks [][]byte) {
 	return chunks
 }
 
-// checkReader holds one stream against the reference: whole, cut as asked, and
-// byte by byte.
+// checkReader compares a stream with the reference: whole, cut by sizes, and byte
+// by byte.
 func checkReader(t *testing.T, stream, sizes []byte, limit int) {
 	t.Helper()
 	whole := feed(t, limit, stream)
@@ -35,7 +35,7 @@ func checkReader(t *testing.T, stream, sizes []byte, limit int) {
 	}
 }
 
-// FuzzReader gives arbitrary bytes to the Reader.
+// FuzzReader passes arbitrary bytes to the Reader.
 func FuzzReader(f *testing.F) {
 	for _, s := range scripts() {
 		if len(s.stream) < 300 {
@@ -48,7 +48,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// FuzzReaderScript gives streams of mostly legal frames to the Reader.
+// FuzzReaderScript passes streams of mostly legal frames to the Reader.
 func FuzzReaderScript(f *testing.F) {
 	f.Add([]byte{0x81, 0x83, 0x86, 0x89, 0x8c}, []byte{3}, uint16(1000))
 	f.Add([]byte{0x33, 0x4c, 0x49}, []byte{0, 9}, uint16(1000))
@@ -61,7 +61,7 @@ func FuzzReaderScript(f *testing.F) {
 	})
 }
 
-// FuzzClose holds ParseClose and AppendClose against each other.
+// FuzzClose checks ParseClose and AppendClose against each other.
 func FuzzClose(f *testing.F) {
 	f.Add([]byte(""))
 	f.Add([]byte("a"))
@@ -88,8 +88,8 @@ func FuzzClose(f *testing.F) {
 	})
 }
 
-// FuzzHead holds HeadEnd against itself at any split, and ParseRequest against
-// net/http: what it takes, net/http takes and understands alike.
+// FuzzHead compares HeadEnd with itself for any cut, and ParseRequest with
+// net/http: what ParseRequest accepts, net/http accepts and reads alike.
 func FuzzHead(f *testing.F) {
 	f.Add([]byte(browserHead), []byte{10})
 	f.Add([]byte(get(hostLine, upLine, connLine, keyLine, versionLine)), []byte{0})
@@ -119,16 +119,16 @@ func headEndInPieces(p, sizes []byte) int {
 	return 0
 }
 
-// checkHead compares what ParseRequest takes with net/http.
+// checkHead compares the result of ParseRequest with net/http.
 func checkHead(t *testing.T, head []byte) {
 	t.Helper()
 	r, err := ParseRequest(head)
 	if err != nil {
 		return
 	}
-	want, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(skipLine(head)))) // it skips none
+	want, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(skipLine(head)))) // net/http skips no empty line
 	if err != nil {
-		t.Fatalf("%q is taken, and net/http says %v", head, err)
+		t.Fatalf("%q is accepted, and net/http says %v", head, err)
 	}
 	path, err := url.PathUnescape(string(r.Path))
 	if err != nil || want.URL.Path != path && !(want.URL.Path == "" && path == "/") {
@@ -141,7 +141,7 @@ func checkHead(t *testing.T, head []byte) {
 		t.Fatalf("%q: length %d, persistent %t; net/http: %d, close %t", head, r.Length(), r.Persistent(), want.ContentLength, want.Close)
 	}
 	if r.Header("Cache-Control") == nil {
-		want.Header.Del("Cache-Control") // net/http makes it up from Pragma
+		want.Header.Del("Cache-Control") // net/http derives it from Pragma
 	}
 	for name := range want.Header {
 		if got := r.Header(name); got == nil || string(got) != want.Header.Get(name) {

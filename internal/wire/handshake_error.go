@@ -2,24 +2,24 @@ package wire
 
 import "strconv"
 
-// HandshakeError is a refusal of a request head. Status is the HTTP status to
-// answer with; Detail says which rule was broken and never holds bytes of the
-// peer, so it may be the body of the answer.
+// HandshakeError is a refusal of a request head. Status is the HTTP status of the
+// answer. Detail says which rule was broken. It never contains bytes of the peer,
+// so it may be the body of the answer.
 //
-// All instances are variables of this package, shared and read-only.
+// All instances are shared, read-only variables of this package.
 type HandshakeError struct {
 	Status int
 	Detail string
 }
 
-// Error gives the status and the detail.
+// Error returns the status and the detail.
 func (e *HandshakeError) Error() string {
 	return "handshake: " + strconv.Itoa(e.Status) + " " + e.Detail
 }
 
-// ExtraHeaders is the raw header lines that belong in the answer, for
-// [AppendResponse]. A 426 names the protocol and its version, which RFC 9110,
-// section 15.5.22, and RFC 6455, section 4.4, ask for; others need none.
+// ExtraHeaders returns raw header lines for the answer, for [AppendResponse]. RFC
+// 9110, section 15.5.22, and RFC 6455, section 4.4, require that a 426 names the
+// protocol and its version. Other statuses need none.
 func (e *HandshakeError) ExtraHeaders() string {
 	if e.Status != 426 {
 		return ""
@@ -27,7 +27,7 @@ func (e *HandshakeError) ExtraHeaders() string {
 	return "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 }
 
-// What a request head can get wrong; RFC 9112, sections 2 to 6.
+// Errors in a request head; RFC 9112, sections 2 to 6.
 var (
 	errHeadCut           = &HandshakeError{400, "request head does not end with one blank line"}
 	errLineEnd           = &HandshakeError{400, "line does not end with CR LF"}
@@ -50,7 +50,7 @@ var (
 	errForbiddenTrailers = &HandshakeError{400, "Trailer header names a framing header"}
 )
 
-// What an upgrade can get wrong beyond its head; RFC 6455, section 4.2.1.
+// Errors in an upgrade beyond its head; RFC 6455, section 4.2.1.
 var (
 	errUpgradeMethod  = &HandshakeError{405, "upgrade with a method other than GET"}
 	errUpgradeVersion = &HandshakeError{505, "upgrade needs HTTP/1.1"}

@@ -4,12 +4,12 @@ import "bytes"
 
 const headMark = "\r\n\r\n"
 
-// HeadEnd is the number of bytes up to and including the blank line that ends
-// the head at the start of p, or 0 when it has not come yet. Only CR LF counts as
-// the end of a line.
+// HeadEnd returns the number of bytes up to and including the blank line that ends
+// the head at the start of p, or 0 when p does not contain it yet. Only CR LF ends
+// a line.
 //
 // from is how many bytes of p an earlier call has searched, so that a head that
-// comes byte by byte is not searched again and again.
+// arrives byte by byte is not searched again and again.
 func HeadEnd(p []byte, from int) int {
 	from = min(max(from-len(headMark)+1, 0), len(p))
 	i := bytes.Index(p[from:], []byte(headMark))
@@ -19,20 +19,20 @@ func HeadEnd(p []byte, from int) int {
 	return from + i + len(headMark)
 }
 
-// Request is a parsed request head. Its slices, and those its methods return,
-// are borrowed from the head: they are read-only, and valid until that is
+// Request is a parsed request head. Its slices, and those its methods return, are
+// borrowed from the head: they are read-only, and valid until the head is
 // overwritten.
 type Request struct {
 	Method   []byte // as sent; methods are case-sensitive
 	Target   []byte // as sent, never empty
-	Path     []byte // of Target, escapes kept; "/" when an absolute form has none
-	RawQuery []byte // behind the '?', escapes kept; nil without one
+	Path     []byte // of Target, with its escapes; "/" when an absolute form has none
+	RawQuery []byte // after the '?', with its escapes; nil without one
 	Host     []byte // of an absolute-form Target, else the Host header
 	Origin   []byte // the Origin header; nil without one
 	Minor    int    // HTTP/1.Minor: 0 or 1
 
 	seen    seen
-	length  int64  // of the body; -1 in chunks
+	length  int64  // of the body; -1 when chunked
 	key     []byte // the first Sec-WebSocket-Key
 	version []byte // the first Sec-WebSocket-Version
 	fields  []byte // all header lines and the blank line
@@ -52,14 +52,14 @@ const (
 	seenClose                        // token "close" in Connection
 	seenKeepAlive                    // token "keep-alive" in Connection
 	seenContinue                     // token "100-continue" in Expect
-	seenList                         // Upgrade or Connection in a form that takes list rules to read
+	seenList                         // Upgrade or Connection may have to be read as a list
 	seenKey                          // a Sec-WebSocket-Key header
 	seenKeyTwice                     // more than one
 	seenVersion                      // a Sec-WebSocket-Version header
 	seenTwoVersions                  // more than one
 )
 
-// add puts fact into the set and reports whether it was there.
+// add puts fact into the set and reports whether the set had it.
 func (s *seen) add(fact seen) (again bool) {
 	again = *s&fact != 0
 	*s |= fact
@@ -69,18 +69,17 @@ func (s *seen) add(fact seen) (again bool) {
 // has reports whether all of facts are in the set.
 func (s seen) has(facts seen) bool { return s&facts == facts }
 
-// ParseRequest reads a complete head, as [HeadEnd] delimits it. The Request
-// borrows from head. One empty line in front of the request line is skipped; RFC
-// 9112, section 2.2.
+// ParseRequest reads a complete head, as [HeadEnd] delimits it. The Request borrows
+// from head. One empty line before the request line is skipped; RFC 9112, section
+// 2.2.
 //
-// The caller bounds the bytes, and answers 431 beyond.
+// The caller bounds the size of a head, and answers a larger one with 431.
 //
-// It is strict where servers and proxies that disagree can be played against
-// each other: a bare LF, a control character, white space in front of a colon, a
-// folded line, a missing or repeated Host, a bad method or target, a message
-// length that is not plain. Any error is a [*HandshakeError]: status 505 for an
-// HTTP version other than 1.0 and 1.1, 501 for a transfer coding other than
-// chunked, and 400 for the rest.
+// It is strict where servers and proxies that disagree can be exploited. It refuses
+// a bare LF, a control character, white space before a colon, a folded line, a
+// missing or repeated Host, a bad method or target, and an unclear message length.
+// Any error is a [*HandshakeError]: status 505 for an HTTP version other than 1.0
+// and 1.1, 501 for a transfer coding other than chunked, and 400 for the rest.
 func ParseRequest(head []byte) (Request, error) {
 	var r Request
 	rest, err := r.parseStart(skipLine(head))
@@ -96,12 +95,12 @@ func ParseRequest(head []byte) (Request, error) {
 	return r, nil
 }
 
-// JudgeStart reports what is already wrong with a head of which p has come so far,
-// so that it need not be waited for: its first line. ParseRequest would refuse the
-// head whatever followed. Any error is a [*HandshakeError].
+// JudgeStart reports an error in the first line of an incomplete head, so that the
+// server need not wait for the rest. p is what has arrived. ParseRequest would
+// refuse the head whatever followed. Any error is a [*HandshakeError].
 //
-// from is how many bytes of p an earlier call has judged, so that a line that comes
-// byte by byte is not judged again and again.
+// from is how many bytes of p an earlier call has checked, so that a line that
+// arrives byte by byte is not checked again and again.
 func JudgeStart(p []byte, from int) error {
 	if from < len("\r\n") {
 		from = 0
@@ -112,7 +111,7 @@ func JudgeStart(p []byte, from int) error {
 	from = min(from, len(p))
 	end := bytes.IndexByte(p, '\n')
 	switch {
-	case 0 <= end && end < from: // judged before
+	case 0 <= end && end < from: // checked before
 		return nil
 	case end < 0 && bytes.IndexByte(p[:from], ' ') >= 0: // so was the method
 		return nil
@@ -128,8 +127,8 @@ func JudgeStart(p []byte, from int) error {
 	return nil
 }
 
-// methodBegins reports whether what has come of a line, or is left of it, may be of a
-// method. The end of the line may be on its way.
+// methodBegins reports whether p, the rest of a line that may be incomplete, may
+// begin with part of a method.
 func methodBegins(p []byte) bool {
 	line, _, _ := bytes.Cut(p, []byte("\n"))
 	method, _, whole := bytes.Cut(line, []byte(" "))
@@ -146,12 +145,12 @@ func (r *Request) IsUpgrade() bool {
 	return r.seen.has(seenUpgrade|seenConnection) && string(r.Method) == "GET"
 }
 
-// Length is how many bytes of body follow the head; -1 says that it comes in chunks.
-// RFC 9112, section 6.3.
+// Length returns how many bytes of body follow the head, or -1 when the body is
+// chunked. RFC 9112, section 6.3.
 func (r *Request) Length() int64 { return r.length }
 
 // Persistent reports whether the client keeps the connection for further requests;
-// RFC 9112, section 9.3. The answer to one in HTTP/1.0 has to say so too.
+// RFC 9112, section 9.3. In HTTP/1.0 the answer has to say so too.
 func (r *Request) Persistent() bool {
 	return !r.seen.has(seenClose) && (r.Minor == 1 || r.seen.has(seenKeepAlive))
 }
@@ -161,7 +160,7 @@ func (r *Request) Persistent() bool {
 func (r *Request) Continue() bool { return r.Minor == 1 && r.seen.has(seenContinue) }
 
 // Headers calls yield with each header in the order sent: the name as sent, the
-// value without the white space around it. It can be ranged over.
+// value without surrounding white space. Use it in a range statement.
 func (r *Request) Headers(yield func(name, value []byte) bool) {
 	rest := r.fields
 	for len(rest) > len("\r\n") {
@@ -175,8 +174,8 @@ func (r *Request) Headers(yield func(name, value []byte) bool) {
 	}
 }
 
-// Header is the first value of the named header, without regard to case. It is
-// nil when there is none, and empty but not nil when the value is empty.
+// Header returns the first value of the named header, and ignores case. It is nil
+// when there is none, and empty but not nil when the value is empty.
 func (r *Request) Header(name string) []byte {
 	for sent, value := range r.Headers {
 		if equalFold(sent, name) {

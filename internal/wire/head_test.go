@@ -287,8 +287,8 @@ func TestSpoiltHeadsAreRefusedOrReadAsNetHTTPReadsThem(t *testing.T) {
 	}
 }
 
-// What JudgeStart refuses of a part of a head, ParseRequest refuses of the whole, in the
-// same words.
+// What JudgeStart refuses in part of a head, ParseRequest refuses in the whole head,
+// with the same error.
 func TestJudgeStart(t *testing.T) {
 	for _, c := range []struct {
 		head   string

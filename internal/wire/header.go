@@ -6,20 +6,20 @@ import "github.com/gobwas/ws"
 // bytes, a 64-bit length and the mask.
 const maxHeader = 2 + 8 + 4
 
-// header is the judged header of a client frame.
+// header is the checked header of a client frame.
 type header struct {
 	op     Opcode
 	fin    bool
 	mask   [4]byte
-	length int // payload bytes that follow; within the room it was judged with
+	length int // payload bytes that follow; at most the room given to parseHeader
 }
 
 // parseHeader reads the header at the start of p and returns it with its size in
-// bytes. When p ends inside the header, n is 0 and what did arrive was judged: an
-// error is found at the first byte that proves it, and what a byte proves does
-// not depend on the bytes behind it.
+// bytes. When p ends inside the header, n is 0 and the bytes that arrived were
+// checked. An error is found at the first byte that proves it, whatever follows
+// that byte.
 //
-// open says that a fragmented message is in progress, and room how many bytes of
+// open says that a fragmented message is in progress. room is how many bytes of
 // payload it, or a new message, may still take.
 func parseHeader(p []byte, open bool, room uint64) (h header, n int, err *ProtocolError) {
 	if len(p) == 0 {
@@ -63,8 +63,8 @@ func judgeFirst(b byte, open bool) *ProtocolError {
 	return nil
 }
 
-// parseLength reads the payload length at p[0], the byte with the mask bit, and
-// says how many bytes it took, 0 when p ends too early.
+// parseLength reads the payload length at p[0], the byte with the mask bit. n is
+// how many bytes it took, 0 when p ends too early.
 func parseLength(p []byte, control bool, room uint64) (length uint64, n int, err *ProtocolError) {
 	length = uint64(p[0] & bitsLen)
 	switch {
@@ -82,9 +82,9 @@ func parseLength(p []byte, control bool, room uint64) (length uint64, n int, err
 	}
 }
 
-// parseExtended reads a length of width bytes, 2 or 8, at the start of p. From
-// the bytes that are there it judges the least value the length can still have.
-// n counts the marker byte in front as well.
+// parseExtended reads a length of width bytes, 2 or 8, at the start of p. If bytes
+// are missing, it checks the smallest length that is still possible. n includes the
+// marker byte before p.
 func parseExtended(p []byte, width int, room uint64) (length uint64, n int, err *ProtocolError) {
 	got := min(len(p), width)
 	for _, b := range p[:got] {
@@ -105,9 +105,9 @@ func parseExtended(p []byte, width int, room uint64) (length uint64, n int, err 
 	return length, 1 + width, nil
 }
 
-// tooShort reports whether a length, of which the first got of width bytes have
-// arrived, belongs in a shorter form. A 64-bit length does as soon as its six
-// upper bytes are known to be zero.
+// tooShort reports whether a length should have a shorter form. The first got of
+// its width bytes have arrived. A 64-bit length should as soon as its six upper
+// bytes are known to be zero.
 func tooShort(length uint64, got, width int) bool {
 	if width == 2 {
 		return got == 2 && length <= maxInline

@@ -15,7 +15,7 @@ const opCont Opcode = 0
 
 var testMask = [4]byte{0x37, 0xfa, 0x21, 0x3d} // the mask of RFC 6455, section 5.7
 
-// mask xors p with key, byte by byte, so that it owes nothing to the package.
+// mask XORs p with key, byte by byte, without code of the package.
 func mask(p []byte, key [4]byte) []byte {
 	out := make([]byte, len(p))
 	for i, b := range p {
@@ -41,7 +41,7 @@ func rawFrame(first byte, payload string) []byte {
 	return append(p, mask([]byte(payload), testMask)...)
 }
 
-// final is a whole frame with FIN set; part is one without.
+// final is a frame with FIN set; part is one without.
 func final(op Opcode, payload string) []byte { return rawFrame(0x80|byte(op), payload) }
 func part(op Opcode, payload string) []byte  { return rawFrame(byte(op), payload) }
 
@@ -53,7 +53,7 @@ func join(frames ...[]byte) []byte {
 	return all
 }
 
-// octets is one frame per byte of text: a message in as many fragments.
+// octets is one frame per byte of text: a message in single-byte fragments.
 func octets(op Opcode, text string) []byte {
 	var all []byte
 	for i := range len(text) {
@@ -63,7 +63,7 @@ func octets(op Opcode, text string) []byte {
 	return append(all, final(op, "")...)
 }
 
-// event is how transcripts show an event; long payloads keep their size only.
+// event is an event in a transcript; a long payload is shown by its size.
 func event(op Opcode, payload string) string {
 	name := map[Opcode]string{OpText: "text", OpBinary: "binary", OpClose: "close", OpPing: "ping", OpPong: "pong"}[op]
 	if len(payload) > 64 {
@@ -80,10 +80,10 @@ func checksum(s string) (sum uint32) {
 	return sum
 }
 
-// feed gives the chunks to a new Reader and returns its transcript: one line per
-// event, and the error last. It checks what Next promises of n and err, and
-// overwrites everything that was taken as soon as the event is noted: later
-// events must not depend on it.
+// feed passes the chunks to a new Reader and returns its transcript: one line per
+// event, and the error last. It checks what Next promises about n and err. It
+// overwrites the bytes taken once an event is recorded, because later events must
+// not depend on them.
 func feed(t testing.TB, maxMessage int, chunks ...[]byte) string {
 	t.Helper()
 	var r Reader
@@ -117,7 +117,7 @@ func feed(t testing.TB, maxMessage int, chunks ...[]byte) string {
 	return strings.Join(lines, "\n")
 }
 
-// failure checks that the error stays, and shows it.
+// failure checks that the error is permanent, and returns it as text.
 func failure(t testing.TB, r *Reader, err error) string {
 	t.Helper()
 	var bad *ProtocolError

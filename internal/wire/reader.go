@@ -7,8 +7,8 @@ import (
 )
 
 // Event is what a client sent: a whole message (OpText or OpBinary) or a control
-// frame (OpClose, OpPing or OpPong). The text of an OpText event is valid UTF-8.
-// A Close payload is not judged here; see [ParseClose].
+// frame (OpClose, OpPing or OpPong). The text of an OpText event is valid UTF-8. A
+// Close payload is not checked here; see [ParseClose].
 type Event struct {
 	Op      Opcode
 	Payload []byte // borrowed; see Reader.Next
@@ -23,10 +23,10 @@ type Reader struct {
 	st *state
 }
 
-// Next takes bytes from in and returns the first event they complete, with n,
-// the number of bytes taken. When ok is false all of in was taken and more input
-// is needed. Call it with the rest of in until ok is false: that last call, with
-// whatever is left, even nothing, gives back the memory of the event before.
+// Next takes bytes from in and returns the first event they complete, with n, the
+// number of bytes taken. When ok is false, all of in was taken and more input is
+// needed. Call it with the rest of in until ok is false. The last call is needed
+// even if nothing is left: it frees the memory of the previous event.
 //
 // A message of more than maxMessage bytes, the sum of its fragments, is refused
 // as soon as a header proves it. Zero or less admits only empty messages.
@@ -64,8 +64,7 @@ func (r *Reader) Next(in []byte, maxMessage int) (ev Event, n int, ok bool, err 
 	return Event{h.op, payload}, n, true, nil
 }
 
-// assemble is Next with a state: for frames that are cut and messages that are
-// fragmented.
+// assemble is Next with a state: for incomplete frames and fragmented messages.
 func (r *Reader) assemble(in []byte, maxMessage int) (ev Event, n int, ok bool, err error) {
 	s := r.st
 	if s.err != nil {
@@ -101,14 +100,14 @@ func (r *Reader) assemble(in []byte, maxMessage int) (ev Event, n int, ok bool, 
 	return Event{}, n, false, nil
 }
 
-// settle gives the state back when there is nothing to keep and nothing lent.
+// settle frees the state when there is nothing to keep and nothing lent.
 func (r *Reader) settle() {
 	if r.st.empty() && !r.st.lent {
 		r.Release()
 	}
 }
 
-// fail drops what was buffered and makes the error stay.
+// fail discards what was buffered and makes the error permanent.
 func (r *Reader) fail(in []byte, bad *ProtocolError) (Event, int, bool, error) {
 	r.Release()
 	r.st = newState()
@@ -116,12 +115,12 @@ func (r *Reader) fail(in []byte, bad *ProtocolError) (Event, int, bool, error) {
 	return Event{}, len(in), false, bad
 }
 
-// Idle reports whether the Reader is between messages: no frame or message is
+// Idle reports whether the Reader is between messages: no frame or message has
 // begun, and it has not failed.
 func (r *Reader) Idle() bool { return r.st == nil || r.st.lent }
 
-// Buffered is how many bytes of an unfinished frame or message are kept: payload
-// and, where a header is cut, the part of it that arrived.
+// Buffered returns how many bytes of an unfinished frame or message are kept:
+// payload and the received part of an incomplete header.
 func (r *Reader) Buffered() int {
 	if r.Idle() {
 		return 0
@@ -129,9 +128,9 @@ func (r *Reader) Buffered() int {
 	return int(r.st.heldHead) + int(r.st.heldCtl) + r.st.size()
 }
 
-// Release gives everything buffered back and ends the loan of the last event. A
-// frame or message in progress is forgotten, as is an error: the Reader is then
-// as new. It does nothing on an idle Reader that lends nothing.
+// Release frees everything buffered and ends the loan of the last event. It also
+// discards a frame or message in progress, and an error: the Reader is then as new.
+// It does nothing on an idle Reader that lends nothing.
 func (r *Reader) Release() {
 	if r.st != nil {
 		r.st.free()
@@ -139,7 +138,7 @@ func (r *Reader) Release() {
 	}
 }
 
-// room is how many bytes a message may still take when have bytes are there.
+// room returns how many bytes a message may still take after have bytes.
 func room(maxMessage, have int) uint64 {
 	return uint64(max(maxMessage-have, 0))
 }

@@ -10,7 +10,7 @@ import (
 	"unsafe"
 )
 
-const roomy = 1 << 20 // a message limit that plays no part
+const roomy = 1 << 20 // a message limit that is never reached
 
 func TestScriptsGiveTheirEvents(t *testing.T) {
 	for _, s := range scripts() {
@@ -40,8 +40,8 @@ func TestAnySplitGivesTheSameEvents(t *testing.T) {
 	}
 }
 
-// cuts is every place to cut n bytes once; for long streams the places around
-// the header and the end, where something can differ.
+// cuts returns every place to cut n bytes once. For long streams it returns places
+// near the header and the end, where results can differ.
 func cuts(n int) (at []int) {
 	for i := range n + 1 {
 		if n < 2000 || i < 40 || i > n-10 {
@@ -82,7 +82,7 @@ func TestAnErrorComesWithTheByteThatProvesIt(t *testing.T) {
 		rule    string
 		message int    // the message limit
 		before  []byte // accepted
-		p       []byte // accepted but for its last byte
+		p       []byte // accepted except for its last byte
 		code    CloseCode
 	}{
 		{"5.2 reserved bit", roomy, nil, []byte{0xc1}, ProtocolViolation},
@@ -261,7 +261,7 @@ func TestEventsSurviveTheInputOfOtherReaders(t *testing.T) {
 	defer b.Release()
 	a.Next(part(OpText, "first "), roomy)
 	ev, _, _, _ := a.Next(final(opCont, "message"), roomy)
-	for range 10 { // would take a's buffer if it were given back too early
+	for range 10 { // would get a's buffer if that were freed too early
 		b.Next(part(OpText, "other reader"), roomy)
 		b.Next(final(opCont, "other reader"), roomy)
 	}

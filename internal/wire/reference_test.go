@@ -13,9 +13,9 @@ type refFrame struct {
 	verdict CloseCode // not 0 when the header is refused
 }
 
-// reference decodes a whole stream in the plainest way there is, sharing nothing
-// with the package: frame by frame, with indexes into the stream. complete is
-// false when the stream ends inside a frame.
+// reference decodes a whole stream in the simplest way, without code of the
+// package: frame by frame, with indexes into the stream. complete is false when the
+// stream ends inside a frame.
 func reference(p []byte, maxMessage int) (transcript []string, complete bool) {
 	var message []byte
 	kind := byte(0)
@@ -48,7 +48,7 @@ func reference(p []byte, maxMessage int) (transcript []string, complete bool) {
 	return transcript, true
 }
 
-// refCut cuts the first frame off p; size is 0 when it is not all there.
+// refCut cuts the first frame off p; size is 0 when the frame is incomplete.
 func refCut(p []byte, open bool, room int) (f refFrame, size int) {
 	if len(p) < 2 {
 		return f, 0
@@ -91,8 +91,8 @@ func refCut(p []byte, open bool, room int) (f refFrame, size int) {
 	return f, head + 4 + length
 }
 
-// refText decodes by the table of RFC 3629, section 4. ok is false when a byte
-// is impossible, whole when the last rune is not cut.
+// refText decodes with the table of RFC 3629, section 4. ok is false for an
+// impossible byte. whole is true when the last rune is complete.
 func refText(p []byte) (ok, whole bool) {
 	type row struct{ first, last, low, high, tail byte }
 	table := []row{
@@ -122,10 +122,10 @@ next:
 	return true, left == 0
 }
 
-// checkAgainstReference compares a transcript with the reference's. Where the
-// stream ends inside a frame the Reader may know of an error that the reference,
-// which wants whole frames, cannot see: the stream is then completed, and the
-// error must be found there too.
+// checkAgainstReference compares a transcript with the reference's. If the stream
+// ends inside a frame, the Reader may report an error that the reference cannot
+// see, because it needs whole frames. The stream is then completed, and the
+// reference must find the error too.
 func checkAgainstReference(t testing.TB, stream []byte, maxMessage int, got string) {
 	t.Helper()
 	lines, complete := reference(stream, maxMessage)

@@ -6,9 +6,9 @@ import (
 )
 
 // AppendResponse appends a complete HTTP/1.1 response to dst, for a refusal: the
-// status with its standard phrase, a plain text body, and the announcement that
-// the connection closes. extraHeaders is empty, or raw header lines that each end
-// with CR LF; they are not checked and must not hold bytes of the peer.
+// status with its standard phrase, a plain text body, and "Connection: close".
+// extraHeaders is empty, or raw header lines that each end with CR LF. They are not
+// checked and must not contain bytes of the peer.
 func AppendResponse(dst []byte, status int, extraHeaders string, body string) []byte {
 	dst = AppendResponseHead(dst, status, len(body))
 	dst = append(dst, "Connection: close\r\n"...)
@@ -17,9 +17,9 @@ func AppendResponse(dst []byte, status int, extraHeaders string, body string) []
 	return append(dst, body...)
 }
 
-// AppendResponseHead appends the status line of a response and the headers of a plain
-// text body of so many bytes: with none there is but its length, and with 204 not even
-// that; RFC 9110, section 8.6. Further header lines and a blank line have to follow.
+// AppendResponseHead appends the status line of a response and the headers of a plain text
+// body of length bytes. Without a body it appends only Content-Length, and with 204 not
+// even that; RFC 9110, section 8.6. Further header lines and a blank line have to follow.
 func AppendResponseHead(dst []byte, status, length int) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)

@@ -8,19 +8,19 @@ import (
 	"wsify/internal/invariants"
 )
 
-// state is what a Reader keeps while a frame or a message is cut by the end of
-// the input. It belongs to its Reader and returns to a pool with it.
+// state is what a Reader keeps while the input ends inside a frame or a message. It
+// belongs to its Reader, which returns it to a pool.
 type state struct {
 	head   header
-	left   int  // payload bytes of the current frame still to come
-	taken  int  // payload bytes of the current frame that have come
+	left   int  // payload bytes of the current frame that are missing
+	taken  int  // payload bytes of the current frame that arrived
 	inBody bool // head is set and the frame is not finished
 
 	op   Opcode    // of the message in progress; OpContinuation when there is none
 	text textCheck // of the message in progress
 	msg  *buffer   // payload of the message in progress; nil when empty
 
-	lent bool           // the last event's payload is in here, and nothing else is
+	lent bool           // the state holds the last event's payload, and nothing else
 	err  *ProtocolError // sticky
 
 	heldHead uint8 // header bytes in rawHead
@@ -33,7 +33,7 @@ var states = sync.Pool{New: func() any { return new(state) }}
 
 func newState() *state { return states.Get().(*state) }
 
-// free gives the state and its buffer back. The loan of both ends here.
+// free returns the state and its buffer to their pools. The loan of both ends here.
 func (s *state) free() {
 	if s.msg != nil {
 		s.msg.free()
@@ -48,10 +48,10 @@ func (s *state) free() {
 // open reports whether a message is in progress.
 func (s *state) open() bool { return s.op != ws.OpContinuation }
 
-// empty reports whether nothing is begun.
+// empty reports whether no frame or message has begun.
 func (s *state) empty() bool { return !s.inBody && s.heldHead == 0 && !s.open() }
 
-// size is how many bytes of the message in progress have been kept.
+// size returns how many bytes of the message in progress are kept.
 func (s *state) size() int {
 	if s.msg == nil {
 		return 0
@@ -59,8 +59,8 @@ func (s *state) size() int {
 	return len(s.msg.p)
 }
 
-// takeHeader takes header bytes from in and says how many. The header is
-// complete when inBody is set afterwards; otherwise in was used up.
+// takeHeader takes header bytes from in and returns their number. If inBody is set
+// afterwards, the header is complete; otherwise in is used up.
 func (s *state) takeHeader(in []byte, maxMessage int) (n int, err *ProtocolError) {
 	n = copy(s.rawHead[s.heldHead:], in)
 	h, size, err := parseHeader(s.rawHead[:int(s.heldHead)+n], s.open(), room(maxMessage, s.size()))
@@ -94,8 +94,8 @@ func (s *state) takePayload(piece []byte) (ev Event, ok bool, err *ProtocolError
 	return s.takeData(piece)
 }
 
-// takeControl keeps the control payload until it is whole. A payload that came
-// in one piece is lent from the input.
+// takeControl keeps the control payload until it is complete. A payload that
+// arrived in one piece is lent from the input.
 func (s *state) takeControl(piece []byte) (ev Event, ok bool) {
 	if !s.inBody && s.heldCtl == 0 {
 		return Event{s.head.op, piece}, true
@@ -110,8 +110,8 @@ func (s *state) takeControl(piece []byte) (ev Event, ok bool) {
 	return Event{s.head.op, payload}, true
 }
 
-// takeData keeps message payload until the message is whole. A payload that came
-// in one piece is lent from the input.
+// takeData keeps message payload until the message is complete. A payload that
+// arrived in one piece is lent from the input.
 func (s *state) takeData(piece []byte) (ev Event, ok bool, err *ProtocolError) {
 	last := !s.inBody && s.head.fin
 	if s.op == OpText && (!s.text.feed(piece) || last && !s.text.complete()) {

@@ -40,8 +40,8 @@ func (r *Request) parseTarget() *HandshakeError {
 	return nil
 }
 
-// cutAuthority splits an absolute-form target behind its authority. What is left
-// begins with '/' or '?', or is empty.
+// cutAuthority splits an absolute-form target after its authority. The rest begins
+// with '/' or '?', or is empty.
 func cutAuthority(target []byte) (host, rest []byte, ok bool) {
 	scheme, rest, found := bytes.Cut(target, []byte("://"))
 	if !found || !knownScheme(scheme) {
@@ -58,9 +58,9 @@ func knownScheme(p []byte) bool {
 	return equalFold(p, "http") || equalFold(p, "https") || equalFold(p, "ws") || equalFold(p, "wss")
 }
 
-// validAuthority reports whether p is a host with an optional port: a name, an
-// IPv4 address, or an IPv6 address in brackets; RFC 3986, section 3.2.2. User
-// names, zones and percent escapes have no place in a request.
+// validAuthority reports whether p is a host with an optional port: a name, an IPv4
+// address, or an IPv6 address in brackets; RFC 3986, section 3.2.2. User names,
+// zones and percent escapes are not allowed in a request.
 func validAuthority(p []byte) bool {
 	if len(p) > 0 && p[0] == '[' {
 		end := bytes.IndexByte(p, ']')
@@ -78,12 +78,12 @@ func validIPv6(p []byte) bool {
 	return err == nil && addr.Is6() && addr.Zone() == ""
 }
 
-// validPort reports whether p is empty, or a colon with digits, or with none.
+// validPort reports whether p is empty, or a colon with any number of digits.
 func validPort(p []byte) bool {
 	return len(p) == 0 || p[0] == ':' && allDigits(p[1:])
 }
 
-// validEscapes reports whether each '%' begins a whole escape.
+// validEscapes reports whether each '%' begins a complete escape.
 func validEscapes(p []byte) bool {
 	for i := bytes.IndexByte(p, '%'); i >= 0; i = bytes.IndexByte(p, '%') {
 		if len(p) < i+3 || !isHex(p[i+1]) || !isHex(p[i+2]) {

@@ -8,25 +8,25 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// upgrader is shared and read-only. Without callbacks it ignores what the client
-// offers as subprotocols and extensions. It copies what is longer than its buffer.
+// upgrader is shared and read-only. Without callbacks it ignores the subprotocols
+// and extensions that a client offers. It copies lines longer than its buffer.
 var upgrader = ws.Upgrader{ReadBufferSize: 8 << 10}
 
 // keySize is the number of random bytes in a Sec-WebSocket-Key; RFC 6455,
 // section 4.1.
 const keySize = 16
 
-// AppendUpgrade runs the Upgrader of gobwas/ws on head, in memory, and appends
-// its 101 response to dst. r is what [ParseRequest] made of head; both are only
-// read.
+// AppendUpgrade runs the Upgrader of gobwas/ws on head, in memory, and appends its
+// 101 response to dst. r is the result of [ParseRequest] for head. It only reads
+// both.
 //
-// It refuses first what the Upgrader would let pass: a Sec-WebSocket-Key that is
+// Before that, it refuses what the Upgrader accepts: a Sec-WebSocket-Key that is
 // repeated or not 16 bytes in base64, a Sec-WebSocket-Version that is missing,
-// repeated or not 13, a request body. Offers of subprotocols and extensions are
-// declined by silence, never an error; RFC 6455, section 4.2.2.
+// repeated or not 13, a request body. An offered subprotocol or extension is no
+// error: the answer does not mention it, which declines it; RFC 6455, section 4.2.2.
 //
-// Any error is a [*HandshakeError], and dst is then returned as it was. For a
-// status of 426 the answer carries ExtraHeaders.
+// Any error is a [*HandshakeError], and dst is then returned unchanged. An answer
+// with status 426 needs ExtraHeaders.
 func AppendUpgrade(dst []byte, r *Request, head []byte) ([]byte, error) {
 	if err := r.judgeUpgrade(); err != nil {
 		return dst, err
@@ -47,8 +47,8 @@ func AppendUpgrade(dst []byte, r *Request, head []byte) ([]byte, error) {
 	return out, nil
 }
 
-// judgeUpgrade checks what makes a parsed request a proper WebSocket handshake;
-// RFC 6455, section 4.2.1.
+// judgeUpgrade checks that a parsed request is a proper WebSocket handshake; RFC
+// 6455, section 4.2.1.
 func (r *Request) judgeUpgrade() *HandshakeError {
 	switch {
 	case string(r.Method) != "GET":
@@ -73,10 +73,10 @@ func (r *Request) judgeUpgrade() *HandshakeError {
 	return nil
 }
 
-// validKey reports whether key is base64 of 16 bytes. The unused bits of its last
-// character are not looked at: some clients draw the characters at random.
+// validKey reports whether key is base64 of 16 bytes. It ignores the unused bits of
+// the last character, because some clients choose the characters at random.
 func validKey(key []byte) bool {
-	var raw [keySize + 2]byte // what base64 asks for: whole groups of three
+	var raw [keySize + 2]byte // base64 needs whole groups of three
 	if len(key) != base64.StdEncoding.EncodedLen(keySize) {
 		return false
 	}
@@ -85,8 +85,8 @@ func validKey(key []byte) bool {
 }
 
 // appendPlain appends a head that asks for the same upgrade in the one form that
-// the Upgrader reads: Connection and Upgrade may be lists over several lines
-// (RFC 9110, section 5.3), which it does not know.
+// the Upgrader reads. Connection and Upgrade may be lists over several lines (RFC
+// 9110, section 5.3), which the Upgrader does not support.
 func (r *Request) appendPlain(dst []byte) []byte {
 	dst = append(dst, "GET / HTTP/1.1\r\nHost: "...)
 	dst = append(dst, r.Host...)
@@ -95,17 +95,17 @@ func (r *Request) appendPlain(dst []byte) []byte {
 	return append(dst, headMark...)
 }
 
-// memory is the connection the Upgrader is given: it reads a head that is all
-// there, and collects the response.
+// memory is the connection for the Upgrader: it reads a complete head from memory,
+// and collects the response.
 type memory struct {
-	in    []byte // borrowed; what is not read yet
-	out   []byte // what was written, behind the caller's bytes
-	plain []byte // owned; room for appendPlain
+	in    []byte // borrowed; what is not yet read
+	out   []byte // the caller's bytes, then what was written
+	plain []byte // owned; memory for appendPlain
 }
 
 var memories = sync.Pool{New: func() any { return new(memory) }}
 
-// Read gives the next bytes of the head.
+// Read returns the next bytes of the head.
 func (m *memory) Read(p []byte) (int, error) {
 	if len(m.in) == 0 {
 		return 0, io.EOF

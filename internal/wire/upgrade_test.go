@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// rfcAccept answers the key of RFC 6455, section 1.3.
+// rfcAccept is the answer to the key of RFC 6455, section 1.3.
 const rfcAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 // The lines of a plain upgrade, to be changed one at a time.

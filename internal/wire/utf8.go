@@ -2,16 +2,16 @@ package wire
 
 import "unicode/utf8"
 
-// textCheck checks UTF-8 that arrives in pieces. It holds the beginning of a
-// rune that a piece was cut in, never more than three bytes between calls. The
-// zero value is ready.
+// textCheck checks UTF-8 that arrives in pieces. Between calls it holds the
+// beginning of a rune that a piece ended in, at most three bytes. The zero value is
+// ready.
 type textCheck struct {
 	carry [utf8.UTFMax]byte
 	n     uint8
 }
 
-// feed takes the next piece and reports whether everything so far can still
-// become valid UTF-8: the first impossible byte makes it false.
+// feed takes the next piece and reports whether everything so far can still become
+// valid UTF-8. It returns false at the first impossible byte.
 func (t *textCheck) feed(p []byte) bool {
 	for t.n > 0 && len(p) > 0 {
 		if !t.push(p[0]) {
@@ -29,7 +29,7 @@ func (t *textCheck) push(b byte) bool {
 	t.carry[t.n] = b
 	t.n++
 	held := t.carry[:t.n]
-	if !utf8.FullRune(held) { // still a prefix of some rune
+	if !utf8.FullRune(held) { // still the prefix of a rune
 		return true
 	}
 	r, size := utf8.DecodeRune(held)
@@ -37,12 +37,12 @@ func (t *textCheck) push(b byte) bool {
 	return r != utf8.RuneError || size > 1
 }
 
-// complete reports whether the text may end here: no rune is cut.
+// complete reports whether the text may end here: no rune is incomplete.
 func (t *textCheck) complete() bool { return t.n == 0 }
 
-// cutRune is how many bytes at the end of p, 0 to 3, begin a rune that is not
-// whole. Bytes that no continuation can make valid do not count: utf8.FullRune
-// holds an impossible prefix for a full rune of width one.
+// cutRune returns how many bytes at the end of p, 0 to 3, begin an incomplete rune.
+// Bytes that no continuation can make valid do not count: utf8.FullRune reports an
+// impossible prefix as a full rune of width one.
 func cutRune(p []byte) int {
 	for i := 1; i <= min(len(p), utf8.UTFMax-1); i++ {
 		if b := p[len(p)-i]; !utf8.RuneStart(b) {
