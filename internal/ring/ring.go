@@ -1,18 +1,18 @@
 // Package ring holds a queue of values: first in, first out.
 package ring
 
-// keep is how many places an empty ring keeps for what comes next.
+// keep is the largest capacity that an empty ring keeps.
 const keep = 1024
 
 // Ring is a queue that grows as it needs to. The zero value is empty. It has no bound
-// of its own, and no lock: both are its user's.
+// and no lock: its user provides both.
 type Ring[T any] struct {
 	places []T // a power of two, or none
 	head   int
 	n      int
 }
 
-// Len returns how many values wait.
+// Len returns the number of values in the ring.
 func (r *Ring[T]) Len() int { return r.n }
 
 // Push puts v at the end.
@@ -24,11 +24,11 @@ func (r *Ring[T]) Push(v T) {
 	r.n++
 }
 
-// Pop takes the first value out. The ring must not be empty.
+// Pop removes and returns the first value. The ring must not be empty.
 func (r *Ring[T]) Pop() T {
 	first := r.At(0)
 	v := *first
-	*first = *new(T) // so that nothing is held by it
+	*first = *new(T) // so that it holds nothing
 	r.head = (r.head + 1) & (len(r.places) - 1)
 	r.n--
 	if r.n == 0 && len(r.places) > keep {
@@ -37,8 +37,8 @@ func (r *Ring[T]) Pop() T {
 	return v
 }
 
-// At returns the place of the value that has i others before it, until the next Push
-// or Pop.
+// At returns the place of the value with i others before it. It is valid until the
+// next Push or Pop.
 func (r *Ring[T]) At(i int) *T { return &r.places[(r.head+i)&(len(r.places)-1)] }
 
 func (r *Ring[T]) grow() {

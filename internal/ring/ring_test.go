@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A ring does what a slice does that is appended to and cut off at its beginning.
+// A ring behaves like a slice with append at its end and removal at its front.
 func TestModel(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var r Ring[*int]
