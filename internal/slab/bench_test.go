@@ -2,7 +2,7 @@ package slab
 
 import "testing"
 
-// BenchmarkAt reads values in an order the cache does not foresee.
+// BenchmarkAt reads values in an order that the cache cannot predict.
 func BenchmarkAt(b *testing.B) {
 	const values = 1 << 20
 	var s Slab[uint64]
@@ -19,7 +19,7 @@ func BenchmarkAt(b *testing.B) {
 	}
 }
 
-// BenchmarkGrow is what a value costs to make room for.
+// BenchmarkGrow is the cost of making room for a value.
 func BenchmarkGrow(b *testing.B) {
 	var s Slab[[6]uint64]
 	var i uint32
@@ -32,7 +32,7 @@ func BenchmarkGrow(b *testing.B) {
 	}
 }
 
-// BenchmarkTakeGive is a reference that comes and goes among a million.
+// BenchmarkTakeGive takes and gives a reference among a million.
 func BenchmarkTakeGive(b *testing.B) {
 	var p Pool[uint64]
 	for range 1 << 20 {

@@ -5,25 +5,25 @@ import (
 	"slices"
 )
 
-// Indexes hands out small numbers, each to one holder at a time. It takes them from
-// the lowest 64 of which one is free, so that what is in use stays at the front, and
-// the end of a slab can be given back. Among those 64 it goes round, so that one
-// number is not worn out alone.
+// Indexes gives out small numbers, each to one holder at a time. It takes them from
+// the lowest 64 that include a free one. So numbers in use stay low, and the end of
+// a slab can be freed. Among those 64 it takes the numbers in turn, so that it does
+// not always reuse the same one.
 //
-// It has one owner and no lock, and holds two bits for each number at most. The zero
-// value has handed out nothing.
+// It has one owner and no lock, and holds at most two bits for each number. The zero
+// value has given out nothing.
 type Indexes struct {
 	free  []uint64 // a bit for each number; 1 = free
 	rows  []uint64 // a bit for each word of free that has one
-	low   int      // the rows before have none
-	turn  int      // bit that the search in a word begins with
+	low   int      // rows before this one have none
+	turn  int      // the bit where the search in a word begins
 	inUse int
 }
 
 // Len returns how many numbers are in use.
 func (x *Indexes) Len() int { return x.inUse }
 
-// Take hands out a number.
+// Take gives out a number.
 func (x *Indexes) Take() uint32 {
 	word := x.wordWithFree()
 	bit := (x.turn + bits.TrailingZeros64(bits.RotateLeft64(x.free[word], -x.turn))) & 63
@@ -52,7 +52,7 @@ func (x *Indexes) wordWithFree() int {
 	return word
 }
 
-// mark notes that a word of free has a number.
+// mark records that a word of free has a number.
 func (x *Indexes) mark(word int) {
 	x.rows[word>>6] |= 1 << (word & 63)
 	x.low = min(x.low, word>>6)
@@ -65,7 +65,7 @@ func (x *Indexes) Give(i uint32) {
 	x.inUse--
 }
 
-// Bound returns a number, a multiple of 64, that everything in use is below.
+// Bound returns a bound, a multiple of 64: all numbers in use are below it.
 func (x *Indexes) Bound() uint32 {
 	n := len(x.free)
 	for n > 0 && x.free[n-1] == ^uint64(0) {
@@ -74,7 +74,7 @@ func (x *Indexes) Bound() uint32 {
 	return uint32(n << 6)
 }
 
-// Trim forgets the numbers from Bound on, and returns it.
+// Trim frees the memory of the numbers from Bound on, and returns Bound.
 func (x *Indexes) Trim() uint32 {
 	bound := x.Bound()
 	words := int(bound >> 6)

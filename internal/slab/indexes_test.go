@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// twin is what Indexes does, said naively: which are in use.
+// twin is a simple model of Indexes: the numbers in use.
 type twin map[uint32]bool
 
-// lowestFree is the first of the lowest 64 numbers of which one is free.
+// lowestFree returns the first of the lowest 64 numbers that include a free one.
 func (w twin) lowestFree() uint32 {
 	for i := uint32(0); ; i++ {
 		if !w[i] {
@@ -57,7 +57,7 @@ func TestIndexesAreTakenOnceAndFromTheLowest64(t *testing.T) {
 	}
 }
 
-// Who comes and goes alone does not wear one number out.
+// A single holder that takes and gives repeatedly does not get one number each time.
 func TestIndexesGoRoundAmongTheLowest64(t *testing.T) {
 	var x Indexes
 	seen := map[uint32]int{}

@@ -29,7 +29,7 @@ func TestAPoolGivesBackItsEnd(t *testing.T) {
 	}
 }
 
-// A value stays as it was left, with the memory it holds.
+// A value stays as it was given back, with the memory it holds.
 func TestAPoolKeepsWhatAValueHolds(t *testing.T) {
 	var p Pool[[]byte]
 	for range 200 {

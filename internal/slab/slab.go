@@ -3,17 +3,17 @@ package slab
 
 import "slices"
 
-// chunkBits sets how many values a slab allocates at once: large enough that the
-// allocator's own cost vanishes, small enough that a small server stays small.
+// chunkBits sets how many values a slab allocates at once: enough to make the
+// allocator's own cost negligible, and few enough for a small server.
 const (
 	chunkBits = 8
 	chunkSize = 1 << chunkBits
 	chunkMask = chunkSize - 1
 )
 
-// Slab is an array that grows in chunks and never moves its values. It stands in
-// for a map, or a pointer per value, where a small dense index is at hand. It has
-// one owner and no lock. The zero value is empty.
+// Slab is an array that grows in chunks and never moves its values. It replaces a
+// map, or a pointer per value, where small dense indexes exist. It has one owner
+// and no lock. The zero value is empty.
 type Slab[T any] struct {
 	chunks []*[chunkSize]T
 }
@@ -25,7 +25,7 @@ func (s *Slab[T]) Grow(i uint32) {
 	}
 }
 
-// At returns the value at index i, which an earlier Grow made room for.
+// At returns the value at index i. An earlier Grow must have made room for i.
 func (s *Slab[T]) At(i uint32) *T {
 	return &s.chunks[i>>chunkBits][i&chunkMask]
 }
@@ -35,8 +35,8 @@ func (s *Slab[T]) Has(i uint32) bool {
 	return int(i>>chunkBits) < len(s.chunks)
 }
 
-// Cut gives back the memory of whole chunks from index i on. What was there is zero
-// when Grow makes room for it again.
+// Cut frees whole chunks from index i on. Their values are zero when Grow makes
+// room for them again.
 func (s *Slab[T]) Cut(i uint32) {
 	n := (int(i) + chunkMask) >> chunkBits
 	if n < len(s.chunks) {

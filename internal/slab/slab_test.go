@@ -31,7 +31,7 @@ func TestValuesKeepTheirPlaceWhileTheSlabGrows(t *testing.T) {
 	var places []*uint32
 	for i := range uint32(10 * chunkSize) {
 		s.Grow(i)
-		s.Grow(i / 2) // what is there already stays
+		s.Grow(i / 2) // existing values stay
 		*s.At(i) = i
 		places = append(places, s.At(i))
 	}
