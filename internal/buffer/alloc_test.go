@@ -8,7 +8,7 @@ import (
 
 func TestAPooledBufferCostsNoAllocation(t *testing.T) {
 	if raceEnabled || invariants.Enabled {
-		t.Skip("the race detector makes pools forget, and assertions allocate")
+		t.Skip("the race detector makes pools drop values, and assertions allocate")
 	}
 	p := make([]byte, 100)
 	for size := smallest; class(size) < classes; size *= 2 {

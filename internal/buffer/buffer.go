@@ -1,9 +1,9 @@
 // Package buffer holds the bytes that many connections send at once.
 //
 // A Buffer is written by one goroutine, then shared read-only between loops and
-// outbound queues, and goes back to a pool when the last reference is released.
-// The count makes a publication free of allocations: its bytes outlive the turn
-// only where a slow connection still needs them.
+// outbound queues. It returns to a pool when the last reference is released. Thus a
+// publication needs no allocation: its bytes outlive the turn only where a slow
+// connection still needs them.
 package buffer
 
 import (
@@ -17,29 +17,29 @@ import (
 // Buffer is reference-counted bytes. The bytes never change once a second
 // reference exists (invariant I9).
 type Buffer struct {
-	refs atomic.Int64 // references; how many of them are of queues in the upper half
+	refs atomic.Int64 // references; the upper half counts those of queues
 	// Messages is how many messages the bytes hold; set before sharing.
 	Messages int
-	// Stamp is a number of the publisher, set before sharing; 0 is none. Joined
-	// buffers keep the first one.
+	// Stamp is a number that the publisher sets before sharing; 0 means none.
+	// Joined buffers keep the first one.
 	Stamp int64
 	b     []byte
 }
 
-// Buffers of 256 bytes to 256 KiB are pooled, by their capacity: a power of two, so
-// that what a queue holds for a frame is at most twice the frame. A larger buffer
-// belongs to the garbage collector: keeping it would hold memory for the rarest
+// Buffers of 256 bytes to 256 KiB are pooled by their capacity. It is a power of
+// two, so that a queue holds at most twice the size of a frame. A larger buffer is
+// left to the garbage collector: pooling it would hold memory for the rarest
 // messages.
 const (
 	smallest = 256
 	classes  = 11
 )
 
-// pools is shared by every loop; sync.Pool keeps one list per core and gives
-// memory back over two collections.
+// All loops share pools; sync.Pool keeps one list per processor and frees memory
+// over two collections.
 var pools [classes]sync.Pool
 
-// class is the smallest capacity with room for n bytes; from classes on none is pooled.
+// class returns the smallest class with room for n bytes; classes and above are not pooled.
 func class(n int) int { return bits.Len(uint(max(n-1, 0)) / smallest) }
 
 // New returns an empty buffer with room for n bytes and one reference, which
@@ -68,8 +68,8 @@ func take(n int) *Buffer {
 // reference, and read-only once the buffer is shared.
 func (b *Buffer) Bytes() []byte { return b.b }
 
-// SetBytes replaces the contents by p, which was made by appending to Bytes.
-// Only the sole owner may call it.
+// SetBytes replaces the contents by p, the result of appending to Bytes. Only the
+// sole owner may call it.
 func (b *Buffer) SetBytes(p []byte) {
 	if invariants.Enabled {
 		invariants.Check(b.Sole(), "I9: write to a buffer with %d references", int32(b.refs.Load()))
@@ -77,7 +77,7 @@ func (b *Buffer) SetBytes(p []byte) {
 	b.b = p
 }
 
-// Append adds p and counts messages more. Only the sole owner may call it.
+// Append adds p, and messages to the count. Only the sole owner may call it.
 func (b *Buffer) Append(p []byte, messages int) {
 	b.SetBytes(append(b.b, p...))
 	b.Messages += messages
@@ -107,7 +107,7 @@ func (b *Buffer) retain(n int64) (refs int64) {
 	return refs
 }
 
-// Release drops a reference. After the last one the buffer is somebody else's.
+// Release drops a reference. After the last one, the buffer may belong to another user.
 func (b *Buffer) Release() { b.release(1) }
 
 func (b *Buffer) release(n int64) (left int64) {

@@ -68,7 +68,7 @@ func TestOnlyTheLastReleaseGivesABufferBack(t *testing.T) {
 }
 
 func TestABufferFromThePoolBearsNoTrace(t *testing.T) {
-	for range 1000 { // sooner or later one comes back
+	for range 1000 { // soon New returns a used one
 		b := New(100)
 		if b.Len() != 0 || b.Messages != 0 || b.Stamp != 0 || !b.Sole() || b.Room() != 256 {
 			t.Fatalf("New(100) has %d bytes, %d messages, stamp %d, room for %d", b.Len(), b.Messages, b.Stamp, b.Room())
@@ -94,12 +94,12 @@ func TestManyGoroutinesMayShareABuffer(t *testing.T) {
 				b.Release()
 			})
 		}
-		b.Release() // any of them may be the last
+		b.Release() // any of these calls may be the last
 		wait.Wait()
 	}
 }
 
-// I9: the mistakes that would change what others read are found out.
+// I9: mistakes that would change what others read are detected.
 func TestMisuseIsFoundOut(t *testing.T) {
 	if !invariants.Enabled {
 		t.Skip("needs a build with assertions (-tags invariants)")
@@ -125,7 +125,7 @@ func TestAReleasedBufferIsOverwritten(t *testing.T) {
 	if !invariants.Enabled {
 		t.Skip("needs a build with assertions (-tags invariants)")
 	}
-	b := New(1 << 20) // not pooled: nobody else writes to it
+	b := New(1 << 20) // not pooled, so nothing else writes to it
 	b.Append([]byte("late reader"), 1)
 	p := b.Bytes()
 	b.Release()

@@ -2,10 +2,10 @@ package buffer
 
 import "unsafe"
 
-// Memory is how many bytes of memory b keeps, whatever it holds.
+// Memory returns how many bytes of memory b keeps, whatever it contains.
 func (b *Buffer) Memory() int { return int(unsafe.Sizeof(*b)) + cap(b.b) }
 
-// MemoryFor is what Memory of a New buffer with room for n bytes is.
+// MemoryFor returns the Memory of a New buffer with room for n bytes.
 func MemoryFor(n int) int {
 	if i := class(n); i < classes {
 		n = smallest << i
@@ -13,12 +13,12 @@ func MemoryFor(n int) int {
 	return int(unsafe.Sizeof(Buffer{})) + n
 }
 
-// queueRef is a reference that is also counted as one of a queue.
+// queueRef is a reference that is also counted as a queue's.
 const queueRef = 1<<32 | 1
 
-// Hold is Retain for an outbound queue. It returns the memory that is kept by a queue
-// from now on and was by none before: that of b for the first of many queues, else 0.
-// So what all queues keep together is the sum of what Hold returned, less that of Drop.
+// Hold is Retain for an outbound queue. It returns the memory that this adds to what
+// all queues keep: that of b for the first of many queues, else 0. The total is thus
+// the sum of what Hold returned, minus the sum of what Drop returned.
 func (b *Buffer) Hold() (added int) {
 	if refs := b.retain(queueRef); refs>>32 == 1 {
 		return b.Memory()
@@ -26,10 +26,10 @@ func (b *Buffer) Hold() (added int) {
 	return 0
 }
 
-// Drop is Release for what Hold took. It returns the memory that no queue keeps any
-// more.
+// Drop is Release for a reference from Hold. It returns the memory that no queue
+// keeps any longer.
 func (b *Buffer) Drop() (freed int) {
-	memory := b.Memory() // before: b may be somebody else's afterwards
+	memory := b.Memory() // before the release, after which b may have another user
 	if left := b.release(queueRef); left>>32 == 0 {
 		return memory
 	}

@@ -16,8 +16,8 @@ func TestMemoryIsThatOfTheCapacity(t *testing.T) {
 	}
 }
 
-// However many queues hold a buffer, its memory is counted once, from the first to
-// the last.
+// The memory of a buffer counts once, however many queues hold it: from the first
+// to the last.
 func TestTheFirstQueueAddsAndTheLastFrees(t *testing.T) {
 	b := New(100)
 	if added := b.Hold(); added != b.Memory() {
@@ -30,13 +30,13 @@ func TestTheFirstQueueAddsAndTheLastFrees(t *testing.T) {
 		t.Errorf("Drop freed %d while another queue holds it", freed)
 	}
 	if b.Sole() {
-		t.Error("two references are left, and it is sole")
+		t.Error("the buffer is sole with two references")
 	}
 	if freed := b.Drop(); freed != b.Memory() {
 		t.Errorf("the last Drop freed %d, want %d", freed, b.Memory())
 	}
 	if !b.Sole() || b.Hold() != b.Memory() {
-		t.Error("our own reference counts as one of a queue")
+		t.Error("our own reference counts as a queue's")
 	}
 	b.Release() // the queue is the last to hold it
 	if freed := b.Drop(); freed != 256+48 {

@@ -2,5 +2,5 @@
 
 package buffer
 
-// raceEnabled says that sync.Pool forgets at random, on purpose.
+// raceEnabled says that sync.Pool drops values at random, on purpose.
 const raceEnabled = false
