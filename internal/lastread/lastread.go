@@ -1,13 +1,13 @@
-// Package lastread lets nobody be judged by a deadline that was found late.
+// Package lastread reads once more before a deadline that was found late counts.
 //
-// A process that was stopped, or whose machine was, wakes up with its timers due
-// and with what came meanwhile still in its sockets. Go reports a passed deadline
-// before it looks into the socket, and a select takes any of the two that are
-// ready. So what was in time would count as missing.
+// When a process or its machine was stopped, it wakes up with its timers due and
+// with unread data in its sockets. Go reports a passed deadline before it looks
+// into the socket, and a select takes either of two ready cases. So data that
+// arrived in time would count as missing.
 //
-// [Conn] is for connections, [Receive] for outcomes that come through a chan, [Late]
-// and [Extended] are for everything else that has a deadline. They cost next to
-// nothing until a deadline has passed.
+// [Conn] is for connections, [Receive] for results that come through a chan, [Late]
+// and [Extended] for everything else with a deadline. They cost almost nothing until
+// a deadline has passed.
 package lastread
 
 import (
@@ -20,26 +20,26 @@ import (
 
 const (
 	// lateness is how long after it was due a deadline may be found and still count
-	// as found in time. Less is an ordinary delay of the scheduler.
+	// as found in time. Smaller delays are normal for the scheduler.
 	lateness = 100 * time.Millisecond
 
-	// grace is the least time for what is late by our own fault: what comes once the
-	// other end, or the network, has woken up too.
+	// grace is the minimum extension when the lateness is our own fault: the other
+	// end, or the network, may have to wake up too.
 	grace = 250 * time.Millisecond
 
-	// instant is the time for one read of what is in the socket already. It is longer
-	// than a read takes, for the scheduler's sake.
+	// instant is the time for one read of what is already in the socket. It is longer
+	// than a read takes, because the scheduler may delay it.
 	instant = 5 * time.Millisecond
 )
 
-// Late reports whether what was due at that instant is only now found to be, so
-// that it is not the other end's fault alone.
+// Late reports whether a deadline due at that instant was found late, so that it is
+// not only the other end's fault.
 func Late(due time.Time) bool { return time.Since(due) > lateness }
 
-// Extended returns the last deadline for what was due at that instant, which has
-// passed. When it was found late it is patience from now, 250 ms at least: what had
-// the process running is not known, so the other end is given its whole time again.
-// Else it is 5 ms from now.
+// Extended returns the final deadline to replace one that was due at that instant
+// and has passed. If it was found late, the new one is patience from now, at least
+// 250 ms. The reason for the delay is unknown, so the other end gets its whole time
+// again. Otherwise it is 5 ms from now.
 func Extended(due time.Time, patience time.Duration) time.Time {
 	if Late(due) {
 		return time.Now().Add(max(patience, grace))
@@ -47,13 +47,13 @@ func Extended(due time.Time, patience time.Duration) time.Time {
 	return time.Now().Add(instant)
 }
 
-// Conn is a connection whose reads end at their deadline, but not before what was
-// in the socket by then has been read: a deadline that a Read finds passed is
-// extended, once. Writes are treated alike, so that an exchange can go on. Whatever
-// sets the next deadline sets it as usual.
+// Conn is a connection whose reads end at their deadline, but only after what was
+// in the socket by then has been read. When a Read finds that its deadline has
+// passed, it extends the deadline, once. Writes do the same, so that an exchange
+// can continue. Deadlines are set as usual.
 //
-// It goes below TLS, which never recovers from a timeout. Methods beyond those of a
-// net.Conn are reached through its field.
+// Use it below TLS, which never recovers from a timeout. For methods beyond those
+// of net.Conn, use its field.
 type Conn struct {
 	net.Conn
 	patience time.Duration // immutable
@@ -63,13 +63,13 @@ type Conn struct {
 	write deadline   // guarded by mu
 }
 
-// deadline is one of the two that a connection has.
+// deadline is the read or the write deadline of a connection.
 type deadline struct {
 	due      time.Time // zero: none
 	extended bool
 }
 
-// New returns c with deadlines that look once more, for so long as [Extended] says.
+// New returns c with deadlines that are extended as [Extended] says.
 func New(c net.Conn, patience time.Duration) *Conn { return &Conn{Conn: c, patience: patience} }
 
 // SetDeadline implements net.Conn.
@@ -115,8 +115,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// extend extends the deadline d that err tells of, and reports whether it is worth
-// while to try again: not when err is another error or d was extended before.
+// extend extends the deadline d that caused err, and reports whether to try again.
+// It does not when err is another error or d was extended before.
 func (c *Conn) extend(err error, d *deadline, set func(time.Time) error) bool {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return false
@@ -126,16 +126,16 @@ func (c *Conn) extend(err error, d *deadline, set func(time.Time) error) bool {
 	switch {
 	case d.extended:
 		return false
-	case d.due.IsZero() || time.Now().Before(d.due): // it was set again meanwhile
+	case d.due.IsZero() || time.Now().Before(d.due): // it has been set again since
 		return true
 	}
 	d.extended = true
 	return set(Extended(d.due, c.patience)) == nil
 }
 
-// Receive waits for a value from ch for so long, and reports false when none has
-// come. When the time is over it looks once more: for 5 ms, or for 250 ms when it
-// found that out late.
+// Receive waits for a value from ch until the timeout, and reports false when none
+// has come. After the timeout it waits once more: 5 ms, or 250 ms when it found the
+// timeout late.
 func Receive[T any](ch <-chan T, timeout time.Duration) (v T, ok bool) {
 	due := time.Now().Add(timeout)
 	timer := time.NewTimer(timeout)

@@ -75,7 +75,7 @@ func TestNothingInTheSocketIsATimeout(t *testing.T) {
 	if n, err := c.Read(make([]byte, 4)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("what came after the last look was read: %d, %v", n, err)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(time.Hour)) // the next deadline is as good as any
+	_ = c.SetReadDeadline(time.Now().Add(time.Hour)) // a new deadline works as usual
 	if n, err := c.Read(make([]byte, 4)); n != 4 || err != nil {
 		t.Errorf("Read under a new deadline = %d, %v", n, err)
 	}
@@ -85,7 +85,7 @@ func TestDeadlineSetAgainMeanwhileHolds(t *testing.T) {
 	c, _ := arrived(t, "x")
 	_ = c.SetReadDeadline(time.Now().Add(time.Hour))
 	if !c.extend(os.ErrDeadlineExceeded, &c.read, c.Conn.SetReadDeadline) {
-		t.Error("a Read that met an old deadline does not read on under the new one")
+		t.Error("a Read that met an old deadline does not continue under the new one")
 	}
 	if c.read.extended || time.Until(c.read.due) < time.Minute {
 		t.Error("the new deadline was changed")
@@ -103,7 +103,7 @@ func TestPeersEndIsSeenBehindThePassedDeadline(t *testing.T) {
 
 func TestReceivePrefersTheValue(t *testing.T) {
 	ch := make(chan int, 1)
-	for range 100 { // a select would choose by chance
+	for range 100 { // a select chooses at random
 		ch <- 7
 		if v, ok := Receive(ch, 0); v != 7 || !ok {
 			t.Fatalf("Receive = %d, %v", v, ok)

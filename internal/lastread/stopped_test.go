@@ -15,18 +15,18 @@ import (
 	"wsify/internal/testtool"
 )
 
-// childVariable makes the test binary a program that reads under a deadline.
+// childVariable turns the test binary into a program that reads under a deadline.
 const childVariable = "LASTREAD_TEST_CHILD"
 
-// childTimeout is how long the child waits for what it reads.
+// childTimeout is how long the child waits for input.
 const childTimeout = 300 * time.Millisecond
 
-// TestChild is no test but the program that is stopped: it reads from the server
-// whose address it is given, by each way, and prints what came of it.
+// TestChild is not a test but the program that is stopped. It reads in each way
+// from the server whose address it is given, and prints the results.
 func TestChild(t *testing.T) {
 	addr := os.Getenv(childVariable)
 	if addr == "" {
-		t.Skip("it is run by TestStoppedProcessReadsWhatCameMeanwhile")
+		t.Skip("TestStoppedProcessReadsWhatCameMeanwhile runs it")
 	}
 	read := func(wrap func(net.Conn) net.Conn) error {
 		tcp, err := net.Dial("tcp", addr)
@@ -79,7 +79,7 @@ func TestStoppedProcessReadsWhatCameMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	<-time.After(childTimeout + 2*lateness) // not to synchronise: the deadlines have to pass
+	<-time.After(childTimeout + 2*lateness) // not for synchronisation: the deadlines have to pass
 	child.Resume()
 	text := child.Rest()
 	for _, want := range []string{"Conn: <nil>", "Receive: true"} {
