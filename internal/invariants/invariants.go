@@ -1,8 +1,8 @@
 // Package invariants holds the assertions of ARCHITECTURE.md's numbered list.
 //
 // Assertions are compiled in with the build tag "invariants", which the test
-// targets set; without it Enabled is a false constant and every check guarded
-// by it disappears.
+// targets set. Without it Enabled is a false constant, and the compiler removes
+// every check guarded by it.
 package invariants
 
 import "fmt"
