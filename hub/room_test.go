@@ -240,7 +240,7 @@ func TestRoomComesWithTheLastLeave(t *testing.T) {
 }
 
 // However small the publications, no more waiters are told at once than a part may keep
-// apart.
+// separate.
 func TestTellsABoundedNumberAtOnce(t *testing.T) {
 	log := &roomLog{}
 	h := New(Config{Loops: 1, MaxPendingBytes: 1 << 20, Sink: log, Watcher: quiet{}})

@@ -193,8 +193,8 @@ func (w *sweep) lower(pos uint32) {
 // remove takes the member at pos out of the array, and calls moved for each member whose
 // index changes. Each region from pos on fills its hole with its own last member, so none
 // is skipped or served twice, whichever member leaves during a sweep (I14). The last member
-// takes what is pending with it: otherwise the next to join would get it with a gap behind
-// it. Needs the shard's lock.
+// takes what is pending with it: otherwise the next to join would get it, followed by a
+// gap. Needs the shard's lock.
 func (p *Part) remove(pos uint32, moved func(m Member, pos uint32)) {
 	if invariants.Enabled {
 		p.checkRegions(pos)

@@ -84,7 +84,7 @@ type Group struct {
 	log        *slog.Logger
 	socketMode os.FileMode
 	name       func(id uint64) string // of a connection, for the log
-	refused    atomic.Int64           // connections closed for want of a descriptor
+	refused    atomic.Int64           // connections closed for lack of a descriptor
 	failure    chan error             // the first error that ended a loop or a listener
 	maxFD      int                    // Config.MaxDescriptor; immutable
 	reserve    reserve
@@ -225,7 +225,7 @@ type Stats struct {
 	QueuedBytes   int64 // memory that all queues keep now; see Queued
 	BytesReceived uint64
 	BytesSent     uint64
-	Refused       int64 // connections closed for want of a descriptor
+	Refused       int64 // connections closed for lack of a descriptor
 	Panics        int64 // panics of handlers that were contained
 }
 
