@@ -16,6 +16,11 @@
 // The settings are one table, in table.go; flags, environment, file, -help and
 // -print-config are all made from it.
 //
+// # Commands
+//
+// With healthcheck as the first argument the program asks the server of these settings
+// whether it is healthy, and serves nothing.
+//
 // # Exit codes
 //
 // 0 after an orderly end, 1 when the configuration is refused or the server fails, 2

@@ -15,7 +15,8 @@ const helpHead = `wsify is a WebSocket pub/sub server: clients connect to /ws, j
 broadcast to them; a backend publishes with POST /broadcast.
 
 Usage:
-  wsify [-setting value]...
+  wsify [-setting value]...               serve
+  wsify healthcheck [-setting value]...   ask the server with these settings whether it is healthy
 
 Examples:
   wsify

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,6 +29,11 @@ const (
 	exitUsage   = 2 // the command line is wrong
 )
 
+// What the program does instead of serving, as its first argument.
+const commandHealthcheck = "healthcheck"
+
+var commands = []string{commandHealthcheck}
+
 // serveFunc is server.Run: it serves until ctx ends, then shuts down in order and
 // returns nil.
 type serveFunc func(ctx context.Context, cfg server.Config) error
@@ -38,6 +44,9 @@ type serveFunc func(ctx context.Context, cfg server.Config) error
 func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int {
 	env := environment(environ)
 	c := newCommandLine()
+	if len(args) > 0 && slices.Contains(commands, args[0]) {
+		c.command, args = args[0], args[1:]
+	}
 	misused := c.parse(args)
 	switch {
 	case errors.Is(misused, flag.ErrHelp):
@@ -46,7 +55,11 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 		info, _ := debug.ReadBuildInfo()
 		return answer(stdout, stderr, func(w io.Writer) { fmt.Fprintln(w, describe(info)) })
 	}
-	if code, done := c.inspect(misused, c.load(env), stdout, stderr); done {
+	loaded := c.load(env)
+	if c.command == commandHealthcheck {
+		return c.healthcheck(misused, errors.Join(loaded, c.located(c.server.Validate())), stdout, stderr)
+	}
+	if code, done := c.inspect(misused, loaded, stdout, stderr); done {
 		return code
 	}
 	tuneGC(env)

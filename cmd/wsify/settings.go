@@ -96,6 +96,7 @@ func (s counted) IsBoolFlag() bool { return s.isSwitch() }
 
 // commandLine is what the program was asked for.
 type commandLine struct {
+	command     string // "" to serve
 	server      server.Config
 	logLevel    slog.Level
 	logFormat   string
