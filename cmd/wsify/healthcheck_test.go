@@ -76,7 +76,7 @@ func TestHealthcheckSaysInOneLineWhatIsWrong(t *testing.T) {
 		{"-admin-addr unix:/nowhere/admin.sock", "the admin listener at unix:/nowhere/admin.sock does not answer: dial unix /nowhere/admin.sock: connect: no such file or directory"},
 		{"-admin-addr off", "the server has no admin listener to ask: -admin-addr is off"},
 		{"-admin-addr off -loops 999", "the server has no admin listener to ask: -admin-addr is off (and the configuration is wrong: -loops: 999 is not between 1 and 256)"},
-		{"-nonsense now", "-nonsense is no setting; the nearest is -workers; unexpected argument \"now\""},
+		{"now -nonsense", "unexpected argument \"now\"; -nonsense is no setting; the nearest is -workers"},
 	} {
 		got := start(append([]string{"healthcheck"}, strings.Fields(tc.args)...), nil)
 		if got.code != 1 || got.stdout != "" || got.stderr != "wsify: "+tc.stderr+"\n" {
