@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"log/slog"
 	"time"
 )
@@ -67,6 +68,11 @@ type Driver struct {
 	// Check says what is wrong with a configuration. It reads the files that the DSN
 	// names, and reaches no engine. Nil is for a driver without an engine.
 	Check func(Config) Problems
+
+	// Examine connects to the engine and says what it is and lets our user do. It blocks
+	// as broker.Examine does, and publishes to a channel of its own. Nil is for a driver
+	// without an engine.
+	Examine func(context.Context, Config) (Examination, error)
 }
 
 // Problems is what is wrong with a Config, nil where nothing is. It quotes no secret.

@@ -28,7 +28,8 @@ var Driver = broker.Driver{
 		}
 		return broker.NewRemote(cfg, e), nil
 	},
-	Check: check,
+	Check:   check,
+	Examine: examine,
 }
 
 // check is the Check of Driver.

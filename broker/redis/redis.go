@@ -28,6 +28,7 @@ var Driver = broker.Driver{
 		_, err := checkDSN(cfg.DSN)
 		return broker.Problems{DSN: err}
 	},
+	Examine: examine,
 }
 
 func newEngine(cfg broker.Config) (*engine, error) {
