@@ -2,36 +2,35 @@ package broker
 
 import "time"
 
-// Bounds on the traffic of subscriptions.
+// Bounds on subscription traffic.
 const (
-	// linger is how long a subscription outlives its last member, so that a channel
-	// that is joined and left in turn does not go back and forth at the engine. What
-	// is received meanwhile is for nobody.
+	// linger is how long a subscription outlives its last member, so that joining and leaving a
+	// channel in turn causes no traffic at the engine. Publications received meanwhile
+	// have no receiver.
 	linger = time.Second
-	// maxLingering is how many may do so; beyond it the oldest end at the next sweep.
+	// maxLingering bounds these subscriptions; beyond it the oldest end at the next sweep.
 	maxLingering = 1 << 16
-	// retryAfter is how long a channel rests after the engine refused or ended its
-	// subscription; it doubles with each time in a row, up to retryAtLast.
+	// retryAfter is how long a channel rests after the engine refused or ended its subscription. It
+	// doubles with each refusal in a row, up to retryAtLast.
 	retryAfter  = time.Second
 	retryAtLast = time.Minute
-	numRests    = 7 // so many different ones
-	// probeInterval is how often one of the channels whose server is unreachable is asked for.
+	numRests    = 7 // the number of different rests
+	// probeInterval is the time between two requests for a channel whose server is unreachable.
 	probeInterval = 2 * time.Second
-	// returnTime is how long a new link has for servers that do not serve yet. A node that lost all
-	// of them may have one back before the others, and others of our nodes have them already:
-	// a node that says it is up would not hear what those publish. A Redis master that has
-	// been out of touch serves after 5 s at the latest. One that cannot be reached may never
-	// come back, and is not waited for.
+	// returnTime is how long a new link waits for servers that answer and do not serve yet. Other
+	// nodes may have reached these servers already: without the wait, this node would be up and
+	// miss what those nodes publish. A Redis master that lost contact serves again after 5 s at the
+	// latest. An unreachable server is not waited for, because it may never return.
 	returnTime = 7 * time.Second
-	// awaitTimeout is how long Await may take. A link on which the engine answers
-	// nothing for twice as long is lost.
+	// awaitTimeout bounds Await. A link on which the engine answers nothing for twice as long is
+	// lost.
 	awaitTimeout = 5 * time.Second
 )
 
-// take returns up to MaxBatch channels to subscribe to, which count as asked for
-// from now on. It reports whether there are more.
+// take returns up to MaxBatch channels to subscribe to, and marks them as asked. It reports whether
+// there are more.
 //
-// Half of a batch is for new joins: their clients wait.
+// Half of a batch is for new joins, because their clients wait.
 func (t *table) take(now time.Time) (names []string, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,7 +46,7 @@ func (t *table) take(now time.Time) (names []string, more bool) {
 	return names, t.sizes[fresh]+t.sizes[again]+t.reachable > 0
 }
 
-// takeFrom moves the front of a list to names, until there are so many.
+// takeFrom moves subscriptions from the front of a list to names, until names has most elements.
 func (t *table) takeFrom(from standing, names []string, most int) []string {
 	for len(names) < most && t.sizes[from] > 0 {
 		s := t.lists[from].first
@@ -57,19 +56,19 @@ func (t *table) takeFrom(from standing, names []string, most int) []string {
 	return names
 }
 
-// rest lets s, which the engine refused, rest before it is asked for again.
+// rest lets s rest after the engine refused it; a sweep asks for it again.
 func (t *table) rest(s *subscription, now time.Time) {
 	s.at = now.Sub(t.epoch) + restAfter(s.refusals)
 	t.move(s, resting+standing(s.refusals))
 	s.refusals = min(s.refusals+1, numRests-1)
 }
 
-// restAfter is how long a channel rests that was refused so often in a row before.
+// restAfter returns the rest of a channel that was refused this many times in a row before.
 func restAfter(refusals uint8) time.Duration { return min(retryAfter<<refusals, retryAtLast) }
 
-// sweep returns subscriptions to end, which are forgotten, and has those asked for again that
-// have rested, and one of the unreachable ones. It looks at MaxBatch, and reports whether there
-// may be more: then it is called again, with the same time.
+// sweep forgets subscriptions that have lingered, and returns them to be unsubscribed. It queues
+// those that have rested, and one unreachable one, to be asked for again. It looks at MaxBatch and
+// reports whether there may be more: then the caller calls it again, with the same time.
 func (t *table) sweep(began time.Time) (names []string, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -96,15 +95,14 @@ func (t *table) sweep(began time.Time) (names []string, more bool) {
 	return names, looks == MaxBatch
 }
 
-// due reports whether the first on a list that is by at is not to be there any more.
+// due reports whether the first subscription of a list has been on it for long enough, or has to make room.
 func (t *table) due(of standing, now time.Duration) bool {
 	return t.sizes[of] > 0 && (t.lists[of].first.at <= now || of == left && t.sizes[left] > maxLingering)
 }
 
-// probed notes what came of asking for s. Channels whose server is unreachable, while others of the
-// engine are there, are not asked for one by one all the time: there may be hundreds of
-// thousands. They are when the link says that something has changed, or when one of them, the
-// probe, is in force or refused for itself.
+// probed notes the outcome of asking for s. Of the channels whose server is unreachable, which may
+// be hundreds of thousands, only one is asked for: the probe. All are asked for when the probe is
+// in force or refused for a reason of its own, or when the link reports a change.
 func (t *table) probed(s *subscription, isAway bool) {
 	if s != t.probe {
 		return
@@ -115,7 +113,7 @@ func (t *table) probed(s *subscription, isAway bool) {
 	}
 }
 
-// returned lets all channels whose server was unreachable be asked for again.
+// returned makes all channels whose server was unreachable be asked for again.
 func (t *table) returned() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

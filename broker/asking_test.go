@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What was joined and left while there was no link, or before it was asked for, is
-// forgotten (I13): nobody looks at it.
+// A channel that is joined and left while there is no link, or before it was asked for, is
+// forgotten (I13).
 func TestAChannelLeftBeforeItIsAskedForIsForgotten(t *testing.T) {
 	tab := newTable()
 	for i := range 4 * MaxBatch {
@@ -25,8 +25,7 @@ func TestAChannelLeftBeforeItIsAskedForIsForgotten(t *testing.T) {
 	}
 }
 
-// However many were left and have lingered, and were refused and have rested, one look
-// is at a batch of them.
+// One sweep looks at one batch, however many subscriptions have lingered or rested.
 func TestASweepLooksAtABatch(t *testing.T) {
 	const count = 4 * MaxBatch
 	now := time.Now()
@@ -43,13 +42,13 @@ func TestASweepLooksAtABatch(t *testing.T) {
 		lingering, rest := tab.sizes[left], tab.sizes[resting]
 		_, more = tab.sweep(now)
 		if lingering -= tab.sizes[left]; lingering > MaxBatch {
-			t.Errorf("%d channels that were left are looked at at once", lingering)
+			t.Errorf("one sweep looks at %d channels that were left", lingering)
 		}
 		if rest -= tab.sizes[resting]; rest > MaxBatch {
-			t.Errorf("%d channels that rested are looked at at once", rest)
+			t.Errorf("one sweep looks at %d channels that rested", rest)
 		}
 		if sweeps > 2*count/MaxBatch {
-			t.Fatal("the sweep has no end")
+			t.Fatal("the sweep does not end")
 		}
 	}
 	if tab.sizes[left]+tab.sizes[resting] > 0 || tab.sizes[again] != count {
@@ -57,8 +56,8 @@ func TestASweepLooksAtABatch(t *testing.T) {
 	}
 }
 
-// A channel that was refused rests also when it is left and joined again meanwhile, and
-// is forgotten when it is left for good (I13).
+// A refused channel keeps its rest when it is left and joined again, and is forgotten after the
+// rest when it has no members (I13).
 func TestARestOutlivesTheLastMember(t *testing.T) {
 	now := time.Now()
 	tab := subscribed(0, now)
@@ -73,12 +72,12 @@ func TestARestOutlivesTheLastMember(t *testing.T) {
 	tab.unwant("c", now)
 	tab.sweep(now.Add(retryAfter))
 	if all, _ := tab.count(); all != 0 {
-		t.Error("a channel that nobody wants is kept when it has rested")
+		t.Error("a channel without members is kept after its rest")
 	}
 }
 
-// A sweep has an end, also while so many linger that the oldest have to go, and the
-// engine has not confirmed a single one.
+// A sweep ends even when so many subscriptions linger that the oldest have to end and the engine
+// has not confirmed any.
 func TestASweepEndsWhileNothingIsConfirmed(t *testing.T) {
 	now := time.Now()
 	tab := newTable()
@@ -92,7 +91,7 @@ func TestASweepEndsWhileNothingIsConfirmed(t *testing.T) {
 	for more := true; more; looks++ {
 		_, more = tab.sweep(now.Add(linger))
 		if looks > 3*maxLingering/MaxBatch {
-			t.Fatalf("no end after %d looks", looks)
+			t.Fatalf("the sweep goes on after %d looks", looks)
 		}
 	}
 }

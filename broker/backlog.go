@@ -9,16 +9,15 @@ import (
 	"wsify/internal/ring"
 )
 
-// backlog is what was received for channels whose members have too much
-// undelivered: it waits for room, each channel in its order. When the backlog is
-// full, or half of it is of one channel, the newest is dropped and counted. Its
-// methods may be called from any goroutine.
+// backlog holds received publications of channels whose members have too much undelivered. They
+// wait for room, each channel in its order. When the backlog is full, or one channel has half of
+// it, the newest publication is dropped and counted. Any goroutine may call its methods.
 type backlog struct {
 	r     *Remote
 	limit int
-	busy  atomic.Int64 // channels that wait
+	busy  atomic.Int64 // channels with waiting publications
 
-	mu     sync.Mutex // before the hub's locks: deliver is called with it
+	mu     sync.Mutex // locked before the hub's locks: deliver is called with it held
 	waits  map[string]*busyChannel
 	bytes  int
 	closed bool
@@ -26,7 +25,7 @@ type backlog struct {
 	wakeup sync.Cond // of mu: due is not empty, or closed
 }
 
-// busyChannel is what waits for one channel, which is something.
+// busyChannel is a channel with at least one waiting publication.
 type busyChannel struct {
 	name     string
 	contents ring.Ring[[]byte]
@@ -40,7 +39,7 @@ func newBacklog(limit int, r *Remote) *backlog {
 	return b
 }
 
-// deliver gives a publication to the members, behind what waits for them.
+// deliver gives a publication to the members, after those that already wait for them.
 func (b *backlog) deliver(channel, content []byte) {
 	if b.busy.Load() == 0 && b.r.deliver(channel, content) == nil {
 		return
@@ -79,7 +78,7 @@ func (b *backlog) ready(channel string) {
 	}
 }
 
-// run delivers what waits, when there is room, until the backlog is closed.
+// run delivers waiting publications as their channels get room, until the backlog is closed.
 func (b *backlog) run() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -91,12 +90,12 @@ func (b *backlog) run() {
 			return
 		}
 		b.deliverFirst(b.due.Pop())
-		b.mu.Unlock() // for others
+		b.mu.Unlock() // lets other goroutines in
 		b.mu.Lock()
 	}
 }
 
-// deliverFirst delivers the first of what waits for c, if there is room still; if not, ready
+// deliverFirst delivers the first waiting publication of c if there is still room; if not, ready
 // will be called. Needs mu.
 func (b *backlog) deliverFirst(c *busyChannel) {
 	c.due = false
@@ -117,7 +116,7 @@ func (b *backlog) deliverFirst(c *busyChannel) {
 	b.due.Push(c)
 }
 
-// close drops what waits, which is counted.
+// close drops the waiting publications and counts them.
 func (b *backlog) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,7 +130,7 @@ func (b *backlog) close() {
 	b.wakeup.Broadcast()
 }
 
-// size returns the bytes that wait.
+// size returns the bytes of the waiting publications.
 func (b *backlog) size() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

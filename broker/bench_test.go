@@ -8,8 +8,8 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// BenchmarkMemory is what the broker adds to a publication, by one goroutine and
-// by one on each core.
+// BenchmarkMemory measures what the broker adds to a publication, with one goroutine and with one
+// for each core.
 func BenchmarkMemory(b *testing.B) {
 	var m broker.Memory
 	_ = m.Start(func(_, _ []byte) error { return nil }, nil)
@@ -30,8 +30,8 @@ func BenchmarkMemory(b *testing.B) {
 	})
 }
 
-// BenchmarkPublishAndDeliver is a publication's way to the engine and back to the
-// node, with as many under way as the outbox takes.
+// BenchmarkPublishAndDeliver measures the way of a publication to the engine and back to the node,
+// with as many under way as the outbox takes.
 func BenchmarkPublishAndDeliver(b *testing.B) {
 	for _, name := range []string{"fake", "redis", "nats"} {
 		b.Run(name, func(b *testing.B) {

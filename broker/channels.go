@@ -2,22 +2,22 @@ package broker
 
 import "hash/maphash"
 
-// channelParts is how many parts a channelMap has: of a million channels a part has a
-// thousand, and all that is done to it takes some 100 us.
+// channelParts is the number of parts of a channelMap. With a million channels a part has a
+// thousand, and an operation on all of them takes some 100 us.
 const channelParts = 1 << 10
 
-// channelMap is subscriptions by the name of their channel, in parts by its hash, so
-// that what has to be done to all of them can be done a part at a time.
+// channelMap maps channel names to subscriptions. It is split into parts by a hash of the name, so
+// that an operation on all channels can run one part at a time.
 type channelMap struct {
 	seed  maphash.Seed
 	size  int
 	parts [channelParts]channelPart
 }
 
-// channelPart is the subscriptions of some channels.
+// channelPart holds the subscriptions of one part.
 type channelPart struct {
-	byName map[string]*subscription // nil until there is one
-	peak   int                      // most of them since the map was made
+	byName map[string]*subscription // nil until there is a subscription
+	peak   int                      // its largest size since the map was made
 }
 
 func (m *channelMap) part(name string) *channelPart {
@@ -43,8 +43,8 @@ func (m *channelMap) remove(s *subscription) {
 	p.shrink()
 }
 
-// shrink copies a part into a smaller map when seven eighths of it are gone: Go's maps
-// keep the memory of their largest size, and up to eight keys are the smallest.
+// shrink copies a part into a smaller map when seven eighths of it are gone, because Go's maps keep
+// the memory of their largest size. A part of up to eight keys is not copied.
 func (p *channelPart) shrink() {
 	if p.peak <= 8 || len(p.byName) > p.peak/8 {
 		return

@@ -13,11 +13,11 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// chaos is an engine that confirms late, refuses some, and is lost again and again.
-// It does something with each of n steps that others make.
+// chaos makes an engine confirm late, refuse some channels, and be lost again and again. What it
+// does depends on the number of the step.
 func chaos(e *fakeEngine, step int, rnd *rand.Rand) {
 	switch {
-	case step%700 == 0: // pauses grow with each
+	case step%700 == 0: // rare, because each loss makes the pauses longer
 		e.stop()
 		e.start()
 	case step%31 == 0:
@@ -29,7 +29,7 @@ func chaos(e *fakeEngine, step int, rnd *rand.Rand) {
 	}
 }
 
-// endOne ends a subscription to one of the channels that it refuses now and then.
+// endOne ends the subscription to a moody channel. Every second time, a new one is accepted.
 func (e *fakeEngine) endOne(i int) {
 	e.set(func() {
 		name := fmt.Sprint("moody ", i)
@@ -47,22 +47,22 @@ func (e *fakeEngine) endOne(i int) {
 	})
 }
 
-// visitor joins, waits, publishes and leaves. Channels are its own, as the calls for
-// one channel come in order.
+// visitor joins, waits, publishes and leaves. It has its own channel, because the calls for one
+// channel have to come in order.
 type visitor struct {
 	n       *brokertest.Node
 	t       *testing.T
 	name    string
 	joined  bool
 	sent    int
-	thanked []string      // contents that were published while it was a member in force
-	all     *atomic.Int64 // what all visitors were thanked for
+	thanked []string      // contents whose publication succeeded while it was a member in force
+	all     *atomic.Int64 // the number of these contents of all visitors
 	asked   *atomic.Int64
 	told    *atomic.Int64
 }
 
-// outcome waits for what a call has to say, later or at once, and sees that it says
-// it once.
+// outcome waits for the outcome of a call, which comes later or at once, and checks that it comes
+// once.
 func (v *visitor) outcome(what string, call func(done func(error)) (bool, error)) error {
 	var calls atomic.Int64
 	outcome := make(chan error, 2)
@@ -109,8 +109,8 @@ func (v *visitor) visit(rnd *rand.Rand) {
 	}
 }
 
-// check sees that the visitor heard what it was thanked for, in order and once. A
-// channel that the engine refuses now and then may miss some.
+// check checks that the visitor received each thanked content, in order and once. Unless complete
+// is set, it may have missed some, because the engine refuses its channel now and then.
 func (v *visitor) check(complete bool) {
 	heard := v.n.Contents(v.name)
 	i := 0
@@ -119,28 +119,28 @@ func (v *visitor) check(complete bool) {
 			i++
 		}
 		if i == len(heard) && complete {
-			v.t.Errorf("%s: %s was published and not heard, or not in order", v.name, content)
+			v.t.Errorf("%s: %s was published and not received, or not in order", v.name, content)
 			return
 		}
 	}
 	seen := map[string]bool{}
 	for _, content := range heard {
 		if seen[content] {
-			v.t.Errorf("%s: %s was heard twice", v.name, content)
+			v.t.Errorf("%s: %s was received twice", v.name, content)
 		}
 		seen[content] = true
 	}
 }
 
-// Whatever the engine does, each call has one answer, what was published with thanks
-// is heard, and in the end the engine has the subscriptions that there are members for.
+// Whatever the engine does, each call has one answer, and members receive every publication that
+// succeeded. In the end the engine has exactly the subscriptions of channels with members.
 func TestNothingIsLostInChaos(t *testing.T) {
 	t.Parallel()
 	const visitors, visits = 24, 120
 	e := newFakeEngine()
 	n := remote(t, e, broker.Config{})
 	var steps, thanked, asked, told atomic.Int64
-	enough := func() bool { // a loss may meet a link that is not up yet, and is none then
+	enough := func() bool { // a loss does not count when it meets a link that is not up yet
 		st := n.Stats()
 		return thanked.Load() >= visitors*visits/4 && st.Connects >= 3 && st.SubscriptionEnds > 0
 	}
@@ -150,7 +150,7 @@ func TestNothingIsLostInChaos(t *testing.T) {
 	for i := range visitors {
 		v := &visitor{n: n, t: t, name: fmt.Sprint("calm ", i), all: &thanked, asked: &asked, told: &told}
 		times, goOn := visits, func() bool { return !enough() && time.Now().Before(end) }
-		if i < 4 { // each refusal is followed by a rest
+		if i < 4 { // few visits, because each refusal is followed by a rest
 			v.name, times, goOn = fmt.Sprint("moody ", i), 3, func() bool { return false }
 		}
 		all = append(all, v)
@@ -164,7 +164,7 @@ func TestNothingIsLostInChaos(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	var keeping sync.WaitGroup
-	keeping.Go(func() { // nothing is held back for ever, also when all wait for it
+	keeping.Go(func() { // releases confirmations, even when all visitors wait for one
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for {
@@ -181,7 +181,7 @@ func TestNothingIsLostInChaos(t *testing.T) {
 	keeping.Wait()
 	e.set(func() { clear(e.refused) })
 	e.release()
-	e.stop() // what was refused by each link may rest for half a minute; the next one is asked at once
+	e.stop() // a refused channel may rest for half a minute; a new link asks for it at once
 	e.start()
 	n.WaitUp()
 	brokertest.Until(t, "the engine has what is wanted", func() bool { return e.subscribed() == visitors && n.Stats().Pending == 0 })
@@ -192,14 +192,14 @@ func TestNothingIsLostInChaos(t *testing.T) {
 	brokertest.Until(t, "nothing is left", func() bool { return e.subscribed() == 0 && n.Stats().Subscriptions == 0 })
 	if !enough() {
 		st := n.Stats()
-		t.Errorf("%d publications were thanked for, over %d links, and %d subscriptions ended: nothing was put to the test", thanked.Load(), st.Connects, st.SubscriptionEnds)
+		t.Errorf("%d publications succeeded, over %d links, and %d subscriptions ended: too few for a test", thanked.Load(), st.Connects, st.SubscriptionEnds)
 	}
 	if asked.Load() != told.Load() {
 		t.Errorf("%d calls were pending, %d answers came", asked.Load(), told.Load())
 	}
 }
 
-// subscribed is how many channels the links are subscribed to.
+// subscribed returns the number of channels that the links are subscribed to.
 func (e *fakeEngine) subscribed() (n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,7 +1,7 @@
 package broker
 
-// What tests outside of the package look at.
+// Identifiers for tests outside of the package.
 var ErrNoAck = errNoAck
 
-// Deaf returns how many channels count as deaf.
+// Deaf returns the number of deaf channels.
 func (r *Remote) Deaf() int64 { return r.table.deaf.Load() }

@@ -9,8 +9,8 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// Who joins without a pause does not keep the node down: there is always something
-// to ask for, but not of what there was when the link was opened.
+// A client that joins without a pause does not keep the node down: up depends only on the channels
+// from before the link was opened.
 func TestUpComesDuringAFloodOfJoins(t *testing.T) {
 	e := newFakeEngine()
 	n := remote(t, e, broker.Config{})
@@ -19,7 +19,7 @@ func TestUpComesDuringAFloodOfJoins(t *testing.T) {
 	n.Subscribe("before")
 	count := 0
 	e.set(func() {
-		e.asked = func([]string) { // the next is there before this one is answered
+		e.asked = func([]string) { // the next join comes before this one is answered
 			count++
 			n.Subscribe(fmt.Sprint(count))
 		}
@@ -29,7 +29,7 @@ func TestUpComesDuringAFloodOfJoins(t *testing.T) {
 	n.WaitUp()
 }
 
-// When a crowd has left, who joins does not wait for all of its subscriptions to end.
+// After a crowd has left, a join does not wait for all of its subscriptions to end.
 func TestAJoinDoesNotWaitForAThousandLeaves(t *testing.T) {
 	const crowd = 4 * broker.MaxBatch
 	e := newFakeEngine()
@@ -64,8 +64,8 @@ func TestAJoinDoesNotWaitForAThousandLeaves(t *testing.T) {
 	}
 }
 
-// An engine that takes a batch of subscriptions and hangs does not make those who
-// joined wait for longer than Await says: they are told before the link is given up.
+// When an engine takes a batch of subscriptions and hangs, joins wait no longer than Await
+// promises: they are answered before the link is given up.
 func TestAwaitHasAnAnswerWhileTheEngineHangs(t *testing.T) {
 	t.Parallel()
 	e := newFakeEngine()

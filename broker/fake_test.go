@@ -10,20 +10,19 @@ import (
 	"wsify/broker"
 )
 
-// fakeEngine is an engine in memory that does what a test tells it. Its methods may
-// be called from any goroutine.
+// fakeEngine is an engine in memory that a test controls. Any goroutine may call its methods.
 type fakeEngine struct {
 	mu          sync.Mutex
-	unreachable error // open fails with it
+	unreachable error // the error of open
 	held        bool  // subscriptions are not confirmed
 	refused     map[string]error
-	failing     error // publish fails with it, and nothing is published
+	failing     error // the error of publish, which then publishes nothing
 	links       map[*fakeLink]struct{}
 	opens       int
 	batches     []int // channels in each subscribe
 	ended       int   // channels unsubscribed
 	gate        chan struct{}
-	hung        bool                    // subscribe blocks until its time is over
+	hung        bool                    // subscribe blocks until its timeout
 	asked       func(channels []string) // called by subscribe, unless nil
 	ending      func()                  // called by unsubscribe, unless nil
 }
@@ -37,7 +36,7 @@ type fakeLink struct {
 	engine   *fakeEngine
 	to       broker.Sink
 	channels map[string]struct{}
-	held     []string // asked for, not confirmed
+	held     []string // asked for, and not confirmed
 }
 
 func (e *fakeEngine) String() string { return "fake" }
@@ -140,7 +139,7 @@ func (l *fakeLink) Close() {
 	delete(l.engine.links, l)
 }
 
-// publish is what another client of the engine does.
+// publish publishes as another client of the engine would.
 func (e *fakeEngine) publish(channel, content string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -161,7 +160,7 @@ func (e *fakeEngine) stop() {
 
 func (e *fakeEngine) start() { e.set(func() { e.unreachable = nil }) }
 
-// hold keeps confirmations back, and release gives them.
+// hold withholds confirmations, and release sends them.
 func (e *fakeEngine) hold() { e.set(func() { e.held = true }) }
 
 func (e *fakeEngine) release() {
@@ -182,7 +181,7 @@ func (e *fakeEngine) set(change func()) {
 	change()
 }
 
-// openBroker makes a broker of the engine.
+// openBroker returns a broker that uses the engine.
 func (e *fakeEngine) openBroker(cfg broker.Config) (broker.Broker, error) {
 	return broker.NewRemote(cfg, e), nil
 }

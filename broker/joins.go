@@ -2,27 +2,27 @@ package broker
 
 import "time"
 
-// join is one that is acknowledged when the subscription is in force.
+// join is a join that is acknowledged when the subscription is in force.
 type join struct {
 	done  func(error)
 	of    *joins
 	till  time.Duration // since table.epoch
-	next  *join         // of the same subscription, or behind it in what is told
+	next  *join         // of the same subscription, or the next one to tell
 	later *join         // in joining
 }
 
-// joins is those of one subscription, first come first served: by till. They are answered in
-// one step, however many they are; then first is nil.
+// joins are the waiting joins of one subscription, first come, first served: ordered by till. They
+// are all answered in one step; then first is nil.
 type joins struct {
 	of          *subscription
 	first, last *join
 }
 
-// joining is all joins that wait.
+// joining holds all waiting joins.
 type joining struct {
 	waiting        map[*subscription]*joins
-	waited         int   // most keys of waiting since that map was made
-	oldest, newest *join // by till; some of them are answered
+	waited         int   // largest size of waiting since that map was made
+	oldest, newest *join // by till; some may have been answered
 }
 
 func newJoining() joining { return joining{waiting: map[*subscription]*joins{}} }
@@ -36,14 +36,14 @@ func (c *joins) push(j *join) {
 	c.last = j
 }
 
-// tell answers a join and those behind.
+// tell answers j and the joins behind it.
 func tell(j *join, err error) {
 	for ; j != nil; j = j.next {
 		j.done(err)
 	}
 }
 
-// await adds a join, unless the answer is known.
+// await adds a join, unless it can be answered at once.
 func (t *table) await(name string, done func(error), now time.Time) (pending bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,7 +71,7 @@ func (t *table) await(name string, done func(error), now time.Time) (pending boo
 	return true, nil
 }
 
-// answer takes the joins of s, and returns the first.
+// answer removes the joins of s and returns the first.
 func (t *table) answer(s *subscription) *join {
 	c := t.waiting[s]
 	if c == nil {
@@ -83,11 +83,11 @@ func (t *table) answer(s *subscription) *join {
 	return first
 }
 
-// shrinkAt is the size from which the map of waiting joins is made anew when it is
-// empty: Go's maps keep the memory of their largest size.
+// shrinkAt is the size from which the map of waiting joins is replaced when it becomes empty,
+// because Go's maps keep the memory of their largest size.
 const shrinkAt = 1024
 
-// answered notes that nobody waits for s any more.
+// answered notes that no join waits for s any more.
 func (t *table) answered(s *subscription) {
 	delete(t.waiting, s)
 	if len(t.waiting) == 0 && t.waited >= shrinkAt {
@@ -95,8 +95,8 @@ func (t *table) answered(s *subscription) {
 	}
 }
 
-// overdue looks at MaxBatch joins and returns the first of those whose time is over.
-// It reports whether there may be more of them.
+// overdue looks at MaxBatch joins and returns a list of those that have timed out. It reports
+// whether there may be more.
 func (t *table) overdue(now time.Time) (late *join, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,7 +111,7 @@ func (t *table) overdue(now time.Time) (late *join, more bool) {
 		if c.first == nil { // answered
 			continue
 		}
-		c.first, j.next = j.next, nil // it is the first there, too
+		c.first, j.next = j.next, nil // j is the first in c, too
 		all.push(j)
 		if c.first == nil {
 			t.answered(c.of)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// crowded returns a table on which so many wait for one channel, and who was told, by
-// the order they came in.
+// crowded returns a table on which count joins wait for one channel, and the numbers of those that
+// were told, in the order they were told.
 func crowded(count int, now time.Time) (tab *table, told *[]int) {
 	tab, told = newTable(), new([]int)
 	tab.opened(time.Now())
@@ -18,8 +18,8 @@ func crowded(count int, now time.Time) (tab *table, told *[]int) {
 	return tab, told
 }
 
-// Those who wait too long are told in the order they came, and the table, which event
-// loops wait for, is not locked for longer than a batch takes, however many they are.
+// Joins that time out are told in the order they came. The table, which event loops wait for, is
+// locked for one batch at a time.
 func TestACrowdThatWaitsTooLongIsToldInBatches(t *testing.T) {
 	const count = 10*MaxBatch + 1
 	now := time.Now()
@@ -30,20 +30,20 @@ func TestACrowdThatWaitsTooLongIsToldInBatches(t *testing.T) {
 		late, more = tab.overdue(now.Add(awaitTimeout))
 		tell(late, errNoAck)
 		if n := len(*told) - before; n > MaxBatch {
-			t.Fatalf("%d are taken at once, want at most %d", n, MaxBatch)
+			t.Fatalf("%d joins are told at once, want at most %d", n, MaxBatch)
 		}
 	}
 	if len(*told) != count {
-		t.Fatalf("%d of %d are told", len(*told), count)
+		t.Fatalf("%d of %d joins are told", len(*told), count)
 	}
 	for i, who := range *told {
 		if who != i {
-			t.Fatalf("number %d is told as number %d", who, i)
+			t.Fatalf("join %d is told as number %d", who, i)
 		}
 	}
 }
 
-// Who waits has the answer once, whether some of the crowd were late before it came.
+// Each join has one answer, even when some timed out before the confirmation came.
 func TestAnAnswerIsForWaitersThatAreNotLate(t *testing.T) {
 	const early, late = 3, 2
 	now := time.Now()
@@ -56,15 +56,14 @@ func TestAnAnswerIsForWaitersThatAreNotLate(t *testing.T) {
 	tell(first, errNoAck)
 	tell(tab.confirm("c", now), nil)
 	if first, _ = tab.overdue(now.Add(2 * awaitTimeout)); first != nil {
-		t.Error("somebody is late who was answered")
+		t.Error("an answered join is overdue")
 	}
 	if got := fmt.Sprint(*told); got != "[0 1 2 3 4]" {
 		t.Errorf("told %s, want each once", got)
 	}
 }
 
-// BenchmarkOverdue is what it takes for each of many who wait for one channel that
-// nobody confirms.
+// BenchmarkOverdue measures the cost of each of many joins that wait for one channel and time out.
 func BenchmarkOverdue(b *testing.B) {
 	for _, count := range []int{1_000, 40_000} {
 		b.Run(fmt.Sprintf("joins=%d", count), func(b *testing.B) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// So many lingering subscriptions are kept and no more.
+// At most maxLingering subscriptions are kept.
 func TestLingeringIsBounded(t *testing.T) {
 	tab := newTable()
 	tab.opened(time.Now())
@@ -35,8 +35,8 @@ func TestLingeringIsBounded(t *testing.T) {
 	}
 }
 
-// The late confirmation of a subscription that is not wanted any more must not be
-// taken for that of one that is.
+// A late confirmation of a subscription that has lost its members must not be taken for that of a
+// new one.
 func TestConfirmationIsNotTakenForAnothers(t *testing.T) {
 	tab := newTable()
 	tab.opened(time.Now())
@@ -57,8 +57,8 @@ func TestConfirmationIsNotTakenForAnothers(t *testing.T) {
 	}
 }
 
-// A join has its answer in bounded time, and an engine that confirms nothing is
-// given up.
+// A join has its answer in bounded time, and a link on which the engine confirms nothing is given
+// up.
 func TestUnconfirmedSubscriptionIsOverdue(t *testing.T) {
 	tab := newTable()
 	tab.opened(time.Now())

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// opened begins with a link on which nothing is subscribed to, and returns how much
-// has to be. Nothing is left of the link before.
+// opened begins a link without subscriptions and returns how many the node owes. Nothing of the
+// previous link is left.
 func (t *table) opened(now time.Time) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -14,8 +14,8 @@ func (t *table) opened(now time.Time) int {
 	return t.owed
 }
 
-// linkLost notes that the link is lost: nothing is subscribed to any more. It returns the joins that
-// waited. Each subscription learns of it when it is looked at, and by renewAll.
+// linkLost notes that the link is lost, so nothing is subscribed to. It returns the joins that
+// waited. Each subscription is renewed when it is looked up, or by renewAll.
 func (t *table) linkLost() (waiting map[*subscription]*joins) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -27,12 +27,12 @@ func (t *table) linkLost() (waiting map[*subscription]*joins) {
 	return waiting
 }
 
-// renewAll makes all that there was before linkLost to be asked for again. It is over before
-// there is another link.
+// renewAll makes all subscriptions from before linkLost be asked for again. It returns before
+// another link is opened.
 func (t *table) renewAll() {
 	for i := range channelParts {
 		t.renewPart(i)
-		runtime.Gosched() // or a goroutine that waits for the lock would not get it before the next part
+		runtime.Gosched() // without it, a goroutine that waits for the lock does not get it before the next part
 	}
 }
 
@@ -46,8 +46,7 @@ func (t *table) renewPart(i int) {
 	}
 }
 
-// renew makes s what it is on a link that knows nothing of it, and returns it, or nil
-// when nobody wants it.
+// renew resets s for a link that does not know it, and returns it, or nil when s has no members.
 func (t *table) renew(s *subscription) *subscription {
 	*s = subscription{name: s.name, wanted: s.wanted, refusals: s.refusals, link: t.link}
 	if !s.wanted {
@@ -58,17 +57,15 @@ func (t *table) renew(s *subscription) *subscription {
 	return s
 }
 
-// stuck reports whether the engine has not answered something for so long that the
-// link is of no use.
+// stuck reports whether the engine has left something unanswered for so long that the link is lost.
 func (t *table) stuck(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.sizes[asked] > 0 && now.Sub(t.progress) > 2*awaitTimeout
 }
 
-// settled reports whether the engine has answered for all that had to be subscribed to when
-// the link was opened. Until returnTime has passed, servers that are there and do not serve yet
-// are waited for, too.
+// settled reports whether the engine has answered for all subscriptions owed when the link was
+// opened. Until returnTime has passed, it also waits for servers that answer and do not serve yet.
 func (t *table) settled(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

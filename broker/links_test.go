@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// subscribed returns a table with so many subscriptions in force.
+// subscribed returns a table with count subscriptions in force.
 func subscribed(count int, now time.Time) *table {
 	tab := newTable()
 	tab.opened(time.Now())
@@ -16,17 +16,17 @@ func subscribed(count int, now time.Time) *table {
 	return tab
 }
 
-// absentOf counts what is asked for again.
+// absentOf counts the channels that have to be asked for again.
 func (t *table) absentOf() int { return t.sizes[again] + t.sizes[fresh] }
 
-// When a link is lost, all channels have to be asked for again; the table, which event
-// loops wait for, is never locked for all of them.
+// When a link is lost, all channels have to be asked for again. The table, which event loops wait
+// for, is never locked for all of them at once.
 func TestALostLinkIsNotedInParts(t *testing.T) {
 	const count = 50_000
 	tab := subscribed(count, time.Now())
 	tab.linkLost()
 	if n := tab.absentOf(); n != 0 {
-		t.Errorf("%d channels are looked at when the link is lost", n)
+		t.Errorf("linkLost looks at %d channels", n)
 	}
 	most := 0
 	for i := range channelParts {
@@ -35,15 +35,14 @@ func TestALostLinkIsNotedInParts(t *testing.T) {
 		most = max(most, tab.absentOf()-before)
 	}
 	if most > count/100 {
-		t.Errorf("up to %d of %d channels are looked at in one piece", most, count)
+		t.Errorf("one part has up to %d of %d channels", most, count)
 	}
 	if owed := tab.opened(time.Now()); owed != count {
 		t.Errorf("%d subscriptions are owed, want %d", owed, count)
 	}
 }
 
-// What happens to a channel between the loss of the link and its turn to be noted is
-// what counts.
+// Channels may be joined and left between the loss of the link and the renewal of their part.
 func TestChannelsChangeWhileALostLinkIsNoted(t *testing.T) {
 	now := time.Now()
 	tab := subscribed(3, now) // "0", "1", "2"
@@ -70,8 +69,8 @@ func TestChannelsChangeWhileALostLinkIsNoted(t *testing.T) {
 	}
 }
 
-// BenchmarkLostLink is how long the table is locked at most when a link is lost, and
-// what each of its channels takes.
+// BenchmarkLostLink measures how long the table is locked at most when a link is lost, and the cost
+// of each of its channels.
 func BenchmarkLostLink(b *testing.B) {
 	for _, count := range []int{10_000, 100_000, 1_000_000} {
 		now := time.Now()

@@ -10,7 +10,7 @@ import (
 	"wsify/broker/internal/link"
 )
 
-// linkSink is a link and what it tells. It implements Sink.
+// linkSink is a link and the Sink that it reports to.
 type linkSink struct {
 	r    *Remote
 	link Link
@@ -22,7 +22,7 @@ var _ Sink = (*linkSink)(nil)
 
 func (l *linkSink) Lost(cause error) { l.lose(cause) }
 
-// Received delivers what the engine sent, or says why not.
+// Received delivers a publication, or drops it with a reason.
 func (l *linkSink) Received(channel, content []byte) {
 	r := l.r
 	channel, ours := bytes.CutPrefix(channel, link.Bytes(r.cfg.Prefix))
@@ -33,15 +33,15 @@ func (l *linkSink) Received(channel, content []byte) {
 	switch {
 	case len(content) > r.cfg.MaxContent:
 		r.drop(dropTooBig, channel, len(content))
-	case !utf8.Valid(content): // no text message may hold it; RFC 6455, section 8.1
+	case !utf8.Valid(content): // a text message may not hold it; RFC 6455, section 8.1
 		r.drop(dropNotUTF8, channel, len(content))
 	default:
 		r.backlog.deliver(channel, content)
 	}
 }
 
-// drop counts what is not delivered. The channel is a stranger's word: it is logged
-// for debugging only.
+// drop counts a publication that is not delivered. It logs the channel at debug only, because the
+// name comes from an untrusted peer.
 func (r *Remote) drop(reason string, channel []byte, size int) {
 	r.counts.dropped[reason].Add(1)
 	r.log.Debug("a publication was dropped", "reason", reason, "channel", string(channel), "bytes", size)
@@ -66,7 +66,7 @@ func (l *linkSink) Ended(channel string, cause error) {
 		tell(first, ErrDown)
 	} else {
 		tell(first, cause)
-		r.faults.Warn("the engine refuses subscriptions; joins of these channels stand and hear nothing (at debug the log names them)")
+		r.faults.Warn("the engine refuses subscriptions; members of these channels receive nothing until it accepts (at debug the log names them)")
 	}
 	if errors.Is(cause, ErrMoved) || !r.up.Load() {
 		r.wake()

@@ -9,8 +9,8 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// A thousand nodes join and leave, all lose the engine in the same moment, and all
-// come back: each is subscribed to what it has members of, and hears it once.
+// A thousand nodes join and leave, lose the engine at the same moment, and reconnect: each is
+// subscribed to the channels of its members, and receives each publication once.
 func TestThousandNodes(t *testing.T) {
 	nodes, channels := 1000, 20
 	if testing.Short() || raceEnabled {

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// ErrClosed says that a broker takes nothing, because Close was called.
+// ErrClosed means that Close was called: the broker takes no more publications.
 var ErrClosed = errors.New("the broker is closed")
 
 // MemoryDriver is the driver of Memory.
@@ -13,8 +13,8 @@ var MemoryDriver = Driver{Name: "memory", Open: func(Config) (Broker, error) { r
 
 var _ Broker = (*Memory)(nil)
 
-// Memory is the broker of a single node. It keeps nothing: a publication is delivered at
-// once, so nothing is ever pending, nobody waits, and no other node is told of anything.
+// Memory is the broker of a single node. It delivers each publication at once and keeps nothing, so
+// nothing is ever pending, no publisher waits, and no other node is involved.
 type Memory struct {
 	deliver func(channel, content []byte) error // immutable after Start
 	closed  atomic.Bool
@@ -34,7 +34,7 @@ func (m *Memory) Publish(_ *Waiter, channel, content []byte, _ func(error)) (pen
 	return false, m.deliver(channel, content)
 }
 
-// The rest of Broker.
+// The other methods of Broker.
 
 func (m *Memory) Forgo(*Waiter)      {}
 func (m *Memory) Subscribe(string)   {}

@@ -32,7 +32,7 @@ func TestPublishDeliversBeforeItReturns(t *testing.T) {
 	}
 }
 
-// The error of Deliver is Publish's, as it is: callers compare it.
+// Publish returns the error of deliver unchanged, because callers compare it.
 func TestPublishReturnsDeliversError(t *testing.T) {
 	busy := errors.New("busy")
 	var m Memory
@@ -51,8 +51,8 @@ func TestNothingIsPending(t *testing.T) {
 	m.Unsubscribe("news")
 }
 
-// Publications from several goroutines meet a Close: each is delivered, or its
-// publisher is told that it was not, and none is delivered that comes after.
+// Several goroutines publish during Close: each publication is delivered, or its publisher gets an
+// error, and none is delivered after Close.
 func TestWhatMeetsACloseIsDeliveredOrRefused(t *testing.T) {
 	var m Memory
 	var delivered atomic.Int64
@@ -90,7 +90,7 @@ func TestWhatMeetsACloseIsDeliveredOrRefused(t *testing.T) {
 	}
 }
 
-// One goroutine's publications arrive in its order.
+// Publications of one goroutine arrive in its order.
 func TestOrderIsThePublishers(t *testing.T) {
 	var m Memory
 	var got []byte

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A channel whose server gave it to another one is deaf, and asked for again at once; who
-// waits goes on waiting. The second time in a row it is away like others.
+// A channel that moves to another server is deaf and asked for again at once, and its joins go on
+// waiting. After a second move in a row it counts as unreachable.
 func TestMovedChannelIsAskedForAtOnce(t *testing.T) {
 	tab, now := newTable(), time.Now()
 	tab.want("c")
@@ -35,6 +35,6 @@ func TestMovedChannelIsAskedForAtOnce(t *testing.T) {
 		t.Errorf("deaf %t, settled %t after it was confirmed", tab.isDeaf("c"), tab.settled(now))
 	}
 	if _, known := tab.end("d", now, ErrMoved); known {
-		t.Error("a channel that is not there is known")
+		t.Error("end knows a channel that is not in the table")
 	}
 }

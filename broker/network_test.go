@@ -11,8 +11,8 @@ import (
 	"wsify/broker/internal/link"
 )
 
-// behindProxy runs a test with every engine that is reached by a network. open makes a node
-// that is behind the proxy.
+// behindProxy runs a test with every engine that is reached over a network. open makes a node that
+// reaches it through the proxy.
 func behindProxy(t *testing.T, test func(t *testing.T, r *rig, p *brokertest.Proxy, open brokertest.Open)) {
 	withEngine(t, func(t *testing.T, r *rig) {
 		if r.addr == "" {
@@ -23,7 +23,7 @@ func behindProxy(t *testing.T, test func(t *testing.T, r *rig, p *brokertest.Pro
 	})
 }
 
-// Late and in pieces is late and in pieces; nothing else changes.
+// Delayed and fragmented data arrives late and in pieces; nothing else changes.
 func TestNetworkDelaysAndTrickles(t *testing.T) {
 	behindProxy(t, func(t *testing.T, r *rig, p *brokertest.Proxy, open brokertest.Open) {
 		a, b := brokertest.Up(t, open, broker.Config{}), r.up(t, broker.Config{})
@@ -46,7 +46,7 @@ func TestNetworkDelaysAndTrickles(t *testing.T) {
 	})
 }
 
-// Connections are reset, and then closed under load, with nobody there for a moment.
+// Connections are reset, and then closed under load, and the server is unreachable for a moment.
 func TestNetworkIsCut(t *testing.T) {
 	behindProxy(t, func(t *testing.T, _ *rig, p *brokertest.Proxy, open brokertest.Open) {
 		n := brokertest.Up(t, open, broker.Config{})
@@ -61,7 +61,7 @@ func TestNetworkIsCut(t *testing.T) {
 		load := n.Load("c", "n")
 		for range 3 {
 			before := n.Count()
-			n.Until("it hears", func() bool { return n.Count() > before+100 })
+			n.Until("the node receives publications", func() bool { return n.Count() > before+100 })
 			links := n.Stats().Connects
 			p.Stop()
 			n.Until("it is down", func() bool { return !n.Up() })
@@ -75,8 +75,8 @@ func TestNetworkIsCut(t *testing.T) {
 	})
 }
 
-// A network that swallows what is sent is noticed without traffic, and a publication
-// under way has an outcome.
+// A node notices without traffic that the network discards what it sends, and a publication under
+// way has an outcome.
 func TestNetworkSwallows(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes ten seconds to be sure")
@@ -101,7 +101,7 @@ func TestNetworkSwallows(t *testing.T) {
 				idle.WaitUp()
 				busy.WaitUp()
 				busy.MustPublish("c", "after")
-				idle.Until("it is heard", func() bool { return idle.Last() == "after" })
+				idle.Until("the node has received it", func() bool { return idle.Last() == "after" })
 			})
 		})
 	}

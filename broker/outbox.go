@@ -10,18 +10,18 @@ import (
 	"wsify/internal/ring"
 )
 
-// publicationOverhead is what a publication that waits costs beside its bytes.
+// publicationOverhead is the memory that a waiting publication takes besides its bytes.
 const publicationOverhead = 128
 
-// outbox is publications that wait for the engine, in order, and the waiters for room in
-// it, first come first served. Its methods may be called from any goroutine.
+// outbox is a queue of publications for the engine, and a queue of waiters for room in it, first
+// come, first served. Any goroutine may call its methods.
 type outbox struct {
 	limit int // bytes that may wait; an empty outbox takes a publication of any size
 
 	mu      sync.Mutex // a leaf lock
-	filled  sync.Cond  // of mu: something waits, or closed
+	filled  sync.Cond  // of mu: waiting is not empty, or the outbox is closed
 	waiting ring.Ring[Publication]
-	bytes   int       // of waiting, and kept for those that were told
+	bytes   int       // of waiting, and kept for waiters that were told
 	waiters list.List // of *Waiter
 	closed  bool
 }
@@ -32,8 +32,8 @@ type Waiter struct {
 	ID uint64
 
 	// Guarded by outbox.mu.
-	size  int           // what it wants
-	kept  int           // what is kept for it: size, once it was told
+	size  int           // of its publication
+	kept  int           // bytes kept for it: size, once it was told
 	place *list.Element // in outbox.waiters, nil when it is not there
 }
 
@@ -43,8 +43,8 @@ func newOutbox(limit int) *outbox {
 	return o
 }
 
-// put adds p, which it copies nothing of. When there is no room, or others wait for it,
-// w waits behind them, if it is not nil.
+// put adds p without copying it. When there is no room, or others wait for it, a w that is not nil
+// waits behind them.
 func (o *outbox) put(p Publication, w *Waiter) error {
 	size := p.size()
 	o.mu.Lock()
@@ -69,14 +69,14 @@ func (o *outbox) put(p Publication, w *Waiter) error {
 	return nil
 }
 
-// size is what p counts while it waits.
+// size is the number of bytes that p counts for while it waits.
 func (p *Publication) size() int { return len(p.Channel) + len(p.Content) + publicationOverhead }
 
 func (o *outbox) hasRoom(size int) bool { return o.bytes == 0 || o.bytes+size <= o.limit }
 
-// take waits for publications and appends the first of them to batch, up to
-// MaxPublications or MaxPublishBytes. told is the waiters that have room by that. ok is false when the
-// outbox is closed and empty.
+// take waits for publications and appends the first of them to batch, up to MaxPublications or
+// MaxPublishBytes. told are the waiters that get the freed room. ok is false when the outbox is
+// closed and empty.
 func (o *outbox) take(batch []Publication) (_ []Publication, told []*Waiter, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -94,7 +94,7 @@ func (o *outbox) take(batch []Publication) (_ []Publication, told []*Waiter, ok 
 	return batch, o.grant(), n > 0
 }
 
-// forgo ends the wait of w, or gives back what is kept for it. told is the waiters that have room by that.
+// forgo ends the wait of w, or frees the room kept for it. told are the waiters that get that room.
 func (o *outbox) forgo(w *Waiter) (told []*Waiter) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -107,7 +107,7 @@ func (o *outbox) forgo(w *Waiter) (told []*Waiter) {
 	return o.grant()
 }
 
-// grant ends the wait of those that have room now, and keeps it for them. Needs mu.
+// grant ends the wait of the waiters that now have room, and keeps the room for them. Needs mu.
 func (o *outbox) grant() (told []*Waiter) {
 	for first := o.waiters.Front(); first != nil; first = o.waiters.Front() {
 		w := first.Value.(*Waiter)
@@ -122,7 +122,7 @@ func (o *outbox) grant() (told []*Waiter) {
 	return told
 }
 
-// close lets nothing more in.
+// close makes put refuse publications.
 func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -130,15 +130,15 @@ func (o *outbox) close() {
 	o.filled.Broadcast()
 }
 
-// size returns how many publications wait, and their bytes.
+// size returns the number of waiting publications and the bytes in use.
 func (o *outbox) size() (publications, bytes int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.waiting.Len(), o.bytes
 }
 
-// publishing is one goroutine that gives the engine what is in the outbox, in
-// order, until the outbox is closed and empty; then it ends the others.
+// publishing gives the engine the publications of the outbox in order, until the outbox is closed
+// and empty; then it ends the other goroutines. One goroutine runs it.
 func (r *Remote) publishing() {
 	defer r.backlog.close()
 	defer r.stop(ErrClosed)
@@ -162,7 +162,7 @@ func (r *Remote) publishing() {
 
 // publishBatch sets the outcome of each publication.
 func (r *Remote) publishBatch(batch []Publication) {
-	r.using.Lock() // the link is not closed meanwhile
+	r.using.Lock() // so that the link is not closed meanwhile
 	defer r.using.Unlock()
 	l := r.current
 	if l == nil || l.ctx.Err() != nil {
@@ -179,7 +179,7 @@ func (r *Remote) publishBatch(batch []Publication) {
 	}
 }
 
-// published counts an outcome and tells it.
+// published counts the outcome of p and passes it to done.
 func (r *Remote) published(p *Publication, now time.Time) {
 	r.counts.outcome(p.Err)
 	if p.Err == nil {

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// filled returns an outbox with room for so many publications of one byte, and puts
-// them in.
+// filled returns an outbox with room for places publications of one byte, and fills it.
 func filled(t *testing.T, places int) *outbox {
 	o := newOutbox(places * (1 + publicationOverhead))
 	for range places {
@@ -20,8 +19,8 @@ func filled(t *testing.T, places int) *outbox {
 
 var small = Publication{Content: []byte("x")}
 
-// Room that comes free is kept for those who wait, first come first served: nobody who
-// comes later has it, and who was told is not refused.
+// Freed room is kept for the waiters, first come, first served: a later publisher does not get it,
+// and a waiter that was told is not refused.
 func TestWaitersGetRoomInTheOutboxInOrder(t *testing.T) {
 	const places = 10
 	o := filled(t, places)
@@ -35,14 +34,14 @@ func TestWaitersGetRoomInTheOutboxInOrder(t *testing.T) {
 	for range 2 {
 		_, told, _ := o.take(nil)
 		if !slices.Equal(told, waiters[:places]) {
-			t.Fatalf("%d are told, want the first %d", len(told), places)
+			t.Fatalf("%d waiters are told, want the first %d", len(told), places)
 		}
 		if err := o.put(small, nil); err != ErrFull {
-			t.Errorf("who does not wait is answered %v", err)
+			t.Errorf("a publisher that does not wait gets %v", err)
 		}
 		for _, w := range told {
 			if err := o.put(small, w); err != nil {
-				t.Errorf("who was told is answered %v", err)
+				t.Errorf("a waiter that was told gets %v", err)
 			}
 		}
 		waiters = waiters[places:]
@@ -52,7 +51,7 @@ func TestWaitersGetRoomInTheOutboxInOrder(t *testing.T) {
 	}
 }
 
-// Who will not publish makes room for those behind it, whether it waits or was told.
+// A waiter that gives up makes room for those behind it, whether it waits or was told.
 func TestForgoneRoomIsForTheNext(t *testing.T) {
 	o := filled(t, 1)
 	a, b, c := new(Waiter), new(Waiter), new(Waiter)
@@ -60,7 +59,7 @@ func TestForgoneRoomIsForTheNext(t *testing.T) {
 		_ = o.put(small, w)
 	}
 	if told := o.forgo(b); told != nil {
-		t.Errorf("%d are told where there is no room", len(told))
+		t.Errorf("%d waiters are told without room", len(told))
 	}
 	if _, told, _ := o.take(nil); !slices.Equal(told, []*Waiter{a}) {
 		t.Errorf("%v is told, want the first", told)
@@ -78,14 +77,14 @@ func TestForgoneRoomIsForTheNext(t *testing.T) {
 	}
 }
 
-// Random steps: the bound holds, what is counted is what is there, turns come in order,
-// and nobody who was told is refused.
+// Random steps: the bound holds, the counters are right, waiters are told in order, and a waiter
+// that was told is not refused.
 func TestOutboxModel(t *testing.T) {
 	const limit = 5000
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		o := newOutbox(limit)
-		var queue, told []*Waiter // who waits, and who was told
+		var queue, told []*Waiter // waiters that wait, and waiters that were told
 		sizes := map[*Waiter]Publication{}
 		grant := func(got []*Waiter) {
 			if len(got) > len(queue) || !slices.Equal(got, queue[:len(got)]) {
@@ -102,12 +101,12 @@ func TestOutboxModel(t *testing.T) {
 				}
 			case 1:
 				if o.put(p, nil) == nil && len(queue) > 0 {
-					t.Fatalf("seed %d: somebody overtook", seed)
+					t.Fatalf("seed %d: a publisher overtook the waiters", seed)
 				}
 			case 2:
 				if len(told) > 0 {
 					if err := o.put(sizes[told[0]], told[0]); err != nil {
-						t.Fatalf("seed %d: who was told is answered %v", seed, err)
+						t.Fatalf("seed %d: a waiter that was told gets %v", seed, err)
 					}
 					told = told[1:]
 				}

@@ -6,8 +6,8 @@ import (
 	"wsify/broker"
 )
 
-// What an engine calls a channel is not trusted: a name without the prefix is of
-// nobody here.
+// Names that come from the engine are not trusted: a name without the prefix belongs to no channel
+// here.
 func TestNamesWithoutThePrefixAreIgnored(t *testing.T) {
 	const prefix = "shop:"
 	e := newFakeEngine()

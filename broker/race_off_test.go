@@ -2,5 +2,5 @@
 
 package broker_test
 
-// raceEnabled says whether the race detector is on.
+// raceEnabled reports whether the race detector is on.
 const raceEnabled = false

@@ -2,6 +2,6 @@
 
 package broker_test
 
-// raceEnabled says whether the race detector is on, which cannot hold as many
-// goroutines as a thousand nodes have.
+// raceEnabled reports whether the race detector is on, which cannot hold as many goroutines as a
+// thousand nodes have.
 const raceEnabled = true

@@ -11,19 +11,18 @@ import (
 	"wsify/internal/logs"
 )
 
-// Remote is a broker with an engine elsewhere, which gives every publication to
-// every node that has members of its channel, this one included: what is published
-// here comes back from there, so that all nodes deliver one order. Its methods may
-// be called from any goroutine once Start has returned.
+// Remote is a broker with an engine elsewhere. The engine sends every publication to every node
+// that has members of its channel, this one included. A node's own publications come back from the
+// engine, so that all nodes deliver in one order. Any goroutine may call its methods once Start has
+// returned.
 //
-// It holds one link at a time. While it has none, or has not subscribed to
-// everything again yet, it is down: Publish and Await answer ErrDown, and members
-// hear nothing.
+// It holds one link at a time. While it has no link, or has not subscribed to everything again, it
+// is down: Publish and Await return ErrDown, and members receive nothing.
 type Remote struct {
 	cfg    Config
 	engine Engine
 	log    *slog.Logger
-	faults *slog.Logger // what may come often
+	faults *slog.Logger // records that may come often
 
 	deliver func(channel, content []byte) error // immutable after Start
 	room    func(w *Waiter)                     // immutable after Start
@@ -33,8 +32,8 @@ type Remote struct {
 	backlog *backlog
 	counts  counts
 	up      atomic.Bool
-	most    atomic.Int64  // bytes of content that the engine takes; zero when it does not say
-	news    chan struct{} // holds one: the table has something to ask for
+	most    atomic.Int64  // the largest content that the engine takes, in bytes; zero when it does not say
+	news    chan struct{} // capacity one; holds a value when the table has something to ask for
 
 	using   sync.Mutex // locked while current is published to
 	current *linkSink  // the link in use, nil while the node is down; guarded by using
@@ -46,7 +45,7 @@ type Remote struct {
 
 var _ Broker = (*Remote)(nil)
 
-// NewRemote returns a Remote for an engine; Start brings it to life.
+// NewRemote returns a Remote for an engine; Start starts it.
 func NewRemote(cfg Config, e Engine) *Remote {
 	cfg = cfg.Filled()
 	r := &Remote{
@@ -60,8 +59,8 @@ func NewRemote(cfg Config, e Engine) *Remote {
 	return r
 }
 
-// Start begins to open a link and returns at once: an engine that is unreachable at the start
-// is tried until it is there. room may be nil when nobody can wait.
+// Start begins to open a link and returns at once. It retries until the engine is reachable. room
+// may be nil when no publisher waits.
 func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w *Waiter)) error {
 	r.deliver, r.room = deliver, room
 	r.running.Go(r.run)
@@ -70,11 +69,11 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w 
 	return nil
 }
 
-// Publish takes a copy of a publication. Its error is ErrDown, ErrFull, ErrTooBig or
-// ErrClosed; that of done, any.
+// Publish copies a publication. It returns ErrDown, ErrFull, ErrTooBig or ErrClosed; done may get
+// any error.
 func (r *Remote) Publish(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error) {
 	err = r.put(w, channel, content, done)
-	if err != nil && err != ErrFull { // which is not the end of it: the caller waits for room
+	if err != nil && err != ErrFull { // after ErrFull there is no outcome yet: the caller waits for room
 		r.counts.outcome(err)
 		if w != nil {
 			r.Forgo(w)
@@ -91,7 +90,7 @@ func (r *Remote) put(w *Waiter, channel, content []byte, done func(error)) error
 	if most := r.most.Load(); most > 0 && int64(len(content)) > most {
 		return ErrTooBig
 	}
-	// One allocation for both.
+	// One allocation for the name and the content.
 	b := make([]byte, 0, len(r.cfg.Prefix)+len(channel)+len(content))
 	b = append(append(append(b, r.cfg.Prefix...), channel...), content...)
 	n := len(r.cfg.Prefix) + len(channel)
@@ -102,7 +101,7 @@ func (r *Remote) put(w *Waiter, channel, content []byte, done func(error)) error
 	return r.outbox.put(Publication{Channel: name, Content: b[n:], at: now, done: done}, w)
 }
 
-// Forgo ends a wait, or gives the room that is kept for w to those behind it.
+// Forgo ends a wait, or gives the room kept for w to the waiters behind it.
 func (r *Remote) Forgo(w *Waiter) { r.tell(r.outbox.forgo(w)) }
 
 // tell tells waiters that there is room for them.
@@ -112,7 +111,7 @@ func (r *Remote) tell(told []*Waiter) {
 	}
 }
 
-// The rest of Broker.
+// The other methods of Broker.
 
 func (r *Remote) Subscribe(channel string) {
 	if r.table.want(r.cfg.Prefix + channel) {
@@ -130,7 +129,7 @@ func (r *Remote) Room(channel string) { r.backlog.ready(channel) }
 func (r *Remote) Asynchronous() bool  { return true }
 func (r *Remote) Up() bool            { return r.up.Load() }
 
-// Close publishes what waits, for two seconds at most, and ends the link.
+// Close publishes what is in the outbox, for two seconds at most, and closes the link.
 func (r *Remote) Close() error {
 	r.outbox.close()
 	patience := time.AfterFunc(closeTimeout, func() { r.stop(ErrClosed) })

@@ -12,13 +12,13 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// remote is a node of a fake engine.
+// remote returns a node of a fake engine.
 func remote(t *testing.T, e *fakeEngine, cfg broker.Config) *brokertest.Node {
 	t.Helper()
 	return brokertest.Up(t, e.openBroker, cfg)
 }
 
-// A join is acknowledged when the engine has confirmed, not before.
+// A join is acknowledged when the engine has confirmed the subscription, not before.
 func TestAwaitWaitsForTheEngine(t *testing.T) {
 	e := newFakeEngine()
 	n := remote(t, e, broker.Config{})
@@ -33,7 +33,7 @@ func TestAwaitWaitsForTheEngine(t *testing.T) {
 	brokertest.Until(t, "the engine was asked", func() bool { return n.Stats().Pending == 1 })
 	select {
 	case err := <-outcome:
-		t.Fatalf("an answer %v before the engine's", err)
+		t.Fatalf("Await answers %v before the engine does", err)
 	default:
 	}
 	brokertest.Until(t, "the engine holds it", func() bool {
@@ -55,7 +55,7 @@ func TestAwaitWaitsForTheEngine(t *testing.T) {
 	}
 }
 
-// Who waits for a subscription is told when the link is lost meanwhile.
+// Joins that wait for a subscription are answered when the link is lost.
 func TestLostLinkAnswersWaitingJoins(t *testing.T) {
 	e := newFakeEngine()
 	n := remote(t, e, broker.Config{})
@@ -71,8 +71,7 @@ func TestLostLinkAnswersWaitingJoins(t *testing.T) {
 	}
 }
 
-// A channel that the engine refuses is asked for again; the others, and the node,
-// are not held up by it.
+// A refused channel is asked for again. It delays neither other channels nor the node.
 func TestRefusedChannelIsAskedForAgain(t *testing.T) {
 	e := newFakeEngine()
 	no := errors.New("not allowed")
@@ -86,7 +85,7 @@ func TestRefusedChannelIsAskedForAgain(t *testing.T) {
 	brokertest.Until(t, "it was refused", func() bool { return n.Stats().SubscriptionEnds > 0 })
 	e.stop()
 	e.start()
-	n.WaitUp() // although one of the two is refused
+	n.WaitUp() // although the engine refuses one of the two
 	e.set(func() { delete(e.refused, "secret") })
 	brokertest.Until(t, "it is in force", func() bool { return n.Stats().Pending == 0 })
 	n.MustPublish("secret", "1")
@@ -161,12 +160,12 @@ func TestFullOutboxTellsOfRoom(t *testing.T) {
 	close(gate)
 	brokertest.Until(t, "there is room", func() bool { return n.Rooms() == 1 })
 	if _, err := n.Broker.Publish(w, []byte("c"), make([]byte, 1000), nil); err != nil {
-		t.Errorf("who was told is answered %v", err)
+		t.Errorf("a waiter that was told gets %v", err)
 	}
 }
 
-// A publication under way when the link is lost may have been published; what
-// waited behind it was not.
+// The outcome of a publication that is under way when the link is lost is unknown; publications
+// that waited behind it were not published.
 func TestOutcomesWhenTheLinkIsLost(t *testing.T) {
 	e := newFakeEngine()
 	n := remote(t, e, broker.Config{})
@@ -188,8 +187,8 @@ func TestOutcomesWhenTheLinkIsLost(t *testing.T) {
 	}
 }
 
-// An error of the engine is the publisher's, and the link goes on. How long it took is told
-// of what the engine took.
+// The publisher gets an error of the engine, and the link goes on. PublishTook is called only for
+// publications that the engine has taken.
 func TestRefusedPublication(t *testing.T) {
 	e := newFakeEngine()
 	var took atomic.Int64
@@ -209,8 +208,8 @@ func TestRefusedPublication(t *testing.T) {
 	}
 }
 
-// While the server of a channel is unreachable, what is published to it here is refused as
-// long as there are members here, who would miss it.
+// While the server of a channel is unreachable and the channel has members here, publications to it
+// are refused, because these members would miss them.
 func TestNothingIsTakenForADeafChannel(t *testing.T) {
 	e := newFakeEngine()
 	n := remote(t, e, broker.Config{})

@@ -8,8 +8,8 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// The link was lost, and when there is another one a server does not serve yet: the node is
-// not up before it does, as what other nodes publish there is not heard here.
+// After a new link is opened, a server does not serve yet. The node is not up before it does,
+// because its members would miss what other nodes publish there.
 func TestNodeIsNotUpBeforeItsServersHaveReturned(t *testing.T) {
 	e := newFakeEngine()
 	n := remote(t, e, broker.Config{})
@@ -24,11 +24,11 @@ func TestNodeIsNotUpBeforeItsServersHaveReturned(t *testing.T) {
 		}
 	}
 	e.start()
-	for range 2 { // it is asked for again, so that its refusal has been judged
+	for range 2 { // the second request comes after the refusal of the first was handled
 		<-asked
 	}
 	if n.Up() {
-		t.Fatal("the node is up, and one of its channels is not in force")
+		t.Fatal("the node is up before all of its channels are in force")
 	}
 	e.set(func() {
 		delete(e.refused, "there")
@@ -38,5 +38,5 @@ func TestNodeIsNotUpBeforeItsServersHaveReturned(t *testing.T) {
 	})
 	n.WaitUp()
 	e.publish("there", "1")
-	brokertest.Until(t, "it is heard", func() bool { return n.Last() == "1" })
+	brokertest.Until(t, "the node has received it", func() bool { return n.Last() == "1" })
 }

@@ -19,20 +19,19 @@ func TestMain(m *testing.M) { brokertest.Main(m) }
 
 var errBusy = errors.New("busy for the test")
 
-// rig is an engine and how nodes get a broker of it.
+// rig is an engine, and a way to open brokers of it.
 type rig struct {
 	open brokertest.Open
-	// oneOrder says that publications of different nodes have one order everywhere.
+	// oneOrder means that publications of different nodes have one order everywhere.
 	oneOrder bool
 
-	// Of an engine that is reached by a network: its driver, the address of its server,
-	// and what stands before that in a DSN.
+	// Of an engine that is reached over a network: its driver, the address of its server, and the
+	// part of a DSN before the address.
 	driver       broker.Driver
 	addr, scheme string
 
-	// What follows is nil for a broker without an engine. stop ends the engine
-	// without a warning, start brings it back under the same address, and publish is
-	// what another client of it does.
+	// These are nil for a broker without an engine. stop ends the engine without a warning, start
+	// starts it again at the same address, and publish publishes as another client of it.
 	stop    func()
 	start   func()
 	publish func(t testing.TB, channel, content string)
@@ -46,13 +45,13 @@ var rigs = map[string]func(t testing.TB) *rig{
 	"nats":   natsRig,
 }
 
-// up is a node that has reached the engine.
+// up returns a node that has reached the engine.
 func (r *rig) up(t testing.TB, cfg broker.Config) *brokertest.Node {
 	t.Helper()
 	return brokertest.Up(t, r.open, cfg)
 }
 
-// forEach runs a test with every broker; withEngine leaves out those without one.
+// forEach runs a test with every broker; withEngine omits those without an engine.
 func forEach(t *testing.T, test func(t *testing.T, r *rig)) {
 	for name, open := range rigs {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -68,7 +67,7 @@ func withEngine(t *testing.T, test func(t *testing.T, r *rig)) {
 	})
 }
 
-// at is how brokers are opened at an address.
+// at returns a function that opens brokers at an address.
 func at(d broker.Driver, dsn string) brokertest.Open {
 	return func(cfg broker.Config) (broker.Broker, error) {
 		cfg.DSN = dsn
@@ -76,7 +75,7 @@ func at(d broker.Driver, dsn string) brokertest.Open {
 	}
 }
 
-// redisRig is a Redis server of Debian's.
+// redisRig runs a Redis server from Debian.
 func redisRig(t testing.TB) *rig {
 	s := redistest.Start(t)
 	return &rig{
@@ -86,7 +85,7 @@ func redisRig(t testing.TB) *rig {
 	}
 }
 
-// natsRig is a NATS server in this process.
+// natsRig runs a NATS server in this process.
 func natsRig(t testing.TB) *rig {
 	s := natstest.Start(t, nil)
 	return &rig{

@@ -9,20 +9,20 @@ import (
 	"wsify/broker/internal/link"
 )
 
-// How patient a Remote is.
+// Intervals and timeouts of a Remote.
 const (
-	sweepInterval = 500 * time.Millisecond // between two looks at what is due
-	closeTimeout  = 2 * time.Second        // to publish what waits when the broker is closed
+	sweepInterval = 500 * time.Millisecond // between two sweeps
+	closeTimeout  = 2 * time.Second        // for publishing the rest when the broker is closed
 
 	backoffFirst = 100 * time.Millisecond // the first pause between attempts to open a link; it doubles
-	backoffLast  = 5 * time.Second        // the longest
-	steadyAfter  = 10 * time.Second       // a link that was up for so long starts the pauses anew
-	sayAgain     = time.Minute            // between two records of the same trouble with opening one
+	backoffLast  = 5 * time.Second        // the longest pause
+	steadyAfter  = 10 * time.Second       // after a link was up for so long, the pauses start anew
+	sayAgain     = time.Minute            // between two log records of the same error
 )
 
 var errNoAck = errors.New("the engine does not confirm subscriptions")
 
-// run holds a link to the engine until the broker is closed.
+// run keeps a link to the engine open until the broker is closed.
 func (r *Remote) run() {
 	for attempt := 0; ; attempt++ {
 		l := r.open()
@@ -45,15 +45,15 @@ func (r *Remote) run() {
 	}
 }
 
-// backoff is the pause after so many attempts: twice as long each time, and at
-// random between nothing and all of it, so that nodes do not come back all at once.
+// backoff returns the pause after this many attempts: a random part of a time that doubles with
+// each attempt. The randomness keeps nodes from reconnecting all at once.
 func backoff(attempt int) time.Duration {
 	longest := min(backoffFirst<<min(attempt, 16), backoffLast)
 	return time.Duration(rand.Int64N(int64(longest)) + int64(time.Millisecond))
 }
 
-// open tries to open a link until it succeeds, and returns nil when the broker is
-// closed. What is wrong is logged when it changes, and again once a minute.
+// open retries until it has opened a link, and returns nil when the broker is closed. It logs an
+// error when it changes, and again once a minute.
 func (r *Remote) open() *linkSink {
 	var said string
 	var saidAt time.Time
@@ -92,9 +92,9 @@ func (r *Remote) tryOpen() (*linkSink, error) {
 	return l, nil
 }
 
-// serve makes a link useful until it is lost, and returns why it was. Subscriptions
-// go out in batches, one behind the other; between two there is a look at all else,
-// so that neither many joins nor many leaves keep the rest waiting.
+// serve uses a link until it is lost, and returns the cause. Subscriptions go out in batches, one
+// after another. Between two batches it does all other work, so neither many joins nor many leaves
+// delay the rest.
 func (r *Remote) serve(l *linkSink) error {
 	began := time.Now()
 	owed := r.table.opened(began)
@@ -102,7 +102,7 @@ func (r *Remote) serve(l *linkSink) error {
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
 	r.running.Go(func() { r.watch(l) })
-	var tick time.Time // when the sweep that is under way began
+	var tick time.Time // when the current sweep began
 	for sweeping := false; ; {
 		var names []string
 		if sweeping {
@@ -132,7 +132,7 @@ func (r *Remote) serve(l *linkSink) error {
 	}
 }
 
-// use makes l what is published with; with nil, the node is down.
+// use makes l the link to publish with. With nil, the node is down.
 func (r *Remote) use(l *linkSink) {
 	r.using.Lock()
 	defer r.using.Unlock()
@@ -140,8 +140,8 @@ func (r *Remote) use(l *linkSink) {
 	r.up.Store(l != nil)
 }
 
-// watch is one goroutine for each link: it answers joins that waited too long for a subscription, and
-// gives up a link on which nothing is answered, whatever run waits for.
+// watch answers joins that have waited too long for a subscription. It gives up a link on which the
+// engine answers nothing, even while run waits. Each link has one goroutine that runs it.
 func (r *Remote) watch(l *linkSink) {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
@@ -167,7 +167,7 @@ func (r *Remote) watch(l *linkSink) {
 	}
 }
 
-// change subscribes to channels, or unsubscribes.
+// change calls do, which subscribes or unsubscribes, unless names is empty.
 func (r *Remote) change(l *linkSink, do func(context.Context, []string) error, names []string) error {
 	if len(names) == 0 {
 		return nil
@@ -175,16 +175,16 @@ func (r *Remote) change(l *linkSink, do func(context.Context, []string) error, n
 	ctx, cancel := link.Within(l.ctx, SubscribeTimeout)
 	defer cancel()
 	err := do(ctx, names)
-	if err != nil && l.ctx.Err() != nil { // that is why
+	if err != nil && l.ctx.Err() != nil { // the call failed because the link is lost
 		return context.Cause(l.ctx)
 	}
 	return err
 }
 
-// giveUp ends a link that is of no use.
+// giveUp ends a link that is no longer used.
 func (r *Remote) giveUp(l *linkSink, cause error) {
 	r.up.Store(false)
-	l.Lost(cause) // what is published with it returns
+	l.Lost(cause) // a Publish that is under way returns
 	r.use(nil)
 	l.link.Close()
 	for _, c := range r.table.linkLost() {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Attempts grow apart, up to a bound, and are never all at the same moment.
+// Backoffs grow up to a bound, and vary at random.
 func TestBackoffGrowsAndIsRandom(t *testing.T) {
 	for attempt, longest := range []time.Duration{backoffFirst, 2 * backoffFirst, 4 * backoffFirst} {
 		seen := map[time.Duration]bool{}

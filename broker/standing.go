@@ -1,27 +1,27 @@
 package broker
 
-// standing is how far a subscription has come. All but the last two are lists: a subscription
-// is on the list of its standing, and on no other.
+// standing is the state of a subscription. All but the last two are lists: a subscription is on the
+// list of its standing, and on no other.
 type standing uint8
 
 const (
-	fresh       standing             = iota // to be asked for, first come first served
-	again                                   // the same, but it was asked for before
-	unreachable                             // its server is, while others are there
-	resting                                 // the engine refused it; by at. There is one for each number of refusals in a row
-	left        = resting + numRests        // in force, and nobody wants it; by at
-	asked       = left + 1                  // for, and not answered
+	fresh       standing             = iota // to be asked for, first come, first served
+	again                                   // the same, but asked for before
+	unreachable                             // the server of the channel is, while others are reachable
+	resting                                 // refused by the engine; ordered by at. One list for each number of refusals in a row
+	left        = resting + numRests        // in force, without members; ordered by at
+	asked       = left + 1                  // asked for, and not answered
 	inForce     = asked + 1                 // confirmed
 
 	numLists     = asked
 	numStandings = inForce + 1
 )
 
-// ends are those of a list. Any subscription is taken off in one step, and no step takes
-// longer the more there are.
+// ends are the two ends of a list. Removing a subscription takes one step, and no operation takes
+// longer with more subscriptions.
 type ends struct{ first, last *subscription }
 
-// put puts s, which has no standing, at the end of a list.
+// put appends s, which has no standing, to a list.
 func (t *table) put(s *subscription, to standing) {
 	s.standing = to
 	t.sizes[to]++

@@ -5,11 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// Why a publication that was received is not delivered.
+// Reasons why a received publication is not delivered.
 const (
-	dropBusy    = "channel_busy" // its channel has too much undelivered, and the buffer is full
-	dropTooBig  = "too_big"      // it is larger than Config.MaxContent
-	dropNotUTF8 = "not_utf8"     // no text message may hold it
+	dropBusy    = "channel_busy" // the channel has too much undelivered, and the backlog is full
+	dropTooBig  = "too_big"      // larger than Config.MaxContent
+	dropNotUTF8 = "not_utf8"     // a text message may not hold it
 )
 
 // tally is counters by name.
@@ -31,13 +31,13 @@ func (t tally) read() map[string]uint64 {
 	return out
 }
 
-// counts is what a Remote has counted.
+// counts are the counters of a Remote.
 type counts struct {
 	outcomes, dropped                    tally
 	received, opened, failedOpens, ended atomic.Uint64
 }
 
-// outcome counts what became of a publication.
+// outcome counts the result of a publication.
 func (c *counts) outcome(err error) {
 	outcome := "refused"
 	switch {
@@ -51,14 +51,14 @@ func (c *counts) outcome(err error) {
 	c.outcomes[outcome].Add(1)
 }
 
-// Stats is what a broker with an engine does and has done.
+// Stats is the state of a broker with an engine, and what it has counted.
 type Stats struct {
 	Up               bool
-	Subscriptions    int               // channels subscribed to, or to be
+	Subscriptions    int               // channels subscribed to, or to be subscribed to
 	Pending          int               // of those, how many the engine has not confirmed
 	Waiting          int               // publications that wait for the engine
-	WaitingBytes     int               // and their size
-	BacklogBytes     int               // received, and waiting for room in their channel
+	WaitingBytes     int               // and their bytes
+	BacklogBytes     int               // bytes received that wait for room in their channel
 	Publications     map[string]uint64 // by result: ok, down, unknown, refused
 	Received         uint64            // publications that the engine sent
 	Dropped          map[string]uint64 // of those, by reason: channel_busy, too_big, not_utf8

@@ -18,14 +18,14 @@ import (
 	"wsify/internal/testtool"
 )
 
-// longestSilence is how long a node waits for a sign of life of an engine.
+// longestSilence is how long a node waits for a sign of life from an engine.
 const longestSilence = 10 * time.Second
 
-// childVariable makes the test binary a node that is stopped.
+// childVariable makes the test binary run as the node that is stopped.
 const childVariable = "BROKER_TEST_CHILD"
 
-// TestStoppedChild is no test but the node: it publishes and subscribes all the time, and
-// says how often it was connected and how many outcomes were bad.
+// TestStoppedChild is not a test but the node. It publishes and subscribes all the time, and prints
+// how often it was connected and how many outcomes were bad.
 func TestStoppedChild(t *testing.T) {
 	kind, dsn, _ := cutChild(os.Getenv(childVariable))
 	if dsn == "" {
@@ -85,8 +85,8 @@ func cutChild(text string) (kind, dsn string, ok bool) {
 	return kind, dsn, err == nil
 }
 
-// A node is stopped for longer than it waits for anything. When it goes on, what came
-// meanwhile is read before it finds that nothing came.
+// A node is stopped (SIGSTOP) for longer than any of its timeouts. When it continues, it reads what
+// has arrived before a timeout counts.
 func TestNodeThatStoodStillReadsBeforeItJudges(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the node is stopped for longer than it waits for an engine")
@@ -105,13 +105,13 @@ func TestNodeThatStoodStillReadsBeforeItJudges(t *testing.T) {
 func stopChild(t *testing.T, kind, dsn string) {
 	child := testtool.StartChild(t, "TestStoppedChild", childVariable, kind+" "+dsn, brokertest.Patience+longestSilence)
 	if line := child.Line(); line != "up" {
-		t.Fatalf("the node says %q", line)
+		t.Fatalf("the node prints %q", line)
 	}
 	child.Pause()
 	<-time.After(longestSilence + 2*time.Second)
 	child.Resume()
 	child.Say("")
 	if line := child.Line(); line != "connected 1, bad 0" {
-		t.Errorf("the node says %q", line)
+		t.Errorf("the node prints %q", line)
 	}
 }

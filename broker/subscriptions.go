@@ -12,51 +12,50 @@ import (
 type subscription struct {
 	name       string
 	prev, next *subscription // on the list of its standing
-	at         time.Duration // since table.epoch: when it has rested, or lingered
+	at         time.Duration // since table.epoch: when its rest or its lingering is over
 	standing   standing
-	link       uint8 // table.link when all but wanted and refusals was true
-	wanted     bool  // there are members (I12)
+	link       uint8 // table.link when the other fields, except wanted and refusals, were set
+	wanted     bool  // the channel has members (I12)
 	owed       bool  // counted by table.owed
-	deaf       bool  // members that were told that they hear it do not; counted by table.deaf
-	refusals   uint8 // by the engine, in a row, up to numRests-1; 1 also when it has moved
+	deaf       bool  // members that were told of a subscription in force do not receive anything; counted by table.deaf
+	refusals   uint8 // by the engine, in a row, up to numRests-1; also 1 after a move
 }
 
-// table is the subscriptions of a node, by their names at the engine. Its methods may be
-// called from any goroutine; those that change what the engine knows belong to Remote.run.
+// table holds the subscriptions of a node, by their names at the engine. Any goroutine may call its
+// methods; only Remote.run calls those that change what the engine knows.
 //
-// Event loops wait for it, with a shard of the hub locked. So no method does more with it
-// locked than for MaxBatch subscriptions, or a part of the channels.
+// Event loops wait for its lock while they hold a shard of the hub. So a method locks it for at
+// most MaxBatch subscriptions, or one part of the channels.
 type table struct {
 	epoch time.Time // immutable
 
 	mu       sync.Mutex // a leaf lock; Subscribe comes with the hub's shard locked
 	channels channelMap
 	open     bool         // there is a link
-	link     uint8        // how many there were, modulo 256: nothing is left of one when the next is lost
-	deaf     atomic.Int64 // subscriptions that are; written with mu locked
+	link     uint8        // the number of links so far, modulo 256: nothing is left of a link when the next is lost
+	deaf     atomic.Int64 // how many subscriptions are deaf; written with mu locked
 	onLink
 }
 
-// onLink is what a table has of one link. It begins anew when the link is lost.
+// onLink is the state of a table for one link. It is reset when the link is lost.
 type onLink struct {
 	lists [numLists]ends
 	sizes [numStandings]int // subscriptions with each standing
 	joining
-	openedAt   time.Time     // when the link was
-	progress   time.Time     // the engine answered something, or had nothing to answer
-	owed       int           // of those there were when the link was opened, how many the engine has not answered
-	returning  bool          // a server that is there has said that it will have a channel in a moment
-	reachable  int           // so many of the unreachable ones are worth asking for
-	probe      *subscription // the one of them that is asked for, if it is
-	probeAgain time.Duration // when the next one is; since epoch
+	openedAt   time.Time     // when the link was opened
+	progress   time.Time     // the engine answered something, or nothing was unanswered
+	owed       int           // subscriptions from before the link was opened that the engine has not answered
+	returning  bool          // a reachable server has said that it will serve a channel in a moment
+	reachable  int           // how many of the unreachable ones are worth asking for
+	probe      *subscription // the unreachable one that is being asked for, if any
+	probeAgain time.Duration // when the next probe is due, since epoch
 }
 
 func newTable() *table {
 	return &table{epoch: time.Now(), channels: channelMap{seed: maphash.MakeSeed()}, onLink: onLink{joining: newJoining()}}
 }
 
-// want notes that the channel has got a member. It reports whether the engine has
-// to be asked.
+// want notes that the channel has a member. It reports whether the engine has to be asked.
 func (t *table) want(name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -74,9 +73,8 @@ func (t *table) want(name string) bool {
 	return false
 }
 
-// unwant notes that the channel has lost its last member. What the engine was asked for
-// it has to confirm before it can be told to end it, and what it refused is kept for as
-// long as it rests.
+// unwant notes that the channel has lost its last member. A subscription that was asked for has to
+// be confirmed before the engine can be told to end it. A refused one is kept as long as it rests.
 func (t *table) unwant(name string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,13 +91,13 @@ func (t *table) unwant(name string, now time.Time) {
 	}
 }
 
-// linger keeps s for a while: it may be joined again.
+// linger keeps s for a while, because a client may join the channel again.
 func (t *table) linger(s *subscription, now time.Time) {
 	s.at = now.Sub(t.epoch) + linger
 	t.move(s, left)
 }
 
-// find returns the subscription of a channel, as it is on this link, or nil.
+// find returns the subscription of a channel, renewed for this link, or nil.
 func (t *table) find(name string) *subscription {
 	s := t.channels.get(name)
 	if s == nil || s.link == t.link {
@@ -108,8 +106,8 @@ func (t *table) find(name string) *subscription {
 	return t.renew(s)
 }
 
-// begin puts s, of which this link knows nothing, among those to ask for. What there is
-// before there is a link is what the node owes before it is up.
+// begin queues s, which is unknown on this link, to be asked for. Without a link, s is also owed:
+// the node is not up before the engine has answered for it.
 func (t *table) begin(s *subscription, to standing) {
 	t.put(s, to)
 	if !t.open {
@@ -126,7 +124,7 @@ func (t *table) forget(s *subscription) {
 	t.channels.remove(s)
 }
 
-// repaid notes that s does not keep the node from being up, or not any more.
+// repaid notes that s no longer keeps the node from being up.
 func (t *table) repaid(s *subscription) {
 	if s.owed {
 		s.owed = false
@@ -155,10 +153,9 @@ func (t *table) confirm(name string, now time.Time) *join {
 	return t.answer(s)
 }
 
-// end notes that a subscription has ended, and returns the joins that waited for it and have to be answered;
-// known is false when the engine was not asked for it.
-// A join of one that has moved goes on waiting; but one that was not in force since it
-// moved last is unreachable, for servers that each name another one.
+// end notes that a subscription has ended, and returns the waiting joins that have to be answered.
+// known is false when the engine was not asked for it. After a move the joins go on waiting. A
+// second move before it was in force counts as unreachable, because servers may name each other.
 func (t *table) end(name string, now time.Time, cause error) (first *join, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -167,7 +164,7 @@ func (t *table) end(name string, now time.Time, cause error) (first *join, known
 		return nil, false
 	}
 	isAway := errors.Is(cause, ErrUnreachable)
-	t.progress = now // no is an answer, too
+	t.progress = now // a refusal is an answer, too
 	t.probed(s, isAway)
 	t.setDeaf(s, isAway)
 	t.returning = t.returning || errors.Is(cause, ErrNotYet) || errors.Is(cause, ErrMoved)
@@ -187,7 +184,7 @@ func (t *table) end(name string, now time.Time, cause error) (first *join, known
 	return t.answer(s), true
 }
 
-// setDeaf notes whether what is published to the channel of s is missed here.
+// setDeaf notes whether members of s miss what is published to its channel.
 func (t *table) setDeaf(s *subscription, deaf bool) {
 	switch {
 	case deaf && !s.deaf:
@@ -198,8 +195,8 @@ func (t *table) setDeaf(s *subscription, deaf bool) {
 	s.deaf = deaf
 }
 
-// isDeaf reports whether the channel has members here that hear nothing, as the
-// server of the channel is unreachable while others are there.
+// isDeaf reports whether the channel has members here that receive nothing, because the server of
+// the channel is unreachable while others are reachable.
 func (t *table) isDeaf(name string) bool {
 	if t.deaf.Load() == 0 {
 		return false

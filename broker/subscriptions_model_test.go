@@ -10,25 +10,25 @@ import (
 	"time"
 )
 
-// errBusy is an answer of an engine for the test.
+// errBusy is an answer of an engine.
 var errBusy = errors.New("busy for the test")
 
-// absent is the standing of what the engine does not know, for the twin.
+// absent is the twin's standing of a channel that the engine does not know.
 const absent = fresh
 
-// tableTwin drives a table and says what has to be true of it: who is a member, what
-// the engine was asked for and has confirmed, and who waits for an answer.
+// tableTwin drives a table and keeps the expected state: which channels have members, which ones
+// the engine was asked for and has confirmed, and how many joins wait.
 type tableTwin struct {
 	*table
 	t       *testing.T
 	rnd     *rand.Rand
 	now     time.Time
-	members map[string]time.Time // channels with members; since when
-	left    map[string]time.Time // the others that had some; since when
+	members map[string]time.Time // channels with members, and since when
+	left    map[string]time.Time // channels that had members, and since when they have none
 	engine  map[string]standing  // asked or inForce, on this link
 	open    bool
-	renewed int // parts that were, since the link was lost
-	waits   int // answers that are due
+	renewed int // parts that were renewed since the link was lost
+	waits   int // joins that wait for an answer
 	answers int
 }
 
@@ -39,10 +39,10 @@ func newTableTwin(t *testing.T, seed uint64) *tableTwin {
 	}
 }
 
-// numNames is how many channels a twin knows.
+// numNames is the number of channels of a twin.
 const numNames = 12
 
-// step does one thing at random.
+// step performs one random operation.
 func (w *tableTwin) step() {
 	name := fmt.Sprint(w.rnd.IntN(numNames))
 	switch w.rnd.IntN(18) {
@@ -108,7 +108,7 @@ func (w *tableTwin) await(name string) {
 	}
 }
 
-// overdueAll tells everybody who waits for too long.
+// overdueAll answers all joins that have timed out.
 func (w *tableTwin) overdueAll(now time.Time) {
 	for more := true; more; {
 		var late *join
@@ -154,7 +154,7 @@ func (w *tableTwin) endOne(name string) {
 			w.t.Fatalf("%s has moved and is not deaf", name)
 		}
 		if (w.waiting[s] != nil) != (waits && goesOn) {
-			w.t.Fatalf("somebody waits for %s: %t, before it ended for %v %t", name, w.waiting[s] != nil, cause, waits)
+			w.t.Fatalf("joins wait for %s: %t, before it ended for %v: %t", name, w.waiting[s] != nil, cause, waits)
 		}
 	}
 }
@@ -197,7 +197,7 @@ func (w *tableTwin) turnLink() {
 	w.open = !w.open
 }
 
-// renewSome goes on with what follows the loss of a link.
+// renewSome renews some more parts after the loss of a link.
 func (w *tableTwin) renewSome() {
 	for range min(channelParts-w.renewed, channelParts/4) {
 		w.renewPart(w.renewed)
@@ -205,7 +205,7 @@ func (w *tableTwin) renewSome() {
 	}
 }
 
-// check compares what is counted.
+// check compares the counters.
 func (w *tableTwin) check() {
 	var count [inForce + 1]int
 	for _, s := range w.engine {
@@ -241,7 +241,7 @@ func (w *tableTwin) check() {
 	}
 	for s, c := range w.waiting {
 		if s.standing == inForce || c.first == nil || c.of != s {
-			w.t.Fatalf("%s has the standing %d, and those who wait: %+v", s.name, s.standing, c)
+			w.t.Fatalf("%s has the standing %d, and the joins: %+v", s.name, s.standing, c)
 		}
 	}
 	if n := sizes[inForce] + sizes[left]; sizes[asked] != count[asked] || n != count[inForce] || w.owed != owed {
@@ -254,7 +254,7 @@ func (w *tableTwin) check() {
 	}
 }
 
-// checkLists compares the lists with how many subscriptions there are of each standing.
+// checkLists compares the lists with the expected number of subscriptions of each standing.
 func (w *tableTwin) checkLists(want [numStandings]int) {
 	if w.sizes != want {
 		w.t.Fatalf("of each standing there are %v, want %v", w.sizes, want)
@@ -273,11 +273,11 @@ func (w *tableTwin) checkLists(want [numStandings]int) {
 	}
 }
 
-// checkOne compares what is known of one channel.
+// checkOne compares the state of one channel.
 func (w *tableTwin) checkOne(name string, s *subscription) {
 	part := int(maphash.String(w.channels.seed, name) % channelParts)
 	if s.link != w.link && (w.open || part < w.renewed) {
-		w.t.Fatalf("%s is still what it was on the link before", name)
+		w.t.Fatalf("%s still has the state of the previous link", name)
 	}
 	standing := s.standing
 	switch {
@@ -291,13 +291,13 @@ func (w *tableTwin) checkOne(name string, s *subscription) {
 	}
 }
 
-// settle lets a well-behaved engine do all that is due, and checks that everything
-// is as the members want it.
+// settle makes the engine answer everything that is due, and checks that the subscriptions match
+// the members.
 func (w *tableTwin) settle() {
 	if !w.open {
 		w.turnLink()
 	}
-	w.now = w.now.Add(retryAtLast) // whatever rests has rested long enough
+	w.now = w.now.Add(retryAtLast) // every rest is over
 	w.returned()
 	for range 8 {
 		w.takeSome()
@@ -327,8 +327,8 @@ func (w *tableTwin) settle() {
 	}
 }
 
-// Whatever happens in whatever order, the engine is asked for what has members and
-// for nothing twice, nobody waits in vain, and in the end all is as it should be.
+// Whatever happens in whatever order, the engine is asked for the channels that have members, and
+// for none twice; each join is answered; and in the end the subscriptions match the members.
 func TestTableAgreesWithItsTwin(t *testing.T) {
 	for seed := range uint64(2000) {
 		w := newTableTwin(t, seed)

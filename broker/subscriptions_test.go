@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// inForceNow makes the table have this subscription in force.
+// inForceNow puts a subscription in force.
 func (t *table) inForceNow(name string, now time.Time) {
 	t.want(name)
 	t.take(now)
 	t.confirm(name, now)
 }
 
-// A channel that is joined and left all the time is nobody's obstacle: those that
-// were left after it end a second later.
+// A channel that is joined and left all the time does not delay the end of others, which end a
+// second after they were left.
 func TestAChannelInChurnDoesNotHoldUpTheEndOfOthers(t *testing.T) {
 	tab := newTable()
 	tab.opened(time.Now())
@@ -39,7 +39,7 @@ func TestAChannelInChurnDoesNotHoldUpTheEndOfOthers(t *testing.T) {
 	t.Errorf("after %s the channel that was left has not ended", 2*linger)
 }
 
-// Nor does one that the engine refuses keep others from being asked for again.
+// A refused channel that is joined and left all the time does not delay requests for others.
 func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 	tab := newTable()
 	tab.opened(time.Now())
@@ -64,7 +64,7 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 	t.Errorf("after %s the other channel has not been asked for again", 2*retryAfter)
 }
 
-// Who is refused waits longer each time, up to a bound.
+// Rests grow with each refusal in a row, up to a bound.
 func TestARestGrows(t *testing.T) {
 	tab := newTable()
 	tab.opened(time.Now())
@@ -85,8 +85,8 @@ func TestARestGrows(t *testing.T) {
 	}
 }
 
-// A node is up when what it wants is in force: what was left meanwhile does not
-// keep it down until it is forgotten.
+// A node is up when all channels with members are in force: a channel that was left while the node
+// was down does not delay that.
 func TestAChannelLeftWhileDownDoesNotDelayUp(t *testing.T) {
 	tab := newTable()
 	tab.opened(time.Now())
@@ -102,19 +102,19 @@ func TestAChannelLeftWhileDownDoesNotDelayUp(t *testing.T) {
 	tab.take(now)
 	tab.confirm("b", now)
 	if !tab.settled(time.Now()) {
-		t.Error("the node waits for a channel that nobody wants")
+		t.Error("the node waits for a channel without members")
 	}
 }
 
-// An engine that refuses is one that answers: those who join what they may not
-// cannot end the link by keeping it busy with refusals.
+// A refusal is an answer: clients that join forbidden channels all the time cannot make the link
+// count as stuck.
 func TestAnEngineThatRefusesIsNotStuck(t *testing.T) {
 	tab := newTable()
 	tab.opened(time.Now())
 	now := time.Now()
 	tab.want("0")
 	tab.take(now)
-	for i := range 100 { // there is always one under way
+	for i := range 100 { // one request is always under way
 		now = now.Add(awaitTimeout)
 		tab.want(fmt.Sprint(i + 1))
 		tab.take(now)
@@ -125,7 +125,7 @@ func TestAnEngineThatRefusesIsNotStuck(t *testing.T) {
 	}
 }
 
-// heapInUse is the bytes of what is reachable.
+// heapInUse returns the bytes of reachable memory.
 func heapInUse() int64 {
 	var m runtime.MemStats
 	runtime.GC()
@@ -162,18 +162,18 @@ func TestATableShrinksAfterABurst(t *testing.T) {
 	for more := true; more; { // as every half second
 		var late *join
 		if late, more = tab.overdue(now); late != nil {
-			t.Fatal("a join is late that was answered")
+			t.Fatal("an answered join is overdue")
 		}
 	}
 	if grown := heapInUse() - before; grown > 1<<20 {
 		t.Errorf("%d bytes are left of %d subscriptions", grown, count)
 	}
-	if all, pending := tab.count(); all != 0 || pending != 0 { // it also keeps the table alive
+	if all, pending := tab.count(); all != 0 || pending != 0 { // this also keeps the table alive
 		t.Errorf("%d subscriptions are left, %d pending", all, pending)
 	}
 }
 
-// While all channels are subscribed to again, who joins has half of each batch.
+// While all channels are subscribed to again, new joins get half of each batch.
 func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 	tab := newTable()
 	now := time.Now()
@@ -186,7 +186,7 @@ func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 	tab.want("now")
 	names, _ := tab.take(now)
 	if len(names) != MaxBatch || names[0] != "now" {
-		t.Errorf("a batch of %d channels begins with %q, want %d and the one that was joined", len(names), names[0], MaxBatch)
+		t.Errorf("a batch of %d channels begins with %q, want %d and the new one", len(names), names[0], MaxBatch)
 	}
 	for i := range 10 * MaxBatch {
 		tab.want(fmt.Sprint("after ", i))
@@ -199,11 +199,11 @@ func TestJoinsDoNotWaitForThoseOfBefore(t *testing.T) {
 		}
 	}
 	if again != MaxBatch/2 {
-		t.Errorf("%d of a batch are those of before, want %d", again, MaxBatch/2)
+		t.Errorf("%d channels of a batch were subscribed to before, want %d", again, MaxBatch/2)
 	}
 }
 
-// BenchmarkSubscription is what a channel takes in the table: it is joined, asked for,
+// BenchmarkSubscription measures the cost of a channel in the table: it is joined, asked for,
 // waited for and confirmed, left, joined again, left, and ended.
 func BenchmarkSubscription(b *testing.B) {
 	const count = 2 * MaxBatch

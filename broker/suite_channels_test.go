@@ -9,7 +9,7 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// A channel that is joined and left in turn ends as the last of these said.
+// A channel that is joined and left in turn ends in the state of the last call.
 func TestFlappingChannelsEndAsLastSaid(t *testing.T) {
 	t.Parallel()
 	withEngine(t, func(t *testing.T, r *rig) {
@@ -35,7 +35,7 @@ func TestFlappingChannelsEndAsLastSaid(t *testing.T) {
 	})
 }
 
-// Thousands of channels come and go at once, and the last word of each holds.
+// Thousands of channels come and go at once, and each ends in the state of its last call.
 func TestManyChannelsComeAndGo(t *testing.T) {
 	t.Parallel()
 	const goroutines, each = 8, 2500
@@ -69,8 +69,8 @@ func TestManyChannelsComeAndGo(t *testing.T) {
 	})
 }
 
-// While members are behind, what comes waits in order and is delivered when there
-// is room; other channels are not held up.
+// While members are behind, publications wait in order and are delivered when there is room. Other
+// channels are not delayed.
 func TestPublicationsWaitForRoom(t *testing.T) {
 	const count = 500
 	withEngine(t, func(t *testing.T, r *rig) {
@@ -97,7 +97,7 @@ func TestPublicationsWaitForRoom(t *testing.T) {
 	})
 }
 
-// What a backlog has no place for is dropped and counted, the newest first.
+// Publications that do not fit in the backlog are dropped and counted, the newest first.
 func TestFullBacklogDropsAndCounts(t *testing.T) {
 	const count = 100
 	withEngine(t, func(t *testing.T, r *rig) {

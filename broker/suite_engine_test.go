@@ -12,8 +12,8 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// While the engine is unreachable publishers and joins get an error, and when it is back
-// everything goes on by itself.
+// While the engine is unreachable, publishers and joins get an error. When it is reachable again,
+// everything resumes by itself.
 func TestEngineGoesAndComesBack(t *testing.T) {
 	withEngine(t, func(t *testing.T, r *rig) {
 		n, other := r.up(t, broker.Config{}), r.up(t, broker.Config{})
@@ -43,7 +43,7 @@ func TestEngineGoesAndComesBack(t *testing.T) {
 			other.MustPublish("before", fmt.Sprint(round))
 			n.Expect(during, "1")
 			heard = append(heard, fmt.Sprint(round))
-			n.Expect("before", heard...) // before the engine is ended: what it has not sent by then is lost
+			n.Expect("before", heard...) // before stop, because the engine loses what it has not sent
 		}
 		n.Expect("left")
 		if st := n.Stats(); st.Connects != 4 {
@@ -52,7 +52,7 @@ func TestEngineGoesAndComesBack(t *testing.T) {
 	})
 }
 
-// An engine that is unreachable at the start is tried until it is there.
+// A node that starts before its engine retries until the engine is reachable.
 func TestEngineComesAfterTheNode(t *testing.T) {
 	withEngine(t, func(t *testing.T, r *rig) {
 		r.stop()
@@ -60,7 +60,7 @@ func TestEngineComesAfterTheNode(t *testing.T) {
 		n.Subscribe("c")
 		brokertest.Until(t, "it was tried twice", func() bool { return n.Stats().FailedConnects >= 2 })
 		if n.Up() {
-			t.Fatal("the broker is up without an engine")
+			t.Fatal("the broker is up while the engine is unreachable")
 		}
 		if err := n.Awaited("c"); err != broker.ErrDown {
 			t.Errorf("Await answers %v, want %v", err, broker.ErrDown)
@@ -75,10 +75,9 @@ func TestEngineComesAfterTheNode(t *testing.T) {
 	})
 }
 
-// The engine is ended and started again while two nodes publish: every publication has one
-// outcome, none is delivered twice, out of order, or although it was refused, and what is
-// published once both are up again is delivered to both. What the engine took and both
-// missed is what was on its way when it ended.
+// The engine ends and starts again while two nodes publish. Every publication has one outcome. None
+// is delivered twice, out of order, or after a refusal. Publications made while both nodes are up
+// reach both. Both miss only those that the engine had taken and not sent when it ended.
 func TestEngineEndsUnderLoad(t *testing.T) {
 	t.Parallel()
 	const rounds = 3
@@ -87,7 +86,7 @@ func TestEngineEndsUnderLoad(t *testing.T) {
 		var loads []*brokertest.Load
 		for i, n := range nodes {
 			n.Join("c")
-			for k := range 1000 { // others, which are subscribed to again
+			for k := range 1000 { // more channels, which have to be subscribed to again
 				n.Subscribe(fmt.Sprint(k))
 			}
 			loads = append(loads, n.Load("c", fmt.Sprint(i)))
@@ -127,13 +126,12 @@ func TestEngineEndsUnderLoad(t *testing.T) {
 			}
 		}
 		if !slices.ContainsFunc(slices.Collect(maps.Values(outcomes)), func(err error) bool { return errors.Is(err, broker.ErrDown) }) {
-			t.Error("nothing was refused; the load had no part in it")
+			t.Error("nothing was refused: the load did not meet an end of the engine")
 		}
 	})
 }
 
-// Nothing is delivered after Close, every publication has its outcome, and nothing
-// more is taken.
+// After Close nothing is delivered, every publication has its outcome, and no more are taken.
 func TestCloseEndsEverything(t *testing.T) {
 	forEach(t, func(t *testing.T, r *rig) {
 		n := r.up(t, broker.Config{})

@@ -10,7 +10,7 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// The suite is what every broker promises. It runs with each of rigs.
+// The suite tests what every broker promises. It runs with each of rigs.
 
 func TestEachNodeHearsAPublicationOnce(t *testing.T) {
 	forEach(t, func(t *testing.T, r *rig) {
@@ -44,7 +44,7 @@ func TestEachNodeHearsAPublicationOnce(t *testing.T) {
 	})
 }
 
-// What is published after Await has told that a subscription is in force is heard.
+// After Await has reported a subscription in force, its members receive every publication.
 func TestNothingIsMissedAfterAwait(t *testing.T) {
 	forEach(t, func(t *testing.T, r *rig) {
 		n := r.up(t, broker.Config{})
@@ -63,8 +63,8 @@ func TestNothingIsMissedAfterAwait(t *testing.T) {
 	})
 }
 
-// Publishers on two nodes publish to one channel: each publisher's order is kept on
-// both nodes, and where the engine has one order for all, both hear that one.
+// Publishers on two nodes publish to one channel. Both nodes keep each publisher's order, and where
+// the engine has one order for all, both receive that one.
 func TestEveryNodeHearsOneOrder(t *testing.T) {
 	publishers, each, cfg := 4, 25_000, broker.Config{BufferSize: 64 << 20}
 	if testing.Short() || raceEnabled {
@@ -98,8 +98,8 @@ func TestEveryNodeHearsOneOrder(t *testing.T) {
 	})
 }
 
-// publishNumbers publishes so many numbers without waiting for one to be taken, and
-// waits for all in the end. It may be called from any goroutine.
+// publishNumbers publishes count numbers without waiting for each outcome, and waits for all
+// outcomes at the end. Any goroutine may call it.
 func publishNumbers(n *brokertest.Node, channel string, publisher, count int) {
 	var pending sync.WaitGroup
 	for i := range count {
@@ -121,7 +121,7 @@ func publishNumbers(n *brokertest.Node, channel string, publisher, count int) {
 	pending.Wait()
 }
 
-// checkOrder fails the test when a publisher's numbers are not in their order.
+// checkOrder fails the test when a publisher's numbers are out of order.
 func checkOrder(t *testing.T, got []string, publishers int) {
 	t.Helper()
 	next := make([]int, publishers)
@@ -134,7 +134,7 @@ func checkOrder(t *testing.T, got []string, publishers int) {
 	}
 }
 
-// Names and contents are bytes that nobody interprets.
+// Names and contents are bytes that no broker interprets.
 func TestAnyNameAndContentGoesThrough(t *testing.T) {
 	names := []string{"a", "chat.room.1", "user:42", "with blank", "*", ">", "a.*", "a.>", ".a", "a.", "a..b", "$SYS.x", "_INBOX.x", "%20", "ä/ö\tü", "日本", "*3\r\n$7\r\n", "%s{1}", "\x00\x01\r\n", strings.Repeat("long", 63)}
 	contents := []string{`"hi"`, `null`, `{"a":[1,2.50,"ü"]}`, strings.Repeat("x", 60<<10)}
@@ -154,7 +154,7 @@ func TestAnyNameAndContentGoesThrough(t *testing.T) {
 	}
 }
 
-// Nodes with different prefixes do not hear each other.
+// Nodes with different prefixes do not receive each other's publications.
 func TestPrefixesKeepServicesApart(t *testing.T) {
 	withEngine(t, func(t *testing.T, r *rig) {
 		a, b, none := r.up(t, broker.Config{Prefix: "a:"}), r.up(t, broker.Config{Prefix: "b:"}), r.up(t, broker.Config{})
@@ -172,7 +172,7 @@ func TestPrefixesKeepServicesApart(t *testing.T) {
 	})
 }
 
-// What another client of the engine publishes reaches the members.
+// Publications of another client of the engine reach the members.
 func TestAnyClientOfTheEngineMayPublish(t *testing.T) {
 	withEngine(t, func(t *testing.T, r *rig) {
 		n := r.up(t, broker.Config{MaxContent: 100})

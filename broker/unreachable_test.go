@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// unreachables returns a table of channels whose server is unreachable.
+// unreachables returns a table with count channels whose server is unreachable.
 func unreachables(count int, now time.Time) *table {
 	tab := newTable()
 	tab.opened(time.Now())
@@ -19,7 +19,7 @@ func unreachables(count int, now time.Time) *table {
 	return tab
 }
 
-// askFor takes all that is to be asked for.
+// askFor takes all channels that have to be asked for.
 func (t *table) askFor(now time.Time) (names []string) {
 	for more := true; more; {
 		var some []string
@@ -30,7 +30,7 @@ func (t *table) askFor(now time.Time) (names []string) {
 }
 
 // While a server is unreachable and nothing changes, one of its channels is asked for every two
-// seconds, however many there are: each in turn.
+// seconds, each in turn, however many there are.
 func TestAnUnreachableServerIsAskedForOneChannel(t *testing.T) {
 	const count = 3 * MaxBatch
 	now := time.Now()
@@ -54,8 +54,8 @@ func TestAnUnreachableServerIsAskedForOneChannel(t *testing.T) {
 	}
 }
 
-// When that one is in force, or refused for itself, or the link says that the server is
-// back, all are asked for at once.
+// All channels are asked for at once when the probe is in force, or refused for a reason of its
+// own, or when the link reports that the server has returned.
 func TestAllIsAskedForWhenAServerReturns(t *testing.T) {
 	const count = 3 * MaxBatch
 	for name, returns := range map[string]func(tab *table, probe string, now time.Time){
@@ -79,7 +79,7 @@ func TestAllIsAskedForWhenAServerReturns(t *testing.T) {
 			}
 			tab.confirm(probe[0], now)
 			if deaf := tab.deaf.Load(); deaf > 0 {
-				t.Errorf("%d channels are deaf still", deaf)
+				t.Errorf("%d channels are still deaf", deaf)
 			}
 		})
 	}
@@ -109,8 +109,8 @@ func TestAnUnreachableServerKeepsNothingOfChannelsLeft(t *testing.T) {
 	}
 }
 
-// A node is not up as long as a channel that it had is deaf and the server of the channel
-// says that it will serve; but it is, with what it has, when that takes too long.
+// A node is not up while one of its channels is deaf and the server of the channel says that it
+// will serve. When that takes too long, the node is up with the channels that it has.
 func TestOpenedLinkWaitsForUnreachableServers(t *testing.T) {
 	now := time.Now()
 	for name, returns := range map[string]bool{"it returns": true, "nobody wants it": false} {
@@ -155,7 +155,7 @@ func TestOpenedLinkDoesNotWaitForServersThatCannotBeReached(t *testing.T) {
 	tab.take(now)
 	tab.confirm("here", now)
 	if tab.settled(now) {
-		t.Error("settled before it is known whether the other server can be reached")
+		t.Error("settled before the first attempt to reach the other server has ended")
 	}
 	tab.end("away", now, ErrUnreachable)
 	if !tab.settled(now) || tab.deaf.Load() != 1 {
@@ -163,7 +163,7 @@ func TestOpenedLinkDoesNotWaitForServersThatCannotBeReached(t *testing.T) {
 	}
 }
 
-// BenchmarkUnreachableServer is what the channels of an unreachable server take in two seconds.
+// BenchmarkUnreachableServer measures the cost of an unreachable server in two seconds.
 func BenchmarkUnreachableServer(b *testing.B) {
 	now := time.Now()
 	tab := unreachables(333_000, now)
