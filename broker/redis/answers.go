@@ -11,34 +11,34 @@ import (
 	"wsify/broker/internal/link"
 )
 
-// command is what was sent, or is about to be, and not answered yet.
+// command is a command that was sent, or is about to be, and is not fully answered.
 type command struct {
-	// What changes subscriptions is answered by a push for each channel, in this order, or by
-	// one refusal of all.
+	// A command that changes subscriptions is answered by a push for each channel, in this order,
+	// or by one refusal of all.
 	verb     string
 	channels []string
 
-	// Everything else has answers, of which each may be a refusal. An error of answer is the
-	// end of the connection. It is called with the connection's mu held.
+	// All other commands have answers, each of which may be a refusal. An error of answer ends the
+	// connection. answer is called with the connection's mu held.
 	answer func(i int, r respReply, refusal error) error
 
-	want int           // answers, or pushes
-	got  int           // of these
+	want int           // the number of answers, or pushes
+	got  int           // how many of them have come
 	all  chan struct{} // closed when all have come; may be nil
 }
 
-// change asks for channels, or gives them up, and returns when that is written.
+// change subscribes or unsubscribes channels, and returns when the command is written.
 func (c *conn) change(ctx context.Context, verb string, channels []string) error {
 	c.await(ctx, c.ask(verb, slices.Clone(channels)))
 	return ctx.Err()
 }
 
-// ask asks for groups of channels, which it keeps, by a command for each, or gives them up.
-// written is that of write.
+// ask sends verb for groups of channels, a command for each, and keeps the groups. written is that
+// of write.
 //
-// What is given up is followed by a question, and what comes before the answer to that is
-// about these channels: a server that gives a slot away says that each channel is
-// unsubscribed from in the words of an answer, so nobody can count answers to it.
+// A HELLO follows each unsubscription, and all that comes before its answer belongs to the
+// unsubscription. Answers cannot be counted, because a server that gives a slot away reports each
+// unsubscribed channel in the form of an answer.
 func (c *conn) ask(verb string, groups ...[]string) (written <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +58,7 @@ func (c *conn) ask(verb string, groups ...[]string) (written <-chan struct{}) {
 	return c.write()
 }
 
-// await returns when what was asked for is written, the connection has ended, or ctx has.
+// await returns when the commands are written, or the connection or ctx has ended.
 func (c *conn) await(ctx context.Context, written <-chan struct{}) {
 	if written == nil {
 		return
@@ -73,13 +73,13 @@ func (c *conn) await(ctx context.Context, written <-chan struct{}) {
 func subscribes(verb string) bool   { return verb == "SUBSCRIBE" || verb == "SSUBSCRIBE" }
 func unsubscribes(verb string) bool { return verb == "UNSUBSCRIBE" || verb == "SUNSUBSCRIBE" }
 
-// is reports whether its next answer is about channel.
+// is reports whether the next answer of q is about channel.
 func (q *command) is(channel []byte) bool {
 	return q.got < len(q.channels) && bytes.Equal(link.Bytes(q.channels[q.got]), channel)
 }
 
-// first returns the command that what comes now belongs to; nobody waits when it is empty.
-// The caller holds mu.
+// first returns the command that the next answer belongs to, or an empty one when none is
+// outstanding. The caller holds mu.
 func (c *conn) first() *command {
 	if len(c.awaited) == 0 {
 		return &command{}
@@ -87,7 +87,7 @@ func (c *conn) first() *command {
 	return c.awaited[0]
 }
 
-// pop takes the first command. The caller holds mu.
+// pop removes the first command. The caller holds mu.
 func (c *conn) pop() {
 	c.awaited[0] = nil
 	if c.awaited = c.awaited[1:]; len(c.awaited) == 0 {
@@ -95,18 +95,18 @@ func (c *conn) pop() {
 	}
 }
 
-// answered is an answer that is no refusal.
+// answered handles an answer that is not a refusal.
 func (c *conn) answered(r respReply) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if unsubscribes(c.first().verb) { // this is the answer to the question behind it
+	if unsubscribes(c.first().verb) { // r answers the HELLO that follows it
 		c.pop()
 	}
 	return c.answer(r, nil)
 }
 
-// answer gives the first command an answer. One that nobody waits for is the end of the
-// connection. The caller holds mu.
+// answer passes an answer to the first command. An unsolicited answer ends the connection. The
+// caller holds mu.
 func (c *conn) answer(r respReply, refusal error) error {
 	q := c.first()
 	if q.answer == nil {
@@ -117,7 +117,7 @@ func (c *conn) answer(r respReply, refusal error) error {
 	return err
 }
 
-// count notes that an answer of the first command has come. The caller holds mu.
+// count counts an answer of the first command. The caller holds mu.
 func (c *conn) count(q *command) {
 	if q.got++; q.got < q.want {
 		return
@@ -128,7 +128,7 @@ func (c *conn) count(q *command) {
 	}
 }
 
-// refused is an answer that is a refusal.
+// refused handles a refusal.
 func (c *conn) refused(refusal respError) error {
 	c.mu.Lock()
 	q := c.first()
@@ -143,17 +143,17 @@ func (c *conn) refused(refusal respError) error {
 	}
 	c.mu.Unlock()
 	if unsubscribes(q.verb) {
-		return nil // what cannot be unsubscribed from goes nowhere
+		return nil // a refused unsubscription changes nothing
 	}
-	return refusal // as when the server says goodbye
+	return refusal // for example, when the server is about to close the connection
 }
 
-// mayNot is the refusal of subscriptions. Which of several channels may not be subscribed to
-// is found out by asking one by one.
+// mayNot handles a refused subscription. For several channels it asks one by one, to find out which
+// are refused.
 func (c *conn) mayNot(q *command, refusal respError) error {
 	switch {
 	case strings.HasPrefix(string(refusal), "NOPERM") && strings.Contains(string(refusal), "to run the"):
-		return fmt.Errorf("the DSN's user may not subscribe at all: %w", refusal) // no other channel would fare better
+		return fmt.Errorf("the DSN's user may not subscribe at all: %w", refusal) // no other channel would succeed
 	case len(q.channels) > 1 && !refusal.unreachable():
 		c.ask(q.verb, slices.Collect(slices.Chunk(q.channels, 1))...)
 		return nil
@@ -164,7 +164,7 @@ func (c *conn) mayNot(q *command, refusal respError) error {
 	return nil
 }
 
-// pushed is what is no answer: a publication, or what becomes of a subscription.
+// pushed handles a push: a publication, or a change of a subscription.
 func (c *conn) pushed(m *respMessage) error {
 	if c.to == nil {
 		return errRESP
@@ -180,7 +180,7 @@ func (c *conn) pushed(m *respMessage) error {
 		c.to.Confirmed(channel)
 	case "unsubscribe", "sunsubscribe":
 		if !c.unsubscribed(m.channel) {
-			c.to.Ended(string(m.channel), broker.ErrMoved) // a server does so when it gives the slot away
+			c.to.Ended(string(m.channel), broker.ErrMoved) // a server does this when it gives the slot away
 		}
 	default:
 		return errRESP
@@ -188,7 +188,7 @@ func (c *conn) pushed(m *respMessage) error {
 	return nil
 }
 
-// confirmed returns a channel that is subscribed to now as it was asked for.
+// confirmed returns the name, as it was asked for, of a channel that is now subscribed to.
 func (c *conn) confirmed(channel []byte) (name string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,8 +201,8 @@ func (c *conn) confirmed(channel []byte) (name string, ok bool) {
 	return name, true
 }
 
-// unsubscribed reports whether a channel is one that is given up, maybe by the server
-// before it met the command.
+// unsubscribed reports whether the first command unsubscribes channel; the server may have ended
+// the subscription before it read the command.
 func (c *conn) unsubscribed(channel []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// tellingSink notes what it is told of subscriptions.
+// tellingSink records what it is told of subscriptions.
 type tellingSink struct {
 	brokertest.Nowhere
 	mu   sync.Mutex
@@ -36,13 +36,13 @@ func (s *tellingSink) Ended(channel string, cause error) {
 	s.note("%s %s", what, channel)
 }
 
-// Channels foo and {foo}2 are of slot 12182, bar of 5061. Each sunsubscribe is followed by a
-// HELLO, whose answer is %.
+// Channels foo and {foo}2 are of slot 12182, bar of slot 5061. A HELLO follows each sunsubscribe,
+// and its answer is %.
 func TestAnswersAreKnownByWhatTheyAreAbout(t *testing.T) {
 	for name, test := range map[string]struct {
 		asked string   // commands
 		came  string   // pushes, answers and refusals
-		want  []string // what is told, and at last why the connection has ended
+		want  []string // what the sink is told, and then why the connection has ended
 	}{
 		"in order": {
 			"ssubscribe foo {foo}2; sunsubscribe foo; ssubscribe bar",
@@ -119,7 +119,7 @@ func TestAnswersAreKnownByWhatTheyAreAbout(t *testing.T) {
 	}
 }
 
-// answerOf is what a word of the test stands for.
+// answerOf returns the bytes of an answer that the test abbreviates.
 func answerOf(came string) []byte {
 	switch came[0] {
 	case '-':

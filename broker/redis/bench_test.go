@@ -9,7 +9,7 @@ import (
 	"wsify/internal/redistest"
 )
 
-// BenchmarkRedis is a publication's way to a real server and back, many at once.
+// BenchmarkRedis measures the way of a publication to a real server and back, many at once.
 func BenchmarkRedis(b *testing.B) {
 	s := redistest.Start(b)
 	n := upNode(b, broker.Config{DSN: s.DSN()})
@@ -17,7 +17,7 @@ func BenchmarkRedis(b *testing.B) {
 	carryMany(b, n, "news")
 }
 
-// BenchmarkCluster is the same with a cluster of three masters.
+// BenchmarkCluster does the same with a cluster of three masters.
 func BenchmarkCluster(b *testing.B) {
 	servers := redistest.StartCluster(b, 3)
 	n := upNode(b, broker.Config{DSN: servers[0].DSN()})

@@ -18,11 +18,10 @@ var (
 	errSlotMove    = errors.New("the channel's slot is on its way from one node of the cluster to another")
 )
 
-// clusterLink is a link to a cluster. What is published goes to the master that owns the
-// channel's slot, so that all nodes of ours agree on the order. Where publications are
-// sharded, the channel is subscribed to there as well: when the slot moves, or the master
-// is lost, the channels concerned are told to have ended, and Remote asks for them again.
-// Otherwise all is subscribed to at one node of the cluster, any of them.
+// clusterLink is a link to a cluster. It publishes at the master that owns the channel's slot, so
+// that all nodes agree on the order. With sharded publications it also subscribes there. When the
+// slot moves, or the master is lost, it reports the channels as ended, and Remote asks for them
+// again. Without sharding it subscribes to all channels at one node of the cluster, any of them.
 type clusterLink struct {
 	to      broker.Sink
 	dialer  *dialer
@@ -33,33 +32,33 @@ type clusterLink struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	stale   atomic.Bool            // the table has proved wrong, and is read again before a subscription is asked for
-	knows   atomic.Pointer[string] // the node that is asked first then; may be nil
-	reading sync.Mutex             // held while the table is read; before mu
+	stale   atomic.Bool            // the table has proved wrong, and is read again before the next subscription
+	knows   atomic.Pointer[string] // the node to ask first then; may be nil
+	reading sync.Mutex             // held while the table is read; locked before mu
 
 	batch []*broker.Publication // of Publish, kept for the next one
-	asked []*node               // of Publish: those that have a group
-	least time.Duration         // of Publish: how long it took when it was quickest
+	asked []*node               // of Publish: the nodes that have a group
+	least time.Duration         // of Publish: the shortest time it took
 
-	// What is subscribed to nowhere any more is told to have ended before mu is unlocked,
-	// since a publisher asks for the owner first, and then whether any channel is deaf.
-	mu       sync.Mutex // before the table's of Remote
-	owner    []*node    // by slot: the last word of the cluster, and what masters have said since; nil for nobody
+	// Channels without a subscription are reported as ended before mu is unlocked, because a
+	// publisher looks up the owner first, and then whether the channel is deaf.
+	mu       sync.Mutex // locked before the table's of Remote
+	owner    []*node    // by slot: as the last table or a later answer of a master says; nil without an owner
 	nodes    map[string]*node
-	channels map[int]map[string]struct{} // by slot: what is subscribed to, or asked for, at its owner, if sharded
-	ended    int                         // how often channels have left
-	quiet    time.Time                   // nothing is published before
+	channels map[int]map[string]struct{} // by slot: channels subscribed to, or asked for, at the slot's owner, if sharded
+	ended    int                         // how many subscriptions have ended
+	quiet    time.Time                   // until then, nothing is published
 }
 
 var _ broker.Link = (*clusterLink)(nil)
 
-// openCluster makes a link to the cluster that c leads to, and returns the masters besides.
+// openCluster makes a link to the cluster of c, and also returns the masters.
 func openCluster(ctx context.Context, to broker.Sink, d *dialer, c *conn) (_ broker.Link, masters []string, err error) {
 	t, err := readTable(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	d.timeout = min(d.timeout, nodeTimeout) // some may be unreachable, and others wait
+	d.timeout = min(d.timeout, nodeTimeout) // some nodes may be unreachable, and others wait
 	sharded := d.o.sharded == "yes"
 	if d.o.sharded == "auto" {
 		if sharded, err = d.allShard(ctx, t.masters); err != nil {
@@ -87,7 +86,7 @@ func newClusterLink(to broker.Sink, d *dialer, sharded bool) *clusterLink {
 	return l
 }
 
-// Close ends the connections. What is under way fails.
+// Close ends the connections. Calls that are under way fail.
 func (l *clusterLink) Close() {
 	l.stop()
 	l.running.Wait()
@@ -96,9 +95,8 @@ func (l *clusterLink) Close() {
 	}
 }
 
-// follow takes over a new table. What is subscribed to at a node that is no master any more
-// must not be heard twice, so its connections are closed before another is asked. The
-// caller holds reading.
+// follow applies a new table. It closes the connections to nodes that are no longer masters before
+// it asks other nodes, so that no publication is received twice. The caller holds reading.
 func (l *clusterLink) follow(t *slotTable) {
 	replaced := l.retire(t)
 	changed := false
@@ -125,7 +123,7 @@ func (l *clusterLink) follow(t *slotTable) {
 	}
 }
 
-// retire ends the nodes that own nothing, and reports whether any was published at.
+// retire ends the nodes that own nothing, and reports whether one of them was connected.
 func (l *clusterLink) retire(t *slotTable) (replaced bool) {
 	var retired []*node
 	l.mu.Lock()
@@ -154,8 +152,8 @@ func (l *clusterLink) give(slot int, to *node) {
 	l.leave(slot, cause)
 }
 
-// moved notes that a node has named the owner of a slot that was its own; empty for one that
-// has no name to go by. The caller holds mu.
+// moved notes that from no longer owns slot and has named the owner; to is empty when the owner has
+// no address. The caller holds mu.
 func (l *clusterLink) moved(slot int, from *node, to string) {
 	l.suspect(to)
 	if to != "" && to != from.addr && l.owner[slot] == from {
@@ -163,8 +161,8 @@ func (l *clusterLink) moved(slot int, from *node, to string) {
 	}
 }
 
-// leave forgets the channels of a slot, tells that their subscriptions are no more, and
-// returns how many there were. The caller holds mu.
+// leave forgets the channels of a slot, reports their subscriptions as ended, and returns how many
+// there were. The caller holds mu.
 func (l *clusterLink) leave(slot int, cause error) (ended int) {
 	channels := l.channels[slot]
 	delete(l.channels, slot)
@@ -184,8 +182,8 @@ func (l *clusterLink) forget(channel string) {
 	}
 }
 
-// Subscribe asks each channel's master. It waits for none that is slow: a master that
-// cannot be reached ends its channels, not the link.
+// Subscribe asks each channel's master, and does not wait for a slow one. An unreachable master
+// ends its channels, not the link.
 func (l *clusterLink) Subscribe(ctx context.Context, channels []string) error {
 	if !l.sharded {
 		return l.sub.change(ctx, "SUBSCRIBE", channels)
@@ -196,7 +194,7 @@ func (l *clusterLink) Subscribe(ctx context.Context, channels []string) error {
 	return l.ask(ctx, "SSUBSCRIBE", channels, l.place)
 }
 
-// Unsubscribe tells the masters where the channels were asked for.
+// Unsubscribe unsubscribes at the masters where the channels were asked for.
 func (l *clusterLink) Unsubscribe(ctx context.Context, channels []string) error {
 	if !l.sharded {
 		return l.sub.change(ctx, "UNSUBSCRIBE", channels)
@@ -204,8 +202,8 @@ func (l *clusterLink) Unsubscribe(ctx context.Context, channels []string) error 
 	return l.ask(ctx, "SUNSUBSCRIBE", channels, l.withdraw)
 }
 
-// place notes channels of a slot, and returns where to ask for them; nil when they are asked
-// for as soon as their master has a connection, or have ended. The caller holds mu.
+// place notes channels of a slot, and returns the connection to subscribe on. It returns nil when
+// the master has no connection yet, or the channels have ended. The caller holds mu.
 func (l *clusterLink) place(slot int, channels []string) *conn {
 	n := l.owner[slot]
 	var err error
@@ -231,7 +229,7 @@ func (l *clusterLink) place(slot int, channels []string) *conn {
 	return n.sub
 }
 
-// withdraw forgets channels of a slot, and returns where to give them up; nil for nowhere. The
+// withdraw forgets channels of a slot, and returns the connection to unsubscribe on, or nil. The
 // caller holds mu.
 func (l *clusterLink) withdraw(slot int, channels []string) *conn {
 	for _, channel := range channels {
@@ -243,10 +241,9 @@ func (l *clusterLink) withdraw(slot int, channels []string) *conn {
 	return nil
 }
 
-// ask sorts channels by slot, as one command may only have those of one, and sends commands
-// where at says. It returns when they are written, but waits for no node for long. What is
-// not written because the connection has ended is of no use: its end is the end of the
-// subscriptions.
+// ask groups channels by slot, because a command may only have channels of one slot. It sends the
+// commands on the connections that at returns. It returns when they are written, but waits only
+// briefly for each node. A connection that ends first ends its subscriptions too.
 func (l *clusterLink) ask(ctx context.Context, verb string, channels []string, at func(slot int, channels []string) *conn) error {
 	bySlot := map[int][]string{}
 	for _, channel := range channels {

@@ -15,7 +15,7 @@ func TestClusterIsDown(t *testing.T) {
 		t.Skip("it takes seconds to be sure")
 	}
 	t.Parallel()
-	servers := redistest.StartCluster(t, 3) // which is down when a slot is not served
+	servers := redistest.StartCluster(t, 3) // the cluster is down when a slot is not served
 	a := upNode(t, broker.Config{DSN: servers[0].DSN()})
 	b := upNode(t, broker.Config{DSN: servers[1].DSN() + "?sharded=no"})
 	a.Join("bar")
@@ -33,8 +33,8 @@ func TestClusterIsDown(t *testing.T) {
 	}
 }
 
-// The last master is lost: so is the link, and the node is up again when all its channels
-// are in force again.
+// When the last master is lost, so is the link. The node is up again when all its channels are in
+// force again.
 func TestClusterIsLost(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster takes seconds to start")
@@ -46,7 +46,7 @@ func TestClusterIsLost(t *testing.T) {
 	for _, s := range servers {
 		s.Stop()
 	}
-	brokertest.Until(t, "it notices, and says why", func() bool { return !n.Up() && strings.Contains(n.Logged(), errNoMaster.Error()) })
+	brokertest.Until(t, "the node notices, and logs why", func() bool { return !n.Up() && strings.Contains(n.Logged(), errNoMaster.Error()) })
 	for _, s := range servers {
 		s.Restart()
 	}

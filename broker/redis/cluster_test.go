@@ -14,7 +14,7 @@ import (
 	"wsify/internal/redistest"
 )
 
-// The example of the cluster's specification, and what braces do.
+// An example of the cluster's specification, and names with braces.
 func TestSlotOfAChannel(t *testing.T) {
 	for name, want := range map[string]int{
 		"123456789": 0x31c3 % numSlots, "foo": 12182, "{foo}bar": 12182, "a{foo}b{c}": 12182, "{}foo": slotOf("{}foo"), "": 0,
@@ -28,7 +28,7 @@ func TestSlotOfAChannel(t *testing.T) {
 	}
 }
 
-// manyChannels returns names of channels that all masters have some of.
+// manyChannels returns names of channels that are spread over all masters.
 func manyChannels(n int) (names []string) {
 	for i := range n {
 		names = append(names, fmt.Sprintf("channel %d", i))
@@ -82,9 +82,9 @@ func TestClusterCarriesPublications(t *testing.T) {
 	}
 }
 
-// A slot moves, and back, while its channel and another are published to. The
-// subscription follows it, and nothing is taken that the members of the node which took it
-// do not hear. The other channel misses nothing.
+// A slot moves, and back, while its channel and another are published to. The subscription follows
+// the slot. The members of a node receive every publication to it that this node's engine took. The
+// other channel misses nothing.
 func TestClusterSubscriptionsFollowTheirSlot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster takes seconds to start")
@@ -149,20 +149,20 @@ func TestClusterSubscriptionsFollowTheirSlot(t *testing.T) {
 	}
 	missed := slices.DeleteFunc(ok[moved], func(content string) bool { return heard[content] })
 	if len(missed) > 0 {
-		t.Errorf("%d of the %d publications that were taken were not heard here, as %s", len(missed), len(ok[moved]), missed[0])
+		t.Errorf("%d of the %d publications that were taken were not received here, as %s", len(missed), len(ok[moved]), missed[0])
 	}
 	t.Logf("%d taken of %d", len(ok[moved]), len(ok[kept]))
 }
 
-// Some masters swallow what is sent to them, from the start. The channels of the others
-// are in force as soon as without, and the link stays.
+// Some masters do not answer, from the start. The channels of the others are in force as soon as
+// without them, and the link stays.
 func TestClusterSlowMastersCostTheirOwnChannelsOnly(t *testing.T) {
 	t.Parallel()
 	l := brokertest.Listen(t)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	var slots []string
 	const masters = 21
-	for i := range masters { // the first third is silent
+	for i := range masters { // the first third does not answer
 		at := port
 		if i < masters/3 {
 			_, at, _ = net.SplitHostPort(silentServer(t))
@@ -210,7 +210,7 @@ func TestClusterSlowMastersCostTheirOwnChannelsOnly(t *testing.T) {
 	}
 	n.MustPublish(reachable[0], "x")
 	if n.Published(unreachable[0], "x") == nil {
-		t.Error("a master that says nothing has taken a publication")
+		t.Error("a master that does not answer has taken a publication")
 	}
 	brokertest.Until(t, "the others have been tried and refused", func() bool { return n.Stats().SubscriptionEnds >= uint64(len(unreachable)) })
 	if got := n.Stats(); !got.Up || got.Connects != 1 || got.FailedConnects != 0 {
@@ -218,7 +218,7 @@ func TestClusterSlowMastersCostTheirOwnChannelsOnly(t *testing.T) {
 	}
 }
 
-// A master is killed: its channels are unreachable, those of others go on; it comes back.
+// A master is killed: its channels are unreachable, those of others go on; then it returns.
 func TestClusterLosesAMaster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster takes seconds to start")
@@ -246,8 +246,8 @@ func TestClusterLosesAMaster(t *testing.T) {
 	}
 }
 
-// The master that the DSN names is killed, and its replica takes over. Sharded or
-// not, everything resumes on the new one.
+// The master that the DSN names is killed, and its replica takes over. With and without sharding,
+// everything resumes on the new master.
 func TestClusterFailover(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a failover takes seconds")
@@ -277,8 +277,8 @@ func TestClusterFailover(t *testing.T) {
 	}
 }
 
-// A master hangs: publications to its channels have no known outcome, those to others
-// are late and not lost, and the link stays.
+// A master hangs: the outcomes of publications to its channels are unknown, those to others are
+// late but not lost, and the link stays.
 func TestClusterHasAMasterThatHangs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds to be sure")
@@ -296,7 +296,7 @@ func TestClusterHasAMasterThatHangs(t *testing.T) {
 			if err == nil {
 				t.Errorf("the master that hangs has taken %s", content)
 			}
-		}); err != nil && err != broker.ErrDown { // once the node knows that its members would not hear it
+		}); err != nil && err != broker.ErrDown { // ErrDown comes once the node knows that its members would miss them
 			t.Errorf("publish: %v", err)
 		}
 		n.MustPublish(kept, content)

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// beatInterval is how often a server is asked for a sign of life: three times in the
-	// shortest timeout of idle connections that Redis can be given, so that none is idle.
+	// beatInterval is the time between two signs of life: a third of the shortest timeout for idle
+	// connections that Redis can be given, so that no connection counts as idle.
 	beatInterval = time.Second / 3
-	// maxQuiet is how many such questions nothing at all may follow: 5 s. They are counted, as
-	// a process that stands still does not ask.
+	// maxQuiet is how many signs of life may be asked for while nothing arrives: 5 s. They are
+	// counted because a stopped process does not ask.
 	maxQuiet = 15
 
 	writeTimeout = 5 * time.Second // for writeChunk
@@ -29,29 +29,29 @@ const (
 
 var errLinkClosed = errors.New("the link was closed")
 
-// conn is a connection to one server. When it is lost it is not replaced. One goroutine
-// reads, and never waits for a write; one asks for signs of life once the connection is in
-// use. What is to be written is written by one goroutine at a time, for all.
+// conn is a connection to one server. It is not replaced when it is lost. One goroutine reads, and
+// never waits for a write. Another asks for signs of life once the connection is in use. Only one
+// goroutine writes at a time, for all.
 type conn struct {
 	raw     net.Conn
 	addr    string
 	in      *respReader
-	to      broker.Sink   // told what the server says unasked, and what becomes of subscriptions; not Lost
+	to      broker.Sink   // receives pushes and the ends of subscriptions; its Lost is not called
 	done    chan struct{} // closed when the connection has ended
-	quiet   atomic.Int32  // questions for a sign of life since anything came
+	quiet   atomic.Int32  // signs of life asked for since anything arrived
 	running sync.WaitGroup
 
 	mu       sync.Mutex        // held while lost is called
-	lost     func(cause error) // called when the connection is lost, once; nil before use and after close
+	lost     func(cause error) // called once when the connection is lost; nil before use and after close
 	mustLead bool              // the connection is lost when the server says that it is a replica
 	over     error             // why the connection has ended
-	awaited  []*command        // in the order in which they are written
-	out      []byte            // what is to be written: publications, each channel that is asked for, signs of life
+	awaited  []*command        // in the order of writing
+	out      []byte            // to be written: publications, subscriptions, signs of life
 	spare    []byte            // for the next out
-	writing  chan struct{}     // closed when out is written; nil while nobody writes
+	writing  chan struct{}     // closed when out is written; nil while nothing is being written
 }
 
-// newConn begins to read. to is nil for a connection that does not subscribe.
+// newConn starts reading. to is nil for a connection that does not subscribe.
 func newConn(raw net.Conn, addr string, d *dialer, to broker.Sink) *conn {
 	c := &conn{raw: raw, addr: addr, to: to, done: make(chan struct{})}
 	c.in = newRESPReader(c, d.limit)
@@ -60,8 +60,8 @@ func newConn(raw net.Conn, addr string, d *dialer, to broker.Sink) *conn {
 	return c
 }
 
-// use lets the connection be used until it is lost, or closed. lost must not block, nor
-// call the connection.
+// use starts the use of the connection, until it is lost or closed. lost must not block, nor call
+// the connection.
 func (c *conn) use(mustLead bool, lost func(cause error)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,7 +73,7 @@ func (c *conn) use(mustLead bool, lost func(cause error)) {
 	c.running.Go(c.beat)
 }
 
-// close ends the connection and waits for what it runs.
+// close ends the connection and waits for its goroutines.
 func (c *conn) close() {
 	c.mu.Lock()
 	c.lost = nil
@@ -82,7 +82,7 @@ func (c *conn) close() {
 	c.running.Wait()
 }
 
-// lose notes the first cause, and tells it.
+// lose notes the first cause, and reports it.
 func (c *conn) lose(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +93,7 @@ func (c *conn) lose(err error) {
 		err = errors.New("closed by the server")
 	}
 	c.over = link.WithoutAddresses(err)
-	c.awaited = nil // an answer that comes late is nobody's
+	c.awaited = nil // late answers have no receiver
 	close(c.done)
 	_ = c.raw.Close()
 	if c.lost != nil {
@@ -105,7 +105,7 @@ func (c *conn) describe(cause error) error {
 	return fmt.Errorf("the connection to redis at %s: %w", c.addr, cause)
 }
 
-// read handles what comes until the connection ends.
+// read handles what the server sends, until the connection ends.
 func (c *conn) read() {
 	for {
 		push, answer, err := c.in.next()
@@ -125,7 +125,7 @@ func (c *conn) read() {
 	}
 }
 
-// Read is for the reader of what the server says.
+// Read is the source of the respReader.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.raw.Read(b)
 	c.quiet.Store(0)
@@ -153,8 +153,8 @@ func (c *conn) beat() {
 	}
 }
 
-// hello asks what the server is. What is published to a replica reaches none but its own
-// subscribers. The caller holds mu.
+// hello sends a HELLO, whose answer has the server's role: a replica passes publications only to
+// its own subscribers. The caller holds mu.
 func (c *conn) hello() {
 	c.out = appendCommand(c.out, "HELLO", "3")
 	c.awaited = append(c.awaited, &command{want: 1, answer: func(_ int, r respReply, refusal error) error {
@@ -170,8 +170,8 @@ func (c *conn) hello() {
 	}})
 }
 
-// write has out written in the background, and returns what is closed when it is, or nil
-// when others write already: the server may not read. The caller holds mu.
+// write starts writing out in the background, because the server may not read. It returns a channel
+// that is closed when out is written, or nil while another goroutine writes. The caller holds mu.
 func (c *conn) write() (written <-chan struct{}) {
 	if c.writing != nil || c.over != nil {
 		return nil
@@ -181,7 +181,7 @@ func (c *conn) write() (written <-chan struct{}) {
 	return c.writing
 }
 
-// flush writes until nothing is left. The caller has made writing.
+// flush writes until nothing is left. The caller has set writing.
 func (c *conn) flush() {
 	for out := c.take(nil); len(out) > 0; out = c.take(out) {
 		for chunk := range slices.Chunk(out, writeChunk) {
@@ -194,8 +194,8 @@ func (c *conn) flush() {
 	}
 }
 
-// take returns what is to be written, or nothing when all is. The buffer that was written
-// is used again.
+// take returns the bytes to write, or nil when all are written. It keeps the written buffer for
+// reuse.
 func (c *conn) take(written []byte) (out []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -211,9 +211,9 @@ func (c *conn) take(written []byte) (out []byte) {
 	return out
 }
 
-// exchange sends q, as encode appends it, and returns when all its answers have come, or why
-// they do not: when ctx ends before, that is the end of the connection. sent reports
-// whether the server may have got it.
+// exchange sends q, which encode appends, and returns when all answers have come. When they do not
+// come, it returns the reason; the end of ctx ends the connection. sent reports whether the server
+// may have received q.
 func (c *conn) exchange(ctx context.Context, q *command, encode func(b []byte) []byte) (sent bool, err error) {
 	c.mu.Lock()
 	err = c.over
@@ -234,7 +234,7 @@ func (c *conn) exchange(ctx context.Context, q *command, encode func(b []byte) [
 	c.mu.Unlock()
 	defer context.AfterFunc(ctx, func() { c.lose(whyOver(ctx)) })()
 	if ours {
-		c.flush() // by ourselves: it is quicker
+		c.flush() // in this goroutine, which is quicker
 	}
 	select {
 	case <-q.all:
@@ -242,13 +242,13 @@ func (c *conn) exchange(ctx context.Context, q *command, encode func(b []byte) [
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if q.got == q.want { // all have come, also when the connection was lost a moment later
+	if q.got == q.want { // all answers have come, even if the connection was lost a moment later
 		return true, nil
 	}
 	return true, c.over
 }
 
-// whyOver is why nobody waits any longer for a server.
+// whyOver returns why a wait for a server ended.
 func whyOver(ctx context.Context) error {
 	if context.Cause(ctx) == context.DeadlineExceeded {
 		return link.ErrNoAnswer
@@ -269,8 +269,8 @@ func (c *conn) call(ctx context.Context, verb string, args ...string) (r respRep
 	return r, err
 }
 
-// publish publishes by verb and sets the outcomes. What cannot be sent is ErrDown, and what
-// is not answered ErrUnknown.
+// publish publishes with verb and sets the outcomes: ErrDown for publications that cannot be sent,
+// ErrUnknown for those without an answer.
 func (c *conn) publish(ctx context.Context, verb string, batch []*broker.Publication) {
 	q := &command{want: len(batch), answer: func(i int, _ respReply, refusal error) error {
 		batch[i].Err = nil

@@ -15,11 +15,11 @@ import (
 	"wsify/internal/redistest"
 )
 
-// helloMaster is what a single server answers to HELLO.
+// helloMaster is the answer of a single server to HELLO.
 const helloMaster = "*4\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n"
 
-// fakeServer answers each command by its first words, and everything else by an
-// error; it returns its address. It is for servers that Debian has no package of.
+// fakeServer answers each command by its first words, and all others with an error. It returns its
+// address. It stands for servers that Debian does not package.
 func fakeServer(t *testing.T, answers map[string]string) string {
 	t.Helper()
 	l := brokertest.Listen(t)
@@ -38,7 +38,7 @@ func serveFake(conn net.Conn, answers map[string]string) {
 	})
 }
 
-// answerCommands gives what answer says to each command, and hangs up when that is "".
+// answerCommands answers each command with what answer returns, and closes the connection on "".
 func answerCommands(conn net.Conn, answer func(command string) string) {
 	defer conn.Close()
 	in := newRESPReader(bufio.NewReader(conn), 1000)
@@ -61,7 +61,7 @@ func answerCommands(conn net.Conn, answer func(command string) string) {
 	}
 }
 
-// silentServer accepts connections and says nothing.
+// silentServer accepts connections and never answers.
 func silentServer(t *testing.T) string {
 	t.Helper()
 	return brokertest.Listen(t).Addr().String()
@@ -90,7 +90,7 @@ func TestAServerThatIsStillLoadingIsRefused(t *testing.T) {
 	brokertest.Says(t, err.Error(), "redis at 127.0.0.1:", "LOADING")
 }
 
-// Whether a server is part of a cluster is what it says, never a guess.
+// Whether a server is part of a cluster is taken from its answer, never guessed.
 func TestSaysWhetherItIsACluster(t *testing.T) {
 	for name, test := range map[string]struct{ hello, mode, err string }{
 		"a single server":         {helloMaster, "standalone", ""},
@@ -107,8 +107,8 @@ func TestSaysWhetherItIsACluster(t *testing.T) {
 	}
 }
 
-// All masters hang while a link is opened. That does not make the cluster one of before
-// version 7, where all others of our nodes publish by SPUBLISH.
+// All masters hang while a link is opened. The cluster must not be taken for one from before
+// version 7, because all other nodes publish with SPUBLISH.
 func TestClusterThatDoesNotAnswerIsNoSingleServer(t *testing.T) {
 	l := brokertest.Listen(t)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
@@ -117,7 +117,7 @@ func TestClusterThatDoesNotAnswerIsNoSingleServer(t *testing.T) {
 		"CLUSTER SLOTS": "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:" + port + "\r\n"}
 	var conns atomic.Int32
 	brokertest.Serve(l, func(conn net.Conn) {
-		if conns.Add(1) == 1 { // the others are accepted, and hear nothing
+		if conns.Add(1) == 1 { // later connections are accepted, and get no answer
 			serveFake(conn, answers)
 		}
 	})
@@ -133,7 +133,7 @@ func TestClusterThatDoesNotAnswerIsNoSingleServer(t *testing.T) {
 	brokertest.Says(t, err.Error(), "no master says whether", "sharded=yes or no")
 }
 
-// A server that quotes what it was asked has the password in its errors.
+// A server that quotes its commands puts the password into its errors.
 func TestAServerThatEchoesThePasswordHasItNotLogged(t *testing.T) {
 	const (
 		secret    = "correct horse battery staple"
@@ -161,10 +161,10 @@ func TestAServerThatEchoesThePasswordHasItNotLogged(t *testing.T) {
 	}
 }
 
-// What is no Redis is told apart, and does not keep open from its end.
+// A server that is not Redis is recognized, and Open fails.
 func TestAServerThatIsSomethingElse(t *testing.T) {
 	if _, err := fakeLogin(t, map[string]string{"": "HTTP/1.1 400 Bad Request\r\n\r\n"}, "", ""); err == nil {
-		t.Error("a web server is taken")
+		t.Error("a web server is accepted")
 	} else {
 		brokertest.Says(t, err.Error(), "does not speak Redis' protocol")
 	}
@@ -172,7 +172,7 @@ func TestAServerThatIsSomethingElse(t *testing.T) {
 
 func TestSlotsAreRead(t *testing.T) {
 	const answer = "*4\r\n" +
-		"*3\r\n:0\r\n:1\r\n*2\r\n$0\r\n\r\n:7000\r\n" + // the one that was asked
+		"*3\r\n:0\r\n:1\r\n*2\r\n$0\r\n\r\n:7000\r\n" + // an empty host means the server that was asked
 		"*4\r\n:2\r\n:3\r\n*3\r\n$4\r\nhost\r\n:7001\r\n$2\r\nid\r\n*2\r\n$7\r\nreplica\r\n:7009\r\n" +
 		"*3\r\n:5\r\n:5\r\n*2\r\n$4\r\nhost\r\n:7001\r\n" +
 		"*3\r\n:6\r\n:6\r\n*2\r\n$1\r\n?\r\n:7002\r\n"
@@ -194,7 +194,7 @@ func TestSlotsAreRead(t *testing.T) {
 	}
 }
 
-// Ends of a context end what waits for the server.
+// The end of a context ends a wait for the server.
 func TestOpenEndsWithItsContext(t *testing.T) {
 	e, err := newEngine(broker.Config{DSN: "redis://" + silentServer(t) + "?dial_timeout=1h"})
 	if err != nil {
@@ -212,7 +212,7 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// The first address has no user of ours: the second is used.
+// The first address does not know the user: the second is used.
 func TestOtherAddressesAreTried(t *testing.T) {
 	s := redistest.Start(t)
 	other := fakeServer(t, map[string]string{"HELLO": "-NOAUTH Authentication required.\r\n"})
@@ -225,7 +225,7 @@ func TestOtherAddressesAreTried(t *testing.T) {
 	}
 }
 
-// A server, or a proxy before it, that says what it was not asked for is given up.
+// A server, or a proxy before it, that sends an unsolicited answer is given up.
 func TestAServerThatSpeaksUnasked(t *testing.T) {
 	addr := fakeServer(t, map[string]string{"HELLO": helloMaster, "PING": "+PONG\r\n",
 		"PUBLISH": ":1\r\n-ERR going down\r\n"})
@@ -235,8 +235,8 @@ func TestAServerThatSpeaksUnasked(t *testing.T) {
 	brokertest.Says(t, n.Logged(), "the connection to redis", "ERR going down")
 }
 
-// Of the addresses of a large cluster each has time enough to answer, and those that
-// had no turn are first the next time.
+// With many addresses, each has enough time to answer. The addresses that were not tried come first
+// the next time.
 func TestManyAddressesHaveTheirTurn(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), broker.OpenTimeout)
 	defer cancel()
@@ -253,7 +253,7 @@ func TestManyAddressesHaveTheirTurn(t *testing.T) {
 	for range 2 {
 		if l, err := openFor(t, e, 100*time.Millisecond); err == nil {
 			l.Close()
-			t.Fatal("the server that says nothing is taken")
+			t.Fatal("the server that does not answer is accepted")
 		}
 	}
 	l, err := openFor(t, e, brokertest.Patience)

@@ -15,13 +15,13 @@ import (
 	"wsify/broker/internal/dsn"
 )
 
-// dialTimeout is how long it may take to reach a server and to be let in.
+// dialTimeout bounds the time to connect to a server and to log in.
 const dialTimeout = 5 * time.Second
 
-// options is what a DSN says.
+// options are the contents of a DSN.
 type options struct {
 	network    string   // tcp or unix
-	addrs      []string // of servers, or of sentinels when masterSet is not empty; as given until servers completes them
+	addrs      []string // of servers, or of sentinels when masterSet is set; as given until servers completes them
 	user       string
 	password   string
 	clientName string
@@ -35,10 +35,10 @@ type options struct {
 	secure bool // TLS
 	tls    dsn.TLS
 
-	unused []string // options of v3 that mean nothing here, as often as they are given
+	unused []string // options of v3 that have no effect; each as often as it was given
 }
 
-// unusedOptions are the options that v3's client knew, and that change nothing here.
+// unusedOptions are options of v3's client that have no effect here.
 var unusedOptions = []string{
 	"max_retries", "min_retry_backoff", "max_retry_backoff", "read_timeout", "write_timeout", "pool_fifo", "pool_size",
 	"pool_timeout", "min_idle_conns", "max_idle_conns", "max_active_conns", "conn_max_idle_time", "conn_max_lifetime",
@@ -47,7 +47,7 @@ var unusedOptions = []string{
 
 var errURL = errors.New("the DSN is not a URL, or has a character where none belongs: special characters of a user or password must be percent-encoded, as in redis://user:p%40ss@host:6379")
 
-// checkDSN is parseDSN, and reads the files that the DSN names.
+// checkDSN parses a DSN and reads the files that it names.
 func checkDSN(text string) (*options, error) {
 	o, err := parseDSN(text)
 	if err == nil {
@@ -56,7 +56,7 @@ func checkDSN(text string) (*options, error) {
 	return o, err
 }
 
-// parseDSN reads a DSN. Its errors never quote a part that could be a secret.
+// parseDSN parses a DSN. Its errors never quote a part that could be a secret.
 func parseDSN(text string) (*options, error) {
 	if text == "" {
 		text = "redis://localhost:6379"
@@ -89,7 +89,7 @@ func parseDSN(text string) (*options, error) {
 	return o, o.servers(u)
 }
 
-// socket is what unix:///path says.
+// socket sets the options of unix:///path.
 func (o *options) socket(u *url.URL) error {
 	switch {
 	case u.Host != "" || u.Path == "" || u.Path == "/":
@@ -101,7 +101,7 @@ func (o *options) socket(u *url.URL) error {
 	return nil
 }
 
-// servers is what redis://host:port/db?addr=host:port says.
+// servers sets the options of redis://host:port/db?addr=host:port.
 func (o *options) servers(u *url.URL) error {
 	if db := strings.Trim(u.Path, "/"); db != "" && checkDatabase(db) != nil {
 		return errors.New("the DSN's path must be the number of a database, as in redis://localhost:6379/0")
@@ -124,7 +124,7 @@ func (o *options) servers(u *url.URL) error {
 	return nil
 }
 
-// completeAddr completes an address.
+// completeAddr adds a missing host or port to an address.
 func completeAddr(addr, port string) (string, error) {
 	u := url.URL{Host: addr}
 	host := u.Hostname()
@@ -141,7 +141,7 @@ func completeAddr(addr, port string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// parameters is what may stand behind the question mark.
+// parameters returns the parameters that a DSN may have.
 func (o *options) parameters() []dsn.Parameter {
 	table := []dsn.Parameter{
 		{Name: "addr", Set: o.addAddr, Repeated: true},
@@ -200,7 +200,7 @@ func (o *options) setSharded(value string) error {
 	return nil
 }
 
-// check reports what does not go together.
+// check reports options that exclude each other.
 func (o *options) check() error {
 	switch {
 	case o.masterSet == "" && (o.sentinelUser != "" || o.sentinelPassword != ""):
@@ -211,7 +211,7 @@ func (o *options) check() error {
 	return o.tls.Check()
 }
 
-// tlsConfig reads the files of certificates, and returns nil without TLS.
+// tlsConfig reads the certificate files, and returns nil without TLS.
 func (o *options) tlsConfig() (*tls.Config, error) {
 	if !o.secure {
 		return nil, nil
@@ -223,10 +223,10 @@ func (o *options) tlsConfig() (*tls.Config, error) {
 	return c, nil
 }
 
-// secrets returns what must not reach a log.
+// secrets returns the secrets that must not reach a log.
 func (o *options) secrets() dsn.Secrets { return dsn.Secrets{o.password, o.sentinelPassword} }
 
-// checkDatabase takes the number of a database.
+// checkDatabase checks the number of a database.
 func checkDatabase(s string) error {
 	if _, err := strconv.ParseUint(s, 10, 31); err != nil {
 		return errors.New("must be the number of a database")

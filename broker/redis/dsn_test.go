@@ -115,7 +115,7 @@ func TestDSNOptionsWithoutEffectAreWarnedOf(t *testing.T) {
 	brokertest.Says(t, n.Logged(), "level=WARN", "no effect", "min_idle_conns,pool_size")
 }
 
-// FuzzDSN: no panic; no error has the password; and what is accepted has
+// FuzzDSN checks that nothing panics, that no error has the password, and that an accepted DSN has
 // addresses.
 func FuzzDSN(f *testing.F) {
 	for _, s := range []string{"redis://{}@h:1/2?db=3", "rediss://u:{}@[::1]?addr=x&addr=y", "unix://:{}@/p", "redis://h?sentinel_password={}&master_set=m",

@@ -13,15 +13,15 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// fakeMaster is a master of a cluster that takes publications as a test says.
+// fakeMaster is a master of a cluster whose answers to publications the test controls.
 type fakeMaster struct {
 	addr   string
 	closed chan struct{} // closed when a connection has ended
 
 	mu    sync.Mutex
-	asked []string                             // publications that came
-	says  func(channel, content string) string // to a publication, "" hangs up; nil takes all
-	first string                               // said before the answer to a PING
+	asked []string                             // the publications that came
+	says  func(channel, content string) string // the answer to a publication, "" disconnects; nil accepts all
+	first string                               // sent before the answer to a PING
 }
 
 func newFakeMaster(t *testing.T) *fakeMaster {
@@ -68,7 +68,7 @@ func (f *fakeMaster) wasAsked(t *testing.T, want ...string) {
 	}
 }
 
-// moved is the answer that names another master.
+// moved returns the answer that names another master.
 func (f *fakeMaster) moved(channel string) string {
 	return fmt.Sprintf("-MOVED %d %s\r\n", slotOf(channel), f.addr)
 }
@@ -76,7 +76,7 @@ func (f *fakeMaster) moved(channel string) string {
 // Channels of the two masters of publishTo: of slots 12182 and 5061.
 const ofFirst, ofSecond = "foo", "bar"
 
-// ownedBy is a table in which each master owns half of the slots; one may be nobody.
+// ownedBy returns a table in which each master owns half of the slots; an empty one owns none.
 func ownedBy(upper, lower string) *slotTable {
 	t := &slotTable{}
 	for slot := range numSlots {
@@ -93,7 +93,7 @@ func ownedBy(upper, lower string) *slotTable {
 	return t
 }
 
-// publishTo is a link that publishes by a table.
+// publishTo returns a link that publishes by a table.
 func publishTo(t *testing.T, table *slotTable) *clusterLink {
 	t.Helper()
 	o, err := parseDSN("")

@@ -13,8 +13,7 @@ import (
 	"wsify/internal/redistest"
 )
 
-// Everything that is published after Up is heard: nothing of the time before is in
-// the way.
+// Everything that is published after Up is delivered: nothing from before is in the way.
 func TestEverythingAfterUpIsHeard(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -37,8 +36,8 @@ func TestEverythingAfterUpIsHeard(t *testing.T) {
 	}
 }
 
-// A server that is stopped, and whose connections stay, is noticed: at once by who
-// publishes, and in time by who does not.
+// A server that is stopped, and whose connections stay open, is noticed: at once by publishers, and
+// in time by an idle node.
 func TestIsPaused(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes ten seconds to be sure")
@@ -74,13 +73,13 @@ func TestSubscribersAreKilled(t *testing.T) {
 	s.CLI("CLIENT", "KILL", "TYPE", "pubsub")
 	brokertest.Until(t, "the link is opened again", func() bool { return n.Stats().Connects > 1 && n.Up() })
 	n.MustPublish("c", "1")
-	s.CLI("CLIENT", "KILL", "TYPE", "normal") // an end that is no news when the connection was idle
+	s.CLI("CLIENT", "KILL", "TYPE", "normal") // the end of an idle connection is no news
 	brokertest.Until(t, "a publication is taken", func() bool { return n.Published("c", "2") == nil })
 	n.Expect("c", "1", "2")
 	brokertest.Says(t, n.Logged(), "closed by the server", "the connection to redis")
 }
 
-// A server whose disk is full answers a PING by MISCONF. It is used all the same.
+// A server whose disk is full answers a PING with MISCONF. It is used all the same.
 func TestWithAFullDisk(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--enable-protected-configs", "yes")
@@ -145,7 +144,7 @@ func TestFailover(t *testing.T) {
 			t.Logf("the sentinel:\n%s\nthe first master:\n%s", sentinel.Log(), master.Log())
 		}
 	})
-	// One that was not given the processor for two seconds would do nothing for thirty.
+	// A sentinel without the processor for two seconds would do nothing for thirty
 	sentinel.CLI("-a", "watch", "--no-auth-warning", "SENTINEL", "DEBUG", "tilt-trigger", "600000", "info-period", "200", "publish-period", "200", "default-failover-timeout", "1000")
 	brokertest.Until(t, "the sentinel knows the replica", func() bool {
 		out, err := sentinel.TryCLI("-a", "watch", "--no-auth-warning", "SENTINEL", "replicas", "main")
@@ -177,7 +176,7 @@ func TestFailover(t *testing.T) {
 		return strings.Contains(master.Says("INFO", "replication"), "master_link_status:up")
 	})
 	connects := a.Stats().Connects
-	for made := false; !made; { // a sentinel that is not given the processor may give it up
+	for made := false; !made; { // a sentinel without the processor may abort the failover
 		aborted := strings.Count(sentinel.Log(), "-failover-abort")
 		brokertest.Until(t, "a failover begins", func() bool {
 			out, _ := sentinel.TryCLI("-a", "watch", "--no-auth-warning", "SENTINEL", "failover", "main")
@@ -196,7 +195,7 @@ func TestFailover(t *testing.T) {
 	b.Expect("c", "1", "2", "3")
 }
 
-// A server that nothing comes from is not opened, and Close does not wait for it.
+// Open fails when the server never answers, and Close does not wait for it.
 func TestNetworkSwallowsFromTheStart(t *testing.T) {
 	s := redistest.Start(t)
 	p := brokertest.NewProxy(t, s.Addr)

@@ -25,7 +25,7 @@ func upNode(t testing.TB, cfg broker.Config) *brokertest.Node {
 	return brokertest.Up(t, Driver.Open, cfg)
 }
 
-// openError is what the engine of a DSN says when it cannot be opened.
+// openError returns the error of an engine that cannot be opened.
 func openError(t *testing.T, dsn string) string {
 	t.Helper()
 	e, err := newEngine(broker.Config{DSN: dsn})
@@ -42,8 +42,8 @@ func openError(t *testing.T, dsn string) string {
 	return err.Error()
 }
 
-// isOutcome reports whether err is one that a publication may have while the engine
-// comes and goes.
+// isOutcome reports whether err is a possible outcome of a publication while the engine stops and
+// starts.
 func isOutcome(err error) bool {
 	return err == nil || errors.Is(err, broker.ErrDown) || errors.Is(err, broker.ErrUnknown) || errors.Is(err, broker.ErrFull)
 }

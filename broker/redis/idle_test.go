@@ -11,8 +11,8 @@ import (
 	"wsify/internal/redistest"
 )
 
-// A server closes who is idle. That is none of our connections, also of a node without a
-// channel.
+// A server closes idle connections. None of ours is idle, not even those of a node without
+// channels.
 func TestAServerThatClosesIdleConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a server's shortest timeout is a second")

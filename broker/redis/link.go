@@ -8,12 +8,12 @@ import (
 	"wsify/broker"
 )
 
-// watchInterval is how often others are asked whether a server is still the one to use.
+// watchInterval is the time between two checks that a server is still the right one.
 const watchInterval = 5 * time.Second
 
-// pair is the connections to a server. When one is lost the other is closed, so that what
-// is published by a pair has always gone where it is subscribed. They are two, so that
-// outcomes do not wait behind what is received.
+// pair holds the connections to a server. When one is lost the other is closed, so that a pair only
+// publishes where it is subscribed. There are two, so that outcomes do not wait behind received
+// publications.
 type pair struct {
 	pub *conn // for publishing
 	sub *conn // for subscriptions; nil for a link that only publishes
@@ -31,7 +31,7 @@ func (d *dialer) connect(ctx context.Context, addr string, to broker.Sink) (p pa
 	return p, nil
 }
 
-// use is that of both connections.
+// use calls use on both connections.
 func (p pair) use(mustLead bool, lost func(cause error)) {
 	p.pub.use(mustLead, lost)
 	if p.sub != nil {
@@ -46,11 +46,11 @@ func (p pair) close() {
 	}
 }
 
-// singleLink is a link to one server, which is lost with its pair.
+// singleLink is a link to one server. It is lost when one of its connections is.
 type singleLink struct {
 	pair
 	batch   []*broker.Publication // of Publish, kept for the next one
-	stop    context.CancelFunc    // ends watching
+	stop    context.CancelFunc    // stops watching
 	running sync.WaitGroup
 }
 
@@ -96,8 +96,7 @@ func (l *singleLink) Close() {
 	l.close()
 }
 
-// watchEvery checks again and again until ctx ends, and ends the link at the first
-// error.
+// watchEvery calls check at each interval until ctx ends; an error ends the link.
 func watchEvery(ctx context.Context, to broker.Sink, interval time.Duration, check func(context.Context) error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()

@@ -15,17 +15,16 @@ import (
 	"wsify/internal/lastread"
 )
 
-// dialer opens connections to the servers of a DSN, with the certificates that
-// were there when it was made.
+// dialer opens connections to the servers of a DSN, with the certificates read when it was made.
 type dialer struct {
 	o       *options
 	tls     *tls.Config
-	timeout time.Duration // to reach a server and to be let in
-	limit   int           // bytes of a content that are kept
+	timeout time.Duration // to connect to a server and to log in
+	limit   int           // the most bytes of a content that are kept
 	log     *slog.Logger
 }
 
-// serverInfo is what a server says of itself: role (master, slave or replica), mode
+// serverInfo is what a server reports about itself: role (master, slave or replica), mode
 // (standalone, cluster or sentinel), version and more.
 type serverInfo map[string]string
 
@@ -37,7 +36,7 @@ func (d *dialer) login(ctx context.Context, addr string, to broker.Sink) (*conn,
 	return d.loginAs(ctx, addr, d.o.user, d.o.password, to)
 }
 
-// loginAs opens a connection, logs in and asks what the server is.
+// loginAs opens a connection, logs in and asks for the serverInfo.
 func (d *dialer) loginAs(ctx context.Context, addr, user, password string, to broker.Sink) (*conn, serverInfo, error) {
 	ctx, cancel := link.Within(ctx, d.timeout)
 	defer cancel()
@@ -54,11 +53,11 @@ func (d *dialer) loginAs(ctx context.Context, addr, user, password string, to br
 	return c, s, nil
 }
 
-// dial opens a connection that nobody has been let in on yet.
+// dial opens a connection that has not logged in.
 func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	raw, err := (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(ctx, d.o.network, addr)
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
-		return nil, op.Err // the address is in our own words
+		return nil, op.Err // the caller adds the address
 	}
 	if err != nil {
 		return nil, err
@@ -84,7 +83,7 @@ func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	return secure, nil
 }
 
-// letIn logs in, and asks what the server is and whether it serves.
+// letIn logs in, and asks for the serverInfo and whether the server is ready.
 func (c *conn) letIn(ctx context.Context, user, password, name string) (serverInfo, error) {
 	if err := c.auth(ctx, user, password); err != nil {
 		return nil, err
@@ -94,22 +93,22 @@ func (c *conn) letIn(ctx context.Context, user, password, name string) (serverIn
 		return nil, err
 	}
 	if name != "" {
-		_, _ = c.call(ctx, "CLIENT", "SETNAME", name) // a user that may not: it is only a name
+		_, _ = c.call(ctx, "CLIENT", "SETNAME", name) // the user may lack permission; the name is not needed
 	}
 	return s, c.ready(ctx)
 }
 
-// errMaxClients is what a server that has no place answers to whatever it is asked first.
+// errMaxClients is the answer to the first command when a server has too many clients.
 const errMaxClients respError = "ERR max number of clients reached"
 
-// auth logs in, when there is something to log in with. Of a refusal it tells the code
-// only: a server that does not know the command quotes the password.
+// auth logs in, if the DSN has credentials. Its errors have only the code of a refusal, because a
+// server that does not know the command quotes the password.
 func (c *conn) auth(ctx context.Context, user, password string) error {
 	if user == "" && password == "" {
 		return nil
 	}
 	if user == "" {
-		user = "default" // named, it may also have no password
+		user = "default" // when named, it may also have no password
 	}
 	r, err := c.call(ctx, "AUTH", user, password)
 	refusal, refused := errors.AsType[respError](err)
@@ -126,8 +125,8 @@ func (c *conn) auth(ctx context.Context, user, password string) error {
 	return err
 }
 
-// introduce asks what the server is. Only its own word says that it is not part of a cluster: a
-// node that publishes to a cluster as to a single server is heard by nobody.
+// introduce asks for the serverInfo. Only an explicit answer means that the server is not part of a
+// cluster: in a cluster, a plain PUBLISH would not reach sharded subscribers.
 func (c *conn) introduce(ctx context.Context) (serverInfo, error) {
 	r, err := c.call(ctx, "HELLO", "3")
 	refusal, refused := errors.AsType[respError](err)
@@ -145,8 +144,8 @@ func (c *conn) introduce(ctx context.Context) (serverInfo, error) {
 	return s, err
 }
 
-// ready reports whether the server serves. What it answers to a ping when it may
-// not write to its disk, or when the user may not ask, is no reason to stay away.
+// ready checks that the server serves. Two kinds of answers to a ping are accepted: that the server
+// cannot write to its disk, and that the user may not ask.
 func (c *conn) ready(ctx context.Context) error {
 	_, err := c.call(ctx, "PING")
 	refusal, refused := errors.AsType[respError](err)

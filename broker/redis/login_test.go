@@ -21,8 +21,7 @@ import (
 	"wsify/internal/redistest"
 )
 
-// A user who may use some channels: the others are refused, one by one, and these
-// work.
+// A user may use some channels: the others are refused one by one, and these work.
 func TestUserLimitedToSomeChannels(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -43,7 +42,7 @@ func TestUserLimitedToSomeChannels(t *testing.T) {
 	}
 	err := n.Published("no:1", "x")
 	if err == nil {
-		t.Fatal("published where the user may not")
+		t.Fatal("a publication to a forbidden channel succeeds")
 	}
 	brokertest.Says(t, err.Error(), "redis refuses the publication", "NOPERM")
 	for _, c := range []string{"ok:1", "ok:2", "ok:3"} {
@@ -53,7 +52,7 @@ func TestUserLimitedToSomeChannels(t *testing.T) {
 	if st := n.Stats(); !st.Up || st.Connects != 1 {
 		t.Errorf("up %t after %d connects, want the first link to be up", st.Up, st.Connects)
 	}
-	s.CLI("ACL", "SETUSER", "limited", "&no:*") // an operator lets it
+	s.CLI("ACL", "SETUSER", "limited", "&no:*") // an operator permits it
 	brokertest.Until(t, "what was refused is in force", func() bool { return n.Stats().Pending == 0 })
 }
 
@@ -65,7 +64,7 @@ func TestUserThatMayNotSubscribeAtAll(t *testing.T) {
 	brokertest.Until(t, "the log says so", func() bool { return strings.Contains(n.Logged(), "may not subscribe at all: NOPERM") })
 }
 
-// The user needs no PING and no ROLE: they are asked for and not needed.
+// The user needs no permission for PING and ROLE, which are sent anyway.
 func TestUserWithNothingButPublications(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -140,7 +139,7 @@ func TestMasterThatIsDemotedIsGivenUp(t *testing.T) {
 	n.Join("c")
 	a.CLI("REPLICAOF", "127.0.0.1", strings.TrimPrefix(b.Addr, "127.0.0.1:"))
 	brokertest.Until(t, "the other server is used", func() bool { return n.Stats().Connects == 2 && n.Up() })
-	if got := b.CLI("PUBLISH", "c", "1"); got != "2" && got != "1" { // the replica may be a subscriber of none
+	if got := b.CLI("PUBLISH", "c", "1"); got != "2" && got != "1" { // the replica may have no subscribers
 		t.Errorf("PUBLISH answers %s", got)
 	}
 	n.Expect("c", "1")
@@ -167,11 +166,11 @@ func TestOverTLS(t *testing.T) {
 	}
 	brokertest.Says(t, openError(t, local+"?protocol=3"+own), "certificate", "unknown authority")
 	brokertest.Says(t, openError(t, local+ca+own+"&server_name=other.test"), "not other.test")
-	openError(t, local+ca) // the server asks for our certificate
-	openError(t, s.DSN())  // and speaks nothing but TLS
+	openError(t, local+ca) // the server requires a client certificate
+	openError(t, s.DSN())  // the server accepts only TLS
 }
 
-// certificates are files of one that signs itself, for 127.0.0.1 and redis.test.
+// certificates are the files of a self-signed certificate for 127.0.0.1 and redis.test.
 type certificates struct{ cert, key string }
 
 func makeCertificates(t *testing.T) certificates {

@@ -14,18 +14,17 @@ import (
 )
 
 const (
-	nodeTimeout = 2 * time.Second // to reach a node of a cluster
-	nodeRest    = 3 * time.Second // until it is tried again, more or less
-	maxHangs    = 3               // how often the rest of a node that hangs again and again doubles
+	nodeTimeout = 2 * time.Second // to connect to a node of a cluster
+	nodeRest    = 3 * time.Second // the mean time until the next attempt
+	maxHangs    = 3               // how often the rest of a node that hangs repeatedly doubles
 )
 
-// node is a master of a cluster: a connection for publishing and, where publications are
-// sharded, one for the subscriptions to channels of its slots. Both are there, or none is:
-// when one is lost, the other is closed. They are opened, and opened again, by a goroutine
-// of the node's own, so that a node that is slow or unreachable holds up nobody but those
-// who need it.
+// node is a master of a cluster: a connection for publishing and, with sharded publications, one
+// for the subscriptions to channels of its slots. It has both or none: when one is lost, the other
+// is closed. A goroutine of the node opens them, and opens them again, so that a slow or
+// unreachable node delays only those who need it.
 //
-// It is the Sink of its subscriptions, most of which is the link's.
+// It is the Sink of its subscriptions, and passes most calls to the link's.
 type node struct {
 	broker.Sink // the link's
 	l           *clusterLink
@@ -33,18 +32,17 @@ type node struct {
 	ctx         context.Context // ends with the node
 	stop        context.CancelFunc
 	done        chan struct{}         // closed when run has returned
-	group       []*broker.Publication // of the goroutine that publishes
+	group       []*broker.Publication // used by the publishing goroutine only
 
-	// Guarded by clusterLink.mu. While there is no connection, nor the first attempt to open
-	// one, the node rests: what is published there waits for no later attempt, as others wait
-	// behind it.
-	pair                      // both are nil while there is none
-	unreachable error         // why there are none: broker.ErrNotYet when the node answers, else ErrUnreachable
-	opening     chan struct{} // closed when the first attempt to open them is over, and nil then
+	// Guarded by clusterLink.mu. A node without connections rests, once the first attempt to open
+	// them is over: publications do not wait for a later attempt, because others wait behind them.
+	pair                      // both are nil without connections
+	unreachable error         // why there are no connections: broker.ErrNotYet when the node answers, else ErrUnreachable
+	opening     chan struct{} // closed and set to nil when the first attempt to open them is over
 }
 
-// node returns the node at an address, whose connections are opened in the background. The
-// caller holds mu.
+// node returns the node at an address, and opens its connections in the background. The caller
+// holds mu.
 func (l *clusterLink) node(addr string) *node {
 	n := l.nodes[addr]
 	if n == nil {
@@ -56,8 +54,8 @@ func (l *clusterLink) node(addr string) *node {
 	return n
 }
 
-// run opens the connections, and opens them again when one is lost, until the node ends.
-// It rests before, unless they lasted.
+// run opens the connections, and opens them again when one is lost, until the node ends. It rests
+// before the next attempt, unless the connections lasted.
 func (n *node) run() {
 	defer close(n.done)
 	for hangs, said := 0, false; ; {
@@ -73,7 +71,7 @@ func (n *node) run() {
 			if n.l.sharded && !reached {
 				n.Sink.Lost(errNoMaster)
 			}
-		case !said: // once, until it was reached again
+		case !said: // logged once, until the node was reached again
 			n.l.dialer.log.Error("a node of the broker's cluster cannot be reached, trying again", "err", cause)
 		}
 		said = !opened
@@ -88,9 +86,9 @@ func (n *node) run() {
 	}
 }
 
-// nextRest is how long a rest is, between its shortest, 0, and its longest, 1: not as long
-// as that of other nodes of ours, and longer each time for a server that lets us in and
-// does not answer then.
+// nextRest returns a rest between its shortest (at = 0) and its longest (at = 1). It is random, so
+// that the nodes of a service differ. It grows for a server that accepts logins and then does not
+// answer.
 func nextRest(hangs int, at float64) time.Duration {
 	d := nodeRest/2 + time.Duration(at*float64(nodeRest))
 	return d << min(max(hangs-1, 0), maxHangs)
@@ -117,7 +115,7 @@ func (n *node) serve() (opened bool, cause error) {
 	return true, cause
 }
 
-// up makes connections everybody's, and asks for what waited for them.
+// up publishes the connections to the other goroutines, and subscribes to the channels that waited.
 func (n *node) up(p pair) {
 	n.l.mu.Lock()
 	n.pair = p
@@ -140,11 +138,11 @@ func (n *node) opened() {
 	}
 }
 
-// down notes that there are no connections, and returns how many subscriptions have ended
-// by that, and whether another master is reached. They are told before mu is unlocked, since
-// a publisher asks whether the channel is deaf.
+// down notes that there are no connections. It returns how many subscriptions have ended, and
+// whether another master is connected. It reports the ends before mu is unlocked, because a
+// publisher asks whether the channel is deaf.
 //
-// Without any master the node of ours is not up: they come back one by one, to each node in
+// Without any master the link is lost, because masters come back one by one, and to each node in
 // another order.
 func (n *node) down(cause error) (ended int, reached bool) {
 	l := n.l
@@ -169,8 +167,8 @@ func (n *node) down(cause error) (ended int, reached bool) {
 	return ended, reached
 }
 
-// ready returns what to publish by. It waits for the first attempt to open it, and returns
-// nil when that fails, or while the node rests.
+// ready returns the connection to publish on. It waits for the first attempt to open it, and
+// returns nil when that fails, or while the node rests.
 func (n *node) ready(ctx context.Context) *conn {
 	n.l.mu.Lock()
 	pub, opening := n.pub, n.opening
@@ -210,7 +208,7 @@ func (n *node) publish(ctx context.Context) {
 	}
 }
 
-// Confirmed is passed on unless the channel has left.
+// Confirmed passes the call on, unless the channel has left the node.
 func (n *node) Confirmed(channel string) {
 	n.l.mu.Lock()
 	defer n.l.mu.Unlock()
@@ -219,15 +217,15 @@ func (n *node) Confirmed(channel string) {
 	}
 }
 
-// has reports whether a channel is subscribed to, or asked for, here. The caller holds mu.
+// has reports whether a channel is subscribed to, or asked for, at n. The caller holds mu.
 func (n *node) has(channel string) bool {
 	slot := slotOf(channel)
 	_, asked := n.l.channels[slot][channel]
 	return asked && n.l.owner[slot] == n
 }
 
-// Ended is a slot that moved unreachable, most often: what the server ends unasked, and MOVED.
-// The channel is heard nowhere then, and asked for at its new master at once.
+// Ended handles the end of a subscription, most often because the slot has moved: an unsolicited end,
+// or MOVED. The channel has no subscription then, and Remote asks at the new master at once.
 func (n *node) Ended(channel string, cause error) {
 	l := n.l
 	l.mu.Lock()

@@ -13,20 +13,20 @@ import (
 )
 
 const (
-	nodePublishTimeout = 3 * time.Second // for a node to answer publications; less than PublishTimeout: one that hangs is not the cluster
-	// maxHops is how often a publication goes on to the master that another one names.
+	nodePublishTimeout = 3 * time.Second // for a node to answer publications; less than PublishTimeout, because a node that hangs is not the cluster
+	// maxHops is how often a publication is redirected to another master.
 	maxHops = 4
-	// overtake is how long nothing is published after a master was found to be none
-	// any more. What it has taken meanwhile it passes on to the new one's subscribers,
-	// without a word to us; what is published there must not come before.
+	// overtake is how long publishing stops after a master was replaced. The old master silently
+	// passes publications that it has taken to the new master's subscribers; later publications
+	// must not arrive first.
 	overtake = 250 * time.Millisecond
-	// slowAnswer is from when on an answer that took more than twice the least time may be of a
-	// master that was handing over its slots to another one: it answers nothing meanwhile.
+	// slowAnswer is the least time of an answer that counts as slow, if it also took more than
+	// twice the shortest time. A master that hands its slots over answers nothing meanwhile.
 	slowAnswer = 10 * time.Millisecond
 )
 
-// Publish sends all of a batch, to each master what is its, before an answer is waited for.
-// A master that is unreachable, or hangs, takes nothing, while the others go on.
+// Publish sends the batch to the masters of the channels before it waits for any answer. A master
+// that is unreachable or hangs takes nothing, while the others go on.
 func (l *clusterLink) Publish(ctx context.Context, batch []broker.Publication) {
 	ctx, cancel := link.Within(ctx, nodePublishTimeout)
 	defer cancel()
@@ -47,8 +47,8 @@ func (l *clusterLink) Publish(ctx context.Context, batch []broker.Publication) {
 	clear(l.batch)
 }
 
-// send gives each publication to the master of its channel, and sets the outcomes. It returns
-// those that go on to another master, in order.
+// send gives each publication to the master of its channel, and sets the outcomes. It returns the
+// publications to redirect to another master, in order.
 func (l *clusterLink) send(ctx context.Context, todo []*broker.Publication, goOn bool) (again []*broker.Publication) {
 	l.mu.Lock()
 	for _, pub := range todo {
@@ -60,7 +60,7 @@ func (l *clusterLink) send(ctx context.Context, todo []*broker.Publication, goOn
 	var sending sync.WaitGroup
 	for i, n := range l.asked {
 		if i == len(l.asked)-1 {
-			n.publish(ctx) // without a goroutine: most often it is the only one
+			n.publish(ctx) // without a goroutine, because it is most often the only one
 		} else {
 			sending.Go(func() { n.publish(ctx) })
 		}
@@ -83,9 +83,9 @@ func (l *clusterLink) send(ctx context.Context, todo []*broker.Publication, goOn
 	return again
 }
 
-// doubt sets the outcome of what a master took after it had given the channel unreachable: members
-// here may not have heard it. ended is that of the link when it was sent. What a master that
-// was slow to answer said of subscriptions before is read first.
+// doubt sets the outcome of publications that a master took after it had given the channel away, as
+// members here may have missed them. ended is that of the link before sending. If a master was slow
+// to answer, doubt first reads what it sent about subscriptions.
 func (l *clusterLink) doubt(ctx context.Context, ended int, slow bool) {
 	for _, n := range l.asked {
 		if sub := n.subscriber(); slow && sub != nil {
@@ -106,8 +106,8 @@ func (l *clusterLink) doubt(ctx context.Context, ended int, slow bool) {
 	}
 }
 
-// lacks reports whether a channel is subscribed to elsewhere, or nowhere though it has members
-// here. The caller holds clusterLink.mu.
+// lacks reports whether a channel is subscribed to at another node, or has members here and no
+// subscription. The caller holds clusterLink.mu.
 func (n *node) lacks(channel string) bool {
 	slot := slotOf(channel)
 	_, asked := n.l.channels[slot][channel]
@@ -118,7 +118,7 @@ func (n *node) lacks(channel string) bool {
 func (l *clusterLink) sort(pub *broker.Publication) {
 	n := l.owner[slotOf(pub.Channel)]
 	switch {
-	case l.to.Deaf(pub.Channel): // members here would not hear it
+	case l.to.Deaf(pub.Channel): // members here would miss it
 		pub.Err = fmt.Errorf("%w: %w", broker.ErrDown, errSlotMove)
 	case n == nil:
 		pub.Err = fmt.Errorf("%w: %w", broker.ErrDown, errNoOwner)
@@ -130,15 +130,15 @@ func (l *clusterLink) sort(pub *broker.Publication) {
 	}
 }
 
-// redirected returns those of the group that the master did not take because it does not own
-// their slot, in order; or says so as their outcome, when they may not go on. One behind
-// which another of its slot was taken may not: it would be heard out of order.
+// redirected returns, in order, the publications of the group that the master refused because it
+// does not own their slot. One that may not be redirected gets an outcome instead: when a later one
+// of its slot was taken, it would arrive out of order.
 func (n *node) redirected(goOn bool) []*broker.Publication {
 	if !slices.ContainsFunc(n.group, func(pub *broker.Publication) bool { return pub.Err != nil }) {
 		return nil
 	}
 	taken := map[int]bool{}
-	left := len(n.group) // those from here on go on
+	left := len(n.group) // the publications from here on are redirected
 	for _, pub := range slices.Backward(n.group) {
 		slot := slotOf(pub.Channel)
 		refusal, _ := errors.AsType[respError](pub.Err)

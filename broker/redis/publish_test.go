@@ -13,7 +13,7 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// What CLUSTER SLOTS names is spoken to as the DSN says.
+// The servers that CLUSTER SLOTS names are reached with the TLS of the DSN.
 func TestClusterOverTLS(t *testing.T) {
 	files := makeCertificates(t)
 	pair, err := tls.LoadX509KeyPair(files.cert, files.key)
@@ -42,8 +42,8 @@ func TestClusterPublishesAtTheMasterOfTheSlot(t *testing.T) {
 	b.wasAsked(t, ofSecond+" 2", ofSecond+" 4")
 }
 
-// What its master does not own any more goes on to the one that it names, in order,
-// and so does what comes later, at once.
+// Publications that their master refuses because it no longer owns the slot are redirected in
+// order, and so are later ones, at once.
 func TestClusterPublicationsFollowTheirSlot(t *testing.T) {
 	a, b := newFakeMaster(t), newFakeMaster(t)
 	a.says = func(channel, _ string) string { return b.moved(channel) }
@@ -53,12 +53,12 @@ func TestClusterPublicationsFollowTheirSlot(t *testing.T) {
 	a.wasAsked(t, ofFirst+" 1", ofFirst+" 3")
 	b.wasAsked(t, ofSecond+" 2", ofFirst+" 1", ofFirst+" 3", ofFirst+" 4")
 	if !l.stale.Load() {
-		t.Error("the table is still believed")
+		t.Error("the table is not marked stale")
 	}
 }
 
-// A slot arrives between two publications of one batch: the first would be heard
-// behind the second if it went on. It was not published, and who did is told.
+// A slot arrives between two publications of a batch. If the first were redirected, it would arrive
+// after the second. So it is not published, and its publisher gets an error.
 func TestClusterPublishesNothingOutOfOrder(t *testing.T) {
 	a, b := newFakeMaster(t), newFakeMaster(t)
 	a.says = func(channel, content string) string {
@@ -82,7 +82,7 @@ func TestClusterSlotThatNobodyTakes(t *testing.T) {
 	a.wasAsked(t, slices.Repeat([]string{ofFirst + " 1"}, 3)...)
 }
 
-// What a master refuses is told in its words, and the others go on.
+// The outcome of a refused publication has the server's words, and the others go on.
 func TestClusterRefusesAPublication(t *testing.T) {
 	a, b := newFakeMaster(t), newFakeMaster(t)
 	a.says = func(_, content string) string {
@@ -96,15 +96,15 @@ func TestClusterRefusesAPublication(t *testing.T) {
 		respError("NOPERM No permissions to access a channel"), nil, nil)
 }
 
-// A publication that has nowhere to go was not published.
+// A publication to a slot without an owner is not published.
 func TestClusterSlotThatNobodyOwns(t *testing.T) {
 	b := newFakeMaster(t)
 	l := publishTo(t, ownedBy("", b.addr))
 	are(t, l.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrDown, nil)
 }
 
-// A master that says nothing is waited for once. Then it takes nothing, at once, until
-// it answers again; the others are not held up.
+// A master that does not answer is waited for once. Then it fails at once, until it answers again;
+// the others are not delayed.
 func TestClusterMasterThatHangsIsLeftAlone(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes seconds to be sure")
@@ -115,7 +115,7 @@ func TestClusterMasterThatHangsIsLeftAlone(t *testing.T) {
 	a.says = func(string, string) string { <-hung; return "" }
 	l := publishTo(t, ownedBy(a.addr, b.addr))
 	are(t, l.outcomes(t, ofFirst+" 1", ofSecond+" 2"), broker.ErrUnknown, nil)
-	for range 20 { // each of which would take all of a test's patience with the others
+	for range 20 { // with a wait each, these would exceed the test's patience
 		are(t, l.outcomes(t, ofFirst+" 3", ofSecond+" 4"), broker.ErrDown, nil)
 	}
 	a.mu.Lock()
@@ -125,8 +125,8 @@ func TestClusterMasterThatHangsIsLeftAlone(t *testing.T) {
 	brokertest.Until(t, "it is published to again", func() bool { return l.outcomes(t, ofFirst+" 5")[0] == nil })
 }
 
-// A master that lets everybody in and takes nothing, as one whose writes are paused,
-// rests longer each time.
+// A master that accepts logins and takes nothing, for example because its writes are paused, rests
+// longer each time.
 func TestClusterMasterThatHangsAgainRestsLonger(t *testing.T) {
 	for hangs, want := range map[int]time.Duration{0: nodeRest, 1: nodeRest, 2: 2 * nodeRest, 3: 4 * nodeRest, 4: 8 * nodeRest, 20: 8 * nodeRest} {
 		if shortest, longest := nextRest(hangs, 0), nextRest(hangs, 1); shortest != want/2 || longest != 3*want/2 {
@@ -135,8 +135,7 @@ func TestClusterMasterThatHangsAgainRestsLonger(t *testing.T) {
 	}
 }
 
-// A word that nobody asked for, by a proxy's mistake, is the end of a connection, and
-// of no more.
+// An unsolicited answer, by a proxy's mistake, ends the connection and nothing else.
 func TestClusterMasterSaysMoreThanItWasAsked(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the master rests for some seconds")
@@ -154,7 +153,7 @@ func TestClusterMasterSaysMoreThanItWasAsked(t *testing.T) {
 	brokertest.Until(t, "it is published to again", func() bool { return l.outcomes(t, ofFirst+" 4")[0] == nil })
 }
 
-// deafTo is a Sink with members in a channel that is subscribed to nowhere.
+// deafTo is a Sink with members in a channel without a subscription.
 type deafTo struct {
 	brokertest.Nowhere
 	channel string
@@ -162,8 +161,8 @@ type deafTo struct {
 
 func (d *deafTo) Deaf(channel string) bool { return channel == d.channel }
 
-// What a master takes after it has given the channel away was not heard here. Nobody knows
-// in which order the two happened.
+// After a master has given a channel away, members here miss what it takes. The order of the two
+// events is unknown.
 func TestClusterMasterTakesWhatItHasGivenAway(t *testing.T) {
 	a, b := newFakeMaster(t), newFakeMaster(t)
 	l := publishTo(t, ownedBy(a.addr, b.addr))
@@ -192,12 +191,11 @@ func TestClusterMasterTakesWhatItHasGivenAway(t *testing.T) {
 	}
 }
 
-// The answer to a publication may be read before what the master said on the other
-// connection.
+// The answer to a publication may be read before what the master sent on the other connection.
 func TestClusterReadsOfSubscriptionsWhatASlowMasterHasSaid(t *testing.T) {
 	a := newFakeMaster(t)
 	l := publishTo(t, ownedBy(a.addr, a.addr))
-	are(t, l.outcomes(t, ofFirst+" 1"), nil) // it is reached
+	are(t, l.outcomes(t, ofFirst+" 1"), nil) // the master is connected
 	n, slot := l.nodes[a.addr], slotOf(ofFirst)
 	l.mu.Lock()
 	l.to = &deafTo{channel: ofFirst}
@@ -224,15 +222,15 @@ func TestClusterLeavesAMasterThatIsNone(t *testing.T) {
 	l.follow(ownedBy(b.addr, b.addr))
 	are(t, l.outcomes(t, ofFirst+" 3"), nil)
 	if took := time.Since(began); took < overtake {
-		t.Errorf("it is published at the new master after %v, before what the old one may still pass on", took)
+		t.Errorf("the new master gets a publication after %v, before what the old one may still pass on", took)
 	}
 	<-a.closed
 	b.wasAsked(t, ofSecond+" 2", ofFirst+" 3")
-	l.follow(ownedBy(a.addr, b.addr)) // and opened again when it is one again
+	l.follow(ownedBy(a.addr, b.addr)) // opened again when it owns slots again
 	brokertest.Until(t, "it is published to again", func() bool { return l.outcomes(t, ofFirst+" 4")[0] == nil })
 }
 
-// Nothing is sent to a master that cannot be reached, and nobody waits for it twice.
+// Nothing is sent to an unreachable master, and no publication waits for it twice.
 func TestClusterMasterCannotBeReached(t *testing.T) {
 	b := newFakeMaster(t)
 	nobody := brokertest.Listen(t)

@@ -46,20 +46,20 @@ func newEngine(cfg broker.Config) (*engine, error) {
 // engine opens links to Redis.
 type engine struct {
 	o     *options
-	limit int // bytes of a content that are kept
+	limit int // the most bytes of a content that are kept
 	log   *slog.Logger
-	addrs []string // of the DSN, and of masters of a cluster: its own may be unreachable; for Open only
+	addrs []string // of the DSN, and of known masters of a cluster, since those of the DSN may be unreachable; for Open only
 }
 
 var _ broker.Engine = (*engine)(nil)
 
-// String returns where the engine is, for logs.
+// String returns the addresses of the engine, for logs.
 func (e *engine) String() string { return "redis at " + strings.Join(e.o.addrs, ", ") }
 
-// Open tries each address in turn, of sentinels those that they name, and opens the kind
-// of link that it finds there.
+// Open tries each address in turn (with sentinels, those of the masters that they name), and opens
+// the kind of link that it finds there.
 func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxContent int, err error) {
-	tlsConfig, err := e.o.tlsConfig() // anew each time: certificates are renewed
+	tlsConfig, err := e.o.tlsConfig() // read each time, because certificates are renewed
 	if err != nil {
 		return nil, 0, err
 	}
@@ -79,7 +79,7 @@ func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxCo
 			return l, most, nil
 		}
 		failed = append(failed, err)
-		if ctx.Err() != nil { // those that had no turn are first the next time
+		if ctx.Err() != nil { // the next call begins with the addresses that were not tried
 			e.addrs = slices.Concat(addrs[i+1:], addrs[:i+1])
 			break
 		}
@@ -87,9 +87,9 @@ func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxCo
 	return nil, 0, errors.Join(failed...)
 }
 
-// shareOf leaves so many attempts the same time each, so that an address that
-// swallows everything does not take that of the others. It is never less than it may
-// take to reach one: of a large cluster all would fail.
+// shareOf divides the time of ctx among attempts, so that an address that does not answer leaves
+// time for the others. A share is never less than one attempt may take, or all attempts at a large
+// cluster would fail.
 func shareOf(ctx context.Context, attempts int) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok || attempts <= 1 {
@@ -98,11 +98,11 @@ func shareOf(ctx context.Context, attempts int) (context.Context, context.Cancel
 	return link.Within(ctx, max(time.Until(deadline)/time.Duration(attempts), nodeTimeout))
 }
 
-// leastBulk is the least that a server can be told to take.
+// leastBulk is the smallest proto-max-bulk-len of a server.
 const leastBulk = 1 << 20
 
-// askMost asks a server what it takes, where that can be too little: it ends the
-// connection of a client that sends more. A user that may not ask has to believe that it is enough.
+// askMost asks for the largest content that a server takes, if that can be too small: the server
+// disconnects a client that sends more. If the user may not ask, it is assumed to be enough.
 func (e *engine) askMost(ctx context.Context, c *conn) (most int, err error) {
 	if e.limit <= leastBulk {
 		return 0, nil
@@ -131,7 +131,7 @@ func (e *engine) openAt(ctx context.Context, to broker.Sink, d *dialer, addr str
 		err = fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", addr)
 	case server["mode"] == "cluster":
 		l, masters, err = openCluster(ctx, to, d, c)
-	case server.replica(): // what is published there reaches none but its own subscribers
+	case server.replica(): // it passes publications only to its own subscribers
 		err = fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", addr)
 	default:
 		l, err = openSingle(ctx, to, d, addr)

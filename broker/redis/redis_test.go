@@ -25,13 +25,13 @@ func TestCarriesPublicationsBetweenNodes(t *testing.T) {
 	b.Expect("news", `"one"`, `"two"`)
 	b.Expect("sport", `3`)
 	if got := a.Contents("sport"); got != nil {
-		t.Errorf("delivered %q where nobody has joined", got)
+		t.Errorf("delivered %q to a channel without members", got)
 	}
 }
 
 func TestUnsubscribes(t *testing.T) {
 	t.Parallel()
-	for _, more := range []string{"", "?protocol=3"} { // which v3 knew, and means nothing
+	for _, more := range []string{"", "?protocol=3"} { // an option of v3 without effect
 		s := redistest.Start(t)
 		n := upNode(t, broker.Config{DSN: s.DSN() + more})
 		n.Join("a", "b")
@@ -60,7 +60,7 @@ func TestChannelsMayHaveAnyName(t *testing.T) {
 	}
 }
 
-// A long content is dropped and counted, and what follows is delivered.
+// A large content is dropped and counted, and the next ones are delivered.
 func TestDropsWhatIsTooBig(t *testing.T) {
 	s := redistest.Start(t)
 	n := upNode(t, broker.Config{DSN: s.DSN(), MaxContent: 10})
@@ -76,7 +76,7 @@ func TestDropsWhatIsTooBig(t *testing.T) {
 }
 
 func TestByASocketOfUnix(t *testing.T) {
-	dir, err := os.MkdirTemp("", "redis") // of t.TempDir the path may be too long
+	dir, err := os.MkdirTemp("", "redis") // the path of t.TempDir may be too long
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestByASocketOfUnix(t *testing.T) {
 	n.Expect("c", "1")
 }
 
-// Many subscriptions come back in batches, and Up waits for all.
+// Many subscriptions are restored in batches, and Up waits for all.
 func TestManySubscriptionsComeBack(t *testing.T) {
 	s := redistest.Start(t)
 	n := upNode(t, broker.Config{DSN: s.DSN()})
@@ -108,7 +108,7 @@ func TestManySubscriptionsComeBack(t *testing.T) {
 	}
 }
 
-// A server ends the connection of who sends more than it takes: so it is asked before.
+// A server closes the connection of a client that sends too much, so its limit is asked for.
 func TestContentLargerThanTheServerTakesIsRefused(t *testing.T) {
 	const most = leastBulk
 	s := redistest.Start(t, "--proto-max-bulk-len", strconv.Itoa(most))

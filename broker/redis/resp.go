@@ -12,24 +12,24 @@ import (
 	"wsify/broker/internal/dsn"
 )
 
-// Bounds on what a Redis server may send beside publications.
+// Bounds on what a Redis server may send besides publications.
 const (
 	maxReplyDepth = 8
 	maxReplyList  = 1 << 17 // elements of one list
 	maxReplyText  = 1 << 20
 	respBuffer    = 64 << 10
-	maxScratch    = 1 << 20 // what is kept for the next message
+	maxScratch    = 1 << 20 // memory kept for the next message
 )
 
 var errRESP = errors.New("the server does not speak Redis' protocol")
 
-// respError is an error that a server answered.
+// respError is an error reply of a server.
 type respError string
 
-// Error returns the server's words.
+// Error returns the text of the reply.
 func (e respError) Error() string { return string(e) }
 
-// code returns the first word of the error, which says its kind: WRONGPASS, NOPERM, ERR.
+// code returns the first word of the error, its kind: WRONGPASS, NOPERM, ERR.
 func (e respError) code() respError {
 	word, _, _ := strings.Cut(string(e), " ")
 	if strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
@@ -38,14 +38,14 @@ func (e respError) code() respError {
 	return respError(word)
 }
 
-// respReply is what a server answered: text, a number or a list.
+// respReply is a reply of a server: a text, a number or a list.
 type respReply struct {
 	text string
 	num  int64
 	list []respReply
 }
 
-// pairs returns the texts of a list of names and values in turn.
+// pairs returns the texts of a list of alternating names and values.
 func (r respReply) pairs() map[string]string {
 	pairs := map[string]string{}
 	for i := 0; i+1 < len(r.list); i += 2 {
@@ -54,12 +54,12 @@ func (r respReply) pairs() map[string]string {
 	return pairs
 }
 
-// respReader reads RESP3, Redis' protocol since version 6, in which what was not asked for is
-// told apart from answers. It belongs to one goroutine.
+// respReader reads RESP3, Redis' protocol since version 6, which distinguishes pushes from replies.
+// It belongs to one goroutine.
 type respReader struct {
 	br      *bufio.Reader
 	scratch []byte      // the last push
-	limit   int         // bytes of a content that are kept
+	limit   int         // the most bytes of a content that are kept
 	secrets dsn.Secrets // masked in errors
 }
 
@@ -67,8 +67,8 @@ func newRESPReader(r io.Reader, limit int) *respReader {
 	return &respReader{br: bufio.NewReaderSize(r, respBuffer), limit: limit}
 }
 
-// line reads up to the end of a line, which must fit in the buffer. The line is
-// borrowed until the next read, and has its type in front.
+// line reads up to the end of a line, which must fit in the buffer. The line begins with its type,
+// and is borrowed until the next read.
 func (r *respReader) line() ([]byte, error) {
 	b, err := r.br.ReadSlice('\n')
 	switch {
@@ -82,16 +82,15 @@ func (r *respReader) line() ([]byte, error) {
 	return b[:len(b)-2], nil
 }
 
-// respMessage is what a server pushes. The slices are borrowed until the next read.
+// respMessage is a push. The slices are borrowed until the next read.
 type respMessage struct {
 	verb    []byte // message, smessage, subscribe, unsubscribe, …
 	channel []byte
 	content []byte // of message and smessage
 }
 
-// next reads what comes next: a push, or an answer when push has no verb. An error of the
-// server is a respError. Of a content that is longer than the limit only so much is kept
-// that its receiver sees it is too long.
+// next reads the next push, or a reply when push has no verb. An error reply is a respError. Of a
+// content that exceeds the limit, it keeps just enough to show that it is too long.
 func (r *respReader) next() (push respMessage, answer respReply, err error) {
 	b, err := r.line()
 	if err != nil {
@@ -105,7 +104,7 @@ func (r *respReader) next() (push respMessage, answer respReply, err error) {
 	return push, answer, err
 }
 
-// value reads what begins with a line.
+// value reads a value whose first line is b.
 func (r *respReader) value(b []byte, depth int) (respReply, error) {
 	switch b[0] {
 	case '+':
@@ -115,7 +114,7 @@ func (r *respReader) value(b []byte, depth int) (respReply, error) {
 	case ':':
 		n, err := respNumber(b[1:])
 		return respReply{num: n}, err
-	case '_': // nothing
+	case '_': // null
 		return respReply{}, nil
 	case '$', '=':
 		return r.text(b)
@@ -125,7 +124,7 @@ func (r *respReader) value(b []byte, depth int) (respReply, error) {
 	return respReply{}, errRESP
 }
 
-// text reads what a header announces; minus one is nothing.
+// text reads the text that a header announces; minus one means null.
 func (r *respReader) text(header []byte) (respReply, error) {
 	n, err := respNumber(header[1:])
 	if err != nil || n < -1 || n > maxReplyText {
@@ -141,8 +140,8 @@ func (r *respReader) text(header []byte) (respReply, error) {
 	return respReply{text: string(b[:n])}, nil
 }
 
-// list reads the elements that a header announces, of a map names and values in turn;
-// minus one is nothing.
+// list reads the elements that a header announces; a map has names and values in turn. Minus one
+// means null.
 func (r *respReader) list(header []byte, depth int) (respReply, error) {
 	n, err := respNumber(header[1:])
 	if err != nil || n < -1 || n > maxReplyList || depth == maxReplyDepth {
@@ -166,7 +165,7 @@ func (r *respReader) list(header []byte, depth int) (respReply, error) {
 	return respReply{list: list}, nil
 }
 
-// push reads the texts and numbers of a push of three.
+// push reads a push of three texts or numbers.
 func (r *respReader) push(header []byte) (m respMessage, err error) {
 	if string(header) != ">3" {
 		return m, errRESP
@@ -189,7 +188,7 @@ func (r *respReader) push(header []byte) (m respMessage, err error) {
 	return m, nil
 }
 
-// element appends a text to the scratch, up to the limit. Numbers are passed over.
+// element appends a text to the scratch, up to the limit, and skips numbers.
 func (r *respReader) element(limit int) error {
 	b, err := r.line()
 	if err != nil {

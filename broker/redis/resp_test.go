@@ -39,7 +39,7 @@ func TestRESPOfSomethingElseIsRefused(t *testing.T) {
 	}
 }
 
-// appendPush appends what a server sends unasked.
+// appendPush appends a push.
 func appendPush(b []byte, words ...string) []byte {
 	at := len(b)
 	b = appendCommand(b, words[0], words[1:]...)
@@ -47,8 +47,8 @@ func appendPush(b []byte, words ...string) []byte {
 	return b
 }
 
-// Of a long content as much is kept as says that it is too long, and the next message
-// is where it should be.
+// Of a large content only enough is kept to show that it is too large, and the next message is read
+// correctly.
 func TestRESPMessagesAreCutToTheLimit(t *testing.T) {
 	var in []byte
 	for _, content := range []string{"short", strings.Repeat("x", 200_000), "next"} {
@@ -75,7 +75,7 @@ func TestRESPMessagesDoNotAllocate(t *testing.T) {
 	}
 }
 
-// FuzzRESP: no panic and no endless memory, whatever a server sends.
+// FuzzRESP checks that no input causes a panic or unbounded memory.
 func FuzzRESP(f *testing.F) {
 	f.Add([]byte(">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n"))
 	f.Add([]byte(">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n-NOPERM no\r\n+PONG\r\n"))

@@ -10,7 +10,7 @@ import (
 	"wsify/broker/internal/link"
 )
 
-// askSentinel returns the address of the master, as one sentinel knows it.
+// askSentinel asks one sentinel for the address of the master.
 func (d *dialer) askSentinel(ctx context.Context, addr string) (string, error) {
 	c, _, err := d.loginAs(ctx, addr, d.o.sentinelUser, d.o.sentinelPassword, nil)
 	if _, refused := errors.AsType[respError](err); refused {
@@ -30,9 +30,9 @@ func (d *dialer) askSentinel(ctx context.Context, addr string) (string, error) {
 	return net.JoinHostPort(r.list[0].text, r.list[1].text), nil
 }
 
-// askSentinels asks all sentinels at once, and returns the master that they name, the one that
-// most of them do first, and how many name each: one that is cut off from the others
-// knows a master of the past. There is an error when none of them names any.
+// askSentinels asks all sentinels at once. It returns the masters that they name, the most named
+// first, and how many name each. A sentinel that is cut off from the others knows a former master,
+// so the majority counts. It is an error when no sentinel names a master.
 func (d *dialer) askSentinels(ctx context.Context) (masters []string, votes map[string]int, err error) {
 	ctx, cancel := link.Within(ctx, nodeTimeout)
 	defer cancel()
@@ -50,9 +50,8 @@ func (d *dialer) askSentinels(ctx context.Context) (masters []string, votes map[
 	return masters, votes, nil
 }
 
-// masterMoved asks the sentinels whether the master is still the one at addr. It
-// returns an error when more of them name another. Sentinels that are unreachable do not take
-// the master with them.
+// masterMoved asks the sentinels whether the master is still at addr. It returns an error when more
+// of them name another. Unreachable sentinels do not count.
 func (d *dialer) masterMoved(ctx context.Context, addr string) error {
 	masters, votes, err := d.askSentinels(ctx)
 	if err == nil && votes[masters[0]] > votes[addr] {

@@ -9,15 +9,15 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// sayingSentinel is a sentinel that names a master.
+// sayingSentinel returns the address of a sentinel that names a master.
 func sayingSentinel(t *testing.T, master string) string {
 	host, port, _ := net.SplitHostPort(master)
 	return fakeServer(t, map[string]string{"HELLO": "*2\r\n$4\r\nmode\r\n$8\r\nsentinel\r\n", "PING": "+PONG\r\n",
 		"SENTINEL": fmt.Sprintf("*2\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(host), host, len(port), port)})
 }
 
-// A sentinel that is cut off from the others names a master of the past, which still
-// thinks it is one.
+// A sentinel that is cut off from the others names a former master, which still takes itself for
+// one.
 func TestMostSentinelsAreBelieved(t *testing.T) {
 	master := map[string]string{"HELLO": helloMaster, "PING": "+PONG\r\n"}
 	past, present := fakeServer(t, master), fakeServer(t, master)
@@ -31,13 +31,13 @@ func TestMostSentinelsAreBelieved(t *testing.T) {
 	}
 	defer l.Close()
 	if got := l.(*singleLink).sub.addr; got != present {
-		t.Errorf("the link is to %s, want %s; %s is the past", got, present, past)
+		t.Errorf("the link is to %s, want %s; %s is the former master", got, present, past)
 	}
 	d := &dialer{o: e.o, timeout: e.o.timeout, log: discard}
 	if err := d.masterMoved(t.Context(), present); err != nil {
 		t.Errorf("the master: %v", err)
 	}
 	if d.masterMoved(t.Context(), past) == nil {
-		t.Error("the one of the past is still the master")
+		t.Error("the former master is still the master")
 	}
 }

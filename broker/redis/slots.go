@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// numSlots is how many slots a cluster has; each channel is of one.
+// numSlots is the number of slots of a cluster; each channel belongs to one.
 const numSlots = 16384
 
-// slotTable says which master owns a slot.
+// slotTable maps slots to the masters that own them.
 type slotTable struct {
-	owner   [numSlots]string // the address, empty when none does
+	owner   [numSlots]string // the address, empty without an owner
 	masters []string         // all of them
 }
 
 // owns reports whether the server at addr is a master of the cluster.
 func (t *slotTable) owns(addr string) bool { return slices.Contains(t.masters, addr) }
 
-// parseSlots reads the answer to CLUSTER SLOTS of the server at from.
+// parseSlots parses the answer of the server at from to CLUSTER SLOTS.
 func parseSlots(r respReply, from string) (*slotTable, error) {
 	t := &slotTable{}
 	seen := map[string]bool{}
@@ -50,8 +50,8 @@ func parseSlots(r respReply, from string) (*slotTable, error) {
 	return t, nil
 }
 
-// endpoint returns the address of a master that the server at from tells of, or "" when it
-// has no name to go by. Without a host it is the one that was asked.
+// endpoint returns the address of a master, as the server at from names it, or "" when the master
+// has no address. An empty host means the server that was asked.
 func endpoint(host, port, from string) string {
 	switch host {
 	case "?":
@@ -62,7 +62,7 @@ func endpoint(host, port, from string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// slotOf returns the slot of a channel: what is in braces decides, if anything is.
+// slotOf returns the slot of a channel. If the name has text in braces, only that is hashed.
 func slotOf(channel string) int {
 	if _, rest, ok := strings.Cut(channel, "{"); ok {
 		if tag, _, ok := strings.Cut(rest, "}"); ok && tag != "" {
@@ -72,8 +72,8 @@ func slotOf(channel string) int {
 	return int(crc16(channel)) % numSlots
 }
 
-// unreachable reports whether an error says that the slot of a channel is elsewhere, or
-// nowhere, for now; any other one is about the channel, or about our user.
+// unreachable reports whether an error means that another server, or none, serves the slot for now.
+// Other errors are about the channel or the user.
 func (e respError) unreachable() bool {
 	switch e.code() {
 	case "MOVED", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN":
@@ -82,9 +82,8 @@ func (e respError) unreachable() bool {
 	return false
 }
 
-// moved reads the error by which the server at from says which one owns a slot: "MOVED 3999
-// 127.0.0.1:6381". ok is false when it is another error; to is empty when the owner has no
-// name to go by.
+// moved parses the error in which the server at from names the owner of a slot: "MOVED 3999
+// 127.0.0.1:6381". ok is false for another error; to is empty when the owner has no address.
 func (e respError) moved(from string) (slot int, to string, ok bool) {
 	words := strings.Fields(string(e))
 	if len(words) < 2 || words[0] != "MOVED" {
@@ -110,7 +109,7 @@ func crc16(s string) (crc uint16) {
 	return crc
 }
 
-// crc16Table has the CRC of each byte.
+// crc16Table holds the CRC of each byte.
 var crc16Table = func() (t [256]uint16) {
 	for i := range t {
 		crc := uint16(i) << 8

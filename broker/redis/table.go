@@ -14,17 +14,17 @@ import (
 	"wsify/broker/internal/link"
 )
 
-// lateAfter is how long a node may take to say which node owns which slots, or to read what is written to
-// it, until we go on to another one.
+// lateAfter is how long a node may take to return its table of slots, or to read a command, before
+// the next node is asked too.
 const lateAfter = 250 * time.Millisecond
 
 var errClusterDown = errors.New("the cluster is down, or this node does not see most of it")
 
-// readTable asks a node which node owns which slots. One that sees only a minority of the cluster, whose
-// word is old, says that the cluster is down.
+// readTable asks a node for its table of slots. A node that sees only a minority of the cluster has
+// an outdated table, and reports that the cluster is down.
 func readTable(ctx context.Context, c *conn) (t *slotTable, err error) {
 	info, err := c.call(ctx, "CLUSTER", "INFO")
-	_, refused := errors.AsType[respError](err) // a user that may not ask has to believe
+	_, refused := errors.AsType[respError](err) // the user may lack permission to ask
 	if err == nil && strings.Contains(info.text, "cluster_state:fail") {
 		err = errClusterDown
 	}
@@ -41,7 +41,7 @@ func readTable(ctx context.Context, c *conn) (t *slotTable, err error) {
 	return t, nil
 }
 
-// tableOf is readTable by a connection of its own.
+// tableOf calls readTable on a connection of its own.
 func (d *dialer) tableOf(ctx context.Context, addr string) (*slotTable, error) {
 	c, _, err := d.login(ctx, addr, nil)
 	if err != nil {
@@ -51,8 +51,8 @@ func (d *dialer) tableOf(ctx context.Context, addr string) (*slotTable, error) {
 	return readTable(ctx, c)
 }
 
-// allShard reports whether every master that answers knows sharded publications. When
-// none answers, that is an error: a node that guesses wrong is heard by no other one.
+// allShard reports whether every master that answers has sharded publications. It is an error when
+// none answers: after a wrong guess, no other node would receive this node's publications.
 func (d *dialer) allShard(ctx context.Context, masters []string) (bool, error) {
 	answers, failed := askAll(masters, func(addr string) (bool, error) {
 		c, server, err := d.login(ctx, addr, nil)
@@ -73,7 +73,7 @@ func (d *dialer) allShard(ctx context.Context, masters []string) (bool, error) {
 	return !slices.Contains(answers, false), nil
 }
 
-// askAll asks several servers at once, and returns what those answer that do, in order.
+// askAll asks several servers at once, and returns the answers that came, in order.
 func askAll[A any](addrs []string, ask func(addr string) (A, error)) (answers []A, failed error) {
 	all, errs := make([]A, len(addrs)), make([]error, len(addrs))
 	var asking sync.WaitGroup
@@ -89,7 +89,7 @@ func askAll[A any](addrs []string, ask func(addr string) (A, error)) (answers []
 	return answers, errors.Join(errs...)
 }
 
-// suspect notes that the table of slots has proved wrong, and which node knows better, if any does.
+// suspect notes that the table of slots is wrong, and which node has a newer one, if known.
 func (l *clusterLink) suspect(knows string) {
 	if knows != "" {
 		l.knows.Store(&knows)
@@ -97,7 +97,7 @@ func (l *clusterLink) suspect(knows string) {
 	l.stale.Store(true)
 }
 
-// renew reads the table anew if it has proved wrong, until ctx or the link ends.
+// renew reads the table again if it is marked stale, until ctx or the link ends.
 func (l *clusterLink) renew(ctx context.Context) error {
 	if !l.stale.Load() {
 		return nil
@@ -113,8 +113,8 @@ func (l *clusterLink) renew(ctx context.Context) error {
 	return l.refresh(ctx)
 }
 
-// refresh reads the table anew, from the first node that answers. A node that takes its
-// time is waited for, and another asked beside it. The caller holds reading.
+// refresh takes the table of the first node that answers. While it waits for a slow node, it asks
+// further ones. The caller holds reading.
 func (l *clusterLink) refresh(ctx context.Context) error {
 	l.stale.Store(false)
 	ctx, cancel := context.WithCancel(ctx)
@@ -152,9 +152,9 @@ func (l *clusterLink) refresh(ctx context.Context) error {
 	return fmt.Errorf("no node of the cluster answers: %w", errors.Join(failed...))
 }
 
-// candidates returns the nodes to ask: the one that knows best, the masters, those that cannot be
-// reached behind the others, and what the DSN says. The masters are in a map's order,
-// which is another one each time, so that many nodes of ours do not all ask the same one.
+// candidates returns the nodes to ask: the one that knows best, the reachable masters, the
+// unreachable ones, and those of the DSN. The masters are in a map's random order, so that many
+// nodes of a service do not all ask the same one.
 func (l *clusterLink) candidates() (addrs []string) {
 	if knows := l.knows.Swap(nil); knows != nil {
 		addrs = append(addrs, *knows)
@@ -172,9 +172,9 @@ func (l *clusterLink) candidates() (addrs []string) {
 	return append(append(addrs, away...), l.dialer.o.addrs...)
 }
 
-// watch reads the table at every watchInterval, and within a second when it has proved
-// wrong. When no node has one, the link is lost; and so it is when the node where all is
-// subscribed to says that the cluster is down.
+// watch reads the table every watchInterval, and within a second after it was marked stale. The
+// link is lost when no node returns a table, or when the node that has all subscriptions reports
+// that the cluster is down.
 func (l *clusterLink) watch() {
 	const step = time.Second
 	since := time.Duration(0)

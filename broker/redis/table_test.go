@@ -12,7 +12,7 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// anyCluster is a link to masters that need not be there.
+// anyCluster returns a link to masters that need not exist.
 func anyCluster(t *testing.T, to broker.Sink, masters ...string) *clusterLink {
 	t.Helper()
 	o, err := parseDSN("redis://" + masters[0])
@@ -28,7 +28,7 @@ func anyCluster(t *testing.T, to broker.Sink, masters ...string) *clusterLink {
 	return l
 }
 
-// Many nodes of ours do not all ask the same master, nor one that is away.
+// Many nodes do not all ask the same master first, and none asks an unreachable one first.
 func TestClusterIsAskedAtAnyMaster(t *testing.T) {
 	l := anyCluster(t, brokertest.Nowhere{}, "a:1", "b:1", "c:1", "d:1")
 	for addr, n := range l.nodes {
@@ -40,7 +40,7 @@ func TestClusterIsAskedAtAnyMaster(t *testing.T) {
 	for range 1000 {
 		c := l.candidates()
 		if len(c) != 5 || c[3] != "b:1" {
-			t.Fatalf("%q, want b last but for what the DSN says", c)
+			t.Fatalf("%q, want b last, before the addresses of the DSN", c)
 		}
 		first[c[0]] = true
 	}
@@ -53,14 +53,14 @@ func TestClusterIsAskedAtAnyMaster(t *testing.T) {
 	}
 }
 
-// Nodes that swallow what they are asked do not keep the table from being read, nor are
-// they asked first the next time.
+// Nodes that do not answer do not keep the table from being read, nor are they asked first the next
+// time.
 func TestClusterTableIsReadPastSilentNodes(t *testing.T) {
 	const ok = "$16\r\ncluster_state:ok\r\n"
 	good := fakeServer(t, map[string]string{"HELLO": helloMaster, "PING": "+PONG\r\n", "CLUSTER INFO": ok,
 		"CLUSTER SLOTS": "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:7000\r\n"})
 	var masters []string
-	for range 12 { // longer than there is time, one behind the other
+	for range 12 { // too many to wait for one after another
 		masters = append(masters, silentServer(t))
 	}
 	l := anyCluster(t, brokertest.Nowhere{}, append(masters, good)...)
@@ -75,7 +75,7 @@ func TestClusterTableIsReadPastSilentNodes(t *testing.T) {
 	}
 }
 
-// What a user may not is refused without asking the cluster who owns what.
+// A forbidden channel is refused without reading the table again.
 func TestClusterIsNotAskedForWhatIsForbidden(t *testing.T) {
 	l := anyCluster(t, brokertest.Nowhere{}, "a:1")
 	n := l.nodes["a:1"]
@@ -85,11 +85,11 @@ func TestClusterIsNotAskedForWhatIsForbidden(t *testing.T) {
 	}
 	n.Ended("c", fmt.Errorf("redis refuses the subscription: %w", respError("MOVED 1 ?:1")))
 	if !l.stale.Load() {
-		t.Error("a slot that moved does not")
+		t.Error("a slot that moved does not make the table stale")
 	}
 }
 
-// A link is given up while the table is read from masters that say nothing.
+// A link is given up while the table is read from masters that do not answer.
 func TestClusterSubscribeEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	l := anyCluster(t, brokertest.Nowhere{}, silentServer(t))
@@ -110,18 +110,18 @@ func TestClusterSubscribeEndsWithItsContext(t *testing.T) {
 			t.Errorf("subscribe: %v", err)
 		}
 	case <-time.After(brokertest.Patience):
-		t.Error("subscribe goes on after its context")
+		t.Error("subscribe goes on after its context has ended")
 		l.stop()
 	}
 	<-read
 }
 
-// lockedSink sees whether channels are told to have ended while their home is locked.
+// lockedSink checks whether ends are reported while the lock of the link is held.
 type lockedSink struct {
 	brokertest.Nowhere
 	l     *clusterLink
 	ended []string
-	free  int // times that it was not
+	free  int // calls without the lock
 }
 
 func (s *lockedSink) Ended(channel string, _ error) {
@@ -132,8 +132,8 @@ func (s *lockedSink) Ended(channel string, _ error) {
 	}
 }
 
-// Who publishes finds no channel that is at home nowhere and not told to have ended yet:
-// it would be published where nobody hears it.
+// A publisher never finds a channel without an owner that has not been reported as ended: its
+// publication would have no receiver.
 func TestMovedChannelIsDeafBeforeItHasNoHome(t *testing.T) {
 	sink := &lockedSink{}
 	l := anyCluster(t, sink, "a:1", "b:1", "c:1")
@@ -160,8 +160,8 @@ func TestMovedChannelIsDeafBeforeItHasNoHome(t *testing.T) {
 	}
 }
 
-// Others wait behind what waits for a master, so nothing waits for one that could not be
-// reached the last time.
+// Others wait behind a publication that waits for a master, so none waits for a master whose last
+// attempt failed.
 func TestWhatIsPublishedWaitsForTheFirstAttemptOnly(t *testing.T) {
 	t.Parallel()
 	server := brokertest.Listen(t)
@@ -170,7 +170,7 @@ func TestWhatIsPublishedWaitsForTheFirstAttemptOnly(t *testing.T) {
 	n := l.node(server.Addr().String())
 	first := n.opening
 	l.mu.Unlock()
-	for range 2 { // attempts, the first of which fails and the second is under way
+	for range 2 { // the first attempt fails, and the second is under way
 		conn, err := server.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -187,7 +187,7 @@ func TestWhatIsPublishedWaitsForTheFirstAttemptOnly(t *testing.T) {
 	again := n.opening
 	l.mu.Unlock()
 	if again != nil {
-		t.Error("what is published waits for the second attempt")
+		t.Error("a publication waits for the second attempt")
 	}
 	n.group = []*broker.Publication{{Channel: "c"}}
 	n.publish(t.Context())
