@@ -1,3 +1,3 @@
-// Package brokertest is what the tests of all brokers need: a node with a record of what
-// it was given to deliver, and of its log.
+// Package brokertest has what the tests of all brokers need: a node that records its log and the
+// publications that it delivers.
 package brokertest

@@ -11,7 +11,7 @@ import (
 	"wsify/broker"
 )
 
-// Load is a publisher that publishes numbers to a channel, some at once, until it is ended.
+// Load is a publisher that publishes numbers to a channel, several at once, until End.
 type Load struct {
 	n        *Node
 	name     string
@@ -22,8 +22,7 @@ type Load struct {
 	outcomes map[string]error // by content
 }
 
-// Load starts to publish numbers to a channel, as in "name:7". It may publish 64 before it
-// knows what became of them.
+// Load starts to publish numbers to a channel, as in "name:7". Up to 64 may be without an outcome.
 func (n *Node) Load(channel, name string) *Load {
 	l := &Load{n: n, name: name, stop: make(chan struct{}), outcomes: map[string]error{}}
 	l.stopped.Go(func() {
@@ -69,7 +68,7 @@ func (l *Load) note(content string, err error) {
 	l.outcomes[content] = err
 }
 
-// End ends the publisher, and returns the outcome of each content.
+// End stops the publisher, and returns the outcome of each content.
 func (l *Load) End() map[string]error {
 	close(l.stop)
 	l.stopped.Wait()
@@ -77,9 +76,9 @@ func (l *Load) End() map[string]error {
 	return l.outcomes
 }
 
-// CheckHeard fails the test unless what was heard of Loads is in the order of each, once,
-// and nothing that was refused is among it. It returns how many of what the engine took
-// are missing.
+// CheckHeard fails the test unless the received contents of Loads are in the order of each, without
+// repetition, and none of them was refused. It returns how many of those that the engine took are
+// missing.
 func CheckHeard(t testing.TB, heard []string, outcomes map[string]error) (missing int) {
 	t.Helper()
 	next, here := map[string]int{}, map[string]bool{}
@@ -105,7 +104,7 @@ func CheckHeard(t testing.TB, heard []string, outcomes map[string]error) (missin
 	return missing
 }
 
-// number takes the content of a Load apart.
+// number parses a content of a Load.
 func number(t testing.TB, content string) (name string, i int) {
 	t.Helper()
 	name, digits, _ := strings.Cut(content, ":")

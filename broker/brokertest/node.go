@@ -12,10 +12,10 @@ import (
 	"wsify/broker"
 )
 
-// Open makes a broker, as that of a broker.Driver does.
+// Open makes a broker, as the Open of a broker.Driver does.
 type Open func(broker.Config) (broker.Broker, error)
 
-// Node is a broker as a server has it. Its methods may be called from any goroutine.
+// Node is a broker, used as a server uses it. Any goroutine may call its methods.
 type Node struct {
 	broker.Broker
 	T testing.TB
@@ -24,12 +24,12 @@ type Node struct {
 	got      map[string][]string // contents by channel
 	total    int
 	last     string
-	refusing error // what deliver answers
+	refusing error // the error of deliver
 	rooms    int   // calls of room
 	log      bytes.Buffer
 }
 
-// Start starts a node, which the end of the test closes.
+// Start starts a node, which is closed at the end of the test.
 func Start(t testing.TB, open Open, cfg broker.Config) *Node {
 	t.Helper()
 	n := &Node{T: t, got: map[string][]string{}}
@@ -61,12 +61,12 @@ func Up(t testing.TB, open Open, cfg broker.Config) *Node {
 	return n
 }
 
-// Publish is that of a publisher that cannot wait.
+// Publish publishes as a publisher that cannot wait.
 func (n *Node) Publish(channel, content []byte, done func(error)) (pending bool, err error) {
 	return n.Broker.Publish(nil, channel, content, done)
 }
 
-// Stats are those of a broker with an engine.
+// Stats returns the Stats of a broker with an engine.
 func (n *Node) Stats() broker.Stats { return n.Broker.(*broker.Remote).Stats() }
 
 func (n *Node) deliver(channel, content []byte) error {
@@ -101,7 +101,7 @@ func (n *Node) Logged() string {
 	return n.log.String()
 }
 
-// Contents returns what was delivered of a channel.
+// Contents returns the contents delivered to a channel.
 func (n *Node) Contents(channel string) []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -115,35 +115,35 @@ func (n *Node) Count() int {
 	return n.total
 }
 
-// Last returns the content that was delivered last.
+// Last returns the last delivered content.
 func (n *Node) Last() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.last
 }
 
-// Rooms returns how often the broker has told of room.
+// Rooms returns how often the broker has called room.
 func (n *Node) Rooms() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.rooms
 }
 
-// Forget forgets what was delivered.
+// Forget forgets all delivered contents.
 func (n *Node) Forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.got, n.total, n.last = map[string][]string{}, 0, ""
 }
 
-// Refuse makes deliver answer err, or deliver again.
+// Refuse makes deliver return err, or deliver again when err is nil.
 func (n *Node) Refuse(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.refusing = err
 }
 
-// Hold keeps deliver waiting until release is called.
+// Hold makes deliver wait until release is called.
 func (n *Node) Hold() (release func()) {
 	n.mu.Lock()
 	return n.mu.Unlock
@@ -161,7 +161,7 @@ func (n *Node) Until(what string, holds func() bool) {
 	Until(n.T, what, holds)
 }
 
-// Join makes the node a member of channels, and waits until that is in force.
+// Join makes the node a member of channels, and waits until the subscriptions are in force.
 func (n *Node) Join(channels ...string) {
 	n.T.Helper()
 	for _, c := range channels {
@@ -196,7 +196,7 @@ func (n *Node) Published(channel, content string) error {
 	return n.Outcome("Publish", outcome)
 }
 
-// MustPublish publishes what the engine has to take.
+// MustPublish publishes, and fails the test unless the engine takes it.
 func (n *Node) MustPublish(channel, content string) {
 	n.T.Helper()
 	if err := n.Published(channel, content); err != nil {
@@ -216,7 +216,7 @@ func (n *Node) Outcome(what string, outcome <-chan error) error {
 	}
 }
 
-// Expect waits until exactly these contents were delivered of a channel.
+// Expect waits until exactly these contents were delivered to a channel.
 func (n *Node) Expect(channel string, want ...string) {
 	n.T.Helper()
 	n.Until(fmt.Sprintf("%d publications of %.40q came", len(want), channel), func() bool { return len(n.Contents(channel)) >= len(want) })

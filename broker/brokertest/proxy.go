@@ -10,14 +10,14 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Proxy is a network between nodes and a server that goes wrong. Stop closes everything,
-// Start listens again, and Listen is its address.
+// Proxy is a faulty network between nodes and a server. Stop closes everything, Start listens
+// again, and Listen is its address.
 type Proxy struct {
 	*toxiproxy.Proxy
 	t testing.TB
 }
 
-// NewProxy leads to a server until the test ends.
+// NewProxy returns a proxy to a server, until the test ends.
 func NewProxy(t testing.TB, server string) *Proxy {
 	t.Helper()
 	api := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -44,5 +44,5 @@ func (p *Proxy) Poison(kind, direction, attributes string) {
 	}
 }
 
-// Cure ends all faults.
+// Cure removes all faults.
 func (p *Proxy) Cure() { p.Toxics.ResetToxics(context.Background()) }

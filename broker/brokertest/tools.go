@@ -14,21 +14,21 @@ import (
 // Main runs the tests of an engine.
 func Main(m *testing.M) {
 	flag.Parse()
-	_ = flag.Set("test.parallel", "8") // those that run side by side mostly wait
-	// A toxic whose connection is closed while it sends may stay: that is toxiproxy's.
+	_ = flag.Set("test.parallel", "8") // tests that run in parallel mostly wait
+	// A toxic leaks its goroutine when its connection is closed while it sends: a fault of toxiproxy.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
 }
 
 // Patience and Until are those of testtool.
 const Patience = testtool.Patience
 
-// Until waits until a condition holds that no event tells of.
+// Until waits until a condition holds that no event reports.
 func Until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	testtool.Until(t, what, holds)
 }
 
-// Says fails the test unless text has all of these words.
+// Says fails the test unless text contains all of these words.
 func Says(t testing.TB, text string, words ...string) {
 	t.Helper()
 	for _, w := range words {
@@ -62,10 +62,10 @@ func Serve(l net.Listener, serve func(net.Conn)) {
 	}()
 }
 
-// Nowhere is a broker.Sink that nothing is made of.
+// Nowhere is a broker.Sink that ignores every call.
 type Nowhere struct{}
 
-// Received does nothing, and so do the others.
+// Received does nothing.
 func (Nowhere) Received(_, _ []byte) {}
 
 // Confirmed does nothing.
@@ -77,7 +77,7 @@ func (Nowhere) Ended(string, error) {}
 // Returned does nothing.
 func (Nowhere) Returned() {}
 
-// Deaf is never the case.
+// Deaf returns false.
 func (Nowhere) Deaf(string) bool { return false }
 
 // Lost does nothing.

@@ -28,12 +28,12 @@ import (
 	"wsify/internal/natstest"
 )
 
-// withUser puts a user, or what else goes there, into a URL.
+// withUser puts credentials into a URL.
 func withUser(url, user string) string {
 	return strings.Replace(url, "://", "://"+user+"@", 1)
 }
 
-// works lets a node hear itself.
+// works checks that a node receives its own publications.
 func works(t *testing.T, dsn string) *brokertest.Node {
 	t.Helper()
 	n := upNode(t, broker.Config{DSN: dsn})
@@ -43,7 +43,7 @@ func works(t *testing.T, dsn string) *brokertest.Node {
 	return n
 }
 
-// refused waits until a node has been refused, and returns what it logged.
+// refused waits until a node has been refused, and returns its log.
 func refused(t *testing.T, dsn string) string {
 	t.Helper()
 	n := startNode(t, broker.Config{DSN: dsn})
@@ -88,7 +88,7 @@ func TestNkey(t *testing.T) {
 	}
 }
 
-// makeKey returns a new key with its public half and its seed.
+// makeKey returns a new key, its public half and its seed.
 func makeKey(t *testing.T, create func() (nkeys.KeyPair, error)) (key nkeys.KeyPair, public string, seed []byte) {
 	t.Helper()
 	key, err := create()
@@ -113,7 +113,7 @@ func writeFile(t *testing.T, name string, content []byte) string {
 	return path
 }
 
-// A user of an account of an operator: JWTs all the way.
+// A user in an operator's account: JWTs throughout.
 func TestCreds(t *testing.T) {
 	operator, operatorID, _ := makeKey(t, nkeys.CreateOperator)
 	account, accountID, _ := makeKey(t, nkeys.CreateAccount)
@@ -166,10 +166,10 @@ func TestOverTLS(t *testing.T) {
 	if log := refused(t, url+"?cert="+files[0]+"&key="+files[1]); !strings.Contains(log, "unknown authority") {
 		t.Errorf("without ca, the log should say that the server is not known: %s", log)
 	}
-	refused(t, url+"?ca="+ca.file) // without a certificate of ours
+	refused(t, url+"?ca="+ca.file) // without a client certificate
 }
 
-// authority signs certificates.
+// authority is a certificate authority.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -188,8 +188,7 @@ func newCA(t *testing.T) *authority {
 	return ca
 }
 
-// sign completes and signs a certificate for key, with itself as the parent when
-// there is no other yet.
+// sign completes and signs a certificate for key. Without a parent, it is self-signed.
 func (ca *authority) sign(t *testing.T, c *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	c.SerialNumber = big.NewInt(time.Now().UnixNano())
@@ -209,7 +208,7 @@ func (ca *authority) sign(t *testing.T, c *x509.Certificate, key *ecdsa.PrivateK
 	return signed
 }
 
-// issue returns a certificate for this machine, and the files of it and its key.
+// issue returns a certificate for this machine, and its certificate and key files.
 func (ca *authority) issue(t *testing.T, name string) (tls.Certificate, [2]string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -231,7 +230,7 @@ func (ca *authority) issue(t *testing.T, name string) (tls.Certificate, [2]strin
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}, files
 }
 
-// What the server's permissions forbid is refused, and all around it goes on.
+// Only subscriptions and publications that the server's permissions forbid are refused.
 func TestPermissions(t *testing.T) {
 	s := natstest.Start(t, &server.Options{Users: []*server.User{
 		{Username: "root", Password: "r"},
@@ -241,7 +240,7 @@ func TestPermissions(t *testing.T) {
 		}},
 	}})
 	n := upNode(t, broker.Config{DSN: withUser(s.URL, "node:n")})
-	for round := range 100 { // confirmations and refusals are told by different goroutines
+	for round := range 100 { // different goroutines report confirmations and refusals
 		good, bad := fmt.Sprintf("yes.%d \"é\"", round), fmt.Sprintf("nosub.%d \"\u00a0é\\'", round)
 		n.Subscribe(bad)
 		n.Subscribe(good)
@@ -262,7 +261,7 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// publishSome publishes to an allowed and a forbidden channel in turn, all at once.
+// publishSome publishes to an allowed and a forbidden channel alternately, all at once.
 func publishSome(t *testing.T, n *brokertest.Node, good, bad string) {
 	t.Helper()
 	const each = 50
@@ -288,8 +287,8 @@ func publishSome(t *testing.T, n *brokertest.Node, good, bad string) {
 	}
 }
 
-// A server with room for fewer subscriptions than there are channels gives all the
-// room it has, and says so for the rest.
+// A server whose limit is below the number of channels takes as many subscriptions as it can, and
+// the rest is refused.
 func TestServerWithTooFewSubscriptions(t *testing.T) {
 	const room, channels = 700, 1500
 	s := natstest.Start(t, &server.Options{MaxSubs: room})
@@ -326,8 +325,8 @@ func TestServerWithTooFewSubscriptions(t *testing.T) {
 	}
 }
 
-// A permission that is taken back ends the subscription, or the whole connection: in
-// either way a member that asks again is told.
+// A revoked permission ends the subscription, or the whole connection. In either case a member that
+// asks again gets an error.
 func TestPermissionIsTakenBack(t *testing.T) {
 	options := func(deny ...string) *server.Options {
 		return &server.Options{Users: []*server.User{{Username: "node", Password: "n", Permissions: &server.Permissions{

@@ -34,9 +34,8 @@ func benchNames() []string {
 	return names
 }
 
-// BenchmarkSubscriptions subscribes a link to 100,000 channels. The server is in
-// the same process: what it has of them is measured by itself, with a plain connection
-// that sends the same, and taken off.
+// BenchmarkSubscriptions subscribes a link to 100,000 channels. The server is in the same process:
+// its share is measured separately, with a plain connection that sends the same, and subtracted.
 func BenchmarkSubscriptions(b *testing.B) {
 	names := benchNames()
 	server := serverCost(b, names)
@@ -63,7 +62,7 @@ func BenchmarkSubscriptions(b *testing.B) {
 	}
 }
 
-// BenchmarkChanSubscribe is nats.go's own part of it.
+// BenchmarkChanSubscribe measures the share of nats.go.
 func BenchmarkChanSubscribe(b *testing.B) {
 	names := benchNames()
 	server := serverCost(b, names)
@@ -86,7 +85,7 @@ func BenchmarkChanSubscribe(b *testing.B) {
 	}
 }
 
-// serverCost returns what a server has of subscriptions to these channels.
+// serverCost returns the memory that a server needs for subscriptions to these channels.
 func serverCost(b *testing.B, names []string) int64 {
 	s := natstest.Start(b, nil)
 	defer s.Stop()
@@ -108,8 +107,8 @@ func serverCost(b *testing.B, names []string) int64 {
 	return cost
 }
 
-// BenchmarkPublish is publications of 128 bytes that a node hears itself, from
-// Publish to its outcome, with many at once.
+// BenchmarkPublish measures publications of 128 bytes that a node receives itself, from Publish to
+// the outcome, many at once.
 func BenchmarkPublish(b *testing.B) {
 	s := natstest.Start(b, nil)
 	n := upNode(b, broker.Config{DSN: s.URL})

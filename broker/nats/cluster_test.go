@@ -19,8 +19,7 @@ import (
 	"wsify/internal/natstest"
 )
 
-// hearSoon publishes to a channel until the others hear it: within a cluster that
-// takes a moment.
+// hearSoon publishes to a channel until the others receive it, which takes a moment in a cluster.
 func hearSoon(from *brokertest.Node, channel string, to ...*brokertest.Node) {
 	from.T.Helper()
 	from.Until("everybody hears "+channel, func() bool {
@@ -36,8 +35,8 @@ func hearSoon(from *brokertest.Node, channel string, to ...*brokertest.Node) {
 	})
 }
 
-// Nodes on three servers hear each other; when one server is killed, its node goes to
-// another, which the DSN need not name.
+// Nodes on three servers receive each other's publications. When one server is killed, its node
+// connects to another, which the DSN need not name.
 func TestClusterLosesAServer(t *testing.T) {
 	servers := natstest.Cluster(t, 3)
 	var nodes []*brokertest.Node
@@ -55,8 +54,8 @@ func TestClusterLosesAServer(t *testing.T) {
 	}
 }
 
-// A node leaves a server in lame duck mode before it is thrown out, and every
-// publication under way has its true outcome.
+// A node leaves a server in lame duck mode before the server disconnects it, and every publication
+// under way has its true outcome.
 func TestLameDuck(t *testing.T) {
 	servers := natstest.Cluster(t, 2)
 	n := upNode(t, broker.Config{DSN: servers[0].URL})
@@ -77,7 +76,7 @@ func TestLameDuck(t *testing.T) {
 	shutdown.Wait()
 }
 
-// With nowhere to go, a node stays with a server in lame duck mode to the end.
+// Without another server, a node stays with a server in lame duck mode to the end.
 func TestLameDuckWithoutOthers(t *testing.T) {
 	s := natstest.Start(t, &server.Options{LameDuckGracePeriod: 500 * time.Millisecond, LameDuckDuration: time.Second})
 	n := upNode(t, broker.Config{DSN: s.URL})
@@ -95,8 +94,7 @@ func TestLameDuckWithoutOthers(t *testing.T) {
 	n.Expect("news", "x")
 }
 
-// What is guaranteed after a subscription was confirmed. On the same server, nothing
-// is missed.
+// After a subscription was confirmed, nothing published on the same server is missed.
 func TestNothingIsMissedOnTheSameServer(t *testing.T) {
 	servers := natstest.Cluster(t, 2)
 	joiner, publisher := upNode(t, broker.Config{DSN: servers[0].URL}), upNode(t, broker.Config{DSN: servers[0].URL})
@@ -110,10 +108,10 @@ func TestNothingIsMissedOnTheSameServer(t *testing.T) {
 	}
 }
 
-// On another server, what is published before that server has been told of the
-// subscription is missed, and so may be the first. It is told on the way on which
-// publications go from server to server: whoever has heard something that the joining
-// node published after its join was confirmed is heard by it.
+// On another server, publications are missed until that server has learned of the subscription. It
+// learns on the same route as publications take. So once a member there has received something that
+// the joining node published after the confirmation, the joining node receives what is published
+// there.
 func TestWhatIsMissedOnAnotherServer(t *testing.T) {
 	const rounds = 500
 	servers := natstest.Cluster(t, 2)
@@ -143,8 +141,8 @@ func TestWhatIsMissedOnAnotherServer(t *testing.T) {
 	t.Logf("of %d publications at once, %d were missed", rounds, missed)
 }
 
-// Before TLS begins anybody on the way can speak for the server, and name another. Nobody
-// is told who we are there, unless it is ca who signs for the servers.
+// Before TLS begins, anyone on the route can pose as the server, and name another. The node does
+// not send its credentials there, unless the servers are checked against ca.
 func TestServersToldOfBeforeTLSAreNotTrusted(t *testing.T) {
 	reached := listenAnd(t, func(net.Conn) {})
 	middle := listenAnd(t, func(conn net.Conn) {
@@ -175,13 +173,13 @@ func TestServersToldOfBeforeTLSAreNotTrusted(t *testing.T) {
 	}
 }
 
-// listening is a server that is none.
+// listening is a fake server.
 type listening struct {
 	addr  string
-	times atomic.Int32 // connections so far
+	times atomic.Int32 // number of connections
 }
 
-// listenAnd gives each connection to do, and closes it.
+// listenAnd calls do with each connection, and closes it.
 func listenAnd(t *testing.T, do func(net.Conn)) *listening {
 	t.Helper()
 	l := brokertest.Listen(t)
@@ -194,7 +192,7 @@ func listenAnd(t *testing.T, do func(net.Conn)) *listening {
 	return s
 }
 
-// told is a sink that keeps why the link was lost.
+// told is a sink that keeps the cause of Lost.
 type told struct {
 	brokertest.Nowhere
 	lost atomic.Pointer[string]
@@ -206,8 +204,8 @@ func (s *told) Lost(cause error) {
 	s.lost.CompareAndSwap(nil, &text)
 }
 
-// Who sees a subscription fail has been told why the link was lost: the error itself may
-// say no more than that it is closed.
+// When a subscription fails, the cause of the loss has already been reported: the error itself may
+// only say that the link is closed.
 func TestAFailedSubscriptionComesAfterTheCause(t *testing.T) {
 	middle := listenAnd(t, func(conn net.Conn) {
 		fmt.Fprint(conn, "INFO {\"server_id\":\"x\",\"proto\":1,\"max_payload\":1048576}\r\n")
@@ -243,7 +241,7 @@ func TestAFailedSubscriptionComesAfterTheCause(t *testing.T) {
 	}
 }
 
-// A name server that does not answer does not keep a node from being closed.
+// A name server that does not answer does not delay Close.
 func TestOpenEndsWithItsContextDuringALookup(t *testing.T) {
 	asked, release := make(chan struct{}, 100), make(chan struct{})
 	before := net.DefaultResolver

@@ -1,17 +1,16 @@
-// Package nats is the engine of a broker.Remote: NATS servers. A channel's name is its
-// subject, with what a subject cannot hold escaped as in URLs, behind Config.Prefix.
+// Package nats is the engine of a broker.Remote for NATS servers. A channel's subject is
+// Config.Prefix and its name, in which bytes that a subject cannot hold are escaped as in URLs.
 //
-// What NATS promises is what members can count on. Publications of one node arrive
-// everywhere in their order; those of different nodes may arrive here in one order and
-// there in another. In a cluster, servers tell each other in the background who
-// subscribes to what: a publication that another server takes within that time
-// after a subscription was confirmed may be missed.
+// Members can rely on what NATS promises. Publications of one node arrive everywhere in their
+// order. Publications of different nodes may arrive in a different order at each node. In a
+// cluster, servers exchange subscriptions in the background. So a publication that another server
+// takes shortly after a subscription was confirmed may be missed.
 //
-// The DSN is one or more URLs with commas between them, nats://user:pass@host:4222,
-// nats://token@host or tls://host, and also ws:// and wss://, and after them
-// parameters as in ?creds=FILE&name=wsify. Servers without a user get that of the
-// first that has one. Nothing at all means nats://localhost:4222.
+// The DSN is a comma-separated list of URLs, nats://user:pass@host:4222, nats://token@host or
+// tls://host, also ws:// and wss://, followed by parameters, as in ?creds=FILE&name=wsify. Servers
+// without a user get that of the first server that has one. An empty DSN means
+// nats://localhost:4222.
 //
-// Other servers that a server tells of are used, too, except with TLS and without ca:
-// then all have to be named here.
+// Servers that a server names are used too, except with TLS and without ca: then the DSN must name
+// all servers.
 package nats

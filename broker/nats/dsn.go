@@ -16,22 +16,22 @@ import (
 	"wsify/broker/internal/dsn"
 )
 
-// How a connection to a server is watched. A server that is silent is noticed when
-// its third answer in a row is missing: 9 to 12 seconds.
+// How a connection is monitored. A server that does not answer is noticed when its third answer in
+// a row is missing: after 9 to 12 seconds.
 const (
 	pingInterval = 3 * time.Second
 	pingsOut     = 2
 
-	connectTimeout = 3 * time.Second // to reach one server, by default
+	connectTimeout = 3 * time.Second // to connect to one server, by default
 	defaultURL     = "nats://localhost:4222"
 )
 
-// address is how NATS servers are reached.
+// address is a parsed DSN.
 type address struct {
-	servers        []string      // URLs, with their user and password, or token
-	shown          []string      // the same without
+	servers        []string      // URLs with user and password, or token
+	shown          []string      // the same without credentials
 	ws             bool          // all of them by WebSocket
-	secure         bool          // TLS with one of them, so with all
+	secure         bool          // TLS with one of them, and therefore with all
 	user           *url.Userinfo // of the first that has one, for those without
 	secrets        dsn.Secrets   // passwords and tokens; masked in what servers say
 	creds, nkey    string        // files
@@ -40,7 +40,7 @@ type address struct {
 	connectTimeout time.Duration
 }
 
-// readDSN returns what a DSN says. Files that it names are read.
+// readDSN parses a DSN, and reads the files that it names.
 func readDSN(text string) (*address, error) {
 	d, err := parseDSN(text)
 	if err != nil {
@@ -50,7 +50,7 @@ func readDSN(text string) (*address, error) {
 	return d, err
 }
 
-// parseDSN reads no files. Its errors quote nothing that may be part of a secret.
+// parseDSN parses a DSN and reads no files. Its errors quote nothing that may be part of a secret.
 func parseDSN(text string) (*address, error) {
 	d := &address{name: "wsify", connectTimeout: connectTimeout}
 	servers, query, _ := strings.Cut(strings.TrimSpace(text), "?")
@@ -89,21 +89,21 @@ func (d *address) add(text string) error {
 	if u.User != nil {
 		d.user = cmp.Or(d.user, u.User)
 		password, _ := u.User.Password()
-		d.secrets = append(d.secrets, cmp.Or(password, u.User.Username())) // or a token
+		d.secrets = append(d.secrets, cmp.Or(password, u.User.Username())) // or the token
 	}
 	return nil
 }
 
-// parseServer returns the URL of one server.
+// parseServer parses the URL of one server.
 func parseServer(text string) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
 		text = "nats://" + text
 	}
 	u, err := url.Parse(text)
-	if err != nil { // it quotes, so it is not passed on
+	if err != nil { // not passed on, because it quotes the URL
 		return nil, errors.New("this is not a URL; in a user, password or token, other characters than letters and digits are written as in %40")
 	}
-	port, _ := strconv.Atoi(u.Port()) // digits, or none
+	port, _ := strconv.Atoi(u.Port()) // digits, or empty
 	switch {
 	case !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
 		return nil, errors.New("a URL begins with nats://, tls://, ws:// or wss://")
@@ -121,10 +121,10 @@ func parseServer(text string) (*url.URL, error) {
 // String returns the servers, without secrets.
 func (d *address) String() string { return strings.Join(d.shown, ",") }
 
-// options reads the files and returns how to connect.
+// options reads the files and returns the options of a connection.
 func (d *address) options() (nats.Options, error) {
 	o := nats.GetDefaultOptions()
-	o.AllowReconnect = false // Remote does that, with what else it has to do then
+	o.AllowReconnect = false // Remote does that, with more to do
 	o.PingInterval, o.MaxPingsOut = pingInterval, pingsOut
 	o.FlusherTimeout, o.Timeout = broker.PublishTimeout, d.connectTimeout
 	o.Name, o.Servers = d.name, d.servers
@@ -139,12 +139,12 @@ func (d *address) options() (nats.Options, error) {
 	return o, nil
 }
 
-// credentials sets our user, from a file. nats.go reads creds again at each login.
+// credentials sets the user, from a file. nats.go reads creds again at each login.
 func (d *address) credentials(o *nats.Options) error {
 	switch {
 	case d.creds != "":
 		err := nats.UserCredentials(d.creds)(o)
-		if err == nil { // it has read the JWT only
+		if err == nil { // nats.go has read only the JWT
 			_, err = o.SignatureCB(nil)
 		}
 		if err != nil {
@@ -160,11 +160,11 @@ func (d *address) credentials(o *nats.Options) error {
 	return nil
 }
 
-// tls sets the authorities that we trust, and our certificate.
+// tls sets the trusted authorities and the client certificate.
 //
-// A server tells of others before TLS begins (by WebSocket, after), so anybody on the way
-// could name one of their own, and we would log in there: if its certificate is by one of
-// those that sign for everybody, it would be taken. So those told of are not used then.
+// A server names others before TLS begins (with WebSocket, after), so an attacker on the route
+// could name its own server. If a public authority has signed that server's certificate, the node
+// would log in there. So named servers are used only with ca.
 func (d *address) tls(o *nats.Options) (err error) {
 	c := &d.certificates
 	if o.Secure = d.secure || *c != (dsn.TLS{}); o.Secure {

@@ -45,7 +45,7 @@ func TestUserIsForAllServers(t *testing.T) {
 	}
 }
 
-// What is wrong is said, without the secret.
+// Errors name the problem, without the secret.
 func TestAddressesThatAreWrong(t *testing.T) {
 	for _, c := range []struct{ dsn, says string }{
 		{"redis://host", "nats://, tls://, ws:// or wss://"},
@@ -99,7 +99,7 @@ func FuzzDSN(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What is shown is an address again, of the same servers, and without a user.
+		// The shown address parses again, to the same servers without a user.
 		again, err := parseDSN(d.String())
 		if err != nil {
 			t.Fatalf("%q is shown as %q: %v", dsn, d, err)

@@ -14,8 +14,8 @@ import (
 
 var errLeaving = errors.New("the server is about to shut down (lame duck mode)")
 
-// handlers sets what nats.go tells. It calls all of them from one goroutine, in the
-// order of what the server sent.
+// handlers sets the handlers of nats.go, which calls all of them from one goroutine, in the order
+// of what the server sent.
 func (l *serverLink) handlers(o *nats.Options) {
 	o.AsyncErrorCB = l.failed
 	o.LameDuckModeHandler = l.lameDuck
@@ -33,7 +33,7 @@ func (l *serverLink) lost(err error) {
 	l.to.Lost(fmt.Errorf("the connection to the NATS server: %w", l.engine.dsn.secrets.Err(err)))
 }
 
-// failed is told of every error that nats.go met.
+// failed is called for every error that nats.go meets.
 func (l *serverLink) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
 	var reached fence
 	switch {
@@ -45,14 +45,14 @@ func (l *serverLink) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.limited++
-	case errors.Is(err, nats.ErrBadHeaderMsg): // the content comes all the same
-	default: // nats.ErrSlowConsumer too, which intake rules out
+	case errors.Is(err, nats.ErrBadHeaderMsg): // the content arrives all the same
+	default: // also nats.ErrSlowConsumer, which intake rules out
 		l.lost(err)
 	}
 }
 
-// refuse finds what it is that the server refuses. It does so with what was just
-// sent, and with subscriptions in force when its configuration changes.
+// refuse finds out what the server refuses: something just sent or, when the server's configuration
+// changes, a subscription in force.
 func (l *serverLink) refuse(violation error) {
 	var what, subject string
 	_, err := fmt.Sscanf(violation.Error(), nats.ErrPermissionViolation.Error()+": Permissions Violation for %s to %q", &what, &subject)
@@ -65,31 +65,29 @@ func (l *serverLink) refuse(violation error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.refused[channel] = violation
-	default: // its meaning is unknown
+	default: // an unknown violation
 		l.lost(violation)
 	}
 }
 
-// lameDuck is told that the server is going to shut down. When there are others to
-// go to, the link is given up, as soon as no publication is under way. When there are
-// none, it is kept as long as it lives.
+// lameDuck is called when the server is about to shut down. If there are other servers, the link is
+// given up as soon as no publication is under way. Otherwise it is kept as long as it lives.
 func (l *serverLink) lameDuck(nc *nats.Conn) {
 	if len(nc.Servers()) < 2 {
 		return
 	}
-	l.running.Go(func() { // publishing may wait for the next handler
+	l.running.Go(func() { // in a goroutine, because publishing may wait for the next handler
 		l.publishing.Lock()
 		defer l.publishing.Unlock()
 		l.to.Lost(errLeaving)
 	})
 }
 
-// sync returns when the server has answered for everything sent so far, and failed
-// has been called for everything that it refused; or when the link is lost, and Lost has
-// been called.
+// sync returns when the server has answered for everything sent so far, and failed has been called
+// for everything that it refused; or when the link is lost, and Lost has been called.
 func (l *serverLink) sync(ctx context.Context) error {
 	err := l.nc.FlushWithContext(ctx)
-	if err == nil && l.nc.LastError() != nil { // something was refused at some time
+	if err == nil && l.nc.LastError() != nil { // something was refused before
 		err = l.pass(ctx)
 	}
 	if errors.Is(err, nats.ErrConnectionClosed) {
@@ -98,10 +96,9 @@ func (l *serverLink) sync(ctx context.Context) error {
 	return err
 }
 
-// fence is an error of our own on the way to failed: when it arrives, those
-// before it have. nats.go calls failed from another goroutine than the one that takes
-// the server's answers, and has one way only to send something along: the error of
-// encoding a value that is published from a Go channel.
+// fence is an error that is sent on the way to failed: when it arrives, all earlier errors have.
+// nats.go calls failed from another goroutine than the one that reads the server's answers. The
+// only way to pass something through it is the error of encoding a value from a Go channel.
 type fence chan struct{}
 
 func (f fence) Error() string { return "no error" }
@@ -112,7 +109,7 @@ func (f fence) Encode(string, any) ([]byte, error) { return nil, f }
 // Decode implements nats.Encoder.
 func (f fence) Decode(string, []byte, any) error { return f }
 
-// pass returns when failed has been called for the errors there are.
+// pass returns when failed has been called for all errors so far.
 func (l *serverLink) pass(ctx context.Context) error {
 	f, values := make(fence), make(chan struct{}, 1)
 	values <- struct{}{}

@@ -42,7 +42,7 @@ func mustDSN(t testing.TB, dsn string) *address {
 	return d
 }
 
-// dialRaw returns a connection to a server that nats.go has no part in.
+// dialRaw returns a connection to a server without nats.go.
 func dialRaw(t testing.TB, s *natstest.Server) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "nats://"))
@@ -56,7 +56,7 @@ func dialRaw(t testing.TB, s *natstest.Server) net.Conn {
 	return conn
 }
 
-// readUntil reads what the server says until it says a word.
+// readUntil reads from the server until a word arrives.
 func readUntil(t testing.TB, conn net.Conn, word string) {
 	t.Helper()
 	lines := bufio.NewScanner(conn)

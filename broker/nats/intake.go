@@ -8,33 +8,32 @@ import (
 	"wsify/broker"
 )
 
-// Bounds on what was read from a NATS server and waits to be handed to the sink.
+// Bounds on publications that were read from a NATS server and wait for the sink.
 //
-// nats.go drops what finds the queue full. So that this cannot be, nothing is read
-// from the connection while more than queueGate publications wait, or more than
-// queueBytes were read since none did; what one more read brings has room above
-// the gate: it takes 32 KiB from the kernel, or 64 KiB with what TLS holds back, and a
-// publication has 12 bytes at least. What is not read waits in the kernel and in the
-// server, which ends the connection of a client that is too slow (max_pending).
+// nats.go drops publications when the queue is full. To rule that out, nothing is read from the
+// connection while more than queueGate publications wait, or after more than queueBytes were read
+// since none did. One more read fits above the gate: it takes 32 KiB from the kernel, or 64 KiB
+// with data that TLS holds back, and a publication has at least 12 bytes. Unread data waits in the
+// kernel and in the server, which disconnects a client that is too slow (max_pending).
 const (
 	queueSize  = 8192 // 64 KiB of pointers
 	queueGate  = 1024
 	queueBytes = 1 << 20
 )
 
-// intake is the way of publications from a NATS connection to the sink.
+// intake passes publications from a NATS connection to the sink.
 type intake struct {
-	queue  chan *nats.Msg // nil marks where a read waits
-	passed chan struct{}  // holds one: the mark has been reached
-	done   chan struct{}  // closed when nothing more comes
-	read   int            // bytes read since the queue was empty; for the reading goroutine
+	queue  chan *nats.Msg // nil marks a waiting read
+	passed chan struct{}  // capacity one; holds a value when the mark has been reached
+	done   chan struct{}  // closed when no more publications come
+	read   int            // bytes read since the queue was empty; used by the reading goroutine
 }
 
 func newIntake() *intake {
 	return &intake{queue: make(chan *nats.Msg, queueSize), passed: make(chan struct{}, 1), done: make(chan struct{})}
 }
 
-// run hands over what comes, in its order, until done is closed and nothing waits.
+// run passes publications on in their order, until done is closed and the queue is empty.
 func (q *intake) run(to broker.Sink) {
 	for {
 		select {
@@ -57,14 +56,14 @@ func (q *intake) hand(m *nats.Msg, to broker.Sink) {
 	to.Received(channelOf(m.Subject), m.Data)
 }
 
-// wait returns when there is room for what one more read brings, or nothing more comes.
+// wait returns when there is room for one more read, or no more publications come.
 func (q *intake) wait() {
 	switch waiting := len(q.queue); {
 	case waiting == 0:
 	case waiting < queueGate && q.read < queueBytes:
 		return
 	default:
-		q.queue <- nil // has room
+		q.queue <- nil // fits in the queue
 		select {
 		case <-q.passed:
 		case <-q.done:
@@ -73,12 +72,11 @@ func (q *intake) wait() {
 	q.read = 0
 }
 
-// gatedConn is a connection to a server as nats.go has it, below TLS. It reads when
-// there is room for it.
+// gatedConn is the connection to a server that nats.go uses, below TLS. It reads only when the
+// intake has room.
 //
-// After a write that failed it is closed: nats.go forgets what it wanted to write and
-// goes on, and an answer to what came later would be taken for one to what was
-// never sent.
+// It is closed after a failed write: nats.go forgets what it wanted to write and goes on, and would
+// then take the answer to a later command for one to a command that was never sent.
 type gatedConn struct {
 	net.Conn
 	in *intake

@@ -12,33 +12,32 @@ import (
 	"wsify/broker"
 )
 
-// serverLink is a connection to a NATS server, for subscriptions and publications
-// alike: what is published behind a confirmed subscription cannot pass it on
-// another server. nats.go's reconnecting is off.
+// serverLink is a connection to a NATS server, for both subscriptions and publications: a
+// publication cannot overtake an earlier subscription on another server. The reconnecting of
+// nats.go is off.
 //
-// A server answers a PING after all that was sent before it, and refuses what it
-// does not take before it does: that is how subscriptions and publications are
-// confirmed, a batch at a time.
+// A server answers a PING after everything sent before it, and sends its refusals before that
+// answer. So subscriptions and publications are confirmed a batch at a time.
 type serverLink struct {
 	engine *engine
 	to     broker.Sink
 	in     *intake
 	nc     *nats.Conn // immutable after Open
 
-	running sync.WaitGroup // the intake, and what waits to leave
-	ended   chan struct{}  // closed when nats.go calls no handler any more
+	running sync.WaitGroup // the intake, and a goroutine that leaves the server
+	ended   chan struct{}  // closed when nats.go calls no more handlers
 
-	publishing sync.Mutex // locked while a batch is published; before mu
+	publishing sync.Mutex // locked while a batch is published; locked before mu
 	conn       atomic.Pointer[gatedConn]
 
-	mu      sync.Mutex                    // before nats.go's locks and those of to
+	mu      sync.Mutex                    // locked before nats.go's locks and those of to
 	subs    map[string]*nats.Subscription // by channel
-	limited int                           // subscriptions that the server refused because there are too many
-	refused map[string]error              // publications that it refused, by channel
+	limited int                           // subscriptions that the server refused because of its limit
+	refused map[string]error              // publications that the server refused, by channel
 }
 
-// cut ends the connection under nats.go, which may be blocked in a write to it. It may
-// be called from any goroutine, and takes no lock.
+// cut closes the connection below nats.go, which may be blocked in a write to it. Any goroutine may
+// call it, and it takes no lock.
 func (l *serverLink) cut() {
 	if c := l.conn.Load(); c != nil {
 		_ = c.Close()
@@ -57,8 +56,7 @@ func (l *serverLink) Close() {
 	}
 }
 
-// Subscribe returns when the server has answered: each channel is confirmed, or its
-// subscription has ended.
+// Subscribe returns when the server has answered: each channel is confirmed or has ended.
 func (l *serverLink) Subscribe(ctx context.Context, channels []string) error {
 	defer context.AfterFunc(ctx, l.cut)()
 	for _, channel := range channels {
@@ -68,7 +66,7 @@ func (l *serverLink) Subscribe(ctx context.Context, channels []string) error {
 		return err
 	}
 	l.endLimited(channels)
-	l.mu.Lock() // what ends now is told later
+	l.mu.Lock() // later ends are reported after the confirmations
 	defer l.mu.Unlock()
 	for _, channel := range channels {
 		if l.subs[channel] != nil {
@@ -85,15 +83,15 @@ func (l *serverLink) ask(channel string) {
 		l.to.Ended(channel, err)
 		return
 	}
-	l.mu.Lock() // a refusal that is quicker than this waits
+	l.mu.Lock() // makes an early refusal wait
 	defer l.mu.Unlock()
 	if sub, err := l.nc.ChanSubscribe(subject, l.in.queue); err == nil {
 		l.subs[channel] = sub
 	}
 }
 
-// endLimited ends those of channels that the server had no room for: as many as it
-// said, and the last, for nothing was unsubscribed between them.
+// endLimited ends the channels that exceeded the server's limit: as many as it refused, the last
+// ones, because nothing was unsubscribed between them.
 func (l *serverLink) endLimited(channels []string) {
 	l.mu.Lock()
 	n := l.limited
@@ -106,7 +104,7 @@ func (l *serverLink) endLimited(channels []string) {
 	}
 }
 
-// Unsubscribe does not wait: the server takes what is sent in order.
+// Unsubscribe does not wait, because the server handles commands in order.
 func (l *serverLink) Unsubscribe(ctx context.Context, channels []string) error {
 	defer context.AfterFunc(ctx, l.cut)()
 	for _, channel := range channels {
@@ -115,8 +113,8 @@ func (l *serverLink) Unsubscribe(ctx context.Context, channels []string) error {
 	return nil
 }
 
-// end ends a subscription, and tells the cause, if there is one. It reports whether there was
-// a subscription that had not ended by itself. What the server does not have, nats.go has.
+// end ends a subscription, and reports the cause, if any. It returns whether there was a
+// subscription that had not ended. nats.go keeps it even when the server has dropped it.
 func (l *serverLink) end(channel string, cause error) bool {
 	l.mu.Lock()
 	sub := l.subs[channel]

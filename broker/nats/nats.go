@@ -32,7 +32,7 @@ var Driver = broker.Driver{
 	Examine: examine,
 }
 
-// check is the Check of Driver.
+// check implements Driver.Check.
 func check(cfg broker.Config) broker.Problems {
 	_, err := readDSN(cfg.DSN)
 	p := broker.Problems{DSN: err, Prefix: checkPrefix(cfg.Prefix)}
@@ -55,16 +55,16 @@ func newEngine(cfg broker.Config) (*engine, error) {
 type engine struct {
 	dsn     *address
 	log     *slog.Logger
-	largest int      // content
-	told    []string // servers that the last one told of; for Open and a link's Close
+	largest int      // the largest content
+	told    []string // servers that the last one named; for Open and a link's Close
 }
 
-// String returns where the engine is, for logs.
+// String returns the addresses of the engine, for logs.
 func (e *engine) String() string { return "nats at " + e.dsn.String() }
 
-// Open connects to one of the servers, in random order: those of the DSN may be unreachable, so
-// those that the last one told of are among them. The files of the DSN are read anew each
-// time, so that they can be replaced.
+// Open connects to one of the servers, in random order. They include servers that the last one
+// named, because those of the DSN may be unreachable. It reads the files of the DSN each time, so
+// that they can be replaced.
 func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxContent int, err error) {
 	opts, err := e.dsn.options()
 	if err != nil {
@@ -77,7 +77,7 @@ func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxCo
 	opts.CustomDialer, opts.SkipHostLookup = dialing, true
 	defer context.AfterFunc(ctx, l.cut)()
 	nc, err := opts.Connect()
-	if errors.Is(err, nats.ErrNoServers) { // nats.go's words for a refused connection
+	if errors.Is(err, nats.ErrNoServers) { // nats.go's error for a refused connection
 		err = cmp.Or(dialing.err, err)
 	}
 	if err != nil {
@@ -89,7 +89,7 @@ func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxCo
 	return l, int(nc.MaxPayload()), nil
 }
 
-// welcome logs which server it is, and what it cannot carry.
+// welcome logs which server it is, and a limit below the largest content.
 func (e *engine) welcome(nc *nats.Conn) {
 	e.log.Info("connected to a NATS server", "server", nc.ConnectedServerName(), "address", nc.ConnectedAddr(), "cluster", nc.ConnectedClusterName(), "version", nc.ConnectedServerVersion())
 	if limit := nc.MaxPayload(); limit < int64(e.largest) {
@@ -97,8 +97,8 @@ func (e *engine) welcome(nc *nats.Conn) {
 	}
 }
 
-// dialer makes the connections of one attempt to open a link. nats.go has no
-// context for that.
+// dialer dials the connections of one attempt to open a link, because nats.go does not take a
+// context.
 type dialer struct {
 	ctx     context.Context
 	link    *serverLink
@@ -114,14 +114,14 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	}
 	c := &gatedConn{Conn: lastread.New(conn, d.timeout), in: d.link.in}
 	d.link.conn.Store(c)
-	if d.ctx.Err() != nil { // it was too late to be cut
+	if d.ctx.Err() != nil { // the context ended too early to cut it
 		_ = c.Close()
 	}
 	return c, nil
 }
 
-// dial tries the addresses of a host in random order. nats.go would look them up
-// itself, for as long as that takes.
+// dial tries the addresses of a host in random order. nats.go would look them up itself, without a
+// timeout.
 func (d *dialer) dial(network, address string) (conn net.Conn, err error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"wsify/internal/natstest"
 )
 
-// What other clients of the servers publish is delivered, with headers or without,
-// and they hear what nodes publish.
+// Publications of other clients of the servers are delivered, with headers or without, and these
+// clients receive those of nodes.
 func TestIsSharedWithOtherClients(t *testing.T) {
 	s := natstest.Start(t, nil)
 	n := upNode(t, broker.Config{DSN: s.URL})
@@ -40,7 +40,7 @@ func TestIsSharedWithOtherClients(t *testing.T) {
 	}
 }
 
-// natsClient returns a client of its own.
+// natsClient returns a separate client.
 func natsClient(t testing.TB, url string, opts ...nats.Option) *nats.Conn {
 	t.Helper()
 	nc, err := nats.Connect(url, opts...)
@@ -88,8 +88,8 @@ func TestChannelsMayHaveAnyName(t *testing.T) {
 	}
 }
 
-// A name that would make the server end the connection is refused before, and
-// nothing else is touched.
+// A name that would make the server close the connection is refused before it is sent, and nothing
+// else is affected.
 func TestRefusesNamesThatAreTooLong(t *testing.T) {
 	s := natstest.Start(t, nil)
 	n := upNode(t, broker.Config{DSN: s.URL})
@@ -125,13 +125,13 @@ func TestContentLargerThanTheServerTakesIsRefused(t *testing.T) {
 	n.Expect("news", strings.Repeat("x", 1000))
 }
 
-// A link that has no room for what comes makes the server wait; nothing is dropped.
+// A link without room makes the server wait; nothing is dropped.
 func TestReadsNoMoreThanItHandsOn(t *testing.T) {
 	s := natstest.Start(t, nil)
 	slow := upNode(t, broker.Config{DSN: s.URL})
 	slow.Join("flood")
 	nc := natsClient(t, s.URL)
-	const publications = 100_000 // far more than the queue holds; they take less time than a silent link has
+	const publications = 100_000 // far more than the queue holds; they take less time than the timeout of a link
 	release := slow.Hold()       // deliver waits
 	for range publications {
 		if err := nc.Publish("flood", []byte("x")); err != nil {

@@ -9,7 +9,7 @@ import (
 	"wsify/broker/brokertest"
 )
 
-// A NATS server that quotes what it was sent has the password in its errors.
+// A NATS server that quotes its input has the password in its errors.
 func TestAServerThatEchoesThePasswordHasItNotLogged(t *testing.T) {
 	l := brokertest.Listen(t)
 	brokertest.Serve(l, func(conn net.Conn) {

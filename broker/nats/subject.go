@@ -8,9 +8,9 @@ import (
 	"wsify/broker/internal/link"
 )
 
-// maxSubject is the longest subject that is used, in bytes. A server ends the
-// connection when the line of a command is longer than its max_control_line, which
-// is 4096 by default and which it tells nobody; beside the subject the line holds a
+// maxSubject is the longest subject in use, in bytes. A server closes the connection when a
+// command's line is longer than its max_control_line, 4096 by default, which it does not announce.
+// Besides the subject, the line holds a number of up to 20 digits.
 // number of up to 20 digits.
 const maxSubject = 4000
 
@@ -19,18 +19,18 @@ var (
 	errTooLong = fmt.Errorf("the channel's name is too long for NATS: its subject would have more than %d bytes", maxSubject)
 )
 
-// maxChannel returns how many bytes the name of a channel may have so that NATS
-// carries it whatever it holds. A longer one is carried as long as its subject, with
-// what is escaped in it, fits; else its subscriptions and publications are refused.
+// maxChannel returns the length, in bytes, up to which NATS carries any name of a channel. A longer
+// one is carried if its subject, with escapes, fits; otherwise its subscriptions and publications
+// are refused.
 func maxChannel(prefix string) int { return (maxSubject - len(prefix)) / 3 }
 
-// subjectOf returns the subject of a channel, which is its name, as a rule:
-// "news", "chat.room.1", "user:42". What a subject cannot hold is written as a
-// percent sign and two hexadecimal digits, as in URLs: white space, control bytes,
-// wildcards, the percent sign itself and dots that would leave an empty token.
+// subjectOf returns the subject of a channel, usually its name: "news", "chat.room.1", "user:42".
+// Bytes that a subject cannot hold are written as a percent sign and two hexadecimal digits, as in
+// URLs: white space, control bytes, wildcards, the percent sign itself and dots that would leave an
+// empty token.
 //
-// So is a dollar sign or underscore at the beginning: $SYS, $JS.API and _INBOX are
-// the servers' and clients' own, and out of reach of a channel's name.
+// A dollar sign or underscore at the beginning is escaped too: $SYS, $JS.API and _INBOX belong to
+// servers and clients, and no channel may reach them.
 func subjectOf(channel string) (string, error) {
 	size := len(channel)
 	for i := range len(channel) {
@@ -57,9 +57,8 @@ func subjectOf(channel string) (string, error) {
 	return link.String(b), nil
 }
 
-// escaped reports whether the byte at i is escaped. Of dots in a row every one
-// is that has a dot before it: that is more than need be, and depends on nothing but
-// two bytes.
+// escaped reports whether the byte at i is escaped. Of several dots in a row, each one after the
+// first is. That is more than needed, but depends on two bytes only.
 func escaped(channel string, i int) bool {
 	switch c := channel[i]; c {
 	case '.':
@@ -73,18 +72,17 @@ func escaped(channel string, i int) bool {
 	}
 }
 
-// channelOf returns the channel of a subject that subjectOf has made. The result
-// is not changed by anybody.
+// channelOf returns the channel of a subject that subjectOf has made. The result must not be
+// changed.
 func channelOf(subject string) []byte {
 	channel, err := url.PathUnescape(subject)
-	if err != nil { // it is none of ours
+	if err != nil { // not a subject of subjectOf
 		channel = subject
 	}
 	return link.Bytes(channel)
 }
 
-// checkPrefix returns an error when the prefix cannot stand in a subject as it
-// is. It may end within a token.
+// checkPrefix returns an error when the prefix cannot begin a subject. It may end within a token.
 func checkPrefix(prefix string) error {
 	switch s, err := subjectOf(prefix + "x"); {
 	case err != nil:

@@ -10,7 +10,7 @@ import (
 	"wsify/broker"
 )
 
-// unusualChannels are names that are no subjects, or look like one with a meaning.
+// unusualChannels returns names that are not valid subjects, or look like special ones.
 func unusualChannels() []string {
 	return []string{
 		"with space", "tab\t", "line\r\nPUB x 1\r\n", "\x00", "\x7f", "*", "a.*", ">", "a.>", "a*b", "100%", "%41", "%", "%%2E",

@@ -1,5 +1,5 @@
-// Package dsn reads what the addresses of all engines have in common: the parameters
-// behind the question mark, the files of certificates, and what must not be logged.
+// Package dsn reads what the DSNs of all engines have in common: the parameters after the question
+// mark, certificate files, and secrets that must not be logged.
 //
-// No error quotes what could be a part of a secret.
+// No error quotes text that could be a part of a secret.
 package dsn

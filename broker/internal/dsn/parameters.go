@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// Parameter may stand behind the question mark of a DSN.
+// Parameter is a parameter that a DSN may have after the question mark.
 type Parameter struct {
 	Name string
 
-	// Set takes a value. Its error goes on behind the name, as "must be a number" does.
+	// Set sets a value. Its error continues the name, as "must be a number" does.
 	Set func(value string) error
 
-	Repeated bool // it may be there more than once
-	Unlisted bool // it is not told of: others had it
+	Repeated bool // it may occur more than once
+	Unlisted bool // errors do not mention it: an option of former versions
 }
 
 var errQuery = errors.New("the DSN's parameters cannot be read: they are written as in ?name=value&name=value, other characters as in %40")
 
-// shownName is what can be quoted without fear that it is half a password.
+// shownName matches names that can be quoted, because they are not a part of a password.
 var shownName = regexp.MustCompile(`^[a-z_]{1,20}$`)
 
 // Read sets the parameters of a query, in the order of their names.
 func Read(query string, table []Parameter) error {
 	values, err := url.ParseQuery(query)
-	if err != nil { // it quotes, so it is not passed on
+	if err != nil { // not passed on, because it quotes the query
 		return errQuery
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -51,7 +51,7 @@ func Read(query string, table []Parameter) error {
 	return nil
 }
 
-// unknown is the error about a name, which may be what follows a ? in a password.
+// unknown returns the error about a name, which may be the part of a password after a ?.
 func unknown(name, query string, table []Parameter) error {
 	var known []string
 	for _, p := range table {
@@ -67,7 +67,7 @@ func unknown(name, query string, table []Parameter) error {
 	return fmt.Errorf("the DSN has an unknown parameter%s; there are %s. A '?' in a password is written as %%3F", said, strings.Join(known, ", "))
 }
 
-// Text takes any value.
+// Text accepts any value.
 func Text(to *string) func(string) error {
 	return func(value string) error {
 		*to = value
@@ -75,7 +75,7 @@ func Text(to *string) func(string) error {
 	}
 }
 
-// Switch takes true and false. The name alone is true.
+// Switch accepts true and false. The name alone is true.
 func Switch(to *bool) func(string) error {
 	return func(value string) (err error) {
 		if *to = true; value == "" {
@@ -88,7 +88,7 @@ func Switch(to *bool) func(string) error {
 	}
 }
 
-// Duration takes a time above zero.
+// Duration accepts a time above zero.
 func Duration(to *time.Duration) func(string) error {
 	return func(value string) error {
 		d, err := time.ParseDuration(value)

@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// Servers shorten and escape what they quote, so parts of a secret are masked too, but
-// none of what is too short to be one.
+// Servers shorten and escape what they quote. So parts of a secret are masked too, but no text that
+// is too short to be a secret.
 const (
-	secretRun = 6 // bytes in a row that are masked at least, when they are not all of it
+	secretRun = 6 // the shortest part of a secret that is masked, in bytes
 	minSecret = 3
 )
 
-// Secrets is what must not reach a log: passwords and tokens of a DSN. A server that
-// does not know a command quotes its arguments, AUTH's among them.
+// Secrets are the passwords and tokens of a DSN, which must not reach a log. A server that does not
+// know a command quotes its arguments, AUTH's among them.
 type Secrets []string
 
-// Mask replaces in text what is a secret, or a part of one.
+// Mask replaces in text each secret, and each part of one.
 func (s Secrets) Mask(text string) string {
 	for _, secret := range s {
 		text = maskRuns(text, secret)
@@ -24,7 +24,7 @@ func (s Secrets) Mask(text string) string {
 	return text
 }
 
-// maskRuns replaces in text each run of bytes that is one of secret as well.
+// maskRuns replaces in text each run of bytes that also occurs in secret.
 func maskRuns(text, secret string) string {
 	shortest := min(len(secret), secretRun)
 	if shortest < minSecret {
@@ -47,7 +47,7 @@ func maskRuns(text, secret string) string {
 	return masked.String()
 }
 
-// Err returns err, or its text without the secrets in it.
+// Err returns err, or an error with its masked text if it has a secret.
 func (s Secrets) Err(err error) error {
 	if masked := s.Mask(err.Error()); masked != err.Error() {
 		return errors.New(masked)

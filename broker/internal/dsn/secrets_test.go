@@ -8,7 +8,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		"ERR bad 'pwd'":                   "ERR bad '***'",
 		"args: 'hunter2hunter3', 'x'":     "args: '***', 'x'",
 		"args: 'hunter2hun":               "args: '***",
-		"a hunter came by":                "a *** came by", // as much as six in a row
+		"a hunter came by":                "a *** came by", // six characters in a row
 		"hunt":                            "hunt",
 		"WRONGPASS invalid username-pass": "WRONGPASS invalid username-pass",
 	} {

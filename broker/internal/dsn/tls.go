@@ -8,12 +8,12 @@ import (
 	"os"
 )
 
-// TLS is the parameters about certificates. Files are in PEM form.
+// TLS holds the parameters about certificates. Files are in PEM form.
 type TLS struct {
 	CA         string // file: the authorities that signed the server's certificate
-	Cert, Key  string // files: our own certificate
+	Cert, Key  string // files: the client certificate
 	ServerName string // in the server's certificate; empty means the host of its address
-	SkipVerify bool   // any certificate will do
+	SkipVerify bool   // any certificate is accepted
 }
 
 // Parameters are ca, cert, key and skip_verify.
@@ -26,7 +26,7 @@ func (t *TLS) Parameters() []Parameter {
 	}
 }
 
-// Check reports what does not go together.
+// Check reports options that exclude each other.
 func (t *TLS) Check() error {
 	if (t.Cert == "") != (t.Key == "") {
 		return errors.New("the DSN's cert and key, a client certificate, need each other: both or none")
@@ -34,7 +34,7 @@ func (t *TLS) Check() error {
 	return nil
 }
 
-// Config reads the files, anew each time: certificates are renewed.
+// Config reads the files. It is called for each link, because certificates are renewed.
 func (t *TLS) Config() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName, InsecureSkipVerify: t.SkipVerify}
 	if t.CA != "" {

@@ -1,5 +1,5 @@
-// Package link is what the links to all engines need, and Remote with them: patience
-// with servers, words for their errors, and strings as bytes.
+// Package link has what Remote and the links to all engines need: timeouts for servers, error
+// texts, and strings as bytes.
 package link
 
 import (
@@ -8,12 +8,12 @@ import (
 	"unsafe"
 )
 
-// ErrNoAnswer says that the server took too long.
+// ErrNoAnswer means that the server took too long.
 var ErrNoAnswer = errors.New("the engine does not answer")
 
-// WithoutAddresses is the cause in an error of a connection in use, whose address is in
-// words of our own: net's have a port besides that is another one each time, and the
-// same trouble would be logged as often as it is met.
+// WithoutAddresses returns the cause in an error of a connection, without net's addresses. They
+// include a local port, which differs each time, so the same error would be logged again and again.
+// The caller adds the server's address.
 func WithoutAddresses(err error) error {
 	if op, ok := err.(*net.OpError); ok && op.Op != "dial" {
 		return op.Err
@@ -21,8 +21,8 @@ func WithoutAddresses(err error) error {
 	return err
 }
 
-// String is b as a string; b is not changed any more.
+// String returns b as a string without a copy; b must not change any more.
 func String(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// Bytes is s as bytes that nobody changes.
+// Bytes returns s as bytes without a copy; they must not be changed.
 func Bytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The same trouble is the same text each time, so that it is logged once: net's words
-// for it have the port of the attempt.
+// The same failure has the same text each time, so that it is logged once: net's text has the local
+// port.
 func TestAnErrorOfAConnectionHasNoPortOfOurs(t *testing.T) {
 	read := &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 40001}, Addr: &net.TCPAddr{Port: 6379}, Err: syscall.ECONNRESET}
 	if got := WithoutAddresses(read); got != error(syscall.ECONNRESET) {

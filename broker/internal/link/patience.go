@@ -7,9 +7,9 @@ import (
 	"wsify/internal/lastread"
 )
 
-// Within is context.WithTimeout for a caller that waits for an engine: before the context ends by
-// its time, there is time to read what came while this process stood still. Its cause says
-// by what it has ended.
+// Within is context.WithTimeout for a caller that waits for an engine. Before the context times
+// out, the process has time to read what came while it was stopped. context.Cause tells why the
+// context ended.
 func Within(parent context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	due := time.Now().Add(timeout)
 	if earlier, ok := parent.Deadline(); ok && earlier.Before(due) {
@@ -43,18 +43,18 @@ func (c patientContext) Err() error {
 	return err
 }
 
-// Rounds tells a goroutine that looks for what is overdue at every interval whether this process stood
-// still: then what was in time may not have been read yet, and only a look after one more
+// Rounds helps a goroutine that checks for timeouts at every interval. It detects that this process
+// was stopped: then an answer in time may not have been read yet, and only a check after one more
 // interval counts.
 type Rounds struct {
-	last   time.Time // when somebody looked
-	counts time.Time // from when on a look does
+	last   time.Time // the time of the last check
+	counts time.Time // checks count from then on
 }
 
-// NewRounds is for looks that begin now.
+// NewRounds returns Rounds for checks that begin now.
 func NewRounds() Rounds { return Rounds{last: time.Now()} }
 
-// Late reports whether the look at that instant does not count.
+// Late reports whether the check at that instant does not count.
 func (r *Rounds) Late(now time.Time, interval time.Duration) bool {
 	if now.Sub(r.last) > 2*interval {
 		r.counts = now.Add(interval)
@@ -63,7 +63,7 @@ func (r *Rounds) Late(now time.Time, interval time.Duration) bool {
 	return now.Before(r.counts)
 }
 
-// Pause waits, or until ctx ends.
+// Pause waits for d, or until ctx ends.
 func Pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
