@@ -4,7 +4,7 @@ package auth
 
 import "testing"
 
-// The race detector makes sync.Pool forget at random, hence the build tag.
+// The race detector makes sync.Pool drop items at random, hence the build tag.
 func TestAskAllocatesNothing(t *testing.T) {
 	answers := map[string]string{
 		"allow": yes,

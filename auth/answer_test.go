@@ -38,7 +38,7 @@ func TestStatusDecides(t *testing.T) {
 		t.Run(strconv.Itoa(tt.status), func(t *testing.T) {
 			hook := newWebhook(t, status(tt.status))
 			c := newClient(t, Config{URL: hook.URL})
-			for range 3 { // the connection serves on, whatever the status was
+			for range 3 { // the connection stays usable, whatever the status was
 				wants(t, c, tt.want, tt.result)
 			}
 			if n := hook.conns.Load(); n != 1 {

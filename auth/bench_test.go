@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// newEcho answers every read with text and allocates nothing for it, so that
-// what a benchmark counts is the client's. A question must fit into one read.
+// newEcho answers every read with text and allocates nothing for it, so that a benchmark counts
+// only the client's allocations. A question must fit into one read.
 func newEcho(t testing.TB, text string) *peer {
 	answer := []byte(text)
 	return newPeer(t, func(l *line) {
@@ -76,7 +76,7 @@ func BenchmarkAskTLS(b *testing.B) {
 	}
 }
 
-// BenchmarkStale is the price of looking at an idle connection before use.
+// BenchmarkStale measures the check of an idle connection before its use.
 func BenchmarkStale(b *testing.B) {
 	c := newClient(b, Config{URL: newPeer(b, (*line).hang).URL})
 	conn, err := c.dialer.pooled("", patience)

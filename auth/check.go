@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// Report is what Check saw.
+// Report is the result of Check.
 type Report struct {
 	URL     string        // without user, password and query
-	Addr    string        // address that answered; empty when none did
-	TLS     string        // version that was agreed on, as "TLS 1.3"; empty for http
-	Elapsed time.Duration // name, dial and handshake
-	Hint    string        // after an error: what to look at; may be empty
+	Addr    string        // the address that answered; empty when none did
+	TLS     string        // the negotiated version, as in "TLS 1.3"; empty for http
+	Elapsed time.Duration // the time for lookup, dial and handshake
+	Hint    string        // advice after an error; may be empty
 }
 
-// String returns the report as one line for people.
+// String returns the report as one line.
 func (r Report) String() string {
 	if r.Addr == "" {
 		if r.Hint == "" {
@@ -31,10 +31,10 @@ func (r Report) String() string {
 	return fmt.Sprintf("authorizer %s reached at %s%s in %s", r.URL, r.Addr, over, r.Elapsed.Round(10*time.Microsecond))
 }
 
-// Check connects to the authorizer, handshake included, and closes the connection without a
-// question: webhooks need not expect one. It blocks until then, until the deadline
-// of ctx, or for Config.Timeout; a ctx that is canceled ends dialling, but no
-// handshake under way. The error is a *CallError; the report is filled in either way.
+// Check connects to the authorizer, with a handshake, and closes the connection without a call,
+// because webhooks need not expect one. It blocks for at most Config.Timeout, or until the deadline
+// of ctx. Canceling ctx ends dialling, but not a handshake under way. The error is a *CallError;
+// the report is valid in either case.
 func (c *Client) Check(ctx context.Context) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

@@ -19,14 +19,14 @@ type Client struct {
 	closed    atomic.Bool
 }
 
-// Call is one question. Ask only reads it.
+// Call is one call to the authorizer. Ask does not modify it.
 type Call struct {
 	// Body is the JSON to send, byte for byte. It is borrowed for the duration
 	// of Ask.
 	Body []byte
 
-	// Deadline, unless it is zero, ends the call before Config.Timeout does. A call
-	// that begins after it is not made: it is Down, as ResultBusy.
+	// Deadline, unless it is zero, ends the call before Config.Timeout does. After it has passed,
+	// no call is made: the decision is Down, with ResultBusy.
 	Deadline time.Time
 
 	// Channel is sent as X-Wsify-Channel: its letters, digits, "-", ".", "_" and "~"
@@ -35,9 +35,9 @@ type Call struct {
 	// return it. An empty one is left out.
 	Channel string
 
-	// Connection, RemoteAddr and Query are sent as X-Wsify-Connection,
-	// X-Wsify-Remote-Addr and X-Wsify-Query; an empty one is left out. They may
-	// come from strangers: a byte that is not visible ASCII, and so anything
+	// Connection, RemoteAddr and Query are sent as X-Wsify-Connection, X-Wsify-Remote-Addr and
+	// X-Wsify-Query; empty ones are omitted. Clients may choose the values. So every byte that is
+	// not visible ASCII, and could end a header, is sent percent-encoded.
 	// that could end a header, is sent percent-encoded.
 	Connection string
 	RemoteAddr string
@@ -62,14 +62,14 @@ func New(cfg Config) (*Client, error) {
 		MaxConns:                  cfg.MaxConns,
 		MaxConnWaitTimeout:        cfg.Timeout,
 		MaxIdleConnDuration:       idleTimeout,
-		MaxIdemponentCallAttempts: 1, // the one retry is transport's
+		MaxIdemponentCallAttempts: 1, // transport makes the one retry
 		MaxResponseBodySize:       cfg.MaxResponseSize,
 		ReadBufferSize:            maxHeadSize,
-		ConnPoolStrategy:          fasthttp.LIFO, // so that what is not needed ages out
+		ConnPoolStrategy:          fasthttp.LIFO, // unused connections then become idle and are closed
 		Transport:                 (*transport)(d),
 		DisablePathNormalizing:    true,
 		NoDefaultUserAgentHeader:  true,
-		SecureErrorLogMessage:     true, // errors hold nothing the webhook wrote
+		SecureErrorLogMessage:     true, // errors have no text of the webhook
 	}
 	t := newTemplate(u, cfg.UserAgent)
 	c.exchanges.New = func() any { return t.exchange() }
@@ -79,8 +79,8 @@ func New(cfg Config) (*Client, error) {
 // Ask sends call and blocks until there is a decision, at most for
 // Config.Timeout. It never panics; a nil call is Down.
 //
-// cause is nil exactly for Allow. It is a *StatusError when the webhook
-// answered, else a *CallError that says why there is no answer.
+// cause is nil exactly for Allow. It is a *StatusError when the webhook answered, otherwise a
+// *CallError that says why there is no answer.
 func (c *Client) Ask(call *Call) (d Decision, cause error) {
 	if c.closed.Load() {
 		return Down, errClosed
@@ -104,7 +104,7 @@ func (c *Client) Ask(call *Call) (d Decision, cause error) {
 	x.reset()
 	c.exchanges.Put(x)
 
-	if c.closed.Load() { // Close came while we held a connection
+	if c.closed.Load() { // Close was called while this call held a connection
 		c.host.CloseIdleConnections()
 	}
 	if err != nil {

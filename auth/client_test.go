@@ -79,7 +79,7 @@ func TestCausesSayWhy(t *testing.T) {
 		}
 	}
 	if !errors.Is(&CallError{Err: io.EOF}, io.EOF) {
-		t.Error("a CallError hides what was seen")
+		t.Error("a CallError hides the underlying error")
 	}
 }
 
@@ -105,7 +105,7 @@ func TestAskNeverPanics(t *testing.T) {
 	c.host.Transport = exploding{}
 	wants(t, c, Down, ResultInternal)
 	c.host.Transport = (*transport)(c.dialer)
-	wants(t, c, Allow, ResultAllow) // the only place was given back
+	wants(t, c, Allow, ResultAllow) // the only connection was released
 }
 
 // exploding panics while a connection is held.

@@ -26,7 +26,7 @@ const (
 	maxHeadSize = 16 << 10
 )
 
-// Config says which webhook to ask, and within which bounds. New copies it.
+// Config says which webhook to call, and its bounds. New copies it.
 type Config struct {
 	// URL of the webhook, http or https. A user and password in it are sent as
 	// Basic authentication (RFC 7617); path and query are sent as written.
@@ -40,9 +40,8 @@ type Config struct {
 	// inside their Timeout, and are Down when it ends. Zero means 256.
 	MaxConns int
 
-	// MaxResponseSize is how many bytes of an answer's body are read. The status
-	// of a larger answer still decides; its connection is closed instead of
-	// reading on. Zero means 64 KiB.
+	// MaxResponseSize bounds the body of an answer that is read, in bytes. The status of a larger
+	// answer still decides, but its connection is closed. Zero means 64 KiB.
 	MaxResponseSize int
 
 	// UserAgent is sent with every call. Empty means "wsify".
@@ -54,7 +53,7 @@ type Config struct {
 	TLSConfig *tls.Config
 }
 
-// Validate reports all problems at once, or nil. No error repeats a password.
+// Validate returns all problems at once, or nil. No error has a password.
 func (cfg Config) Validate() error {
 	_, err := parseURL(cfg.URL)
 	problems := []error{err}
@@ -81,7 +80,7 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// parseURL returns raw when a Client can ask it. The error names the flag.
+// parseURL parses the URL of a webhook. The error names the flag.
 func parseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -105,7 +104,7 @@ func parseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// withoutSecret strips what err repeats of raw, which may hold a password.
+// withoutSecret removes from err what it quotes of raw, which may hold a password.
 func withoutSecret(raw string, err error) error {
 	if strings.Contains(raw, "@") {
 		return errors.New("it cannot be parsed (special characters in the password must be percent-encoded)")
@@ -116,7 +115,7 @@ func withoutSecret(raw string, err error) error {
 	return err
 }
 
-// address returns host and port to dial.
+// address returns the host and port to dial.
 func address(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -125,7 +124,7 @@ func address(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// display returns the URL for people: no user, password or query.
+// display returns the URL without user, password and query.
 func display(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }

@@ -71,7 +71,7 @@ func TestWebhookRestart(t *testing.T) {
 			if n := inside.Add(1); n == conns {
 				close(all)
 			}
-			<-all // so that the callers need that many connections
+			<-all // makes the callers need that many connections
 		}))
 		_ = server.Listener.Close()
 		server.Listener = listener
@@ -92,7 +92,7 @@ func TestWebhookRestart(t *testing.T) {
 	wants(t, c, Down, ResultUnreachable)
 
 	server, _ = start(addr, 1)
-	for range 40 { // more than there were connections to the one before
+	for range 40 { // more than the connections of the previous part
 		wants(t, c, Allow, ResultAllow)
 	}
 }
@@ -116,7 +116,7 @@ func TestAcceptThatComesLate(t *testing.T) {
 	url := "http://" + listener.Addr().String()
 	wants(t, newClient(t, Config{URL: url, Timeout: haste}), Down, ResultTimeout)
 
-	// The question of above waits in the backlog, dead; the next is behind it.
+	// The question above has timed out in the backlog; the next one is behind it.
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -247,7 +247,7 @@ func TestIPv6(t *testing.T) {
 	defer hook.Close()
 	wants(t, newClient(t, Config{URL: "http://" + listener.Addr().String()}), Allow, ResultAllow)
 
-	// A name is tried on both: wherever localhost points, one of them is ours.
+	// Both are tried for a name: wherever localhost points, one of them is our listener.
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	if addrs, _ := net.LookupHost("localhost"); strings.Contains(strings.Join(addrs, " "), "::1") {
 		wants(t, newClient(t, Config{URL: "http://localhost:" + port}), Allow, ResultAllow)

@@ -1,12 +1,12 @@
 package auth
 
-// Decision is what the authorizer made of a question. The zero value is Deny.
+// Decision is the outcome of a call. The zero value is Deny.
 type Decision uint8
 
 const (
-	Deny  Decision = iota // answered, and not with 200
-	Allow                 // answered 200
-	Down                  // 5xx, or no whole answer in time
+	Deny  Decision = iota // answered with any other status
+	Allow                 // answered with 200
+	Down                  // answered with 5xx, or no complete answer in time
 )
 
 // String returns the decision in lower case.

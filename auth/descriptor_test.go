@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Without a descriptor nobody is denied or ended: the call waits for one, and says so
-// if there was none all the time.
+// For lack of a descriptor, no call is denied or ended: it waits for one, and reports if there was
+// none all the time.
 func TestADialWithoutADescriptorWaitsForOne(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -30,7 +30,7 @@ func TestADialWithoutADescriptorWaitsForOne(t *testing.T) {
 	_ = c.Close()
 	restore = noDescriptors(t)
 	failed := newLink(d).open(time.Now().Add(2*descriptorPause + descriptorPause/2))
-	lookup := &net.DNSError{Err: "no such host", IsNotFound: true} // it could not read /etc/hosts
+	lookup := &net.DNSError{Err: "no such host", IsNotFound: true} // the resolver could not read /etc/hosts
 	blamed := starved(lookup)
 	restore()
 	if got := ResultOf(Down, failed); got != ResultNoDescriptor {
@@ -41,7 +41,7 @@ func TestADialWithoutADescriptorWaitsForOne(t *testing.T) {
 	}
 }
 
-// noDescriptors lets this process open none until restore is called.
+// noDescriptors keeps this process from opening descriptors until restore is called.
 func noDescriptors(t *testing.T) (restore func()) {
 	t.Helper()
 	var limit unix.Rlimit

@@ -14,21 +14,20 @@ import (
 	"wsify/internal/lastread"
 )
 
-// dialer opens connections to one address. Immutable, but for wantsOurs.
+// dialer opens connections to one address. It is immutable, except for wantsOurs.
 //
-// It does the TLS handshake itself: the pool's own would run it outside of the
-// call's timeout.
+// It does the TLS handshake itself, because the pool's own would run outside of the call's timeout.
 type dialer struct {
 	addr    string        // host:port
-	timeout time.Duration // when a caller brings none
+	timeout time.Duration // used when a caller has none
 	tls     *tls.Config   // nil: plain TCP
-	maxAge  time.Duration // of a connection that is used again
+	maxAge  time.Duration // connections are not reused after this time
 
-	wantsOurs atomic.Bool // the other end has asked for a certificate, and got none
+	wantsOurs atomic.Bool // the server has requested a client certificate, and got none
 }
 
-// maxLinkAge is how long a connection is used again and again. The name is looked up
-// for a new one only, so a webhook that has moved is found within that time.
+// maxLinkAge is how long a connection is reused. The name is looked up for a new connection only,
+// so a webhook that has moved is found within that time.
 const maxLinkAge = time.Minute
 
 func newDialer(u *url.URL, config *tls.Config, timeout time.Duration) *dialer {
@@ -42,7 +41,7 @@ func newDialer(u *url.URL, config *tls.Config, timeout time.Duration) *dialer {
 	return d
 }
 
-// showNone answers, as Go does by default, with no certificate.
+// showNone returns no certificate, as Go does by default.
 func (d *dialer) showNone(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	d.wantsOurs.Store(true)
 	return &tls.Certificate{}, nil
@@ -63,7 +62,7 @@ func tlsConfig(config *tls.Config, host string) *tls.Config {
 	return config
 }
 
-// pooled is fasthttp's door to dial. The address is always d.addr.
+// pooled dials for fasthttp. The address is always d.addr.
 func (d *dialer) pooled(_ string, timeout time.Duration) (net.Conn, error) {
 	if timeout <= 0 { // dialled for a waiting call
 		timeout = d.timeout
@@ -75,8 +74,7 @@ func (d *dialer) pooled(_ string, timeout time.Duration) (net.Conn, error) {
 	return l, nil
 }
 
-// dial returns the connection to talk on and the TCP connection below. An error is
-// a *CallError.
+// dial returns the connection to use and the TCP connection below it. An error is a *CallError.
 func (d *dialer) dial(ctx context.Context) (net.Conn, *net.TCPConn, error) {
 	tcp, err := d.connect(ctx)
 	if err != nil {
@@ -94,7 +92,7 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, *net.TCPConn, error) {
 	return secure, tcp, nil
 }
 
-// connect dials by the deadline of ctx, and once more when that was found late.
+// connect dials until the deadline of ctx, and once more when it found the deadline late.
 func (d *dialer) connect(ctx context.Context) (*net.TCPConn, error) {
 	conn, err := d.patiently(ctx)
 	if due, ok := ctx.Deadline(); ok && timedOut(err) && lastread.Late(due) {
@@ -108,13 +106,13 @@ func (d *dialer) connect(ctx context.Context) (*net.TCPConn, error) {
 	return conn.(*net.TCPConn), nil
 }
 
-// descriptorPause is how long a dial waits before it asks for a descriptor again.
+// descriptorPause is the pause of a dial before it tries again to get a descriptor.
 const descriptorPause = 20 * time.Millisecond
 
-// patiently dials, and waits for a descriptor as long as ctx allows: that there is none
-// says nothing about the authorizer.
+// patiently dials, and waits for a descriptor as long as ctx allows: a lack of descriptors says
+// nothing about the authorizer.
 func (d *dialer) patiently(ctx context.Context) (net.Conn, error) {
-	var short error // how the last try failed that found no descriptor
+	var short error // the error of the last try without a descriptor
 	for {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", d.addr)
 		switch {
@@ -131,8 +129,8 @@ func (d *dialer) patiently(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// starved reports whether a dial failed for want of a descriptor. Without one the
-// resolver may say anything, also that there is no such host.
+// starved reports whether a dial failed for lack of a descriptor. Without one the resolver may
+// return any error, even that there is no such host.
 func starved(err error) bool {
 	var lookup *net.DNSError
 	if errors.As(err, &lookup) {
@@ -144,8 +142,8 @@ func starved(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// handshake ends by the deadline of ctx, which is the connection's: HandshakeContext
-// would close the connection at once when it finds it passed.
+// handshake ends by the deadline of ctx, which it sets on the connection. HandshakeContext would
+// close the connection at once when it finds that the deadline has passed.
 func handshake(ctx context.Context, c *tls.Conn) error {
 	due, _ := ctx.Deadline()
 	if err := c.SetDeadline(due); err != nil {
@@ -167,7 +165,7 @@ func unreachable(err error) error {
 // timedOut reports whether err is a timeout of any layer.
 func timedOut(err error) bool {
 	if err == nil {
-		return false // the common case allocates nothing, which errors.As would
+		return false // the common case allocates nothing; errors.As would
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return true

@@ -57,7 +57,7 @@ func ExampleResultOf() {
 
 	var calls [auth.NumResults]int // one counter per label
 	calls[auth.ResultOf(client.Ask(&auth.Call{Body: []byte(`{}`)}))]++
-	server.Close() // and nobody listens any more
+	server.Close() // no server listens any more
 	calls[auth.ResultOf(client.Ask(&auth.Call{Body: []byte(`{}`)}))]++
 
 	for result, n := range calls {

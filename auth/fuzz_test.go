@@ -19,8 +19,8 @@ type reading struct {
 
 func (r reading) Read(p []byte) (int, error) { return r.from.Read(p) }
 
-// Whatever a webhook sends: no panic, a yes only where a 200 was sent, and the
-// same decision however the bytes were cut.
+// Whatever a webhook sends: nothing panics, only a 200 allows, and the decision does not depend on
+// how the bytes were split.
 func FuzzAnswer(f *testing.F) {
 	for _, seed := range []string{
 		"", yes, head("100 Continue") + yes, head("204 No Content"), "HTTP/1.0 200 OK\r\n\r\nbody",

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// Hint returns what to look at after Ask has returned cause; it may be empty. About a
-// 400 over http it dials, to see whether a TLS server is meant: it blocks for
-// Config.Timeout at most, and for nothing else.
+// Hint returns advice after Ask has returned cause; it may be empty. After a 400 over http it
+// dials, to find out whether the server speaks TLS, and blocks for at most Config.Timeout.
+// Otherwise it does not block.
 func (c *Client) Hint(cause error) string {
 	if status := (*StatusError)(nil); errors.As(cause, &status) {
 		return c.hintAt(status.Status)
@@ -23,8 +23,8 @@ func (c *Client) Hint(cause error) string {
 	return c.dialer.hint(cause)
 }
 
-// hintAt is Hint for an answer. Servers answer 400 to what is no request of theirs:
-// to plain HTTP where they speak TLS, and (nginx) to a client without a certificate.
+// hintAt returns the hint for an answer. Servers answer 400 to plain HTTP on a TLS port, and
+// (nginx) to a client without a certificate.
 func (c *Client) hintAt(status int) string {
 	switch {
 	case status != http.StatusBadRequest:
@@ -39,7 +39,7 @@ func (c *Client) hintAt(status int) string {
 
 const wantsCertificate = "it wants a certificate of its client, and wsify shows none"
 
-// speaksTLS tries a handshake, whatever certificate there is.
+// speaksTLS tries a handshake and accepts any certificate.
 func (c *Client) speaksTLS() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
@@ -52,13 +52,13 @@ func (c *Client) speaksTLS() bool {
 	return err == nil || isAlert(err)
 }
 
-// rejected waits for the alert of a server that wants a certificate of ours: with TLS
-// 1.3 it comes after the handshake. It returns nil when there is none.
+// rejected waits for the alert of a server that requires a client certificate. With TLS 1.3 it
+// comes after the handshake. It returns nil when no alert comes.
 func (d *dialer) rejected(conn net.Conn) error {
 	if !d.wantsOurs.Load() {
 		return nil
 	}
-	const patience = time.Second // it may do without one, and says nothing then
+	const patience = time.Second // a server that requires none sends nothing
 	_ = conn.SetReadDeadline(time.Now().Add(min(patience, d.timeout)))
 	if _, err := conn.Read(make([]byte, 1)); err != nil && !timedOut(err) {
 		_ = conn.Close()
@@ -67,7 +67,7 @@ func (d *dialer) rejected(conn net.Conn) error {
 	return nil
 }
 
-// hint turns the usual failures into advice.
+// hint returns advice for the usual failures.
 func (d *dialer) hint(err error) string {
 	var (
 		name *net.DNSError
@@ -85,14 +85,14 @@ func (d *dialer) hint(err error) string {
 	case timedOut(err):
 		return d.addr + " takes connections and does not answer in time"
 	case errors.Is(err, errTLS):
-		return "" // it says so itself
+		return "" // the error says it itself
 	case d.tls != nil:
 		return d.hintTLS(err)
 	}
 	return ""
 }
 
-// hintTLS is hint for what may be wrong with TLS.
+// hintTLS returns the hint for failures of TLS.
 func (d *dialer) hintTLS(err error) string {
 	var (
 		failed  *CallError

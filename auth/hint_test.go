@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHintsTellWhatIsWrong: the check at the start and the first call that fails name
-// the same cause, and each cause by itself.
+// TestHintsTellWhatIsWrong checks that Check and the first failing call name the same cause, and
+// that each cause has its own hint.
 func TestHintsTellWhatIsWrong(t *testing.T) {
 	secure, plain := newTLSWebhook(t), newWebhook(t, status(200))
 	elsewhere := trusting(secure)
@@ -31,7 +31,7 @@ func TestHintsTellWhatIsWrong(t *testing.T) {
 	hangsUp := "https" + strings.TrimPrefix(newPeer(t, func(l *line) { l.Close() }).URL, "http")
 	expired, roots := startDated(t, time.Now().Add(-time.Hour))
 
-	const anyResult = NumResults // a resolver may refuse or say nothing
+	const anyResult = NumResults // a resolver may refuse or not answer
 	for _, tt := range []struct {
 		name   string
 		cfg    Config
@@ -69,8 +69,8 @@ func TestHintsTellWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestPlainURLOfATLSWebhook: a TLS server answers plain HTTP with a 400 or with an
-// alert; a webhook's own 400 gives no hint.
+// TestPlainURLOfATLSWebhook checks that a TLS server answers plain HTTP with a 400 or an alert, and
+// that a webhook's own 400 gives no hint.
 func TestPlainURLOfATLSWebhook(t *testing.T) {
 	alerts := newPeer(t, func(l *line) { l.request(); l.say("\x15\x03\x01\x00\x02\x02\x46") })
 	for _, tt := range []struct {
@@ -89,7 +89,7 @@ func TestPlainURLOfATLSWebhook(t *testing.T) {
 	}
 }
 
-// A server that can do without a certificate of ours is reached.
+// A server that requests a client certificate but does not require it is reached.
 func TestCertificateThatIsOptional(t *testing.T) {
 	hook := startWebhook(t, status(200), func(w *webhook) {
 		w.TLS = &tls.Config{ClientAuth: tls.VerifyClientCertIfGiven}
@@ -101,7 +101,7 @@ func TestCertificateThatIsOptional(t *testing.T) {
 	}
 }
 
-// closedPort returns an address that nobody listens on.
+// closedPort returns an address without a listener.
 func closedPort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -138,7 +138,7 @@ func deafPort(t *testing.T) string {
 	}
 }
 
-// wanting starts a webhook that demands certificates, and returns how to ask it.
+// wanting starts a webhook that requires client certificates, and returns a Config for it.
 func wanting(t *testing.T, version uint16) Config {
 	hook := startWebhook(t, status(200), func(w *webhook) {
 		w.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: version}

@@ -9,9 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// link is what the pool keeps: a connection that knows whether the other end
-// is still there, and that can be replaced by a new one in place. Replacing it
-// keeps the pool's count, and with it Config.MaxConns, exact.
+// link is a connection in the pool. It can tell whether the webhook has closed it, and can replace
+// it with a new one in place, so that the pool's count, and with it Config.MaxConns, stays exact.
 //
 // A link belongs to the call that took it from the pool, or to the pool.
 type link struct {
@@ -20,7 +19,7 @@ type link struct {
 	raw      syscall.RawConn // of the TCP connection
 	look     func(fd uintptr)
 	poll     [1]unix.PollFd
-	gone     bool      // what look found
+	gone     bool      // what look has found
 	opened   time.Time // when it was dialled
 
 	// Of the try under way.
@@ -61,7 +60,7 @@ func (l *link) begin(deadline time.Time) error {
 	return l.note(l.SetDeadline(deadline))
 }
 
-// Read reads from the connection and keeps count.
+// Read reads from the connection and counts the bytes.
 func (l *link) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
 	l.received += n
@@ -81,9 +80,8 @@ func (l *link) note(err error) error {
 	return err
 }
 
-// stale reports whether an idle connection is of no more use: the other end
-// has closed it, or has sent what nobody asked for, or it is too old. It does not
-// block.
+// stale reports whether an idle connection can no longer be used: the webhook has closed it or has
+// sent unsolicited data, or it is too old. It does not block.
 func (l *link) stale() bool {
 	if time.Since(l.opened) > l.dialer.maxAge {
 		return true
@@ -93,10 +91,9 @@ func (l *link) stale() bool {
 	return err != nil || l.gone
 }
 
-// lookAt asks poll(2). POLLHUP and POLLERR are always reported; POLLRDHUP is
-// the end of the stream even when bytes are waiting before it. Waiting bytes
-// alone are a fault in HTTP but not in TLS, where session tickets arrive
-// unasked (RFC 8446, section 4.6.1).
+// lookAt calls poll(2), which always reports POLLHUP and POLLERR. POLLRDHUP reports the end of the
+// stream even when bytes wait before it. Waiting bytes alone are an error in HTTP but not in TLS,
+// where session tickets arrive unsolicited (RFC 8446, section 4.6.1).
 func (l *link) lookAt(fd uintptr) {
 	events := int16(unix.POLLRDHUP)
 	if l.dialer.tls == nil {

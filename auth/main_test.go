@@ -18,14 +18,14 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails when a goroutine is left. The pool's own may sleep for the
-// idle time after Close, so the look is repeated for longer than that.
+// TestMain fails when a goroutine is left. The pool's own may sleep for the idle time after Close,
+// so the check is repeated for longer than that.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if code == 0 {
 		err := goleak.Find()
 		for end := time.Now().Add(3 * idleTimeout); err != nil && time.Now().Before(end); {
-			err = goleak.Find() // waits a second or so by itself
+			err = goleak.Find() // takes about a second
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// patience is the timeout of calls that are expected to succeed: long enough
-// for the slowest machine. haste is that of calls expected to run into it.
+// patience is the timeout of calls that are expected to succeed, long enough for the slowest
+// machine. haste is the timeout of calls that are expected to time out.
 const (
 	patience = 30 * time.Second
 	haste    = 100 * time.Millisecond
@@ -98,15 +98,15 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-// peer is a server written with bare hands, for what no HTTP library would do.
+// peer is a server without an HTTP library, for answers that no library would send.
 type peer struct {
 	URL      string
 	conns    atomic.Int32 // accepted
-	requests atomic.Int32 // read whole
+	requests atomic.Int32 // read completely
 	closing  chan struct{}
 }
 
-// line is one connection as a peer's script sees it.
+// line is one connection of a peer.
 type line struct {
 	*net.TCPConn
 	number int // of the connection, from 1
@@ -179,7 +179,7 @@ func (l *line) reset() {
 
 const yes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-// answering returns a script that reads one request, says text, and hangs on.
+// answering returns a script that reads one request, sends text, and waits.
 func answering(text string) func(*line) {
 	return func(l *line) {
 		if l.request() {

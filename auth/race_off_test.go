@@ -2,5 +2,5 @@
 
 package auth
 
-// raceEnabled says whether the race detector is on.
+// raceEnabled reports whether the race detector is on.
 const raceEnabled = false

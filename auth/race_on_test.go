@@ -2,6 +2,6 @@
 
 package auth
 
-// raceEnabled says whether the race detector is on: it makes sync.Pool forget at
-// random, so counts of allocations say nothing then.
+// raceEnabled reports whether the race detector is on. It makes sync.Pool drop items at random, so
+// counts of allocations have no meaning then.
 const raceEnabled = true

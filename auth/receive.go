@@ -21,9 +21,9 @@ var (
 	errLargeHead  = errors.New("the head of the answer is longer than 16 KiB")
 )
 
-// receive reads the final answer. clean says that it was read to its end and
-// that nothing came behind it. An answer whose body is too large is read as far
-// as it goes, without an error: its head was whole, and the status decides.
+// receive reads the final answer. clean reports that it was read to its end and nothing followed
+// it. A body that is too large is read in part, without an error: the head was complete, and the
+// status decides.
 func (l *link) receive(host *fasthttp.HostClient, resp *fasthttp.Response) (clean bool, err error) {
 	r := host.AcquireReader(l)
 	defer host.ReleaseReader(r)
@@ -37,8 +37,8 @@ func (l *link) receive(host *fasthttp.HostClient, resp *fasthttp.Response) (clea
 	return r.Buffered() == 0 && resp.StatusCode() >= 200, err
 }
 
-// readHead reads heads up to that of the final answer. 101 is final: nobody
-// asked for it (RFC 9110, section 15.2.2).
+// readHead reads heads up to the final answer's. 101 is final, because the request did not ask for
+// an upgrade (RFC 9110, section 15.2.2).
 func readHead(r *bufio.Reader, resp *fasthttp.Response) error {
 	for range maxInterim {
 		if err := checkStatusLine(r); err != nil {
@@ -61,17 +61,16 @@ func readHead(r *bufio.Reader, resp *fasthttp.Response) error {
 	return errInterim
 }
 
-// tlsAlert begins what a TLS server may answer to plain HTTP; RFC 8446, section 5.1.
+// tlsAlert begins an answer that a TLS server may give to plain HTTP; RFC 8446, section 5.1.
 const tlsAlert = 21
 
-// checkStatusLine looks at the next bytes without taking them. fasthttp reads a
-// status of 000 but reports it as 200, which must not become a yes; so the
-// line's start has to be that of RFC 9112, section 4, and the status not under
-// 100.
+// checkStatusLine checks the next bytes without consuming them. fasthttp reads a status of 000 but
+// reports it as 200, which must not become an Allow. So the line has to begin as RFC 9112, section
+// 4, requires, and the status has to be at least 100.
 func checkStatusLine(r *bufio.Reader) error {
 	const pattern = "HTTP/1.d sdde" // d: a digit, s: 1 to 9, e: the end of the status
 	for i := range len(pattern) {
-		start, err := r.Peek(i + 1) // one more, so that a wrong byte shows at once
+		start, err := r.Peek(i + 1) // one byte at a time, so that a wrong byte is noticed at once
 		if err != nil {
 			return err
 		}
@@ -96,8 +95,8 @@ func checkStatusLine(r *bufio.Reader) error {
 	return nil
 }
 
-// peekHead waits for the whole head, and looks at it without taking it. It refuses a
-// bare LF at once: fasthttp would wait for a CRLF until the timeout.
+// peekHead waits for the complete head, and does not consume it. It refuses a bare LF at once,
+// because fasthttp would wait for a CRLF until the timeout.
 func peekHead(r *bufio.Reader) ([]byte, error) {
 	for {
 		head, _ := r.Peek(r.Buffered())
@@ -120,9 +119,9 @@ func peekHead(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// checkFraming refuses a head that says twice where its body ends. fasthttp would take
-// one of both, and a proxy on the way perhaps the other: bytes of a body would be the
-// next answer to one of them, and an answer grants rights.
+// checkFraming refuses a head that gives the body's length twice. fasthttp and a proxy on the route
+// could choose differently: then one of them would take bytes of a body for the next answer, and an
+// answer grants rights.
 func checkFraming(head []byte) error {
 	lengths, codings := 0, 0
 	for line := range bytes.Lines(head) {
@@ -143,7 +142,7 @@ func checkFraming(head []byte) error {
 	return nil
 }
 
-// readBody reads what belongs to the head in resp (RFC 9112, section 6.3).
+// readBody reads the body of the head in resp (RFC 9112, section 6.3).
 func readBody(r *bufio.Reader, resp *fasthttp.Response, limit int) error {
 	switch status := resp.StatusCode(); {
 	case status < 200, status == fasthttp.StatusNoContent, status == fasthttp.StatusNotModified:

@@ -16,7 +16,7 @@ const (
 	HeaderQuery      = "X-Wsify-Query"
 )
 
-// template is what all requests of a client have in common. Immutable.
+// template holds what all requests of a client have in common. It is immutable.
 type template struct {
 	host, path, query string // as they are sent
 	userAgent         string
@@ -35,8 +35,8 @@ func newTemplate(u *url.URL, userAgent string) *template {
 	return t
 }
 
-// hostHeader returns the URL's host as it is sent: the zone of an IPv6 address
-// means nothing to the other end (RFC 6874, section 3).
+// hostHeader returns the URL's host as it is sent: without the zone of an IPv6 address, which is
+// only valid on this machine (RFC 6874, section 3).
 func hostHeader(u *url.URL) string {
 	host := strings.TrimSuffix(u.Host, ":")
 	if zone := strings.IndexByte(host, '%'); zone >= 0 {
@@ -55,12 +55,12 @@ type exchange struct {
 	value    []byte // scratch for header values
 }
 
-// exchange returns a new exchange with everything set that never changes.
+// exchange returns a new exchange with all constant parts set.
 func (t *template) exchange() *exchange {
 	x := &exchange{request: new(fasthttp.Request), response: new(fasthttp.Response)}
 
-	// The URI is put together instead of parsed, so that path and query leave
-	// as written. Its scheme stays http: TLS is the dialer's.
+	// The URI is assembled instead of parsed, so that path and query are sent as written. Its
+	// scheme stays http, because the dialer does TLS.
 	uri := fasthttp.AcquireURI()
 	uri.DisablePathNormalizing = true
 	uri.SetScheme("http")
@@ -97,7 +97,7 @@ func (x *exchange) reset() {
 	x.response.Reset()
 }
 
-// set sets a header to value, in which what does not pass is percent-encoded.
+// set sets a header to value, with every byte that does not pass percent-encoded.
 func (x *exchange) set(name, value string, passes func(byte) bool) {
 	if value == "" {
 		x.request.Header.Del(name)
@@ -121,12 +121,12 @@ func appendEncoded(dst []byte, s string, passes func(byte) bool) []byte {
 	return dst
 }
 
-// visible passes visible ASCII: a query string stays the same query by it, and no
-// header can be ended (RFC 9110, section 5.5).
+// visible passes visible ASCII: a query string keeps its meaning, and no byte can end a header (RFC
+// 9110, section 5.5).
 func visible(b byte) bool { return b > ' ' && b < 0x7f }
 
-// unreserved passes what never means anything in a URI (RFC 3986, section 2.3), so
-// that decoding yields exactly what was encoded.
+// unreserved passes bytes that have no special meaning in a URI (RFC 3986, section 2.3), so that
+// decoding yields exactly what was encoded.
 func unreserved(b byte) bool {
 	switch {
 	case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':

@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// heard is what a webhook got.
+// heard is what a webhook received.
 type heard struct {
 	request *http.Request
 	body    []byte
 }
 
-// asks sends call to a webhook at base with path added, and returns what came.
+// asks sends calls to a webhook at base with path added, and returns what it received.
 func asks(t *testing.T, cfg func(url string) Config, calls ...*Call) []heard {
 	t.Helper()
-	var all []heard // calls are made one after the other
+	var all []heard // the calls are made one after another
 	hook := newWebhook(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -33,7 +33,7 @@ func asks(t *testing.T, cfg func(url string) Config, calls ...*Call) []heard {
 		}
 	}
 	if len(all) != len(calls) {
-		t.Fatalf("the webhook heard %d questions, want %d", len(all), len(calls))
+		t.Fatalf("the webhook received %d questions, want %d", len(all), len(calls))
 	}
 	return all
 }
@@ -93,7 +93,7 @@ func TestRequestHead(t *testing.T) {
 	}
 
 	for _, name := range []string{HeaderChannel, HeaderConnection, HeaderRemoteAddr, HeaderQuery} {
-		delete(want, name) // what the call before left is not sent again
+		delete(want, name) // headers of the previous call are not sent again
 	}
 	sameHeader(t, all[1].request.Header, want)
 }

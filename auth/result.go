@@ -8,23 +8,23 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Result says how a call ended, in a small fixed set: one label value each, so
-// that it can name a metric and index an array of NumResults.
+// Result says how a call ended. There is a small fixed set, so that it can be a label of a metric
+// and index an array of NumResults.
 type Result uint8
 
 const (
-	ResultDeny         Result = iota // answered no
-	ResultAllow                      // answered yes
+	ResultDeny         Result = iota // answered with a refusal
+	ResultAllow                      // answered with 200
 	ResultStatus                     // answered 5xx
-	ResultTimeout                    // no whole answer inside Config.Timeout
-	ResultBusy                       // no turn: MaxConns calls under way all the time, or Call.Deadline passed
+	ResultTimeout                    // no complete answer within Config.Timeout
+	ResultBusy                       // not started: MaxConns calls were under way all the time, or Call.Deadline had passed
 	ResultUnreachable                // no connection: name, route, refusal, TLS
-	ResultReset                      // connection lost before the answer was whole
+	ResultReset                      // connection lost before the answer was complete
 	ResultMalformed                  // the answer is not HTTP, or its head is over 16 KiB
 	ResultClosed                     // asked after Client.Close
-	ResultNoDescriptor               // this process had no descriptor for a connection all the time
-	ResultInternal                   // a defect on our side
-	NumResults                       // how many there are; not a result
+	ResultNoDescriptor               // this process had no free descriptor all the time
+	ResultInternal                   // a defect of this package
+	NumResults                       // their number; not a result
 )
 
 var resultNames = [NumResults]string{
@@ -60,12 +60,12 @@ func ResultOf(d Decision, cause error) Result {
 	return ResultInternal
 }
 
-// StatusError is the cause of a decision that came as an HTTP status.
+// StatusError is the cause of a decision that an HTTP status made.
 type StatusError struct {
 	Status int // 0 to 999
 }
 
-// Error returns the status with its name where it has one.
+// Error returns the status, and its name if it has one.
 func (e *StatusError) Error() string {
 	text := "authorizer answered " + strconv.Itoa(e.Status)
 	if name := http.StatusText(e.Status); name != "" {
@@ -77,10 +77,10 @@ func (e *StatusError) Error() string {
 // CallError is the cause of a Down without an answer.
 type CallError struct {
 	Result Result // never ResultDeny, ResultAllow or ResultStatus
-	Err    error  // what was seen; nil where Result says all
+	Err    error  // the underlying error; nil where Result says all
 }
 
-// Error returns the label and what was seen.
+// Error returns the label and the underlying error.
 func (e *CallError) Error() string {
 	text := "authorizer " + e.Result.String()
 	if e.Err != nil {
@@ -89,11 +89,11 @@ func (e *CallError) Error() string {
 	return text
 }
 
-// Unwrap returns what was seen.
+// Unwrap returns the underlying error.
 func (e *CallError) Unwrap() error { return e.Err }
 
-// statusErrors holds one error per status, so that a no allocates nothing.
-// It is never written after the program has started.
+// statusErrors holds one error per status, so that a denial allocates nothing. It is not written
+// after the program has started.
 var statusErrors = func() (table [1000]StatusError) {
 	for status := range table {
 		table[status].Status = status
@@ -114,13 +114,12 @@ var (
 	errTimeout = &CallError{Result: ResultTimeout}
 )
 
-// failure returns err as a *CallError. What no part of this package has
-// classified is a defect.
+// failure returns err as a *CallError. An error that this package has not classified is a defect.
 func failure(err error) error {
 	if _, ok := err.(*CallError); ok {
 		return err
 	}
-	if err == fasthttp.ErrTimeout { // over before there was anything to do
+	if err == fasthttp.ErrTimeout { // the time was over before a connection was needed
 		return errTimeout
 	}
 	return &CallError{Result: ResultInternal, Err: err}

@@ -6,16 +6,15 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// transport sends one request and reads one answer on a connection of the
-// pool. It replaces fasthttp's own for three reasons: to look before it writes
-// into a connection that was idle, to know whether a first byte had come before
-// it tries again, and to read the answer with receive.
+// transport sends one request and reads one answer on a connection of the pool. It replaces
+// fasthttp's own for three reasons: it checks an idle connection before it writes, it retries only
+// if no byte of an answer had come, and it reads the answer with receive.
 type transport dialer
 
 var _ fasthttp.RoundTripper = (*transport)(nil)
 
-// RoundTrip returns an error that is a *CallError, and never asks fasthttp to
-// retry. It returns by the request's timeout.
+// RoundTrip returns a *CallError, and never asks fasthttp to retry. It returns by the request's
+// timeout.
 func (t *transport) RoundTrip(host *fasthttp.HostClient, req *fasthttp.Request, resp *fasthttp.Response) (retry bool, err error) {
 	deadline := time.Now().Add(req.GetTimeOut())
 	conn, err := host.AcquireConn(req.GetTimeOut(), false)
@@ -49,8 +48,8 @@ func (t *transport) RoundTrip(host *fasthttp.HostClient, req *fasthttp.Request, 
 	return false, err
 }
 
-// notAcquired classifies an error of AcquireConn: the dialer's own pass, the
-// rest is about waiting for a place.
+// notAcquired classifies an error of AcquireConn: errors of the dialer pass, others mean that no
+// connection became free.
 func notAcquired(err error) error {
 	if err == fasthttp.ErrTimeout || err == fasthttp.ErrNoFreeConns {
 		return errBusy
@@ -58,8 +57,7 @@ func notAcquired(err error) error {
 	return failure(err)
 }
 
-// hungUp reports whether the last try ended without a byte of an answer
-// and by the other end's doing.
+// hungUp reports whether the other end closed the connection without a byte of an answer.
 func (l *link) hungUp() bool {
 	return l.received == 0 && l.lost != nil && !timedOut(l.lost)
 }
@@ -74,8 +72,8 @@ func (l *link) try(host *fasthttp.HostClient, req *fasthttp.Request, resp *fasth
 	if timedOut(sent) {
 		return false, l.explain(sent, deadline)
 	}
-	// A webhook may answer and hang up before it has read a long body: the
-	// answer counts although sending failed.
+	// A webhook may answer and close before it has read a long body: the answer counts although
+	// sending failed.
 	clean, err := l.receive(host, resp)
 	if err != nil {
 		return false, l.explain(err, deadline)
@@ -92,8 +90,8 @@ func (l *link) send(host *fasthttp.HostClient, req *fasthttp.Request) error {
 	return w.Flush()
 }
 
-// explain classifies a failed try. What the connection reported comes
-// before what the parser made of it.
+// explain classifies a failed try. Errors of the connection take precedence over those of the
+// parser.
 func (l *link) explain(err error, deadline time.Time) error {
 	switch {
 	case timedOut(err) || timedOut(l.lost) || !time.Now().Before(deadline):

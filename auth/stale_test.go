@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Here the other end hangs up between two calls, and says so by FIN or RST.
+// The other end closes the connection between two calls, with FIN or RST.
 func TestConnectionClosedWhileIdleIsNoDown(t *testing.T) {
 	for end, hangUp := range map[string]func(*line){"FIN": func(*line) {}, "RST": (*line).reset} {
 		t.Run(end, func(t *testing.T) {
@@ -30,7 +30,7 @@ func TestConnectionClosedWhileIdleIsNoDown(t *testing.T) {
 	}
 }
 
-// Here it hangs up when the next question is on its way already.
+// The other end closes the connection when the next question is already on its way.
 func TestConnectionClosedUnderTheQuestionIsTriedOnceMore(t *testing.T) {
 	for end, hangUp := range map[string]func(*line){"FIN": func(*line) {}, "RST": (*line).reset} {
 		t.Run(end, func(t *testing.T) {
@@ -99,8 +99,8 @@ func TestTimeoutForbidsASecondTry(t *testing.T) {
 	}
 }
 
-// A webhook that closes after each answer without saying so makes every
-// connection stale, at any moment, under all callers at once.
+// A webhook that closes after each answer without announcing it makes every connection stale, at
+// any moment, for all callers.
 func TestWebhookThatNeverKeepsAlive(t *testing.T) {
 	p := newPeer(t, func(l *line) {
 		if l.request() {
@@ -126,12 +126,12 @@ func TestUnaskedBytesMakeAConnectionStale(t *testing.T) {
 	})
 	c := newClient(t, Config{URL: p.URL})
 	l := dialLink(t, c)
-	for !l.stale() { // until the bytes are here
+	for !l.stale() { // until the bytes have arrived
 		runtime.Gosched()
 	}
 }
 
-// A name that points elsewhere by now is looked up for a new connection only.
+// A name that has changed is looked up for a new connection only.
 func TestConnectionIsNotUsedForEver(t *testing.T) {
 	hook := newWebhook(t, status(200))
 	c := newClient(t, Config{URL: hook.URL})
@@ -154,7 +154,7 @@ func TestOpenConnectionIsNotStale(t *testing.T) {
 	}
 	hook := newTLSWebhook(t)
 	l := dialLink(t, newClient(t, Config{URL: hook.URL, TLSConfig: trusting(hook)}))
-	if l.stale() { // session tickets may be waiting in it
+	if l.stale() { // session tickets may wait in it
 		t.Error("an idle open TLS connection is taken for stale")
 	}
 	hook.CloseClientConnections()

@@ -17,14 +17,14 @@ import (
 // childVariable makes the test binary a program that asks a webhook.
 const childVariable = "AUTH_TEST_CHILD"
 
-// The child asks so many questions at once, with this timeout: all have to be under way,
-// with a TLS handshake each, before it is stopped.
+// The child makes this many calls at once, with this timeout. All of them, each with a TLS
+// handshake, have to be under way before the child is stopped.
 const (
 	childCalls   = 10
 	childTimeout = 2 * time.Second
 )
 
-// TestChild is no test but the program that is stopped.
+// TestChild is not a test but the program that is stopped.
 func TestChild(t *testing.T) {
 	url := os.Getenv(childVariable)
 	if url == "" {
@@ -42,7 +42,7 @@ func TestChild(t *testing.T) {
 	}
 	calls.Wait()
 	fmt.Println("allowed:", allowed.Load())
-	os.Exit(0) // the pool's goroutine would have to be waited for
+	os.Exit(0) // does not wait for the pool's goroutine
 }
 
 func TestStoppedProcessTakesTheAnswersThatCameMeanwhile(t *testing.T) {
@@ -50,7 +50,7 @@ func TestStoppedProcessTakesTheAnswersThatCameMeanwhile(t *testing.T) {
 		"http": func(w *webhook) { w.Start() }, "https": func(w *webhook) { w.StartTLS() },
 	} {
 		t.Run(scheme, func(t *testing.T) {
-			t.Parallel() // it waits for clocks
+			t.Parallel() // mostly waits
 			asked, answer := make(chan struct{}, childCalls), make(chan struct{})
 			var answered sync.WaitGroup
 			answered.Add(childCalls)

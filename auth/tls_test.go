@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// trusting returns a configuration that takes hook's certificate.
+// trusting returns a configuration that accepts hook's certificate.
 func trusting(hook *webhook) *tls.Config {
 	return &tls.Config{RootCAs: hook.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 }

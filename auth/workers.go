@@ -7,13 +7,12 @@ import (
 	"wsify/internal/ring"
 )
 
-// Workers runs calls that may block, such as asking the authorizer: at most so
-// many at once, and so many waiting. A worker is a goroutine that exists while
-// there is work; an idle pool has none.
+// Workers runs calls that may block, such as those to the authorizer. It bounds how many run and
+// how many wait. A worker is a goroutine that exists while there is work; an idle pool has none.
 type Workers struct {
-	// OnPanic, which may be nil, is told from the worker's goroutine what a call
-	// panicked with, and the stack there. The panic ends that call only: the
-	// worker goes on with the next. Set it before the first Submit.
+	// OnPanic, which may be nil, is called by the worker's goroutine with the value and the stack
+	// of a panic. The panic ends only the call that caused it; the worker goes on with the next.
+	// Set it before the first Submit.
 	OnPanic func(value any, stack []byte)
 
 	size    int
@@ -28,19 +27,17 @@ type Workers struct {
 	done    sync.WaitGroup
 }
 
-// NewWorkers returns a pool of size workers with a backlog of so many waiting
-// calls; a size below 1 is 1. room, which may be nil, is called once from a
-// worker's goroutine when a call can be submitted again after one or more were
-// refused. It must not block.
+// NewWorkers returns a pool of size workers and a backlog of waiting calls; a size below 1 means 1.
+// room, which may be nil, is called once from a worker's goroutine when a call can be submitted
+// again after one or more were refused. It must not block.
 func NewWorkers(size, backlog int, room func()) *Workers {
 	return &Workers{size: max(size, 1), backlog: backlog, room: room}
 }
 
-// Submit runs fn on a worker, or queues it when all are busy. When the backlog is
-// full it reports false and takes nothing; room is called later. It never blocks
-// and may be called from any goroutine. A stopped pool takes nothing, and once
-// Stop has returned room is called no more. Calls begin in the order they were
-// submitted; fn may panic, but must not call runtime.Goexit.
+// Submit runs fn on a worker, or queues it when all are busy. When the backlog is full it returns
+// false, does not take fn, and room is called later. It never blocks, and any goroutine may call
+// it. A stopped pool takes no calls, and room is not called after Stop has returned. Calls begin in
+// the order they were submitted; fn may panic, but must not call runtime.Goexit.
 func (w *Workers) Submit(fn func()) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -60,7 +57,7 @@ func (w *Workers) Submit(fn func()) bool {
 	return true
 }
 
-// work runs fn and then what waits, until nothing does.
+// work runs fn and then the waiting calls, until none is left.
 func (w *Workers) work(fn func()) {
 	defer w.done.Done()
 	for fn != nil {
@@ -82,8 +79,8 @@ func (w *Workers) run(fn func()) {
 	fn()
 }
 
-// next returns the call that has waited longest, or nil when the worker is to end,
-// and whether room has to be called.
+// next returns the call that has waited longest, or nil when the worker has to end, and whether
+// room has to be called.
 func (w *Workers) next() (fn func(), tell bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -41,7 +41,7 @@ func TestWorkersRunAtMostSizeAtOnceAndBoundTheBacklog(t *testing.T) {
 }
 
 func TestCallsBeginInTheOrderSubmitted(t *testing.T) {
-	const n = 1000 // the ring grows and wraps on the way
+	const n = 1000 // the ring grows and wraps
 	w := NewWorkers(1, n, nil)
 	gate := make(chan struct{})
 	var order []int // owned by the only worker
@@ -100,8 +100,7 @@ func TestRoomIsCalledOnceAfterRefusals(t *testing.T) {
 	}
 }
 
-// Many that are refused wait for room and submit again, as the event loops do:
-// every call runs.
+// Callers that are refused wait for room and submit again, as the event loops do: every call runs.
 func TestRoomIsNeverLost(t *testing.T) {
 	n := 20000
 	if testing.Short() || raceEnabled {
@@ -133,7 +132,7 @@ func TestRoomIsNeverLost(t *testing.T) {
 		})
 	}
 	over := make(chan struct{})
-	go func() { // the loop that is told of room
+	go func() { // the loop whose room is called
 		for {
 			select {
 			case <-room:
@@ -156,7 +155,7 @@ func TestRoomIsNeverLost(t *testing.T) {
 	select {
 	case <-finished:
 	case <-time.After(patience):
-		t.Fatal("calls wait for room and are not told")
+		t.Fatal("calls wait for room and room is not called")
 	}
 	close(over)
 	w.Stop()
@@ -203,7 +202,7 @@ func TestStopOfAnIdlePoolReturns(t *testing.T) {
 	}
 }
 
-// A panic ends its call only; the worker, and whoever waits for room, go on.
+// A panic ends only its call; the worker and the waiters for room go on.
 func TestPanicIsContained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rooms := 0
