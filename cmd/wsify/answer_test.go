@@ -50,10 +50,10 @@ func TestHelpFitsInAHundredColumnsAndNamesEverySetting(t *testing.T) {
 	}
 }
 
-// Whoever follows an example must get a program that starts.
+// The examples of the help start a program.
 func TestTheExamplesOfHelpAreValid(t *testing.T) {
 	for name, s := range newCommandLine().byName {
-		if s.once || s.arg == argFile { // no such file is here
+		if s.once || s.arg == argFile { // the example's file does not exist here
 			continue
 		}
 		args := []string{"-" + name}

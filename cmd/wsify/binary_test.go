@@ -21,8 +21,8 @@ import (
 // patience is how long a test waits for the real program before it gives up.
 const patience = 30 * time.Second
 
-// command returns the real program with these arguments and an environment of its
-// own. It is killed when the test ends, or takes too long.
+// command returns the real program with these arguments and a separate environment. It is killed
+// when the test ends, or takes too long.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "WSIFY_ADMIN_ADDR=off"}
@@ -66,7 +66,7 @@ func TestExitCodesOfTheRealProgram(t *testing.T) {
 	}
 }
 
-// begins reports whether s has this beginning; nothing at all when that is empty.
+// begins reports whether s has this prefix, or is empty when the prefix is.
 func begins(s, with string) bool { return strings.HasPrefix(s, with) && (with != "") == (s != "") }
 
 func TestVersionOfTheRealProgramIsOneLine(t *testing.T) {
@@ -119,8 +119,7 @@ func TestASignalEndsTheRealServerInOrder(t *testing.T) {
 	}
 }
 
-// awaitListening reads log records until the one that tells the address, and
-// returns that.
+// awaitListening reads log records until one has the address, and returns the address.
 func awaitListening(t *testing.T, lines *bufio.Scanner) (addr string) {
 	t.Helper()
 	for lines.Scan() {

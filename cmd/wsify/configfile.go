@@ -10,9 +10,9 @@ import (
 	"github.com/peterbourgon/ff/v3"
 )
 
-// fromFile sets from the configuration file what neither the command line nor the
-// environment has set. The error has one line for each line of the file that is wrong,
-// which a second one for a setting is.
+// fromFile sets from the configuration file what neither the command line nor the environment has
+// set. The error has one line for each wrong line of the file. A second line for the same setting
+// is wrong.
 func (c *commandLine) fromFile() error {
 	content, err := readFile(c.configFile, maxConfig)
 	if err != nil {
@@ -30,7 +30,7 @@ func (c *commandLine) fromFile() error {
 	return errors.Join(problems...)
 }
 
-// located puts file and line before each problem with a value from the file. Those of
+// located adds file and line to each problem with a value from the file. Problems from
 // Config.Validate begin with the name of the flag.
 func (c *commandLine) located(err error) error {
 	joined, ok := err.(interface{ Unwrap() []error })
@@ -47,12 +47,12 @@ func (c *commandLine) located(err error) error {
 	return errors.Join(problems...)
 }
 
-// maxLine is what ff's parser takes of one line, in bytes; it would end in silence
-// at a longer one.
+// maxLine is the longest line, in bytes, that ff's parser reads; at a longer one it would stop
+// without an error.
 const maxLine = 32 << 10
 
-// withBlanks makes blanks of the tabs that end a name or begin a comment: ff's parser
-// takes no other white space.
+// withBlanks replaces the tabs that end a name or begin a comment by blanks, because ff's parser
+// accepts no other white space.
 func withBlanks(line string) string {
 	if i := strings.IndexAny(line, " \t"); i > 0 {
 		line = line[:i] + " " + strings.TrimLeft(line[i:], " \t")
@@ -60,8 +60,7 @@ func withBlanks(line string) string {
 	return strings.ReplaceAll(line, "\t#", " #")
 }
 
-// fromLine takes one line of the file. It is given to ff by itself, so that a
-// complaint can say which one it was.
+// fromLine parses one line of the file. It gives ff a single line, so that an error can name it.
 func (c *commandLine) fromLine(line, place string) error {
 	if len(line) > maxLine {
 		return fmt.Errorf("the line is longer than %s", formatSize(maxLine))

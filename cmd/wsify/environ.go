@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// envPrefix begins the names of the variables that are settings.
+// envPrefix begins the names of variables that are settings.
 const envPrefix = "WSIFY_"
 
 // kubernetes matches the variables that Kubernetes makes in each container for a
 // service whose name begins with wsify; the value of a …_PORT is tcp://10.0.0.1:3000.
 var kubernetes = regexp.MustCompile(`^WSIFY_([A-Z0-9_]+_)?(SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=|PORT=[a-z]+://|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=)`)
 
-// checkNames returns a problem for each variable of env that looks like a setting and
-// is none: its author believes that it has an effect.
+// checkNames returns a problem for each variable of env that looks like a setting and is not one,
+// because its author expects an effect.
 func (c *commandLine) checkNames(env map[string]string) (problems []error) {
 	known := c.envNames()
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -30,7 +30,7 @@ func (c *commandLine) checkNames(env map[string]string) (problems []error) {
 	return problems
 }
 
-// emptyNames returns the settings that are in env and empty, which counts as not set.
+// emptyNames returns the settings in env that are empty, and so count as not set.
 func (c *commandLine) emptyNames(env map[string]string) (names []string) {
 	for _, name := range c.envNames() {
 		if value, ok := env[name]; ok && value == "" {
@@ -40,10 +40,10 @@ func (c *commandLine) emptyNames(env map[string]string) (names []string) {
 	return names
 }
 
-// envNames are the variables that are settings.
+// envNames returns the variables that are settings.
 func (c *commandLine) envNames() []string { return c.names((*setting).env, (*setting).fileEnv) }
 
-// names are what the settings are called, each by one or more of its methods.
+// names returns the names of all settings, by one or more of setting's methods.
 func (c *commandLine) names(by ...func(*setting) string) (names []string) {
 	for _, g := range c.settings {
 		for _, s := range g.settings {
@@ -57,8 +57,8 @@ func (c *commandLine) names(by ...func(*setting) string) (names []string) {
 	return names
 }
 
-// noSetting is the error about a name that is none of known. It names the one that is
-// the fewest edits away.
+// noSetting returns the error about an unknown name. It suggests the known name that is the fewest
+// edits away.
 func noSetting(name string, known []string) error {
 	plain := func(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 	nearest := slices.MinFunc(known, func(a, b string) int {
@@ -67,8 +67,8 @@ func noSetting(name string, known []string) error {
 	return fmt.Errorf("%s is no setting; the nearest is %s", name, nearest)
 }
 
-// edits is how many letters have to be added, removed or replaced to make b of a
-// (Levenshtein's distance).
+// edits returns how many letters must be added, removed or replaced to turn a into b (Levenshtein's
+// distance).
 func edits(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

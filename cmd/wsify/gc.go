@@ -4,13 +4,12 @@ package main
 
 import "runtime/debug"
 
-// gcPercent is how much the heap may grow between collections when the operator
-// has not said it; 100 is Go's own default.
+// gcPercent is how much the heap may grow between collections when the operator has not set it; 100
+// is Go's own default.
 const gcPercent = 100
 
-// tuneGC sets the collector's default. GOGC and GOMEMLIMIT, which Go's runtime
-// reads itself, are the operator's word: with either of them nothing is changed.
-// It reports whether it set anything.
+// tuneGC sets the collector's default. GOGC and GOMEMLIMIT, which Go's runtime reads itself, take
+// precedence: with either of them nothing is changed. tuneGC reports whether it set anything.
 func tuneGC(env map[string]string) bool {
 	if env["GOGC"] != "" || env["GOMEMLIMIT"] != "" {
 		return false

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// helpWidth is how many columns the help has at most.
+// helpWidth is the most columns of the help.
 const helpWidth = 96
 
 const helpHead = `wsify is a WebSocket pub/sub server: clients connect to /ws, join channels and hear what is
@@ -67,7 +67,7 @@ func (s *setting) defaultWord() string {
 	return s.initial
 }
 
-// envWords names the variables of s.
+// envWords returns the names of the variables of s.
 func (s *setting) envWords() string {
 	if s.secret {
 		return s.env() + ", or a file with it: " + s.fileEnv()
@@ -75,7 +75,7 @@ func (s *setting) envWords() string {
 	return s.env()
 }
 
-// writeWrapped prints head on a line of its own and text, indented, below it.
+// writeWrapped prints head on its own line, and text, indented, below it.
 func writeWrapped(w io.Writer, head, text string) {
 	const indent = "        "
 	fmt.Fprintln(w, head)

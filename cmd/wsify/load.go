@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Where a setting is from, as -print-config says it.
+// The sources of a setting, as -print-config shows them.
 const (
 	sourceDefault = "default"
 	sourceFlag    = "flag"
@@ -29,9 +29,9 @@ func newFlagSet() *flag.FlagSet {
 	return fs
 }
 
-// parse takes the command line. The error is flag.ErrHelp when help is asked for, else
-// it has one line for each mistake of the user. Package flag ends at each that is no
-// wrong value, and is called again for what is left.
+// parse parses the command line. The error is flag.ErrHelp when help is asked for, otherwise it has
+// one line for each mistake. Package flag stops at each mistake that is not a wrong value, so parse
+// calls it again for the rest.
 func (c *commandLine) parse(args []string) error {
 	for {
 		err := c.flags.Parse(args)
@@ -49,15 +49,15 @@ func (c *commandLine) parse(args []string) error {
 		}
 		c.mistakes = append(c.mistakes, err)
 		if len(args) > 0 && !flagLike.MatchString(args[0]) {
-			args = args[1:] // the mistake itself, or the value of a flag that does not exist
+			args = args[1:] // the mistake itself, or the value of an unknown flag
 		}
 	}
 }
 
-// flagLike matches what can be a flag. Package flag moves on behind each of these.
+// flagLike matches possible flags. Package flag continues after each of these.
 var flagLike = regexp.MustCompile("^--?[a-zA-Z]")
 
-// load takes what the command line left open from the environment, then from the
+// load takes settings that the command line has not set from the environment, then from the
 // configuration file. The error has one line for each problem.
 func (c *commandLine) load(env map[string]string) error {
 	var problems []error
@@ -85,9 +85,9 @@ func environment(environ []string) map[string]string {
 	return env
 }
 
-// fromEnv sets s from its variable, or from the file that its other variable names,
-// unless the command line has set it. Both at once are an error even then: one of
-// them is not what its writer thinks it is.
+// fromEnv sets s from its variable, or from the file that its other variable names, unless the
+// command line has set it. Both variables at once are an error in any case, because one of them
+// does not have the effect that its author expects.
 func (s *setting) fromEnv(env map[string]string) error {
 	name, fileName := s.env(), s.fileEnv()
 	got, path := env[name], env[fileName]
@@ -108,9 +108,9 @@ func (s *setting) fromEnv(env map[string]string) error {
 	return nil
 }
 
-// set gives s a value. where is said when the value is refused; the value itself is,
-// when it is no secret. Quotes are refused: on the command line a shell takes them off,
-// but what starts a program without one may not.
+// set gives s a value. An error has where, and the value unless it is a secret. A quoted value is
+// refused: a shell removes the quotes on the command line, but other programs that start wsify may
+// not.
 func (s *setting) set(to, where, source string) error {
 	if quoted(to) {
 		return fmt.Errorf("%s: the quotes around the value would be part of it; leave them out", where)
@@ -129,13 +129,13 @@ func quoted(value string) bool {
 	return len(value) > 1 && strings.ContainsRune("\"'", rune(value[0])) && value[len(value)-1] == value[0]
 }
 
-// maxSecret and maxConfig bound what is read from a file, in bytes.
+// maxSecret and maxConfig bound the files that are read, in bytes.
 const (
 	maxSecret = 64 << 10
 	maxConfig = 1 << 20
 )
 
-// readSecret returns what the file holds, without the newline at its end.
+// readSecret returns the content of a file, without the newline at its end.
 func readSecret(path string) (string, error) {
 	p, err := readFile(path, maxSecret)
 	if err != nil {
@@ -148,10 +148,10 @@ func readSecret(path string) (string, error) {
 	return secret, nil
 }
 
-// byteOrderMark begins files of some editors; it belongs to no value.
+// byteOrderMark is what some editors put at the beginning of a file; it belongs to no value.
 const byteOrderMark = "\ufeff"
 
-// readFile returns what the file holds, at most limit bytes, without a byte order mark.
+// readFile returns the content of a file, at most limit bytes, without a byte order mark.
 func readFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

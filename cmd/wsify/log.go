@@ -15,8 +15,8 @@ const (
 	logText = "text"
 )
 
-// How long the program waits at its end for the log to be written: at most so long, as
-// its reader may have stopped.
+// The longest time that the program waits at its end for the log to be written, because the reader
+// of the log may have stopped.
 const (
 	flushTimeout      = time.Second
 	secondSignalFlush = 100 * time.Millisecond

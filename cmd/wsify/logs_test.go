@@ -17,8 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// logged is the real program with its stderr in a pipe that the test reads, or does
-// not.
+// logged is the real program with its stderr in a pipe, which the test may stop reading.
 type logged struct {
 	t              *testing.T
 	cmd            *exec.Cmd
@@ -47,11 +46,11 @@ func startLogged(t *testing.T, args ...string) *logged {
 	return l
 }
 
-// stopReading fills the pipe that nobody reads.
+// stopReading fills the pipe, and does not read it.
 func (l *logged) stopReading() {
 	l.t.Helper()
 	fd := int(l.writer.Fd())
-	for full := make([]byte, 1); ; { // the server may log at the same time
+	for full := make([]byte, 1); ; { // in a loop, because the server may log at the same time
 		if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, 0); n == 0 {
 			return
 		} else if err != nil {
@@ -69,7 +68,7 @@ func (l *logged) stopReading() {
 	}
 }
 
-// endReading closes the pipe's other end.
+// endReading closes the reading end of the pipe.
 func (l *logged) endReading() {
 	_, _ = l.writer.Close(), l.reader.Close()
 }
@@ -81,7 +80,7 @@ func (l *logged) signal(s syscall.Signal) {
 	}
 }
 
-// wantEnd waits for the end of the program and checks what it exits with.
+// wantEnd waits for the end of the program and checks its exit code.
 func (l *logged) wantEnd(code int) {
 	l.t.Helper()
 	select {
@@ -155,7 +154,7 @@ func (c *client) wantRestart() {
 }
 
 func TestTheShutdownDoesNotNeedAReaderOfTheLog(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel() // mostly waits
 	for name, reader := range map[string]func(*logged){"ended": (*logged).endReading, "stopped": (*logged).stopReading} {
 		t.Run(name, func(t *testing.T) {
 			l := startLogged(t)
@@ -178,10 +177,10 @@ func TestASecondSignalDoesNotNeedAReaderOfTheLog(t *testing.T) {
 	l.wantEnd(exitFailure)
 }
 
-// A loop logs at debug whatever a stranger does wrong: more lines than the pipe and
-// the queue hold.
+// At level debug, a loop logs every mistake of a client: more lines than the pipe and the queue
+// hold.
 func TestALoopDoesNotWaitForTheReaderOfTheLog(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel() // mostly waits
 	l := startLogged(t, "-log-level", "debug")
 	c := l.connect()
 	l.stopReading()
@@ -197,7 +196,7 @@ func TestALoopDoesNotWaitForTheReaderOfTheLog(t *testing.T) {
 	l.wantEnd(exitOK)
 }
 
-// The trace of a crash is not written by us: Go's runtime writes it to descriptor 2.
+// Go's runtime, not the log, writes the trace of a crash, to descriptor 2.
 func TestACrashDoesNotNeedAReaderOfTheLog(t *testing.T) {
 	l := startLogged(t)
 	l.stopReading()
@@ -206,7 +205,7 @@ func TestACrashDoesNotNeedAReaderOfTheLog(t *testing.T) {
 }
 
 func TestAComplaintDoesNotNeedAReader(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel() // mostly waits
 	for args, code := range map[string]int{"-broker-driver nope": exitFailure, "-no-such-flag": exitUsage} {
 		reader, writer, err := os.Pipe()
 		if err != nil {

@@ -12,11 +12,11 @@ import (
 	"wsify/internal/testtool"
 )
 
-// settingsTable is where docs/settings.md has the table.
+// settingsTable matches the table in docs/settings.md.
 var settingsTable = regexp.MustCompile(`(?s)(<!-- settings:[^\n]*-->\n).*?(<!-- /settings -->)`)
 
-// TestThePageOfSettingsIsThatOfTheProgram compares the table in docs/settings.md with what
-// wsify -help says.
+// TestThePageOfSettingsIsThatOfTheProgram compares the table in docs/settings.md with the output of
+// wsify -help.
 func TestThePageOfSettingsIsThatOfTheProgram(t *testing.T) {
 	const path = "../../docs/settings.md"
 	text, err := os.ReadFile(path)
@@ -52,8 +52,8 @@ var (
 	settingBody = regexp.MustCompile(`^(.*) Default (.*?)\. Example: .*? (WSIFY_[A-Z_]+)(, or a file with it: WSIFY_[A-Z_]+)?$`)
 )
 
-// settingsOf makes a table of what -help says. others are the names of those that
-// are no settings: -version and the like.
+// settingsOf makes a table from the output of -help. others are names that are not settings, such
+// as -version.
 func settingsOf(t *testing.T, help string) (table string, others []string) {
 	t.Helper()
 	var b strings.Builder
@@ -77,8 +77,7 @@ func settingsOf(t *testing.T, help string) (table string, others []string) {
 	return b.String(), others
 }
 
-// defaultCell marks up a default, which may have a remark behind a comma and a
-// space.
+// defaultCell formats a default, which may have a remark after a comma and a space.
 func defaultCell(word string) string {
 	value, remark, remarked := strings.Cut(word, ", ")
 	if value != "none" {
@@ -90,7 +89,7 @@ func defaultCell(word string) string {
 	return value
 }
 
-// cell escapes what would end a cell or be taken for emphasis.
+// cell escapes characters that would end a cell or mean emphasis.
 func cell(text string) string {
 	text = strings.ReplaceAll(text, "|", `\|`)
 	if !strings.Contains(text, "`") {

@@ -11,8 +11,8 @@ import (
 
 const mask = "********"
 
-// writeConfig prints every setting with its value and source, in the form that
-// -config reads. What has no value, and what is masked, is a comment.
+// writeConfig prints every setting with its value and source, in the form that -config reads. A
+// setting that has no value or is masked is printed as a comment.
 func writeConfig(w io.Writer, groups []group) {
 	for _, g := range groups {
 		fmt.Fprintf(w, "# %s\n", g.title)
@@ -38,14 +38,14 @@ func writeSetting(w io.Writer, s *setting) {
 	}
 }
 
-// masked shows of a secret the host of a URL, which is what an operator looks for,
-// and nothing else: user, password, path and query may each be the secret.
+// masked returns only the host of a secret URL, which an operator needs to see. User, password,
+// path and query may each be secret.
 func masked(secret string) string {
 	u, err := url.Parse(secret)
 	if err != nil || u.Scheme == "" || u.Hostname() == "" {
 		return mask
 	}
-	if at := strings.Count(secret, "@"); at > 1 || at == 1 && u.User == nil { // what is parsed as the host may be of a password
+	if at := strings.Count(secret, "@"); at > 1 || at == 1 && u.User == nil { // the parsed host may be part of a password
 		return mask
 	}
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host}

@@ -22,25 +22,24 @@ import (
 	"wsify/internal/server"
 )
 
-// What the program exits with.
+// The exit codes.
 const (
 	exitOK      = 0
-	exitFailure = 1 // the configuration is refused, or the server failed
+	exitFailure = 1 // the configuration is invalid, or the server failed
 	exitUsage   = 2 // the command line is wrong
 )
 
-// What the program does instead of serving, as its first argument.
+// Commands are given as the first argument; the program then does not serve.
 const commandHealthcheck = "healthcheck"
 
 var commands = []string{commandHealthcheck}
 
-// serveFunc is server.Run: it serves until ctx ends, then shuts down in order and
+// serveFunc is the type of server.Run: it serves until ctx ends, then shuts down in order and
 // returns nil.
 type serveFunc func(ctx context.Context, cfg server.Config) error
 
-// run is the program: it does what args, environ and the configuration file ask
-// for, and returns what to exit with. Logs and complaints go to stderr, answers to
-// stdout.
+// run is the program: it does what args, environ and the configuration file ask for, and returns
+// the exit code. Logs and errors go to stderr, answers to stdout.
 func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int {
 	env := environment(environ)
 	c := newCommandLine()
@@ -67,9 +66,9 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 	return c.serve(stderr, serve)
 }
 
-// inspect checks the configuration and answers what is asked about it. misused and
-// loaded are the problems that the command line and the other sources have, or nil. done
-// says that the program is to exit with code; else the server can start.
+// inspect checks the configuration and answers questions about it. misused and loaded are the
+// problems of the command line and of the other sources, or nil. If done is true, the program has
+// to exit with code; otherwise the server can start.
 func (c *commandLine) inspect(misused, loaded error, stdout, stderr io.Writer) (code int, done bool) {
 	err := errors.Join(misused, loaded, c.located(c.server.Validate()))
 	if c.checkConfig {
@@ -96,8 +95,8 @@ func (c *commandLine) inspect(misused, loaded error, stdout, stderr io.Writer) (
 	return exitOK, false
 }
 
-// answer prints what was asked for and returns what to exit with. A reader that has
-// ended, such as head, has what it wanted.
+// answer prints the answer and returns the exit code. A reader that has ended, such as head, is not
+// an error.
 func answer(stdout, stderr io.Writer, print func(w io.Writer)) (code int) {
 	var text bytes.Buffer
 	print(&text)
@@ -108,7 +107,7 @@ func answer(stdout, stderr io.Writer, print func(w io.Writer)) (code int) {
 	return exitOK
 }
 
-// serve runs the server until it ends or a signal does.
+// serve runs the server until it ends or a signal ends it.
 func (c *commandLine) serve(stderr io.Writer, serve serveFunc) int {
 	lines := c.startLog(stderr)
 	err := c.serveLogged(lines, serve)
@@ -138,15 +137,15 @@ func (c *commandLine) serveLogged(lines *logs.Writer, serve serveFunc) error {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP) // for good: the log is still to be flushed
+	signal.Notify(hangups, syscall.SIGHUP) // never undone, because the log is flushed later
 	return serveUntil(signals, hangups, log, func(ctx context.Context) error { return serve(ctx, c.server) })
 }
 
-// briefly returns w, which waits no longer than the log does at the end: the program
-// ends with what it has to say even when nobody reads that.
+// briefly returns w with a write timeout, so that the program ends with its messages even when
+// nobody reads them.
 func briefly(w io.Writer) io.Writer {
 	if f, ok := w.(*os.File); ok {
-		_ = f.SetWriteDeadline(time.Now().Add(flushTimeout)) // an error says that f waits as it likes
+		_ = f.SetWriteDeadline(time.Now().Add(flushTimeout)) // on an error, f has no deadlines
 	}
 	return w
 }

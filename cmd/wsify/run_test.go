@@ -16,14 +16,14 @@ import (
 	"wsify/internal/server"
 )
 
-// outcome is what a run of the program did.
+// outcome is the outcome of a run of the program.
 type outcome struct {
 	code           int
 	stdout, stderr string
 	served         *server.Config // nil when the server was not started
 }
 
-// start runs the program with a server that only notes its configuration.
+// start runs the program with a server that only records its configuration.
 func start(args, environ []string) outcome {
 	var o outcome
 	var stdout, stderr bytes.Buffer
@@ -50,7 +50,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 		name   string
 		args   string
 		env    []string
-		file   string // content of the file for -config; none when empty
+		file   string // of the file for -config; no file when empty
 		change func(c *server.Config)
 	}{
 		{name: "nothing is set", change: func(*server.Config) {}},
@@ -176,7 +176,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			want.Logger, want.Version = got.served.Logger, got.served.Version
-			got.served.LogDropped = nil // DeepEqual takes no two functions for equal
+			got.served.LogDropped = nil // DeepEqual never treats two functions as equal
 			if !reflect.DeepEqual(*got.served, want) {
 				t.Errorf("the server was given\n     %+v\nwant %+v", *got.served, want)
 			}

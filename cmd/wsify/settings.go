@@ -13,33 +13,33 @@ import (
 	"wsify/internal/server"
 )
 
-// setting is one row of the table that everything else is made from.
+// setting is one row of the table from which everything else is made.
 type setting struct {
 	name    string
-	arg     string // how -help calls the value; empty for a switch
+	arg     string // the name of the value in -help; empty for a switch
 	example string
 	about   string // sentences for -help
-	note    string // -help's word for the default, where the value does not tell
-	secret  bool   // masked by -print-config; can be read from a file of its own
-	once    bool   // only for the command line: it says what to do, not how
+	note    string // the text of the default in -help, where the value is not clear
+	secret  bool   // masked by -print-config; may be read from a file
+	once    bool   // only for the command line: an action, not a setting
 	value   flag.Value
 
 	initial string // the default, as the value prints it
-	source  string // where the value in force is from
-	given   int    // how often the command line has it
-	place   string // file and line of the configuration file that have it, or ""
+	source  string // the source of the current value
+	given   int    // how often it is on the command line
+	place   string // its file and line in the configuration file, or ""
 }
 
-// group is settings that -help shows together.
+// group is a group of settings in -help.
 type group struct {
 	title    string
 	settings []*setting
 }
 
-// flag returns s as the command line has it.
+// flag returns the name of s on the command line.
 func (s *setting) flag() string { return "-" + s.name }
 
-// key returns s as the configuration file has it, or "" when it cannot be there.
+// key returns the name of s in the configuration file, or "" when it is not allowed there.
 func (s *setting) key() string {
 	if s.once || s.name == "config" {
 		return ""
@@ -63,26 +63,26 @@ func (s *setting) fileEnv() string {
 	return s.env() + "_FILE"
 }
 
-// isSwitch reports whether s may stand without a value.
+// isSwitch reports whether s may have no value.
 func (s *setting) isSwitch() bool {
 	b, ok := s.value.(interface{ IsBoolFlag() bool })
 	return ok && b.IsBoolFlag()
 }
 
-// counted is a setting as Go's flag package sees it.
+// counted is a setting as a flag.Value.
 type counted struct {
 	*setting
 	mistakes *[]error
 }
 
 func (s counted) String() string {
-	if s.setting == nil { // flag asks the zero value what it prints
+	if s.setting == nil { // flag calls String on the zero value
 		return ""
 	}
 	return s.value.String()
 }
 
-// Set notes a value that is refused, and goes on: all mistakes are told at once.
+// Set records a refused value and goes on, so that all mistakes are reported at once.
 func (s counted) Set(to string) error {
 	s.given++
 	if err := s.set(to, s.flag(), sourceFlag); err != nil {
@@ -94,7 +94,7 @@ func (s counted) Set(to string) error {
 
 func (s counted) IsBoolFlag() bool { return s.isSwitch() }
 
-// commandLine is what the program was asked for.
+// commandLine is a parsed command line.
 type commandLine struct {
 	command     string // "" to serve
 	server      server.Config
@@ -113,12 +113,12 @@ type commandLine struct {
 	flags    *flag.FlagSet
 }
 
-// defaultAdminAddr is where the program has its admin listener. A server has none by
+// defaultAdminAddr is the address of the program's admin listener. A server.Config has none by
 // default.
 const defaultAdminAddr = "127.0.0.1:3001"
 
-// newCommandLine returns one with the defaults. Those of the server are the ones
-// that Validate fills in, except where it looks at the machine: there 0 stays.
+// newCommandLine returns one with the defaults. Those of the server are the ones that Validate
+// fills in, except where they depend on the machine: these stay 0.
 func newCommandLine() *commandLine {
 	c := &commandLine{logFormat: logJSON, byName: map[string]*setting{}}
 	if err := c.server.Validate(); err != nil {

@@ -9,13 +9,12 @@ import (
 	"os"
 )
 
-// errSecondSignal says that the shutdown was not waited for.
+// errSecondSignal means that a second signal ended the shutdown.
 var errSecondSignal = errors.New("a second signal ended the shutdown")
 
-// serveUntil runs serve and returns its error. The first signal ends serve's
-// context, which begins the shutdown. With a second one serveUntil returns
-// errSecondSignal at once and leaves serve behind: the caller is to exit. A hangup
-// is logged and has no other effect.
+// serveUntil runs serve and returns its error. The first signal ends serve's context, which begins
+// the shutdown. After a second signal serveUntil returns errSecondSignal at once, without waiting
+// for serve: the caller has to exit. A hangup is logged and has no other effect.
 func serveUntil(signals, hangups <-chan os.Signal, log *slog.Logger, serve func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -51,7 +51,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 }
 
 func TestAHangupIsLoggedAndIgnored(t *testing.T) {
-	t.Parallel() // it waits for clocks
+	t.Parallel() // mostly waits
 	l := startLogged(t)
 	c := l.connect()
 	l.signal(syscall.SIGHUP)
@@ -65,8 +65,7 @@ func TestAHangupIsLoggedAndIgnored(t *testing.T) {
 	l.wantEnd(exitOK)
 }
 
-// While the program reads its settings, here from a pipe that holds it up, it can be
-// told to read them again.
+// A program that is still reading its settings, here from a pipe that blocks it, gets a hangup.
 func TestAHangupDoesNotEndAProgramThatIsStarting(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "settings")
 	if err := syscall.Mkfifo(file, 0o600); err != nil {
@@ -76,7 +75,7 @@ func TestAHangupDoesNotEndAProgramThatIsStarting(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	settings, err := os.OpenFile(file, os.O_WRONLY, 0) // waits until the program has opened it, too
+	settings, err := os.OpenFile(file, os.O_WRONLY, 0) // blocks until the program has opened it too
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +88,7 @@ func TestAHangupDoesNotEndAProgramThatIsStarting(t *testing.T) {
 	}
 }
 
-// If that is broken, the signal ends this test program.
+// If this fails, the signal ends the test program.
 func TestAHangupDoesNotEndAProgramThatIsEnding(t *testing.T) {
 	if got := start(nil, nil); got.code != exitOK {
 		t.Fatalf("exit %d: %s", got.code, got.stderr)

@@ -10,7 +10,7 @@ import (
 	"wsify/internal/server"
 )
 
-// How -help calls the values.
+// Names of values in -help.
 const (
 	argAddr     = "ADDR"
 	argURL      = "URL"

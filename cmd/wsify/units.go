@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// units are what a size may end with, the preferred way to write one first. KiB is
-// 1024 bytes and KB 1000 (IEC 80000-13).
+// units are the suffixes of a size, the preferred ones first. KiB is 1024 bytes and KB 1000 (IEC
+// 80000-13).
 var units = []struct {
 	name  string
 	bytes int
@@ -28,8 +28,8 @@ var (
 	errSizeTooBig  = errors.New("it is more than this machine can count")
 )
 
-// parseSize returns a size in bytes, more than zero. The unit may be in any case,
-// and separated by a space.
+// parseSize parses a size above zero, in bytes. The unit may be in any case, and a space may
+// separate it.
 func parseSize(s string) (int, error) {
 	number, factor := s, 1
 	for _, u := range units {
@@ -50,7 +50,7 @@ func parseSize(s string) (int, error) {
 	return n * factor, nil
 }
 
-// parseSizeOrAuto takes 0 too, which leaves the choice to Validate.
+// parseSizeOrAuto also accepts 0, with which Validate chooses.
 func parseSizeOrAuto(s string) (int, error) {
 	if s == "0" {
 		return 0, nil
@@ -66,7 +66,7 @@ func cutSuffixFold(s, suffix string) (before string, ok bool) {
 	return s[:at], true
 }
 
-// formatSize writes n in the largest unit of which it is a whole number.
+// formatSize formats n in the largest unit that divides it.
 func formatSize(n int) string {
 	for _, u := range units {
 		if n%u.bytes == 0 && n != 0 {
@@ -99,7 +99,7 @@ func parseTimeout(s string) (time.Duration, error) {
 	return d, err
 }
 
-// formatDuration is Duration.String without the parts that are zero: 1m for 1m0s.
+// formatDuration returns d as Duration.String does, without the parts that are zero: 1m for 1m0s.
 func formatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -111,7 +111,7 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
-// pingOff is what Config takes for no pings; on the command line that is 0.
+// pingOff is the value of Config.PingInterval without pings; on the command line it is 0.
 const pingOff = time.Duration(-1)
 
 func parsePingInterval(s string) (time.Duration, error) {

@@ -15,15 +15,14 @@ import (
 	"wsify/internal/server"
 )
 
-// value is a flag.Value that keeps what it was set to in *to. It is the same for
-// the command line, the environment and the file.
+// value is a flag.Value that stores its value in *to. Command line, environment and file share it.
 type value[T any] struct {
 	to     *T
 	parse  func(string) (T, error)
 	format func(T) string
 }
 
-// Set changes nothing when s is refused.
+// Set changes nothing when it refuses s.
 func (v *value[T]) Set(s string) error {
 	got, err := v.parse(s)
 	if err == nil {
@@ -34,7 +33,7 @@ func (v *value[T]) Set(s string) error {
 
 func (v *value[T]) String() string { return v.format(*v.to) }
 
-// IsBoolFlag lets a switch stand alone on the command line; see package flag.
+// IsBoolFlag allows a switch without a value on the command line; see package flag.
 func (v *value[T]) IsBoolFlag() bool {
 	_, ok := any(v.to).(*bool)
 	return ok
@@ -53,10 +52,10 @@ func parseNonEmpty(s string) (string, error) {
 
 func formatText(s string) string { return s }
 
-// off is the value of a setting that is switched off by it.
+// off is the value that switches a setting off.
 const off = "off"
 
-// parseAdminAddr returns "" when there is to be no admin listener.
+// parseAdminAddr returns "" for off: no admin listener.
 func parseAdminAddr(s string) (string, error) {
 	if s == off {
 		return "", nil
@@ -66,7 +65,7 @@ func parseAdminAddr(s string) (string, error) {
 
 func formatAdminAddr(addr string) string { return cmp.Or(addr, off) }
 
-// parseList takes parts separated by commas; blanks around them do not count.
+// parseList parses a comma-separated list; blanks around the parts are ignored.
 func parseList(s string) ([]string, error) {
 	parts := strings.Split(s, ",")
 	for i, p := range parts {
@@ -88,8 +87,7 @@ func parseBool(s string) (bool, error) {
 	return b, nil
 }
 
-// parseCount takes whole numbers from 1; parseAuto takes 0 too, which leaves the
-// choice to Validate.
+// parseCount accepts whole numbers from 1; parseAuto also accepts 0, with which Validate chooses.
 func parseCount(s string) (int, error) {
 	n, err := parseAuto(s)
 	if err == nil && n == 0 {
@@ -111,7 +109,7 @@ func parseAuto(s string) (int, error) {
 	return n, nil
 }
 
-// parseMode takes the permissions of a file in octal, as chmod(1) does.
+// parseMode parses the permissions of a file in octal, as chmod(1) does.
 func parseMode(s string) (os.FileMode, error) {
 	n, err := strconv.ParseUint(s, 8, 32)
 	if err != nil || n == 0 || n > 0o777 {

@@ -8,12 +8,11 @@ import (
 	"runtime/debug"
 )
 
-// version is the release, set by the linker (-ldflags "-X main.version=4.0.0") and
-// by nothing else.
+// version is the release. Only the linker sets it (-ldflags "-X main.version=4.0.0").
 var version string
 
-// versionOf returns the release, or what the module system knows, or "dev". info
-// may be nil.
+// versionOf returns the release, or the version that the module system knows, or "dev". info may be
+// nil.
 func versionOf(info *debug.BuildInfo) string {
 	switch {
 	case version != "":
@@ -30,8 +29,8 @@ func describe(info *debug.BuildInfo) string {
 		versionOf(info), commitOf(info), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// commitOf returns the commit the program was built from, and whether the tree had
-// changes besides.
+// commitOf returns the commit that the program was built from, and whether the tree had further
+// changes.
 func commitOf(info *debug.BuildInfo) string {
 	commit, changed := "unknown", ""
 	if info == nil {

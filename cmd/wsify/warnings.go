@@ -2,12 +2,12 @@
 
 package main
 
-// warning is something odd about a configuration that can be used nevertheless.
+// warning is something unusual about a valid configuration.
 type warning struct{ text, key, value string }
 
-// warnings returns what -check-config and the log of the start have to say about a
-// configuration, beside its problems. A flag that is given twice is no problem: scripts
-// that start the program append flags to those they were given, and rely on the last.
+// warnings returns the warnings about a configuration, for -check-config and the log of the start.
+// A repeated flag is a warning, not a problem: scripts append flags to those they were given, and
+// rely on the last one.
 func (c *commandLine) warnings() (found []warning) {
 	if c.server.UnusedDSN() {
 		found = append(found, warning{"-broker-dsn is set, and the broker does not use it", "broker", c.server.BrokerDriver})
