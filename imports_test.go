@@ -9,8 +9,8 @@ import (
 	"unicode"
 )
 
-// theirs is who may import which module of others. What is kept in one place can
-// be replaced in one place.
+// theirs maps modules of others to the packages that may import them. A module that is used in one
+// place can be replaced in one place.
 var theirs = map[string][]string{
 	"github.com/mailru/easygo":       {"wsify/netpoll"},
 	"github.com/gobwas/ws":           {"wsify/internal/wire", "wsify/internal/session"},
@@ -22,7 +22,7 @@ var theirs = map[string][]string{
 	"github.com/nats-io/nats.go":     {"wsify/broker/nats"},
 	"github.com/nats-io/nats-server": {"wsify/internal/natstest"},
 	"github.com/Shopify/toxiproxy":   {"wsify/broker/brokertest"},
-	"github.com/rs/zerolog":          {"wsify/broker/brokertest"}, // toxiproxy's log
+	"github.com/rs/zerolog":          {"wsify/broker/brokertest"}, // for toxiproxy's log
 	"go.uber.org/goleak":             {"wsify/broker/brokertest"},
 	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/internal/operate", "wsify/internal/testtool"},
 	"github.com/gobwas/ws/wsutil":    {}, // it reads from sockets and blocks
@@ -56,8 +56,8 @@ func TestPackagesImportWhatTheArchitectureSays(t *testing.T) {
 	}
 }
 
-// drawing returns the packages in the list of ARCHITECTURE.md, each with its arrows. A
-// line without an arrow of its own continues the one before.
+// drawing returns the packages in the list of ARCHITECTURE.md, each with its arrows. A line without
+// an arrow continues the one before.
 func drawing(t *testing.T) map[string][]string {
 	t.Helper()
 	page, err := os.ReadFile("ARCHITECTURE.md")
@@ -78,13 +78,12 @@ func drawing(t *testing.T) map[string][]string {
 	return drawn
 }
 
-// names are the parts of a list with commas between them.
+// names returns the parts of a comma-separated list.
 func names(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
-// listImports returns what the packages of the module import, their test files
-// left out.
+// listImports returns the imports of the module's packages, without test files.
 func listImports(t *testing.T) map[string][]string {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{.Name}}{{range .Imports}} {{.}}{{end}}`, "./...")
@@ -95,14 +94,14 @@ func listImports(t *testing.T) map[string][]string {
 	imports := make(map[string][]string)
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)
-		if fields[0] != "wsify" { // this directory: it has nothing but this test
+		if fields[0] != "wsify" { // this directory has only this test
 			imports[fields[0]] = fields[2:]
 		}
 	}
 	return imports
 }
 
-// usersOf returns who may import path: what the longest entry that it is under says.
+// usersOf returns the packages that may import path: those of the longest entry that has it.
 func usersOf(path string) (users []string) {
 	longest := ""
 	for prefix, allowed := range theirs {

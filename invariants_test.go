@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// Each invariant of ARCHITECTURE.md, section 8, is named by a test, and no other number
-// is named anywhere.
+// A test names each invariant of ARCHITECTURE.md, section 8, and no test names any other number.
 func TestEachInvariantIsNamedByATest(t *testing.T) {
 	page, err := os.ReadFile("ARCHITECTURE.md")
 	if err != nil {

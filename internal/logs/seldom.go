@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// seldomPause is how long a fault that was logged is not logged again.
+// seldomPause is how long a logged fault is not logged again.
 const seldomPause = 10 * time.Second
 
-// Seldom returns a handler that passes one warning or error with the same message on
-// to h in ten seconds. The next one says how many were left out, as left_out. Messages
-// must be constants, as each is remembered. Records below warn are not limited.
+// Seldom returns a handler that passes on to h one warning or error with the same message in ten
+// seconds. The next one has the number of omitted records, as left_out. Messages must be constants,
+// because each is remembered. Records below warn are not limited.
 func Seldom(h slog.Handler) slog.Handler {
 	return &seldom{h, &faults{of: map[string]*fault{}}}
 }
@@ -22,7 +22,7 @@ type seldom struct {
 	faults *faults
 }
 
-// faults are what was logged of each message.
+// faults are the last records of each message.
 type faults struct {
 	mu sync.Mutex // a leaf lock
 	of map[string]*fault
@@ -48,8 +48,8 @@ func (s *seldom) Handle(ctx context.Context, r slog.Record) error {
 	return s.Handler.Handle(ctx, r)
 }
 
-// pass reports whether a record with this message may be logged now, and how many were
-// left out since the last one.
+// pass reports whether a record with this message may be logged now, and how many were omitted
+// since the last one.
 func (f *faults) pass(message string, now time.Time) (leftOut int, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -5,13 +5,12 @@ import (
 	"syscall"
 )
 
-// Stderr returns the file that the log is written to. When standard error is a pipe,
-// descriptor 2 is replaced by one that does not block, so that what is written there
-// beside the log, such as the trace of a crash, cannot wait for a reader that has
-// stopped: what does not fit is lost. The pipe is opened anew for that, as O_NONBLOCK
-// would otherwise hold for every process that shares the descriptor.
+// Stderr returns the file for the log. When standard error is a pipe, Stderr replaces descriptor 2
+// by one that does not block. So other output to it, such as the trace of a crash, cannot wait for
+// a reader that has stopped: what does not fit is lost. It opens the pipe anew, because O_NONBLOCK
+// would otherwise apply to every process that shares the descriptor.
 //
-// Where that cannot be done (another user's pipe, a socket), it is os.Stderr.
+// If that is not possible (another user's pipe, a socket), it returns os.Stderr.
 func Stderr() *os.File {
 	var stat syscall.Stat_t
 	if err := syscall.Fstat(2, &stat); err != nil || stat.Mode&syscall.S_IFMT != syscall.S_IFIFO {

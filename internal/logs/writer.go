@@ -8,40 +8,40 @@ import (
 	"time"
 )
 
-// maxQueue is how many bytes may wait to be written, some 5,000 lines. As many again
-// may be in the write under way.
+// maxQueue bounds the bytes that wait to be written, some 5,000 lines. The write under way may have
+// as many again.
 const maxQueue = 1 << 20
 
-// keepQueue is how large a buffer may stay when it is empty.
+// keepQueue is the largest buffer that is kept when it is empty.
 const keepQueue = 64 << 10
 
-// Writer passes lines on to a file that may be slow, full or gone. Its methods may be
-// called from any goroutine.
+// Writer passes lines on to a file that may be slow, full or closed. Any goroutine may call its
+// methods.
 type Writer struct {
 	to     io.Writer
 	report func(to io.Writer, dropped uint64)
 	total  atomic.Uint64 // lines dropped
 
 	mu       sync.Mutex // a leaf lock
-	queue    []byte     // lines that wait; guarded by mu
+	queue    []byte     // waiting lines; guarded by mu
 	spare    []byte     // empty; guarded by mu
-	reported uint64     // of total; guarded by mu
+	reported uint64     // the part of total that was reported; guarded by mu
 	closed   bool       // guarded by mu
 
-	wake  chan struct{} // has one place; closed by Close
+	wake  chan struct{} // capacity one; closed by Close
 	ended chan struct{}
 }
 
-// NewWriter starts the goroutine that writes to to. Once lines can be written again
-// after some were dropped, that goroutine calls report for the line that says so.
+// NewWriter starts a goroutine that writes to to. When lines can be written again after some were
+// dropped, that goroutine calls report to write a line about them.
 func NewWriter(to io.Writer, report func(to io.Writer, dropped uint64)) *Writer {
 	w := &Writer{to: to, report: report, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go w.run()
 	return w
 }
 
-// Write queues p, which is one line and borrowed. It never waits and never fails. When
-// the queue is full, or after Close, the line is dropped and counted.
+// Write queues p, which is one line and borrowed. It never blocks and never fails. When the queue
+// is full, or after Close, it drops and counts the line.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -57,10 +57,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Dropped is how many lines were dropped or could not be written.
+// Dropped returns how many lines were dropped or could not be written.
 func (w *Writer) Dropped() uint64 { return w.total.Load() }
 
-// Close writes what waits, for at most so long. A write that is stuck is left behind.
+// Close writes the queued lines, for at most within. It does not wait for a write that is stuck.
 func (w *Writer) Close(within time.Duration) {
 	w.mu.Lock()
 	if !w.closed {
@@ -84,8 +84,8 @@ func (w *Writer) run() {
 	w.writeAll()
 }
 
-// writeAll writes until nothing waits. Lines that the file refuses are dropped: its
-// reader may have ended, and another may come.
+// writeAll writes until the queue is empty. Lines that the file refuses are dropped: its reader may
+// have ended, and another may come.
 func (w *Writer) writeAll() {
 	for {
 		lines, missing := w.take()
@@ -102,8 +102,7 @@ func (w *Writer) writeAll() {
 	}
 }
 
-// take returns the lines that wait, and how many were dropped behind them or before
-// and are not reported yet.
+// take returns the queued lines, and how many dropped lines have not been reported.
 func (w *Writer) take() (lines []byte, missing uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -124,7 +123,7 @@ func (w *Writer) reportMissing(n uint64) {
 	}
 }
 
-// unreport has n lines reported again later.
+// unreport marks n lines to be reported again later.
 func (w *Writer) unreport(n uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// sink is a file whose writes wait or fail as the test says.
+// sink is a file whose writes wait or fail, as the test says.
 type sink struct {
 	gate chan struct{} // nil: writes do not wait
 
@@ -62,7 +62,7 @@ func TestLinesThatFindTheQueueFullAreDroppedCountedAndReported(t *testing.T) {
 		s := &sink{gate: make(chan struct{})}
 		w := NewWriter(s, say)
 		fmt.Fprintln(w, "first")
-		synctest.Wait() // it is being written
+		synctest.Wait() // the line is being written
 		half := strings.Repeat("x", maxQueue/2-1) + "\n"
 		for range 5 { // two fit
 			fmt.Fprint(w, half)

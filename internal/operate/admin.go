@@ -18,50 +18,48 @@ import (
 
 // Bounds on the connections of the admin listener.
 const (
-	adminReadTimeout  = 5 * time.Second  // a request
-	adminWriteTimeout = 30 * time.Second // an answer, but for profiles: they take as long as they are asked to
+	adminReadTimeout  = 5 * time.Second  // to read a request
+	adminWriteTimeout = 30 * time.Second // to write an answer, except for profiles, which take as long as requested
 	adminIdleTimeout  = 90 * time.Second // between requests; Prometheus asks every 15 to 60 s
 	adminHead         = 8 << 10          // bytes of a request head
-	adminGrace        = time.Second      // for answers under way when the server has ended
+	adminGrace        = time.Second      // for answers under way when the server stops
 )
 
-// Config is what the admin listener needs to know.
+// Config is the configuration of the admin listener.
 type Config struct {
 	Addr           string
 	Mode           os.FileMode   // of a unix socket
-	MaxConnections int           // further ones are closed
+	MaxConnections int           // more connections are closed
 	Version        string        // of this program
 	LogDropped     func() uint64 // lines the log has lost; nil when it loses none
 	Logger         *slog.Logger
 }
 
-// Source is the server as its operators see it. Its methods may be called from any
-// goroutine, and wait for nothing.
+// Source is the server, as the admin listener sees it. Any goroutine may call its methods, and they
+// do not block.
 type Source interface {
 	Stats() Stats
-	// NotReady says why this node should not be sent clients; nothing when it should.
+	// NotReady returns the reasons why this node should get no clients; none when it should.
 	NotReady() []string
-	// AskLoop returns what is closed once event loop i, of Loops, has done what was
-	// posted to it.
+	// AskLoop returns a channel that is closed when event loop i, of Loops, has run a posted task.
 	AskLoop(i int) <-chan struct{}
 	Loops() int
 }
 
-// Admin is the listener for those who operate the server. It is served by net/http
-// on goroutines of its own, so that it answers whatever the loops do. A nil Admin
-// does nothing.
+// Admin is the listener for operators. net/http serves it on its own goroutines, so that it answers
+// whatever the loops do. A nil Admin does nothing.
 type Admin struct {
 	cfg     Config
 	source  Source
 	sampler *Sampler
-	alive   time.Duration // how long a loop may take to show that it is alive
+	alive   time.Duration // how long a loop may take to answer
 	ln      net.Listener
 	http    *http.Server
 	cancel  context.CancelFunc // ends the requests under way
-	running sync.WaitGroup     // serve
+	running sync.WaitGroup     // the goroutine that serves
 }
 
-// Open opens the admin listener and serves it. sampler samples until it is closed.
+// Open opens the admin listener and serves it. sampler runs until Stop.
 func Open(cfg Config, source Source, sampler *Sampler) (*Admin, error) {
 	ln, err := netpoll.OpenListener(cfg.Addr, cfg.Mode)
 	if err != nil {
@@ -75,14 +73,14 @@ func Open(cfg Config, source Source, sampler *Sampler) (*Admin, error) {
 		Handler:     forLocalNames(ln.Addr(), a.handler()),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ReadTimeout: adminReadTimeout, WriteTimeout: adminWriteTimeout, IdleTimeout: adminIdleTimeout, MaxHeaderBytes: adminHead,
-		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug), // it is about strangers
+		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug), // its errors are about unknown peers
 	}
 	a.running.Go(a.serve)
 	sampler.start(source)
 	return a, nil
 }
 
-// adminError says what to do about an address that cannot be listened on.
+// adminError says what to do when the address cannot be listened on.
 func adminError(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("-admin-addr: %w: a second node on this machine needs another one, such as 127.0.0.1:3002, or off", err)
@@ -100,8 +98,8 @@ func (a *Admin) serve() {
 	}
 }
 
-// Stop ends the listener. Answers under way, which look at their context when they
-// wait for anything, have a moment to leave.
+// Stop closes the listener. Answers under way, which check their context while they wait, have a
+// moment to end.
 func (a *Admin) Stop() {
 	if a == nil {
 		return
@@ -116,7 +114,7 @@ func (a *Admin) Stop() {
 	a.running.Wait()
 }
 
-// Announce logs where the listener is.
+// Announce logs the address of the listener.
 func (a *Admin) Announce() {
 	if a == nil {
 		return
@@ -129,7 +127,7 @@ func (a *Admin) Announce() {
 	}
 }
 
-// localPeer reports whether the other end is on this machine.
+// localPeer reports whether addr is on this machine.
 func localPeer(addr net.Addr) bool {
 	switch a := addr.(type) {
 	case *net.TCPAddr:
@@ -140,7 +138,7 @@ func localPeer(addr net.Addr) bool {
 	return false
 }
 
-// Addr is where it listens, nil when there is none.
+// Addr returns its address, or nil for a nil Admin.
 func (a *Admin) Addr() net.Addr {
 	if a == nil {
 		return nil
@@ -156,8 +154,8 @@ const whatAdminHas = `/healthz        200 while the process and all its event lo
 /debug/pprof/   profiles
 `
 
-// handler answers every request. Nothing can be changed through it: other methods
-// than GET and HEAD get 405. The command line, which pprof would show, may hold a key.
+// handler handles every request. Requests cannot change anything: methods other than GET and HEAD
+// get 405. The command line, which pprof would show, may hold a key.
 func (a *Admin) handler() http.Handler {
 	metrics := a.registry()
 	mux := http.NewServeMux()
@@ -176,7 +174,7 @@ func (a *Admin) handler() http.Handler {
 	return mux
 }
 
-// say sets status and a plain text body.
+// say writes status and a plain text body.
 func say(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

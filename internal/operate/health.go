@@ -9,12 +9,12 @@ import (
 	"wsify/internal/lastread"
 )
 
-// aliveTimeout is how long an event loop may take to show that it is alive. It is
-// far more than a loop under load takes: a node that is slow is not to be killed.
+// aliveTimeout is how long an event loop may take to answer. It is far more than a loop under load
+// needs, because a slow node must not be killed.
 const aliveTimeout = 5 * time.Second
 
-// healthz answers whether the process works: that it does at all, and that each
-// event loop does what is posted to it. It fails slowly, as what fails is killed.
+// healthz reports whether the process works, and each event loop runs posted tasks. It fails
+// slowly, because a process that fails it is killed.
 func (a *Admin) healthz(w http.ResponseWriter, r *http.Request) {
 	if late := a.late(r.Context().Done()); len(late) > 0 {
 		say(w, http.StatusServiceUnavailable, strings.Join(late, "\n")+"\n")
@@ -23,8 +23,7 @@ func (a *Admin) healthz(w http.ResponseWriter, r *http.Request) {
 	say(w, http.StatusOK, "ok\n")
 }
 
-// late names the event loops that do not answer in time. All are asked at once.
-// done ends the waiting.
+// late returns the event loops that do not answer in time. It asks all at once. done ends the wait.
 func (a *Admin) late(done <-chan struct{}) (late []string) {
 	var answers []<-chan struct{}
 	for i := range a.source.Loops() {
@@ -43,7 +42,7 @@ func (a *Admin) late(done <-chan struct{}) (late []string) {
 			if last {
 				waiting = nil
 			}
-			last = true // a last look: the whole process may have stood still
+			last = true // a last check, because the whole process may have been stopped
 			over.Reset(time.Until(lastread.Extended(due, 0)))
 		}
 	}
@@ -57,8 +56,8 @@ func (a *Admin) late(done <-chan struct{}) (late []string) {
 	return late
 }
 
-// readyz answers whether this node should be sent clients, and if not, why, a reason
-// on each line. It waits for nothing.
+// readyz reports whether this node should get clients, and if not, each reason on a line. It does
+// not block.
 func (a *Admin) readyz(w http.ResponseWriter, _ *http.Request) {
 	if why := a.source.NotReady(); len(why) > 0 {
 		say(w, http.StatusServiceUnavailable, strings.Join(why, "\n")+"\n")

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// forLocalNames answers 421 to requests that name another host than this machine, when
-// the admin listener is on loopback: a page could have its own name resolve to
-// 127.0.0.1 and read profiles through its visitor's browser (DNS rebinding). A browser
-// always sends Host; a load balancer's check may not.
+// forLocalNames answers 421 to requests with a Host other than this machine, when the admin
+// listener is on loopback. Otherwise a web page could let its own name resolve to 127.0.0.1 and
+// read profiles through its visitor's browser (DNS rebinding). A browser always sends Host; a load
+// balancer's check may not.
 func forLocalNames(addr net.Addr, h http.Handler) http.Handler {
 	if tcp, ok := addr.(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
 		return h

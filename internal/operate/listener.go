@@ -6,12 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// MaxConnections is how many connections the admin listener has at once, where there are
-// descriptors enough. Each has a goroutine and buffers.
+// MaxConnections bounds the connections of the admin listener, if there are enough descriptors.
+// Each has a goroutine and buffers.
 const MaxConnections = 64
 
-// listener bounds how many connections there are. Its methods may be called from
-// any goroutine.
+// listener bounds the number of its connections. Any goroutine may call its methods.
 type listener struct {
 	net.Listener
 	max  int64
@@ -37,7 +36,7 @@ func (n *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// conn tells its listener when it is closed.
+// conn reports to its listener when it is closed.
 type conn struct {
 	net.Conn
 	listener *listener

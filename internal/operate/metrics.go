@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metricPrefix begins the name of every metric of our own. None has a label by
-// channel, address or user: the number of their values has no bound.
+// metricPrefix begins the name of each metric of wsify. None has a label by channel, address or
+// user, because the number of their values has no bound.
 const metricPrefix = "wsify_"
 
 // registry returns the metrics of the server, and of Go and the process.
@@ -30,22 +30,21 @@ func (a *Admin) registry() *prometheus.Registry {
 	return r
 }
 
-// metricsHandler serves what can be had, should something be missing: the process's
-// own need a descriptor for a moment.
+// metricsHandler serves the metrics that are available. Some may be missing: those of the process
+// need a descriptor for a moment.
 func metricsHandler(r *prometheus.Registry, log *slog.Logger) http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), ErrorHandling: promhttp.ContinueOnError,
 	})
 }
 
-// collector makes metrics of the Stats at the time of a scrape, so that counting
-// costs what it did without them.
+// collector makes metrics from the Stats at each scrape, so that counting costs nothing extra.
 type collector struct {
 	stats   func() Stats
 	metrics []metric
 }
 
-// metric is one name and what is exposed by it.
+// metric is a name and the values exposed under it.
 type metric struct {
 	desc *prometheus.Desc
 	make func(st *Stats, desc *prometheus.Desc, to chan<- prometheus.Metric)
@@ -84,16 +83,15 @@ func counter(name, help string, read func(st *Stats) float64) metric {
 	return single(prometheus.CounterValue, name, help, read)
 }
 
-// counters is a counter by one label. Stats have all its values from the start, so that
-// a first event is seen as an increase.
+// counters is a counter with one label. Stats have all its values from the start, so that a first
+// event shows as an increase.
 func counters(name, help, label string, read func(st *Stats) map[string]uint64) metric {
 	return metric{describe(name, help, label), func(st *Stats, desc *prometheus.Desc, to chan<- prometheus.Metric) {
 		sendAll(to, desc, read(st))
 	}}
 }
 
-// sendAll sends a counter for each key of got, which is the last label; those before it
-// are given.
+// sendAll sends a counter for each key of got, which is the last label; labels are those before it.
 func sendAll(to chan<- prometheus.Metric, desc *prometheus.Desc, got map[string]uint64, labels ...string) {
 	for value, n := range got {
 		values := append(labels[:len(labels):len(labels)], value)

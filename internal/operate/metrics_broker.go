@@ -6,8 +6,8 @@ import (
 	"wsify/broker"
 )
 
-// brokerMetrics are those of a broker with an engine elsewhere. One without has
-// broker_up alone.
+// brokerMetrics returns the metrics of a broker with an engine. A broker without one has only
+// broker_up.
 func brokerMetrics(publishing prometheus.Histogram) []metric {
 	return []metric{
 		gauge("broker_up", "1 while publications reach the other nodes and theirs reach this one; always 1 without a broker's engine.",
@@ -38,7 +38,7 @@ func brokerMetrics(publishing prometheus.Histogram) []metric {
 	}
 }
 
-// ofEngine is a single value; nothing when the broker has no engine.
+// ofEngine is a single value, which is missing when the broker has no engine.
 func ofEngine(kind prometheus.ValueType, name, help string, read func(b *broker.Stats) float64) metric {
 	return metric{describe(name, help), func(st *Stats, desc *prometheus.Desc, to chan<- prometheus.Metric) {
 		if st.Broker != nil {
@@ -47,8 +47,7 @@ func ofEngine(kind prometheus.ValueType, name, help string, read func(b *broker.
 	}}
 }
 
-// byEngine is a counter by one label. The broker's Stats have all its values, zero or
-// not.
+// byEngine is a counter with one label. The broker's Stats have all its values, even if zero.
 func byEngine(name, help, label string, read func(b *broker.Stats) map[string]uint64) metric {
 	return metric{describe(name, help, label), func(st *Stats, desc *prometheus.Desc, to chan<- prometheus.Metric) {
 		if st.Broker != nil {
@@ -57,7 +56,7 @@ func byEngine(name, help, label string, read func(b *broker.Stats) map[string]ui
 	}}
 }
 
-// publishDuration is kept by the sampler, whatever the broker.
+// publishDuration is the sampler's histogram, for every broker.
 func publishDuration(h prometheus.Histogram) metric {
 	return metric{h.Desc(), func(st *Stats, _ *prometheus.Desc, to chan<- prometheus.Metric) {
 		if st.Broker != nil {

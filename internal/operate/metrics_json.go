@@ -10,11 +10,11 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// statsHandler serves the metrics as one JSON object: a number by the name of each,
-// or an object by the values of its labels.
+// statsHandler serves the metrics as one JSON object: each name has a number, or an object by the
+// values of its labels.
 func statsHandler(r *prometheus.Registry) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		families, err := r.Gather() // with an error, what could be had
+		families, err := r.Gather() // with an error, it returns those that are available
 		if len(families) == 0 && err != nil {
 			say(w, http.StatusInternalServerError, err.Error()+"\n")
 			return
@@ -44,7 +44,7 @@ func statsOf(families []*dto.MetricFamily) map[string]any {
 	return all
 }
 
-// put sets what is at the end of path, and makes the objects on the way there.
+// put sets value at the end of path, and makes the objects on the way.
 func put(in map[string]any, path []string, value any) {
 	if len(path) == 1 {
 		in[path[0]] = value
@@ -82,8 +82,8 @@ func valueOf(m *dto.Metric) any {
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
-// jsonNumber is v without an exponent, as far as it is a whole number; null for what JSON
-// has no number for.
+// jsonNumber returns v without an exponent if it is a whole number, or null for a value that JSON
+// cannot express.
 func jsonNumber(v float64) any {
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):

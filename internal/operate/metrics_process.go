@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processCollector exposes what client_golang's own does, by the same names, but for
-// what is costly here: before Linux 6.2 that counts descriptors by listing them, and a
+// processCollector exposes the metrics of client_golang's own collector by the same names, except
+// for a costly one: before Linux 6.2 that collector lists all descriptors to count them, and a
 // million connections are a million names at each scrape.
 type processCollector struct{ metrics []processMetric }
 
-// processMetric is one of its metrics. read reports false when it cannot be had.
+// processMetric is one of its metrics. read returns false when it is not available.
 type processMetric struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
@@ -40,7 +40,7 @@ func newProcessCollector() *processCollector {
 	}}
 }
 
-// openDescriptors is the size of the directory, which is 0 before Linux 6.2; proc(5).
+// openDescriptors returns the size of the directory, which is 0 before Linux 6.2; proc(5).
 func openDescriptors() (float64, bool) {
 	info, err := os.Stat("/proc/self/fd")
 	if err != nil {
@@ -62,7 +62,7 @@ func (c *processCollector) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. What cannot be had is left out: reading
+// Collect implements prometheus.Collector. It omits metrics that are not available, because reading
 // about the process needs a descriptor for a moment.
 func (c *processCollector) Collect(to chan<- prometheus.Metric) {
 	p, err := procfs.Self()

@@ -2,7 +2,7 @@ package operate
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// serverMetrics are the metrics of everything but the broker.
+// serverMetrics returns all metrics except those of the broker.
 func serverMetrics(version string) []metric {
 	all := append(gauges(), connectionMetrics()...)
 	all = append(all, messageMetrics()...)

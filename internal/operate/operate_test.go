@@ -20,7 +20,7 @@ import (
 	"wsify/broker"
 )
 
-// testSource is a server with these counts, of which some loops do not answer.
+// testSource is a server with these counters; some of its loops may not answer.
 type testSource struct {
 	stats    Stats
 	notReady []string
@@ -39,7 +39,7 @@ func (s *testSource) AskLoop(i int) <-chan struct{} {
 	return answer
 }
 
-// zeros is the counts of a server that has just started, with one value of each label.
+// zeros returns the counters of a server that has just started, with one value of each label.
 func zeros() Stats {
 	one := func(label string) map[string]uint64 { return map[string]uint64{label: 0} }
 	return Stats{
@@ -52,7 +52,7 @@ func newTestAdmin(source Source) *Admin {
 	return newAdmin(Config{Version: "1.2.3", Logger: slog.New(slog.DiscardHandler)}, source, NewSampler())
 }
 
-// get asks an admin listener for a page.
+// get requests a page of an admin listener.
 func get(a *Admin, path string) (status int, body string) {
 	answer := httptest.NewRecorder()
 	a.handler().ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
@@ -87,8 +87,7 @@ func TestReadinessSaysWhyNot(t *testing.T) {
 	}
 }
 
-// contractMetrics are the names that are promised, without the prefix, and the labels
-// of each.
+// contractMetrics are the promised names, without the prefix, and the labels of each.
 var contractMetrics = map[string]string{
 	"connections": "", "channels": "", "subscriptions": "", "write_queue_bytes": "", "workers_busy": "", "queue_depth": "",
 	"authorizer_inflight": "", "broker_up": "", "draining": "",
@@ -96,18 +95,18 @@ var contractMetrics = map[string]string{
 	"messages_received_total": "command", "messages_sent_total": "", "bytes_received_total": "", "bytes_sent_total": "",
 	"messages_dropped_total": "reason", "publications_refused_total": "reason", "broadcasts_total": "source", "authorizer_requests_total": "command,result",
 	"authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
-	// Beside those of the list: counted anyway, and there is no other place for them.
+	// Not promised: they are counted anyway, and have no other place.
 	"commands_refused_total": "code", "panics_total": "", "log_lines_dropped_total": "",
 }
 
-// engineMetrics are there besides when the broker has an engine.
+// engineMetrics are also there when the broker has an engine.
 var engineMetrics = map[string]string{
 	"broker_subscriptions": "", "broker_subscriptions_pending": "", "broker_publish_queue_length": "", "broker_publish_queue_bytes": "",
 	"broker_backlog_bytes": "", "broker_publications_total": "result", "broker_publish_duration_seconds": "", "broker_received_total": "",
 	"broker_received_dropped_total": "reason", "broker_connects_total": "", "broker_connect_failures_total": "", "broker_subscription_ends_total": "",
 }
 
-// engine is a broker with figures that differ from each other.
+// engine returns Stats of a broker in which all values differ.
 func engine() *broker.Stats {
 	return &broker.Stats{
 		Up: true, Subscriptions: 2, Pending: 3, Waiting: 4, WaitingBytes: 5, BacklogBytes: 6,
@@ -117,7 +116,7 @@ func engine() *broker.Stats {
 	}
 }
 
-// names returns the families of a registry that are ours, with their labels.
+// names returns our metric families in a registry, with their labels.
 func names(t *testing.T, r *prometheus.Registry) map[string]string {
 	t.Helper()
 	families, err := r.Gather()
@@ -220,7 +219,7 @@ func TestMetricsOfAnEngine(t *testing.T) {
 	}
 }
 
-// TestStatsAreTheMetricsAsJSON: the same names and values.
+// TestStatsAreTheMetricsAsJSON checks that names and values are the same.
 func TestStatsAreTheMetricsAsJSON(t *testing.T) {
 	source := &testSource{stats: zeros()}
 	source.stats.Broker, source.stats.Net.Connections = engine(), 1
@@ -257,7 +256,7 @@ func TestStatsAreTheMetricsAsJSON(t *testing.T) {
 	}
 }
 
-// The first publication of an interval is timed, and no other.
+// Only the first publication of an interval is timed.
 func TestOnePublicationOfAnIntervalIsTimed(t *testing.T) {
 	s := NewSampler()
 	if s.Stamp() != 0 {
@@ -271,7 +270,7 @@ func TestOnePublicationOfAnIntervalIsTimed(t *testing.T) {
 	s.Delivered(stamp)
 }
 
-// docs/metrics.md describes each metric of our own, and no other.
+// docs/metrics.md describes each metric of wsify, and no other.
 func TestThePageOfMetricsHasThemAll(t *testing.T) {
 	text, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {

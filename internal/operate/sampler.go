@@ -8,14 +8,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// sampleInterval is how often the durations are sampled that would cost too much
-// to take each time.
+// sampleInterval is the interval for durations that are too costly to measure each time.
 const sampleInterval = time.Second
 
-// Sampler measures durations. How long a loop takes to do what is posted to it, and
-// how long a publication takes to be given to all members, are sampled: once in an
-// interval, and only while there is an admin listener to show them. Its methods may
-// be called from any goroutine.
+// Sampler measures durations. Two are sampled: how long a loop takes to run a posted task, and how
+// long a publication takes to reach all members. They are taken once in an interval, and only with
+// an admin listener. Any goroutine may call its methods.
 type Sampler struct {
 	epoch time.Time   // immutable; stamps count from here
 	due   atomic.Bool // the next publication is to be timed
@@ -50,13 +48,13 @@ func newHistogram(name, help string, bounds ...float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: metricPrefix + name, Help: help, Buckets: bounds})
 }
 
-// Asked takes how long a call to the authorizer took.
+// Asked records the duration of a call to the authorizer.
 func (s *Sampler) Asked(took time.Duration) { s.asking.Observe(took.Seconds()) }
 
-// Lagged takes how long a task waited for its loop.
+// Lagged records how long a task waited for its loop.
 func (s *Sampler) Lagged(took time.Duration) { s.lag.Observe(took.Seconds()) }
 
-// Published takes how long an engine took to accept a publication.
+// Published records how long an engine took to accept a publication.
 func (s *Sampler) Published(took time.Duration) { s.publishing.Observe(took.Seconds()) }
 
 // start begins to sample the loops and their deliveries.
@@ -78,15 +76,14 @@ func (s *Sampler) start(source Source) {
 	})
 }
 
-// stop returns when nothing is sampled any more. It may be called more than once.
+// stop stops sampling and waits until it has ended. It may be called more than once.
 func (s *Sampler) stop() {
 	s.stopOnce.Do(func() { close(s.stopping) })
 	s.running.Wait()
 }
 
-// Stamp returns the time for a publication that is to be timed, else 0: the first one
-// in an interval, also when it turns out to have nobody to go to. It costs the others a
-// look at a flag.
+// Stamp returns the time for a publication that has to be timed, else 0. That is the first one in
+// an interval, even if it has no members to go to. For the others the cost is one look at a flag.
 func (s *Sampler) Stamp() int64 {
 	if !s.due.Load() || !s.due.CompareAndSwap(true, false) {
 		return 0
@@ -94,7 +91,7 @@ func (s *Sampler) Stamp() int64 {
 	return int64(max(time.Since(s.epoch), 1))
 }
 
-// Delivered takes the time of a publication that a loop has given to all its members.
+// Delivered records a timed publication that a loop has sent to all its members.
 func (s *Sampler) Delivered(stamp int64) {
 	s.fanout.Observe((time.Since(s.epoch) - time.Duration(stamp)).Seconds())
 }

@@ -12,7 +12,7 @@ func TestAnAdminListenerOnLoopbackAnswersLocalNamesOnly(t *testing.T) {
 		"evil.example": 421, "evil.example:3001": 421, "localhost.evil.example": 421, "192.0.2.1:3001": 421, "127.0.0.1.evil.example": 421,
 	} {
 		version := "1.1"
-		if host == "" { // HTTP/1.0, as the checks of load balancers are
+		if host == "" { // HTTP/1.0, as in checks of load balancers
 			version = "1.0"
 		} else {
 			host = "Host: " + host + "\r\n"

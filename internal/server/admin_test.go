@@ -14,21 +14,21 @@ import (
 	"wsify/internal/testtool"
 )
 
-// startWithAdmin is start with an admin listener on a free port.
+// startWithAdmin calls start with an admin listener on a free port.
 func startWithAdmin(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	cfg.AdminAddr = "127.0.0.1:0"
 	return start(t, cfg)
 }
 
-// page is an answer of the admin listener.
+// page is a response of the admin listener.
 type page struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// admin asks the admin listener, on a connection of its own.
+// askAdmin sends a request to the admin listener, on a separate connection.
 func askAdmin(t testing.TB, srv *Server, method, path string) page {
 	t.Helper()
 	return askAdminAt(t, srv.AdminAddr(), method, path)
@@ -60,7 +60,7 @@ func askAdminAt(t testing.TB, addr net.Addr, method, path string) page {
 	return page{answer.StatusCode, answer.Header, string(body)}
 }
 
-// expectAdmin asks for a path and wants a status and a body.
+// expectAdmin requests a path and checks status and body.
 func expectAdmin(t testing.TB, srv *Server, path string, status int, body string) {
 	t.Helper()
 	if got := askAdmin(t, srv, "GET", path); got.status != status || got.body != body {
@@ -73,8 +73,8 @@ func TestAdminPages(t *testing.T) {
 	for _, tc := range []struct {
 		method, path string
 		status       int
-		content      string // how the media type begins
-		body         string // a part of it
+		content      string // the beginning of the media type
+		body         string // a part of the body
 	}{
 		{"GET", "/", 200, "text/plain", "/readyz"},
 		{"GET", "/healthz", 200, "text/plain", "ok\n"},
@@ -102,7 +102,7 @@ func TestAdminPages(t *testing.T) {
 	}
 }
 
-// TestTheAdminPagesAreOnNoPublicPort: they are for those who operate the server.
+// TestTheAdminPagesAreOnNoPublicPort: only operators may reach them.
 func TestTheAdminPagesAreOnNoPublicPort(t *testing.T) {
 	srv := startWithAdmin(t, Config{})
 	for _, path := range []string{"/healthz", "/metrics", "/debug/pprof/"} {
@@ -116,7 +116,7 @@ func TestWithoutAnAddressThereIsNoAdminListener(t *testing.T) {
 	}
 }
 
-// TestAdminAnswersDuringTheDrain, and is gone behind it.
+// TestAdminAnswersDuringTheDrain checks that it does, and that the listener is closed afterwards.
 func TestAdminAnswersDuringTheDrain(t *testing.T) {
 	t.Parallel()
 	srv := startWithAdmin(t, Config{BroadcastingKey: "k"})
@@ -143,8 +143,8 @@ func TestAdminAnswersDuringTheDrain(t *testing.T) {
 
 const readyRequest = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-// TestAdminConnectionsDoNotDelayTheEnd: not who is silent, nor who has it kept
-// open, nor who waits for a profile of an hour.
+// TestAdminConnectionsDoNotDelayTheEnd: neither silent ones, nor idle ones, nor one that waits for
+// a profile of an hour.
 func TestAdminConnectionsDoNotDelayTheEnd(t *testing.T) {
 	t.Parallel()
 	srv := startWithAdmin(t, Config{})
@@ -154,13 +154,13 @@ func TestAdminConnectionsDoNotDelayTheEnd(t *testing.T) {
 	if _, err := waiting.Write([]byte("GET /debug/pprof/trace?seconds=3600 HTTP/1.1\r\nHost: localhost\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := waiting.r.Peek(1); err != nil { // it has begun
+	if _, err := waiting.r.Peek(1); err != nil { // the answer has begun
 		t.Fatal(err)
 	}
 	await(t, shutdown(srv))
 }
 
-// TestAdminConnectionsAreBounded: each has a goroutine.
+// TestAdminConnectionsAreBounded, because each has a goroutine.
 func TestAdminConnectionsAreBounded(t *testing.T) {
 	srv := startWithAdmin(t, Config{})
 	var open []client
@@ -216,8 +216,8 @@ func TestTheLogSaysWhereTheAdminListenerIs(t *testing.T) {
 	}
 }
 
-// TestASecondServerWithTheAdminAddressSaysWhatToDo, and leaves nothing behind: the
-// first goes on, and its own port is free again.
+// TestASecondServerWithTheAdminAddressSaysWhatToDo also checks that the second server cleans up:
+// the first goes on, and the second's own port is free again.
 func TestASecondServerWithTheAdminAddressSaysWhatToDo(t *testing.T) {
 	first := startWithAdmin(t, Config{})
 	taken := first.AdminAddr().String()
@@ -248,13 +248,13 @@ func TestAnAdminAddressThatIsNone(t *testing.T) {
 	}
 }
 
-// TestAdminAnswersWithoutDescriptors: a server that works must not be killed because
-// clients have taken every descriptor.
+// TestAdminAnswersWithoutDescriptors: a working server must not be killed because clients use all
+// descriptors.
 func TestAdminAnswersWithoutDescriptors(t *testing.T) {
 	srv := startLimited(t, limits{Descriptors: 80})
 	at := srv.admin
 	fillUp(t, srv.addr)
-	for range 12 { // each takes a descriptor, and gives it back
+	for range 12 { // each takes a descriptor and releases it
 		if got := askAdminAt(t, at, "GET", "/healthz"); got.status != 200 {
 			t.Errorf("GET /healthz: %d %q, want 200", got.status, got.body)
 		}

@@ -13,8 +13,8 @@ import (
 	"wsify/netpoll"
 )
 
-// announce logs what this process can hold, and what an operator should know. before is
-// the file limit that it was started with, and key is that of POST /broadcast.
+// announce logs what this process can hold, and what an operator should know. before is the
+// original file limit, and key is that of POST /broadcast.
 func (srv *Server) announce(before uint64, key string, random bool) {
 	c := &srv.cfg
 	srv.log.Info("wsify is listening", "addr", srv.addr.String(), "version", c.Version,
@@ -32,17 +32,16 @@ func (srv *Server) announce(before uint64, key string, random bool) {
 	go srv.node.CheckAuthorizer()
 }
 
-// announceBacklog warns when a storm of connections would overflow the kernel's queue: a
-// client that finds it full waits a second or more before it tries again. Linux has had
-// 4096 as its default since 5.4.
+// announceBacklog warns when a burst of connections would overflow the kernel's queue: a client
+// that finds it full retries after a second or more. Linux has had 4096 as its default since 5.4.
 func (srv *Server) announceBacklog(most int) {
 	if most > 0 && most < 4096 {
 		srv.log.Warn("few clients can wait to be accepted, in a storm others wait for seconds: raise net.core.somaxconn to 4096", "somaxconn", most)
 	}
 }
 
-// key returns the key of POST /broadcast, empty when everybody may publish. random says that
-// it was made for this run.
+// key returns the key of POST /broadcast, or "" when anyone may publish. random reports that it was
+// made for this run.
 func (c *Config) key() (key string, random bool) {
 	if c.BroadcastingKey == "" && !c.BroadcastOpen {
 		return rand.Text(), true
@@ -50,8 +49,8 @@ func (c *Config) key() (key string, random bool) {
 	return c.BroadcastingKey, false
 }
 
-// announceKey logs the key of this run once, with a command that uses it: at warn, or at
-// error where warnings are not logged, as nobody could publish without having seen it.
+// announceKey logs the key of this run once, with a command that uses it. It logs at warn, or at
+// error where warnings are not logged, because the log is the only place that has the key.
 func (srv *Server) announceKey(key string, random bool) {
 	switch {
 	case key == "":
@@ -66,8 +65,8 @@ func (srv *Server) announceKey(key string, random bool) {
 	}
 }
 
-// curlLine is a command for a shell. It holds no quotation mark and no backslash, so
-// that it can be copied from a log in JSON as it stands there; hence base64.
+// curlLine returns a shell command. It has no quotation marks and no backslashes, so that it can be
+// copied from a log in JSON; hence base64.
 func curlLine(addr net.Addr, key string) string {
 	target := "'http://" + reachable(addr) + publish.Path + "'"
 	if addr.Network() == "unix" {
@@ -77,7 +76,7 @@ func curlLine(addr net.Addr, key string) string {
 	return "echo " + body + " | base64 -d | curl " + target + " -H 'Authorization: Bearer " + key + "' -H 'Content-Type: application/json' -d @-"
 }
 
-// reachable is addr as a client on this machine dials it.
+// reachable returns addr in a form that a client on this machine can dial.
 func reachable(addr net.Addr) string {
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		_, port, _ := net.SplitHostPort(addr.String())

@@ -13,8 +13,8 @@ import (
 	"wsify/internal/testtool"
 )
 
-// An https webhook is trusted by the file of its authority; who asks it without TLS, or
-// without the file, is told so once.
+// An https webhook is trusted by the file of its authority. A server that calls it without TLS, or
+// without the file, logs that once.
 func TestAuthorizerOverTLS(t *testing.T) {
 	hook := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	hook.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes

@@ -9,7 +9,7 @@ import (
 	"wsify/broker/redis"
 )
 
-// drivers are the brokers that there are.
+// drivers are the available brokers.
 var drivers = []broker.Driver{broker.MemoryDriver, redis.Driver, nats.Driver}
 
 // driverOf returns the driver that the configuration names.
@@ -25,13 +25,13 @@ func driverOf(c *Config) (broker.Driver, error) {
 	return broker.Driver{}, fmt.Errorf("there is no broker %q; there are %s and %s", c.BrokerDriver, strings.Join(names[:last], ", "), names[last])
 }
 
-// UnusedDSN reports whether there is a BrokerDSN, and the broker has no engine.
+// UnusedDSN reports whether a BrokerDSN is set for a broker without an engine.
 func (c *Config) UnusedDSN() bool {
 	d, err := driverOf(c)
 	return c.BrokerDSN != "" && err == nil && d.Check == nil
 }
 
-// brokerConfig is what a driver is told.
+// brokerConfig returns the configuration for a driver.
 func brokerConfig(c *Config) broker.Config {
 	return broker.Config{
 		DSN: c.BrokerDSN, Prefix: c.BrokerPrefix, BufferSize: c.BrokerBuffer,

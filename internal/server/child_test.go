@@ -15,11 +15,11 @@ import (
 	"wsify/internal/testtool"
 )
 
-// childVariable makes this test binary a server as limits in JSON say, which obeys its
-// standard input.
+// childVariable makes this test binary a server with these limits, in JSON, which reads commands
+// from standard input.
 const childVariable = "WSIFY_TEST_CHILD"
 
-// limits is what a server in a process of its own has.
+// limits are the limits and settings of a server in a separate process.
 type limits struct {
 	Descriptors uint64
 	Authorizer  string        // its URL
@@ -28,7 +28,7 @@ type limits struct {
 	Redis       string // a DSN
 }
 
-// limited is a server in a process of its own, so that what it lacks hurts nobody else.
+// limited is a server in a separate process, so that its lack of resources affects nothing else.
 type limited struct {
 	*testtool.Child
 	t           *testing.T
@@ -50,14 +50,14 @@ func startLimited(t *testing.T, with limits) *limited {
 	return s
 }
 
-// hoard makes the server take every descriptor that is left, or give them back.
+// hoard makes the server take every remaining descriptor, or release them.
 func (s *limited) hoard() {
 	s.t.Helper()
 	s.Say("hoard")
 	s.Line()
 }
 
-// log is what the server has logged, from level debug on.
+// log returns the server's log, from level debug on.
 func (s *limited) log() string {
 	s.t.Helper()
 	s.Say("log")
@@ -68,8 +68,8 @@ func (s *limited) log() string {
 	return log
 }
 
-// TestServerInAProcessOfItsOwn is no test of its own: it is the server of those that
-// need a process with other limits.
+// TestServerInAProcessOfItsOwn is not a test but the server of tests that need a process with other
+// limits.
 func TestServerInAProcessOfItsOwn(t *testing.T) {
 	var with limits
 	if json.Unmarshal([]byte(os.Getenv(childVariable)), &with) != nil {
@@ -107,7 +107,7 @@ func TestServerInAProcessOfItsOwn(t *testing.T) {
 	}
 }
 
-// hoardDescriptors takes every descriptor that is left, or gives back those that are held.
+// hoardDescriptors takes every remaining descriptor, or releases those in held.
 func hoardDescriptors(held []int) []int {
 	for _, fd := range held {
 		_ = unix.Close(fd)

@@ -19,8 +19,8 @@ import (
 
 const patience = testtool.Patience
 
-// start runs a server on a free port of 127.0.0.1, unless cfg says otherwise, and ends it
-// with the test.
+// start runs a server, on a free port of 127.0.0.1 unless cfg says otherwise, and stops it at the
+// end of the test.
 func start(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	cfg.ListenAddr, cfg.Loops = cmp.Or(cfg.ListenAddr, "127.0.0.1:0"), cmp.Or(cfg.Loops, 2)
@@ -36,7 +36,7 @@ func start(t testing.TB, cfg Config) *Server {
 	return srv
 }
 
-// startLogged is start with everything the server logs kept in the returned log.
+// startLogged calls start and keeps the server's log.
 func startLogged(t testing.TB, cfg Config) (*Server, *testtool.Log) {
 	t.Helper()
 	book := &testtool.Log{}
@@ -44,7 +44,7 @@ func startLogged(t testing.TB, cfg Config) (*Server, *testtool.Log) {
 	return start(t, cfg), book
 }
 
-// shutdown ends a server, and returns what gets the outcome.
+// shutdown stops a server, and returns a channel for the outcome.
 func shutdown(srv *Server) <-chan error {
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Shutdown() }()
@@ -63,7 +63,7 @@ func await(t *testing.T, ended <-chan error) {
 	}
 }
 
-// client is a connection to a server, for HTTP first and for frames after an upgrade.
+// client is a connection to a server, for HTTP and then, after an upgrade, for frames.
 type client struct {
 	net.Conn
 	r *bufio.Reader
@@ -90,7 +90,7 @@ func dial(t testing.TB, addr net.Addr) client {
 const upgradeRequest = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 
-// ask sends a request and returns the status and the body of its answer.
+// ask sends a request and returns the status and body of the response.
 func (c client) ask(request string) (status int, body string, err error) {
 	if _, err = c.Write([]byte(request)); err != nil {
 		return 0, "", err
@@ -135,7 +135,7 @@ func (c client) send(text string) error {
 	return ws.WriteFrame(c, ws.MaskFrame(ws.NewTextFrame([]byte(text))))
 }
 
-// heard waits for a text message; pings are left out.
+// heard waits for a text message, and skips pings.
 func (c client) heard() (string, error) {
 	for {
 		h, err := ws.ReadHeader(c.r)
@@ -169,7 +169,7 @@ func (c client) roundTrip(channel string) error {
 	}
 }
 
-// usable fails the test unless c does its work.
+// usable fails the test unless c can join and publish.
 func (c client) usable(t testing.TB) {
 	t.Helper()
 	if err := c.roundTrip("usable"); err != nil {
@@ -177,7 +177,7 @@ func (c client) usable(t testing.TB) {
 	}
 }
 
-// postRequest is a publication.
+// postRequest returns the request of a publication.
 func postRequest(key, body string) string {
 	return "POST /broadcast?key=" + key + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
 		fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// SlowPolicy says what happens to a connection whose outbound queue would pass
-// its high-water mark.
+// SlowPolicy says what happens to a connection whose outbound queue would exceed its limit.
 type SlowPolicy uint8
 
 const (
@@ -22,7 +21,7 @@ const (
 
 var slowPolicyNames = [...]string{SlowClose: "close", SlowDrop: "drop"}
 
-// String returns the policy's name as -slow-policy takes it.
+// String returns the policy's name, as in -slow-policy.
 func (p SlowPolicy) String() string {
 	if int(p) < len(slowPolicyNames) {
 		return slowPolicyNames[p]
@@ -38,20 +37,19 @@ func ParseSlowPolicy(name string) (SlowPolicy, error) {
 	return 0, fmt.Errorf("%q is neither close nor drop", name)
 }
 
-// Config is everything a server needs to know. The zero value of a field means
-// its default; Validate fills the defaults in and reports what is out of bounds. It
-// is copied by Start and Run, not kept.
+// Config is the configuration of a server. A field's zero value means its default; Validate fills
+// in the defaults and reports values that are out of bounds. Start and Run copy it.
 type Config struct {
 	// ListenAddr is where clients and backends connect: "host:port", ":port",
 	// "[v6]:port" or "unix:/path". Default ":3000".
 	ListenAddr string
-	// ListenMode is the mode of the unix sockets that are listened on. Default 0660.
+	// ListenMode is the mode of unix sockets. Default 0660.
 	ListenMode os.FileMode
-	// AdminAddr is where health, metrics and profiles are served, in any form that
-	// ListenAddr may have. Empty is nowhere, and the default.
+	// AdminAddr is the address of health, metrics and profiles, in any form of ListenAddr. Empty,
+	// the default, means no admin listener.
 	AdminAddr string
-	// BrokerDriver names the broker: "memory", the default, for a single node, or
-	// "redis" or "nats", which carry publications between many.
+	// BrokerDriver names the broker: "memory", the default, for a single node, or "redis" or
+	// "nats", which carry publications between many nodes.
 	BrokerDriver string
 	// BrokerDSN is the address of the broker's engine; unused by "memory". Default
 	// is the engine's usual port on this machine.
@@ -59,25 +57,24 @@ type Config struct {
 	// BrokerPrefix is put before the name of every channel at the engine, so that
 	// several services can share it. At most 255 bytes. Default none.
 	BrokerPrefix string
-	// BrokerBuffer is how many bytes that were received may wait for room in their
-	// channel. A quarter of it may wait to be published at the engine. Default 16 MiB,
-	// at most 1 GiB.
+	// BrokerBuffer bounds, in bytes, the received publications that wait for room in their channel.
+	// Publications that wait for the engine have a quarter of it. Default 16 MiB, at most 1 GiB.
 	BrokerBuffer int
 	// AuthorizerURL is the operator's webhook; empty allows everything.
 	AuthorizerURL string
-	// AuthorizerCA is a PEM file with the certificates that an https webhook's has to
-	// be from; it is read at the start. Empty means the system's.
+	// AuthorizerCA is a PEM file with the authorities of an https webhook's certificate; it is read
+	// at the start. Empty means the system's.
 	AuthorizerCA string
 	// AuthorizerTimeout is how long one authorizer call may take. Default 5s.
 	AuthorizerTimeout time.Duration
-	// AuthorizerEvents picks which commands ask: connect, join, leave,
+	// AuthorizerEvents lists the commands that the authorizer is asked about: connect, join, leave,
 	// broadcast. Nil means all four.
 	AuthorizerEvents []string
 	// BroadcastingKey is the secret of POST /broadcast. When empty, Start makes a
 	// random one and logs it.
 	BroadcastingKey string
-	// BroadcastOpen lets requests without a key publish when BroadcastingKey is
-	// empty (as v3). A request with a key is refused then: no key is right.
+	// BroadcastOpen lets anyone publish without a key when BroadcastingKey is empty, as v3 did. A
+	// request with a key is refused then, because no key is right.
 	BroadcastOpen bool
 	// AllowedOrigins lists the Origin values that may upgrade; "*" is any and
 	// the default, "self" that whose host is the one that was connected to. A
@@ -90,8 +87,7 @@ type Config struct {
 	// Shards is the number of registry stripes; 0 is 64 per loop. Validate rounds
 	// it up to a power of two.
 	Shards int
-	// Workers is how many calls that may block run at once, at most 65536; 0 is
-	// 64 per core.
+	// Workers bounds the calls that may block and run at once, at most 65536; 0 is 64 per core.
 	Workers int
 	// Queue is how many such calls may wait; 0 is 64 per worker.
 	Queue int
@@ -100,33 +96,32 @@ type Config struct {
 	// default, or "easygo".
 	Poller string
 
-	// HandshakeTimeout bounds accept to 101, and then the head and the body of each
-	// further request. Default 10s.
+	// HandshakeTimeout bounds the time from accept to 101, and the head and body of each further
+	// request. Default 10s.
 	HandshakeTimeout time.Duration
-	// MaxHeadSize is the most bytes the head of a request may have, its blank line
-	// included; above it 431. Default 16 KiB, at least 1 KiB, at most 1 MiB.
+	// MaxHeadSize bounds the head of a request in bytes, with its blank line; a larger one gets
+	// 431. Default 16 KiB, at least 1 KiB, at most 1 MiB.
 	MaxHeadSize int
-	// PingInterval is how long a connection may be silent before it is pinged.
-	// Default 25s; negative switches pings off.
+	// PingInterval is how long a connection may be idle before it is pinged. Default 25s; negative
+	// switches pings off.
 	PingInterval time.Duration
-	// PongTimeout is how long a pinged connection may stay silent before it is
-	// closed with 4002. Default 10s.
+	// PongTimeout is how long a connection may stay silent after a ping before it is closed with
+	// 4002. Default 10s.
 	PongTimeout time.Duration
-	// MaxMessageSize is the most bytes one message, or one /broadcast body, may
-	// have; above it 1009 or 413. Default 64 KiB, at most 1 GiB.
+	// MaxMessageSize bounds a message and a /broadcast body in bytes; a larger one gets 1009 or
+	// 413. Default 64 KiB, at most 1 GiB.
 	MaxMessageSize int
 	// MaxChannelsPerConnection is how many channels one connection may be a
 	// member of; a further join is refused with "limit". Default 128.
 	MaxChannelsPerConnection int
 	// MaxChannelLength is the most bytes a channel name may have. Default 255.
 	MaxChannelLength int
-	// WriteQueueSize is how many bytes of memory what waits to be sent to one
-	// connection may keep; beyond it SlowPolicy acts. Default 1 MiB, at most 1 GiB.
+	// WriteQueueSize bounds the outbound queue of a connection, in bytes of memory; beyond it
+	// SlowPolicy acts. Default 1 MiB, at most 1 GiB.
 	WriteQueueSize int
-	// MaxWriteMemory is how many bytes of memory what waits to be sent to all
-	// connections may keep together; beyond it those with the most are closed with
-	// 4001, whatever SlowPolicy is. Default a quarter of the memory limit (GOMEMLIMIT,
-	// or that of the cgroup); without one, no bound.
+	// MaxWriteMemory bounds all outbound queues together, in bytes of memory. Beyond it the
+	// connections with the largest queues are closed with 4001, whatever SlowPolicy is. Default a
+	// quarter of the memory limit (GOMEMLIMIT, or that of the cgroup); without one, no bound.
 	MaxWriteMemory int
 	// SlowPolicy is what happens to a slow consumer.
 	SlowPolicy SlowPolicy
@@ -135,8 +130,8 @@ type Config struct {
 
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
-	// LogDropped tells how many lines the log has lost; nil when it loses none.
+	// LogDropped returns how many lines the log has lost; nil when it loses none.
 	LogDropped func() uint64
-	// Version is what the start-up line calls this program.
+	// Version is the program's version in the start-up line.
 	Version string
 }

@@ -48,7 +48,7 @@ func (p *problems) checkBroker(c *Config) {
 func (p *problems) checkAccess(c *Config) {
 	if c.AuthorizerURL != "" {
 		if err := (auth.Config{URL: c.AuthorizerURL}).Validate(); err != nil {
-			*p = append(*p, err) // it names the flag
+			*p = append(*p, err) // the error names the flag
 		}
 	}
 	_, err := c.authorizerTLS()
@@ -68,7 +68,7 @@ func (p *problems) checkAccess(c *Config) {
 	}
 }
 
-// authorizerTLS returns how TLS is spoken to the authorizer; nil is Go's way.
+// authorizerTLS returns the TLS configuration for the authorizer; nil means Go's default.
 func (c *Config) authorizerTLS() (*tls.Config, error) {
 	if c.AuthorizerCA == "" {
 		return nil, nil
@@ -80,8 +80,7 @@ func (c *Config) authorizerTLS() (*tls.Config, error) {
 	return &tls.Config{RootCAs: roots}, err
 }
 
-// checkListenAddr reports whether netpoll could listen on addr, as far as its form
-// tells.
+// checkListenAddr checks the form of an address to listen on.
 func checkListenAddr(addr string) error {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return checkUnixPath(path)
@@ -99,8 +98,7 @@ func checkListenAddr(addr string) error {
 	return nil
 }
 
-// checkDistinct reports that addr cannot be listened on beside other, as far as their
-// forms tell.
+// checkDistinct returns an error when addr and other are, by their forms, the same address.
 func checkDistinct(addr, other string) error {
 	if overlap(addr, other) {
 		return fmt.Errorf("%s is taken by -listen-addr %s", addr, other)
@@ -108,7 +106,7 @@ func checkDistinct(addr, other string) error {
 	return nil
 }
 
-// overlap reports whether two addresses are one, or one is a part of the other.
+// overlap reports whether two addresses are the same, or one includes the other.
 func overlap(a, b string) bool {
 	pathA, unixA := strings.CutPrefix(a, "unix:")
 	pathB, unixB := strings.CutPrefix(b, "unix:")
@@ -121,7 +119,7 @@ func overlap(a, b string) bool {
 		(isAnyHost(hostA) || isAnyHost(hostB) || sameAddress(hostA, hostB) || sameAddress(hostB, hostA))
 }
 
-// splitListenAddr returns the number of a port that may have a name.
+// splitListenAddr returns the host, and the number of the port, which may have a name.
 func splitListenAddr(addr string) (host string, port int, err error) {
 	host, name, err := net.SplitHostPort(addr)
 	if err == nil {
@@ -130,8 +128,8 @@ func splitListenAddr(addr string) (host string, port int, err error) {
 	return host, port, err
 }
 
-// sameAddress reports whether a is b in any of the forms of an address. localhost is any
-// loopback address: which ones a resolver has for it is not asked.
+// sameAddress reports whether a is b in another form of the address. localhost equals any loopback
+// address, without asking a resolver.
 func sameAddress(a, b string) bool {
 	ipA, errA := netip.ParseAddr(a)
 	ipB, errB := netip.ParseAddr(b)
@@ -144,7 +142,7 @@ func sameAddress(a, b string) bool {
 	return strings.EqualFold(a, b)
 }
 
-// isAnyHost reports whether all addresses of this machine are meant.
+// isAnyHost reports whether host means all addresses of this machine.
 func isAnyHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "" || err == nil && ip.IsUnspecified()
@@ -162,8 +160,7 @@ func checkUnixPath(path string) error {
 	return nil
 }
 
-// isHost reports whether host may be listened on: empty, an address, or a name
-// that looks like one.
+// isHost reports whether host has the form of a host to listen on: empty, an address, or a name.
 func isHost(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil || host == "" {
 		return true
@@ -176,8 +173,8 @@ func isHost(host string) bool {
 	})
 }
 
-// checkKey finds the accidents of copying a key: a backend could never send such a
-// one in a header, and nobody would see why.
+// checkKey finds mistakes in copying a key: a backend could not send such a key in a header, and
+// the reason would be hard to find.
 func checkKey(key string) error {
 	switch {
 	case strings.TrimSpace(key) != key:

@@ -34,12 +34,11 @@ const (
 
 var allEvents = []string{"connect", "join", "leave", "broadcast"}
 
-// Validate fills in the defaults of fields that are zero, then checks them all. The
-// error has one line for each problem, in the order of the fields, beginning with
-// the name of the flag; it never repeats a secret. Slices are replaced, never
-// written to. A Config that is valid is left as it is by a second Validate.
+// Validate fills in the defaults of zero fields, then checks all fields. The error has one line for
+// each problem, in the order of the fields, which begins with the name of the flag; it never has a
+// secret. Slices are replaced, never written to. A second Validate does not change a valid Config.
 //
-// Validate must not run at the same time as anything else that uses c.
+// Nothing else may use c at the same time.
 func (c *Config) Validate() error {
 	c.fillService()
 	c.fillPools()
@@ -66,7 +65,7 @@ func (c *Config) fillService() {
 	}
 }
 
-// fillPools makes zero what suits this machine. A core is one of GOMAXPROCS, which
+// fillPools replaces zeros by values for this machine. The number of cores is GOMAXPROCS, which
 // knows a container's share.
 func (c *Config) fillPools() {
 	cores := runtime.GOMAXPROCS(0)
@@ -77,7 +76,7 @@ func (c *Config) fillPools() {
 	c.Poller = cmp.Or(c.Poller, string(netpoll.PollerNative))
 }
 
-// powerOfTwo rounds n up; what is out of bounds stays as it is, to be reported.
+// powerOfTwo rounds n up, and leaves a value that is out of bounds, which is reported later.
 func powerOfTwo(n int) int {
 	if n < 1 || n > maxShards {
 		return n
@@ -98,24 +97,24 @@ func (c *Config) fillLimits() {
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
 }
 
-// problems collects what is wrong with a Config.
+// problems collects the problems of a Config.
 type problems []error
 
-// add notes a problem with what the flag sets.
+// add notes a problem with the setting of a flag.
 func (p *problems) add(flag string, err error) {
 	if err != nil {
 		*p = append(*p, fmt.Errorf("-%s: %w", flag, err))
 	}
 }
 
-// between notes a count or a size that is outside of its bounds, both included.
+// between notes a count or size outside of its bounds, both inclusive.
 func (p *problems) between(flag string, got, low, high int) {
 	if got < low || got > high {
 		p.add(flag, fmt.Errorf("%d is not between %d and %d", got, low, high))
 	}
 }
 
-// positive notes a duration that is not.
+// positive notes a duration that is not positive.
 func (p *problems) positive(flag string, got time.Duration) {
 	if got <= 0 {
 		p.add(flag, fmt.Errorf("%s is not positive", got))
@@ -132,7 +131,7 @@ func (p *problems) checkPools(c *Config) {
 	}
 }
 
-// checkLimits leaves PingInterval alone: every value means something.
+// checkLimits does not check PingInterval: every value is valid.
 func (p *problems) checkLimits(c *Config) {
 	p.positive("handshake-timeout", c.HandshakeTimeout)
 	p.between("max-head-size", c.MaxHeadSize, minHeadSize, maxHeadSize)

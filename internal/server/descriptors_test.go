@@ -35,8 +35,8 @@ func fillUp(t *testing.T, addr net.Addr) (open []client) {
 	}
 }
 
-// Without descriptors new connections are refused at once; those that are open go on,
-// and as some of them end, new ones get in (EMFILE in accept(2)).
+// Without descriptors, new connections are refused at once and open ones go on. When some of them
+// end, new ones are accepted (EMFILE in accept(2)).
 func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
 	const descriptors = 96
 	srv := startLimited(t, limits{Descriptors: descriptors})
@@ -87,8 +87,8 @@ func TestWithoutDescriptorsOpenConnectionsGoOn(t *testing.T) {
 	}
 }
 
-// Clients that reconnect all the time take no descriptor that the server needs for itself: a join is
-// answered whose question needs a new link to the authorizer.
+// Clients that reconnect all the time leave the descriptors that the server needs for itself: a
+// join succeeds that needs a new connection to the authorizer.
 func TestReconnectingClientsDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
 	t.Parallel()
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -105,7 +105,7 @@ func TestReconnectingClientsDoNotTakeTheAuthorizersDescriptors(t *testing.T) {
 	}
 }
 
-// reconnecting tries to connect until the test ends, and holds what gets in.
+// reconnecting tries to connect until the test ends, and keeps the connections that succeed.
 func reconnecting(t *testing.T, addr net.Addr) {
 	stop := make(chan struct{})
 	var dialing sync.WaitGroup
@@ -118,7 +118,7 @@ func reconnecting(t *testing.T, addr net.Addr) {
 				default:
 				}
 				if c, err := net.Dial("tcp", addr.String()); err == nil {
-					_, _ = io.Copy(io.Discard, c) // until it is refused
+					_, _ = io.Copy(io.Discard, c) // until the server refuses it
 					_ = c.Close()
 				}
 			}
@@ -130,8 +130,8 @@ func reconnecting(t *testing.T, addr net.Addr) {
 	})
 }
 
-// The link to the engine comes back although clients take each descriptor that they
-// can, and the admin pages are answered meanwhile.
+// The link to the engine is opened again although clients take each descriptor that they can. The
+// admin pages answer meanwhile.
 func TestReconnectingClientsDoNotTakeTheEnginesDescriptors(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -155,8 +155,8 @@ func TestReconnectingClientsDoNotTakeTheEnginesDescriptors(t *testing.T) {
 	}
 }
 
-// An open client is not ended because this process has no descriptor to ask about it,
-// however long that lasts, nor are those behind it in the queue.
+// An open client is not disconnected because this process has no descriptor to call the authorizer,
+// however long that lasts. Neither are those behind it in the queue.
 func TestNoOpenClientEndsForWantOfADescriptor(t *testing.T) {
 	t.Parallel()
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -194,7 +194,7 @@ func TestNoOpenClientEndsForWantOfADescriptor(t *testing.T) {
 	}
 }
 
-// A second server on the port says so in one line, and the first does not notice.
+// A second server on the port reports one line, and the first is not affected.
 func TestASecondServerOnThePortIsAnError(t *testing.T) {
 	first := start(t, Config{})
 	p := connect(t, first.Addr())

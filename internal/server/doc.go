@@ -1,4 +1,4 @@
-// Package server puts a wsify server together from a Config, starts it and stops it. What
-// it does is in the packages it joins: sessions of clients (internal/session), the admin
-// listener (internal/operate), and the broker.
+// Package server builds a wsify server from a Config, starts it and stops it. The work is done by
+// the packages that it connects: internal/session (sessions of clients), internal/operate (the
+// admin listener), and broker.
 package server

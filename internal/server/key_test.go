@@ -12,7 +12,7 @@ import (
 	"wsify/internal/testtool"
 )
 
-// Without a key of the operator's each start makes one, which the log tells once.
+// Without a configured key, each start makes one and logs it once.
 func TestTheKeyOfARunIsLoggedOnce(t *testing.T) {
 	said := regexp.MustCompile(`level=WARN .* key=([A-Z2-7]+) command="(.*)"`)
 	seen := map[string]bool{}
@@ -20,7 +20,7 @@ func TestTheKeyOfARunIsLoggedOnce(t *testing.T) {
 		book := &testtool.Log{}
 		srv := start(t, Config{Logger: book.Logger()})
 		found := said.FindAllStringSubmatch(book.String(), -1)
-		if len(found) != 1 || len(found[0][1]) < 26 { // of five bits each
+		if len(found) != 1 || len(found[0][1]) < 26 { // characters of five bits each
 			t.Fatalf("no key of 128 bits, or not once, in the log:\n%s", book)
 		}
 		key, command := found[0][1], found[0][2]
@@ -37,7 +37,7 @@ func TestTheKeyOfARunIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// A server that has a key, or wants none, logs none.
+// A server with a key, or with -broadcast-open, logs no key.
 func TestNoKeyIsLoggedWhereNoneIsMade(t *testing.T) {
 	for _, cfg := range []Config{{BroadcastingKey: "hunter2"}, {BroadcastOpen: true}} {
 		book := &testtool.Log{}
@@ -52,8 +52,7 @@ func TestNoKeyIsLoggedWhereNoneIsMade(t *testing.T) {
 	}
 }
 
-// The command does what it says when it is copied from a line of the log as it stands
-// there, in both formats, whatever level is logged.
+// The command works when it is copied from a line of the log, in both formats, at every log level.
 func TestTheLoggedCommandWorksWhenItIsPasted(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("there is no curl")
@@ -76,7 +75,7 @@ func TestTheLoggedCommandWorksWhenItIsPasted(t *testing.T) {
 			t.Fatalf("at level %s there is no command in the log:\n%s", c.level, book)
 		}
 		member := connect(t, srv.Addr())
-		if err := member.roundTrip("news"); err != nil { // it is a member now
+		if err := member.roundTrip("news"); err != nil { // it is a member from here on
 			t.Fatal(err)
 		}
 		if out, err := exec.Command("sh", "-c", found[1]).CombinedOutput(); err != nil {

@@ -12,10 +12,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain runs the tests and then asks whether every goroutine and every
-// descriptor they made is gone.
+// TestMain runs the tests and then checks that no goroutine and no descriptor is left.
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "8"); err != nil { // most of their time is waiting, whatever the number of cores
+	if err := flag.Set("test.parallel", "8"); err != nil { // they mostly wait, whatever the number of cores
 		panic(err)
 	}
 	warmUp()
@@ -34,9 +33,9 @@ func warmUp() {
 	}
 }
 
-// leaks reports what the tests left behind, and returns the exit code. Idle
-// connections to an authorizer, and the goroutine that watches them, take some
-// seconds to go: it asks again until patience is over.
+// leaks reports what the tests have left, and returns the exit code. Idle connections to an
+// authorizer, and the goroutine that watches them, take some seconds to end, so it checks again
+// until patience is over.
 func leaks(before map[string]string) int {
 	limit := time.Now().Add(patience)
 	for {
@@ -52,7 +51,7 @@ func leaks(before map[string]string) int {
 	}
 }
 
-// descriptors lists what this process has open, by number.
+// descriptors lists the open descriptors of this process, by number.
 func descriptors() map[string]string {
 	open := map[string]string{}
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -61,14 +60,14 @@ func descriptors() map[string]string {
 	}
 	for _, e := range entries {
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && !strings.HasPrefix(target, "/proc/") { // not the directory's own
+		if err == nil && !strings.HasPrefix(target, "/proc/") { // not the descriptor of the directory itself
 			open[e.Name()] = target
 		}
 	}
 	return open
 }
 
-// opened lists what is open now and was not before.
+// opened lists descriptors that are open now and were not before.
 func opened(before map[string]string) map[string]string {
 	now := descriptors()
 	for number := range before {

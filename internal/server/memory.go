@@ -7,8 +7,8 @@ import (
 	"wsify/internal/cgroup"
 )
 
-// memoryLimit is how many bytes of memory the process may use: GOMEMLIMIT, else the
-// limit of its cgroup. 0 is no limit that is known.
+// memoryLimit returns how many bytes of memory the process may use: GOMEMLIMIT, or the limit of its
+// cgroup. 0 means that no limit is known.
 func memoryLimit() int {
 	if n := goMemoryLimit(); n > 0 {
 		return n
@@ -16,7 +16,7 @@ func memoryLimit() int {
 	return cgroup.ReadMemory(os.DirFS("/")).Limit
 }
 
-// goMemoryLimit is GOMEMLIMIT in bytes, 0 when there is none.
+// goMemoryLimit returns GOMEMLIMIT in bytes, 0 when there is none.
 func goMemoryLimit() int {
 	if n := debug.SetMemoryLimit(-1); n < cgroup.NoLimit {
 		return int(n)
@@ -24,7 +24,7 @@ func goMemoryLimit() int {
 	return 0
 }
 
-// orNone is n for the log.
+// orNone returns n for the log.
 func orNone(n int) any {
 	if n == 0 {
 		return "none"

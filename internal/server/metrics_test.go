@@ -34,7 +34,7 @@ func samples(t *testing.T, srv *Server) map[string]float64 {
 	return all
 }
 
-// TestEveryLabelIsThereFromTheStart, so that a first event is seen as an increase.
+// TestEveryLabelIsThereFromTheStart, so that a first event shows as an increase.
 func TestEveryLabelIsThereFromTheStart(t *testing.T) {
 	all := samples(t, startWithAdmin(t, Config{Version: "1.2.3", LogDropped: func() uint64 { return 42 }}))
 	for name, want := range map[string]float64{
@@ -60,7 +60,7 @@ func TestEveryLabelIsThereFromTheStart(t *testing.T) {
 	}
 }
 
-// TestMetricsOfASession after a bit of everything.
+// TestMetricsOfASession checks the metrics after events of all kinds.
 func TestMetricsOfASession(t *testing.T) {
 	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Wsify-Channel") == "no" {
@@ -143,7 +143,7 @@ func TestMetricsOfASession(t *testing.T) {
 	}
 }
 
-// TestNoMetricIsNamedByWhatClientsSend: channels, addresses and users have no bound.
+// TestNoMetricIsNamedByWhatClientsSend: the number of channels, addresses and users has no bound.
 func TestNoMetricIsNamedByWhatClientsSend(t *testing.T) {
 	srv := startWithAdmin(t, Config{})
 	before := len(samples(t, srv))

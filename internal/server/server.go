@@ -25,15 +25,15 @@ type Server struct {
 	addr  net.Addr
 	admin *operate.Admin // nil without an admin listener
 
-	fileLimit uint64 // descriptors this process may have
-	kept      uint64 // of these, not for clients
-	maxAdmin  int    // connections of the admin listener
+	fileLimit uint64 // the descriptor limit of this process
+	kept      uint64 // descriptors that clients cannot take
+	maxAdmin  int    // the most connections of the admin listener
 
 	stopOnce sync.Once
 }
 
-// Run starts a server and serves until ctx ends; it then shuts down in order and
-// returns nil. Any other end is an error.
+// Run starts a server and serves until ctx ends; then it shuts down in order and returns nil. Any
+// other end returns an error.
 func Run(ctx context.Context, cfg Config) error {
 	srv, err := Start(cfg)
 	if err != nil {
@@ -47,8 +47,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 }
 
-// Start checks cfg, opens the listeners and begins to serve. It returns when
-// clients can connect.
+// Start checks cfg, opens the listeners and begins to serve. When it returns, clients can connect.
 func Start(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -79,10 +78,10 @@ func Start(cfg Config) (*Server, error) {
 	return srv, nil
 }
 
-// keepDescriptors decides how many are not for clients: without them clients that
-// reconnect all the time would take each that becomes free, and nobody could ask the
-// authorizer, reach the broker's engine again, or look at the admin pages. Where that would
-// be too much, each of these has a smaller share, so that none takes all.
+// keepDescriptors reserves descriptors that clients cannot take. Otherwise clients that reconnect
+// all the time would take each free one, and nothing would be left for calls to the authorizer, the
+// broker's engine and the admin pages. If these need too many, each gets a smaller share, so that
+// none takes all.
 func (srv *Server) keepDescriptors(limit uint64) {
 	const links = 64 // to the engine
 	asked := srv.cfg.Workers
@@ -124,7 +123,7 @@ func (srv *Server) openNode(key string, sampler *operate.Sampler) error {
 	return err
 }
 
-// openAdmin opens the admin listener, if there is to be one.
+// openAdmin opens the admin listener, if one is configured.
 func (srv *Server) openAdmin(sampler *operate.Sampler) (err error) {
 	if srv.cfg.AdminAddr == "" {
 		return nil
@@ -136,9 +135,9 @@ func (srv *Server) openAdmin(sampler *operate.Sampler) (err error) {
 	return err
 }
 
-// Shutdown stops accepting, answers HTTP requests under way, closes every session
-// with 1012 so that clients reconnect, and ends within Config.DrainTimeout. It may
-// be called more than once; later calls do nothing.
+// Shutdown stops accepting, answers HTTP requests under way, and closes every session with 1012 so
+// that clients reconnect. It returns within Config.DrainTimeout, and may be called more than once;
+// later calls do nothing.
 func (srv *Server) Shutdown() (err error) {
 	srv.stopOnce.Do(func() {
 		began := time.Now()
@@ -158,11 +157,11 @@ func notZero(all map[string]uint64) map[string]uint64 {
 	return all
 }
 
-// Addr is the address clients connect to.
+// Addr returns the address that clients connect to.
 func (srv *Server) Addr() net.Addr { return srv.addr }
 
-// AdminAddr is the address of the admin listener, nil when there is none.
+// AdminAddr returns the address of the admin listener, or nil when there is none.
 func (srv *Server) AdminAddr() net.Addr { return srv.admin.Addr() }
 
-// Stats are counts of this server.
+// Stats returns the counters of this server.
 func (srv *Server) Stats() session.Stats { return srv.node.Stats() }

@@ -10,7 +10,7 @@ import (
 	"wsify/internal/testtool"
 )
 
-// TestStartRefusesABadConfig and opens nothing.
+// TestStartRefusesABadConfig also checks that it opens nothing.
 func TestStartRefusesABadConfig(t *testing.T) {
 	if srv, err := Start(Config{ListenAddr: "nowhere", Loops: -1}); err == nil {
 		_ = srv.Shutdown()
@@ -18,7 +18,7 @@ func TestStartRefusesABadConfig(t *testing.T) {
 	}
 }
 
-// TestRun serves until its context ends, then returns nil.
+// TestRun checks that Run serves until its context ends, then returns nil.
 func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -49,8 +49,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestStartTellsAboutTheAuthorizer: an operator sees at once that it cannot be
-// reached, and that any page may use its visitor's cookies.
+// TestStartTellsAboutTheAuthorizer: the log says at once that it is unreachable, and that any web
+// page may use its visitor's cookies.
 func TestStartTellsAboutTheAuthorizer(t *testing.T) {
 	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer hook.Close()

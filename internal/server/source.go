@@ -9,7 +9,7 @@ import (
 	"wsify/internal/operate"
 )
 
-// source is the server as the admin listener sees it.
+// source is the server's operate.Source.
 type source struct{ srv *Server }
 
 var _ operate.Source = source{}
@@ -33,8 +33,8 @@ func (s source) NotReady() (why []string) {
 	return why
 }
 
-// nextDescriptor is the number that the next descriptor would have: the kernel gives the
-// lowest that is free, which is how the loops know, too.
+// nextDescriptor returns the number of the next descriptor: the kernel gives the lowest free one.
+// The loops use the same fact.
 func nextDescriptor() uint64 {
 	fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

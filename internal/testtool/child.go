@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Child is a test of this test binary that runs in a process of its own, which may be
-// stopped, or lack something, at nobody else's cost.
+// Child is a test of this binary that runs in a separate process, which may be stopped or lack
+// resources without an effect on others.
 type Child struct {
 	*exec.Cmd
 	t   testing.TB
@@ -21,9 +21,9 @@ type Child struct {
 	out *bufio.Reader
 }
 
-// StartChild runs one test with an environment variable more, which says that it is the
-// child. It ends by itself, at the latest when its standard input does. What it says has
-// to come within patience.
+// StartChild runs one test with an additional environment variable, which makes it the child. It
+// ends by itself, at the latest when its standard input does. Each of its lines has to come within
+// patience.
 func StartChild(t testing.TB, test, variable, value string, patience time.Duration) *Child {
 	t.Helper()
 	c := &Child{t: t, Cmd: exec.Command(os.Args[0], "-test.run=^"+test+"$")}
@@ -60,7 +60,7 @@ func (c *Child) Say(line string) {
 	}
 }
 
-// Line is the next line that the child says.
+// Line returns the next line of the child's output.
 func (c *Child) Line() string {
 	c.t.Helper()
 	line, err := c.out.ReadString('\n')
@@ -70,7 +70,7 @@ func (c *Child) Line() string {
 	return strings.TrimSpace(line)
 }
 
-// Rest is what the child says until it ends by itself.
+// Rest returns the child's output until it ends by itself.
 func (c *Child) Rest() string {
 	c.t.Helper()
 	rest, err := io.ReadAll(c.out)
@@ -92,7 +92,7 @@ func (c *Child) Pause() {
 	}
 }
 
-// Resume lets the process go on.
+// Resume continues the process.
 func (c *Child) Resume() {
 	c.t.Helper()
 	if err := unix.Kill(c.Process.Pid, unix.SIGCONT); err != nil {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Log keeps what is logged. It may be used from any goroutine.
+// Log records log output. Any goroutine may use it.
 type Log struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -24,7 +24,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// String returns what was logged so far.
+// String returns the output so far.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

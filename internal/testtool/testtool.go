@@ -1,5 +1,5 @@
-// Package testtool finds the programs that tests run, and installs them from Debian
-// where that is allowed; it runs tests in a process of their own, and waits. Only tests may
+// Package testtool finds the programs that tests run, and installs them from Debian where that is
+// allowed. It also runs tests in separate processes, and waits for conditions. Only tests may
 // import it.
 package testtool
 
@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what has to happen. It is no claim of speed.
+// Patience is how long a test waits for something that has to happen. It says nothing about speed.
 const Patience = 30 * time.Second
 
-// Update makes the tests that compare with a generated file write it instead. Every
-// such test has this one flag; make update sets it for all of them.
+// Update makes tests that compare with a generated file write the file instead. All such tests
+// share this flag; make update sets it.
 var Update = flag.Bool("update", false, "write what is generated: help.txt, the table of settings, the scripts' expected lines")
 
-// Until waits until a condition holds that no event tells of.
+// Until waits until a condition holds that no event reports.
 func Until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	again := time.NewTicker(time.Millisecond)
@@ -31,12 +31,11 @@ func Until(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// MayInstall reports whether the tests may fetch what they need.
+// MayInstall reports whether the tests may install programs.
 func MayInstall() bool { return os.Getenv("CI") == "true" || os.Getenv("E2E") == "1" }
 
-// Need returns the path of a program, from the Debian package when it has to be
-// installed, or skips the test and says why. Several test binaries may need the same
-// program at the same time.
+// Need returns the path of a program. If necessary it installs the Debian package, or skips the
+// test with a reason. Several test binaries may need the same program at the same time.
 func Need(t testing.TB, name, pkg string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -56,12 +55,12 @@ func Need(t testing.TB, name, pkg string) string {
 	return path
 }
 
-// installing lets the tests of one binary install one after the other.
+// installing makes the tests of one binary install one after another.
 var installing sync.Mutex
 
-// install installs a package. Other test binaries may be at it too: apt-get waits
-// for another that installs, but not for one that fetches lists, so failures are
-// tried again, and what another has installed meanwhile is as good.
+// install installs a package. Other test binaries may do the same: apt-get waits for another
+// installation, but not while another process fetches lists. So it retries, and accepts a package
+// that another binary has installed.
 func install(t testing.TB, name, pkg string) {
 	t.Helper()
 	if _, err := exec.LookPath("apt-get"); err != nil {
@@ -80,11 +79,11 @@ func install(t testing.TB, name, pkg string) {
 		if attempt == 5 {
 			t.Fatalf("apt-get install %s: %v\n%s", pkg, err, out)
 		}
-		time.Sleep(time.Duration(attempt) * time.Second) // apt-get has no way to wait for its lists
+		time.Sleep(time.Duration(attempt) * time.Second) // apt-get cannot wait for its lists
 	}
 }
 
-// fetch fetches the lists, unless another of this binary has, and the package.
+// fetch fetches the lists, unless this binary has done so, and the package.
 func fetch(pkg string) (string, error) {
 	if !listed {
 		if out, err := apt("update"); err != nil {
@@ -95,9 +94,9 @@ func fetch(pkg string) (string, error) {
 	return apt("install", "--yes", "--no-install-recommends", pkg)
 }
 
-var listed bool // the lists are fetched; guarded by installing
+var listed bool // whether the lists were fetched; guarded by installing
 
-// apt runs apt-get, which waits for others that use it, and starts no service.
+// apt runs apt-get so that it waits for other users of it, and starts no service.
 func apt(args ...string) (string, error) {
 	options := []string{"300", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3"}
 	cmd := exec.Command("timeout", append(options, args...)...)
