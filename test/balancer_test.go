@@ -19,13 +19,13 @@ import (
 // balancedClients is how many clients come through the load balancer.
 const balancedClients = 200
 
-// topology is a load balancer with two nodes and their engine behind it.
+// topology is a load balancer with two nodes and their engine.
 type topology struct {
 	*guide
 	nodes    []*server
 	clients  []*client
 	restart  func(node int) // starts a node again
-	backends string         // where POST /broadcast is answered
+	backends string         // the address of POST /broadcast
 	key      string
 }
 
@@ -52,8 +52,8 @@ func TestNginxInFrontOfTheNodesOfTheGuide(t *testing.T) {
 	tp.try()
 }
 
-// TestComposeAsPlainProcesses starts what compose.yaml has, with its commands and
-// settings; only names and ports are those of this machine.
+// TestComposeAsPlainProcesses starts the services of compose.yaml, with their commands and
+// settings; only names and ports differ.
 func TestComposeAsPlainProcesses(t *testing.T) {
 	endToEnd(t)
 	for _, driver := range drivers {
@@ -77,7 +77,7 @@ func TestComposeAsPlainProcesses(t *testing.T) {
 	}
 }
 
-// composedEngine starts an engine with the command that compose.yaml has for it.
+// composedEngine starts an engine with its command in compose.yaml.
 func (g *guide) composedEngine(command []string) {
 	g.t.Helper()
 	port := map[string]string{"redis": "6379", "nats": "4222"}[g.driver]
@@ -93,7 +93,7 @@ func (g *guide) composedEngine(command []string) {
 	g.awaitListening(port)
 }
 
-// composedNode starts a node with the settings that compose.yaml has for it.
+// composedNode starts a node with its settings in compose.yaml.
 func (g *guide) composedNode(c *composition, node int) *server {
 	g.t.Helper()
 	var env []string
@@ -110,7 +110,7 @@ func (g *guide) composedNode(c *composition, node int) *server {
 	return s
 }
 
-// again starts one of the guide's nodes once more.
+// again restarts one of the guide's nodes.
 func (g *guide) again(node int) {
 	g.t.Helper()
 	line := console(g.block("nodes on "+g.driver), "")[node].line
@@ -135,8 +135,7 @@ func (g *guide) haproxy(env []string) {
 	g.awaitListening("3000")
 }
 
-// try has clients come through the load balancer, ends a node in order, and starts
-// it again.
+// try connects clients through the load balancer, stops a node gracefully, and starts it again.
 func (tp *topology) try() {
 	tp.t.Helper()
 	for range balancedClients {
@@ -166,15 +165,14 @@ func (tp *topology) try() {
 
 	tp.restart(0)
 	tp.awaitReady(http.StatusOK)
-	tp.await("new clients to be sent to the node that is back", func() bool {
+	tp.await("new clients to be sent to the restarted node", func() bool {
 		tp.clients = append(tp.clients, tp.arrive())
 		return tp.connections(0) > 0
 	})
 	tp.everybodyHears("3")
 }
 
-// reconnect has those clients reconnect that were told to, and returns how many
-// these are.
+// reconnect reconnects the clients that were told to, and returns their number.
 func (tp *topology) reconnect() (told int) {
 	tp.t.Helper()
 	for i, c := range tp.clients {
@@ -191,8 +189,8 @@ func (tp *topology) reconnect() (told int) {
 	return told
 }
 
-// arrive connects a client through the load balancer, which may have nothing to
-// offer for a moment, and joins.
+// arrive connects a client through the load balancer, which may have no node for a moment, and
+// joins.
 func (tp *topology) arrive() (c *client) {
 	tp.t.Helper()
 	url := "ws://" + tp.addr("3000") + "/ws"
@@ -208,7 +206,7 @@ func (tp *topology) arrive() (c *client) {
 	return c
 }
 
-// everybodyHears publishes as a backend does.
+// everybodyHears publishes as a backend does, and checks that all clients receive it.
 func (tp *topology) everybodyHears(content string) {
 	tp.t.Helper()
 	var status int
@@ -226,7 +224,7 @@ func (tp *topology) everybodyHears(content string) {
 	}
 }
 
-// onlyWhatIsForClients tries what a stranger could.
+// onlyWhatIsForClients tries requests that clients must not make.
 func (tp *topology) onlyWhatIsForClients() {
 	tp.t.Helper()
 	front := "http://" + tp.addr("3000")
@@ -242,10 +240,10 @@ func (tp *topology) onlyWhatIsForClients() {
 	}
 }
 
-// Each client is a member of one channel; the load balancer keeps connections, too.
+// Each client is a member of one channel. The load balancer has connections of its own.
 var connectionsMetric = regexp.MustCompile(`(?m)^wsify_subscriptions (\d+)$`)
 
-// connections is how many clients a node says it has; 0 when it does not answer.
+// connections returns the number of a node's clients; 0 when it does not answer.
 func (tp *topology) connections(node int) int {
 	tp.t.Helper()
 	answer, err := http.Get("http://" + tp.addr([]string{"3011", "3021"}[node]) + "/metrics")

@@ -13,19 +13,18 @@ import (
 	"time"
 )
 
-// startupPatience is how long a browser may take to come up on a small machine
-// that is busy with other tests.
+// startupPatience is how long a browser may take to start on a small machine that is busy.
 const startupPatience = 2 * time.Minute
 
-// step is what a page tells; it goes on when the test has closed goOn.
+// step is a step that a page reports; the page goes on when the test has closed goOn.
 type step struct {
 	Name  string
 	Value json.RawMessage
 	goOn  chan struct{}
 }
 
-// page is a page in a browser. No driver is between it and the test: the page tells
-// its steps to the server that it is from.
+// page is a page in a browser. There is no driver between it and the test: the page reports its
+// steps to the server that it comes from.
 type page struct {
 	t       *testing.T
 	origin  string
@@ -34,8 +33,8 @@ type page struct {
 	current chan struct{} // open while the page waits
 }
 
-// newPage makes a server of pages: testdata/page.html, and at /readme the block of
-// README.md, which talks to addr.
+// newPage starts a server of pages: testdata/page.html, and at /readme the block of README.md, with
+// addr as its server.
 func newPage(t *testing.T, readmeAddr string) *page {
 	t.Helper()
 	p := &page{t: t, steps: make(chan step)}
@@ -71,7 +70,7 @@ console.log = (value) => fetch('/step', { method: 'POST', body: JSON.stringify({
 func (p *page) open(path string) {
 	p.t.Helper()
 	chromium := need(p.t, "chromium", "chromium")
-	profile, err := os.MkdirTemp(scratch, "profile") // not the test's own: Chromium may still write while it dies
+	profile, err := os.MkdirTemp(scratch, "profile") // not the test's own, because Chromium may still write while it ends
 	if err != nil {
 		p.t.Fatal(err)
 	}

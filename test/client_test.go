@@ -15,7 +15,7 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// client is a WebSocket client, of whatever make. What happens to it comes as lines:
+// client is a WebSocket client of any library. Its events come as lines:
 //
 //	open
 //	refused 403
@@ -28,7 +28,7 @@ type client struct {
 	send   func(text string)
 }
 
-// next returns what happens to the client next.
+// next returns the next event of the client.
 func (c *client) next() string {
 	c.t.Helper()
 	select {
@@ -42,7 +42,7 @@ func (c *client) next() string {
 	}
 }
 
-// expect waits for the next event, which has to be this one.
+// expect waits for the next event and compares it.
 func (c *client) expect(want string) {
 	c.t.Helper()
 	if got := c.next(); got != want {
@@ -50,7 +50,7 @@ func (c *client) expect(want string) {
 	}
 }
 
-// ask sends a message and waits for the next event, which has to be this one.
+// ask sends a message, waits for the next event and compares it.
 func (c *client) ask(text, want string) {
 	c.t.Helper()
 	c.send(text)
@@ -63,8 +63,8 @@ func (c *client) join(channel string) {
 	c.ask(fmt.Sprintf(`{"command":"join","args":{"channel":%q},"id":"join"}`, channel), `message {"id":"join","ok":true}`)
 }
 
-// dialGo returns a client in this process, by gobwas/ws' client side. It is for
-// tests that are about something else; those of clients are in their own module.
+// dialGo returns a client in this process, on the client side of gobwas/ws. It is for tests of
+// other things; tests of clients are in their own module.
 func dialGo(t *testing.T, url string) *client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -103,9 +103,8 @@ func writeFrame(to io.Writer, op ws.OpCode, payload []byte) error {
 	return ws.WriteFrame(to, ws.MaskFrameInPlace(ws.NewFrame(op, true, payload)))
 }
 
-// receive turns frames into events, until the end. The frames of a server that are
-// tried here are whole messages, and its close codes are more than gobwas' own
-// reader takes.
+// receive turns frames into events, until the end. It expects whole messages, and accepts more
+// close codes than gobwas' own reader does.
 func receive(from io.Reader, to io.WriteCloser, events chan<- string) {
 	defer close(events)
 	defer to.Close()
@@ -123,7 +122,7 @@ func receive(from io.Reader, to io.WriteCloser, events chan<- string) {
 			_ = writeFrame(to, ws.OpClose, bytes.Clone(payload[:min(2, len(payload))]))
 			code, reason := ws.ParseCloseFrameData(payload)
 			events <- strings.TrimSpace(fmt.Sprintf("close %d %s", code, reason))
-			_, _ = io.Copy(io.Discard, from) // the server ends the connection first; RFC 6455, section 7.1.1
+			_, _ = io.Copy(io.Discard, from) // the server closes the connection first; RFC 6455, section 7.1.1
 			return
 		}
 	}

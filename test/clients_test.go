@@ -11,7 +11,7 @@ import (
 func TestClientsOfOthers(t *testing.T) {
 	endToEnd(t)
 	dir := filepath.Join(root, "test", "clients")
-	env := append(os.Environ(), "WSIFY_PROGRAM="+program) // all of it: modules may have to come through a proxy
+	env := append(os.Environ(), "WSIFY_PROGRAM="+program) // all variables, because modules may have to come through a proxy
 	if out, err := run(t, dir, env, "go", "mod", "download"); err != nil {
 		t.Fatalf("go mod download: %v\n%s", err, out)
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// composition is what compose.yaml says, as far as it is tried here.
+// composition is the tested part of compose.yaml.
 type composition struct {
 	Services map[string]*service
 	Networks map[string]*struct{ Internal bool }
@@ -30,7 +30,7 @@ type service struct {
 	GracePeriod           string `json:"stop_grace_period"`
 }
 
-// readYAML returns a YAML file as JSON, which a program of another module makes of it.
+// readYAML returns a YAML file as JSON, converted by a program of another module.
 func readYAML(t *testing.T, file string) string {
 	t.Helper()
 	endToEnd(t)
@@ -58,7 +58,7 @@ func readCompose(t *testing.T, variables map[string]string) *composition {
 
 var variable = regexp.MustCompile(`\$\{([A-Z_]+)(:[-?])([^}]*)\}`)
 
-// interpolate puts variables in their places, as compose does.
+// interpolate replaces variables as compose does.
 func interpolate(t *testing.T, text string, variables map[string]string) string {
 	return variable.ReplaceAllStringFunc(text, func(found string) string {
 		parts := variable.FindStringSubmatch(found)
@@ -69,12 +69,12 @@ func interpolate(t *testing.T, text string, variables map[string]string) string 
 		case parts[2] == ":-":
 			return parts[3]
 		}
-		t.Errorf("compose.yaml wants %s", found)
+		t.Errorf("compose.yaml requires %s", found)
 		return ""
 	})
 }
 
-// environ is a service's environment as a process has it.
+// environ returns a service's environment in the form of os.Environ.
 func (s *service) environ() (env []string) {
 	for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
 		env = append(env, name+"="+s.Environment[name])
@@ -133,12 +133,12 @@ func longer(t *testing.T, text string) time.Duration {
 	t.Helper()
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		t.Errorf("%q is no duration", text)
+		t.Errorf("%q is not a duration", text)
 	}
 	return d
 }
 
-// shared returns something that both have.
+// shared returns a common element of a and b.
 func shared(a, b []string) string {
 	for _, x := range a {
 		if slices.Contains(b, x) {
@@ -148,18 +148,18 @@ func shared(a, b []string) string {
 	return ""
 }
 
-// TestDockerTakesComposeAndDockerfile asks Docker itself, where there is one.
+// TestDockerTakesComposeAndDockerfile checks the files with Docker, where it is installed.
 func TestDockerTakesComposeAndDockerfile(t *testing.T) {
 	if exec.Command("docker", "compose", "version").Run() != nil {
-		t.Skip("docker compose is not here")
+		t.Skip("docker compose is not installed")
 	}
 	if out, err := run(t, root, []string{"WSIFY_BROADCASTING_KEY=k3y"}, "docker", "compose", "config", "--quiet"); err != nil {
 		t.Errorf("docker compose config: %v\n%s", err, out)
 	}
 }
 
-// TestDockerfileRunsWsifyAsNobody looks for what v3's image lacked, and for what an
-// image should have: docker itself is not needed to see it.
+// TestDockerfileRunsWsifyAsNobody checks what v3's image lacked, and what an image should have,
+// without Docker.
 func TestDockerfileRunsWsifyAsNobody(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "Dockerfile"))
 	if err != nil {

@@ -14,22 +14,22 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// How large a crowd is, and how many dial at once.
+// The size of a crowd, and how many clients dial at once.
 const (
 	crowdChannels = 1000
-	crowdMembers  = 10_000 // of two nodes, in turn
+	crowdMembers  = 10_000 // on two nodes alternately
 	crowdDialers  = 64
 )
 
-// crowd is many clients of two nodes in this process. Each is a member of one
-// channel, and every channel has as many members on one node as on the other. A
-// reader of its own counts what each hears.
+// crowd is many clients of two nodes in this process. Each is a member of one channel, and every
+// channel has as many members on one node as on the other. A goroutine for each client counts what
+// it receives.
 type crowd struct {
 	t       *testing.T
 	driver  string // the broker's
 	members []*member
 	joined  atomic.Int64
-	marks   atomic.Int64 // ends of rounds that were heard
+	marks   atomic.Int64 // ends of rounds that were received
 	now     atomic.Pointer[round]
 	closing atomic.Bool
 	reading sync.WaitGroup
@@ -42,7 +42,7 @@ type member struct {
 	node    int
 
 	mu    sync.Mutex
-	heard []int32 // publications of the round, in the order heard
+	heard []int32 // publications of the round, in the order received
 	marks int
 }
 
@@ -87,7 +87,7 @@ func crowdSize(t *testing.T) int {
 	return size
 }
 
-// connect dials and asks to join.
+// connect dials and sends a join.
 func (c *crowd) connect(m *member, url string) {
 	dialer := ws.Dialer{ReadBufferSize: 512, WriteBufferSize: 256, Timeout: patience}
 	conn, early, _, err := dialer.Dial(c.t.Context(), url)
@@ -106,7 +106,7 @@ func (c *crowd) connect(m *member, url string) {
 	}
 }
 
-// read counts what a member hears until its connection ends, which it may not.
+// read counts the messages of a member until its connection ends, which it must not.
 func (c *crowd) read(m *member, from *bufio.Reader) {
 	for {
 		op, payload, err := readFrame(from)
@@ -127,14 +127,14 @@ func (c *crowd) read(m *member, from *bufio.Reader) {
 	}
 }
 
-// hear takes one text message.
+// hear handles one text message.
 func (c *crowd) hear(m *member, text string) {
 	number, err := strconv.Atoi(text)
 	switch {
 	case text == `{"id":"join","ok":true}`:
 		c.joined.Add(1)
 	case err != nil:
-		c.t.Errorf("a client of node %d heard %s", m.node+1, text)
+		c.t.Errorf("a client of node %d received %s", m.node+1, text)
 	case number == endOfRound:
 		m.mu.Lock()
 		m.marks++
@@ -167,8 +167,8 @@ func (c *crowd) close() {
 	c.reading.Wait()
 }
 
-// awaitProgress waits until a count is reached. It gives up when nothing is counted
-// for the time of the test's patience, however long all of it takes.
+// awaitProgress waits until a count is reached. It fails when the count does not grow for the
+// test's patience, however long all of it takes.
 func (c *crowd) awaitProgress(what string, count *atomic.Int64, want int64) {
 	c.t.Helper()
 	const every = 5 * time.Millisecond

@@ -16,19 +16,19 @@ import (
 	"time"
 )
 
-// guide is docs/nodes.md on its way through a test: its blocks are run as they are,
-// but for ports, each of which stands for one that is free here.
+// guide runs the blocks of docs/nodes.md as they are, except that each port is replaced by one that
+// is free here.
 type guide struct {
 	t      *testing.T
 	driver string            // the broker's: redis or nats
-	dir    string            // where its commands run; ./wsify is there
-	ports  map[string]string // those of the guide, and ours
+	dir    string            // the directory for its commands, with ./wsify
+	ports  map[string]string // free ports by those of the guide
 }
 
-// guidePorts are the ports that the guide uses.
+// guidePorts are the ports in the guide.
 var guidePorts = []string{"3000", "3010", "3011", "3020", "3021", "3100", "4222", "6379"}
 
-// triedInGuide is every block of the guide that some test tries.
+// triedInGuide are the names of all blocks that some test runs.
 var triedInGuide = []string{
 	"redis", "nodes on redis", "nats", "nodes on nats", "haproxy", "nginx.conf", "nginx",
 	"redis acl", "node with a user of redis", "nats.conf", "nats with a user", "node with a user of nats",
@@ -46,8 +46,8 @@ func newGuide(t *testing.T, driver string) *guide {
 	return g
 }
 
-// steadyPort returns a port that is free and stays so, also while what listened
-// there is started again: it is below those that the kernel gives to connections.
+// steadyPort returns a free port that stays free while its listener restarts: it is below the ports
+// that the kernel gives to connections.
 func steadyPort(t *testing.T, but []string) string {
 	t.Helper()
 	for range 1000 {
@@ -64,12 +64,12 @@ func steadyPort(t *testing.T, but []string) string {
 	return ""
 }
 
-// addr is where the port of the guide is here.
+// addr returns the address here for a port of the guide.
 func (g *guide) addr(port string) string { return "127.0.0.1:" + g.ports[port] }
 
 var portInGuide = regexp.MustCompile(`\b(` + strings.Join(guidePorts, "|") + `)\b`)
 
-// here puts our ports in the place of the guide's.
+// here replaces the guide's ports with ours.
 func (g *guide) here(text string) string {
 	return portInGuide.ReplaceAllStringFunc(text, func(port string) string { return g.ports[port] })
 }
@@ -101,7 +101,7 @@ func (g *guide) block(name string) string {
 	return ""
 }
 
-// start starts every command of a block, one beside the other.
+// start starts every command of a block, all at the same time.
 func (g *guide) start(name string) (started []*process) {
 	g.t.Helper()
 	for _, c := range console(g.block(name), "") {
@@ -148,7 +148,7 @@ func (g *guide) nodes() (nodes []*server) {
 	return nodes
 }
 
-// readiness is the status of /readyz of a node; 0 when there is no answer.
+// readiness returns the status of a node's /readyz; 0 when it does not answer.
 func (g *guide) readiness(node int) int {
 	answer, err := http.Get("http://" + g.addr([]string{"3011", "3021"}[node]) + "/readyz")
 	if err != nil {
@@ -167,7 +167,7 @@ func (g *guide) awaitReady(status int) {
 	})
 }
 
-// await waits until something is so.
+// await waits until done returns true.
 func (g *guide) await(what string, done func() bool) {
 	g.t.Helper()
 	const every = 10 * time.Millisecond
@@ -178,7 +178,7 @@ func (g *guide) await(what string, done func() bool) {
 			return
 		}
 	}
-	g.t.Fatalf("waited %s in vain for %s", patience, what)
+	g.t.Fatalf("waited %s without success for %s", patience, what)
 }
 
 // post publishes and returns the status and the body of the answer.
@@ -192,7 +192,7 @@ func post(url, body string) (status int, text string, err error) {
 	return answer.StatusCode, string(read), err
 }
 
-// README.md has the guide's own commands, which other tests run.
+// README.md has the same commands as the guide, which other tests run.
 func TestReadmeStartsNodesAsTheGuideDoes(t *testing.T) {
 	g := &guide{t: t, ports: map[string]string{}}
 	for _, port := range guidePorts {

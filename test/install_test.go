@@ -12,8 +12,7 @@ import (
 	"wsify/internal/testtool"
 )
 
-// endToEnd skips a test unless the end-to-end tests were asked for: it is slow, or needs
-// programs of others.
+// endToEnd skips a test unless end-to-end tests are enabled: it is slow, or needs other programs.
 func endToEnd(t *testing.T) {
 	t.Helper()
 	if os.Getenv("E2E") != "1" {
@@ -21,8 +20,8 @@ func endToEnd(t *testing.T) {
 	}
 }
 
-// need returns the path of a program, from the Debian package when it has to be
-// installed. Only end-to-end tests need one.
+// need returns the path of a program, and installs its Debian package if necessary. Only end-to-end
+// tests need one.
 func need(t *testing.T, name, pkg string) string {
 	t.Helper()
 	endToEnd(t)
@@ -54,7 +53,7 @@ func npmDir(t *testing.T) string {
 	return dir
 }
 
-// writeFile writes one file of a test's own directory.
+// writeFile writes a file into a test's directory.
 func writeFile(t *testing.T, dir, name, content string) string {
 	t.Helper()
 	const mode fs.FileMode = 0o600

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// manifest is what a manifest of docs/kubernetes.md says, as far as it is tried here.
+// manifest is the tested part of a manifest in docs/kubernetes.md.
 type manifest struct {
 	Kind string
 	Spec struct {
@@ -55,7 +55,7 @@ type probe struct {
 	HTTPGet struct{ Path, Port string }
 }
 
-// manifests reads those of docs/kubernetes.md.
+// manifests reads the manifests of docs/kubernetes.md.
 func manifests(t *testing.T) map[string]manifest {
 	t.Helper()
 	found := map[string]manifest{}
@@ -95,7 +95,7 @@ func TestKubernetesManifestsHaveSettingsThatWsifyTakes(t *testing.T) {
 	}
 	for _, p := range c.Ports {
 		if setting := fmt.Sprintf(`-addr +:%d `, p.Port); !regexp.MustCompile(setting).MatchString(out) {
-			t.Errorf("nobody listens on port %d (%s)", p.Port, p.Name)
+			t.Errorf("no process listens on port %d (%s)", p.Port, p.Name)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func TestKubernetesServiceAndPolicyAreForThePods(t *testing.T) {
 	}
 }
 
-// TestKubernetesPageNamesWhatThereIs looks for every flag and variable in the text.
+// TestKubernetesPageNamesWhatThereIs checks that every flag and variable in the text exists.
 func TestKubernetesPageNamesWhatThereIs(t *testing.T) {
 	text := docsPage(t, "kubernetes.md")
 	help, err := run(t, root, nil, program, "-help")

@@ -17,7 +17,7 @@ var (
 	notSlug = regexp.MustCompile(`[^a-z0-9 \-_]`)
 )
 
-// Each link of a page to another place of this repository leads somewhere.
+// Each link of a page to another place of this repository has a target.
 func TestLinksOfPagesLeadSomewhere(t *testing.T) {
 	out, err := exec.Command("git", "-C", root, "ls-files", "*.md").Output()
 	if err != nil {
@@ -35,7 +35,7 @@ func TestLinksOfPagesLeadSomewhere(t *testing.T) {
 				to = filepath.Join(filepath.Dir(page), path)
 			}
 			if _, err := os.Stat(to); err != nil {
-				t.Errorf("%s links to %s, which is not there", page, link[1])
+				t.Errorf("%s links to %s, which does not exist", page, link[1])
 			} else if anchor != "" && !slices.Contains(anchors(read(t, to)), anchor) {
 				t.Errorf("%s links to %s, and there is no such heading", page, link[1])
 			}
@@ -43,7 +43,7 @@ func TestLinksOfPagesLeadSomewhere(t *testing.T) {
 	}
 }
 
-// anchors are the names of a page's headings.
+// anchors returns the names of a page's headings.
 func anchors(page string) (names []string) {
 	for _, h := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(page, ""), -1) {
 		names = append(names, strings.ReplaceAll(notSlug.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))

@@ -17,8 +17,8 @@ import (
 const patience = 30 * time.Second
 
 var (
-	root    string // the directory of the module
-	scratch string // a directory that goes when the tests are over
+	root    string // the module's directory
+	scratch string // a directory that is removed after the tests
 	program string // the server, built once for all tests
 )
 
@@ -57,10 +57,10 @@ func prepare() (err error) {
 	return nil
 }
 
-// watchSources asks for the size and the time of every file of the module, which is
-// how go test learns that a result of this package is out of date when a file of the
-// server changes: it cannot see what the build reads, nor anything that is asked for
-// before a test runs. So it is called by what starts programs, and works once.
+// watchSources calls stat for every file of the module. From these calls go test learns that a
+// cached result is out of date when a file of the server changes. It sees neither the files that
+// the build reads, nor calls before a test runs. So functions that start programs call
+// watchSources, which works once.
 var watchSources = sync.OnceValue(func() error {
 	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {

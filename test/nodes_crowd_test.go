@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// How much is published to the crowd: while all is well, and around the end of the
-// engine.
+// The number of publications to the crowd: in normal operation, and around the end of the engine.
 const (
 	publications       = 30_000
 	publicationsAround = 20_000
@@ -16,10 +15,10 @@ const (
 	refusalsAround     = publicationsAround / 16 // until the engine is started again
 )
 
-// TestEveryDeliveryIsAccountedFor has 5,000 clients on each of two nodes, in 1,000
-// channels, and 30,000 publications from clients and by HTTP on both: every member
-// hears each one of its channel, once, in the order that the broker promises. Then the engine is
-// killed and started again while publications go on.
+// TestEveryDeliveryIsAccountedFor has 5,000 clients on each of two nodes, in 1,000 channels, and
+// 30,000 publications from clients and by HTTP on both. Every member receives each one of its
+// channel, once, in the order that the broker promises. Then the engine is killed and restarted
+// while publications go on.
 func TestEveryDeliveryIsAccountedFor(t *testing.T) {
 	endToEnd(t)
 	onBothEngines(t, func(t *testing.T, g *guide, nodes []*server, engine *process) {
@@ -44,13 +43,12 @@ func (c *crowd) allIsWell(nodes []*server) {
 	if want := (account{accepted: publications, deliveries: publications * int(r.perChannel)}); a != want && !c.t.Failed() {
 		c.t.Errorf("%d publications came to %+v, want %+v", publications, a, want)
 	}
-	c.t.Logf("%d publications were heard %d times in %v", publications, a.deliveries, took.Round(time.Millisecond))
+	c.t.Logf("%d publications were received %d times in %v", publications, a.deliveries, took.Round(time.Millisecond))
 }
 
-// engineIsKilled publishes a round in the middle of which the engine is killed and
-// started again. Nobody loses a connection, nothing is heard twice, and what is
-// missing was on its way when the engine went, or while one node was ready and the
-// other was not.
+// engineIsKilled publishes a round during which the engine is killed and restarted. No client loses
+// its connection, and none receives a publication twice. Missing publications were under way when
+// the engine ended, or while one node was ready and the other was not.
 func (c *crowd) engineIsKilled(g *guide, nodes []*server, engine *process) {
 	c.t.Helper()
 	r := newRound(c, publicationsAround)
@@ -66,14 +64,13 @@ func (c *crowd) engineIsKilled(g *guide, nodes []*server, engine *process) {
 		c.t.Errorf("%d publications were lost, want at most the %d that may be under way at a time", a.lost, roundWindow)
 	}
 	if a.refused < refusalsAround || a.resumed < killAfter {
-		c.t.Errorf("%+v: the engine was not away, or did not come back in time", a)
+		c.t.Errorf("%+v: the engine was not unreachable, or did not come back in time", a)
 	}
 	c.t.Logf("around the end of the engine: %+v", a)
 }
 
-// breakAndMend kills the engine once some of the round is under way, and starts it
-// again when both nodes have refused many. It runs beside publish, which ends when
-// this has failed.
+// breakAndMend kills the engine once some of the round is under way, and restarts it when both
+// nodes have refused many. It runs beside publish, which ends when this has failed.
 func (r *round) breakAndMend(g *guide, nodes []*server, engine *process) {
 	r.c.awaitProgress("publications before the engine is killed", &r.next, killAfter)
 	r.stage.Store(outage)
@@ -83,7 +80,7 @@ func (r *round) breakAndMend(g *guide, nodes []*server, engine *process) {
 	r.stage.Store(noticed)
 	for _, node := range nodes {
 		if status, body, err := post(node.http()+"/broadcast?key=dev", `{"channel":"elsewhere"}`); status != 503 || outcomeOf(body) != refused {
-			r.c.t.Errorf("POST while the engine is away: %d %q %v, want 503 and that it is not published", status, body, err)
+			r.c.t.Errorf("POST while the engine is unreachable: %d %q %v, want 503 and that it is not published", status, body, err)
 		}
 		c := dialGo(r.c.t, node.ws())
 		c.expect("open")

@@ -9,7 +9,7 @@ import (
 // drivers are the brokers that carry publications between nodes.
 var drivers = []string{"redis", "nats"}
 
-// onBothEngines runs a test with two nodes of the guide on each engine.
+// onBothEngines runs a test with each engine and two nodes of the guide.
 func onBothEngines(t *testing.T, try func(t *testing.T, g *guide, nodes []*server, engine *process)) {
 	for _, driver := range drivers {
 		t.Run(driver, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestNodesHearEachOther(t *testing.T) {
 		for _, c := range []*client{a, b} {
 			c.expect("open")
 			c.join("hello")
-			c.join("hello") // once more is still one membership
+			c.join("hello") // a second join is still one membership
 		}
 		both := func(want string) {
 			t.Helper()
@@ -51,12 +51,12 @@ func TestNodesHearEachOther(t *testing.T) {
 		if port := g.ports["6379"]; g.driver == "redis" {
 			need(t, "redis-cli", "redis-tools")
 			if out, err := run(t, scratch, nil, "redis-cli", "-p", port, "PUBLISH", "hello", `"hi"`); err != nil || out != "2\n" {
-				t.Fatalf("redis-cli PUBLISH: %v %q, want 2 nodes that hear it", err, out)
+				t.Fatalf("redis-cli PUBLISH: %v %q, want 2 nodes that receive it", err, out)
 			}
 			both(`"hi"`)
 		}
 
-		// Nothing comes twice, and nothing after a leave.
+		// No message comes twice, and none after a leave.
 		a.ask(`{"command":"leave","args":{"channel":"hello"},"id":"left"}`, `message {"id":"left","ok":true}`)
 		b.send(`{"command":"broadcast","args":{"channel":"hello","content":"the end"}}`)
 		b.expect(`message "the end"`)
@@ -64,8 +64,8 @@ func TestNodesHearEachOther(t *testing.T) {
 	})
 }
 
-// An acknowledged join misses nothing, wherever it is published: without a pause
-// between the answer on one node and the broadcast on the other.
+// A member receives everything after an acknowledged join, wherever it is published: without a
+// pause between the answer on one node and the broadcast on the other.
 func TestNothingIsMissedAfterAnAnsweredJoin(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, _ *guide, nodes []*server, _ *process) {
 		a, b := dialGo(t, nodes[0].ws()), dialGo(t, nodes[1].ws())
@@ -80,7 +80,7 @@ func TestNothingIsMissedAfterAnAnsweredJoin(t *testing.T) {
 	})
 }
 
-// A node that is started before its engine waits for it.
+// A node that starts before its engine waits for it.
 func TestNodesWaitForTheirEngine(t *testing.T) {
 	for _, driver := range drivers {
 		t.Run(driver, func(t *testing.T) {
@@ -95,15 +95,14 @@ func TestNodesWaitForTheirEngine(t *testing.T) {
 			g.engine()
 			g.awaitReady(200)
 			if status, body, err := post(nodes[1].http()+"/broadcast?key=dev", `{"channel":"early","content":"at last"}`); status != 201 {
-				t.Fatalf("POST once the engine is there: %d %s %v", status, body, err)
+				t.Fatalf("POST after the start of the engine: %d %s %v", status, body, err)
 			}
 			early.expect(`message "at last"`)
 		})
 	}
 }
 
-// The users that the guide makes have the rights that a node needs, and the engine
-// has refused it nothing.
+// The users in the guide have all rights that a node needs: the engine refuses nothing.
 func TestUsersOfTheGuideMayDoWhatANodeDoes(t *testing.T) {
 	t.Run("redis", func(t *testing.T) {
 		g := newGuide(t, "redis")
@@ -142,8 +141,7 @@ func TestUsersOfTheGuideMayDoWhatANodeDoes(t *testing.T) {
 	})
 }
 
-// worksWithUser starts the node of the guide that is a user of its engine, and has a
-// client use it.
+// worksWithUser starts the node of the guide that logs in to its engine, and a client uses it.
 func (g *guide) worksWithUser() *process {
 	g.t.Helper()
 	p := g.start("node with a user of " + g.driver)[0]
@@ -160,7 +158,7 @@ func (g *guide) worksWithUser() *process {
 	return p
 }
 
-// brokerAway is what a broadcast is answered while the engine is unreachable.
+// brokerAway returns the answer to a broadcast while the engine is unreachable.
 func brokerAway(id string) string {
 	return `{"id":` + id + `,"ok":false,"error":{"code":"broker_down","message":"the broker is unreachable: not published"}}`
 }

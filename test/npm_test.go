@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// dialNPM returns a client on npm's ws, in a process of its own.
+// dialNPM returns a client on npm's ws, in a separate process.
 func dialNPM(t *testing.T, url string) *client {
 	t.Helper()
 	p := start(t, npmDir(t), nil, "node", "client.mjs", url)

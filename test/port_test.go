@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// freePort returns a port that was free on every address of localhost a moment ago.
+// freePort returns a port that was just free on every address of localhost.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {

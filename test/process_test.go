@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// process is a program under test, or one that helps: what it prints is kept, line
-// by line, and it is gone when the test is over.
+// process is a program under test or a helper. Its output is kept, line by line, and it ends with
+// the test.
 type process struct {
 	t     *testing.T
 	name  string
@@ -27,8 +27,8 @@ type process struct {
 	said []string // lines of stderr, and of stdout too
 }
 
-// start runs a program in dir with stdin open. Its environment is the caller's PATH
-// and HOME, and what env adds.
+// start runs a program in dir with stdin open. Its environment is env, and the caller's PATH and
+// HOME.
 func start(t *testing.T, dir string, env []string, args ...string) *process {
 	t.Helper()
 	if err := watchSources(); err != nil {
@@ -50,8 +50,8 @@ func start(t *testing.T, dir string, env []string, args ...string) *process {
 	return p
 }
 
-// baseEnv is what every process gets: no proxies and no settings of the caller, and
-// no admin listener, which would be at the same address for all.
+// baseEnv is the environment of every process: no proxies and no settings of the caller, and no
+// admin listener, whose address would be the same for all.
 func baseEnv() []string {
 	env := []string{"NO_COLOR=1", "WSIFY_ADMIN_ADDR=off"}
 	for _, name := range []string{"PATH", "HOME", "GOFLAGS", "GOPATH", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOTOOLCHAIN"} {
@@ -69,7 +69,7 @@ func (p *process) fatal(err error) {
 	}
 }
 
-// collect reads both outputs to their ends, then waits for the program's own.
+// collect reads both outputs to their ends, then waits for the program.
 func (p *process) collect(stdout, stderr io.Reader) {
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -77,7 +77,7 @@ func (p *process) collect(stdout, stderr io.Reader) {
 		p.lines(stdout, func(line string) {
 			select {
 			case p.out <- line:
-			default: // nobody reads that much of it
+			default: // no test reads that many lines
 			}
 		})
 	})
@@ -99,7 +99,7 @@ func (p *process) lines(from io.Reader, each func(string)) {
 	_, _ = io.Copy(io.Discard, from)
 }
 
-// output is what the program has printed so far.
+// output returns the program's output so far.
 func (p *process) output() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,11 +112,11 @@ func (p *process) line() string {
 	select {
 	case line, ok := <-p.out:
 		if !ok {
-			p.t.Fatalf("%s ended; it said:\n%s", p.name, p.output())
+			p.t.Fatalf("%s ended; its output:\n%s", p.name, p.output())
 		}
 		return line
 	case <-time.After(patience):
-		p.t.Fatalf("%s printed nothing more in %s; it said:\n%s", p.name, patience, p.output())
+		p.t.Fatalf("%s printed nothing more in %s; its output:\n%s", p.name, patience, p.output())
 		return ""
 	}
 }
@@ -129,13 +129,12 @@ func (p *process) stop(s syscall.Signal) int {
 	case <-p.ended:
 		return p.cmd.ProcessState.ExitCode()
 	case <-time.After(patience):
-		p.t.Fatalf("%s went on for %s after %v; it said:\n%s", p.name, patience, s, p.output())
+		p.t.Fatalf("%s went on for %s after %v; its output:\n%s", p.name, patience, s, p.output())
 		return -1
 	}
 }
 
-// kill ends the program and its children at once, and shows what it said when the
-// test has failed.
+// kill ends the program and its children at once, and shows its output when the test has failed.
 func (p *process) kill() {
 	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		p.t.Errorf("%s: kill: %v", p.name, err)
@@ -146,7 +145,7 @@ func (p *process) kill() {
 	}
 }
 
-// run runs a program to its end and returns what it printed, both outputs in one.
+// run runs a program to its end and returns both outputs as one.
 func run(t *testing.T, dir string, env []string, args ...string) (string, error) {
 	t.Helper()
 	if err := watchSources(); err != nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// curl runs curl without its own configuration and returns the status of the last
-// answer and all that was printed before it.
+// curl runs curl without its own configuration. It returns the status of the last response and all
+// output before it.
 func curl(t *testing.T, args ...string) (status int, out string) {
 	t.Helper()
 	need(t, "curl", "curl")
@@ -39,7 +39,7 @@ func TestCurlPublishes(t *testing.T) {
 		name   string
 		args   []string
 		status int
-		body   string // part of the answer's
+		body   string // a part of the response's
 		heard  string
 	}{
 		{"with the key in the query", []string{withKey, "-H", jsonType, "-d", hello}, 201, "", `"hello"`},

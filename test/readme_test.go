@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// A block of a page that is tried has a comment before it that names it. The pages are
-// README.md and those in docs; docs/nodes.md and docs/kubernetes.md have names of their own, for other tests.
+// A tested block of a page has a comment before it that names it. The pages are README.md and those
+// in docs; docs/nodes.md and docs/kubernetes.md have their own comments, for other tests.
 //
 //	<!-- tried: NAME -->
 //	```LANGUAGE
@@ -22,13 +22,13 @@ import (
 //	```
 var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n(.*?)^```$")
 
-// triedHere is every name, so that a comment cannot promise what no test keeps.
+// triedHere are all names, so that each comment has a test.
 var triedHere = []string{
 	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
 	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "many nodes",
 }
 
-// readme returns a block of a page.
+// readme returns a block of any page.
 func readme(t *testing.T, name string) string {
 	t.Helper()
 	for _, block := range readmeBlocks(t) {
@@ -86,14 +86,13 @@ func TestReadmePromisesNoTestThatIsNotHere(t *testing.T) {
 	}
 }
 
-// command is one line after a "$ " and what is to be printed, with … for anything.
+// command is a line after "$ ", and the expected output, in which … matches anything.
 type command struct {
 	line string
 	want []string
 }
 
-// console takes a block of commands apart. Commands of README.md talk to port 3000;
-// here they talk to addr.
+// console parses a block of commands. Port 3000 of README.md is replaced by addr.
 func console(block, addr string) (commands []command) {
 	block = strings.ReplaceAll(block, "localhost:3000", addr)
 	for line := range strings.Lines(block) {
@@ -108,13 +107,13 @@ func console(block, addr string) (commands []command) {
 	return commands
 }
 
-// matches reports whether got is what is wanted, in which … stands for anything.
+// matches reports whether got matches want, in which … matches anything.
 func matches(want, got string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(want), "…", ".*")
 	return regexp.MustCompile("^" + pattern + "$").MatchString(got)
 }
 
-// shell starts a command line as a shell would.
+// shell runs a command line in a shell.
 func shell(t *testing.T, dir string, env []string, line string) *process {
 	t.Helper()
 	return start(t, dir, env, "bash", "-c", line)
@@ -151,7 +150,7 @@ func TestReadmeJoinsWithWscat(t *testing.T) {
 	s := serve(t, "-broadcasting-key", "dev")
 	join, publish := console(readme(t, "join"), s.addr)[0], console(readme(t, "publish"), s.addr)[0]
 	need(t, "curl", "curl")
-	// wscat is installed already there, and npx takes it from there.
+	// wscat is already installed there, and npx runs it from there.
 	p := shell(t, npmDir(t), nil, join.line)
 	if got := p.line(); got != join.want[0] {
 		t.Errorf("%s\nprinted %s, README.md shows %s", join.line, got, join.want[0])

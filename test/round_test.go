@@ -19,38 +19,38 @@ import (
 const (
 	socketPublishers = 8    // on each node, clients that send ids
 	httpPublishers   = 4    // on each node
-	roundWindow      = 1024 // publications that are on their way at once
+	roundWindow      = 1024 // the most publications under way at once
 
-	// refusalPause is after how long the place of a refused publication is used
-	// again: some 2,500 are tried in a second while the engine is away.
+	// refusalPause is the time until the place of a refused publication is used again: some 2,500
+	// are tried in a second while the engine is unreachable.
 	refusalPause = 400 * time.Millisecond
 )
 
-// outcome is what a publisher was told of a publication.
+// outcome is the outcome of a publication, as its publisher was told.
 type outcome = int32
 
 const (
 	untold   outcome = iota
 	accepted         // the engine has it
 	refused          // not published
-	unknown          // nobody knows
+	unknown          // it may have been published
 )
 
-// stage is when in a round something happened.
+// stage is a phase of a round.
 type stage = int32
 
 const (
-	steady  stage = iota // all is well, as far as is known
+	steady  stage = iota // normal operation, as far as is known
 	outage               // from just before the engine is killed
 	noticed              // since both nodes have noticed
 	resumed              // since both are ready again
 )
 
-// round is a number of publications to a crowd, in turn to all of its channels, from
-// many publishers on all nodes.
+// round is a number of publications to a crowd, to all of its channels in turn, from many
+// publishers on all nodes.
 //
-// A publication is settled once it is refused or all members have heard it. At most
-// roundWindow are not, so that, whatever happens at one moment, no more can be lost.
+// A publication is settled once it is refused or all members have received it. At most roundWindow
+// are not settled, which bounds the number that one event can lose.
 type round struct {
 	c          *crowd
 	count      int
@@ -59,16 +59,16 @@ type round struct {
 	next       atomic.Int64
 	told       atomic.Int64 // publications with an outcome
 	refusals   atomic.Int64
-	room       chan struct{} // a place for each that may be on its way
-	over       chan struct{} // closed when nothing more is to be published
+	room       chan struct{} // has a value for each publication that may begin
+	over       chan struct{} // closed when no more publications begin
 
 	publications []fate
 }
 
-// fate is what becomes of one publication.
+// fate is the state of one publication.
 type fate struct {
 	owner    int32 // its publisher; written before it is sent
-	began    stage // when it was sent; likewise
+	began    stage // when it was sent; also written before it is sent
 	toldAt   stage // when its outcome came; written before that
 	outcome  atomic.Int32
 	hearings atomic.Uint32
@@ -94,8 +94,7 @@ func (r *round) giveRoom() {
 	}
 }
 
-// begin waits for room and returns the next publication; ok is false when there is
-// none any more.
+// begin waits for room and returns the next publication; ok is false when there are no more.
 func (r *round) begin(owner int) (p int, ok bool) {
 	select {
 	case <-r.room:
@@ -111,10 +110,10 @@ func (r *round) begin(owner int) (p int, ok bool) {
 	return p, true
 }
 
-// delivered counts that one member has heard publication p.
+// delivered counts that one member has received publication p.
 func (r *round) delivered(p int) {
 	if p < 0 || p >= r.count {
-		r.c.t.Errorf("heard %d, which nobody published", p)
+		r.c.t.Errorf("received %d, which was never published", p)
 		return
 	}
 	if r.publications[p].hearings.Add(1) == r.perChannel {
@@ -122,7 +121,7 @@ func (r *round) delivered(p int) {
 	}
 }
 
-// tell notes the outcome of p.
+// tell records the outcome of p.
 func (r *round) tell(p int, o outcome) {
 	f := &r.publications[p]
 	f.toldAt = r.stage.Load()
@@ -137,7 +136,7 @@ func (r *round) tell(p int, o outcome) {
 	}
 }
 
-// outcomeOf reads a refusal.
+// outcomeOf returns the outcome that a refusal means.
 func outcomeOf(why string) outcome {
 	if strings.Contains(why, "not published") {
 		return refused
@@ -145,9 +144,8 @@ func outcomeOf(why string) outcome {
 	return unknown
 }
 
-// publish publishes the whole round on these nodes and waits until each publication
-// has an outcome, and each member has heard the end of the round, which is published
-// behind all others.
+// publish publishes the whole round on these nodes. It waits until each publication has an outcome,
+// and each member has received the end of the round, which is published after all others.
 func (r *round) publish(nodes []*server) {
 	r.c.t.Helper()
 	var publishing sync.WaitGroup
@@ -173,16 +171,16 @@ func (r *round) publish(nodes []*server) {
 	for channel := range crowdChannels {
 		ender.say(fmt.Sprintf(`{"command":"broadcast","args":{"channel":%q,"content":%d}}`, channelName(channel), endOfRound))
 	}
-	r.c.awaitProgress("members that heard the end", &r.c.marks, int64(len(r.c.members)))
+	r.c.awaitProgress("members that received the end", &r.c.marks, int64(len(r.c.members)))
 }
 
-// socketPublisher publishes as a client that gives each broadcast an id.
+// socketPublisher publishes as a client whose broadcasts have ids.
 type socketPublisher struct {
 	r     *round
 	owner int
 	conn  net.Conn
 	over  atomic.Bool
-	ended chan struct{} // closed when nothing is read any more
+	ended chan struct{} // closed when reading has ended
 
 	writing sync.Mutex
 }
@@ -221,7 +219,7 @@ func (p *socketPublisher) write(op ws.OpCode, payload []byte) {
 	}
 }
 
-// read takes the answers.
+// read handles the answers.
 func (p *socketPublisher) read(from io.Reader) {
 	defer close(p.ended)
 	for {
@@ -262,7 +260,7 @@ func (p *socketPublisher) hangUp() {
 	<-p.ended
 }
 
-// post publishes by HTTP, one after the other.
+// post publishes by HTTP, one publication after another.
 func (r *round) post(node *server, owner int) {
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()

@@ -15,8 +15,8 @@ type server struct {
 	addr string // host:port
 }
 
-// serve starts wsify on a free port of 127.0.0.1 with these flags. Unless they hold a
-// key, everybody may publish. When the test is over it has to end in order.
+// serve starts wsify on a free port of 127.0.0.1 with these flags. Unless they have a key, anyone
+// may publish. At the end of the test it must shut down gracefully.
 func serve(t *testing.T, flags ...string) *server {
 	t.Helper()
 	if !slices.Contains(flags, "-broadcasting-key") {
@@ -28,7 +28,7 @@ func serve(t *testing.T, flags ...string) *server {
 	return s
 }
 
-// awaitAddr waits for the log record that tells where the server listens.
+// awaitAddr waits for the log record that has the server's address.
 func (p *process) awaitAddr() string {
 	p.t.Helper()
 	var addr string
@@ -45,7 +45,7 @@ func (p *process) awaitAddr() string {
 	return addr
 }
 
-// await waits until the program has said what done looks for.
+// await waits until done returns true, which checks the program's output.
 func (p *process) await(what string, done func() bool) {
 	p.t.Helper()
 	const every = 5 * time.Millisecond
@@ -58,20 +58,19 @@ func (p *process) await(what string, done func() bool) {
 		select {
 		case <-p.ended:
 			if !done() {
-				p.t.Fatalf("%s ended without %s; it said:\n%s", p.name, what, p.output())
+				p.t.Fatalf("%s ended without %s; its output:\n%s", p.name, what, p.output())
 			}
 			return
 		case <-tick.C:
 		}
 	}
-	p.t.Fatalf("%s: no %s in %s; it said:\n%s", p.name, what, patience, p.output())
+	p.t.Fatalf("%s: no %s in %s; its output:\n%s", p.name, what, patience, p.output())
 }
 
 func (s *server) ws() string   { return "ws://" + s.addr + "/ws" }
 func (s *server) http() string { return "http://" + s.addr }
 
-// endInOrder ends the server, unless the test has: it must exit with 0, within the
-// time of the test's patience.
+// endInOrder stops the server, unless the test has: it must exit with 0 within the test's patience.
 func (s *server) endInOrder() {
 	select {
 	case <-s.ended:

@@ -13,18 +13,18 @@ import (
 	"time"
 )
 
-// A process that was stopped wakes up with every deadline passed, and with what came
-// in time unread. It has to read before it judges.
+// When a stopped process continues, every deadline has passed, and data that came in time is
+// unread. It has to read before a deadline counts.
 func TestPongsThatCameWhileTheServerWasStoppedCount(t *testing.T) {
 	endToEnd(t)
-	t.Parallel() // it waits for clocks
+	t.Parallel() // mostly waits
 	const (
 		clients     = 1200 // more than one batch of events
 		pongTimeout = 4 * time.Second
 	)
 	s := serve(t, "-loops", "1", "-ping-interval", "500ms", "-pong-timeout", pongTimeout.String())
-	// Who connects first must not have waited too long when the last one has: each answers
-	// its pings until all are there, and owes an answer from then on.
+	// The first client must not time out before the last one has connected. So each answers its
+	// pings until all are connected, and owes an answer from then on.
 	var conns []*bufio.ReadWriter
 	var all atomic.Bool
 	var owe sync.WaitGroup
@@ -51,15 +51,14 @@ func TestPongsThatCameWhileTheServerWasStoppedCount(t *testing.T) {
 		}
 	}
 	if ended > 0 {
-		t.Errorf("%d of %d clients were ended although their pongs had come", ended, clients)
+		t.Errorf("%d of %d clients were disconnected although their pongs had come", ended, clients)
 	}
 }
 
-// The second half of a head that came in time is read before the handshake's deadline
-// is judged.
+// The second half of a head that came in time is read before the deadline of the handshake counts.
 func TestAHeadThatCameWhileTheServerWasStoppedIsAnswered(t *testing.T) {
 	endToEnd(t)
-	t.Parallel() // it waits for clocks
+	t.Parallel() // mostly waits
 	const (
 		clients = 1200
 		timeout = 4 * time.Second
@@ -83,14 +82,14 @@ func TestAHeadThatCameWhileTheServerWasStoppedIsAnswered(t *testing.T) {
 	}
 }
 
-// stand stops the server, until its next tick is due: what comes from here on is found
-// behind it.
+// stand stops the server until its next tick is due. The server finds data that comes later after
+// that tick.
 func (s *server) stand() {
 	s.fatal(syscall.Kill(s.cmd.Process.Pid, syscall.SIGSTOP))
 	time.Sleep(time.Second)
 }
 
-// goOnAfter lets the server stand still so long.
+// goOnAfter continues the stopped server after d.
 func (s *server) goOnAfter(d time.Duration) {
 	time.Sleep(d)
 	s.fatal(syscall.Kill(s.cmd.Process.Pid, syscall.SIGCONT))
@@ -115,7 +114,7 @@ func connectRaw(t *testing.T, addr string) *bufio.ReadWriter {
 	return bufio.NewReadWriter(bufio.NewReaderSize(c, 512), bufio.NewWriterSize(c, 512))
 }
 
-// dialRaw opens a WebSocket connection that answers nothing by itself.
+// dialRaw opens a WebSocket connection that never answers by itself.
 func dialRaw(t *testing.T, addr string) *bufio.ReadWriter {
 	t.Helper()
 	c := connectRaw(t, addr)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// webhook is one of README.md's, and the client it is tried with.
+// webhook is a webhook of README.md, and the client that tests it.
 type webhook struct {
 	file string
 	run  []string
@@ -22,8 +22,8 @@ var webhooks = []webhook{
 	{"webhook.mjs", []string{"node", "webhook.mjs"}, dialNPM},
 }
 
-// TestReadmeWebhooks starts each webhook as README.md has it, and wsify as README.md
-// says: it refuses, allows, fails and ends.
+// TestReadmeWebhooks starts each webhook of README.md, and wsify as README.md says. The webhook
+// refuses, allows, fails and ends.
 func TestReadmeWebhooks(t *testing.T) {
 	for _, hook := range webhooks {
 		t.Run(hook.file, func(t *testing.T) {
@@ -69,7 +69,7 @@ func (hook webhook) try(t *testing.T) {
 	hook.ends(t, p, dir, s)
 }
 
-// ends tries what happens when the webhook itself is gone.
+// ends tests the end of the webhook itself.
 func (hook webhook) ends(t *testing.T, p *process, dir string, s *server) {
 	writeFile(t, dir, "users.json", `{"s3cret":"ann"}`)
 	ann := hook.dial(t, s.ws()+"?token=s3cret")
@@ -106,8 +106,8 @@ func (hook webhook) start(t *testing.T, dir string, port int) *process {
 	return p
 }
 
-// serveReadme does what README.md says in "with a webhook", in dir but for the
-// server itself, which is started from the module.
+// serveReadme runs the commands of README.md in "with a webhook", in dir. Only the server is
+// started from the module.
 func serveReadme(t *testing.T, dir string, port int) *server {
 	t.Helper()
 	commands := console(readme(t, "with a webhook"), "")

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// client is what the tests need of a library. What the server sends comes as
-// events:
+// client is what the tests need of a library. Data from the server comes as events:
 //
 //	message TEXT
 //	ping
@@ -28,7 +27,7 @@ type client struct {
 	chosen     func() string // the subprotocol
 }
 
-// offer is what a client asks for at the upgrade.
+// offer is what a client offers in the upgrade.
 type offer struct {
 	subprotocols []string
 	compression  bool
@@ -53,7 +52,7 @@ func each(t *testing.T, flags []string, test func(t *testing.T, s *server, dial 
 	}
 }
 
-// expect waits for the next event, which has to be this one.
+// expect waits for the next event and compares it.
 func (c *client) expect(want string) {
 	c.t.Helper()
 	select {
@@ -88,7 +87,7 @@ func (c *client) say(text string) {
 	}
 }
 
-// ask sends a text message and waits for what it brings.
+// ask sends a text message and compares the next event.
 func (c *client) ask(text, want string) {
 	c.t.Helper()
 	c.say(text)

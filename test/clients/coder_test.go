@@ -46,13 +46,13 @@ func dialCoder(t *testing.T, url string, o offer) *client {
 			if err := conn.Ping(ctx); err != nil {
 				return err
 			}
-			events <- "pong there?" // it checks the payload itself
+			events <- "pong there?" // the library checks the payload itself
 			return nil
 		},
 		close: func(code int, reason string) error {
 			closing.Store(true)
 			err := conn.Close(websocket.StatusCode(code), reason)
-			if err == nil { // it has waited for the answer, and seen the same code in it
+			if err == nil { // the library has waited for the answer, and checked its code
 				events <- fmt.Sprintf("close %d", code)
 			}
 			return err
@@ -79,8 +79,8 @@ func writeCoder(t *testing.T, conn *websocket.Conn, kind websocket.MessageType, 
 	return w.Close()
 }
 
-// receiveCoder turns messages into events until the end, which is none of its
-// business when Close waits for it.
+// receiveCoder turns messages into events until the end. It does not report the end when Close
+// waits for it.
 func receiveCoder(conn *websocket.Conn, closing *atomic.Bool, events chan<- string) {
 	for {
 		kind, p, err := conn.Read(context.Background())

@@ -1,5 +1,5 @@
-// Package clients tries wsify with WebSocket clients that others wrote. It is a
-// module of its own, so that the server does not depend on them.
+// Package clients tests wsify with WebSocket clients of others. It is a module of its own, so that
+// the server does not depend on them.
 //
 // The server is the program that WSIFY_PROGRAM names, or is built from the module
 // two directories up.

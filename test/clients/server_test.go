@@ -47,8 +47,8 @@ type server struct {
 	once sync.Once
 }
 
-// serve starts wsify on a free port with these flags. When the test is over, it has
-// to end in order.
+// serve starts wsify on a free port with these flags. At the end of the test it must shut down
+// gracefully.
 func serve(t *testing.T, flags ...string) *server {
 	t.Helper()
 	cmd := exec.Command(program, append([]string{"-listen-addr", "127.0.0.1:0"}, flags...)...)
@@ -84,8 +84,7 @@ func serve(t *testing.T, flags ...string) *server {
 	return s
 }
 
-// terminate asks the server to end. A second signal would end it at once, so there
-// is only one.
+// terminate sends SIGTERM once, because a second signal would end the server at once.
 func (s *server) terminate() {
 	s.once.Do(func() { _ = s.cmd.Process.Signal(syscall.SIGTERM) })
 }

@@ -1,5 +1,5 @@
-// Command compose prints a YAML file as JSON. It is a module of its own, so that the
-// server's go.mod does not know the library that reads YAML.
+// Command compose prints a YAML file as JSON. It is a module of its own, so that the server's
+// go.mod does not need a YAML library.
 package main
 
 import (
