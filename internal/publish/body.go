@@ -6,24 +6,24 @@ import (
 	"wsify/internal/wire"
 )
 
-// Manner is how a request wants to be answered.
+// Manner is how a client wants its request to be answered.
 type Manner struct {
-	Persistent bool // the client keeps the connection
-	Old        bool // it speaks HTTP/1.0
+	Persistent bool // the client keeps the connection open
+	Old        bool // the client speaks HTTP/1.0
 }
 
-// MannerOf returns that of req.
+// MannerOf returns the Manner of req.
 func MannerOf(req *wire.Request) Manner { return Manner{req.Persistent(), req.Minor == 0} }
 
-// Body is the body of a POST that was admitted, as far as it has come.
+// Body is the part of a request body that has arrived. The head was accepted before.
 type Body struct {
-	Length int64 // bytes; -1 in chunks
+	Length int64 // bytes; -1 for a chunked body
 	Bytes  []byte
 	chunks wire.Chunks
 }
 
-// Read takes what belongs to the body from in, which is borrowed, and returns the rest.
-// It keeps no more than what has come. whole reports that the body is complete.
+// Read takes the bytes of the body from in, which is borrowed, and returns the rest.
+// It allocates only for bytes that have arrived. whole reports that the body is complete.
 func (b *Body) Read(in []byte, r *Rules) (rest []byte, whole bool, no Refusal) {
 	if b.Length >= 0 {
 		n := min(int64(len(in)), b.Length-int64(len(b.Bytes)))

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// Keys decides who may publish by POST /broadcast: a client that has the key. Where a
-// request comes from says nothing: behind a proxy every peer is near.
+// Keys decides whether a client may publish with POST /broadcast: it needs the key. The
+// peer's address does not count, because behind a proxy every peer has a local address.
 type Keys struct {
 	sum  [sha256.Size]byte // of the key
-	open bool              // there is no key: a request without one is admitted, and no key is right
+	open bool              // no key is set: requests without a key are admitted, all others refused
 }
 
-// NewKeys returns the rule for one key. An empty one admits every request without a key,
-// and no other.
+// NewKeys returns the rule for one key. If key is empty, requests without a key are
+// admitted and all others are refused.
 func NewKeys(key string) Keys {
 	return Keys{sum: sha256.Sum256([]byte(key)), open: key == ""}
 }
@@ -43,13 +43,13 @@ func bearer(authorization []byte) []byte {
 		return nil
 	}
 	if token = bytes.TrimSpace(token); token == nil {
-		return []byte{} // an empty key is a wrong one
+		return []byte{} // an empty key is a wrong key, not a missing one
 	}
 	return token
 }
 
 // queryKey returns the first parameter "key", decoded. It is nil when there is none,
-// and empty when its escapes are broken.
+// and empty when it has an invalid escape.
 func queryKey(query []byte) []byte {
 	for len(query) > 0 {
 		var part []byte

@@ -17,14 +17,14 @@ func TestKeys(t *testing.T) {
 		{"a b&", "key=a+b%26", "", true},
 		{"k", "", "Bearer k", true},
 		{"k", "", "bearer k", true},
-		{"k", "key=k", "Bearer x", false}, // the header counts first
+		{"k", "key=k", "Bearer x", false}, // the header takes precedence
 		{"k", "", "", false},
 		{"k", "key", "", false},
 		{"k", "key=%6", "", false},
 		{"k", "", "Basic k", false},
 		{"", "", "", true},
 		{"", "", "Basic eDp5", true},
-		{"", "key=", "", false}, // no key is right
+		{"", "key=", "", false}, // every key is refused
 		{"", "", "Bearer ", false},
 	} {
 		keys := NewKeys(tc.key)
@@ -38,7 +38,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// A body is the same however it was cut, and what comes behind it is not touched.
+// A body is the same however the input is split, and the bytes after it are not consumed.
 func TestABodyIsTheSameHoweverItIsCut(t *testing.T) {
 	rules := &Rules{MaxMessageSize: 100, MaxHeadSize: 100}
 	const next = "POST /next"
@@ -62,7 +62,7 @@ func TestABodyIsTheSameHoweverItIsCut(t *testing.T) {
 			rest, whole, no := b.Read([]byte(raw[:cut]), rules)
 			if !whole && no.Status == 0 {
 				if len(rest) > 0 {
-					t.Fatalf("%q cut at %d: %q is left of a body that is not whole", raw, cut, rest)
+					t.Fatalf("%q cut at %d: the body is incomplete, but Read left %q", raw, cut, rest)
 				}
 				rest, whole, no = b.Read([]byte(raw[cut:]), rules)
 			} else {

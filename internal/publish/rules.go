@@ -11,68 +11,68 @@ import (
 	"wsify/internal/wire"
 )
 
-// Path is where backends publish, Methods what they may use there.
+// Path is the URL path where backends publish. Methods are the methods allowed there.
 const (
 	Path    = "/broadcast"
 	Methods = "POST, OPTIONS"
 )
 
-// Headers of answers, each ended by CRLF.
+// Headers of answers. Each line ends with CRLF.
 const (
-	AllowCORS = "Access-Control-Allow-Origin: *\r\n" // of every answer
+	AllowCORS = "Access-Control-Allow-Origin: *\r\n" // in every answer
 	Preflight = "Access-Control-Allow-Methods: " + Methods + "\r\n" +
-		"Access-Control-Allow-Headers: Content-Type, Authorization\r\nAccess-Control-Max-Age: 86400\r\n" // to OPTIONS
+		"Access-Control-Allow-Headers: Content-Type, Authorization\r\nAccess-Control-Max-Age: 86400\r\n" // in the answer to OPTIONS
 )
 
-// Rules are what a request has to keep to. They do not change.
+// Rules are the rules for requests. They are immutable.
 type Rules struct {
 	Keys             Keys
 	MaxMessageSize   int // bytes of a body
-	MaxHeadSize      int // bytes of what a body in chunks has beside its data
+	MaxHeadSize      int // bytes of the extensions and trailers of a chunked body
 	MaxChannelLength int // bytes
 }
 
-// Reason is why a publication was refused before the broker saw it.
+// Reason is why a publication was refused before it reached the broker.
 type Reason uint8
 
-// The reasons; Reasons has their names, as the label of metrics and logs has them.
+// The reasons. Reasons has their names, which metrics and logs use.
 const (
-	WrongKey     Reason = iota // or missing
+	WrongKey     Reason = iota // wrong or missing key
 	WrongMethod                // neither POST nor OPTIONS
-	WrongType                  // no JSON, or encoded
+	WrongType                  // not JSON, or with a Content-Encoding
 	TooLarge                   // over MaxMessageSize
-	Malformed                  // no publication, or a broken body
-	Timeout                    // the body was not there in time
-	ShuttingDown               // this node is
+	Malformed                  // not a publication, or a malformed body
+	Timeout                    // the body did not arrive in time
+	ShuttingDown               // this node is shutting down
 	NumReasons
 )
 
 // Reasons are the names of the reasons.
 var Reasons = [NumReasons]string{"key", "method", "media_type", "too_large", "malformed", "timeout", "shutdown"}
 
-// Refusal is the answer to a request that is not carried out; the zero value is none.
+// Refusal is the answer to a refused request. The zero value means not refused.
 type Refusal struct {
 	Reason  Reason
 	Status  int
-	Headers string // beside those of every answer
+	Headers string // in addition to those of every answer
 	Detail  string
 }
 
 var tooLarge = Refusal{TooLarge, 413, "", "the body is larger than -max-message-size"}
 
-// Draining is the refusal while this node shuts down.
+// Draining returns the refusal of a node that is shutting down.
 func Draining() Refusal {
 	return Refusal{ShuttingDown, 503, RetryAfter(), "this node is shutting down"}
 }
 
-// RetryAfter is the header of a refusal for now. The pause, in seconds, differs from
-// one to the next, so that clients refused together do not all return together.
+// RetryAfter returns a Retry-After header line. The delay, in seconds, is random, so that
+// clients that were refused together do not all retry together.
 func RetryAfter() string {
 	const most = 9
 	return "Retry-After: " + strconv.Itoa(1+rand.IntN(most)) + "\r\n"
 }
 
-// Judge refuses what needs no body to be refused. draining says that this node shuts down.
+// Judge refuses a request if its head suffices for that. draining: this node is shutting down.
 func (r *Rules) Judge(req *wire.Request, draining bool) Refusal {
 	kinds, json, plain := 0, true, true
 	for name, value := range req.Headers {
@@ -101,8 +101,8 @@ func (r *Rules) Judge(req *wire.Request, draining bool) Refusal {
 	return Refusal{}
 }
 
-// areJSON reports whether a Content-Type is JSON: one, or several that were joined on the
-// way (RFC 9110, section 8.3). Readers may take any of those, so each has to be JSON.
+// areJSON reports whether a Content-Type is JSON. A proxy may have joined several into a list
+// (RFC 9110, section 8.3). A recipient may use any of them, so each has to be JSON.
 func areJSON(kinds []byte) bool {
 	if isJSON(kinds) {
 		return true
@@ -126,9 +126,9 @@ func isJSON(kind []byte) bool {
 
 var errNotUTF8 = &command.Error{Code: command.BadRequest, Message: "not valid UTF-8"}
 
-// Parse reads a body, which is borrowed: the publication refers to it.
+// Parse reads a publication from body. The publication borrows from body.
 func (r *Rules) Parse(body []byte) (command.Publication, *command.Error) {
-	if !utf8.Valid(body) { // no text message may hold it; RFC 6455, section 8.1
+	if !utf8.Valid(body) { // a text message must be UTF-8; RFC 6455, section 8.1
 		return command.Publication{}, errNotUTF8
 	}
 	p, bad := command.ParsePublication(body)
