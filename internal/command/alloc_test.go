@@ -2,7 +2,7 @@ package command
 
 import "testing"
 
-// allocations returns how often f allocates when its buffers have grown.
+// allocations returns how often f allocates once its buffers have grown.
 func allocations(f func()) float64 {
 	f()
 	return testing.AllocsPerRun(100, f)

@@ -2,8 +2,8 @@ package command
 
 import "github.com/goccy/go-json"
 
-// AppendAuthorizerBody appends the question whether c may be carried out: its
-// name, and its args exactly as the client sent them. The id is not part of it.
+// AppendAuthorizerBody appends the body that asks the authorizer about c: the
+// command and its args exactly as the client sent them, without the id.
 func AppendAuthorizerBody(dst []byte, c *Command) []byte {
 	dst = append(dst, `{"command":`...)
 	if c.Kind == Unknown {
@@ -19,7 +19,7 @@ func AppendAuthorizerBody(dst []byte, c *Command) []byte {
 	return append(dst, '}')
 }
 
-// connectBody is the question that is asked before a connection is upgraded.
+// connectBody asks the authorizer about a connection before it is upgraded.
 type connectBody struct {
 	Command string      `json:"command"`
 	Args    connectArgs `json:"args"`
@@ -30,11 +30,11 @@ type connectArgs struct {
 	Query   map[string][]string `json:"query"`
 }
 
-// AppendConnectBody appends the question whether a connection may be opened,
-// with the headers and the query of its request. The maps are only read. Their
-// keys come out sorted; a nil map becomes an empty object, a nil list an empty
-// one; bytes that are no UTF-8 become U+FFFD. On an error dst is returned as it
-// was.
+// AppendConnectBody appends the body that asks the authorizer about a new
+// connection, with the headers and the query of its request. The maps are only
+// read. Keys are sorted. A nil map becomes an empty object, a nil list an empty
+// list. Bytes that are not UTF-8 become U+FFFD. On an error it returns dst
+// unchanged.
 func AppendConnectBody(dst []byte, headers map[string][]string, query map[string][]string) ([]byte, error) {
 	body, err := json.Marshal(connectBody{"connect", connectArgs{withoutNil(headers), withoutNil(query)}})
 	if err != nil {
@@ -43,8 +43,8 @@ func AppendConnectBody(dst []byte, headers map[string][]string, query map[string
 	return append(dst, body...), nil
 }
 
-// withoutNil returns m, or a copy of it when it has to differ: the authorizer is
-// promised objects and lists, never null.
+// withoutNil returns m, or a copy without nil lists if m has any: the authorizer
+// is promised objects and lists, never null.
 func withoutNil(m map[string][]string) map[string][]string {
 	if m == nil {
 		return map[string][]string{}

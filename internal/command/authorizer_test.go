@@ -72,8 +72,8 @@ func TestConnectBodyAgreesWithEncodingJSON(t *testing.T) {
 	}
 }
 
-// compareConnectBody fails t unless encoding/json reads from our body what it
-// reads from its own.
+// compareConnectBody fails t unless encoding/json decodes our body to the same
+// values as its own.
 func compareConnectBody(t *testing.T, headers, query map[string][]string) {
 	t.Helper()
 	type args map[string]map[string][]string
@@ -88,7 +88,7 @@ func compareConnectBody(t *testing.T, headers, query map[string][]string) {
 	for _, m := range []map[string][]string{headers, query} {
 		for k, v := range m {
 			if v == nil {
-				m[k] = []string{} // ours has no null
+				m[k] = []string{} // our body has no null
 			}
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/goccy/go-json"
 )
 
-// messages are what clients send: the commands as a browser writes them, an
+// messages are typical input: the commands as a browser writes them, an
 // escaped name, a content of text and one of numbers and brackets.
 var messages = []struct{ name, text string }{
 	{"join", `{"command":"join","args":{"channel":"room:1234"}}`},
@@ -22,8 +22,8 @@ var messages = []struct{ name, text string }{
 		strings.TrimSuffix(strings.Repeat(`{"x":-12.5,"y":[1,2,3],"name":"p"},`, 117), ",") + `]}}`},
 }
 
-// BenchmarkParse is why Parse scans by itself. The same work done by Unmarshal
-// into a struct with raw members allocates several times per message.
+// BenchmarkParse shows why Parse has a scanner of its own. Unmarshal into a
+// struct with raw members allocates several times per message.
 func BenchmarkParse(b *testing.B) {
 	for _, m := range messages {
 		b.Run(m.name, func(b *testing.B) {
@@ -39,12 +39,12 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkParseGoJSON is the way not taken: goccy/go-json.
+// BenchmarkParseGoJSON measures the rejected alternative goccy/go-json.
 func BenchmarkParseGoJSON(b *testing.B) {
 	benchmarkUnmarshal(b, func(p []byte, v any) error { return json.Unmarshal(p, v) })
 }
 
-// BenchmarkParseEncodingJSON is the other way not taken: encoding/json.
+// BenchmarkParseEncodingJSON measures the rejected alternative encoding/json.
 func BenchmarkParseEncodingJSON(b *testing.B) { benchmarkUnmarshal(b, stdjson.Unmarshal) }
 
 func benchmarkUnmarshal(b *testing.B, unmarshal func([]byte, any) error) {
@@ -76,7 +76,7 @@ func benchmarkUnmarshal(b *testing.B, unmarshal func([]byte, any) error) {
 	}
 }
 
-// BenchmarkString shows what str gains by looking at eight bytes at once.
+// BenchmarkString shows what str gains by testing eight bytes at once.
 func BenchmarkString(b *testing.B) {
 	text := []byte(`"` + strings.Repeat("0123456789abcdef", 64) + `"`)
 	b.Run("words", func(b *testing.B) {
@@ -100,8 +100,8 @@ func BenchmarkString(b *testing.B) {
 	})
 }
 
-// stringByBytes is the plain way: it returns the size of the string p begins
-// with, or 0.
+// stringByBytes is the simple alternative, byte by byte. It returns the size of
+// the string that p begins with, or 0.
 func stringByBytes(p []byte) int {
 	for i := 1; i < len(p); i++ {
 		switch c := p[i]; {
@@ -125,7 +125,7 @@ func BenchmarkParseRefused(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := p.Parse(msg); err == nil {
-			b.Fatal("an unknown command was taken")
+			b.Fatal("an unknown command was accepted")
 		}
 	}
 }

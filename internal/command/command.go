@@ -12,7 +12,7 @@ type Kind uint8
 const (
 	Unknown   Kind = iota // no command, or one that does not exist
 	Join                  // the connection becomes a member of a channel
-	Leave                 // it ends its membership
+	Leave                 // the connection ends its membership
 	Broadcast             // content goes to every member of a channel
 )
 
@@ -50,9 +50,9 @@ type Command struct {
 // back to the garbage collector instead of keeping it for the next message.
 const maxScratch = 64 << 10
 
-// Parser reads messages. It holds no state from one message to the next but its
-// scratch memory: one Parser serves all connections of an event loop. It is not
-// for concurrent use. The zero Parser is ready.
+// Parser reads messages. It keeps no state between messages except its scratch
+// memory, so one Parser serves all connections of an event loop. It is not safe
+// for concurrent use. The zero Parser is ready to use.
 type Parser struct {
 	s       scanner
 	scratch []byte // decoded names of the last message
@@ -60,10 +60,10 @@ type Parser struct {
 
 // Parse reads the command in msg, which it does not change or keep.
 //
-// On an error the Command still has the ID, when one was read, so that the
-// message can be answered; and Kind and Name, when those were. In a message that
-// breaks off or is no valid JSON further on, that goes for the members before the
-// break. The other fields are then of no meaning.
+// On an error the Command still has the ID, if one was read, so that the caller
+// can answer the message. It also has Kind and Name, if they were read. If the
+// message is truncated or invalid JSON, only members before that point are read.
+// On an error the other fields have no meaning.
 func (p *Parser) Parse(msg []byte) (Command, *Error) {
 	p.s.data, p.s.pos, p.s.deep = msg, 0, false
 	if p.scratch = p.scratch[:0]; cap(p.scratch) > maxScratch {
@@ -78,11 +78,11 @@ func (p *Parser) Parse(msg []byte) (Command, *Error) {
 	if err == nil {
 		err = p.arguments(&e, &c)
 	}
-	p.s.data = nil // the message is the caller's again
+	p.s.data = nil // the message belongs to the caller again
 	return c, err
 }
 
-// command returns what the outer object says: id, name and args.
+// command returns the id, name and args of the outer object.
 func (p *Parser) command(e *envelope) (c Command) {
 	if id := e.top[fieldID]; id.kind == '"' || id.number() {
 		if id.end-id.start <= MaxIDSize {
@@ -111,7 +111,7 @@ func kindOf(name []byte) Kind {
 	return Unknown
 }
 
-// check judges the members of the outer object, of which c was made.
+// check validates the members of the outer object. c was made from them.
 func (e *envelope) check(c *Command) *Error {
 	name := e.top[fieldCommand]
 	switch {
@@ -131,7 +131,7 @@ func (e *envelope) check(c *Command) *Error {
 	return nil
 }
 
-// arguments adds to c what its args say.
+// arguments adds the channel and the content in the args to c.
 func (p *Parser) arguments(e *envelope, c *Command) *Error {
 	if c.Args == nil {
 		return errNoChannel
@@ -153,8 +153,8 @@ func (p *Parser) arguments(e *envelope, c *Command) *Error {
 	return nil
 }
 
-// checkChannel judges the token of a channel's name. Half a surrogate pair is no
-// character: some decoders keep it, others make U+FFFD of it, and so two names one.
+// checkChannel validates the token of a channel's name. It refuses half a surrogate
+// pair: some decoders replace it by U+FFFD, so different names would become equal.
 func (s *scanner) checkChannel(t token) *Error {
 	switch {
 	case t.absent():
@@ -167,8 +167,8 @@ func (s *scanner) checkChannel(t token) *Error {
 	return nil
 }
 
-// text returns the decoded text of the string t: a piece of the message when it
-// says there what it means, else a piece of the scratch.
+// text returns the decoded text of the string t. It is part of the message if the
+// text needs no decoding, otherwise part of the scratch.
 func (p *Parser) text(t token) []byte {
 	raw := p.s.between(t)
 	if !t.escaped && utf8.Valid(raw) {
@@ -177,8 +177,8 @@ func (p *Parser) text(t token) []byte {
 	return p.keep(appendUnquoted(p.scratch, raw))
 }
 
-// keep makes grown, the scratch with something appended, the scratch, and
-// returns what was appended.
+// keep stores grown as the new scratch and returns the part that was appended.
+// grown is the old scratch with something appended.
 func (p *Parser) keep(grown []byte) []byte {
 	from := len(p.scratch)
 	p.scratch = grown

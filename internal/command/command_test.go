@@ -50,14 +50,14 @@ func TestArgsAreAsSent(t *testing.T) {
 	}
 }
 
-// What is borrowed cannot be made longer at the cost of the message behind it.
+// Appending to a borrowed field does not overwrite the bytes after it in the message.
 func TestAppendingToAFieldLeavesTheMessageAlone(t *testing.T) {
 	for _, text := range []string{
 		`{"command":"broadcast","args":{"channel":"a","content":[1]},"id":1}`,
 		`{"command":"broad\u0063ast","args":{"channel":"\u0061","content":1},"id":"1"}`,
 		`{"command":"broad\u0063ast","args":{"channel":"\u0061"},"id":"1"}`,
 	} {
-		p := Parser{scratch: make([]byte, 0, 1024)} // with room behind every field
+		p := Parser{scratch: make([]byte, 0, 1024)} // with room after every field
 		msg := []byte(text)
 		c, err := p.Parse(msg)
 		if err != nil {
@@ -110,7 +110,7 @@ func TestDecodedFieldsStandSideBySide(t *testing.T) {
 	}
 }
 
-// What was decoded for one message makes room for the next one.
+// Parse discards the names decoded for the message before.
 func TestScratchIsEmptiedForEachMessage(t *testing.T) {
 	var p Parser
 	for range 3 {

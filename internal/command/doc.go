@@ -1,6 +1,6 @@
-// Package command reads what clients and backends say in JSON, and writes what
-// is answered: the command of one message, the reply to it, the body of the
-// question to the authorizer, and the body of POST /broadcast.
+// Package command reads the JSON of clients and backends: the command in a
+// message, and the body of POST /broadcast. It writes the reply to a message
+// and the body of the request to the authorizer.
 //
 // # A message
 //
@@ -10,23 +10,22 @@
 //	{"command":"leave",     "args":{"channel":"news"}}
 //	{"command":"broadcast", "args":{"channel":"news", "content":{"any":"JSON"}}}
 //
-// The whole message has to be valid JSON (RFC 8259), just as encoding/json
-// judges it, with one difference: objects and arrays nest at most MaxDepth deep.
-// Bytes that are no UTF-8 are for the caller to refuse: here they are tolerated
-// inside strings, copied as they are into raw fields, and read as U+FFFD in
-// decoded ones, so that a decoded name is valid UTF-8 always.
+// The whole message must be valid JSON (RFC 8259), as in encoding/json, with one
+// difference: objects and arrays nest at most MaxDepth deep. The caller must refuse
+// bytes that are not UTF-8. This package accepts them inside strings, copies them
+// unchanged into raw fields, and reads them as U+FFFD in decoded fields, so a decoded
+// name is always valid UTF-8.
 //
-// The members command and args of a message, and channel and content of its args,
-// match exactly. In the message and in its args none of these four names may repeat
-// or stand in another case, escaped or not: the authorizer gets args as they were
-// sent, and which of two members counts, and whether case does, is for its decoder to
-// say. Such a message is a bad request, so that a message means one thing to
-// everybody. Case is Unicode's simple folding here, as in encoding/json. Deeper
-// inside, and with other names, members may repeat.
+// The names command, args, channel and content match exactly. In the message and in
+// its args, none of the four may repeat or differ in case, escaped or not. Otherwise
+// the message is a bad request: the authorizer gets args as they were sent, and its
+// decoder might choose another of two members than this package, or ignore case. So a
+// message means the same to every reader. Case is Unicode's simple folding here, as in
+// encoding/json. Members of other names, and of objects deeper inside, may repeat.
 //
-// The member id, which the authorizer does not get, matches whatever its case, and
-// the last one counts. A null for command, args, channel or id is as good as no
-// member; a null for content is a content. Other members are ignored, and those of
+// The member id, which the authorizer does not get, matches in any case, and the last
+// one counts. A null for command, args, channel or id counts as absent; a null for
+// content is a content. Other members of the message are ignored. Other members of
 // args reach the authorizer. A channel whose name has half a surrogate pair is a bad
 // request. A byte order mark before the message is skipped.
 //
@@ -35,9 +34,9 @@
 // A Command borrows from the message and from its Parser: it is valid until the
 // message is overwritten or the Parser reads the next one, whichever is first.
 // A Publication borrows from its body. Functions named Append… append to a slice
-// of the caller, keep nothing, and return the extended slice.
+// of the caller, keep no reference to it, and return the extended slice.
 //
-// The package is pure: it has no clock, network, goroutine or log, and no state
-// but the scratch of a Parser. Parse, AppendOK, AppendError and
+// The package is pure: it has no clock, network, goroutine or log. Its only state
+// is the scratch of a Parser. Parse, AppendOK, AppendError and
 // AppendAuthorizerBody allocate nothing once their buffers have grown.
 package command

@@ -2,26 +2,25 @@ package command
 
 import "bytes"
 
-// field names a member that means something to us.
+// field is a member that this package knows, or fieldOther.
 type field uint8
 
 const (
 	fieldOther field = iota
 	fieldID
-	fieldCommand // this and those below must not be ambiguous
+	fieldCommand // this field and those below must not be ambiguous
 	fieldArgs
 	fieldChannel
 	fieldContent
 	fields
 )
 
-// envelope is the outer form of a message or a body: where in the input the
-// members are that mean something to us.
+// envelope holds the positions of the known members of a message or a body.
 type envelope struct {
 	top    [fields]token // members of the object itself
-	inArgs [fields]token // members of args; of meaning only while args is an object
-	// ambiguous: one of them, other than id, repeats or differs from its name by
-	// case. Which of two counts, and whether case does, is for each decoder to say.
+	inArgs [fields]token // members of args; valid only if args is an object
+	// ambiguous: a known member other than id repeats or is written in another
+	// case. Decoders differ in which of two members counts and whether case matters.
 	ambiguous bool
 }
 
@@ -29,12 +28,12 @@ type envelope struct {
 const bom = "\uFEFF"
 
 // TrimBOM returns p without the byte order mark that some programs put before a
-// text. RFC 8259, section 8.1: a reader may ignore it. Parse and ParsePublication do.
+// text. A parser may ignore it (RFC 8259, section 8.1). Parse and ParsePublication do.
 func TrimBOM(p []byte) []byte { return bytes.TrimPrefix(p, []byte(bom)) }
 
 // envelope scans the whole input into e. When it returns an error, e holds the
-// members that were complete, with the comma or bracket behind them, up to the
-// place where the input is broken.
+// complete members before the error. A member is complete with the comma or
+// bracket after it.
 func (s *scanner) envelope(e *envelope) *Error {
 	s.pos = len(s.data) - len(TrimBOM(s.data))
 	s.space()
@@ -53,7 +52,7 @@ func (s *scanner) envelope(e *envelope) *Error {
 }
 
 // object scans an object of the envelope at nesting level depth, 1 or 2, and
-// notes its members in found.
+// stores its members in found.
 func (s *scanner) object(e *envelope, found *[fields]token, depth int) bool {
 	*found = [fields]token{}
 	s.pos++
@@ -73,7 +72,7 @@ func (s *scanner) object(e *envelope, found *[fields]token, depth int) bool {
 	}
 }
 
-// member scans one member, up to the comma or bracket that ends it, and notes it
+// member scans one member, up to the comma or bracket that ends it, and stores it
 // in found.
 func (s *scanner) member(e *envelope, found *[fields]token, depth int) bool {
 	name, ok := s.nameToken()
@@ -102,12 +101,12 @@ func (s *scanner) member(e *envelope, found *[fields]token, depth int) bool {
 	return true
 }
 
-// maxName is the size of the longest name that can still mean something:
-// "command" or its like, with each letter written as \uXXXX.
+// maxName is the size of the longest form of a known name: seven letters, as in
+// "command", each written as \uXXXX.
 const maxName = 7 * 6
 
-// field returns which of our members name is, regardless of case, and whether it is
-// that letter by letter.
+// field returns the known member that name stands for in any case, and whether name
+// matches exactly.
 func (s *scanner) field(name token) (f field, exact bool) {
 	raw := s.data[name.start+1 : name.end-1]
 	if len(raw) > maxName {
@@ -132,9 +131,9 @@ func (s *scanner) field(name token) (f field, exact bool) {
 	return foldedField(raw), false
 }
 
-// foldedField returns which of our members a decoder may take name for that does
-// not mind case. As in encoding/json that is Unicode's simple folding: "argſ" is
-// args. No other letter of our names has a fold of more than one byte.
+// foldedField returns the known member that name stands for to a decoder that
+// ignores case. As in encoding/json, case is Unicode's simple folding: "argſ" is
+// args. No other letter of the known names has a fold of more than one byte.
 func foldedField(name []byte) field {
 	switch len(name) {
 	case len("id"):
@@ -147,7 +146,7 @@ func foldedField(name []byte) field {
 	return fieldOther
 }
 
-// ifFolded returns f when name is want but for case, else fieldOther, which is 0.
+// ifFolded returns f if name is want in any case, else fieldOther, which is 0.
 func ifFolded(name []byte, want string, f field) field {
 	if bytes.EqualFold(name, []byte(want)) {
 		return f
@@ -158,5 +157,5 @@ func ifFolded(name []byte, want string, f field) field {
 // raw returns the bytes of t, borrowed from the input.
 func (s *scanner) raw(t token) []byte { return s.data[t.start:t.end:t.end] }
 
-// between returns what stands between the quotes of the string t, borrowed.
+// between returns the bytes between the quotes of the string t, borrowed.
 func (s *scanner) between(t token) []byte { return s.data[t.start+1 : t.end-1 : t.end-1] }

@@ -5,14 +5,14 @@ const (
 	BadRequest     = "bad_request"     // the message cannot be understood
 	UnknownCommand = "unknown_command" // there is no command of that name
 	Denied         = "denied"          // the authorizer said no
-	AuthorizerDown = "authorizer_down" // the authorizer could not say
+	AuthorizerDown = "authorizer_down" // the authorizer gave no decision
 	Limit          = "limit"           // a limit of the server or the connection is reached
-	BrokerDown     = "broker_down"     // the broker is unreachable, or refused it
+	BrokerDown     = "broker_down"     // the broker is unreachable or refused the publication
 )
 
-// Error says why a command was not carried out, in words for the peer that sent
-// it. It is a value of the protocol and, on purpose, has no Error method: a nil
-// *Error can then never end up in an error variable, where it would not be nil.
+// Error tells the peer why its command was not carried out. It is a value of the
+// protocol and, on purpose, has no Error method: a nil *Error can then never be
+// stored in an error variable, which would not be nil.
 //
 // The errors of this package are made once and shared: read-only.
 type Error struct {
@@ -20,7 +20,7 @@ type Error struct {
 	Message string // one sentence for people; it may change between versions
 }
 
-// Errors for what happens to a command after it was read.
+// Errors of commands that were read and then not carried out.
 var (
 	ErrChannelLength  = &Error{Limit, "the channel name is too long"}
 	ErrDenied         = &Error{Denied, "the authorizer does not allow this command"}

@@ -27,7 +27,7 @@ func ExampleParser() {
 	// {"id":"x","ok":false,"error":{"code":"unknown_command","message":"the commands are join, leave and broadcast"}}
 }
 
-// The fields of a Command borrow; what has to outlive the next message is copied.
+// The fields of a Command are borrowed: copy a field to keep it after the next message.
 func ExampleCommand() {
 	var p command.Parser
 	c, _ := p.Parse([]byte(`{"command":"join","args":{"channel":"news"}}`))

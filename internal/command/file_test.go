@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// fileCase is one case of a file in testdata: an input, and what is made of it.
+// fileCase is one case of a file in testdata: an input and the expected result.
 type fileCase struct {
 	line  int
 	input string
@@ -41,7 +41,7 @@ func readCases(t testing.TB, name string) []fileCase {
 	return cases
 }
 
-// describe says what a message was read as, in the words of the files.
+// describe returns the result of Parse in the form that the files use.
 func describe(c Command, err *Error) string {
 	var b strings.Builder
 	if err != nil {
@@ -62,7 +62,7 @@ func describe(c Command, err *Error) string {
 }
 
 func TestMessagesOfTheFiles(t *testing.T) {
-	var p Parser // one for all: no message may leave a trace
+	var p Parser // one for all cases: no message may affect the next
 	for _, name := range []string{"accepted.txt", "refused.txt"} {
 		for _, tc := range readCases(t, name) {
 			if got := describe(p.Parse([]byte(tc.input))); got != tc.want {
@@ -89,8 +89,8 @@ func describePublication(p Publication, err *Error) string {
 	return fmt.Sprintf("%q content=%s", p.Channel, p.Content)
 }
 
-// The files are also what the fuzz targets start from, and they have to agree
-// with encoding/json, case by case.
+// The files are also the seeds of the fuzz targets, so each case has to agree
+// with encoding/json.
 func TestFilesAgreeWithEncodingJSON(t *testing.T) {
 	for _, name := range []string{"accepted.txt", "refused.txt"} {
 		for _, tc := range readCases(t, name) {

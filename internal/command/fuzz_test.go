@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// addCases makes the cases of the files the seeds of f.
+// addCases adds the cases of the files to the seeds of f.
 func addCases(f *testing.F, names ...string) {
 	for _, name := range names {
 		for _, tc := range readCases(f, name) {
@@ -18,8 +18,8 @@ func addCases(f *testing.F, names ...string) {
 	}
 }
 
-// FuzzParse compares Parse with encoding/json and with goccy/go-json, and tries
-// what else the package promises.
+// FuzzParse compares Parse with encoding/json and with goccy/go-json, and checks
+// the other promises of the package.
 func FuzzParse(f *testing.F) {
 	addCases(f, "accepted.txt", "refused.txt")
 	var used Parser // has seen every message so far
@@ -36,7 +36,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("Parse(%q) by a used Parser: %s, by a fresh one: %s", msg, describe(again, errAgain), describe(c, err))
 		}
 		if !utf8.Valid(c.Name) || !utf8.Valid(c.Channel) {
-			t.Fatalf("Parse(%q) decoded to what is no UTF-8: name %q, channel %q", msg, c.Name, c.Channel)
+			t.Fatalf("Parse(%q) decoded to invalid UTF-8: name %q, channel %q", msg, c.Name, c.Channel)
 		}
 		if c.ID != nil {
 			checkReplies(t, c.ID)
@@ -60,8 +60,8 @@ func checkReplies(t *testing.T, id []byte) {
 	}
 }
 
-// checkAuthorizerBody fails t unless the question about c is valid JSON that has
-// the command, the args as they are, and nothing else.
+// checkAuthorizerBody fails t unless the authorizer's body for c is valid JSON with
+// the command, the args unchanged, and nothing else.
 func checkAuthorizerBody(t *testing.T, c *Command) {
 	t.Helper()
 	body := AppendAuthorizerBody(nil, c)
@@ -74,8 +74,8 @@ func checkAuthorizerBody(t *testing.T, c *Command) {
 	}
 }
 
-// checkFolded fails t unless a decoder that folds case, and takes the last of several,
-// reads from text what c says.
+// checkFolded fails t unless a decoder that ignores case, and uses the last of several
+// members of a name, reads the command c from text.
 func checkFolded(t *testing.T, c *Command, text []byte) {
 	t.Helper()
 	var m struct {
@@ -86,13 +86,13 @@ func checkFolded(t *testing.T, c *Command, text []byte) {
 		}
 	}
 	if err := stdjson.Unmarshal(text, &m); err != nil {
-		t.Fatalf("%q was taken, and encoding/json says: %v", text, err)
+		t.Fatalf("%q was accepted, but encoding/json refuses it: %v", text, err)
 	}
 	if m.Command != c.Kind.String() || strings.TrimSpace(m.Args.Channel) != string(c.Channel) {
-		t.Fatalf("%q is %s to a channel %q, to a decoder that folds case %s to %q", text, c.Kind, c.Channel, m.Command, m.Args.Channel)
+		t.Fatalf("%q is %s to a channel %q, to a decoder that ignores case %s to %q", text, c.Kind, c.Channel, m.Command, m.Args.Channel)
 	}
 	if c.Kind == Broadcast && m.Args.Content != nil && !bytes.Equal(m.Args.Content, c.Content) {
-		t.Fatalf("%q has the content %s, to a decoder that folds case %s", text, c.Content, m.Args.Content)
+		t.Fatalf("%q has the content %s, to a decoder that ignores case %s", text, c.Content, m.Args.Content)
 	}
 }
 
@@ -103,7 +103,7 @@ func FuzzPublication(f *testing.F) {
 		comparePublication(t, body)
 		p, err := ParsePublication(body)
 		if !utf8.Valid(p.Channel) {
-			t.Fatalf("ParsePublication(%q): the channel %q is no UTF-8", body, p.Channel)
+			t.Fatalf("ParsePublication(%q): the channel %q is invalid UTF-8", body, p.Channel)
 		}
 		if err == nil {
 			checkFoldedPublication(t, p, bytes.TrimPrefix(body, []byte(bom)))
@@ -120,18 +120,18 @@ func checkFoldedPublication(t *testing.T, p Publication, body []byte) {
 		Args    struct{ Content stdjson.RawMessage }
 	}
 	if err := stdjson.Unmarshal(body, &m); err != nil {
-		t.Fatalf("%q was taken, and encoding/json says: %v", body, err)
+		t.Fatalf("%q was accepted, but encoding/json refuses it: %v", body, err)
 	}
 	if m.Content == nil {
 		m.Content = m.Args.Content
 	}
 	if strings.TrimSpace(m.Channel) != string(p.Channel) || !bytes.Equal(content(m.Content), p.Content) {
-		t.Fatalf("%q is %q to %q, to a decoder that folds case %q to %q", body, p.Content, p.Channel, m.Content, m.Channel)
+		t.Fatalf("%q is %q to %q, to a decoder that ignores case %q to %q", body, p.Content, p.Channel, m.Content, m.Channel)
 	}
 }
 
-// FuzzConnectBody compares what goccy/go-json makes of headers and query with
-// what encoding/json reads from it. The strings are what strangers sent.
+// FuzzConnectBody checks that encoding/json reads back the headers and the query
+// that goccy/go-json wrote. Strangers choose these strings.
 func FuzzConnectBody(f *testing.F) {
 	f.Add("Cookie", "a=b; c=\"d\"", "token", "x\x00\u2028<&>")
 	f.Add("X-Name", "\xff\xfe", "\xed\xa0\x80", "")

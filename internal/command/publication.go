@@ -5,20 +5,20 @@ import (
 	"unicode/utf8"
 )
 
-// Publication is the body of POST /broadcast. Its slices are borrowed from the
-// body, unless they had to be decoded, and are valid until it is overwritten.
+// Publication is the body of POST /broadcast. Its slices are borrowed from the body
+// and valid until it is overwritten. A name that had to be decoded has its own memory.
 type Publication struct {
 	Channel []byte // decoded, without white space around it, never empty
 	Content []byte // raw JSON as sent; null when none was sent
 }
 
-// ParsePublication reads a body in one of two forms, the second of which
-// version 3 documented:
+// ParsePublication reads a body in one of two forms. Version 3 documented the
+// second:
 //
 //	{"channel":"news","content":{"any":"JSON"}}
 //	{"channel":"news","args":{"content":{"any":"JSON"}}}
 //
-// A content of the outer object, be it null, is taken before the one in args.
+// A content of the outer object, even null, has precedence over the one in args.
 // Members match as in a message; the package comment has the rules.
 // It allocates only for a channel that has to be decoded and for an absent
 // content.
@@ -53,8 +53,8 @@ func ParsePublication(body []byte) (Publication, *Error) {
 	return Publication{channel, s.raw(content)}, nil
 }
 
-// text returns the decoded text of the string t, in new memory when that is not
-// what the body says byte for byte.
+// text returns the decoded text of the string t. It is part of the body if the text
+// needs no decoding, otherwise in new memory.
 func (s *scanner) text(t token) []byte {
 	raw := s.between(t)
 	if !t.escaped && utf8.Valid(raw) {

@@ -10,8 +10,8 @@ import (
 	"github.com/goccy/go-json"
 )
 
-// The rules of the package, written a second time on top of a JSON library, with
-// no thought of speed. The fuzz targets compare.
+// This file implements the rules of the package again, on top of a JSON library and
+// without regard to speed. The fuzz targets compare the two.
 
 // library is a JSON library to compare with.
 type library struct {
@@ -24,7 +24,7 @@ var (
 	goJSON       = library{"go-json", func(p []byte, v any) error { return json.Unmarshal(p, v) }}
 )
 
-// parse is Parse. Only the code of an error is told.
+// parse does what Parse does, but returns only the code of an error.
 func (l library) parse(msg []byte) (c Command, code string) {
 	var m struct {
 		Command stdjson.RawMessage `json:"command"`
@@ -64,7 +64,7 @@ func (l library) parse(msg []byte) (c Command, code string) {
 	return c, ""
 }
 
-// publication is ParsePublication.
+// publication does what ParsePublication does.
 func (l library) publication(body []byte) (p Publication, code string) {
 	var m struct {
 		Channel stdjson.RawMessage `json:"channel"`
@@ -113,8 +113,8 @@ func (l library) channel(raw []byte) []byte {
 	return nil
 }
 
-// ambiguous reports whether one of our names repeats, or stands in another case, in
-// the object itself or in its args, which every one of them is looked for in.
+// ambiguous reports whether one of our names repeats or is written in another case. It
+// looks for each name both in the object and in its args.
 func ambiguous(object, args []byte) bool {
 	return ambiguousNames(object) || kind(args) == '{' && ambiguousNames(args)
 }
@@ -166,7 +166,7 @@ func kind(raw []byte) byte {
 
 func null(raw []byte) bool { return raw == nil || string(raw) == "null" }
 
-// depth returns how deep the objects and arrays of p nest, which is valid JSON.
+// depth returns how deep the objects and arrays of p nest. p is valid JSON.
 func depth(p []byte) (deepest int) {
 	level, inString := 0, false
 	for i := 0; i < len(p); i++ {
@@ -201,7 +201,7 @@ func compareParse(t *testing.T, msg []byte) {
 			t.Fatalf("Parse(%q) answers %q, with %s %q", msg, code, l.name, wantCode)
 		}
 		if err == errSyntax || err == errNotObject || err == errDepth {
-			continue // ours reads more of a broken message than a library does
+			continue // Parse reads more of an invalid message than the libraries do
 		}
 		compareField(t, l, msg, "id", got.ID, want.ID)
 		compareField(t, l, msg, "name", got.Name, want.Name)

@@ -2,8 +2,8 @@ package command
 
 import "testing"
 
-// The defects of version 3 that would be ours, each with the message that showed
-// it.
+// Defects of version 3 that this package must not have, each with a message that
+// shows it.
 
 func TestV3ArgsMergedBetweenMessages(t *testing.T) {
 	var p Parser
@@ -38,7 +38,7 @@ func TestV3EmptyObjectRanThePreviousCommandAgain(t *testing.T) {
 func TestV3BroadcastBodyOfItsReadmeDeliveredNull(t *testing.T) {
 	p, err := ParsePublication([]byte(`{"channel": "hello", "args": {"content": "Hi there!"}}`))
 	if got, want := describePublication(p, err), `"hello" content="Hi there!"`; got != want {
-		t.Errorf("the body of the README was read as %s, want %s", got, want)
+		t.Errorf("the README's body was read as %s, want %s", got, want)
 	}
 }
 

@@ -22,13 +22,13 @@ func AppendError(dst []byte, id []byte, e *Error) []byte {
 	return append(dst, '}', '}')
 }
 
-// appendQuoted appends text as a JSON string. Only a text that needs an escape
-// allocates; the ones of this package do not.
+// appendQuoted appends text as a JSON string. It allocates only for a text that needs
+// an escape. The texts of this package need none.
 func appendQuoted(dst []byte, text string) []byte {
 	if !plain(text) {
 		quoted, err := json.Marshal(text)
 		if err != nil {
-			panic("command: quoting a string: " + err.Error()) // no string is an error to go-json
+			panic("command: quoting a string: " + err.Error()) // impossible: go-json accepts every string
 		}
 		return append(dst, quoted...)
 	}
@@ -37,7 +37,7 @@ func appendQuoted(dst []byte, text string) []byte {
 	return append(dst, '"')
 }
 
-// plain reports whether text stands in a JSON string as it is: printable ASCII
+// plain reports whether text needs no escape in a JSON string: printable ASCII
 // without quote and backslash.
 func plain(text string) bool {
 	for i := 0; i < len(text); i++ {

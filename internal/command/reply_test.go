@@ -27,7 +27,7 @@ func TestErrorMessagesOfAnyTextAreQuoted(t *testing.T) {
 			t.Errorf("AppendError with %q = %q: %v", text, reply, err)
 			continue
 		}
-		want := string([]rune(text)) // a byte that is no UTF-8 becomes U+FFFD
+		want := string([]rune(text)) // invalid UTF-8 becomes U+FFFD
 		if m.Error.Code != want || m.Error.Message != want {
 			t.Errorf("AppendError with %q reads as %q, %q", text, m.Error.Code, m.Error.Message)
 		}
@@ -41,7 +41,7 @@ func TestOwnErrorsNeedNoEscapes(t *testing.T) {
 		errArgsType, errNoChannel, errChannelType, errUnknownCommand,
 	} {
 		if !plain(e.Code) || !plain(e.Message) || e.Message == "" {
-			t.Errorf("the error %q needs an escape, or says nothing: AppendError would allocate", *e)
+			t.Errorf("the error %q is empty or needs an escape, for which AppendError would allocate", *e)
 		}
 	}
 }

@@ -5,32 +5,32 @@ import (
 	"math/bits"
 )
 
-// MaxDepth is how many objects and arrays may nest in one another, the message
-// itself included. Deeper input is refused as a bad request, before anything of
-// it is used. encoding/json draws the same line at 10,000; a thousand keeps a
-// scanner's stack in 128 bytes and is far above what any program nests.
+// MaxDepth is how deep objects and arrays may nest, the message itself included.
+// Deeper input is refused as a bad request before any of it is used. The limit
+// of encoding/json is 10,000. At 1000 the stack of a scanner fits in 128 bytes,
+// and no program nests that deep.
 const MaxDepth = 1000
 
 // token is one JSON value, or the name of a member, inside the input. The zero
-// token is the value that was not there.
+// token stands for no value.
 type token struct {
 	start, end int  // data[start:end], quotes and brackets included
-	kind       byte // the first byte: { [ " - 0…9 t f n, and 0 for no value
+	kind       byte // the first byte: { [ " - 0…9 t f n; 0 for no value
 	escaped    bool // a string with at least one backslash
 }
 
-// absent reports whether t stands for no value: none was sent, or null was.
+// absent reports whether t is null or stands for no value.
 func (t token) absent() bool { return t.kind == 0 || t.kind == 'n' }
 
 // number reports whether t is a number.
 func (t token) number() bool { return t.kind == '-' || isDigit(t.kind) }
 
-// scanner walks over one JSON text and checks the grammar of RFC 8259 on its
-// way, in one pass and without recursion.
+// scanner reads one JSON text and checks the grammar of RFC 8259, in one pass and
+// without recursion.
 //
-// Its methods expect pos at the first byte of what they are named after and move
-// it behind the last one. They return false when the input breaks the grammar;
-// the scan is over then, pos says where, and deep whether MaxDepth was passed.
+// Each method expects pos at the first byte of the element it is named after and
+// moves pos behind its last byte. It returns false if the input breaks the grammar.
+// The scan is then over: pos is the place, and deep says whether MaxDepth was exceeded.
 type scanner struct {
 	data []byte
 	pos  int
@@ -40,8 +40,8 @@ type scanner struct {
 	objects [(MaxDepth + 64) / 64]uint64
 }
 
-// peek returns the byte at pos. At the end of the input it returns 0, a byte
-// that is valid nowhere outside of strings.
+// peek returns the byte at pos, or 0 at the end of the input. A 0 byte is never
+// valid outside of strings.
 func (s *scanner) peek() byte {
 	if s.pos < len(s.data) {
 		return s.data[s.pos]
@@ -67,7 +67,7 @@ func (s *scanner) someSpace() {
 	}
 }
 
-// value scans any value, depth being the number of levels open around it.
+// value scans any value. depth is the number of open levels around it.
 func (s *scanner) value(depth int) (token, bool) {
 	t := token{start: s.pos, kind: s.peek()}
 	var ok bool
@@ -83,7 +83,7 @@ func (s *scanner) value(depth int) (token, bool) {
 	return t, ok
 }
 
-// composite scans an object or array with everything inside.
+// composite scans an object or array and its contents.
 func (s *scanner) composite(outer int) bool {
 	depth := outer
 	for {
@@ -101,7 +101,7 @@ func (s *scanner) composite(outer int) bool {
 		} else if !s.simple(c) {
 			return false
 		}
-		// A value is complete, or a level that was just opened is empty.
+		// A value is complete, or the level just opened is empty.
 		if depth = s.closeLevels(depth, outer); depth == outer {
 			return true
 		}
@@ -111,8 +111,8 @@ func (s *scanner) composite(outer int) bool {
 	}
 }
 
-// open steps over the bracket c and the white space behind it, into the level
-// depth.
+// open opens the level depth: it skips the bracket c and the white space after
+// it.
 func (s *scanner) open(depth int, c byte) bool {
 	if depth > MaxDepth {
 		s.deep = true
@@ -129,13 +129,13 @@ func (s *scanner) open(depth int, c byte) bool {
 	return true
 }
 
-// isObject reports whether the open level depth is an object's.
+// isObject reports whether the open level depth is an object.
 func (s *scanner) isObject(depth int) bool {
 	return s.objects[depth/64]&(1<<(depth%64)) != 0
 }
 
-// closeLevels closes every level that ends here and returns the one that is
-// still open. It stops at outer, right behind that level's bracket.
+// closeLevels closes every level that ends at pos and returns the innermost open
+// one. It never closes outer, and skips no white space once it has reached it.
 func (s *scanner) closeLevels(depth, outer int) int {
 	for depth > outer {
 		s.space()
@@ -153,7 +153,7 @@ func (s *scanner) closeLevels(depth, outer int) int {
 }
 
 // comma scans the comma between two members or elements and the white space
-// behind it.
+// after it.
 func (s *scanner) comma() bool {
 	if s.peek() != ',' {
 		return false
@@ -251,7 +251,7 @@ func (s *scanner) num() bool {
 	return true
 }
 
-// digits returns the index behind the digits at p[i:], and whether there are any.
+// digits returns the index after the digits at p[i:], and whether there are any.
 func digits(p []byte, i int) (end int, ok bool) {
 	end = i
 	for end < len(p) && isDigit(p[end]) {
@@ -262,8 +262,8 @@ func digits(p []byte, i int) (end int, ok bool) {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// str scans a string; RFC 8259, section 7. It reports whether there is a
-// backslash inside. Bytes from 0x80 on pass unchecked: see the package comment.
+// str scans a string; RFC 8259, section 7. escaped reports whether it has a
+// backslash. Bytes from 0x80 on are not checked: see the package comment.
 func (s *scanner) str() (escaped, ok bool) {
 	data := s.data
 	for i := s.pos + 1; ; {
@@ -289,14 +289,14 @@ func (s *scanner) str() (escaped, ok bool) {
 	}
 }
 
-// plainWords returns how many bytes at the start of p come before the first
-// quote, backslash or control character, looking at words of eight bytes: when
-// there is none in the whole words of p, the answer is their size.
+// plainWords returns how many bytes of p precede the first quote, backslash or
+// control character. It tests words of eight bytes, and not the up to seven bytes
+// behind the last word. If no word has such a byte, it returns the size of all words.
 //
-// Each line sets the top bit of the bytes in question: x-1 borrows into the top
-// bit of a byte that is 0, and x-0x20 into that of one below 0x20. A borrow out
-// of such a byte can only disturb bytes above it, and the lowest one counts.
-// BenchmarkString shows what this gains over going byte by byte.
+// Each line sets the top bit of the bytes to find: x-1 borrows into the top bit of a
+// byte that is 0, and x-0x20 into that of a byte below 0x20. A borrow out of such a
+// byte can only change bytes above it, and only the lowest marked byte counts.
+// BenchmarkString shows the gain over a loop that tests byte by byte.
 func plainWords(p []byte) int {
 	const ones, tops = 0x0101010101010101, 0x8080808080808080
 	i := 0
@@ -313,8 +313,8 @@ func plainWords(p []byte) int {
 	return i
 }
 
-// escapeLen returns the number of bytes of the escape sequence that p begins
-// with, or 0 when it is not one.
+// escapeLen returns the size of the escape sequence that p begins with, or 0 if it
+// is not valid.
 func escapeLen(p []byte) int {
 	if len(p) < 2 {
 		return 0

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// valid reports whether a scanner takes text as one JSON value.
+// valid reports whether a scanner accepts text as one JSON value.
 func valid(text []byte) bool {
 	s := scanner{data: text}
 	s.space()
@@ -38,7 +38,7 @@ func TestGrammarOfRFC8259(t *testing.T) {
 
 func TestControlCharactersInStringsAreRefused(t *testing.T) {
 	for c := range 256 {
-		// At every place of a word, and in the bytes behind the last word.
+		// At every position in a word, and in the bytes after the last word.
 		for at := range 18 {
 			text := []byte(`"` + strings.Repeat("a", 18) + `"`)
 			text[1+at] = byte(c)
@@ -49,8 +49,8 @@ func TestControlCharactersInStringsAreRefused(t *testing.T) {
 	}
 }
 
-// Whole words are skipped unless they hold one of the three kinds of byte that
-// end the run, at whatever place of the word; other bytes are no reason to stop.
+// plainWords stops at a quote, backslash or control character at any position of a
+// word. It does not stop at other bytes.
 func TestWordsAreSkippedUpToTheFirstSpecialByte(t *testing.T) {
 	for c := range 256 {
 		special := c == '"' || c == '\\' || c < ' '
@@ -70,7 +70,7 @@ func TestWordsAreSkippedUpToTheFirstSpecialByte(t *testing.T) {
 	}
 }
 
-// sample has a bit of everything.
+// sample has every kind of JSON value, escape and white space.
 const sample = `{"command":"broadcast", "args":{"channel":" a\u00e9\ud83d\ude00 ","content":` +
 	`[{"k\n":[-1.5e+3,0,true,{}]},"s\\",null,[],false]},"id":"x-1"}`
 
@@ -100,12 +100,12 @@ func TestCutMessagesAreRefused(t *testing.T) {
 	var p Parser
 	for i := range len(sample) {
 		if c, err := p.Parse([]byte(sample[:i])); err == nil {
-			t.Errorf("Parse(%q) takes a message that was cut: %s", sample[:i], describe(c, err))
+			t.Errorf("Parse(%q) accepts a truncated message: %s", sample[:i], describe(c, err))
 		}
 	}
 }
 
-// pieces are what random messages are made of: small enough to meet often.
+// pieces are the parts of random messages. They are few, so that each occurs often.
 var pieces = []string{`{`, `}`, `[`, `]`, `,`, `:`, ` `, `"command"`, `"args"`, `"id"`, `"channel"`, `"content"`,
 	`"join"`, `"broadcast"`, `"a"`, `1`, `null`, `"COMMAND"`, `"\u0061rgs"`, `"Channel"`, `true`, `""`, `"\ud800"`}
 
@@ -120,8 +120,8 @@ func TestRandomMessagesAgreeWithEncodingJSON(t *testing.T) {
 	}
 }
 
-// Random members, so that most messages are valid JSON: names repeat, differ by
-// case and stand on the wrong level.
+// The members are random, so most messages are valid JSON. Names repeat, differ in
+// case and appear on the wrong level.
 func TestRandomMembersAgreeWithEncodingJSON(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	names := []string{"command", "args", "id", "channel", "content", "Args", "ID", `\u0069d`, "Content", "x"}
@@ -180,8 +180,8 @@ func TestDepthEndsAtTheLimit(t *testing.T) {
 	}
 }
 
-// The kind of each open level is remembered right: a bracket of the other kind
-// is refused at every depth, also after other levels were opened and closed.
+// The scanner remembers the kind of each open level. It refuses a bracket of the
+// other kind at every depth, also after other levels were opened and closed.
 func TestBracketsMatchAtEveryDepth(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 200 {
@@ -204,7 +204,7 @@ func TestBracketsMatchAtEveryDepth(t *testing.T) {
 		at := len(text) - 1 - r.IntN(len(ends))
 		wrong[at] ^= ']' ^ '}'
 		if valid(wrong) {
-			t.Fatalf("taken with the wrong bracket at %d: %s", at, wrong)
+			t.Fatalf("accepted with the wrong bracket at %d: %s", at, wrong)
 		}
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// appendUnquoted appends the text of a scanned string to dst, raw being what
-// stands between its quotes. The result is what encoding/json makes of it: a
-// surrogate without its other half, and each byte that is not UTF-8, becomes
-// U+FFFD. What is appended is therefore valid UTF-8.
+// appendUnquoted appends the text of a scanned string to dst. raw is the bytes
+// between its quotes. As in encoding/json, a surrogate without its other half and
+// each byte that is not UTF-8 become U+FFFD. The appended text is therefore valid
+// UTF-8.
 func appendUnquoted(dst, raw []byte) []byte {
 	for i := 0; i < len(raw); {
 		switch c := raw[i]; {
@@ -31,7 +31,7 @@ func appendUnquoted(dst, raw []byte) []byte {
 	return dst
 }
 
-// unescapeByte returns the character that a backslash and c stand for.
+// unescapeByte returns the character of the escape sequence backslash, c.
 func unescapeByte(c byte) byte {
 	switch c {
 	case 'b':
@@ -48,8 +48,8 @@ func unescapeByte(c byte) byte {
 	return c // " \ /
 }
 
-// unescapeRune returns the character that the \uXXXX at the start of p stands
-// for, and its size in p: 6 bytes, or 12 for a surrogate pair.
+// unescapeRune returns the character of the \uXXXX at the start of p, and its size
+// in p: 6 bytes, or 12 for a surrogate pair.
 func unescapeRune(p []byte) (r rune, n int) {
 	r = hex4(p[2:])
 	if !utf16.IsSurrogate(r) {
@@ -64,7 +64,7 @@ func unescapeRune(p []byte) (r rune, n int) {
 }
 
 // hasLoneSurrogate reports whether a scanned string has \uD800 to \uDFFF without its
-// other half, raw being what stands between its quotes.
+// other half. raw is the bytes between its quotes.
 func hasLoneSurrogate(raw []byte) bool {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
@@ -83,7 +83,7 @@ func hasLoneSurrogate(raw []byte) bool {
 }
 
 // hex4 returns the value of the four hexadecimal digits that p begins with, or
-// -1 when it does not.
+// -1 if p begins otherwise.
 func hex4(p []byte) rune {
 	if len(p) < 4 {
 		return -1

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// compareString fails t unless the string with the given inside decodes as in
-// encoding/json.
+// compareString fails t unless the string with inside between its quotes decodes as
+// in encoding/json.
 func compareString(t *testing.T, inside string) {
 	t.Helper()
 	quoted := []byte(`"` + inside + `"`)
