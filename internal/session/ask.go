@@ -11,14 +11,14 @@ import (
 	"wsify/internal/lastread"
 )
 
-// timeoutSpread is within how long calls end that timed out at once, as those do that
-// began at once: all workers would turn to their clients and to the next calls in the
-// same moment, and everybody else would wait for that.
+// timeoutSpread bounds the random delay after a timeout. Calls that began together also
+// time out together. Without the delay, all workers would go on with clients and next
+// calls in the same moment, and delay everything else.
 const timeoutSpread = 50 * time.Millisecond
 
-// askPatiently asks the authorizer about what a connection waits with. That this
-// process has no descriptor says nothing about the authorizer: an open client waits on,
-// unread, until there is one or it is gone.
+// askPatiently asks the authorizer about an upgrade or a command. A lack of descriptors in
+// this process says nothing about the authorizer. An open session then waits, unread, until
+// a descriptor is free or the client disconnects.
 func (n *Node) askPatiently(call *auth.Call, about event, gone *atomic.Bool) auth.Decision {
 	if about != eventConnect && n.starvedBefore(call.Deadline) {
 		call.Deadline = n.decisionDue()
@@ -38,16 +38,16 @@ func (n *Node) askPatiently(call *auth.Call, about event, gone *atomic.Bool) aut
 	}
 }
 
-// starvedBefore reports whether a deadline has passed that calls without a descriptor
-// may have used up.
+// starvedBefore reports whether the deadline due has passed and failed calls without a
+// descriptor may have used up the time before it.
 func (n *Node) starvedBefore(due time.Time) bool {
 	last := n.starved.Load()
 	return last != nil && time.Now().After(due) && last.After(due.Add(-n.cfg.AuthorizerTimeout))
 }
 
-// askTimed asks the authorizer, and counts the call and how long it took. A call whose
-// deadline passed before its turn came is not made, unless that was found late: then
-// the process may have stood still, and the authorizer has had no chance.
+// askTimed asks the authorizer, counts the call and measures its duration. A call whose
+// deadline passed in the queue is not made, unless that is noticed late: the process may
+// have been stopped, which is not the authorizer's fault.
 func (n *Node) askTimed(call *auth.Call, about event) (auth.Decision, auth.Result) {
 	if lastread.Late(call.Deadline) && !n.availability.down.Load() {
 		call.Deadline = lastread.Extended(call.Deadline, n.cfg.AuthorizerTimeout)
@@ -63,7 +63,7 @@ func (n *Node) askTimed(call *auth.Call, about event) (auth.Decision, auth.Resul
 		n.log.Debug("authorizer", "conn", call.Connection, "command", eventList[about.index()], "decision", d.String(), "cause", cause)
 	}
 	switch result {
-	case auth.ResultBusy, auth.ResultClosed, auth.ResultNoDescriptor: // it was not asked
+	case auth.ResultBusy, auth.ResultClosed, auth.ResultNoDescriptor: // no call was made
 	default:
 		n.noteAvailability(d == auth.Down, cause)
 	}
@@ -76,21 +76,21 @@ func (n *Node) askTimed(call *auth.Call, about event) (auth.Decision, auth.Resul
 	return d, result
 }
 
-// availability is whether the authorizer answers, as the last call found.
+// availability records whether the authorizer answered the last call.
 type availability struct {
 	down  atomic.Bool
-	doubt sync.Once  // of the first 400: it may not be from the webhook
+	doubt sync.Once  // for the first 400, which may not come from the webhook
 	mu    sync.Mutex // a leaf lock, taken when down changes
-	said  bool       // guarded by mu; the log says that it is down
-	when  time.Time  // guarded by mu; when the log last said so
+	said  bool       // guarded by mu; the last line in the log says that it is down
+	when  time.Time  // guarded by mu; time of that line
 }
 
-// downEvery is how often the log may say that the authorizer is down, should it come
-// and go with each call.
+// downEvery is the least time between two log lines that say that the authorizer is down:
+// its state may change with each call.
 const downEvery = 10 * time.Second
 
-// noteAvailability logs when the authorizer goes down and when it is back. cause is
-// that of a call that found it down.
+// noteAvailability logs when the authorizer goes down and when it is back. cause is the
+// error of the call, if the authorizer is down.
 func (n *Node) noteAvailability(down bool, cause error) {
 	a := &n.availability
 	if a.down.Load() == down || !a.changes(down) {
@@ -107,15 +107,15 @@ func (n *Node) noteAvailability(down bool, cause error) {
 	}
 }
 
-// noteDoubt logs when a 400 was from a server that took the question for no request.
+// noteDoubt logs a 400 if it comes from a server that refused the HTTP request itself.
 func (n *Node) noteDoubt(cause error) {
 	if hint := n.auth.Hint(cause); hint != "" {
 		n.log.Warn("the authorizer does not accept the request, so everything is denied", "cause", cause, "hint", hint)
 	}
 }
 
-// changes notes that the authorizer is down, or is back, and reports whether that is
-// to be said.
+// changes records that the authorizer is down, or is back, and reports whether to log
+// that.
 func (a *availability) changes(down bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -26,7 +26,7 @@ const (
 	eventBroadcast
 )
 
-// numEvents is how many there are, and eventList their names in order.
+// numEvents is the number of events. eventList has their names in order.
 const numEvents = 4
 
 var eventList = [numEvents]string{"connect", "join", "leave", "broadcast"}
@@ -53,28 +53,28 @@ func eventOf(k command.Kind) event {
 // asks reports whether the authorizer is asked about e.
 func (n *Node) asks(e event) bool { return n.events&e != 0 }
 
-// asksLater reports whether the authorizer is asked about any command, so that the
-// query of the upgrade is worth keeping for it.
+// asksLater reports whether the authorizer is asked about any command. The session then
+// keeps the query of its upgrade for these calls.
 func (n *Node) asksLater() bool { return n.events&^eventConnect != 0 }
 
-// ask parks the session and asks the authorizer about a command. At most one is
-// asked about at a time, and nothing behind it is handled, so commands keep their
-// order (I6, I7).
+// ask parks the session and asks the authorizer about a command. It asks about one
+// command at a time, and the session handles nothing after it, so commands keep
+// their order (I6, I7).
 func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	l.park(c, s, msg, whyAuthorizer)
 	e := l.more(s)
 	e.asked, e.due = eventOf(cmd.Kind), l.node.decisionDue()
 	l.blocked.Push(c.ID())
-	if l.blocked.Len() == 1 { // nobody came first
+	if l.blocked.Len() == 1 { // no other session waits
 		l.unblock()
 	}
 }
 
-// decisionDue is when the decision has to be there about what is asked now. It counts
-// from here, not from when a worker gets to it.
+// decisionDue returns the deadline for a decision that is requested now. The timeout
+// includes the wait for a worker.
 func (n *Node) decisionDue() time.Time { return time.Now().Add(n.cfg.AuthorizerTimeout) }
 
-// park keeps msg until the session can go on. What comes behind it is kept, too.
+// park keeps msg, and all input after it, until the session can go on.
 func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, why why) {
 	e := l.extend(s)
 	e.message = append([]byte(nil), msg...)
@@ -96,7 +96,7 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 	id, net, gone, about, msg := c.ID(), l.net, new(atomic.Bool), e.asked, e.message
 	e.gone = gone
 	return l.node.workers.Submit(func() {
-		if gone.Load() { // the peer left while this waited
+		if gone.Load() { // the connection ended before a worker was free
 			return
 		}
 		if msg != nil {
@@ -107,8 +107,8 @@ func (l *loop) submit(c *netpoll.Conn, s *session) bool {
 	})
 }
 
-// inquiry is memory for asking about a command. Only as many exist as calls run: what
-// waits has the message alone, which the question is made of.
+// inquiry is memory for a question about a command. Only calls in progress have one. A
+// waiting session keeps just the message; the worker makes the question from it.
 type inquiry struct {
 	parser command.Parser
 	body   []byte
@@ -116,14 +116,14 @@ type inquiry struct {
 
 var inquiries = sync.Pool{New: func() any { return new(inquiry) }}
 
-// compose fills in what call asks about the command in msg, and returns the memory
+// compose sets Body and Channel of call for the command in msg. It returns the memory
 // that call borrows.
 func compose(call *auth.Call, msg []byte) *inquiry {
 	q := inquiries.Get().(*inquiry)
 	if cap(q.body) > maxInquiry {
 		q.body = nil
 	}
-	cmd, _ := q.parser.Parse(msg) // without an error: it was parsed before
+	cmd, _ := q.parser.Parse(msg) // no error: the loop has parsed it before
 	q.body = command.AppendAuthorizerBody(q.body[:0], &cmd)
 	call.Body, call.Channel = q.body, string(cmd.Channel)
 	return q
@@ -132,8 +132,8 @@ func compose(call *auth.Call, msg []byte) *inquiry {
 // maxInquiry is the capacity in bytes above which memory for an inquiry is not kept.
 const maxInquiry = 64 << 10
 
-// unblock submits what waits for a place in the pool, first come first served. Who
-// finds none stays parked, unread.
+// unblock submits the questions that wait for a place in the pool, first come, first
+// served. If there is none, the sessions stay parked.
 func (l *loop) unblock() {
 	l.blocked.serve(func(id uint64) bool {
 		c := l.net.Conn(id)
@@ -145,8 +145,8 @@ func (l *loop) unblock() {
 	})
 }
 
-// answered acts on the authorizer's decision about the upgrade or the command the
-// session waits with.
+// answered acts on the authorizer's decision about the pending upgrade or command of
+// a session.
 func (l *loop) answered(c *netpoll.Conn, d auth.Decision) {
 	if !c.Open() {
 		return
@@ -179,8 +179,8 @@ func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
 	}
 }
 
-// resume carries out the command a session waited with, if there still is one,
-// then handles what came behind it, then reads on. It stops where the session
+// resume carries out the pending command of a parked session, if there still is one.
+// Then it handles the input after that command and reads on. It stops if the session
 // parks again.
 func (l *loop) resume(c *netpoll.Conn, s *session) {
 	e := l.more(s)
@@ -203,8 +203,8 @@ func (l *loop) resume(c *netpoll.Conn, s *session) {
 	l.check(c, s)
 }
 
-// askConnect asks the authorizer about an upgrade that is otherwise in order.
-// reply is the 101 to send when it allows; it is borrowed, like rest.
+// askConnect asks the authorizer about a valid upgrade. reply is the 101 to send if
+// the decision is Allow. reply and rest are borrowed.
 func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, rest []byte) {
 	body, err := command.AppendConnectBody(nil, headersOf(r), queryOf(r))
 	if err != nil {
@@ -221,7 +221,7 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 	}
 	s.state = connecting
 	c.Pause()
-	if len(rest) == 0 { // in a storm, questions of clients that gave up would delay the others
+	if len(rest) == 0 { // in a storm of reconnects, calls for clients that gave up would delay the others
 		c.CloseOnEnd()
 	}
 	if !l.submit(c, s) {

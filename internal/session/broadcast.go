@@ -10,8 +10,8 @@ import (
 	"wsify/netpoll"
 )
 
-// broadcast publishes. When the channel has too much undelivered here, or the broker
-// too much to publish, the session is parked until there is room: that is the
+// broadcast publishes. If the channel has too much undelivered on this node, or the
+// broker too much to publish, it parks the session until there is room. This is the
 // publisher's backpressure.
 func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	switch {
@@ -26,9 +26,9 @@ func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 }
 
 // broadcastLater publishes through a broker that answers later. The session does
-// not wait for the answer: publications leave in the order sent, many at once. When the
-// broker has too much to publish, or others wait for it already, the session waits for
-// room there; room in the channel stays kept for it meanwhile.
+// not wait for the answer: publications leave in the order sent, many at once. If the
+// broker has too much to publish, or others already wait for it, the session waits for
+// room in the broker. Its room in the channel stays reserved.
 func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	done := l.noted
 	if cmd.ID != nil {
@@ -49,7 +49,7 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 	}
 }
 
-// published answers and counts a broadcast whose outcome was known at once.
+// published answers and counts a broadcast whose outcome is known immediately.
 func (l *loop) published(c *netpoll.Conn, cmd *command.Command, err error) {
 	if err != nil {
 		l.counts.dropped[dropBroker].Add(1)
@@ -71,8 +71,8 @@ func (l *loop) note(err error) {
 	}
 }
 
-// takeBrokerRoom returns the room, or the place in the queue, that the session has in the broker, or
-// memory for one.
+// takeBrokerRoom returns the session's Waiter in the broker, which has room or a place in the
+// queue. If there is none, it returns an unused one.
 func (l *loop) takeBrokerRoom(c *netpoll.Conn, s *session) (brokerRoom *broker.Waiter) {
 	if e := l.more(s); e != nil && e.brokerRoom != nil {
 		brokerRoom, e.brokerRoom = e.brokerRoom, nil
@@ -92,16 +92,16 @@ func (l *loop) awaitBrokerRoom(c *netpoll.Conn, s *session, msg []byte, room *hu
 	e.room, e.brokerRoom, l.spare = room, brokerRoom, nil
 }
 
-// brokerRoomCame lets the session go on for which the broker keeps room.
+// brokerRoomCame resumes the session for which the broker has reserved room.
 func (l *loop) brokerRoomCame(c *netpoll.Conn, brokerRoom *broker.Waiter) {
 	if s := l.session(c); s.state == parked && l.more(s).brokerRoom == brokerRoom {
 		l.resume(c, s)
-	} else { // it has ended
+	} else { // the session has ended
 		l.node.broker.Forgo(brokerRoom)
 	}
 }
 
-// forgoBrokerRoom gives the session's room in the broker to those behind it.
+// forgoBrokerRoom gives the session's room in the broker to the next ones in the queue.
 func (l *loop) forgoBrokerRoom(s *session) {
 	if e := l.more(s); e != nil && e.brokerRoom != nil {
 		l.node.broker.Forgo(e.brokerRoom)
@@ -120,23 +120,23 @@ func (l *loop) awaitRoom(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	if !l.node.hub.AwaitRoom(cmd.Channel, size, room) {
 		return false
 	}
-	l.forgoBrokerRoom(s) // a session that waits for its channel holds up no other
+	l.forgoBrokerRoom(s) // while it waits for its channel, it must not delay other sessions
 	l.park(c, s, msg, whyRoom)
 	l.more(s).room = room
 	return true
 }
 
-// roomCame lets the session go on for which room is kept.
+// roomCame resumes the session for which room is reserved.
 func (l *loop) roomCame(c *netpoll.Conn, room *hub.Waiter) {
 	if s := l.session(c); s.state == parked && l.more(s).room == room {
 		l.resume(c, s)
 	}
 }
 
-// hasRoom reports whether room is kept for the command that the session goes on with.
+// hasRoom reports whether room is reserved for the session's command.
 func (l *loop) hasRoom(s *session) bool { return s.more != none && l.more(s).room != nil }
 
-// takeRoom returns the room, or the place in the queue, that the session has, or nil.
+// takeRoom returns the session's Waiter in its channel, or nil if it has none.
 func (l *loop) takeRoom(s *session) (room *hub.Waiter) {
 	if e := l.more(s); e != nil {
 		room, e.room = e.room, nil

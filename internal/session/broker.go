@@ -8,18 +8,18 @@ import (
 	"wsify/netpoll"
 )
 
-// brokerWaits is the ID of the waiter for room in a channel when the broker has
-// something to deliver. No connection has this ID: a generation is never 0.
+// brokerWaits is the ID of a Waiter with which the broker waits for room in a channel.
+// No connection has this ID, because a generation is never 0.
 const brokerWaits = 0
 
-// roomInBroker lets a session go on that waited to publish. The broker calls it.
+// roomInBroker resumes a session that waits to publish. The broker calls it.
 func (n *Node) roomInBroker(w *broker.Waiter) {
 	net := n.group.LoopOf(w.ID)
 	l := n.loops[net.Index()]
 	net.PostTo(w.ID, func(c *netpoll.Conn) { l.brokerRoomCame(c, w) })
 }
 
-// What clients are told of an error of the broker, which itself may name machines.
+// Errors of the broker, as clients see them. The original texts may name machines.
 var (
 	errBrokerUnknown = &command.Error{Code: command.BrokerDown, Message: "the broker became unreachable; it may have been published"}
 	errBrokerLimit   = &command.Error{Code: command.Limit, Message: broker.ErrTooBig.Error() + ": not published"}
@@ -28,7 +28,7 @@ var (
 	errJoinedRefused = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker does not confirm the subscription: nothing may be heard"}
 )
 
-// publishError returns what a client is told about its publication.
+// publishError returns the error that a client gets for its publication.
 func publishError(err error) *command.Error {
 	switch {
 	case errors.Is(err, broker.ErrUnknown):
@@ -41,8 +41,8 @@ func publishError(err error) *command.Error {
 	return errBrokerRefused
 }
 
-// joinError returns what a client is told about its join, which stands: the
-// subscription is asked for again until it is in force.
+// joinError returns the error that a client gets for its join. The connection is a member
+// all the same: the broker retries the subscription until it succeeds.
 func joinError(err error) *command.Error {
 	if errors.Is(err, broker.ErrDown) || errors.Is(err, broker.ErrClosed) {
 		return errJoinedDeaf

@@ -10,8 +10,8 @@ import (
 
 var errChannels = &command.Error{Code: command.Limit, Message: "this connection is a member of too many channels"}
 
-// message handles one message of a client: it parses the command and carries it
-// out, or parks the session until the authorizer has answered. msg is borrowed.
+// message handles one message of a client. It parses the command and carries it out,
+// or parks the session until the authorizer has answered. msg is borrowed.
 func (l *loop) message(c *netpoll.Conn, s *session, msg []byte) {
 	cmd, bad := l.parser.Parse(msg)
 	if bad == nil && len(cmd.Channel) > l.node.cfg.MaxChannelLength {
@@ -54,9 +54,9 @@ func (l *loop) join(c *netpoll.Conn, s *session, cmd *command.Command) {
 	l.ok(c, cmd.ID)
 }
 
-// awaitSubscription parks the session until the broker has confirmed that the
-// channel it has joined is subscribed to, so that a broadcast behind the join is
-// heard by its sender (I7). It reports false when that is so already.
+// awaitSubscription parks the session until the broker has confirmed the subscription
+// to the joined channel. So a sender receives its own broadcast that follows its join
+// (I7). It reports false if the subscription is confirmed already.
 func (l *loop) awaitSubscription(c *netpoll.Conn, s *session, cmd *command.Command) bool {
 	conn, id := c.ID(), cloneID(cmd.ID)
 	done := func(err error) {
@@ -77,7 +77,7 @@ func (l *loop) awaitSubscription(c *netpoll.Conn, s *session, cmd *command.Comma
 	return true
 }
 
-// subscribed answers a join and lets its session go on.
+// subscribed answers a join and resumes its session.
 func (l *loop) subscribed(c *netpoll.Conn, id []byte, err error) {
 	s := l.session(c)
 	if !c.Open() || s.state != parked || l.more(s).why != whySubscription {
@@ -103,8 +103,8 @@ func cloneID(id []byte) []byte {
 	return append(make([]byte, 0, len(id)), id...)
 }
 
-// leave ends a membership. What was published before it is sent first: a member
-// hears what came before its leave, itself included.
+// leave ends a membership. It first sends the publications from before the leave, the
+// member's own included.
 func (l *loop) leave(c *netpoll.Conn, s *session, cmd *command.Command) {
 	if b := l.hub.Owed(c.Slot(), &s.subs, cmd.Channel); b != nil {
 		l.flushCork(c)
@@ -115,7 +115,7 @@ func (l *loop) leave(c *netpoll.Conn, s *session, cmd *command.Command) {
 	l.ok(c, cmd.ID)
 }
 
-// ok answers a command that has an id: it was carried out.
+// ok answers a command that was carried out, if it has an id.
 func (l *loop) ok(c *netpoll.Conn, id []byte) {
 	if id != nil {
 		l.reply = command.AppendOK(l.reply[:0], id)
@@ -123,7 +123,7 @@ func (l *loop) ok(c *netpoll.Conn, id []byte) {
 	}
 }
 
-// fail answers a command that has an id: it was not carried out.
+// fail answers a command that was not carried out, if it has an id.
 func (l *loop) fail(c *netpoll.Conn, id []byte, e *command.Error) {
 	if id != nil {
 		l.reply = command.AppendError(l.reply[:0], id, e)

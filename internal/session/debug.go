@@ -9,14 +9,14 @@ import (
 	"wsify/netpoll"
 )
 
-// debugging reports whether what strangers do is logged. What is logged of it is put
-// together only then.
+// debugging reports whether the log level is debug. Only then are the actions of peers
+// logged, and their log records built.
 func (n *Node) debugging() bool {
 	return n.log.Enabled(context.Background(), slog.LevelDebug)
 }
 
-// logOpened keeps the address of a connection for what is logged of it: the kernel
-// forgets it when the peer resets the connection.
+// logOpened keeps the address of a connection for the log, because the kernel forgets
+// it when the peer resets the connection.
 func (l *loop) logOpened(c *netpoll.Conn) {
 	if l.addrs == nil {
 		l.addrs = make(map[uint64]string)
@@ -24,7 +24,7 @@ func (l *loop) logOpened(c *netpoll.Conn) {
 	l.addrs[c.ID()] = l.remoteAddr(c)
 }
 
-// logEnded is the last that is logged of a connection.
+// logEnded writes the last log record of a connection.
 func (l *loop) logEnded(c *netpoll.Conn, reason netpoll.Reason) {
 	l.node.log.Debug("connection ended", "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()], "reason", reasonNames[reason])
 	delete(l.addrs, c.ID())
@@ -39,8 +39,8 @@ func (l *loop) notDone(c *netpoll.Conn, cmd *command.Command, e *command.Error) 
 	l.fail(c, cmd.ID, e)
 }
 
-// logged returns done for a command whose outcome comes later, and has it logged when
-// that is an error, which is what toError makes of it.
+// logged wraps done, for a command whose outcome comes later. If the outcome is an error,
+// the result of toError is logged first.
 func (l *loop) logged(c *netpoll.Conn, cmd *command.Command, toError func(error) *command.Error, done func(error)) func(error) {
 	refused := l.refusedLog(c, cmd)
 	return func(err error) {

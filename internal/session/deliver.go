@@ -10,13 +10,13 @@ import (
 )
 
 // fanoutBudget is how many sends a loop makes in one turn: 1 to 2 milliseconds of
-// kernel time. What is left waits for the next turn, behind what became readable.
+// kernel time. The rest waits for the next turn, behind new events.
 const fanoutBudget = 256
 
 // deliver encodes a publication once and gives it to the hub. The broker calls it
-// for everything this node has to deliver, from any goroutine. Both slices are
-// borrowed. When the broker is asynchronous there may be no room: then it will be
-// told of it. Otherwise the publisher has asked for room.
+// for each publication that this node has to deliver, from any goroutine. Both slices
+// are borrowed. If the channel has no room for an asynchronous broker, deliver returns
+// hub.ErrBusy; Node.Room tells the broker later. Otherwise the publisher has checked.
 func (n *Node) deliver(channel, content []byte) error {
 	size := wire.FrameSize(len(content))
 	if n.broker.Asynchronous() && n.hub.Full(channel, size) && n.hub.AwaitRoom(channel, size, &hub.Waiter{ID: brokerWaits, First: true}) {
@@ -36,9 +36,9 @@ func (n *Node) Wake(loop int) { n.group.Loop(loop).Wake() }
 
 // Turn delivers what was published. It implements netpoll.Handler.
 //
-// Several channels in one turn may have members in common: theirs is queued, and
-// leaves in one gathered write. One channel alone is sent directly, and so is what
-// a member of one channel alone gets.
+// If the turn has several channels, a member may get publications of more than one.
+// They are queued, and one gathered write sends them. A single channel is sent
+// directly, and so is all that goes to members of one channel only.
 func (l *loop) Turn() (more bool) {
 	parts := l.hub.Take()
 	for budget := fanoutBudget; budget > 0; {
@@ -82,8 +82,8 @@ func (l *loop) sendOne(c *netpoll.Conn, b *buffer.Buffer) {
 	}
 }
 
-// queue queues b for each member that may get more in this turn; the loop writes at
-// its end.
+// queue queues b for each member that may get more in this turn. The loop writes it at
+// the end of the turn.
 func (l *loop) queue(b *buffer.Buffer, members []hub.Member) {
 	sent := len(members)
 	for _, m := range members {
@@ -95,8 +95,8 @@ func (l *loop) queue(b *buffer.Buffer, members []hub.Member) {
 	l.counts.sent.Add(uint64(sent * b.Messages))
 }
 
-// sendOrQueue sends b to a member of one channel, which gets nothing to join it with, and
-// queues it for a member of several.
+// sendOrQueue sends b to a member of one channel, for which nothing else can be gathered,
+// and queues it for a member of several.
 func (l *loop) sendOrQueue(c *netpoll.Conn, b *buffer.Buffer) bool {
 	if l.session(c).subs.Count() == 1 {
 		return c.SendShared(b)
@@ -104,12 +104,12 @@ func (l *loop) sendOrQueue(c *netpoll.Conn, b *buffer.Buffer) bool {
 	return c.QueueShared(b)
 }
 
-// Room lets a session go on, or the broker, that waited for room in a channel. It
+// Room resumes the session or the broker that waited for room in a channel. It
 // implements hub.Sink.
 func (n *Node) Room(w *hub.Waiter) {
 	if w.ID == brokerWaits {
 		n.broker.Room(w.Channel())
-		n.hub.Forgo(w) // the broker delivers ahead of others without it
+		n.hub.Forgo(w) // the broker delivers ahead of others, so it needs no reservation
 		return
 	}
 	net := n.group.LoopOf(w.ID)
@@ -117,9 +117,9 @@ func (n *Node) Room(w *hub.Waiter) {
 	net.PostTo(w.ID, func(c *netpoll.Conn) { l.roomCame(c, w) })
 }
 
-// overflowed counts messages that a connection's queue did not take, and lets the
-// slow policy act on it at the end of the turn. What a connection did not take
-// because it has ended is not counted.
+// overflowed counts messages that did not fit into a connection's queue. The slow
+// policy acts on the connection at the end of the turn. Messages for a connection
+// that has ended are not counted.
 func (l *loop) overflowed(c *netpoll.Conn, messages int) {
 	if !c.Open() {
 		return
@@ -130,14 +130,14 @@ func (l *loop) overflowed(c *netpoll.Conn, messages int) {
 	}
 }
 
-// laggard is a connection that is to be ended, and why.
+// laggard is a connection that is too slow and will be ended, and the reason.
 type laggard struct {
 	id     uint64
 	reason netpoll.Reason
 }
 
-// tooSlow has a connection ended at the end of the turn, when no slice of members is in
-// use: ending one changes them.
+// tooSlow makes endSlow end a connection at the end of the turn. No slice of members may
+// be in use then, because an ending connection changes them.
 func (l *loop) tooSlow(c *netpoll.Conn, reason netpoll.Reason) {
 	l.slow = append(l.slow, laggard{c.ID(), reason})
 	l.net.Wake()
@@ -146,7 +146,7 @@ func (l *loop) tooSlow(c *netpoll.Conn, reason netpoll.Reason) {
 // endSlow ends the connections that were found too slow.
 func (l *loop) endSlow() {
 	slow := l.slow
-	l.slow = nil // before, so that one that panics is not tried for ever
+	l.slow = nil // before the loop, so that a connection that panics is not tried again
 	for _, s := range slow {
 		if c := l.net.Conn(s.id); c != nil && c.Open() {
 			l.slowConsumer(c, l.session(c), s.reason)
@@ -154,14 +154,14 @@ func (l *loop) endSlow() {
 	}
 }
 
-// slowTexts are what a slow consumer is told.
+// slowTexts are the texts in the Close frames of slow consumers.
 var slowTexts = map[netpoll.Reason]string{
 	reasonSlowConsumer: "too slow: outbound queue is full",
 	reasonWriteMemory:  "too slow: the outbound queues of all are full",
 }
 
-// slowConsumer ends a connection whose queue is full, or among the largest. What is
-// queued is dropped, so that its memory comes back at once and the Close frame is next.
+// slowConsumer ends a connection whose queue is full or among the largest. It drops the
+// queue, which frees the memory at once, so that the Close frame is next.
 func (l *loop) slowConsumer(c *netpoll.Conn, s *session, reason netpoll.Reason) {
 	c.DropQueued()
 	l.end(c, s, reason, wire.SlowConsumer, slowTexts[reason])

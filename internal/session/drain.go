@@ -14,15 +14,15 @@ import (
 // drainSlice is how many connections a loop closes in one turn of the shutdown.
 const drainSlice = 256
 
-// Shutdown stops accepting, answers HTTP requests under way, closes every session
-// with 1012 so that clients reconnect, and ends within timeout, also the broker. It returns
-// how many connections were cut off. It is called once.
+// Shutdown stops accepting, answers HTTP requests in progress, closes every session with
+// 1012 so that clients reconnect, and closes the broker, all within timeout. It returns how
+// many connections were cut off. It must be called at most once.
 func (n *Node) Shutdown(timeout time.Duration) (cutOff int64, err error) {
 	due := time.Now().Add(timeout)
 	n.draining.Store(true)
 	close(n.stopping)
 	n.group.StopListening()
-	n.finishRequests(left(due) / 2) // first, as what they publish is to be heard
+	n.finishRequests(left(due) / 2) // first, so that sessions still receive what these publish
 	for _, l := range n.loops {
 		l.net.Post(func() { l.drainAll(time.Now().Add(left(due) / 2)) })
 	}
@@ -45,8 +45,8 @@ func left(due time.Time) time.Duration { return max(time.Until(due), 0) }
 // has begun.
 const drainRead = 2 * time.Second
 
-// finishRequests waits until the publications that backends have begun are answered, as
-// far as the timeout goes. No further one begins.
+// finishRequests waits until the publications of backends in progress are answered, at
+// most for timeout. No further one begins.
 func (n *Node) finishRequests(timeout time.Duration) {
 	hurried := make(chan struct{}, len(n.loops))
 	for _, l := range n.loops {
@@ -81,7 +81,7 @@ func (n *Node) requestsUnderWay() (sum int64) {
 	return sum
 }
 
-// hurryRequests gives bodies that are on their way less time.
+// hurryRequests shortens the deadline of bodies that are still arriving.
 func (l *loop) hurryRequests() {
 	if l.underWay.Load() == 0 {
 		return
@@ -93,9 +93,8 @@ func (l *loop) hurryRequests() {
 	})
 }
 
-// stopWorkers waits for calls to the authorizer that are under way, as far as the
-// drain timeout goes: nobody waits for their answers any more, and each ends by its
-// own timeout.
+// stopWorkers waits for the calls to the authorizer in progress, at most until due. No
+// session waits for their answers any more, and each call ends by its own timeout.
 func (n *Node) stopWorkers(due time.Time) {
 	stopped := make(chan struct{})
 	go func() {
@@ -116,8 +115,8 @@ func (n *Node) awaitEmpty(due time.Time) int64 {
 	return n.group.Connections()
 }
 
-// drainAll closes the sessions of this loop, a slice in each turn, once what was
-// published before has been delivered, or the time for that is over.
+// drainAll closes the sessions of this loop, a slice in each turn. Before, it waits until
+// earlier publications are delivered, at most until deliverUntil.
 func (l *loop) drainAll(deliverUntil time.Time) {
 	if l.hub.Take() > 0 && time.Now().Before(deliverUntil) {
 		l.net.Post(func() { l.drainAll(deliverUntil) })

@@ -12,8 +12,8 @@ import (
 // Close frame and end its side.
 const closeTimeout = 3 * time.Second
 
-// end closes a session with a Close frame. Memberships go at once; what was
-// answered before goes out first.
+// end closes a session with a Close frame, after the answers before it. The
+// memberships end at once.
 func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire.CloseCode, text string) {
 	if s.state == ending {
 		return
@@ -28,7 +28,7 @@ func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire
 		c.SendUrgent(wire.AppendClose(frame[:0], code, text))
 	}
 	linger := closeTimeout
-	if code == wire.SlowConsumer { // it takes longer to read, by definition
+	if code == wire.SlowConsumer { // a slow consumer needs longer to read
 		linger = max(linger, l.node.cfg.PongTimeout)
 	}
 	c.Linger(reason, linger)

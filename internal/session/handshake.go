@@ -16,9 +16,9 @@ const (
 )
 
 // readHead collects the request head and acts on it when it is complete. A head
-// that comes in one piece is never copied.
+// that arrives in one piece is never copied.
 //
-// It returns what belongs to the next request.
+// It returns the bytes of the next request.
 func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) (rest []byte) {
 	searched := 0
 	if e := l.more(s); e != nil {
@@ -40,8 +40,8 @@ func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) (rest []byte) {
 	return nil
 }
 
-// refuseLarge answers a head that is too large, by what is wrong with its first line,
-// if anything is: the answer must not depend on how the head was cut.
+// refuseLarge refuses a head that is too large. An error in its first line has precedence,
+// so that the answer does not depend on how the head was split.
 func (l *loop) refuseLarge(c *netpoll.Conn, s *session, p []byte) {
 	if err := wire.JudgeStart(p, 0); err != nil {
 		l.refuseError(c, s, err)
@@ -50,8 +50,8 @@ func (l *loop) refuseLarge(c *netpoll.Conn, s *session, p []byte) {
 	l.refuse(c, s, rejectLargeHead, 431, "", "The request head is larger than -max-head-size.\n")
 }
 
-// keepHead keeps an incomplete head, unless it can come to nothing. searched of its
-// bytes have been judged.
+// keepHead keeps an incomplete head, unless it is already invalid. The first searched
+// bytes have been checked before.
 func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte, searched int) {
 	if err := wire.JudgeStart(p, searched); err != nil {
 		l.refuseError(c, s, err)
@@ -68,8 +68,8 @@ func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte, searched int) {
 	}
 }
 
-// request acts on a complete head; rest is what came behind it. It returns what
-// belongs to the next request. Paths are compared as they are written.
+// request acts on a complete head. rest is the input after it. It returns the bytes
+// of the next request. Paths are compared without decoding.
 func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) []byte {
 	r, err := wire.ParseRequest(head)
 	switch {
@@ -85,7 +85,7 @@ func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) []byte {
 	return nil
 }
 
-// atWS acts on the head of a request for /ws; rest is what came behind it.
+// atWS acts on the head of a request for /ws. rest is the input after it.
 func (l *loop) atWS(c *netpoll.Conn, s *session, r *wire.Request, head, rest []byte) {
 	if !r.IsUpgrade() {
 		l.refuse(c, s, rejectNoUpgrade, 426, "Connection: Upgrade\r\nUpgrade: websocket\r\n", howToConnect)
@@ -114,8 +114,8 @@ func (l *loop) refuseError(c *netpoll.Conn, s *session, err error) {
 	l.refuse(c, s, rejectMalformed, 400, "", "bad request\n")
 }
 
-// upgrade answers 101 and opens the session. rest may hold frames that came behind
-// the head; they are handled now.
+// upgrade answers 101 and opens the session. rest may hold frames that arrived with
+// the head. It handles them too.
 func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, reply, rest []byte) {
 	if !c.SendUrgent(reply) {
 		return

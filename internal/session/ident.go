@@ -6,17 +6,17 @@ import (
 	"strconv"
 )
 
-// newNodeName returns what begins the ids of this process' connections: 64 random
-// bits, as connections are numbered alike on every node and after every start.
+// newNodeName returns the prefix of the connection ids of this process: 64 random
+// bits, because all nodes, and each start, use the same connection numbers.
 func newNodeName() string {
 	var b [8]byte
-	_, _ = rand.Read(b[:]) // it ends the program rather than fail
+	_, _ = rand.Read(b[:]) // it never fails; it ends the program instead
 	return hex.EncodeToString(b[:]) + "-"
 }
 
-// connID returns the text that names a connection outside of this process: the same
-// through its life, and no other connection's on any node at any time. The
-// authorizer, the log and the admin listener show it.
+// connID returns the id of a connection for use outside of this process. It never
+// changes, and no other connection on any node ever has the same. The authorizer
+// gets it, and the log and the admin listener show it.
 func (n *Node) connID(id uint64) string {
 	return n.name + strconv.FormatUint(id, 16)
 }

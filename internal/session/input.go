@@ -12,18 +12,18 @@ import (
 	"wsify/netpoll"
 )
 
-// maxKept is how many bytes a parked session keeps, of those that came behind what it
-// waits for, before it is not read any more. One read may go beyond it.
+// maxKept is how many bytes of later input a parked session keeps before it is no longer
+// read. One read may exceed it.
 const maxKept = 64 << 10
 
-// unkept says of input that it is not what a parked session has kept.
+// unkept is the value of searched for input that no parked session has kept.
 const unkept = -1
 
-// readFrames handles the frames in p, in order, until p is used up, the session
-// parks, or it ends. What is behind a command that parks is kept. searched is how much
-// of p, which was kept then, has been searched for pings.
+// readFrames handles the frames in p, in order, until p is used up, the session parks,
+// or it ends. If it parks, it keeps the rest of p. If p was kept before, searched is how
+// many bytes of it were searched for pings; otherwise it is unkept.
 //
-// Most input is whole frames and leaves nothing behind: only the Reader of an
+// Most input consists of whole frames and leaves no state. Only the Reader of an
 // incomplete message is kept with the session.
 func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
 	size := len(p)
@@ -31,7 +31,7 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
 	if e := l.more(s); e != nil {
 		r, e.reader = e.reader, wire.Reader{}
 	}
-	begun := r.Idle() // a message in p, and not one before
+	begun := r.Idle() // an incomplete message at the end began in p
 	for s.state == open {
 		ev, n, ok, err := r.Next(p, l.node.cfg.MaxMessageSize)
 		p = p[n:]
@@ -64,9 +64,9 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
 	l.trim(s)
 }
 
-// keep looks through what a parked session has kept. Its pings are answered at once, so
-// that the peer need not take it for dead; what is to be handled in order stays, and so
-// do a Close frame and the end of the stream: what was sent before them still counts.
+// keep searches the input that a parked session has kept. It answers pings at once, so
+// that the peer does not take the connection for dead. All else keeps its order, also a
+// Close frame and the end of the stream: commands before them still take effect.
 func (l *loop) keep(c *netpoll.Conn, s *session) {
 	e := l.more(s)
 	for {
@@ -85,7 +85,7 @@ func (l *loop) keep(c *netpoll.Conn, s *session) {
 	switch {
 	case len(e.input) >= maxKept:
 		c.Pause()
-	case c.Paused(): // some of it was handled
+	case c.Paused(): // some of the input was handled
 		c.Resume()
 	}
 	c.HoldEnd()
@@ -123,7 +123,7 @@ func (l *loop) pong(c *netpoll.Conn, s *session, payload []byte) {
 	l.sendUrgent(c, s, wire.AppendFrame(frame[:0], ws.OpPong, payload))
 }
 
-// maxPongs is how many bytes of pongs are sent at once: they may pass the high-water
+// maxPongs is how many bytes of pongs are sent at once. Pongs may exceed the high-water
 // mark, but not by much.
 const maxPongs = 8 << 10
 
@@ -136,12 +136,12 @@ func (l *loop) closeFrame(c *netpoll.Conn, s *session, payload []byte) {
 		return
 	}
 	if code == wire.NoStatus {
-		code = 0 // an empty Close frame is answered by an empty one
+		code = 0 // the answer to an empty Close frame is empty
 	}
 	l.end(c, s, reasonClientClose, code, "")
 }
 
-// protocolError ends the session with the close code of what the peer broke.
+// protocolError ends the session with the close code of the peer's error.
 func (l *loop) protocolError(c *netpoll.Conn, s *session, err error) {
 	code, detail := wire.ProtocolViolation, ""
 	if e, ok := err.(*wire.ProtocolError); ok {

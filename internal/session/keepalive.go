@@ -16,7 +16,7 @@ import (
 // pingFrame is an empty ping; RFC 6455, section 5.5.2.
 var pingFrame = wire.AppendFrame(nil, ws.OpPing, nil)
 
-// startKeepalive sets the first ping somewhere within the interval, so that those
+// startKeepalive schedules the first ping at a random time within the interval, so that
 // clients that connected together are not pinged together.
 func (l *loop) startKeepalive(c *netpoll.Conn, s *session) {
 	s.seen = l.net.Tick()
@@ -65,7 +65,7 @@ func (l *loop) check(c *netpoll.Conn, s *session) {
 	}
 }
 
-// alive notes that bytes have come. Those that come after a ping start the next
+// alive records that bytes have arrived. The first ones after a ping start the next
 // interval.
 func (l *loop) alive(c *netpoll.Conn, s *session) {
 	s.seen = l.net.Tick()
@@ -75,7 +75,7 @@ func (l *loop) alive(c *netpoll.Conn, s *session) {
 	}
 }
 
-// seenAlive is alive for a session that is parked, or was until now.
+// seenAlive does what alive does, for a session that is parked or was until now.
 func (l *loop) seenAlive(c *netpoll.Conn, s *session, e *extra) {
 	s.seen = l.net.Tick()
 	if e.pinged {
@@ -88,8 +88,8 @@ func (l *loop) noPong(c *netpoll.Conn, s *session) {
 	l.end(c, s, reasonNoPong, wire.NoPong, "no answer to a ping")
 }
 
-// keepaliveParked is keepalive for a parked session. One that has kept as much as it may
-// is not read, so silence says nothing; what it waits for has a bound of its own.
+// keepaliveParked is keepalive for a parked session. While reading is paused, silence does
+// not mean that the peer is dead, so there are no pings. Each wait has its own bound.
 func (l *loop) keepaliveParked(c *netpoll.Conn, s *session) {
 	e := l.more(s)
 	switch {
@@ -103,12 +103,12 @@ func (l *loop) keepaliveParked(c *netpoll.Conn, s *session) {
 	}
 }
 
-// keepalive pings a connection that may have been silent for the whole interval when
-// it is looked at next.
+// keepalive pings a connection that may have been silent for the whole interval by the
+// next check.
 //
-// It looks at a pace of its own, half the interval, rather than when the interval
-// since the last bytes is over: what peers send together, such as the joins after
-// they have all connected, would make them all be pinged together.
+// It checks at each half of the interval, independent of when the last bytes arrived.
+// Otherwise clients that send at the same time, such as their joins after a mass
+// reconnect, would all be pinged at the same time.
 func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 	silent := time.Duration(l.net.Tick()-s.seen) * l.node.tick
 	switch {
@@ -126,21 +126,22 @@ func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 	}
 }
 
-// A message has to be complete messageTimeout after its first byte, and a second later
-// for each messageRate of -max-message-size: half a message is memory that a stranger
-// holds. What is complete in one piece of input costs nothing.
+// A message must be complete messageTimeout after its first byte, plus a second for each
+// messageRate bytes of -max-message-size, because an incomplete message occupies memory.
+// A message that arrives in one piece costs nothing here.
 const (
 	messageTimeout = 30 * time.Second
 	messageRate    = 64 << 10
 )
 
-// startMessage notes that a message was begun and not finished.
+// startMessage records that an incomplete message has begun.
 func (l *loop) startMessage(c *netpoll.Conn, s *session) {
 	l.more(s).begun = l.net.Tick()
 	l.lookIn(c, s, l.node.cfg.PingInterval/2)
 }
 
-// messageLeft returns how long the message may take that was begun, if one was.
+// messageLeft returns the time left for the incomplete message. half is false if there
+// is none.
 func (l *loop) messageLeft(s *session) (left time.Duration, half bool) {
 	e := l.more(s)
 	if e == nil || e.reader.Idle() {
@@ -150,8 +151,8 @@ func (l *loop) messageLeft(s *session) (left time.Duration, half bool) {
 	return bound - time.Duration(l.net.Tick()-e.begun)*l.node.tick, true
 }
 
-// lookIn makes an open session be looked at when d has passed, and when a message has
-// to be complete. A d of 0 is for ever.
+// lookIn schedules the next check of an open session after d, or when its incomplete
+// message is due, if that is earlier. A d of 0 means never.
 func (l *loop) lookIn(c *netpoll.Conn, s *session, d time.Duration) {
 	if left, half := l.messageLeft(s); half && (d <= 0 || left < d) {
 		d = left

@@ -11,8 +11,8 @@ import (
 )
 
 // loop is the server's side of one event loop: the handler of its events and the
-// owner of its sessions. Everything in it belongs to that loop's goroutine, but
-// for counts.
+// owner of its sessions. Everything in it belongs to that loop's goroutine, except
+// counts, underWay and pulse.
 type loop struct {
 	node     *Node
 	net      *netpoll.Loop
@@ -20,32 +20,32 @@ type loop struct {
 	sessions slab.Slab[session]
 	extras   slab.Pool[extra]
 	parser   command.Parser
-	// cork collects what is answered while one piece of input is handled, so that
-	// it leaves in one send, ahead of anything sent later: so many answers, or pongs
-	// when there are none. corked is whose it is.
+	// cork collects the answers to one piece of input, so that they leave in one send,
+	// before anything sent later. answers is their number. If it is 0, cork holds pongs.
+	// corked is the connection of that input.
 	cork    []byte
 	answers int
 	corked  *netpoll.Conn
 
 	slow    []laggard      // connections found too slow in this turn
-	looked  uint64         // netpoll.Loop.Enqueued at the last look at all queues
+	looked  uint64         // netpoll.Loop.Enqueued at the last check of all queues
 	blocked queue          // connections that wait for a place in the worker pool
-	spare   *broker.Waiter // nobody waits with it yet
+	spare   *broker.Waiter // not in use by any session
 
-	addrs map[uint64]string // of connections; only while debugging
+	addrs map[uint64]string // addresses of connections; only while debugging
 
-	noted func(error) // note, for publications that nobody is answered about
+	noted func(error) // the method note, for publications that need no answer
 
-	// Memory for building one answer at a time, used again by the next.
+	// Memory for building one answer at a time, reused for the next.
 	reply []byte
 	frame []byte
 	small []byte
 
-	bodiless bool  // the request that is read is a HEAD: its answer has no body
-	dated    int64 // the second of dateLine
+	bodiless bool  // the request being read is a HEAD: its answer has no body
+	dated    int64 // the second for which dateLine was made
 	dateLine []byte
 
-	underWay atomic.Int64 // publications of backends that are begun; anyone reads it
+	underWay atomic.Int64 // publications of backends in progress; read by any goroutine
 	counts   counts
 	pulse    pulse
 }
@@ -90,7 +90,7 @@ func (l *loop) Data(c *netpoll.Conn, p []byte) {
 // Closed forgets the session. It implements netpoll.Handler.
 func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	s := l.session(c)
-	if l.corked == c { // a panic while its input was handled
+	if l.corked == c { // there was a panic while its input was handled
 		l.corked = nil
 	}
 	if l.node.debugging() {
@@ -102,14 +102,14 @@ func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	l.counts.closed[reason].Add(1)
 }
 
-// answer sends p to c, or corks it while input of c is handled. It closes a slow
-// consumer.
+// answer sends p to c, or corks it while input of c is handled. If the queue of c is
+// full, the slow policy applies.
 func (l *loop) answer(c *netpoll.Conn, p []byte) {
 	if l.corked != c {
 		l.send(c, p, 1)
 		return
 	}
-	if l.answers == 0 { // they are pongs
+	if l.answers == 0 { // the cork holds pongs
 		l.flushCork(c)
 	}
 	l.cork = append(l.cork, p...)
@@ -121,7 +121,7 @@ func (l *loop) startCork(c *netpoll.Conn) {
 	l.cork, l.answers, l.corked = l.cork[:0], 0, c
 }
 
-// uncork sends what was collected for the connection whose input was handled.
+// uncork sends the collected answers to the connection whose input was handled.
 func (l *loop) uncork() {
 	l.flushCork(l.corked)
 	l.corked = nil
@@ -130,7 +130,7 @@ func (l *loop) uncork() {
 	}
 }
 
-// flushCork sends what is corked for c, so that nothing overtakes it.
+// flushCork sends the corked answers to c, so that nothing overtakes them.
 func (l *loop) flushCork(c *netpoll.Conn) {
 	if l.corked != c || len(l.cork) == 0 {
 		return
@@ -144,10 +144,10 @@ func (l *loop) flushCork(c *netpoll.Conn) {
 	}
 }
 
-// keepCork is how large a cork may stay between pieces of input.
+// keepCork is the capacity in bytes that a cork may keep between pieces of input.
 const keepCork = 64 << 10
 
-// send sends p, which holds so many messages.
+// send sends p, which holds the given number of messages.
 func (l *loop) send(c *netpoll.Conn, p []byte, messages int) {
 	if c.Send(p) {
 		l.counts.sent.Add(uint64(messages))
@@ -157,8 +157,8 @@ func (l *loop) send(c *netpoll.Conn, p []byte, messages int) {
 	l.relieve()
 }
 
-// sendUrgent sends control frames. It reports false when c has ended: a connection that
-// takes no more of them is a slow consumer.
+// sendUrgent sends control frames. It reports false if c has ended. If the queue has no
+// room for them, it ends c as a slow consumer.
 func (l *loop) sendUrgent(c *netpoll.Conn, s *session, p []byte) bool {
 	if c.SendUrgent(p) {
 		return true

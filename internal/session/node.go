@@ -18,16 +18,16 @@ import (
 	"wsify/netpoll"
 )
 
-// Settings are what sessions are told of the configuration. They are checked, and
-// their defaults filled in, by the server's Config, which describes them.
+// Settings are the part of the configuration that sessions need. The server's Config
+// documents them, validates them and fills in the defaults.
 type Settings struct {
 	Loops, Shards int
 	Poller        string
 	ListenMode    os.FileMode
 	MaxDescriptor int // no connection gets this descriptor number, or a higher one
 
-	AuthorizerURL     string      // empty: nobody is asked
-	AuthorizerTLS     *tls.Config // nil: Go's way
+	AuthorizerURL     string      // empty: no authorizer
+	AuthorizerTLS     *tls.Config // nil: Go's defaults
 	AuthorizerTimeout time.Duration
 	AuthorizerEvents  []string
 	Workers, Queue    int
@@ -47,26 +47,26 @@ type Settings struct {
 	DropSlow                 bool
 
 	Broker       broker.Broker
-	BrokerDriver string // its name
+	BrokerDriver string // name of the broker's driver
 	Times        Times
 	Logger       *slog.Logger
-	Faults       *slog.Logger // Logger, for what may happen without end
+	Faults       *slog.Logger // like Logger, for errors that may repeat without end
 }
 
-// Times takes durations. Its methods are called from any goroutine and must not block.
+// Times records durations. Its methods are called from any goroutine and must not block.
 type Times interface {
-	// Asked takes how long a call to the authorizer took.
+	// Asked records the duration of a call to the authorizer.
 	Asked(time.Duration)
-	// Lagged takes how long a task waited for its loop.
+	// Lagged records how long a task waited for its loop.
 	Lagged(time.Duration)
-	// Stamp is called for each publication; what it returns for those that are to be
-	// timed, which is not 0, Delivered gets when a loop has given them to all its members.
+	// Stamp is called for each publication. It returns 0 for publications that are not
+	// timed. A loop passes any other stamp to Delivered after delivery to all its members.
 	Stamp() int64
 	Delivered(stamp int64)
 }
 
-// Node is the sessions of this process, on all its loops, and what they share. Its
-// methods may be called from any goroutine that is not an event loop.
+// Node holds the sessions of this process, on all its loops, and the state they share.
+// Its methods may be called from any goroutine that is not an event loop.
 type Node struct {
 	cfg     Settings
 	log     *slog.Logger
@@ -79,11 +79,11 @@ type Node struct {
 	memory  writeMemory
 	workers *auth.Workers
 	auth    *auth.Client // nil without an authorizer
-	events  event        // which commands ask it
+	events  event        // the events that the authorizer is asked about
 	broker  broker.Broker
 	rules   publish.Rules
 	origins origins
-	name    string // begins the ids of connections; see connID
+	name    string // prefix of the ids of connections; see connID
 
 	draining atomic.Bool
 	stopping chan struct{} // closed when the shutdown begins
@@ -94,7 +94,8 @@ type Node struct {
 	starved      atomic.Pointer[time.Time] // when a call last found no descriptor; nil: never
 }
 
-// Open makes the loops and starts the broker, which the Node closes. Listen is next.
+// Open makes the loops and starts the broker. The Node closes the broker. The caller then
+// calls Listen.
 func Open(cfg Settings) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, faults: cfg.Faults, times: cfg.Times, broker: cfg.Broker, tick: tickFor(&cfg),
@@ -116,7 +117,7 @@ func Open(cfg Settings) (*Node, error) {
 	return n, nil
 }
 
-// Listen lets clients connect. When it fails the Node has ended.
+// Listen lets clients connect. If it fails, it has stopped the Node.
 func (n *Node) Listen(addr string) (net.Addr, error) {
 	at, err := n.group.Listen(addr)
 	if err != nil {
@@ -126,10 +127,10 @@ func (n *Node) Listen(addr string) (net.Addr, error) {
 	return at, nil
 }
 
-// Failed gets the error of a loop that has ended before its time.
+// Failed returns a chan that gets the error of a loop that ended without Shutdown.
 func (n *Node) Failed() <-chan error { return n.group.Failed() }
 
-// openAuthorizer makes the client and the pool that asks it.
+// openAuthorizer makes the authorizer's client and the pool of workers that use it.
 func (n *Node) openAuthorizer() (err error) {
 	n.workers = auth.NewWorkers(n.cfg.Workers, n.cfg.Queue, n.roomInPool)
 	n.workers.OnPanic = func(value any, stack []byte) {
@@ -147,7 +148,7 @@ func (n *Node) openAuthorizer() (err error) {
 	return err
 }
 
-// openLoops makes the hub and the event loops that serve it.
+// openLoops makes the hub and the event loops.
 func (n *Node) openLoops() (err error) {
 	n.hub = hub.New(hub.Config{
 		Loops: n.cfg.Loops, Shards: n.cfg.Shards, MaxPendingBytes: n.cfg.WriteQueueSize / 4,
@@ -167,7 +168,7 @@ func (n *Node) newLoop(net *netpoll.Loop) netpoll.Handler {
 	return l
 }
 
-// tickFor is the precision of deadlines: a quarter second, finer when a
+// tickFor returns the precision of deadlines: a quarter second, or less if a
 // configured timeout is short.
 func tickFor(cfg *Settings) time.Duration {
 	shortest := min(cfg.HandshakeTimeout, cfg.PongTimeout)
@@ -177,7 +178,7 @@ func tickFor(cfg *Settings) time.Duration {
 	return max(min(shortest/8, 250*time.Millisecond), time.Millisecond)
 }
 
-// roomInPool lets sessions go on that waited for a place in the worker pool.
+// roomInPool resumes sessions that wait for a place in the worker pool.
 func (n *Node) roomInPool() {
 	for _, l := range n.loops {
 		if l.blocked.waits.Load() {
@@ -186,8 +187,8 @@ func (n *Node) roomInPool() {
 	}
 }
 
-// CheckAuthorizer logs whether the authorizer can be reached, if there is one: without
-// it every connection will be refused. It waits for the answer.
+// CheckAuthorizer logs whether the authorizer, if configured, can be reached. Otherwise
+// every connection will be refused. It waits for the answer.
 func (n *Node) CheckAuthorizer() {
 	if n.auth == nil {
 		return

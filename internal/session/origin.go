@@ -7,11 +7,11 @@ import (
 	"unicode"
 )
 
-// origins is which values of the Origin header may upgrade.
+// origins are the values of the Origin header that may upgrade.
 type origins struct {
 	any      bool
-	self     bool     // that of the host that was connected to
-	patterns []string // plain
+	self     bool     // the origin of the host in the Host header
+	patterns []string // as returned by plainOrigin
 }
 
 func newOrigins(allowed []string) origins {
@@ -29,9 +29,9 @@ func newOrigins(allowed []string) origins {
 	return o
 }
 
-// originSelf is the word for an origin whose host is the one that was connected to:
-// pages of the same site, and clients that are no page and send the server's own, as
-// React Native does.
+// originSelf stands for an origin whose host is the one in the Host header. Pages of the
+// same site send it. So do some clients that are not browsers, such as React Native,
+// which sends the server's own origin.
 const originSelf = "self"
 
 // allow reports whether a page of this origin may connect to this host. A request
@@ -54,8 +54,8 @@ func (o *origins) allow(origin, host []byte) bool {
 }
 
 // plainOrigin returns an origin in lower case, without the port that its scheme implies.
-// The schemes of WebSocket count as those of HTTP: no browser sends them, but clients
-// that are no page may, and operators may list the address that clients connect to.
+// It replaces ws by http and wss by https. No browser sends these, but other clients
+// may, and operators may list the address that clients connect to.
 func plainOrigin(origin string) string {
 	origin = strings.ToLower(origin)
 	scheme, host, _ := strings.Cut(origin, "://")
@@ -68,9 +68,9 @@ func plainOrigin(origin string) string {
 	return origin
 }
 
-// sameHost reports whether a plain origin names the host of a Host header. A proxy may
-// have ended TLS, so the scheme with which a client connected is not known: a Host
-// without a port stands for the default port of either.
+// sameHost reports whether a plain origin has the host of a Host header. A proxy may
+// have terminated TLS, so the client's scheme is not known: a Host without a port
+// stands for the default port of http and of https.
 func sameHost(origin, host string) bool {
 	_, name, _ := strings.Cut(origin, "://")
 	return name != "" && (origin == plainOrigin("http://"+host) || origin == plainOrigin("https://"+host))
