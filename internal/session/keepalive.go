@@ -106,7 +106,7 @@ func (l *loop) keepaliveParked(c *netpoll.Conn, s *session) {
 // keepalive pings a connection that may have been silent for the whole interval by the
 // next check.
 //
-// It checks at each half of the interval, independent of when the last bytes arrived.
+// It checks every half interval, independent of when the last bytes arrived.
 // Otherwise clients that send at the same time, such as their joins after a mass
 // reconnect, would all be pinged at the same time.
 func (l *loop) keepalive(c *netpoll.Conn, s *session) {

@@ -16,22 +16,22 @@ const goOn = "HTTP/1.1 100 Continue\r\n\r\n"
 // publishTimeout is how long an asynchronous broker may take to answer a backend.
 const publishTimeout = 5 * time.Second
 
-// publication is a POST that was admitted and is not answered yet: its body has not
-// come, or the broker has it.
+// publication is a POST that was accepted and not answered yet: its body is incomplete,
+// or the broker has it.
 type publication struct {
 	publish.Manner
 	publish.Body
 }
 
-// atBroadcast acts on the head of a request for /broadcast. What can be told from the
-// head is answered here, without the body; rest is what came behind the head. It
-// returns what belongs to the next request.
+// atBroadcast acts on the head of a request for /broadcast. If the head suffices for the
+// answer, it sends the answer without the body. rest is the input after the head. It
+// returns the bytes of the next request.
 func (l *loop) atBroadcast(c *netpoll.Conn, s *session, r *wire.Request, rest []byte) []byte {
 	if string(r.Method) == "OPTIONS" {
 		m := publish.MannerOf(r)
 		m.Persistent = m.Persistent && r.Length() == 0
 		l.respond(c, s, m, 204, publish.Preflight, "")
-		if s.state == kept { // a page's next request is on its way
+		if s.state == kept { // the browser sends its POST next
 			c.SetDeadline(l.node.cfg.HandshakeTimeout)
 		}
 		return rest
@@ -53,8 +53,8 @@ func (l *loop) atBroadcast(c *netpoll.Conn, s *session, r *wire.Request, rest []
 	return rest
 }
 
-// readBody collects the body of the publication that is under way. A body that comes in
-// one piece with its head never gets here.
+// readBody collects the body of the publication in progress. A body that arrives in one
+// piece with its head never gets here.
 func (l *loop) readBody(c *netpoll.Conn, s *session, in []byte) (rest []byte) {
 	p := l.more(s).post
 	rest, whole, no := p.Read(in, &l.node.rules)
@@ -69,8 +69,8 @@ func (l *loop) readBody(c *netpoll.Conn, s *session, in []byte) (rest []byte) {
 	return nil
 }
 
-// publish hands a publication to the broker, and answers when its outcome is known.
-// body is borrowed.
+// publish gives a publication to the broker. It answers now or, for an asynchronous
+// broker, when the broker has answered. body is borrowed.
 func (l *loop) publish(c *netpoll.Conn, s *session, m publish.Manner, body []byte) {
 	p, bad := l.node.rules.Parse(body)
 	if bad != nil {
@@ -100,7 +100,7 @@ func (l *loop) publish(c *netpoll.Conn, s *session, m publish.Manner, body []byt
 	c.SetDeadline(publishTimeout)
 }
 
-// brokerAnswered answers a backend, and goes on with what came behind its request.
+// brokerAnswered answers a backend, and handles the input after its request.
 func (l *loop) brokerAnswered(c *netpoll.Conn, err error) {
 	s := l.session(c)
 	if !c.Open() || s.state != publishing {
@@ -116,7 +116,7 @@ func (l *loop) brokerAnswered(c *netpoll.Conn, err error) {
 	}
 }
 
-// outcome answers and counts a publication that the broker took, or did not.
+// outcome answers and counts a publication. err is the broker's error, or nil.
 func (l *loop) outcome(c *netpoll.Conn, s *session, m publish.Manner, err error) {
 	switch {
 	case err == nil:
@@ -130,7 +130,7 @@ func (l *loop) outcome(c *netpoll.Conn, s *session, m publish.Manner, err error)
 		l.lost(c, s, m, dropBroker, "5", broker.ErrUnknown.Error())
 	case errors.Is(err, broker.ErrDown): // the cause may name machines, and is in the log
 		l.lost(c, s, m, dropBroker, "5", "not published: "+broker.ErrDown.Error())
-	case errors.Is(err, broker.ErrTooBig): // however often it is tried
+	case errors.Is(err, broker.ErrTooBig): // a retry cannot succeed
 		l.counts.dropped[dropBroker].Add(1)
 		l.respond(c, s, m, 413, "", "not published: "+broker.ErrTooBig.Error()+"\n")
 	default:

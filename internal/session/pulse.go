@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// pulse is a question to a loop whether it is alive. At most one is under way, so a
-// loop that is stuck is not sent more and more of them.
+// pulse is a check whether a loop is alive. At most one is in progress, so that checks
+// do not pile up on a loop that hangs.
 type pulse struct {
 	mu     sync.Mutex    // a leaf lock
-	answer chan struct{} // closed by the loop; nil while nothing is asked; guarded by mu
+	answer chan struct{} // closed by the loop; nil while no check is in progress; guarded by mu
 }
 
-// AskLoop asks a loop for a sign of life, unless that is under way, and returns
-// what is closed when it comes. On a loop that has ended it never is.
+// AskLoop starts a check whether a loop is alive, unless one is in progress. It returns
+// a chan that the loop closes. A loop that has ended never closes it.
 func (n *Node) AskLoop(i int) <-chan struct{} { return n.loops[i].askPulse() }
 
 func (l *loop) askPulse() <-chan struct{} {

@@ -5,8 +5,8 @@ import (
 	"wsify/netpoll"
 )
 
-// Why a session has ended, beside netpoll's own reasons. Names are the values of the
-// reason label of metrics and logs.
+// Reasons why a session ended, in addition to those of netpoll. Their names are values
+// of the reason label of metrics and logs.
 const (
 	reasonClientClose netpoll.Reason = netpoll.ReasonUser + iota
 	reasonProtocol
@@ -46,21 +46,21 @@ var reasonNames = [numReasons]string{
 	reasonHTTP:               "http",
 }
 
-// rejection is why a handshake was refused. Names are the values of the reason
-// label of metrics.
+// rejection is why a handshake was refused. The names are values of the reason label
+// of metrics.
 type rejection uint8
 
 const (
-	rejectMalformed rejection = iota // no request that could be an upgrade
+	rejectMalformed rejection = iota // not a valid request
 	rejectLargeHead                  // over -max-head-size
-	rejectNoUpgrade                  // a request for /ws that is none
-	rejectOrigin                     // -allowed-origins
+	rejectNoUpgrade                  // a request for /ws that is not an upgrade
+	rejectOrigin                     // not in -allowed-origins
 	rejectDenied                     // the authorizer said no
-	rejectDown                       // it could not say
-	rejectBusy                       // too many wait for it
+	rejectDown                       // the authorizer gave no decision
+	rejectBusy                       // too many connections wait for the authorizer
 	rejectTimeout                    // not finished in time, by the peer or by the authorizer
-	rejectNotFound                   // another path than /ws and /broadcast
-	rejectShutdown                   // this node is ending
+	rejectNotFound                   // a path other than /ws and /broadcast
+	rejectShutdown                   // this node is shutting down
 	numRejections
 )
 
@@ -69,7 +69,7 @@ var rejectionNames = [numRejections]string{
 	"authorizer_down", "authorizer_busy", "timeout", "not_found", "shutdown",
 }
 
-// reasonOf is why a session ends when the peer's error has this close code.
+// reasonOf returns why a session ends if the peer's error has this close code.
 func reasonOf(code wire.CloseCode) netpoll.Reason {
 	switch code {
 	case wire.Unsupported:

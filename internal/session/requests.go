@@ -9,8 +9,8 @@ import (
 	"wsify/netpoll"
 )
 
-// keepIdle is how long a connection may wait for its next request; proxies keep theirs
-// for 60 seconds.
+// keepIdle is how long a connection may wait for its next request. It is longer than the
+// usual 60 seconds of proxies.
 const keepIdle = 75 * time.Second
 
 // readRequests handles requests in order, until p is used up, the connection becomes a
@@ -22,7 +22,7 @@ func (l *loop) readRequests(c *netpoll.Conn, s *session, p []byte) {
 			p = l.readHead(c, s, p)
 		case receiving:
 			p = l.readBody(c, s, p)
-		case publishing: // reading is paused, and goes on with this
+		case publishing: // reading is paused; brokerAnswered goes on with this
 			e := l.more(s)
 			e.input = append(e.input, p...)
 			return
@@ -32,7 +32,7 @@ func (l *loop) readRequests(c *netpoll.Conn, s *session, p []byte) {
 	}
 }
 
-// begin notes a publication that cannot be answered yet.
+// begin records a publication that cannot be answered yet.
 func (l *loop) begin(s *session, in state, p publication) {
 	l.extend(s).post = &p
 	s.state = in
@@ -45,8 +45,8 @@ func (l *loop) done(s *session) {
 	l.forget(s)
 }
 
-// respond answers a request whose body, if it has one, was read. The connection is kept
-// for the next one if the client wants that.
+// respond answers a request whose body, if it has one, was read. It keeps the connection
+// for the next request if the client wants that.
 func (l *loop) respond(c *netpoll.Conn, s *session, m publish.Manner, status int, headers, body string) {
 	keep := m.Persistent && !l.node.draining.Load()
 	p := append(wire.AppendResponseHead(l.scratch(), status, len(body)), publish.AllowCORS...)
@@ -59,7 +59,7 @@ func (l *loop) respond(c *netpoll.Conn, s *session, m publish.Manner, status int
 	}
 	p = append(append(append(p, headers...), "\r\n"...), body...)
 	switch {
-	case !c.SendUrgent(p): // it sends requests and reads no answers
+	case !c.SendUrgent(p): // the client sends requests and reads no answers
 		c.Close(reasonSlowConsumer)
 	case c.Queued() > maxUnread:
 		l.endQuietly(c, s, reasonSlowConsumer)
@@ -71,12 +71,12 @@ func (l *loop) respond(c *netpoll.Conn, s *session, m publish.Manner, status int
 	}
 }
 
-// maxUnread is how many bytes of memory answers may take up that a client does not read:
-// it may send many requests at once, and the kernel keeps some hundred answers. Beyond
-// that it is closed, as it has no session that would be worth more.
+// maxUnread is how many bytes of memory the unread answers of a client may take. A client
+// may send many requests at once, and the kernel keeps some hundred answers. Beyond the
+// bound the connection is closed: without a session, it is not worth more memory.
 const maxUnread = 16 << 10
 
-// turnDown refuses a publication and ends the connection: the body is not read.
+// turnDown refuses a publication and ends the connection without reading the body.
 func (l *loop) turnDown(c *netpoll.Conn, s *session, no publish.Refusal) {
 	l.unpublished(no.Reason, c, no.Detail)
 	l.dismiss(c, s, reasonHTTP, no.Status, publish.AllowCORS+no.Headers, no.Detail+"\n")
@@ -88,15 +88,15 @@ func (l *loop) unpublished(why publish.Reason, c *netpoll.Conn, detail string) {
 	l.logUnpublished(c, publish.Reasons[why], detail)
 }
 
-// endQuietly ends a connection that is owed no answer.
+// endQuietly ends a connection that needs no answer.
 func (l *loop) endQuietly(c *netpoll.Conn, s *session, reason netpoll.Reason) {
 	l.drop(s)
 	s.state = ending
 	c.Linger(reason, closeTimeout)
 }
 
-// date is the Date header of an answer; RFC 9110, section 6.6.1. It is made once a
-// second, and borrowed until then.
+// date returns the Date header of an answer; RFC 9110, section 6.6.1. It is made once a
+// second. The slice is borrowed until the next call.
 func (l *loop) date() []byte {
 	if now := time.Now(); now.Unix() != l.dated {
 		l.dated = now.Unix()

@@ -15,7 +15,7 @@ type dropReason uint8
 
 const (
 	dropSlow   dropReason = iota // the subscriber's outbound queue was full
-	dropBroker                   // the broker could not take it
+	dropBroker                   // the broker did not accept it
 	dropBusy                     // a backend's publication: the channel had too much undelivered
 	dropFull                     // a backend's publication: the broker had too much to publish
 	numDropReasons
@@ -23,13 +23,13 @@ const (
 
 var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy", "broker_full"}
 
-// counts is what one loop has counted. It is written by that loop and read by
-// anyone.
+// counts are the counters of one loop. Any goroutine may read them, and some are also
+// written outside of the loop.
 type counts struct {
 	accepted        atomic.Uint64
 	upgraded        atomic.Uint64
 	rejected        [numRejections]atomic.Uint64
-	received        [command.Broadcast + 1]atomic.Uint64 // Unknown: what is no command
+	received        [command.Broadcast + 1]atomic.Uint64 // Unknown: invalid messages
 	bad             [numBad]atomic.Uint64
 	publishedClient atomic.Uint64
 	publishedHTTP   atomic.Uint64
@@ -65,8 +65,8 @@ func (n *counts) notDone(code string) {
 	}
 }
 
-// Stats are counts of a node since it was made; gauges where said. Maps hold all values
-// of their label, also those that are zero.
+// Stats are the counters of a node since its start, and some gauges. Maps have an entry
+// for each value of their label, also if it is zero.
 type Stats struct {
 	Net           netpoll.Stats
 	Channels      int64 // gauge
@@ -79,7 +79,7 @@ type Stats struct {
 	Accepted      uint64
 	Upgraded      uint64
 	Rejected      map[string]uint64            // handshakes refused, by reason
-	Received      map[string]uint64            // messages, by command; invalid is none
+	Received      map[string]uint64            // messages, by command, or "invalid"
 	NotDone       map[string]uint64            // commands refused, by error code
 	Broadcasts    map[string]uint64            // by source: client, http
 	Unpublished   map[string]uint64            // publications of backends refused before the broker, by reason
@@ -89,10 +89,10 @@ type Stats struct {
 	Authorizer    map[string]map[string]uint64 // calls, by command and result
 }
 
-// Connections is how many there are.
+// Connections returns the number of connections.
 func (n *Node) Connections() int64 { return n.group.Connections() }
 
-// Stats adds up what was counted. It may be called from any goroutine.
+// Stats adds up the counters of all loops. It may be called from any goroutine.
 func (n *Node) Stats() Stats {
 	h := n.hub.Stats()
 	st := Stats{

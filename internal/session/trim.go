@@ -8,23 +8,22 @@ import (
 	"wsify/internal/command"
 )
 
-// trimInterval is how often the trimmer looks, and half of how long a server has to be
-// quiet before its memory is collected.
+// trimInterval is how often the trimmer checks for work. A server without work for two
+// intervals is idle, and its memory is collected.
 const trimInterval = 2 * time.Second
 
-// trimWorth is how much has to have happened for a trim to be worth it, in the units
-// of work.
+// trimWorth is how much work makes a trim worth its cost, in the units of Node.work.
 const trimWorth = 64
 
-// trimmer gives memory back when a burst is over: Go's own pace leaves the heap of a
-// quiet server at up to twice its use for minutes. While there is work, what the loops
-// no longer need goes back to Go; it costs them some microseconds an interval. Once it
-// is quiet, it goes back to the system, which costs a burst two collections and an idle
-// server nothing.
+// trimmer gives memory back after a burst. Go's own pace leaves the heap of an idle
+// server at up to twice its use for minutes. While there is work, the loops give unused
+// memory back to Go, which costs them some microseconds an interval. When the server is
+// idle, memory goes back to the system. This costs two collections after a burst, and
+// nothing for a server that stays idle.
 type trimmer struct {
-	last      uint64 // work at the last look
+	last      uint64 // work at the last check
 	collected uint64 // work at the last collection
-	quiet     int    // looks since there was work
+	quiet     int    // checks since there was work
 }
 
 func (n *Node) trim() {
@@ -47,7 +46,7 @@ func (n *Node) trim() {
 	}
 }
 
-// look says what is to be done when so much work has been.
+// look decides what to do. work is the current value of Node.work.
 func (t *trimmer) look(work uint64) (tidy, collect bool) {
 	if t.quiet++; work != t.last {
 		t.last, t.quiet = work, 0
@@ -62,8 +61,8 @@ func (t *trimmer) look(work uint64) (tidy, collect bool) {
 	return false, true
 }
 
-// work grows by one with each connection that comes, each that ends, each HTTP
-// publication, and 64 KiB moved.
+// work grows by one with each new connection, each that ends, each HTTP publication,
+// and each 64 KiB received or sent.
 func (n *Node) work() uint64 {
 	st := n.group.Stats()
 	sum := (st.BytesReceived + st.BytesSent) >> 16
@@ -76,15 +75,15 @@ func (n *Node) work() uint64 {
 	return sum
 }
 
-// tidy has every loop let go of what it no longer needs.
+// tidy makes every loop free unused memory.
 func (n *Node) tidy() {
 	for _, l := range n.loops {
 		l.net.Post(l.tidy)
 	}
 }
 
-// tidy lets go of what lies behind the last connection, and of memory that is made
-// again when it is needed.
+// tidy frees the slots behind the last connection, and buffers that are made again
+// when needed.
 func (l *loop) tidy() {
 	l.net.Trim()
 	l.hub.Trim()
@@ -94,7 +93,7 @@ func (l *loop) tidy() {
 	l.parser = command.Parser{}
 }
 
-// giveBack collects twice, as a sync.Pool holds what it had for one collection more.
+// giveBack collects twice, because a sync.Pool keeps its items for one more collection.
 func giveBack() {
 	runtime.GC()
 	debug.FreeOSMemory()

@@ -9,33 +9,33 @@ import (
 	"wsify/netpoll"
 )
 
-// writeMemory is the bound on the memory that the outbound queues of all connections keep
-// together (-max-write-memory). Each loop counts its own, and adds up all of them when
-// it has queued a step more. The slowest connections are ended then, which are those
-// with the largest queues.
+// writeMemory is the bound on the memory of the outbound queues of all connections
+// together (-max-write-memory). Each loop counts its own queues. When it has queued a step
+// more, it adds up the counts of all loops. Above a mark, the slowest connections are
+// ended, that is, those with the largest queues.
 //
-// Above high the loop with the largest queue of all is asked, by Post; it has the last
-// eighth of the bound to do it in. Above hard a loop takes its own largest at once,
-// unless what the other loop is about to free will do. As hard is below the bound by what
-// all loops may queue between two looks, the bound is passed by one slice a loop at most
-// (the publications that a channel had waiting there, joined in one buffer), and by an
-// eighth until the other loop's next turn.
+// Above high, the loop with the largest queue of all is asked, by Post. The last eighth of
+// the bound is the reserve until it acts. Above hard, a loop empties its own largest queues
+// at once, unless the memory that the other loop will free is enough. hard is below the
+// bound by the amount that all loops may queue between two checks. So each loop exceeds the
+// bound by one slice at most: the publications of one channel, joined in one buffer. Until
+// the other loop's next turn, the bound may also be exceeded by an eighth.
 type writeMemory struct {
-	bound, hard, high int64 // 0 when there is no bound
-	low               int64 // where ending the slowest stops: no more go than have to
+	bound, hard, high int64 // 0: no bound
+	low               int64 // ending the slowest stops here, so that no more end than necessary
 	step              uint64
 	asked             atomic.Bool // a loop has been asked
 }
 
-// writeMemoryStep is the largest step. A connection that reads has something queued within a
-// turn only, and so looking costs a delivery nothing that can be measured.
+// writeMemoryStep is the largest step. A peer that reads has a non-empty queue only within
+// a turn, so the check adds no measurable cost to a delivery.
 const writeMemoryStep = 64 << 10
 
-// writeMemoryBuffers is how many buffers a loop that was asked lets go of in a turn: less than
+// writeMemoryBuffers is how many buffers a loop that was asked frees in a turn, in less than
 // a millisecond.
 const writeMemoryBuffers = 8 << 10
 
-// limit sets the marks; a bound of 0 is none.
+// limit sets the marks. A bound of 0 means no bound.
 func (m *writeMemory) limit(bound, loops int) {
 	if m.step = math.MaxUint64; bound == 0 {
 		return
@@ -45,7 +45,7 @@ func (m *writeMemory) limit(bound, loops int) {
 	m.hard, m.high, m.low = m.bound-int64(step*loops), m.bound/8*7, m.bound/32*27
 }
 
-// relieve is called behind what may have queued something.
+// relieve is called after each operation that may have queued something.
 func (l *loop) relieve() {
 	m := &l.node.memory
 	enqueued := l.net.Enqueued()
@@ -69,24 +69,24 @@ func (l *loop) relieve() {
 	}
 }
 
-// endLargest empties the largest queues of this loop until target is reached, and has
-// their connections ended. It reports whether there are any.
+// endLargest empties the largest queues of this loop until target is reached. Their
+// connections end at the end of the turn. It reports whether there were any.
 func (l *loop) endLargest(target int64, buffers int) bool {
 	more := func() bool { return l.node.group.Queued() > target }
 	return l.net.EmptyLargest(buffers, more, reasonWriteMemory, func(c *netpoll.Conn) { l.tooSlow(c, reasonWriteMemory) })
 }
 
-// slowest returns the loop with the largest queue of all, as far as is known.
+// slowest returns the loop with the largest known queue.
 func (n *Node) slowest() *loop {
 	return slices.MaxFunc(n.loops, func(a, b *loop) int { return cmp.Compare(a.net.LargestQueue(), b.net.LargestQueue()) })
 }
 
-// askSlow has a loop end its slowest, one such task being under way in the process. It
-// may be called from any goroutine.
+// askSlow makes a loop end its slowest connections. At most one such task exists in the
+// process. It may be called from any goroutine.
 func (l *loop) askSlow() { l.net.Post(l.endSlowest) }
 
-// endSlowest ends the slowest connections of this loop, unless another turns out to have
-// slower ones, and hands on until enough memory is free.
+// endSlowest ends the slowest connections of this loop, unless another loop has slower
+// ones. Then it asks the slowest loop again, until enough memory is free.
 func (l *loop) endSlowest() {
 	m := &l.node.memory
 	if l.node.group.Queued() <= m.low {
