@@ -10,7 +10,7 @@ import (
 	"wsify/internal/invariants"
 )
 
-// exchange writes what and reads size bytes of answers, without allocating.
+// An exchange writes a request and reads size bytes of answers, without allocating.
 type exchange struct {
 	p    *peer
 	what []byte
@@ -46,8 +46,8 @@ func frameSize(payload string) int {
 }
 
 // TestNoAllocations: in the steady state neither a command nor a delivery allocates.
-// Each case does many of them in one run, over a real connection, so that even one
-// allocation in some dozens shows: what is measured is the whole process.
+// Each case does many of them in one run over a real connection, and the whole process
+// is measured. So the test detects even one allocation in some dozens.
 func TestNoAllocations(t *testing.T) {
 	if raceEnabled || invariants.Enabled {
 		t.Skip("the race detector and the assertions allocate on their own account")
@@ -108,9 +108,9 @@ func TestNoAllocations(t *testing.T) {
 	})
 }
 
-// noAllocations runs fn again and again. AllocsPerRun rounds down, so less than one
-// allocation in a run of some hundred commands or deliveries is none; what a garbage
-// collection costs, which empties the pools, does not count as the steady state.
+// noAllocations runs fn repeatedly. AllocsPerRun rounds down, so less than one
+// allocation in a run of some hundred commands or deliveries counts as none. Allocations
+// after a garbage collection, which empties the pools, are not part of the steady state.
 func noAllocations(t *testing.T, p *peer, fn func() error) {
 	t.Helper()
 	_ = p.SetDeadline(time.Now().Add(patience))

@@ -18,7 +18,7 @@ import (
 	"wsify/internal/testtool"
 )
 
-// answers is every way a webhook can answer, and what it means.
+// answers are all ways in which a webhook can answer, and their effects.
 var answers = []struct {
 	name    string
 	url     func(t *testing.T) string
@@ -51,8 +51,8 @@ var answers = []struct {
 	{"refuses connections", refusing, 503, 1013},
 }
 
-// timeoutFor is the authorizer's timeout in these tests: short where no answer comes, long
-// where one does, which a slow machine may send late.
+// timeoutFor returns the authorizer's timeout in these tests: short if no answer comes,
+// otherwise long, because a slow machine may answer late.
 func timeoutFor(status int) time.Duration {
 	if status == 503 {
 		return 100 * time.Millisecond
@@ -60,8 +60,8 @@ func timeoutFor(status int) time.Duration {
 	return 10 * time.Second
 }
 
-// refusing is a webhook that does not run: its port is taken, so that nobody else gets
-// it meanwhile, and nobody listens.
+// refusing is a webhook that does not run: its port is bound, so that no other process
+// gets it, but not listened on.
 func refusing(t *testing.T) string {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -76,7 +76,7 @@ func refusing(t *testing.T) string {
 	return fmt.Sprintf("http://127.0.0.1:%d", at.(*unix.SockaddrInet4).Port)
 }
 
-// answering is a webhook that answers everything so.
+// answering is a webhook that answers every question with status and body.
 func answering(status int, body string) func(t *testing.T) string {
 	return func(t *testing.T) string {
 		hook := newWebhook(t, nil)
@@ -91,17 +91,17 @@ func answering(status int, body string) func(t *testing.T) string {
 	}
 }
 
-// speaking is a webhook that sends this and then nothing more.
+// speaking is a webhook that sends text and then nothing more.
 func speaking(text string) func(t *testing.T) string {
 	return func(t *testing.T) string {
 		return listening(t, func(c *net.TCPConn) {
 			_, _ = io.WriteString(c, text)
-			_, _ = io.Copy(io.Discard, c) // until the server has had enough
+			_, _ = io.Copy(io.Discard, c) // until the server closes the connection
 		})
 	}
 }
 
-// endingWith is a webhook that ends the connection after the question.
+// endingWith is a webhook that reads the question and then ends the connection.
 func endingWith(end func(c *net.TCPConn)) func(t *testing.T) string {
 	return func(t *testing.T) string {
 		return listening(t, func(c *net.TCPConn) {
@@ -119,7 +119,7 @@ func listen(t *testing.T) net.Listener {
 	return ln
 }
 
-// listening runs handle on each connection, and waits for all at the test's end.
+// listening runs handle on each connection. At the test's end it waits for all of them.
 func listening(t *testing.T, handle func(c *net.TCPConn)) string {
 	ln := listen(t)
 	var running sync.WaitGroup
@@ -161,8 +161,8 @@ func TestAuthorizerAnswersAtConnect(t *testing.T) {
 	}
 }
 
-// TestAuthorizerAnswersLater: yes does the command, no drops it, down ends the
-// connection with 1013 and does nothing of what came behind.
+// TestAuthorizerAnswersLater: yes executes the command, no drops it, down ends the
+// connection with 1013 and drops all commands after it.
 func TestAuthorizerAnswersLater(t *testing.T) {
 	t.Parallel()
 	for _, a := range answers {
@@ -182,14 +182,14 @@ func TestAuthorizerAnswersLater(t *testing.T) {
 				testtool.Until(t, "counted as authorizer_down", func() bool { return srv.Stats().Closed["authorizer_down"] == 1 })
 			}
 			if got := srv.Stats().Broadcasts["client"]; (got == 1) != (a.later < 2) {
-				t.Errorf("%d broadcasts behind the command", got)
+				t.Errorf("%d broadcasts after the command", got)
 			}
 		})
 	}
 }
 
-// TestAuthorizerTimeoutsAreSpread: calls that began at once, and hang, do not all end at
-// once. A machine that stalls may hide it, but not every time.
+// TestAuthorizerTimeoutsAreSpread: calls that began together, and hang, do not all end
+// together. A machine that stalls may hide this, but not in every try.
 func TestAuthorizerTimeoutsAreSpread(t *testing.T) {
 	const calls = 64
 	var spread time.Duration
@@ -212,7 +212,7 @@ func TestAuthorizerTimeoutsAreSpread(t *testing.T) {
 	}
 }
 
-// TestAuthorizerHeaders: what helps a webhook to judge is in headers, and the body
+// TestAuthorizerHeaders: information about the connection is in headers, and the body
 // is the message without the id.
 func TestAuthorizerHeaders(t *testing.T) {
 	hook := newWebhook(t, nil)
@@ -257,7 +257,8 @@ func TestAuthorizerHeaders(t *testing.T) {
 	}
 }
 
-// A decoder that folds case, or takes the first of two, would judge another channel.
+// The decoder of an authorizer that ignores case, or uses the first of two members, would
+// read another channel.
 func TestAuthorizerIsNotAskedAboutWhatItMayReadOtherwise(t *testing.T) {
 	hook := newWebhook(t, nil)
 	p := connect(t, start(t, Config{AuthorizerURL: hook.URL}), "/ws")
@@ -275,7 +276,7 @@ func TestAuthorizerIsNotAskedAboutWhatItMayReadOtherwise(t *testing.T) {
 	}
 }
 
-// The name goes along as it was read.
+// The authorizer gets the channel's name as the server has read it.
 func TestAuthorizerIsToldTheChannel(t *testing.T) {
 	hook := newWebhook(t, nil)
 	p := connect(t, start(t, Config{AuthorizerURL: hook.URL}), "/ws")
@@ -294,7 +295,7 @@ func TestAuthorizerIsToldTheChannel(t *testing.T) {
 	}
 }
 
-// TestAuthorizerEvents: only what is picked is asked about.
+// TestAuthorizerEvents: the authorizer is asked about the configured events only.
 func TestAuthorizerEvents(t *testing.T) {
 	for _, events := range [][]string{{"connect"}, {"join"}, {"leave"}, {"broadcast"}, {"connect", "leave"}, {"join", "broadcast"}} {
 		t.Run(strings.Join(events, ","), func(t *testing.T) {

@@ -10,10 +10,9 @@ import (
 	"wsify/netpoll"
 )
 
-// slowPeer is a member of "c" that does not read, and whose kernel takes a fixed
-// amount: a buffer of less than a few segments would make reading slow. The
-// publications that fill its queue are read by quick, one by one, so that quick is
-// never slow.
+// slowPeer returns a member of "c" that does not read. Its socket buffer has a fixed
+// size; a buffer smaller than a few segments would make later reading slow. The other
+// member, quick, reads each publication before the next is made, so it is never slow.
 func slowPeer(t *testing.T, srv *Server) (slow, quick *peer) {
 	t.Helper()
 	slow = dial(t, srv)
@@ -26,8 +25,8 @@ func slowPeer(t *testing.T, srv *Server) (slow, quick *peer) {
 	return slow, quick
 }
 
-// fill publishes until something was dropped, and returns how many publications that
-// took. They are numbered from 0.
+// fill publishes until a message is dropped, and returns the number of publications.
+// They are numbered from 0.
 func fill(t *testing.T, srv *Server, quick *peer) (n int) {
 	t.Helper()
 	for ; srv.Stats().Dropped["slow_consumer"] == 0; n++ {
@@ -45,7 +44,7 @@ func fill(t *testing.T, srv *Server, quick *peer) (n int) {
 func numbered(n int) string { return fmt.Sprintf(`[%d,"%s"]`, n, strings.Repeat("x", 8<<10)) }
 
 // TestSlowConsumerIsClosed: with the policy close, a member that does not read gets
-// 4001 behind what the kernel had taken; others are not affected.
+// 4001 after the messages that the kernel holds. Other members are not affected.
 func TestSlowConsumerIsClosed(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 64 << 10})
 	slow, quick := slowPeer(t, srv)
@@ -76,7 +75,7 @@ func TestSlowConsumerIsClosed(t *testing.T) {
 	quick.usable()
 }
 
-// TestSlowConsumerThatNeverReads ends too: its Close frame cannot be delivered.
+// TestSlowConsumerThatNeverReads: it also ends, although its Close frame cannot be delivered.
 func TestSlowConsumerThatNeverReads(t *testing.T) {
 	long(t)
 	srv := start(t, Config{WriteQueueSize: 64 << 10})
@@ -90,7 +89,7 @@ func TestSlowConsumerThatNeverReads(t *testing.T) {
 }
 
 // TestSlowConsumerDrops: with the policy drop, the newest messages are dropped and
-// counted, and the member stays: it gets what was queued, then what comes later.
+// counted, and the member stays: it gets the queued messages, then later ones.
 func TestSlowConsumerDrops(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 64 << 10, DropSlow: true})
 	slow, quick := slowPeer(t, srv)
@@ -115,14 +114,14 @@ func TestSlowConsumerDrops(t *testing.T) {
 	quick.broadcast("c", `"later"`)
 	slow.expectText(`"later"`)
 	quick.expectText(`"later"`)
-	settle(t, srv)                                             // what is sent in a turn is counted at its end
+	settle(t, srv)                                             // messages are counted at the end of a turn
 	if st := srv.Stats(); st.Sent != uint64(2*n+2-dropped+2) { // and two acks
 		t.Errorf("%d sent, want %d", st.Sent, 2*n+2-dropped+2)
 	}
 	slow.usable()
 }
 
-// TestControlFramesPassTheMark: a full queue takes pongs, up to a bound of their own.
+// TestControlFramesPassTheMark: a full queue accepts pongs, up to a separate bound.
 func TestControlFramesPassTheMark(t *testing.T) {
 	long(t)
 	srv := start(t, Config{WriteQueueSize: 64 << 10, DropSlow: true})
@@ -146,7 +145,7 @@ func TestControlFramesPassTheMark(t *testing.T) {
 	srv = start(t, Config{WriteQueueSize: 64 << 10, DropSlow: true})
 	slow, quick = slowPeer(t, srv)
 	fill(t, srv, quick)
-	ping := strings.Repeat(masked(0x80|opPing, strings.Repeat("p", 125)), 16_000) // 2 MB of pongs: more than the kernel keeps, too
+	ping := strings.Repeat(masked(0x80|opPing, strings.Repeat("p", 125)), 16_000) // 2 MB of pongs: more than queue and kernel keep
 	if err := slow.tryWrite(ping); err != nil && !isEnd(err) {
 		t.Fatal(err)
 	}
@@ -173,7 +172,7 @@ func loopOf(t *testing.T, srv *Server, p *peer) (found *loop) {
 	return found
 }
 
-// connectTo connects until the connection is given to a loop for which want is true.
+// connectTo connects, repeatedly, until a connection is on a loop for which want is true.
 func connectTo(t *testing.T, srv *Server, want func(l *loop) bool) *peer {
 	t.Helper()
 	for range 100 {
@@ -181,14 +180,14 @@ func connectTo(t *testing.T, srv *Server, want func(l *loop) bool) *peer {
 			return p
 		}
 	}
-	t.Fatal("no connection comes to the loop that is wanted")
+	t.Fatal("no connection was given to the wanted loop")
 	return nil
 }
 
 // TestPublisherIsSlowedDown: a client that publishes faster than a loop delivers is
-// not read meanwhile. Nothing is lost, the order is kept, nobody is asked twice.
+// paused. No publication is lost, reordered, or asked about twice.
 func TestPublisherIsSlowedDown(t *testing.T) {
-	const count = 90 // 730 KB, in 1.5 MB of memory: more than may be undelivered, less than a queue holds
+	const count = 90 // 730 KB, in 1.5 MB of memory: over the bound of undelivered bytes, under that of a queue
 	hook := newWebhook(t, nil)
 	for _, authorized := range []bool{false, true} {
 		t.Run(fmt.Sprintf("authorizer %v", authorized), func(t *testing.T) {
@@ -245,8 +244,8 @@ func TestPublisherIsSlowedDown(t *testing.T) {
 	}
 }
 
-// TestPublisherGoesOnWhenTheMemberLeaves: who waits for room does not wait for a
-// member that has gone.
+// TestPublisherGoesOnWhenTheMemberLeaves: a publisher that waits for room goes on
+// when the slow member ends.
 func TestPublisherGoesOnWhenTheMemberLeaves(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 64 << 10})
 	publisher := connect(t, srv, "/ws")

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// clientHello is how a TLS 1.3 client begins, with the server name example.com.
+// clientHello is the first message of a TLS 1.3 client, with the server name example.com.
 const clientHello = "\x16\x03\x01\x00\x5d\x01\x00\x00\x59\x03\x03" +
 	"0123456789abcdef0123456789abcdef" + "\x00\x00\x04\x13\x01\x13\x02\x01\x00\x00\x2c" +
 	"\x00\x00\x00\x10\x00\x0e\x00\x00\x0bexample.com" + "\x00\x2b\x00\x03\x02\x03\x04\x00\x0d\x00\x04\x00\x02\x08\x04\x00\x0a\x00\x04\x00\x02\x00\x1d"
 
-// What never becomes a request is refused when the handshake timeout has passed,
-// what cannot become one at once. Either way the stream then ends in order.
+// Input that cannot become a request is refused at once, an incomplete request after the
+// handshake timeout. In both cases the stream ends without a reset.
 func TestWhatIsNoRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{HandshakeTimeout: 100 * time.Millisecond})
@@ -74,7 +74,7 @@ func lyingHeader(width int, size uint64) string {
 	return string(append(b, maskKey[:]...))
 }
 
-// A header alone proves these wrong; no payload is sent.
+// These frames are invalid by their header alone. No payload is sent.
 func TestAFrameIsJudgedByItsHeader(t *testing.T) {
 	srv := start(t, Config{MaxMessageSize: 64 << 10})
 	big := part(opText, strings.Repeat(" ", 40<<10))
@@ -102,7 +102,7 @@ func TestAFrameIsJudgedByItsHeader(t *testing.T) {
 	}
 }
 
-// Memory is taken for bytes that came, never for bytes that were announced.
+// The server allocates memory for bytes that arrived, never for an announced length.
 func TestAnAnnouncedLengthTakesNoMemory(t *testing.T) {
 	const peers, announced, came = 100, 1 << 30, 1 << 10
 	srv := start(t, Config{MaxMessageSize: announced})
@@ -111,17 +111,17 @@ func TestAnAnnouncedLengthTakesNoMemory(t *testing.T) {
 		all[i] = connect(t, srv, "/ws")
 	}
 	before, read := heap(), srv.group.Stats().BytesReceived
-	piece := lyingHeader(8, announced) + strings.Repeat(string(maskKey[:]), came/len(maskKey)) // zeros, and so UTF-8
+	piece := lyingHeader(8, announced) + strings.Repeat(string(maskKey[:]), came/len(maskKey)) // zeros when unmasked, which is valid UTF-8
 	for _, p := range all {
 		p.write(piece)
 	}
 	handled(t, srv, read, peers*len(piece))
 	if grown := heap() - before; grown > peers*(came+4<<10) {
-		t.Errorf("%d bytes of heap for %d bytes that came", grown, peers*len(piece))
+		t.Errorf("the heap grew by %d bytes for %d bytes of input", grown, peers*len(piece))
 	}
 }
 
-// The limit is on the message, and both sides of it work.
+// The limit applies to the message. The server is tested on both sides of it.
 func TestAMessageOf64KiBPassesAndOneByteMoreDoesNot(t *testing.T) {
 	srv := start(t, Config{})
 	const before, after = `{"command":"broadcast","args":{"channel":"c","content":"`, `"}}`
@@ -134,7 +134,7 @@ func TestAMessageOf64KiBPassesAndOneByteMoreDoesNot(t *testing.T) {
 	p.expectClose(1009)
 }
 
-// Depth is refused without recursion that a peer controls.
+// The parser refuses deep nesting without recursion, whose depth a peer could choose.
 func TestDeepAndBrokenJSONIsRefusedAndTheConnectionStays(t *testing.T) {
 	srv := start(t, Config{MaxMessageSize: 1 << 20})
 	p := connect(t, srv, "/ws")
@@ -147,7 +147,7 @@ func TestDeepAndBrokenJSONIsRefusedAndTheConnectionStays(t *testing.T) {
 	} {
 		p.send(`{"id":7,"command":"broadcast","args":{"channel":"usable","content":` + content + `}}`)
 	}
-	for _, f := range p.sync() { // whether the id of a broken message is found depends on where it breaks
+	for _, f := range p.sync() { // an id is only found before the first error in the message
 		if !strings.HasPrefix(f.payload, `{"id":7,"ok":false,"error":{"code":"bad_request",`) {
 			t.Fatalf("got %v, want bad_request", f)
 		}
@@ -160,7 +160,7 @@ func TestDeepAndBrokenJSONIsRefusedAndTheConnectionStays(t *testing.T) {
 	p.expectClose(1003)
 }
 
-// A text is refused at the byte that spoils it, however much is announced behind it.
+// A text is refused at its first invalid byte, however long the message is.
 func TestBadUTF8InTheMiddleOfAFragmentIsRefusedAtOnce(t *testing.T) {
 	srv := start(t, Config{})
 	for _, bad := range []string{"\xff", "\xc0\x80", "\xed\xa0", "\xf5", "a\x80"} {
@@ -172,9 +172,9 @@ func TestBadUTF8InTheMiddleOfAFragmentIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// A peer may end its side at any moment. It still gets the answers to what it sent,
-// then the end. Only who hangs up while the authorizer is asked about the connection
-// itself, with nothing behind the head, is not waited for.
+// A peer may end its side at any moment. It still gets the answers to its input, then the
+// end of the stream. There is one exception: if it disconnects during the authorizer's call
+// about the connection, and sent nothing after the head, the server does not wait.
 func TestAPeerThatEndsItsSideGetsItsAnswersAndTheEnd(t *testing.T) {
 	hook := newWebhook(t, nil)
 	plain := start(t, Config{HandshakeTimeout: time.Hour})
@@ -184,7 +184,7 @@ func TestAPeerThatEndsItsSideGetsItsAnswersAndTheEnd(t *testing.T) {
 	post := postRequest("/broadcast", `{"channel":"half","content":1}`)
 	for _, tc := range []struct {
 		name, sent string
-		want       []frame // behind the 101
+		want       []frame // after the 101
 		status     int
 	}{
 		{"at once", "", nil, 0},
@@ -221,8 +221,8 @@ func TestAPeerThatEndsItsSideGetsItsAnswersAndTheEnd(t *testing.T) {
 	idle(t, asking, 0, 0, 0)
 }
 
-// 500 peers with half a head and 500 with half a frame, which then go on a byte at a
-// time, take nothing from others.
+// 500 peers with half a head and 500 with half a frame, which continue one byte at a
+// time, do not delay others.
 func TestSlowPeersDoNotHinderOthers(t *testing.T) {
 	t.Parallel()
 	const slow = 500
@@ -252,8 +252,7 @@ func TestSlowPeersDoNotHinderOthers(t *testing.T) {
 	}
 }
 
-// A head and bodies that trickle do not hinder other publishers either, and
-// one that never ends holds one goroutine, not the server.
+// Bodies that never end do not delay other publishers.
 func TestBodiesThatNeverEndDoNotHinderOthers(t *testing.T) {
 	srv := start(t, Config{})
 	srv.drain = time.Second
@@ -269,7 +268,7 @@ func TestBodiesThatNeverEndDoNotHinderOthers(t *testing.T) {
 	}
 }
 
-// What is behind a refusal is read and discarded: the peer sees the Close frame, not
+// Input after the error is read and discarded, so the peer gets the Close frame and not
 // a reset.
 func TestAPeerThatKeepsSendingSeesWhyItWasRefused(t *testing.T) {
 	srv := start(t, Config{})

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// BenchmarkFanOut publishes 128 bytes to so many real sockets on one loop. The time is that of the
-// server alone: from the publication until the kernel has every delivery. What the
-// sockets hold is read while the clock stands.
+// BenchmarkFanOut publishes 128 bytes to real sockets on one loop. It measures the server alone:
+// from the publication until the kernel has every delivery. The timer is stopped while the
+// sockets are read.
 func BenchmarkFanOut(b *testing.B) {
 	for _, n := range []int{1, 100, 5000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -57,7 +57,7 @@ func BenchmarkFanOut(b *testing.B) {
 	}
 }
 
-// sent is Stats().Sent alone, which allocates nothing.
+// sent returns Stats().Sent without an allocation.
 func (srv *Server) sent() (n uint64) {
 	for _, l := range srv.loops {
 		n += l.counts.sent.Load()
@@ -65,8 +65,8 @@ func (srv *Server) sent() (n uint64) {
 	return n
 }
 
-// BenchmarkRoundTrip is a connection that broadcasts to its own channel and reads what
-// it hears; both ends are in the time.
+// BenchmarkRoundTrip measures a broadcast to the sender's own channel until it is
+// received, including the client's time.
 func BenchmarkRoundTrip(b *testing.B) {
 	srv := start(b, Config{})
 	p := connect(b, srv, "/ws")
@@ -81,8 +81,8 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
-// BenchmarkCommand is one join of a channel the connection is a member of, a hundred
-// in one write: what parsing and dispatch cost.
+// BenchmarkCommand measures parsing and dispatch: joins of a channel of which the
+// connection is already a member, a hundred in one write.
 func BenchmarkCommand(b *testing.B) {
 	srv := start(b, Config{})
 	p := connect(b, srv, "/ws")
@@ -99,7 +99,7 @@ func BenchmarkCommand(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/many, "ns/command")
 }
 
-// BenchmarkHandshake connects, upgrades and closes; both ends are in the time.
+// BenchmarkHandshake connects, upgrades and closes, including the client's time.
 func BenchmarkHandshake(b *testing.B) {
 	srv := start(b, Config{})
 	head := upgradeHead("/ws")
@@ -112,8 +112,8 @@ func BenchmarkHandshake(b *testing.B) {
 	}
 }
 
-// BenchmarkPublish is one POST /broadcast on a kept connection to a channel with one
-// member; both ends are in the time.
+// BenchmarkPublish measures a POST /broadcast on a kept connection to a channel with one
+// member, including the client's time.
 func BenchmarkPublish(b *testing.B) {
 	srv := start(b, Config{})
 	member := connect(b, srv, "/ws")

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// While the authorizer and the engine answer nobody, and the pool is full, loops wait
-// for nothing but epoll (I2): their goroutines are looked at beside round trips.
+// Loops wait for nothing but epoll (I2), even if the authorizer and the engine hang and
+// the pool is full. The test inspects their goroutines during round trips.
 func TestALoopWaitsForNothingButEpoll(t *testing.T) {
 	hook := newWebhook(t, nil)
 	defer hook.hold(is("leave"))()
@@ -33,8 +33,8 @@ func TestALoopWaitsForNothingButEpoll(t *testing.T) {
 	}
 }
 
-// waits matches the trace of a goroutine that waits for more than a lock: these are held
-// for moments (ARCHITECTURE.md, section 7).
+// waits matches the trace of a goroutine that waits, except for a lock. Locks are held
+// for moments only (ARCHITECTURE.md, section 7).
 var waits = regexp.MustCompile(`^goroutine \d+.* \[(chan|select|sleep|IO wait|sync\.Cond|sync\.WaitGroup|semacquire)`)
 
 func checkLoops(t *testing.T) (loops int) {
@@ -45,7 +45,7 @@ func checkLoops(t *testing.T) (loops int) {
 		if strings.Contains(goroutine, "netpoll.(*nativePoller).run(") {
 			loops++
 			if waits.MatchString(goroutine) {
-				t.Errorf("a loop waits for something else than epoll:\n%s", goroutine)
+				t.Errorf("a loop waits for something other than epoll:\n%s", goroutine)
 			}
 		}
 	}

@@ -13,8 +13,8 @@ import (
 
 var errTest = errors.New("broken for the test")
 
-// testBroker is a broker that can fail, and, when asynchronous, answers only when
-// it is told to, as one with an engine elsewhere does.
+// testBroker is a broker that can fail. If it is asynchronous, like a broker with an
+// engine, it answers only when the test calls answer.
 type testBroker struct {
 	broker.Memory
 	asynchronous bool
@@ -22,12 +22,12 @@ type testBroker struct {
 	mu      sync.Mutex
 	err     error    // guarded by mu
 	waiting []func() // answers that are due; guarded by mu
-	full    bool     // publications have places only; guarded by mu
-	places  int      // how many more are taken; guarded by mu
+	full    bool     // publications are limited to places; guarded by mu
+	places  int      // how many more publications it accepts; guarded by mu
 	tried   int      // calls of Publish; guarded by mu
 
-	queue []*broker.Waiter        // who waits for a place; guarded by mu
-	told  map[*broker.Waiter]bool // for whom a place is kept; guarded by mu
+	queue []*broker.Waiter        // those that wait for a place; guarded by mu
+	told  map[*broker.Waiter]bool // those that have a reserved place; guarded by mu
 }
 
 var _ broker.Broker = (*testBroker)(nil)
@@ -75,7 +75,7 @@ func (b *testBroker) Publish(w *broker.Waiter, channel, content []byte, done fun
 	return true, nil
 }
 
-// Forgo implements Broker: the place is lost.
+// Forgo implements Broker. No other Waiter gets the place.
 func (b *testBroker) Forgo(w *broker.Waiter) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -83,14 +83,14 @@ func (b *testBroker) Forgo(w *broker.Waiter) {
 	b.queue = slices.DeleteFunc(b.queue, func(other *broker.Waiter) bool { return other == w })
 }
 
-// fill leaves so many places, and tells nobody of them.
+// fill sets the number of places, without telling any Waiter.
 func (b *testBroker) fill(places int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.full, b.places, b.told = true, places, map[*broker.Waiter]bool{}
 }
 
-// tell keeps a place for each of the first n who wait, and tells them.
+// tell reserves a place for each of the first n in the queue, and tells them.
 func (b *testBroker) tell(srv *Server, n int) {
 	b.mu.Lock()
 	first := slices.Clone(b.queue[:n])
@@ -114,7 +114,7 @@ func (b *testBroker) Await(_ []byte, done func(error)) (bool, error) {
 	return true, nil
 }
 
-// answer lets everything that is due be answered, and returns how much that was.
+// answer sends all answers that are due, and returns their number.
 func (b *testBroker) answer() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -126,7 +126,7 @@ func (b *testBroker) answer() int {
 	return n
 }
 
-// await lets the broker answer once so much is due.
+// await waits until so many answers are due, then sends them.
 func (b *testBroker) await(t *testing.T, due int) {
 	t.Helper()
 	testtool.Until(t, fmt.Sprintf("%d answers are due", due), func() bool {
@@ -137,7 +137,7 @@ func (b *testBroker) await(t *testing.T, due int) {
 	b.answer()
 }
 
-// startWith is start with another broker, which nothing has used yet.
+// startWith is start with another broker, which must not have been used before.
 func startWith(t *testing.T, cfg Config, b *testBroker) *Server {
 	t.Helper()
 	srv := start(t, cfg)
@@ -146,19 +146,19 @@ func startWith(t *testing.T, cfg Config, b *testBroker) *Server {
 	}
 	t.Cleanup(func() { _ = b.Close() })
 	for _, l := range srv.loops {
-		defer holdLoop(t, l)() // no loop looks while it is changed
+		defer holdLoop(t, l)() // no loop may use the broker while the test changes it
 	}
 	srv.broker = b
 	return srv
 }
 
-// TestAnswersOfAnAsynchronousBroker: acks and statuses come when the engine has
-// answered, and say what it said; what needs no answer does not wait.
+// TestAnswersOfAnAsynchronousBroker: acks and statuses follow the answer of the engine
+// and depend on it. Commands without an id do not wait.
 func TestAnswersOfAnAsynchronousBroker(t *testing.T) {
 	b := &testBroker{asynchronous: true}
 	srv := startWith(t, Config{}, b)
 	p := connect(t, srv, "/ws")
-	// What comes behind a join waits until it is in force, so that it is heard.
+	// Commands after a join wait until the subscription is confirmed.
 	p.write(message(`{"command":"join","args":{"channel":"c"},"id":1}`) + message(`{"command":"broadcast","args":{"channel":"c","content":"first"}}`))
 	b.await(t, 1)
 	p.expectText(`{"id":1,"ok":true}`)
@@ -192,7 +192,7 @@ func TestAnswersOfAnAsynchronousBroker(t *testing.T) {
 	for _, c := range []struct {
 		err   error
 		want  int
-		again bool // worth trying
+		again bool // a retry may succeed
 	}{{errTest, 503, true}, {broker.ErrTooBig, 413, false}, {nil, 201, false}} {
 		b.fail(c.err)
 		backend := dial(t, srv)
@@ -205,7 +205,7 @@ func TestAnswersOfAnAsynchronousBroker(t *testing.T) {
 	}
 	p.expectText(`"http"`)
 
-	// Who has gone is not answered any more.
+	// A connection that has ended gets no answer.
 	p.send(`{"command":"broadcast","args":{"channel":"c"},"id":6}`)
 	p.expectNothing()
 	p.reset()

@@ -15,8 +15,8 @@ func waitForSubscription(t *testing.T, srv *Server, n int) []*peer {
 	return waiting
 }
 
-// Connections end in every way while their join waits for the engine. The answers
-// come for nobody, and nothing is left.
+// Connections end in every way while their join waits for the engine. The later answers
+// have no recipient, and nothing is leaked.
 func TestSessionsThatEndWhileTheyWaitForASubscription(t *testing.T) {
 	const n = 40
 	for name, outcome := range map[string]error{"confirmed": nil, "refused": errTest} {
@@ -59,8 +59,8 @@ func TestSessionsThatEndWhileTheyWaitForASubscription(t *testing.T) {
 	}
 }
 
-// A shutdown does not wait for an engine: who waits for a subscription is told to
-// reconnect like everybody else, and an answer that comes later harms nobody.
+// A shutdown does not wait for an engine. Sessions that wait for a subscription are told to
+// reconnect like all others, and a later answer has no effect.
 func TestShutdownWhileSessionsWaitForASubscription(t *testing.T) {
 	b := &testBroker{asynchronous: true}
 	srv := startWith(t, Config{}, b)
@@ -78,8 +78,8 @@ func TestShutdownWhileSessionsWaitForASubscription(t *testing.T) {
 	}
 }
 
-// A connection is pinged while its join waits, and stays while it answers, however long
-// the engine takes; it is kept alive as before afterwards.
+// A connection is pinged while its join waits. It stays open as long as it answers the
+// pings, however long the engine takes. Afterwards, keepalive continues as before.
 func TestKeepaliveWhileAJoinWaits(t *testing.T) {
 	b := &testBroker{asynchronous: true}
 	srv := startWith(t, Config{PingInterval: time.Hour, PongTimeout: time.Hour}, b)
@@ -97,7 +97,7 @@ func TestKeepaliveWhileAJoinWaits(t *testing.T) {
 	waiting.expect(opPing, "")
 }
 
-// A peer that is gone is noticed while its join waits.
+// The server detects an unreachable peer while its join waits.
 func TestDeadPeerIsNoticedWhileAJoinWaits(t *testing.T) {
 	b := &testBroker{asynchronous: true}
 	srv := startWith(t, Config{PingInterval: time.Hour, PongTimeout: time.Hour}, b)
@@ -109,8 +109,8 @@ func TestDeadPeerIsNoticedWhileAJoinWaits(t *testing.T) {
 	b.answer()
 }
 
-// When the broker has room again it is offered what it has room for, in the order of
-// who waited on whatever loop, and not what all of the others wait with.
+// When the broker has room again, it gets only as many publications as it has room for,
+// first come, first served over all loops. The other sessions do not try.
 func TestRoomInTheBrokerIsOfferedInOrder(t *testing.T) {
 	const n = 50
 	b := &testBroker{asynchronous: true}
@@ -135,11 +135,11 @@ func TestRoomInTheBrokerIsOfferedInOrder(t *testing.T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.tried != n {
-		t.Errorf("%d publications were tried to get %d through a broker with one place at a time", b.tried, n)
+		t.Errorf("%d calls of Publish for %d publications through a broker with one place at a time", b.tried, n)
 	}
 }
 
-// Who ends while it waits for the broker gives up its turn, told or not.
+// A session that ends while it waits for the broker gives up its place, told or not.
 func TestSessionsThatEndWhileTheyWaitForTheBroker(t *testing.T) {
 	const n = 12
 	b := &testBroker{asynchronous: true}
@@ -171,6 +171,6 @@ func TestSessionsThatEndWhileTheyWaitForTheBroker(t *testing.T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.queue)+len(b.told) > 0 {
-		t.Errorf("%d wait and %d were told, and all are gone", len(b.queue), len(b.told))
+		t.Errorf("%d wait and %d were told, but all sessions have ended", len(b.queue), len(b.told))
 	}
 }

@@ -8,17 +8,17 @@ import (
 	"wsify/internal/testtool"
 )
 
-// What churn may leave on the heap and in resident memory: pools, and slabs of the
-// largest number of connections there was, which is a few hundred here.
+// Bounds in bytes on the growth of heap and resident memory after churn. Pools remain, and
+// slabs for the largest number of connections, which is a few hundred here.
 const (
 	churnHeap = 256 << 10
 	churnRSS  = 32 << 20
 )
 
-// A life is what one connection does from dialling to its end.
+// A life is the behavior of one connection from dialing to its end.
 type life func(c rawClient, i int) error
 
-// lives is every way for a connection to be used and to end.
+// lives are all ways in which a connection is used and ends.
 var lives = []life{
 	func(c rawClient, i int) error { // leaves and closes in order
 		if err := c.joins(i); err != nil {
@@ -42,7 +42,7 @@ var lives = []life{
 		c.closeWrite()
 		return c.readEnd()
 	},
-	func(c rawClient, i int) error { // a member closes without a word, having published
+	func(c rawClient, i int) error { // a member publishes, then closes without a Close frame
 		if err := c.joins(i); err != nil {
 			return err
 		}
@@ -63,20 +63,20 @@ var lives = []life{
 		}
 		return c.readEnd()
 	},
-	func(c rawClient, i int) error { // asks for what is not there, and does not wait
+	func(c rawClient, i int) error { // requests an unknown path, and does not wait
 		return c.write("GET /favicon.ico HTTP/1.1\r\nHost: a\r\n\r\n")
 	},
-	func(c rawClient, i int) error { // gives up inside the head
+	func(c rawClient, i int) error { // closes inside the head
 		return c.write(upgradeHead("/ws")[:50])
 	},
-	func(c rawClient, i int) error { // says nothing
+	func(c rawClient, i int) error { // sends nothing
 		c.abort()
 		return nil
 	},
 }
 
-// joins upgrades and becomes a member of a channel of its own and of a common one.
-// It waits for the first only: what is published to the second may come any time.
+// joins upgrades, then joins a channel of its own and a common one. It waits for the
+// first ack only, because publications to the common channel may come at any time.
 func (c rawClient) joins(i int) error {
 	if err := c.upgrade(); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (c rawClient) joins(i int) error {
 	return c.write(message(`{"command":"join","args":{"channel":"churn"}}`))
 }
 
-// churn lives n lives, eight at a time, and waits until the server has forgotten them.
+// churn runs n lives, eight at a time, and waits until the server has no connection left.
 func churn(t *testing.T, srv *Server, n int) {
 	t.Helper()
 	inParallel(t, 8, n, func(worker, i int) error {
@@ -108,7 +108,7 @@ func churn(t *testing.T, srv *Server, n int) {
 	idle(t, srv, 0, 0, 0)
 }
 
-// Everything a connection took is back after it ended, however it ended (I13).
+// All resources of a connection are free after its end, however it ended (I13).
 func TestChurnLeavesNothing(t *testing.T) {
 	srv := startOn(t, anyAddr, Config{})
 	churn(t, srv, 2000)
@@ -134,8 +134,8 @@ func TestChurnLeavesNothing(t *testing.T) {
 	t.Logf("heap %+d, resident %+d bytes, %v", heap()-heapBefore, rss(t)-rssBefore, st.Closed)
 }
 
-// A connection may be upgraded, and join and leave many channels, again and again:
-// the registry gives back what the largest crowd took.
+// A connection joins and leaves many channels, again and again. The hub gives the memory
+// back.
 func TestMembershipChurnLeavesNothing(t *testing.T) {
 	const channels = 100
 	srv := start(t, Config{})
@@ -158,8 +158,8 @@ func TestMembershipChurnLeavesNothing(t *testing.T) {
 	}
 }
 
-// A shutdown in the middle of churn ends whatever comes meanwhile, in time, and
-// leaves nothing either.
+// A shutdown during churn ends all connections in time, also new ones, and leaks
+// nothing.
 func TestShutdownDuringChurnLeavesNothing(t *testing.T) {
 	for range unlessRace(20, 5) {
 		srv := startOn(t, anyAddr, Config{})
@@ -172,7 +172,7 @@ func TestShutdownDuringChurnLeavesNothing(t *testing.T) {
 					if err != nil {
 						return // the listener is closed
 					}
-					_ = lives[i%len(lives)](c, i) // it may be refused or cut off now
+					_ = lives[i%len(lives)](c, i) // an error is fine: it may be refused or cut off now
 					c.close()
 				}
 			})

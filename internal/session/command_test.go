@@ -8,8 +8,8 @@ import (
 )
 
 // TestCommandsTakeEffectInTheOrderSent sends joins, broadcasts and leaves of one
-// channel in one write: what stands between a join and a leave is heard, what stands
-// behind the leave is not.
+// channel in one write. The sender receives its broadcasts between a join and a leave,
+// and none after a leave.
 func TestCommandsTakeEffectInTheOrderSent(t *testing.T) {
 	t.Run("alone", func(t *testing.T) {
 		p := connect(t, start(t, Config{}), "/ws")
@@ -105,7 +105,7 @@ func readTexts(t *testing.T, p *peer, n int) []string {
 	return texts
 }
 
-// TestContentArrivesByteForByte tries what decoding and encoding again would
+// TestContentArrivesByteForByte sends content that decoding and encoding again would
 // change.
 func TestContentArrivesByteForByte(t *testing.T) {
 	srv := start(t, Config{})
@@ -162,7 +162,7 @@ func TestBadMessagesAreCountedAndIgnored(t *testing.T) {
 	p.usable()
 }
 
-// TestBinaryMessages: JSON in UTF-8 is as good as text, anything else is 1003.
+// TestBinaryMessages: JSON in UTF-8 is accepted like text, anything else is 1003.
 func TestBinaryMessages(t *testing.T) {
 	srv := start(t, Config{})
 	good := connect(t, srv, "/ws")
@@ -180,9 +180,9 @@ func TestBinaryMessages(t *testing.T) {
 	testtool.Until(t, "six are counted as unsupported data", func() bool { return srv.Stats().Closed["unsupported_data"] == 6 })
 }
 
-// TestCloseCodes: what the peer breaks closes with the code that CONTRACT and
-// RFC 6455, section 7.4.1, name. The others have tests of their own: 1012, 1013,
-// 4001, 4002.
+// TestCloseCodes: a peer's error closes the connection with the code from CONTRACT and
+// RFC 6455, section 7.4.1. Other codes have tests of their own: 1012, 1013, 4001,
+// 4002.
 func TestCloseCodes(t *testing.T) {
 	srv := start(t, Config{MaxMessageSize: 1000})
 	for _, c := range []struct {
@@ -215,7 +215,7 @@ func TestCloseCodes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			before := srv.Stats().Closed[c.reason]
 			p := connect(t, srv, "/ws")
-			// What is sent before is answered; what is sent behind is not.
+			// Input before the error is answered, input after it is not.
 			p.write(message(`{"command":"join","args":{"channel":"c"},"id":1}`) + c.input + message(`{"command":"join","args":{"channel":"d"},"id":2}`))
 			p.expectText(`{"id":1,"ok":true}`)
 			p.expectClose(c.want)
@@ -224,8 +224,8 @@ func TestCloseCodes(t *testing.T) {
 	}
 }
 
-// TestBrokerDown: a publication the broker cannot take is an error to its id, a 503
-// to a backend, and counted either way.
+// TestBrokerDown: if the broker cannot take a publication, a client with an id gets an
+// error and a backend 503. Both are counted.
 func TestBrokerDown(t *testing.T) {
 	srv := start(t, Config{})
 	p := connect(t, srv, "/ws")

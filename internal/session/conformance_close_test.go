@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// closeCases are group 7. Where the suite leaves the outcome open (7.1.6, 7.13) the
-// case says what these servers do.
+// closeCases are group 7. Where the suite allows several outcomes (7.1.6, 7.13), the
+// case expects the behavior of these servers.
 func closeCases() []conformanceCase {
 	ends := func(name string, raw string, code int, want ...frame) conformanceCase {
 		return conformanceCase{name, []step{{raw, whole, want}}, code}

@@ -32,13 +32,13 @@ func pingCases() []conformanceCase {
 	}
 }
 
-// refusedBehind is a text that is fine, a frame that is not, and a ping that must not
-// be answered any more.
+// refusedBehind is a valid text, an invalid frame, and a ping that must not be
+// answered.
 func refusedBehind(name, bad string, chop int) conformanceCase {
 	return conformanceCase{name, []step{{final(opText, hello) + bad + final(opPing, ""), chop, []frame{text(hello)}}}, 1002}
 }
 
-// refused is one frame that is not fine.
+// refused is one invalid frame.
 func refused(name, bad string) conformanceCase {
 	return conformanceCase{name, []step{{bad, whole, nil}}, 1002}
 }
@@ -76,8 +76,8 @@ func opcodeCases() []conformanceCase {
 	}
 }
 
-// fragmentCases are group 5. Most of its cases come in three: in one write, frame by
-// frame, and byte by byte.
+// fragmentCases are group 5. Most of its cases have three variants: in one write, frame
+// by frame, and byte by byte.
 func fragmentCases() []conformanceCase {
 	const one, two = "fragment1", "fragment2"
 	const frame9 = 2 + 4 + len(one) // size of a write that holds one of these frames

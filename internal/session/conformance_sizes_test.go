@@ -2,7 +2,7 @@ package session
 
 import "fmt"
 
-// sizeCases are groups 1, 9 and 10. Group 9.7 and 9.8 make a tenth of the suite's
+// sizeCases are groups 1, 9 and 10. Groups 9.7 and 9.8 do a tenth of the suite's
 // thousand round trips.
 func sizeCases() []sizeCase {
 	all := framingCases()
@@ -16,7 +16,7 @@ func sizeCases() []sizeCase {
 	return append(all, sizeCase{"10.1.1 text of 65536 bytes in fragments of 1300", opText, 65536, 1300, whole, 1})
 }
 
-// whole is one frame for a message, or one write for all bytes.
+// whole stands for one frame per message, or one write for all bytes.
 const whole = 1 << 40
 
 // framingCases are group 1.
@@ -44,7 +44,7 @@ func largeCases() []sizeCase {
 	return all
 }
 
-// slicedCases are groups 9.3 to 9.6: fragments of a message, and writes of a frame.
+// slicedCases are groups 9.3 to 9.6: messages in fragments, and frames in several writes.
 func slicedCases() []sizeCase {
 	var all []sizeCase
 	message, frame := unlessRace(4<<20, 256<<10), unlessRace(1<<20, 64<<10)

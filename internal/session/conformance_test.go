@@ -10,30 +10,30 @@ import (
 	"testing"
 )
 
-// The cases of this file and its neighbours (conformance_*_test.go) are those of the
-// Autobahn test suite and bear its numbers, groups 1 to 7, 9 and 10. Each runs on a
-// real socket, against the server and against testdata/echo.
+// The cases in conformance_*_test.go are groups 1 to 7, 9 and 10 of the Autobahn test
+// suite, and have its numbers. Each runs on a real socket, against the server and
+// against testdata/echo.
 //
-// The suite wants messages echoed. The echo server is held to that word by word. The
-// server ignores a text that is no command and stays, refuses binary that is no
-// JSON with 1003, and does the rest alike: pongs, and close codes.
+// The suite expects an echo of each message. Only the echo server has to do exactly
+// that. The server ignores a text that is not a command, and refuses binary that is not
+// JSON with 1003. Pongs and close codes have to be the same for both.
 
-// A conformanceCase is what a client does, step by step, and how the connection ends.
+// A conformanceCase is the steps of a client, and the end of the connection.
 type conformanceCase struct {
 	name  string
 	steps []step
-	// code is that of the server's Close frame; 0 is an empty one. stays says that
-	// the server must not close: the connection is used, then closed by us.
+	// code is the code of the server's Close frame; 0 means an empty frame. stays: the
+	// server must not close. The test uses the connection, then closes it.
 	code int
 }
 
 const stays = -1
 
-// A step is bytes to send and the frames an echo server answers them with. All of
-// them are read before the next step.
+// A step is bytes to send and the frames with which an echo server answers. The test
+// reads all of them before the next step.
 type step struct {
 	bytes string
-	chop  int // most bytes of a write
+	chop  int // most bytes in one write
 	want  []frame
 }
 
@@ -72,7 +72,7 @@ type target struct {
 	echo bool
 }
 
-// targets starts both.
+// targets starts both servers.
 func targets(t *testing.T) []target {
 	srv := start(t, Config{MaxMessageSize: 32 << 20, WriteQueueSize: 64 << 20})
 	return []target{{"wsify", srv.Addr().String(), false}, {"echo", startEcho(t), true}}
@@ -117,7 +117,7 @@ func (to target) connect(t *testing.T) *peer {
 	return p
 }
 
-// usable checks that the connection does its work as if nothing had been before.
+// usable checks that the connection still works.
 func (to target) usable(p *peer) {
 	p.t.Helper()
 	if !to.echo {
@@ -128,8 +128,8 @@ func (to target) usable(p *peer) {
 	p.expectText("usable")
 }
 
-// answers is what this target answers where an echo server would send these frames:
-// the server ignores the texts, which are no commands.
+// answers returns the expected answers of this target, given those of an echo server.
+// The server ignores the texts, because they are not commands.
 func (to target) answers(echoed []frame) (want []frame) {
 	for _, f := range echoed {
 		if to.echo || f.op == opPong {
@@ -139,7 +139,7 @@ func (to target) answers(echoed []frame) (want []frame) {
 	return want
 }
 
-// run plays one case.
+// run runs one case.
 func (to target) run(t *testing.T, tc conformanceCase) {
 	p := to.connect(t)
 	for _, s := range tc.steps {
@@ -176,20 +176,20 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// A sizeCase is a message of some size, whole or in fragments, sent in writes of
-// some size, some times over.
+// A sizeCase is a message of a given size, whole or in fragments. It is sent in writes
+// of a given size, and repeated.
 type sizeCase struct {
 	name     string
 	op       byte
 	size     int
-	fragment int // most payload bytes of a frame
-	chop     int // most bytes of a write
+	fragment int // most payload bytes in a frame
+	chop     int // most bytes in one write
 	count    int
 }
 
-// runSize plays one case. The server publishes content of the size to the sender
-// itself, and it comes back byte by byte as text; below two bytes there is no JSON
-// to publish but a digit.
+// runSize runs one case. The client publishes content of the size to itself, and
+// expects the same bytes as text. Below two bytes, the only JSON to publish is a
+// digit.
 func (to target) runSize(t *testing.T, tc sizeCase) {
 	p := to.connect(t)
 	fill := map[byte]string{opText: "*", opBinary: "\xfe"}[tc.op]
@@ -213,7 +213,7 @@ func (to target) runSize(t *testing.T, tc sizeCase) {
 	p.expectClose(1000)
 }
 
-// runForeign sends the server a message that holds no command.
+// runForeign sends the server a message that is not a command.
 func (to target) runForeign(t *testing.T, op byte, payload string) {
 	p := to.connect(t)
 	p.write(final(op, payload))

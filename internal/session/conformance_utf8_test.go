@@ -11,7 +11,7 @@ const (
 	mixed = "Hello-µ@ßöäüàá-UTF-8!!"
 )
 
-// utf8Cases are group 6 but for 6.4.
+// utf8Cases are group 6 without 6.4.
 func utf8Cases() []conformanceCase {
 	echoed := func(name, raw, message string) conformanceCase {
 		return conformanceCase{name, []step{{raw, whole, []frame{text(message)}}}, stays}
@@ -46,7 +46,7 @@ func validSequence(group, number int) bool {
 	switch group {
 	case 5, 7, 9, 22, 23:
 		return true
-	case 6: // where the prefix ends behind a rune
+	case 6: // valid where the prefix ends after a rune
 		return slices.Contains([]int{2, 5, 7, 9, 11}, number)
 	case 11:
 		return number <= 4
@@ -54,8 +54,8 @@ func validSequence(group, number int) bool {
 	return false
 }
 
-// utf8Sequences are the texts of 6.5 to 6.23. The suite sends each in one frame; here
-// they come in fragments of one byte as well, which are judged by other code.
+// utf8Sequences are the texts of 6.5 to 6.23. The suite sends each in one frame. The
+// tests also send them in fragments of one byte, which other code checks.
 func utf8Sequences() [][]string {
 	var prefixes []string
 	for n := 1; n <= len(greek); n++ {
@@ -88,7 +88,7 @@ func utf8Sequences() [][]string {
 	}
 }
 
-// span is the bytes from first up to and without last, each with something behind.
+// span returns the bytes from first up to, but not including, last. behind follows each.
 func span(first, last byte, behind string) string {
 	var b strings.Builder
 	for c := first; c < last; c++ {
@@ -98,7 +98,7 @@ func span(first, last byte, behind string) string {
 	return b.String()
 }
 
-// surrogatePairs are those of UTF-16, each half encoded on its own.
+// surrogatePairs are UTF-16 surrogate pairs, with each half encoded separately.
 func surrogatePairs() (all []string) {
 	for _, high := range []string{"\xed\xa0\x80", "\xed\xad\xbf", "\xed\xae\x80", "\xed\xaf\xbf"} {
 		for _, low := range []string{"\xed\xb0\x80", "\xed\xbf\xbf"} {
@@ -108,7 +108,7 @@ func surrogatePairs() (all []string) {
 	return all
 }
 
-// nonCharacters are the last two code points of every plane: valid UTF-8 all the same.
+// nonCharacters are the last two code points of every plane. They are valid UTF-8.
 func nonCharacters() (all []string) {
 	all = []string{"\ufffe", "\uffff"}
 	for plane := rune(1); plane <= 0x10; plane++ {
@@ -117,9 +117,9 @@ func nonCharacters() (all []string) {
 	return all
 }
 
-// failFastCases are group 6.4: a text must be refused at the byte that spoils it, not
-// when the message is complete. What comes behind that byte is never sent. A ping
-// shows that the part before it is still fine.
+// failFastCases are group 6.4: a text must be refused at its first invalid byte, not
+// when the message is complete. Nothing after that byte is sent. A ping shows that the
+// server accepts the part before it.
 func failFastCases() []conformanceCase {
 	const bad = greek + "\xf4\x90\x80\x80" + "edited" // wrong from the second byte of \xf4\x90 on
 	const good = len(greek)

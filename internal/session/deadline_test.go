@@ -8,8 +8,8 @@ import (
 	"wsify/netpoll"
 )
 
-// Whatever a session waits for, it does so until a deadline, and an open one has its
-// next ping (I10).
+// A session that waits has a deadline, whatever it waits for. An open one has its next
+// ping (I10).
 func TestNoSessionWaitsWithoutADeadline(t *testing.T) {
 	long(t)
 	hangs := speaking("")(t)

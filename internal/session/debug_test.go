@@ -9,7 +9,7 @@ import (
 	"wsify/internal/testtool"
 )
 
-// startJSON is start with a log of JSON lines from debug on.
+// startJSON is start with a log of JSON lines at level debug.
 func startJSON(t *testing.T, cfg Config) (*Server, *testtool.Log) {
 	book := &testtool.Log{}
 	cfg.Logger = slog.New(slog.NewJSONHandler(book, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -33,8 +33,8 @@ func find(t *testing.T, b *testtool.Log, want map[string]any) (found []map[strin
 	return found
 }
 
-// An operator who knows an address, or the id that the authorizer was told, finds what
-// became of the connection.
+// An operator can find the history of a connection by its address, or by the id that the
+// authorizer got.
 func TestWhatHappenedToAConnectionIsInTheLogAtDebug(t *testing.T) {
 	t.Parallel()
 	hook := newWebhook(t, func(q question) int {
@@ -67,7 +67,7 @@ func TestWhatHappenedToAConnectionIsInTheLogAtDebug(t *testing.T) {
 	}
 	conn := opened[0]["conn"]
 	if want := hook.questions("connect")[0].header.Get("X-Wsify-Connection"); conn != want {
-		t.Errorf("conn is %v; the authorizer was told %q", conn, want)
+		t.Errorf("conn is %v; the authorizer got %q", conn, want)
 	}
 	for _, want := range []map[string]any{
 		{"msg": "authorizer", "conn": conn, "command": "join", "decision": "deny"},

@@ -23,26 +23,26 @@ func (s *stamps) Stamp() int64 {
 
 func (s *stamps) Delivered(int64) { s.delivered.Add(1) }
 
-// TestFanoutIsTimedToTheLastMember: a publication that has members on both loops is
-// timed on each, and only when that loop is done with it.
+// TestFanoutIsTimedToTheLastMember: a publication to members on both loops is timed on
+// each, when that loop has delivered it to all its members.
 func TestFanoutIsTimedToTheLastMember(t *testing.T) {
 	times := &stamps{}
 	srv := start(t, Config{Times: times})
 	a, b := connect(t, srv, "/ws"), connect(t, srv, "/ws")
 	a.join("c")
 	b.join("c")
-	say := func(channel, content string) { // not over HTTP: a loop that is held may be the one that accepts
+	say := func(channel, content string) { // not over HTTP: the held loop might accept the connection
 		if _, err := srv.broker.Publish(nil, []byte(channel), []byte(content), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	times.due.Store(true)
-	say("nobody", "0") // there is nothing to time
+	say("nobody", "0") // no delivery, so nothing to time
 	times.due.Store(true)
 	release := holdLoop(t, srv.loops[0])
 	say("c", "1")
 	testtool.Until(t, "the other loop has delivered", func() bool { return times.delivered.Load() == 1 })
-	say("c", "2") // it joins the first, and is not timed
+	say("c", "2") // joined with the first, and not timed
 	release()
 	a.expectText("1", "2")
 	b.expectText("1", "2")
@@ -55,13 +55,13 @@ func TestFanoutIsTimedToTheLastMember(t *testing.T) {
 	}
 }
 
-// A loop that is stuck is not asked more than one question at a time.
+// A loop that hangs gets at most one check at a time.
 func TestALoopIsAskedOneQuestionAtATime(t *testing.T) {
 	srv := start(t, Config{})
 	release := holdLoop(t, srv.loops[1])
 	first := srv.AskLoop(1)
 	if again := srv.AskLoop(1); first != again {
-		t.Error("a loop that is stuck is asked again and again")
+		t.Error("a loop that hangs is checked again and again")
 	}
 	release()
 	<-first

@@ -13,8 +13,8 @@ import (
 	"wsify/internal/testtool"
 )
 
-// unlessRace is n, or less under the race detector, which makes everything ten times
-// as slow, and less with -short.
+// unlessRace returns n, or less with -short or under the race detector, which makes
+// everything ten times slower.
 func unlessRace(n, less int) int {
 	if raceEnabled || testing.Short() {
 		return less
@@ -22,16 +22,16 @@ func unlessRace(n, less int) int {
 	return n
 }
 
-// A raw client is a socket with blocking system calls and nothing around it: tests
-// that need many connections at once, or one after the other, use it. Its methods
-// return errors and may be called from any goroutine.
+// A raw client is a bare socket with blocking system calls, for tests that need many
+// connections at once or in sequence. Its methods return errors and may be called from
+// any goroutine.
 type rawClient struct{ fd int }
 
-// anyAddr is where a server listens that raw clients connect to.
+// anyAddr is the listen address of servers that raw clients connect to.
 const anyAddr = "0.0.0.0:0"
 
-// dialRaw connects to 127.0.0.N, N from 1 to 254, at the server's port. Another N is
-// another set of port numbers, of which tests with many connections need several.
+// dialRaw connects to 127.0.0.N, N from 1 to 254, at the server's port. Each N has its
+// own set of client ports. Tests with many connections need several sets.
 func dialRaw(addr net.Addr, n int) (rawClient, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -48,7 +48,7 @@ func dialRaw(addr net.Addr, n int) (rawClient, error) {
 	if err == nil {
 		err = unix.Connect(fd, to)
 	}
-	for err == unix.EINTR { // the connection goes on; another call waits for it (connect(2))
+	for err == unix.EINTR { // the connection attempt continues; call again to wait for it (connect(2))
 		if err = unix.Connect(fd, to); err == unix.EISCONN {
 			err = nil
 		}
@@ -76,7 +76,7 @@ func (c rawClient) write(raw string) error {
 	return nil
 }
 
-// readUntil reads until what came ends with end, and returns it all.
+// readUntil reads until the input ends with end, and returns all of it.
 func (c rawClient) readUntil(end string) (string, error) {
 	var got []byte
 	buf := make([]byte, 4<<10)
@@ -86,14 +86,14 @@ func (c rawClient) readUntil(end string) (string, error) {
 			continue
 		}
 		if err != nil || n == 0 {
-			return string(got), fmt.Errorf("read %d, %v behind %q; want %q", n, err, got, end)
+			return string(got), fmt.Errorf("read %d, %v after %q; want %q", n, err, got, end)
 		}
 		got = append(got, buf[:n]...)
 	}
 	return string(got), nil
 }
 
-// readEnd reads until the end of the stream. A reset is one too.
+// readEnd reads until the end of the stream. A reset counts as the end.
 func (c rawClient) readEnd() error {
 	buf := make([]byte, 4<<10)
 	for {
@@ -123,18 +123,18 @@ func (c rawClient) upgrade() error {
 func (c rawClient) closeWrite() { _ = unix.Shutdown(c.fd, unix.SHUT_WR) }
 func (c rawClient) close()      { _ = unix.Close(c.fd) }
 
-// abort makes the close that follows one that the server sees as a reset.
+// abort makes the server see the next close as a reset.
 func (c rawClient) abort() {
 	_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }
 
-// reset closes so that the server sees a reset.
+// reset closes the socket so that the server sees a reset.
 func (c rawClient) reset() {
 	c.abort()
 	c.close()
 }
 
-// inParallel runs fn for 0 to n-1 on some goroutines and reports the first errors.
+// inParallel runs fn for 0 to n-1 on several goroutines and reports the first errors.
 func inParallel(t testing.TB, workers, n int, fn func(worker, i int) error) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -159,16 +159,16 @@ func inParallel(t testing.TB, workers, n int, fn func(worker, i int) error) {
 	}
 }
 
-// heap is the bytes of live objects, after a collection.
+// heap returns the bytes of live objects, after a collection.
 func heap() int64 {
 	runtime.GC()
-	runtime.GC() // what the first one gave to finalizers and pools
+	runtime.GC() // objects that the first one moved to finalizers and pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
 
-// idle waits until nothing but these connections is left.
+// idle waits until only the given connections, subscriptions and channels are left.
 func idle(t testing.TB, srv *Server, connections, channels, subscriptions int64) {
 	t.Helper()
 	testtool.Until(t, fmt.Sprintf("%d connections, %d channels, %d subscriptions and nothing queued", connections, channels, subscriptions), func() bool {

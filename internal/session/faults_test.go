@@ -18,13 +18,13 @@ import (
 const joinHot = `{"command":"join","args":{"channel":"hot"}}`
 
 // A publisher is a member of channel "hot" that publishes 0, 1, 2 and so on to it
-// until it is told to stop, and hears itself. No more than window publications are
-// on their way at once, so that nobody who reads is slow.
+// until end is called. It also receives them. At most window publications are in
+// flight at once, so that no member that reads is slow.
 type publisher struct {
 	p    *peer
 	stop atomic.Bool
 	done chan error
-	sent int // once done
+	sent int // valid once done
 }
 
 const window = 64
@@ -66,7 +66,7 @@ func (pub *publisher) end(t *testing.T) int {
 	return pub.sent
 }
 
-// hears reads one message and compares it with a number.
+// hears reads one message and compares it with want.
 func (p *peer) hears(want int) error {
 	f, err := p.next()
 	if err != nil || f.op != opText || f.payload != strconv.Itoa(want) {
@@ -75,8 +75,8 @@ func (p *peer) hears(want int) error {
 	return nil
 }
 
-// A listener reads numbers from first on, one after the other, until it is told how
-// many there are in all.
+// A listener reads consecutive numbers, beginning with first, until it knows the total
+// and has all.
 func (p *peer) hearsAll(first int, total <-chan int) error {
 	for next := first; ; next++ {
 		select {
@@ -95,8 +95,8 @@ func (p *peer) hearsAll(first int, total <-chan int) error {
 	}
 }
 
-// Version 3 crashed when a member reset its connection while its channel was
-// published to.
+// Version 3 crashed when a member reset its connection during a publication to its
+// channel.
 func TestResetsWhileTheirChannelIsPublishedTo(t *testing.T) {
 	t.Parallel()
 	const wave, waves = 250, 16
@@ -128,13 +128,13 @@ func TestResetsWhileTheirChannelIsPublishedTo(t *testing.T) {
 	t.Logf("%d publications during %d resets", n, waves*wave)
 }
 
-// Each publication is a fan-out of several slices here, and members join, leave,
-// close and reset while slices are open. Who stays gets every publication once, in
+// Each publication needs several slices here. Other members join, leave, close and
+// reset between the slices. A member that stays gets every publication once, in
 // order (I14).
 func TestMembersThatStayHearEverythingWhileOthersComeAndGo(t *testing.T) {
 	t.Parallel()
 	const steady, comers, bursts = 1000, 1000, 4
-	srv := startOn(t, anyAddr, Config{PingInterval: time.Hour}) // who hears sends nothing
+	srv := startOn(t, anyAddr, Config{PingInterval: time.Hour}) // listeners send nothing
 	first := connect(t, srv, "/ws")
 	first.join("hot")
 	peers := make([]*peer, steady)
@@ -162,7 +162,7 @@ func TestMembersThatStayHearEverythingWhileOthersComeAndGo(t *testing.T) {
 	for _, tell := range total {
 		tell <- n
 	}
-	// Whoever is ahead waits for one publication more before it looks at the total.
+	// A listener that is ahead waits for one more publication before it checks the total.
 	pub.stop.Store(false)
 	first.broadcast("hot", strconv.Itoa(n))
 	for range peers {
@@ -173,7 +173,7 @@ func TestMembersThatStayHearEverythingWhileOthersComeAndGo(t *testing.T) {
 	idle(t, srv, steady+1, 1, steady+1)
 }
 
-// comeAndGo keeps n connections joining, leaving, closing and resetting.
+// comeAndGo makes n connections join, leave, close and reset, repeatedly.
 func comeAndGo(t *testing.T, srv *Server, worker, n int, stop *atomic.Bool) {
 	random := rand.New(rand.NewPCG(uint64(worker), 1))
 	clients := make([]rawClient, n)

@@ -15,7 +15,7 @@ const (
 	opPong         = 0xA
 )
 
-// A frame is one frame of the server. Those of fragments have fin false.
+// A frame is one frame of the server. fin is false for all fragments but the last.
 type frame struct {
 	fin     bool
 	op      byte
@@ -36,10 +36,10 @@ func (f frame) String() string {
 	return fmt.Sprintf("%s %q", name, f.payload)
 }
 
-// maskKey is what every frame of ours is masked with.
+// maskKey masks every frame that these tests send.
 var maskKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
-// masked is a client's frame. first is its first byte: FIN, the reserved bits and
+// masked returns a client's frame. first is its first byte: FIN, the reserved bits and
 // the opcode.
 func masked(first byte, payload string) string {
 	b := make([]byte, 0, len(payload)+14)
@@ -58,10 +58,10 @@ func masked(first byte, payload string) string {
 	return string(b)
 }
 
-// message is a whole text message as a client's frame.
+// message returns a client's frame with a whole text message.
 func message(text string) string { return masked(0x80|opText, text) }
 
-// closing is a client's Close frame. Code 0 is one without a payload.
+// closing returns a client's Close frame. With code 0 it has no payload.
 func closing(code int, reason string) string {
 	if code == 0 {
 		return masked(0x80|opClose, "")
@@ -69,7 +69,7 @@ func closing(code int, reason string) string {
 	return masked(0x80|opClose, string(binary.BigEndian.AppendUint16(nil, uint16(code)))+reason)
 }
 
-// closeCode is the code in a Close frame, 0 without one.
+// closeCode returns the code in a Close frame, or 0 if there is none.
 func closeCode(f frame) int {
 	if f.op != opClose || len(f.payload) < 2 {
 		return 0

@@ -15,11 +15,11 @@ import (
 	"wsify/internal/wire"
 )
 
-// fuzzMax is -max-message-size of the fuzzed servers: small, so that it is reached.
+// fuzzMax is -max-message-size of the fuzzed servers: small, so that inputs exceed it.
 const fuzzMax = 4 << 10
 
-// probeOf connects a peer whose round trip shows, after each input, that the server
-// does its work.
+// probeOf connects a peer. After each input, its round trip shows that the server still
+// works.
 func probeOf(f *testing.F, srv *Server) *peer {
 	p := connect(f, srv, "/ws")
 	p.join("probe")
@@ -33,9 +33,9 @@ func (p *peer) probe(t *testing.T) {
 	p.expectText("1")
 }
 
-// FuzzSession sends arbitrary bytes behind a good upgrade and ends its side. The
-// control frames that answer have to be those that a Reader on the same bytes calls
-// for, and the stream has to end.
+// FuzzSession sends arbitrary bytes after a valid upgrade and ends its side. The server
+// must answer with the control frames that a Reader on the same bytes requires, and end
+// the stream.
 func FuzzSession(f *testing.F) {
 	srv := start(f, Config{MaxMessageSize: fuzzMax, PingInterval: -1})
 	probe := probeOf(f, srv)
@@ -60,14 +60,14 @@ func FuzzSession(f *testing.F) {
 		p.write(string(input))
 		p.closeWrite()
 		if got := p.controlFrames(); strings.Join(got, "\n") != strings.Join(want, "\n") {
-			t.Fatalf("%q is answered by\n%q, want\n%q", input, got, want)
+			t.Fatalf("the answer to %q is\n%q, want\n%q", input, got, want)
 		}
 		probe.probe(t)
 	})
 }
 
-// controlFrames reads to the end of the stream and returns the control frames in it,
-// Close frames by their code. Every text has to be JSON.
+// controlFrames reads to the end of the stream and returns its control frames, with
+// only the code of Close frames. Every text must be JSON.
 func (p *peer) controlFrames() (got []string) {
 	p.t.Helper()
 	for {
@@ -76,7 +76,7 @@ func (p *peer) controlFrames() (got []string) {
 		case err == io.EOF:
 			return got
 		case err != nil:
-			p.t.Fatalf("behind %q: %v", got, err)
+			p.t.Fatalf("after %q: %v", got, err)
 		case f.op == opText:
 			if !json.Valid([]byte(f.payload)) {
 				p.t.Fatalf("got %v, want JSON", f)
@@ -93,7 +93,7 @@ func closeLine(code int) string {
 	return frame{true, opClose, string([]byte{byte(code >> 8), byte(code)})}.String()
 }
 
-// controlAnswers is what a client's bytes have to be answered with.
+// controlAnswers returns the control frames that must answer a client's bytes.
 func controlAnswers(input []byte) (want []string) {
 	p := bytes.Clone(input) // the Reader unmasks in place
 	var r wire.Reader
@@ -120,9 +120,9 @@ func controlAnswers(input []byte) (want []string) {
 	}
 }
 
-// FuzzRequest sends arbitrary bytes as a new connection's first and ends its side.
-// A head that is complete, too large or beyond hope is answered, one that is not is
-// not; the stream has to end either way.
+// FuzzRequest sends arbitrary bytes on a new connection and ends its side. The server
+// must answer a head that is complete, too large or invalid, and no other. The stream
+// must end in each case.
 func FuzzRequest(f *testing.F) {
 	srv := start(f, Config{MaxMessageSize: fuzzMax, HandshakeTimeout: time.Hour})
 	probe := probeOf(f, srv)
@@ -145,19 +145,19 @@ func FuzzRequest(f *testing.F) {
 		_ = p.SetReadDeadline(time.Now().Add(patience))
 		got, err := io.ReadAll(p.r)
 		if err != nil && !isEnd(err) {
-			t.Fatalf("%q: %v behind %q", input, err, got)
+			t.Fatalf("%q: %v after %q", input, err, got)
 		}
 		end := wire.HeadEnd(input, 0)
 		complete := end > 0 || len(input) > 16<<10 || len(input) > 0 && wire.JudgeStart(input, 0) != nil
 		if answered := bytes.HasPrefix(got, []byte("HTTP/1.1 ")); answered != (len(got) > 0) || len(got) > 0 && !complete || complete && !answered && !bodyFollows(input, end) {
-			t.Fatalf("%q is answered by %q", input, got)
+			t.Fatalf("the answer to %q is %q", input, got)
 		}
 		probe.probe(t)
 	})
 }
 
-// bodyFollows reports whether a head is that of a publication, which is not answered
-// when its body is cut.
+// bodyFollows reports whether input has the head of a publication. The server does not
+// answer it if the body is incomplete.
 func bodyFollows(input []byte, end int) bool {
 	if end == 0 || end > 16<<10 {
 		return false

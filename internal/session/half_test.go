@@ -8,8 +8,8 @@ import (
 	"wsify/netpoll"
 )
 
-// older makes a message that was begun look as if that were so long ago, and lets the
-// session's deadline pass. It reports whether it found one.
+// older makes an incomplete message older by d, and lets the session's deadline pass.
+// It reports whether it found one.
 func older(t *testing.T, srv *Server, d time.Duration) (found bool) {
 	t.Helper()
 	for _, l := range srv.loops {
@@ -26,7 +26,7 @@ func older(t *testing.T, srv *Server, d time.Duration) (found bool) {
 	return found
 }
 
-// TestHalfAMessageIsEnded, however it is kept incomplete, and with pings or without.
+// TestHalfAMessageIsEnded: an incomplete message ends its connection, with pings and without.
 func TestHalfAMessageIsEnded(t *testing.T) {
 	whole := masked(0x80|opText, `{"command":"leave","args":{"channel":"c"}}`)
 	fragment := masked(opText, "{")
@@ -56,8 +56,8 @@ func TestHalfAMessageIsEnded(t *testing.T) {
 	}
 }
 
-// A message that has ended starts the time of the next anew, and one that goes on does
-// not.
+// A new message has a new deadline. More bytes of the same message do not extend the
+// deadline.
 func TestEachMessageHasItsOwnTime(t *testing.T) {
 	whole := masked(0x80|opText, `{"command":"leave","args":{"channel":"c"},"id":1}`)
 	srv := start(t, Config{PingInterval: time.Hour, PongTimeout: time.Hour})

@@ -22,10 +22,10 @@ import (
 
 const patience = testtool.Patience
 
-// Config is what a test sets; start fills in the rest.
+// Config is the settings of a test. start fills in the rest.
 type Config = Settings
 
-// Server is a Node with what the server has beside it.
+// Server is a Node with the parts that package server adds.
 type Server struct {
 	*Node
 	addr  net.Addr
@@ -40,7 +40,7 @@ func (srv *Server) Shutdown() (err error) {
 	return err
 }
 
-// noTimes takes no durations.
+// noTimes records no durations.
 type noTimes struct{}
 
 func (noTimes) Asked(time.Duration)  {}
@@ -48,7 +48,7 @@ func (noTimes) Lagged(time.Duration) {}
 func (noTimes) Stamp() int64         { return 0 }
 func (noTimes) Delivered(int64)      {}
 
-// filled is cfg with the defaults of the program.
+// filled returns cfg with the defaults of the program.
 func filled(cfg Config) Config {
 	cfg.Loops, cfg.Shards, cfg.ListenMode = cmp.Or(cfg.Loops, 2), cmp.Or(cfg.Shards, 128), cmp.Or(cfg.ListenMode, 0o660)
 	cfg.Workers, cfg.Queue = cmp.Or(cfg.Workers, 128), cmp.Or(cfg.Queue, 8192)
@@ -74,9 +74,9 @@ func filled(cfg Config) Config {
 	return cfg
 }
 
-// start runs a node on a free port of 127.0.0.1, where everybody may publish unless it
-// has a key, and ends it with the test. Connections made before are closed first, as
-// clean-ups run in reverse; the end then finds whatever the node holds on to.
+// start runs a node on a free port of 127.0.0.1 until the end of the test. Without a key,
+// every request may publish. Clean-ups run in reverse order, so the test's connections
+// are closed first, and the final check finds anything that the node still holds.
 func start(t testing.TB, cfg Config) *Server { return startOn(t, "127.0.0.1:0", cfg) }
 
 func startOn(t testing.TB, addr string, cfg Config) *Server {
@@ -105,7 +105,7 @@ func startOn(t testing.TB, addr string, cfg Config) *Server {
 	return srv
 }
 
-// startLogged is start with everything that is logged kept in the returned log.
+// startLogged is start with a log that it returns.
 func startLogged(t testing.TB, cfg Config) (*Server, *testtool.Log) {
 	t.Helper()
 	book := &testtool.Log{}
@@ -113,7 +113,7 @@ func startLogged(t testing.TB, cfg Config) (*Server, *testtool.Log) {
 	return start(t, cfg), book
 }
 
-// members counts those of a channel.
+// members returns the number of members of a channel.
 func (srv *Server) members(t testing.TB, channel string) (n int) {
 	t.Helper()
 	for _, l := range srv.loops {
@@ -128,13 +128,13 @@ func (srv *Server) members(t testing.TB, channel string) (n int) {
 	return n
 }
 
-// notZero returns what has been counted.
+// notZero returns the counters that are not zero.
 func notZero(all map[string]uint64) map[string]uint64 {
 	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
 	return all
 }
 
-// long marks a test that waits for seconds whatever the machine does. It runs beside
+// long marks a test that waits for seconds on any machine. It runs in parallel with
 // others, and not with -short.
 func long(t *testing.T) {
 	t.Helper()
@@ -144,21 +144,21 @@ func long(t *testing.T) {
 	t.Parallel()
 }
 
-// settle returns when everything published before has been given to the kernel or
-// to the members' queues.
+// settle waits until all earlier publications are in the kernel or in the members'
+// queues.
 func settle(t testing.TB, srv *Server) {
 	t.Helper()
 	for _, l := range srv.loops {
 		testtool.Until(t, "the loops have delivered everything", func() bool {
 			var pending bool
 			onLoop(t, l, func() { pending = l.hub.Pending() })
-			onLoop(t, l, func() { pending = pending || l.hub.Pending() }) // the turn of the first is over
+			onLoop(t, l, func() { pending = pending || l.hub.Pending() }) // the first loop's turn is over
 			return !pending
 		})
 	}
 }
 
-// onLoop runs fn on the loop's goroutine and waits for it.
+// onLoop runs fn on the loop's goroutine and waits until it returns.
 func onLoop(t testing.TB, l *loop, fn func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -173,8 +173,8 @@ func onLoop(t testing.TB, l *loop, fn func()) {
 	}
 }
 
-// holdLoop keeps a loop from doing anything until the returned function is called
-// (more than once is fine), which also happens at the end of the test.
+// holdLoop blocks a loop until the returned function is called, or the test ends. The
+// function may be called more than once.
 func holdLoop(t testing.TB, l *loop) (release func()) {
 	t.Helper()
 	held, gate := make(chan struct{}), make(chan struct{})
@@ -192,7 +192,7 @@ func holdLoop(t testing.TB, l *loop) (release func()) {
 	return release
 }
 
-// sessionsIn counts the sessions of all loops that are in this state.
+// sessionsIn counts the sessions of all loops in a state.
 func sessionsIn(t testing.TB, srv *Server, want state) int {
 	t.Helper()
 	n := 0
@@ -202,7 +202,7 @@ func sessionsIn(t testing.TB, srv *Server, want state) int {
 	return n
 }
 
-// countState counts the sessions of a loop that are in this state. It runs on the
+// countState counts the sessions of a loop in a state. It must be called on the
 // loop.
 func (l *loop) countState(want state) (n int) {
 	l.net.Each(func(c *netpoll.Conn) {
@@ -213,8 +213,8 @@ func (l *loop) countState(want state) (n int) {
 	return n
 }
 
-// post sends one POST on a connection of its own and returns the answer. A
-// Content-Type is added unless headers hold one.
+// post sends one POST on a new connection and returns the answer. It adds a
+// Content-Type unless headers has one.
 func post(t testing.TB, srv *Server, target, body string, headers ...string) response {
 	t.Helper()
 	p := dial(t, srv)
@@ -223,7 +223,7 @@ func post(t testing.TB, srv *Server, target, body string, headers ...string) res
 	return p.response()
 }
 
-// postRequest is a whole POST request.
+// postRequest returns a whole POST request.
 func postRequest(target, body string, headers ...string) string {
 	all := lines(headers)
 	if !strings.Contains(strings.ToLower(all), "content-type:") {
@@ -242,7 +242,7 @@ func post201(t testing.TB, srv *Server, channel, content string) {
 	}
 }
 
-// rss is the resident memory of this process, in bytes.
+// rss returns the resident memory of this process, in bytes.
 func rss(t testing.TB) int64 {
 	t.Helper()
 	statm, err := os.ReadFile("/proc/self/statm")
