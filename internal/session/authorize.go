@@ -208,7 +208,7 @@ func (l *loop) resume(c *netpoll.Conn, s *session) {
 func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, rest []byte) {
 	body, err := command.AppendConnectBody(nil, headersOf(r), queryOf(r))
 	if err != nil {
-		l.refuse(c, s, rejectMalformed, 400, "", "The request cannot be shown to the authorizer.\n")
+		l.refuse(c, s, rejectMalformed, 400, "", "The request cannot be sent to the authorizer.\n")
 		return
 	}
 	*l.extend(s) = extra{

@@ -23,9 +23,9 @@ func (n *Node) roomInBroker(w *broker.Waiter) {
 var (
 	errBrokerUnknown = &command.Error{Code: command.BrokerDown, Message: "the broker became unreachable; it may have been published"}
 	errBrokerLimit   = &command.Error{Code: command.Limit, Message: broker.ErrTooBig.Error() + ": not published"}
-	errBrokerRefused = &command.Error{Code: command.BrokerDown, Message: "the broker refused it"}
+	errBrokerRefused = &command.Error{Code: command.BrokerDown, Message: "the broker refused the publication"}
 	errJoinedDeaf    = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker is unreachable: nothing is received until it is back"}
-	errJoinedRefused = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker does not confirm the subscription: nothing may be heard"}
+	errJoinedRefused = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker does not confirm the subscription: messages may be missed"}
 )
 
 // publishError returns the error that a client gets for its publication.

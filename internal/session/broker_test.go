@@ -181,8 +181,8 @@ func TestAnswersOfAnAsynchronousBroker(t *testing.T) {
 	p.send(`{"command":"join","args":{"channel":"d"},"id":5}`)
 	b.await(t, 2)
 	p.expectText(
-		`{"id":4,"ok":false,"error":{"code":"broker_down","message":"the broker refused it"}}`,
-		`{"id":5,"ok":false,"error":{"code":"broker_down","message":"joined, but the broker does not confirm the subscription: nothing may be heard"}}`)
+		`{"id":4,"ok":false,"error":{"code":"broker_down","message":"the broker refused the publication"}}`,
+		`{"id":5,"ok":false,"error":{"code":"broker_down","message":"joined, but the broker does not confirm the subscription: messages may be missed"}}`)
 
 	b.fail(fmt.Errorf("the engine at 10.0.0.1: %w", broker.ErrTooBig))
 	p.send(`{"command":"broadcast","args":{"channel":"c"},"id":6}`)

@@ -46,7 +46,7 @@ func TestSessionsThatEndWhileTheyWaitForASubscription(t *testing.T) {
 				if outcome == nil {
 					p.expectText(`{"id":1,"ok":true}`)
 				} else {
-					p.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"joined, but the broker does not confirm the subscription: nothing may be heard"}}`)
+					p.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"joined, but the broker does not confirm the subscription: messages may be missed"}}`)
 				}
 				if i%4 == 1 {
 					p.expectClose(1000)

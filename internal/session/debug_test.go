@@ -100,7 +100,7 @@ func TestWhatTheBrokerRefusedIsCountedAndInTheLogAtDebug(t *testing.T) {
 		if asynchronous {
 			b.await(t, 2)
 		}
-		p.expectText(`{"id":4,"ok":false,"error":{"code":"broker_down","message":"the broker refused it"}}`)
+		p.expectText(`{"id":4,"ok":false,"error":{"code":"broker_down","message":"the broker refused the publication"}}`)
 		want := uint64(2)
 		if asynchronous {
 			p.send(`{"command":"join","args":{"channel":"c"}}`)

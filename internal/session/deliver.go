@@ -157,7 +157,7 @@ func (l *loop) endSlow() {
 // slowTexts are the texts in the Close frames of slow consumers.
 var slowTexts = map[netpoll.Reason]string{
 	reasonSlowConsumer: "too slow: outbound queue is full",
-	reasonWriteMemory:  "too slow: the outbound queues of all are full",
+	reasonWriteMemory:  "too slow: all outbound queues together are too large",
 }
 
 // slowConsumer ends a connection whose queue is full or among the largest. It drops the

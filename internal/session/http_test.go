@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestBroadcastStatuses is the table of answers to /broadcast, each on one
-// connection that is kept, and each with the CORS header.
+// TestBroadcastStatuses is the table of answers to /broadcast. All are on one kept
+// connection, and have the CORS header.
 func TestBroadcastStatuses(t *testing.T) {
 	srv := start(t, Config{BroadcastingKey: "k&y", MaxMessageSize: 100})
 	member := connect(t, srv, "/ws")
@@ -66,7 +66,7 @@ func TestBroadcastStatuses(t *testing.T) {
 				t.Errorf("%s: body %q, want none", c.name, res.body)
 			}
 		case res.body == "":
-			t.Errorf("%s: no body says why", c.name)
+			t.Errorf("%s: the body is empty, want a reason", c.name)
 		}
 		if c.want == 405 && res.header.Get("Allow") != "POST, OPTIONS" {
 			t.Errorf("%s: Allow: %q, want POST, OPTIONS", c.name, res.header.Get("Allow"))
@@ -84,7 +84,7 @@ func TestBroadcastStatuses(t *testing.T) {
 	}
 }
 
-// TestBodyTooLarge: 413 for a length that is announced and for one that is not.
+// TestBodyTooLarge: 413, with and without Content-Length.
 func TestBodyTooLarge(t *testing.T) {
 	srv := start(t, Config{MaxMessageSize: 1 << 10})
 	if res := post(t, srv, "/broadcast", strings.Repeat(" ", 1<<20)); res.status != 413 {
@@ -101,7 +101,7 @@ func TestBodyTooLarge(t *testing.T) {
 	p.expectEnd()
 }
 
-// TestNotFound: this server has two paths, compared as they are written.
+// TestNotFound: this server has two paths, and compares them without decoding.
 func TestNotFound(t *testing.T) {
 	srv := start(t, Config{})
 	for _, target := range []string{"/", "/w", "/ws/", "/wss", "/WS", "/healthz", "/broadcast/"} {
@@ -111,7 +111,7 @@ func TestNotFound(t *testing.T) {
 	}
 }
 
-// TestTrickledBody: a body may come byte by byte, in chunks or not.
+// TestTrickledBody: a body may arrive byte by byte, chunked or not.
 func TestTrickledBody(t *testing.T) {
 	srv := start(t, Config{})
 	member := connect(t, srv, "/ws")
@@ -130,8 +130,8 @@ func TestTrickledBody(t *testing.T) {
 	}
 }
 
-// TestPipelinedRequests: requests may follow each other at once, and are answered
-// in order.
+// TestPipelinedRequests: a client may send requests without waiting for answers. The
+// answers are in order.
 func TestPipelinedRequests(t *testing.T) {
 	srv := start(t, Config{})
 	member := connect(t, srv, "/ws")
@@ -153,8 +153,8 @@ func TestPipelinedRequests(t *testing.T) {
 	p.expectEnd()
 }
 
-// TestExpectContinue: a client that asks before it sends the body is told to go on,
-// or why not.
+// TestExpectContinue: a client that sends Expect: 100-continue gets a 100, or a
+// refusal with a reason.
 func TestExpectContinue(t *testing.T) {
 	srv := start(t, Config{BroadcastingKey: "k", MaxMessageSize: 100})
 	member := connect(t, srv, "/ws")
@@ -164,7 +164,7 @@ func TestExpectContinue(t *testing.T) {
 		return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", method, target, kind, length)
 	}
 	p := dial(t, srv)
-	for range 2 { // on a kept connection too
+	for range 2 { // the second time on a kept connection
 		p.write(head("POST", "/broadcast?key=k", "application/json", len(body)))
 		p.expectStatus(100)
 		p.write(body)
@@ -191,8 +191,8 @@ func TestExpectContinue(t *testing.T) {
 	member.expectNothing()
 }
 
-// TestBusyChannel: while a channel has too much undelivered, a backend gets 503; what
-// was answered with 201 is delivered, what was answered with 503 is not.
+// TestBusyChannel: while a channel has too much undelivered, a backend gets 503. All
+// publications with a 201 are delivered, and none with a 503.
 func TestBusyChannel(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 4 << 10})
 	member := connect(t, srv, "/ws")
@@ -236,8 +236,8 @@ func TestBusyChannel(t *testing.T) {
 	}
 }
 
-// TestBodiesOfStrangersAreNotRead: what the head of a request gives away is answered
-// before its body has come, so that it takes no memory and no place for long.
+// TestBodiesOfStrangersAreNotRead: if the head suffices for a refusal, the server refuses
+// the request without its body, which would occupy memory and a connection.
 func TestBodiesOfStrangersAreNotRead(t *testing.T) {
 	srv := start(t, Config{BroadcastingKey: "k"})
 	for _, c := range []struct {
@@ -256,8 +256,8 @@ func TestBodiesOfStrangersAreNotRead(t *testing.T) {
 	}
 }
 
-// TestAPublicationThatIsNotUTF8IsRefused: no text message may hold it, and every
-// member's client would have to fail.
+// TestAPublicationThatIsNotUTF8IsRefused: a text message must be UTF-8, so otherwise every
+// member's client would fail.
 func TestAPublicationThatIsNotUTF8IsRefused(t *testing.T) {
 	srv := start(t, Config{})
 	member := connect(t, srv, "/ws")

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A webhook that several nodes share, or that outlives one, may keep who connected
-// by the connection's id.
+// A webhook may use connection ids as keys, even if several nodes share it or a node
+// restarts.
 func TestConnectionIDsAreUniqueOverNodesAndStarts(t *testing.T) {
 	hook := newWebhook(t, nil)
 	form := regexp.MustCompile(`^[0-9a-f]{16}-[0-9a-f]+$`)

@@ -10,15 +10,15 @@ import (
 	"wsify/netpoll"
 )
 
-// TestSilentConnectionIsPinged, with an empty ping; nothing else happens to it while
-// the pong is awaited, or after it.
+// TestSilentConnectionIsPinged: the server sends an empty ping. It sends nothing else
+// before or after the pong.
 func TestSilentConnectionIsPinged(t *testing.T) {
 	p := connect(t, start(t, Config{PingInterval: 20 * time.Millisecond, PongTimeout: time.Hour}), "/ws")
 	p.expect(opPing, "")
 	p.write(masked(0x80|opPong, ""))
 }
 
-// TestNoPong: without any answer to a ping the connection closes with 4002.
+// TestNoPong: if the peer does not answer a ping, the connection closes with 4002.
 func TestNoPong(t *testing.T) {
 	srv := start(t, Config{PingInterval: 20 * time.Millisecond, PongTimeout: 20 * time.Millisecond})
 	p := connect(t, srv, "/ws")
@@ -27,8 +27,8 @@ func TestNoPong(t *testing.T) {
 	testtool.Until(t, "counted as no_pong", func() bool { return srv.Stats().Closed["no_pong"] == 1 })
 }
 
-// TestPongsOfOneReadLeaveTogether, so that a peer that pings without end costs no send
-// for each, and in the order of what they and the answers between them are for.
+// TestPongsOfOneReadLeaveTogether: pongs to the pings of one read take one send. Pongs and
+// the answers between them leave in the order of the input.
 func TestPongsOfOneReadLeaveTogether(t *testing.T) {
 	srv := start(t, Config{Loops: 1})
 	p := connect(t, srv, "/ws")
@@ -57,14 +57,14 @@ func TestPongsOfOneReadLeaveTogether(t *testing.T) {
 func TestVanishedPeer(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{PingInterval: 20 * time.Millisecond, PongTimeout: 20 * time.Millisecond})
-	connect(t, srv, "/ws").send(`{"command":"join","args":{"channel":"c"}}`) // an answer might come behind a ping
+	connect(t, srv, "/ws").send(`{"command":"join","args":{"channel":"c"}}`) // an answer might come after a ping
 	testtool.Until(t, "it is a member, or was", func() bool { return srv.Stats().Received["join"] == 1 })
 	testtool.Until(t, "the membership is gone", func() bool { return srv.Stats().Subscriptions == 0 })
 	testtool.Until(t, "the connection is gone", func() bool { return srv.Stats().Closed["no_pong"] == 1 })
 }
 
-// silence makes the only session look as if nothing had come for d, and lets its
-// deadline pass. Real intervals are hours in these tests: no machine is too slow.
+// silence makes the only session look silent for d, and lets its deadline pass. Real
+// intervals are hours in these tests, so they also pass on a slow machine.
 func silence(t *testing.T, srv *Server, d time.Duration) {
 	t.Helper()
 	found := 0
@@ -82,8 +82,8 @@ func silence(t *testing.T, srv *Server, d time.Duration) {
 	}
 }
 
-// TestAnyTrafficCountsAsAlive: after a ping a pong is as good as a message, a ping, or
-// a piece of a frame.
+// TestAnyTrafficCountsAsAlive: a pong, a message, a ping, or part of a frame answers a
+// ping.
 func TestAnyTrafficCountsAsAlive(t *testing.T) {
 	for name, traffic := range map[string]string{
 		"pong":                masked(0x80|opPong, ""),
@@ -112,8 +112,8 @@ func TestAnyTrafficCountsAsAlive(t *testing.T) {
 	}
 }
 
-// TestPongTimeoutLongerThanTheInterval: a ping that was answered is not held against
-// a connection that has been silent since.
+// TestPongTimeoutLongerThanTheInterval: an answered ping does not end a connection that
+// is silent after its answer.
 func TestPongTimeoutLongerThanTheInterval(t *testing.T) {
 	srv := start(t, Config{PingInterval: time.Hour, PongTimeout: 10 * time.Hour})
 	p := connect(t, srv, "/ws")
@@ -129,7 +129,7 @@ func TestPongTimeoutLongerThanTheInterval(t *testing.T) {
 	}
 }
 
-// TestDeliveriesAreNoSignOfLife: what we send says nothing about the peer.
+// TestDeliveriesAreNoSignOfLife: only bytes from the peer show that it is alive.
 func TestDeliveriesAreNoSignOfLife(t *testing.T) {
 	srv := start(t, Config{PingInterval: time.Hour, PongTimeout: time.Hour})
 	p := connect(t, srv, "/ws")
@@ -142,8 +142,8 @@ func TestDeliveriesAreNoSignOfLife(t *testing.T) {
 	p.expectClose(4002)
 }
 
-// TestParkedSessionIsNotTimedOut: once a parked session has kept what it may, nothing is
-// read, so silence says nothing.
+// TestParkedSessionIsNotTimedOut: when a parked session has kept its maximum of input, the
+// server does not read, so it must not treat silence as a dead peer.
 func TestParkedSessionIsNotTimedOut(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{PingInterval: time.Hour, PongTimeout: time.Hour, AuthorizerURL: hook.URL, AuthorizerTimeout: patience})
@@ -169,22 +169,21 @@ func TestParkedSessionIsNotTimedOut(t *testing.T) {
 	p.expectNothing()
 }
 
-// TestPingsOff: with a negative interval there is neither ping nor end.
+// TestPingsOff: with a negative interval there is no ping, and silence does not end a session.
 func TestPingsOff(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{PingInterval: -1, PongTimeout: 10 * time.Millisecond, HandshakeTimeout: time.Second})
 	p := connect(t, srv, "/ws")
-	for range 2 { // clocks go on, as these show
+	for range 2 { // time passes: each takes a second to time out
 		q := dial(t, srv)
 		q.expectStatus(408)
 	}
 	p.expectNothing()
 }
 
-// TestPingsAreSpread: those who connected and joined together are not pinged together,
-// but over half the interval. A machine
-// that stands still for a while makes them come together all the same, so one good
-// try of several is enough.
+// TestPingsAreSpread: clients that connected and joined together are not pinged
+// together, but over half the interval. If the machine stalls, the pings may still come
+// together, so one good try of several is enough.
 func TestPingsAreSpread(t *testing.T) {
 	t.Parallel()
 	const interval = 800 * time.Millisecond

@@ -2,8 +2,8 @@ package session
 
 import "testing"
 
-// Where a request comes from opens nothing: whoever is near, behind a proxy or not,
-// and whatever a page says, needs the key.
+// Only the key admits a publication: neither a local address, with a proxy or without, nor
+// an Origin header does.
 func TestOnlyTheKeyAdmitsAPublication(t *testing.T) {
 	const body = `{"channel":"c","content":1}`
 	const right, wrong = "Authorization: Bearer k", "Authorization: Bearer x"

@@ -8,14 +8,14 @@ import (
 	"wsify/internal/testtool"
 )
 
-// shutdown begins the end of the server and yields its outcome.
+// shutdown starts Shutdown and returns a chan for its result.
 func shutdown(srv *Server) <-chan error {
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Shutdown() }()
 	return ended
 }
 
-// await waits for what shutdown returned.
+// await waits for the result on the chan from shutdown.
 func await(t *testing.T, ended <-chan error) {
 	t.Helper()
 	select {
@@ -28,7 +28,7 @@ func await(t *testing.T, ended <-chan error) {
 	}
 }
 
-// TestShutdownOfEverySession: whatever a session is doing, its peer is told to
+// TestShutdownOfEverySession: in every state of a session, its peer is told to
 // reconnect, by 1012 or by 503.
 func TestShutdownOfEverySession(t *testing.T) {
 	t.Parallel()
@@ -70,7 +70,7 @@ func TestShutdownOfEverySession(t *testing.T) {
 }
 
 // TestShutdownIsBoundedByTheDrainTimeout: neither a peer that never reads, nor one
-// that sends half a request, nor an authorizer that hangs can hold it up.
+// that sends half a request, nor an authorizer that hangs can delay it further.
 func TestShutdownIsBoundedByTheDrainTimeout(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{
@@ -91,8 +91,8 @@ func TestShutdownIsBoundedByTheDrainTimeout(t *testing.T) {
 	testtool.Until(t, "the call to the authorizer has ended", func() bool { running, _ := srv.workers.Busy(); return running == 0 })
 }
 
-// TestShutdownAnswersHTTPUnderWay: a request that has begun is answered, a further
-// one on its connection is not, and nobody can connect any more.
+// TestShutdownAnswersHTTPUnderWay: the server answers a request in progress, and no
+// further one on its connection. New connections are not accepted.
 func TestShutdownAnswersHTTPUnderWay(t *testing.T) {
 	srv := start(t, Config{})
 	request := postRequest("/broadcast", `{"channel":"c","content":1}`)
@@ -116,7 +116,7 @@ func TestShutdownAnswersHTTPUnderWay(t *testing.T) {
 	}
 	p.write(request[len(request)-5:] + request)
 	if res := p.expectStatus(201); !res.close {
-		t.Error("the connection is kept")
+		t.Error("the connection is kept open")
 	}
 	p.expectEnd()
 	await(t, ended)
@@ -143,8 +143,8 @@ func TestShutdownTwice(t *testing.T) {
 	}
 }
 
-// TestWhatWasPublishedIsHeardBeforeTheShutdown: 201 is a promise, so the members hear
-// it before they are told to reconnect.
+// TestWhatWasPublishedIsHeardBeforeTheShutdown: 201 is a promise, so the members get
+// the publication before they are told to reconnect.
 func TestWhatWasPublishedIsHeardBeforeTheShutdown(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{})

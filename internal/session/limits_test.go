@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// padded is text with white space to exactly size bytes.
+// padded returns text, padded with white space to size bytes.
 func padded(text string, size int) string { return text + strings.Repeat(" ", size-len(text)) }
 
-// TestMaxMessageSize: exactly the limit passes, one byte more is 1009, in one frame
-// or in fragments; for a body 413.
+// TestMaxMessageSize: a message of exactly the limit is accepted, one byte more is
+// 1009, in one frame or in fragments. For a body it is 413.
 func TestMaxMessageSize(t *testing.T) {
 	for _, limit := range []int{0, 100, 125, 126, 65535, 65536, 1 << 20} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestMaxChannelsPerConnection(t *testing.T) {
 		p.expectText(`{"id":1,"ok":false,"error":{"code":"limit","message":"this connection is a member of too many channels"}}`)
 	}
 	refused()
-	p.join("b") // a member already
+	p.join("b") // already a member
 	refused()
 	p.leave("b")
 	p.join("d")

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestUnixSocket: sessions and backends on a unix socket.
+// TestUnixSocket: sessions and backends work on a unix socket.
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(shortDir(t), "s")
 	srv := startOn(t, "unix:"+path, Config{})
@@ -24,11 +24,11 @@ func TestUnixSocket(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
-		t.Errorf("the socket is left behind: %v", err)
+		t.Errorf("the socket file still exists: %v", err)
 	}
 }
 
-// shortDir is a directory whose path leaves room for a socket; unix(7).
+// shortDir returns a directory whose path is short enough for a socket; unix(7).
 func shortDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "wsify")
@@ -39,7 +39,7 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// TestIPv6: the same on [::1].
+// TestIPv6: sessions and backends work on [::1].
 func TestIPv6(t *testing.T) {
 	if ln, err := net.Listen("tcp", "[::1]:0"); err != nil {
 		t.Skip("no IPv6 on this machine: ", err)
@@ -51,8 +51,8 @@ func TestIPv6(t *testing.T) {
 	post201(t, srv, "c", "1")
 }
 
-// TestNetHTTPClient: the standard library's client, with its keep-alive pool, is a
-// backend like any other.
+// TestNetHTTPClient: the standard library's client, with its keep-alive pool, works as
+// a backend.
 func TestNetHTTPClient(t *testing.T) {
 	srv := start(t, Config{})
 	member := connect(t, srv, "/ws")

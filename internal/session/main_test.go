@@ -12,10 +12,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain runs the tests and then asks whether every goroutine and every
-// descriptor they made is gone.
+// TestMain runs the tests, then checks that every goroutine and every descriptor
+// they made is gone.
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "8"); err != nil { // most of their time is waiting, whatever the number of cores
+	if err := flag.Set("test.parallel", "8"); err != nil { // most of them wait, so more than the number of cores can run
 		panic(err)
 	}
 	warmUp()
@@ -27,16 +27,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// warmUp makes the runtime open the descriptors it keeps for itself.
+// warmUp makes the runtime open the descriptors that it keeps.
 func warmUp() {
 	if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		_ = ln.Close()
 	}
 }
 
-// leaks reports what the tests left behind, and returns the exit code. Idle
-// connections to an authorizer, and the goroutine that watches them, take some
-// seconds to go: it asks again until patience is over.
+// leaks reports goroutines and descriptors that the tests leaked, and returns the exit
+// code. Idle connections to an authorizer, and the goroutine that watches them, take
+// some seconds to end, so it checks again until patience is over.
 func leaks(before map[string]string) int {
 	limit := time.Now().Add(patience)
 	for {
@@ -52,7 +52,7 @@ func leaks(before map[string]string) int {
 	}
 }
 
-// descriptors lists what this process has open, by number.
+// descriptors lists the open descriptors of this process, by number.
 func descriptors() map[string]string {
 	open := map[string]string{}
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -68,7 +68,7 @@ func descriptors() map[string]string {
 	return open
 }
 
-// opened lists what is open now and was not before.
+// opened lists the descriptors that are open now and were not before.
 func opened(before map[string]string) map[string]string {
 	now := descriptors()
 	for number := range before {

@@ -19,11 +19,11 @@ import (
 type testEngine struct {
 	driver, dsn   string
 	stop, restart func()
-	pause, resume func() // nil when it cannot be held up
+	pause, resume func() // nil if the engine cannot be paused
 }
 
-// withEngines runs a test with a Redis server of Debian's and with a NATS server in
-// this process.
+// withEngines runs a test with Debian's Redis server and with a NATS server in this
+// process.
 func withEngines(t *testing.T, test func(t *testing.T, e testEngine)) {
 	t.Run("redis", func(t *testing.T) {
 		s := redistest.Start(t)
@@ -41,7 +41,7 @@ func (e testEngine) node(t *testing.T, cfg Config) *Server {
 	return e.nodeWith(t, 16<<20, cfg)
 }
 
-// nodeWith is node with a buffer of so many bytes for the broker.
+// nodeWith is node with a broker buffer of the given size in bytes.
 func (e testEngine) nodeWith(t *testing.T, buffer int, cfg Config) *Server {
 	t.Helper()
 	driver := redis.Driver
@@ -64,8 +64,8 @@ func (e testEngine) nodeWith(t *testing.T, buffer int, cfg Config) *Server {
 	return srv
 }
 
-// TestNodesShareChannels: what is published on one node is heard on all, once, and a
-// join that was answered hears what comes after it.
+// TestNodesShareChannels: members on all nodes get each publication once. A connection
+// gets all publications after the answer to its join.
 func TestNodesShareChannels(t *testing.T) {
 	withEngines(t, func(t *testing.T, e testEngine) {
 		a, b := e.node(t, Config{}), e.node(t, Config{})
@@ -86,8 +86,8 @@ func TestNodesShareChannels(t *testing.T) {
 	})
 }
 
-// TestWhatFollowsAJoinIsHeardByItsSender: without waiting for an answer in between,
-// as with the memory broker, a hundred times over.
+// TestWhatFollowsAJoinIsHeardByItsSender: as with the memory broker, a client receives its
+// broadcast that follows its join, without waiting for an answer in between.
 func TestWhatFollowsAJoinIsHeardByItsSender(t *testing.T) {
 	withEngines(t, func(t *testing.T, e testEngine) {
 		srv := e.node(t, Config{})
@@ -104,8 +104,8 @@ func TestWhatFollowsAJoinIsHeardByItsSender(t *testing.T) {
 	})
 }
 
-// TestEngineUnreachable: clients stay, publications and joins are told, and everything goes
-// on when the engine is back.
+// TestEngineUnreachable: clients stay connected, publications and joins get errors, and
+// service resumes when the engine is back.
 func TestEngineUnreachable(t *testing.T) {
 	t.Parallel()
 	withEngines(t, func(t *testing.T, e testEngine) {
@@ -119,7 +119,7 @@ func TestEngineUnreachable(t *testing.T) {
 		}
 		alice.send(`{"command":"broadcast","args":{"channel":"news","content":1},"id":1}`)
 		alice.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"the broker is unreachable: not published"}}`)
-		alice.broadcast("news", "2") // nobody is told, and it is counted
+		alice.broadcast("news", "2") // without an id there is no error, but it is counted
 		alice.send(`{"command":"join","args":{"channel":"more"},"id":3}`)
 		alice.expectText(`{"id":3,"ok":false,"error":{"code":"broker_down","message":"joined, but the broker is unreachable: nothing is received until it is back"}}`)
 		res := post(t, b, "/broadcast", `{"channel":"news","content":4}`)
@@ -142,8 +142,8 @@ func TestEngineUnreachable(t *testing.T) {
 	})
 }
 
-// TestPublisherWaitsForASlowEngine: when the outbox is full a client is not read, a
-// backend is refused, and nothing of what the client has sent is lost.
+// TestPublisherWaitsForASlowEngine: when the outbox is full, a client is not read and a
+// backend is refused. No publication of the client is lost.
 func TestPublisherWaitsForASlowEngine(t *testing.T) {
 	const count, size = 300, 1 << 10
 	s := redistest.Start(t)
@@ -168,14 +168,14 @@ func TestPublisherWaitsForASlowEngine(t *testing.T) {
 	}()
 	testtool.Until(t, "the client waits", func() bool { return sessionsIn(t, srv, parked) == 1 })
 	if res := post(t, srv, "/broadcast", fmt.Sprintf(`{"channel":"c","content":%q}`, strings.Repeat("x", size))); res.status != 503 || res.header.Get("Retry-After") == "" {
-		t.Errorf("POST /broadcast: %d %q, want 503 and when to try again", res.status, res.body)
+		t.Errorf("POST /broadcast: %d %q, want 503 with Retry-After", res.status, res.body)
 	}
 	s.Resume()
 	for i := range count {
 		q.expectText(fmt.Sprintf("[%d,%q]", i, strings.Repeat("x", size)))
 	}
 	<-written
-	testtool.Until(t, "every outcome is known", func() bool { // a delivery may come before it
+	testtool.Until(t, "every outcome is known", func() bool { // a delivery may come before its outcome
 		st := srv.Stats()
 		return st.Broadcasts["client"]+st.Dropped["broker_down"] == count
 	})
@@ -184,8 +184,8 @@ func TestPublisherWaitsForASlowEngine(t *testing.T) {
 	}
 }
 
-// TestPublicationsOfOtherNodesWaitForRoom: what comes from another node for a channel
-// that is behind waits, and is delivered in order when there is room.
+// TestPublicationsOfOtherNodesWaitForRoom: publications of another node wait while their
+// channel has no room. Later they are delivered in order.
 func TestPublicationsOfOtherNodesWaitForRoom(t *testing.T) {
 	t.Parallel()
 	const count = 1000
@@ -193,7 +193,7 @@ func TestPublicationsOfOtherNodesWaitForRoom(t *testing.T) {
 		a, b := e.node(t, Config{}), e.nodeWith(t, 64<<20, Config{Loops: 1, WriteQueueSize: 16 << 20})
 		bob, alice := connect(t, b, "/ws"), connect(t, a, "/ws")
 		bob.join("c")
-		release := holdLoop(t, b.loops[0]) // so that what is published stays pending
+		release := holdLoop(t, b.loops[0]) // so that publications stay pending
 		for i := range count {
 			alice.broadcast("c", numbered(i)) // 8 MB: more than the 4 MiB that may be pending
 		}
@@ -212,11 +212,11 @@ func TestPublicationsOfOtherNodesWaitForRoom(t *testing.T) {
 	})
 }
 
-// TestPublisherOfASlowChannelIsSlowedDown: a client that publishes faster than the
-// members of its own node are served is not read meanwhile, so that nothing is lost.
+// TestPublisherOfASlowChannelIsSlowedDown: a client that publishes faster than its node
+// delivers is paused, so that nothing is lost.
 func TestPublisherOfASlowChannelIsSlowedDown(t *testing.T) {
 	t.Parallel()
-	const count = 6000 // 48 MB: more than what may be pending and under way
+	const count = 6000 // 48 MB: more than may be pending and in flight
 	withEngines(t, func(t *testing.T, e testEngine) {
 		srv := e.node(t, Config{WriteQueueSize: 64 << 20})
 		bob := connect(t, srv, "/ws")

@@ -2,7 +2,7 @@ package session
 
 import "testing"
 
-// Every origin that is accepted must be able to match something.
+// Every pattern that CheckOrigin accepts must be able to match an origin.
 func TestAnAcceptedOriginMatchesWhatABrowserSends(t *testing.T) {
 	for pattern, origin := range map[string]string{
 		"null":                       "null",

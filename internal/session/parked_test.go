@@ -27,8 +27,8 @@ func awaitParked(t *testing.T, srv *Server, n int) {
 	testtool.Until(t, fmt.Sprintf("%d sessions are parked", n), func() bool { return sessionsIn(t, srv, parked) == n })
 }
 
-// A webhook that answers nobody holds those who asked it, in the pool, in its queue
-// and beyond it, and nobody else.
+// A webhook that hangs delays only the sessions that wait for it, in the pool, in its
+// queue and in the loops.
 func TestAThousandParkedSessionsDoNotHinderOthers(t *testing.T) {
 	t.Parallel()
 	const n = 1000
@@ -65,8 +65,8 @@ func TestAThousandParkedSessionsDoNotHinderOthers(t *testing.T) {
 	}
 }
 
-// Connections end in every way while the webhook is asked about them. The answers
-// come for nobody, and nothing is left.
+// Connections end in every way during the webhook's call about them. The later answers
+// have no recipient, and nothing is leaked.
 func TestParkedSessionsThatEndLeaveNothing(t *testing.T) {
 	const n = 300
 	hook := newWebhook(t, nil)
@@ -103,8 +103,8 @@ func TestParkedSessionsThatEndLeaveNothing(t *testing.T) {
 	connect(t, srv, "/ws").usable()
 }
 
-// An authorizer that breaks HTTP in some way counts as down: 1013, each time, and the
-// server stays as it was.
+// An authorizer that violates HTTP counts as down: each command ends with 1013, and
+// the server keeps working.
 func TestABrokenAuthorizerForManyAtOnce(t *testing.T) {
 	const n = 100
 	for name, answer := range map[string]func(c *net.TCPConn){
@@ -127,8 +127,8 @@ func TestABrokenAuthorizerForManyAtOnce(t *testing.T) {
 	}
 }
 
-// brokenHook reads the beginning of a request on each connection, lets answer do
-// something to it, and closes it.
+// brokenHook reads the start of a request on each connection, calls answer, and
+// closes the connection.
 func brokenHook(t *testing.T, answer func(c *net.TCPConn)) (url string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -155,8 +155,8 @@ func brokenHook(t *testing.T, answer func(c *net.TCPConn)) (url string) {
 	return "http://" + ln.Addr().String()
 }
 
-// Pings are answered while the webhook thinks, between whatever else comes, and what
-// else comes takes effect in order.
+// The server answers pings during the webhook's call, also between other input. The other
+// input takes effect in order.
 func TestPingsOfAParkedSessionAreAnswered(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: time.Hour})

@@ -15,10 +15,9 @@ import (
 	"time"
 )
 
-// A peer is the other end of a connection to the server: raw bytes, HTTP and
-// WebSocket frames as a client writes and reads them. Its methods fail the test,
-// and so belong to the test's goroutine, unless they return an error. Every one has
-// a deadline.
+// A peer is the client's end of a connection to the server. It writes and reads raw
+// bytes, HTTP and WebSocket frames. Methods that return no error fail the test, so only
+// the test's goroutine may call them. Every method has a deadline.
 type peer struct {
 	net.Conn
 	t     testing.TB
@@ -53,7 +52,7 @@ func connect(t testing.TB, srv *Server, target string, headers ...string) *peer 
 	return p
 }
 
-// upgradeHead is the head of a good upgrade request.
+// upgradeHead returns the head of a valid upgrade request.
 func upgradeHead(target string, headers ...string) string {
 	return "GET " + target + " HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" + lines(headers) + "\r\n"
@@ -75,7 +74,7 @@ func (p *peer) write(raw string) {
 	}
 }
 
-// tryWrite is write for goroutines, and for connections the server may have ended.
+// tryWrite is write for other goroutines, and for connections the server may have ended.
 func (p *peer) tryWrite(raw string) error {
 	_ = p.SetWriteDeadline(time.Now().Add(patience))
 	_, err := io.WriteString(p.Conn, raw)
@@ -87,7 +86,7 @@ type response struct {
 	status int
 	header http.Header
 	body   string
-	close  bool // the server ends the connection behind it
+	close  bool // the server ends the connection after it
 }
 
 // response reads one HTTP answer.
@@ -100,7 +99,7 @@ func (p *peer) response() response {
 	return res
 }
 
-// tryResponse is response for goroutines.
+// tryResponse is response for other goroutines.
 func (p *peer) tryResponse() (response, error) {
 	_ = p.SetReadDeadline(time.Now().Add(patience))
 	res, err := http.ReadResponse(p.r, nil)
@@ -121,7 +120,7 @@ func (p *peer) expectStatus(want int) response {
 	return res
 }
 
-// expectUpgrade reads the 101 that answers upgradeHead.
+// expectUpgrade reads the 101 for upgradeHead.
 func (p *peer) expectUpgrade() {
 	p.t.Helper()
 	res := p.expectStatus(http.StatusSwitchingProtocols)
@@ -136,8 +135,8 @@ func (p *peer) send(text string) {
 	p.write(message(text))
 }
 
-// next reads one frame. It checks what holds for every frame of a server: no mask,
-// no reserved bits, the shortest length, small whole control frames.
+// next reads one frame. It checks the rules for every frame of a server: no mask,
+// no reserved bits, the shortest length form, small unfragmented control frames.
 func (p *peer) next() (frame, error) {
 	_ = p.SetReadDeadline(time.Now().Add(patience))
 	var head [2]byte
@@ -192,8 +191,8 @@ func (p *peer) expectText(want ...string) {
 	}
 }
 
-// expectClose reads a Close frame, checks its code (0 is an empty one), then wants
-// the end of the stream. The connection is closed then.
+// expectClose reads a Close frame, checks its code (0 for an empty frame), expects
+// the end of the stream, and closes the connection.
 func (p *peer) expectClose(code int) {
 	p.t.Helper()
 	got, err := p.next()
@@ -206,8 +205,8 @@ func (p *peer) expectClose(code int) {
 	p.expectEnd()
 }
 
-// expectEnd wants the orderly end of the stream, with nothing before it, and closes
-// the connection.
+// expectEnd expects the end of the stream, without a reset and with nothing before
+// it, and closes the connection.
 func (p *peer) expectEnd() {
 	p.t.Helper()
 	_ = p.SetReadDeadline(time.Now().Add(patience))
@@ -222,8 +221,8 @@ func isEnd(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// sync pings the server and returns what came before the pong: when no command waits,
-// these are the answers to everything sent before, and what else was delivered.
+// sync pings the server and returns the frames before the pong. If no command waits,
+// these are the answers to all earlier input, and deliveries.
 func (p *peer) sync() []frame {
 	p.t.Helper()
 	p.pings++
@@ -242,8 +241,8 @@ func (p *peer) sync() []frame {
 	}
 }
 
-// expectNothing wants no frame from all that was sent and published before. See
-// settle for publications of others.
+// expectNothing expects no frame in reply to earlier input. See settle for publications
+// of other peers.
 func (p *peer) expectNothing() {
 	p.t.Helper()
 	if got := p.sync(); len(got) > 0 {
@@ -260,13 +259,13 @@ func (p *peer) usable() {
 	p.leave("usable")
 }
 
-// join joins channels and waits for the acks. Nothing else must be on its way.
+// join joins channels and waits for the acks. No other frame may be in flight.
 func (p *peer) join(channels ...string) {
 	p.t.Helper()
 	p.acked("join", channels)
 }
 
-// leave leaves channels and waits for the acks. Nothing else must be on its way.
+// leave leaves channels and waits for the acks. No other frame may be in flight.
 func (p *peer) leave(channels ...string) {
 	p.t.Helper()
 	p.acked("leave", channels)
@@ -280,7 +279,7 @@ func (p *peer) acked(command string, channels []string) {
 	}
 }
 
-// broadcast publishes content, which is JSON, without waiting for anything.
+// broadcast publishes content, which is JSON, and does not wait.
 func (p *peer) broadcast(channel, content string) {
 	p.t.Helper()
 	p.send(fmt.Sprintf(`{"command":"broadcast","args":{"channel":%q,"content":%s}}`, channel, content))

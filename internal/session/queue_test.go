@@ -6,7 +6,7 @@ import (
 	"wsify/internal/testtool"
 )
 
-// Serving the first of many moves none of the others, and tells the truth about who
+// Serving the first of many does not move the others. waits is true while any connection
 // waits.
 func TestAQueueIsServedInTurn(t *testing.T) {
 	const n = 10_000
@@ -31,19 +31,19 @@ func TestAQueueIsServedInTurn(t *testing.T) {
 		places = 1
 		q.serve(serve)
 	}); allocs != 0 {
-		t.Errorf("%v allocations for each that is served", allocs)
+		t.Errorf("%v allocations for each connection served", allocs)
 	}
 	if !q.waits.Load() || q.Len() == 0 {
-		t.Fatal("nobody waits")
+		t.Fatal("waits is false though connections wait")
 	}
 	places = n
 	q.serve(serve)
 	if q.waits.Load() || next != n {
-		t.Errorf("%d were served, want %d; somebody waits: %t", next, n, q.waits.Load())
+		t.Errorf("%d were served, want %d; waits is %t, want false", next, n, q.waits.Load())
 	}
 }
 
-// A place in the pool is told to those loops only that have somebody waiting for one.
+// A free place in the pool wakes only loops with a waiting session.
 func TestRoomInThePoolWakesOnlyWaitingLoops(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: patience, Workers: 1, Queue: 1})
@@ -61,7 +61,7 @@ func TestRoomInThePoolWakesOnlyWaitingLoops(t *testing.T) {
 		return n == 2
 	})
 	if !here.blocked.waits.Load() || srv.loops[1].blocked.waits.Load() {
-		t.Error("the wrong loop is told of a place")
+		t.Error("a place in the pool wakes the wrong loop")
 	}
 	release()
 	for _, p := range peers {
@@ -70,8 +70,8 @@ func TestRoomInThePoolWakesOnlyWaitingLoops(t *testing.T) {
 	testtool.Until(t, "nobody waits", func() bool { return !here.blocked.waits.Load() })
 }
 
-// A place in the broker that comes free is not for who comes just then, but for those
-// who wait.
+// A free place in the broker goes to a session that waits, not to one that publishes
+// just then.
 func TestSessionsGetRoomInTheBrokerInOrder(t *testing.T) {
 	b := &testBroker{asynchronous: true}
 	srv := startWith(t, Config{Loops: 3}, b)

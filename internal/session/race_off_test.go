@@ -2,5 +2,5 @@
 
 package session
 
-// raceEnabled tells tests that the race detector is off.
+// raceEnabled reports whether the race detector is on.
 const raceEnabled = false

@@ -2,6 +2,6 @@
 
 package session
 
-// raceEnabled tells tests that the race detector is on: it slows everything down
-// and allocates on its own account.
+// raceEnabled reports whether the race detector is on: it slows everything down
+// and allocates memory itself.
 const raceEnabled = true

@@ -8,8 +8,8 @@ import (
 	"wsify/internal/testtool"
 )
 
-// Publishers that wait for room in a channel go on in turn, as far as there is room:
-// each tries once when its message comes, and once when its turn has come.
+// Publishers that wait for room in a channel go on in order, when there is room for
+// them. Each tries once when its message arrives, and once in its turn.
 func TestEachPublisherTriesTwiceAtMost(t *testing.T) {
 	t.Parallel()
 	n := 6000
@@ -22,7 +22,7 @@ func TestEachPublisherTriesTwiceAtMost(t *testing.T) {
 	far := loopOf(t, srv, member)
 	member.join("c")
 	publishers := connectMany(t, srv, n)
-	release := holdLoop(t, far) // nothing is delivered
+	release := holdLoop(t, far) // so member gets nothing
 	content := strings.Repeat("x", 200)
 	for i, p := range publishers {
 		p.send(fmt.Sprintf(`{"command":"broadcast","args":{"channel":"c","content":"%d %s"}}`, i, content))
@@ -55,11 +55,11 @@ func TestEachPublisherTriesTwiceAtMost(t *testing.T) {
 	defer b.mu.Unlock()
 	t.Log(b.tried, "tries")
 	if b.tried != n {
-		t.Errorf("%d publications were tried without room for %d", b.tried-n, n)
+		t.Errorf("%d calls of Publish without room for %d publications", b.tried-n, n)
 	}
 }
 
-// connectMany connects n peers, some at a time.
+// connectMany connects n peers, several at a time.
 func connectMany(t *testing.T, srv *Server, n int) []*peer {
 	t.Helper()
 	peers := make([]*peer, n)
@@ -75,7 +75,7 @@ func connectMany(t *testing.T, srv *Server, n int) []*peer {
 	return peers
 }
 
-// Publishers that hang up while they wait for room hold up none of those behind them.
+// Publishers that disconnect while they wait for room do not delay those after them.
 func TestPublishersThatDisconnectDelayNoOther(t *testing.T) {
 	t.Parallel()
 	const n = 200

@@ -14,18 +14,18 @@ import (
 	"wsify/internal/testtool"
 )
 
-// TestScripts plays whole sessions. A script is blocks of steps, a line of dashes,
-// and the lines that are expected; a blank line ends a block. The steps:
+// TestScripts runs whole sessions. A script has blocks of steps, a line of dashes, and
+// the expected lines. A blank line ends a block. The steps:
 //
-//	server key=KEY authorizer=on events=a,b queue=N …   first; may be left out
+//	server key=KEY authorizer=on events=a,b queue=N …   first; optional
 //	answer STATUS [COMMAND]                             of the authorizer, from now on
 //	connect NAME TARGET [| HEADER]…
 //	send NAME TEXT     binary NAME TEXT     ping NAME TEXT
 //	close NAME CODE    leave-without-a-word NAME
 //	post TARGET BODY [| HEADER]…
 //
-// What a step causes is waited for and printed: the answer to it, what the
-// authorizer was asked, what each peer got, and the channels whose number of
+// After each step the test waits for its effects and prints them: the answer, the
+// authorizer's calls, the frames that each peer got, and the channels whose number of
 // members changed.
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// difference is the lines around the first one that differs.
+// difference returns the lines around the first one that differs.
 func difference(want, got string) string {
 	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
 	n := 0
@@ -67,7 +67,7 @@ func difference(want, got string) string {
 
 const dashes = "----"
 
-// play runs the steps of a script and returns it with what happened.
+// play runs the steps of a script and returns the script with the actual results.
 func play(t *testing.T, text string) string {
 	s := &stage{t: t, peers: map[string]*peer{}, members: map[string]int{}, statuses: map[string]int{}}
 	var out strings.Builder
@@ -97,13 +97,13 @@ type stage struct {
 	t        *testing.T
 	srv      *Server
 	hook     *webhook
-	asked    int // questions that are printed
+	asked    int // number of questions already printed
 	statuses map[string]int
-	peers    map[string]*peer // open ones
-	members  map[string]int   // channels that were named, with their last count
+	peers    map[string]*peer // open peers
+	members  map[string]int   // last number of members, by channel
 }
 
-// step does one step and returns what it caused.
+// step runs one step and returns its effects.
 func (s *stage) step(step string) []string {
 	s.t.Helper()
 	verb, rest, _ := strings.Cut(step, " ")
@@ -160,7 +160,7 @@ func number(t *testing.T, text string) int {
 	return n
 }
 
-// do carries a step out and returns the direct answer.
+// do runs a step and returns the direct answer.
 func (s *stage) do(step, verb, name, arg string) []string {
 	s.t.Helper()
 	p := s.peers[name]
@@ -206,7 +206,7 @@ func splitHeaders(arg string) (before string, headers []string) {
 	return parts[0], parts[1:]
 }
 
-// connect makes a peer, which stays when it is upgraded.
+// connect makes a peer. The stage keeps it if it is upgraded.
 func (s *stage) connect(name, arg string) []string {
 	s.t.Helper()
 	target, headers := splitHeaders(arg)
@@ -229,7 +229,7 @@ func (s *stage) connect(name, arg string) []string {
 func (s *stage) caused() (out []string) {
 	s.t.Helper()
 	got := map[string][]string{}
-	for range 2 { // first what was sent takes effect, then what that has caused
+	for range 2 { // first for the direct effects, then for the effects of those
 		for _, name := range slices.Sorted(maps.Keys(s.peers)) {
 			got[name] = append(got[name], s.received(name)...)
 		}
@@ -263,8 +263,8 @@ func askedWith(q question) string {
 	return ""
 }
 
-// received lists what a peer got until a ping of ours is answered, or until the
-// server has ended the connection.
+// received lists the frames that a peer gets before the answer to a ping, or before the
+// server ends the connection.
 func (s *stage) received(name string) (out []string) {
 	s.t.Helper()
 	p := s.peers[name]

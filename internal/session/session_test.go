@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// A million sessions are not to be read by the collector one by one.
+// The garbage collector must not need to scan a million sessions.
 func TestASessionIsSmallAndHasNoPointer(t *testing.T) {
 	if n := unsafe.Sizeof(session{}); n != 16 {
 		t.Errorf("a session has %d bytes, want 16", n)
@@ -30,7 +30,7 @@ func TestASessionIsSmallAndHasNoPointer(t *testing.T) {
 
 func TestAnExtraIsTheSessionsUntilItIsForgotten(t *testing.T) {
 	var l loop
-	sessions := make([]session, 70_000) // more than two bytes name
+	sessions := make([]session, 70_000) // more than fit in two bytes
 	for i := range sessions {
 		l.extend(&sessions[i]).searched = i
 	}
@@ -48,6 +48,6 @@ func TestAnExtraIsTheSessionsUntilItIsForgotten(t *testing.T) {
 		t.Errorf("%d extras are left", n)
 	}
 	if e := l.extend(&sessions[0]); !e.empty() || e.searched != 0 {
-		t.Error("an extra that is used again holds what another had")
+		t.Error("a reused extra holds values of another session")
 	}
 }

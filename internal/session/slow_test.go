@@ -8,7 +8,7 @@ import (
 	"wsify/internal/testtool"
 )
 
-// deafPeer is a member of "loud" that does not read from then on.
+// deafPeer returns a member of "loud" that does not read after its join.
 func deafPeer(t *testing.T, srv *Server) *peer {
 	t.Helper()
 	p := connect(t, srv, "/ws")
@@ -16,8 +16,8 @@ func deafPeer(t *testing.T, srv *Server) *peer {
 	return p
 }
 
-// loudly publishes numbers with much behind them from one on until enough says so,
-// heard by the publisher itself one by one, and returns the next number.
+// loudly publishes large messages, numbered from one on, until enough returns true. The
+// publisher receives each before it makes the next. loudly returns the next number.
 func loudly(t *testing.T, p *peer, n int, enough func() bool) int {
 	t.Helper()
 	for ; !enough(); n++ {
@@ -33,7 +33,7 @@ func loudly(t *testing.T, p *peer, n int, enough func() bool) int {
 
 func loud(n int) string { return fmt.Sprintf(`"%d %s"`, n, strings.Repeat("loud", 4<<10)) }
 
-// loudNumber is the number in a publication of loudly.
+// loudNumber returns the number in a publication of loudly.
 func loudNumber(t *testing.T, f frame) int {
 	t.Helper()
 	digits, _, _ := strings.Cut(strings.TrimPrefix(f.payload, `"`), " ")
@@ -44,7 +44,8 @@ func loudNumber(t *testing.T, f frame) int {
 	return n
 }
 
-// Who never reads is closed with 4001 behind whole frames; nobody else notices.
+// A member that never reads gets whole frames, then is closed with 4001. Other members
+// are not affected.
 func TestAMemberThatNeverReadsIsClosed(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 64 << 10})
 	deaf, p := deafPeer(t, srv), connect(t, srv, "/ws")
@@ -54,7 +55,7 @@ func TestAMemberThatNeverReadsIsClosed(t *testing.T) {
 	for want := 0; ; want++ {
 		f, err := deaf.next()
 		if err != nil {
-			t.Fatalf("behind %d publications: %v", want, err)
+			t.Fatalf("after %d publications: %v", want, err)
 		}
 		if f.op == opClose {
 			if closeCode(f) != 4001 {
@@ -73,8 +74,8 @@ func TestAMemberThatNeverReadsIsClosed(t *testing.T) {
 	}
 }
 
-// With -slow-policy drop it stays, misses what is counted, and hears again once it
-// reads.
+// With -slow-policy drop such a member stays. It misses as many messages as are counted,
+// and receives new ones once it reads.
 func TestAMemberThatNeverReadsMissesWhatIsCounted(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 64 << 10, DropSlow: true})
 	deaf, p := deafPeer(t, srv), connect(t, srv, "/ws")
@@ -86,10 +87,10 @@ func TestAMemberThatNeverReadsMissesWhatIsCounted(t *testing.T) {
 	for ; heard < n-dropped; heard++ {
 		f, err := deaf.next()
 		if err != nil {
-			t.Fatalf("behind %d publications: %v", heard, err)
+			t.Fatalf("after %d publications: %v", heard, err)
 		}
 		if got := loudNumber(t, f); got < heard {
-			t.Fatalf("publication %d comes late or twice", got)
+			t.Fatalf("publication %d is out of order or repeated", got)
 		}
 	}
 	deaf.expectNothing()
@@ -98,7 +99,7 @@ func TestAMemberThatNeverReadsMissesWhatIsCounted(t *testing.T) {
 	deaf.usable()
 }
 
-// Many members that never read are each closed, and whoever reads hears it all.
+// Many members that never read are closed. A member that reads gets everything.
 func TestManyMembersThatNeverReadAreClosed(t *testing.T) {
 	deafs := unlessRace(100, 30)
 	srv := start(t, Config{WriteQueueSize: 64 << 10})
@@ -115,8 +116,8 @@ func TestManyMembersThatNeverReadAreClosed(t *testing.T) {
 }
 
 // An empty queue takes a message of any size, so one message may be far above the
-// mark. That must not count against the control frames behind it, nor may the Close
-// frame be lost when the peer is closed over it.
+// mark. The control frames after it must still be accepted, and the Close frame must
+// not be lost if the peer is closed because of it.
 func TestControlFramesFollowAMessageAboveTheMark(t *testing.T) {
 	t.Parallel()
 	for policy, drop := range map[string]bool{"close": false, "drop": true} {

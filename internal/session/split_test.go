@@ -9,8 +9,8 @@ import (
 )
 
 // sessionOfAllKinds is a whole session: every command, every kind of frame, messages
-// in fragments with control frames between, errors with an id, and the end. What it
-// publishes it has to hear before it leaves.
+// in fragments with control frames between, errors with an id, and the end. It must
+// receive its own publications before it leaves.
 func sessionOfAllKinds() string {
 	command := `{"command":"broadcast","args":{"channel":"split","content":"in f` + "\u00e4\U0001f600" + `ragments"},"id":3}`
 	return message(`{"command":"join","args":{"channel":" split "},"id":1}`) +
@@ -25,8 +25,8 @@ func sessionOfAllKinds() string {
 		closing(3210, "bye")
 }
 
-// A transcript is what a session was answered. Publications and answers come in one
-// order each; how the two interleave depends on what was read together.
+// A transcript is the frames that a session got. Publications are in order, and so are
+// answers. How the two interleave depends on how the input was read.
 type transcript struct{ answers, heard []string }
 
 func (p *peer) transcript() (got transcript) {
@@ -35,7 +35,7 @@ func (p *peer) transcript() (got transcript) {
 		f, err := p.next()
 		switch {
 		case err != nil:
-			p.t.Fatalf("behind %q: %v", got, err)
+			p.t.Fatalf("after %q: %v", got, err)
 		case f.op == opText && !strings.HasPrefix(f.payload, `{"id":`):
 			got.heard = append(got.heard, f.payload)
 		default:
@@ -48,7 +48,7 @@ func (p *peer) transcript() (got transcript) {
 	}
 }
 
-// handled waits until the server has read n bytes more than before.
+// handled waits until the server has read n more bytes than before.
 func handled(t testing.TB, srv *Server, before uint64, n int) {
 	t.Helper()
 	testtool.Until(t, fmt.Sprintf("%d bytes are read", n), func() bool {
@@ -56,8 +56,8 @@ func handled(t testing.TB, srv *Server, before uint64, n int) {
 	})
 }
 
-// playInPieces sends a session from its head on, each piece when the server has read
-// the one before, and returns the answers to it.
+// playInPieces sends a session in pieces, each when the server has read the one before.
+// It returns the answers.
 func playInPieces(t *testing.T, srv *Server, pieces ...string) transcript {
 	t.Helper()
 	p := dial(t, srv)
@@ -118,7 +118,7 @@ func TestASessionInPiecesOfEverySizeGetsTheAnswersOfTheWhole(t *testing.T) {
 	}
 }
 
-// pongsFirst is the transcript without when pings were answered.
+// pongsFirst returns the transcript with all pongs first, so that their time does not matter.
 func (t transcript) pongsFirst() transcript {
 	isPong := func(answer string) int {
 		if strings.HasPrefix(answer, "pong ") {
@@ -130,8 +130,8 @@ func (t transcript) pongsFirst() transcript {
 	return t
 }
 
-// With an authorizer a session is parked behind each command, and what is read with
-// it has to wait, but for pings.
+// With an authorizer a session parks at each command. Later input has to wait, except
+// pings.
 func TestASessionWithAnAuthorizerCutAnywhereGetsTheAnswersOfTheWhole(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{AuthorizerURL: newWebhook(t, nil).URL})

@@ -8,7 +8,7 @@ import (
 	"wsify/internal/testtool"
 )
 
-// TestStatsAddUp after a bit of everything.
+// TestStatsAddUp checks Stats after a few operations of each kind.
 func TestStatsAddUp(t *testing.T) {
 	hook := newWebhook(t, func(q question) int {
 		if strings.Contains(q.body, `"no"`) {
@@ -18,7 +18,7 @@ func TestStatsAddUp(t *testing.T) {
 	})
 	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}})
 	a, b := connect(t, srv, "/ws"), connect(t, srv, "/ws")
-	a.join("c") // an ack is a message too: 1 sent
+	a.join("c") // an ack counts as a message: 1 sent
 	b.join("c") // 2
 	for i := range 10 {
 		a.broadcast("c", fmt.Sprint(i)) // 20 deliveries: 22
@@ -53,7 +53,7 @@ func TestStatsAddUp(t *testing.T) {
 
 	got := srv.Stats()
 	if got.Accepted != got.Upgraded+total(got.Rejected)+2+1 || got.Accepted != total(got.Closed) {
-		t.Errorf("accepted %d, upgraded %d, rejected %d, 2 backends, 1 gone before; closed %v",
+		t.Errorf("accepted %d, upgraded %d, rejected %d, 2 backends, 1 ended early; closed %v",
 			got.Accepted, got.Upgraded, total(got.Rejected), got.Closed)
 	}
 	for _, c := range []struct {
@@ -78,7 +78,7 @@ func TestStatsAddUp(t *testing.T) {
 	}
 }
 
-// total adds up the counts by reason.
+// total returns the sum of the counts.
 func total(m map[string]uint64) (n uint64) {
 	for _, v := range m {
 		n += v
@@ -86,8 +86,8 @@ func total(m map[string]uint64) (n uint64) {
 	return n
 }
 
-// TestStrangersDoNotWriteTheLog: once the server has started, whatever a peer does
-// wrong, nothing above debug is logged.
+// TestStrangersDoNotWriteTheLog: after the start of the server, no error of a peer is
+// logged above debug.
 func TestStrangersDoNotWriteTheLog(t *testing.T) {
 	srv, book := startLogged(t, Config{BroadcastingKey: "k", HandshakeTimeout: time.Second})
 	started := len(book.String())

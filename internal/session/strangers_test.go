@@ -11,8 +11,8 @@ import (
 	"wsify/internal/testtool"
 )
 
-// halfRequests are what a stranger leaves unfinished, or keeps going on with, each on a
-// connection of its own: none of them may cost a backend its answer.
+// halfRequests are requests that a stranger leaves unfinished or continues without end,
+// each on a separate connection. None may cause a refusal of a backend's request.
 var halfRequests = map[string]string{
 	"nothing":                   "",
 	"half a head":               "POST /broadcast?key=x HTTP/1.1\r\nHost: a\r\nX-",
@@ -30,8 +30,8 @@ var halfRequests = map[string]string{
 	"many requests, never read": strings.Repeat("OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\n", 50),
 }
 
-// Whatever strangers begin and leave unfinished, no publication of a backend with the key
-// is refused, and a further round of strangers needs no further memory.
+// Unfinished requests of strangers do not cause refusals of a backend with the key. Another
+// round of them does not increase the memory.
 func TestStrangersCostABackendNothing(t *testing.T) {
 	for name, cfg := range map[string]Config{"with a key": {BroadcastingKey: "k"}, "open": {}} {
 		t.Run(name, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestStrangersCostABackendNothing(t *testing.T) {
 			for round := range heap {
 				var all []rawClient
 				for _, half := range halfRequests {
-					if cfg.BroadcastingKey == "" { // so that these get as far as an admitted one
+					if cfg.BroadcastingKey == "" { // so that these get as far as requests with the key
 						half = strings.ReplaceAll(half, "?key=x", "")
 						half = strings.ReplaceAll(half, `"c"`, `"elsewhere"`)
 					}
@@ -82,13 +82,13 @@ func TestStrangersCostABackendNothing(t *testing.T) {
 				t.Errorf("the heap has %d bytes after %d rounds, and had %d after 2", got, len(heap), first)
 			}
 			if n := srv.requestsUnderWay(); n != 0 {
-				t.Errorf("%d publications of strangers that are gone are under way", n)
+				t.Errorf("%d publications are in progress, but all strangers have disconnected", n)
 			}
 		})
 	}
 }
 
-// heapAfterPools is the heap in use, without what is pooled.
+// heapAfterPools returns the heap in use, without pooled objects.
 func heapAfterPools() uint64 {
 	runtime.GC()
 	runtime.GC() // empties the pools
@@ -97,7 +97,7 @@ func heapAfterPools() uint64 {
 	return m.HeapAlloc
 }
 
-// A body has to be complete in the time of a handshake, and the answer says so.
+// A body must be complete within the handshake timeout. Otherwise the answer is 408.
 func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{HandshakeTimeout: 300 * time.Millisecond})
@@ -117,8 +117,8 @@ func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
 	}
 }
 
-// A connection that was answered waits for its next request without a place of its own;
-// when none comes it ends without a word.
+// A kept connection waits for its next request without state of its own. If none
+// arrives, it ends without an answer.
 func TestAKeptConnectionEndsWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{HandshakeTimeout: 300 * time.Millisecond})
@@ -129,12 +129,12 @@ func TestAKeptConnectionEndsWithoutAnAnswer(t *testing.T) {
 	p = dial(t, srv)
 	p.write("OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\nPOST")
 	p.expectStatus(204)
-	p.expectStatus(408) // a request that has begun is owed an answer
+	p.expectStatus(408) // a request that has begun gets an answer
 	p.expectEnd()
 }
 
-// Who sends requests and reads no answers is closed before they take up memory to speak
-// of, and one who reads them late gets them all.
+// A client that sends requests and never reads is closed before its answers take much
+// memory. A client that reads late gets all answers.
 func TestAnswersThatNobodyReadsAreFew(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{})
@@ -156,6 +156,6 @@ func TestAnswersThatNobodyReadsAreFew(t *testing.T) {
 	}
 	testtool.Until(t, "the stranger is closed", func() bool { return srv.Stats().Closed["slow_consumer"] == 1 })
 	if most > 4*maxUnread {
-		t.Errorf("the answers took up %d bytes, %d may wait", most, maxUnread)
+		t.Errorf("the queued answers took %d bytes, want about %d at most", most, maxUnread)
 	}
 }

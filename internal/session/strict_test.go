@@ -10,8 +10,8 @@ import (
 	"wsify/internal/testtool"
 )
 
-// TestEveryRequestOfAConnectionIsJudgedAlike: what is refused as the first request of a
-// connection is refused behind another one, too.
+// TestEveryRequestOfAConnectionIsJudgedAlike: an invalid request is refused both as the
+// first on its connection and after others.
 func TestEveryRequestOfAConnectionIsJudgedAlike(t *testing.T) {
 	srv := start(t, Config{})
 	const body = `{"channel":"c","content":1}`
@@ -32,7 +32,7 @@ func TestEveryRequestOfAConnectionIsJudgedAlike(t *testing.T) {
 		{"an empty line first", "\r\n" + post("POST /broadcast HTTP/1.1", headers), 201},
 		{"not encoded", post("POST /broadcast HTTP/1.1", headers+"Content-Encoding: identity\r\n"), 201},
 		{"two empty lines first", "\r\n\r\n" + post("POST /broadcast HTTP/1.1", headers), 400},
-		{"the absolute form of nobody", post("POST http:///broadcast HTTP/1.1", headers), 400},
+		{"the absolute form without a host", post("POST http:///broadcast HTTP/1.1", headers), 400},
 		{"the absolute form of another path", post("POST http://a/broadcast/ HTTP/1.1", headers), 404},
 		{"a path that normalizes to it", post("POST /x/../broadcast HTTP/1.1", headers), 404},
 		{"HTTP/1.9", post("POST /broadcast HTTP/1.9", headers), 505},
@@ -60,7 +60,7 @@ func TestEveryRequestOfAConnectionIsJudgedAlike(t *testing.T) {
 			p.write(c.request)
 			res := p.response()
 			if res.status != c.want || res.close != (c.want != 201) {
-				t.Errorf("%s, behind %d others: %+v, want %d", c.name, before, res, c.want)
+				t.Errorf("%s, after %d others: %+v, want %d", c.name, before, res, c.want)
 			}
 			if res.close {
 				p.expectEnd()
@@ -69,8 +69,8 @@ func TestEveryRequestOfAConnectionIsJudgedAlike(t *testing.T) {
 	}
 }
 
-// TestHEADHasNoBody: its answer has the headers of the answer to GET; RFC 9110, section
-// 9.3.2.
+// TestHEADHasNoBody: an answer to HEAD has the headers of the answer to GET; RFC 9110,
+// section 9.3.2.
 func TestHEADHasNoBody(t *testing.T) {
 	srv := start(t, Config{})
 	for target, status := range map[string]string{"/ws": "426", "/broadcast": "405", "/": "404", "/broadcast?\x01": "400"} {
@@ -85,8 +85,8 @@ func TestHEADHasNoBody(t *testing.T) {
 	}
 }
 
-// TestPersistence: a connection is kept when its client wants that, and told so where it
-// has to be.
+// TestPersistence: the server keeps a connection if its client wants that, and announces it
+// where HTTP requires that.
 func TestPersistence(t *testing.T) {
 	srv := start(t, Config{})
 	for _, c := range []struct {
@@ -117,7 +117,7 @@ func TestPersistence(t *testing.T) {
 var dateLine = regexp.MustCompile(`Date: [^\r]*\r\n`)
 
 // FuzzRequests sends arbitrary bytes on one connection, whole and in two pieces that the
-// server reads apart: the answers have to be the same.
+// server reads separately. The answers must be the same.
 func FuzzRequests(f *testing.F) {
 	srv := start(f, Config{MaxMessageSize: fuzzMax, HandshakeTimeout: time.Hour})
 	post := postRequest("/broadcast", `{"channel":"c","content":1}`)
@@ -136,13 +136,13 @@ func FuzzRequests(f *testing.F) {
 		at := min(int(cut), len(input))
 		whole, cutAt := answersTo(t, srv, string(input)), answersTo(t, srv, string(input[:at]), string(input[at:]))
 		if whole != cutAt {
-			t.Fatalf("%q is answered by\n%q, cut at %d by\n%q", input, whole, at, cutAt)
+			t.Fatalf("the answer to %q is\n%q, cut at %d it is\n%q", input, whole, at, cutAt)
 		}
 	})
 }
 
-// answersTo is what the pieces are answered with, in sequence, but for dates. A piece is
-// sent when the server has read the one before, or has ended the connection.
+// answersTo returns the answers to the pieces, in order and without dates. It sends a
+// piece when the server has read the one before, or has ended the connection.
 func answersTo(t *testing.T, srv *Server, pieces ...string) string {
 	t.Helper()
 	p := dial(t, srv)

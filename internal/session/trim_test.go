@@ -7,14 +7,14 @@ import (
 	"wsify/internal/testtool"
 )
 
-// heapInUse is what the collector has left.
+// heapInUse returns the bytes of allocated heap objects.
 func heapInUse() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
 
-// becomeQuiet does what the trimmer does once a server is quiet.
+// becomeQuiet does what the trimmer does when a server becomes idle.
 func becomeQuiet(t *testing.T, srv *Server) {
 	t.Helper()
 	srv.tidy()
@@ -24,7 +24,7 @@ func becomeQuiet(t *testing.T, srv *Server) {
 	giveBack()
 }
 
-// Half messages fill the pools of the readers, and many sessions their tables.
+// Incomplete messages fill the pools of the readers, and many sessions fill the tables.
 func TestMemoryComesBackAfterABurst(t *testing.T) {
 	const size = 60 << 10
 	conns := 600
@@ -64,7 +64,7 @@ func TestMemoryComesBackAfterABurst(t *testing.T) {
 	burst(conns)
 	becomeQuiet(t, srv)
 	if kept := heapInUse() - before; kept > int64(conns)*size/50 {
-		t.Errorf("%d bytes are kept of a burst of %d", kept, conns*size)
+		t.Errorf("%d bytes remain after a burst of %d", kept, conns*size)
 	}
 	for _, l := range srv.loops {
 		onLoop(t, l, func() {
@@ -95,9 +95,9 @@ func TestTheTrimmerTidiesWhileThereIsWorkAndCollectsOnceItIsQuiet(t *testing.T) 
 		{trimWorth - 1, false, false},
 		{1000, true, false}, // busy
 		{2000, true, false},
-		{2000, true, false}, // quiet, but what ended last has not been tidied up
+		{2000, true, false}, // idle, but the last work has not been tidied up
 		{2000, false, true},
-		{2000, false, false}, // once a burst
+		{2000, false, false}, // once per burst
 		{2000 + trimWorth, true, false},
 		{2000 + trimWorth, true, false},
 		{2000 + trimWorth, false, true},

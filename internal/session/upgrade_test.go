@@ -8,8 +8,8 @@ import (
 	"wsify/internal/testtool"
 )
 
-// TestUpgradeRefusals: what is not a good upgrade is told so, and the connection
-// ends.
+// TestUpgradeRefusals: an invalid upgrade gets an answer with a reason, and the
+// connection ends.
 func TestUpgradeRefusals(t *testing.T) {
 	srv := start(t, Config{})
 	without := func(line string) string { return strings.Replace(upgradeHead("/ws"), line+"\r\n", "", 1) }
@@ -37,7 +37,7 @@ func TestUpgradeRefusals(t *testing.T) {
 			p.write(c.head)
 			res := p.expectStatus(c.want)
 			if !res.close || res.body == "" {
-				t.Errorf("got %+v, want a reason, and the announcement that the connection ends", res)
+				t.Errorf("got %+v, want a reason and Connection: close", res)
 			}
 			if c.want == 426 && res.header.Get("Upgrade") != "websocket" {
 				t.Errorf("Upgrade: %q, want websocket", res.header.Get("Upgrade"))
@@ -51,7 +51,7 @@ func TestUpgradeRefusals(t *testing.T) {
 	})
 }
 
-// TestNotAnUpgradeSaysHowToConnect is what a person with a browser or curl sees.
+// TestNotAnUpgradeSaysHowToConnect: the answer helps a person with a browser or curl.
 func TestNotAnUpgradeSaysHowToConnect(t *testing.T) {
 	p := dial(t, start(t, Config{}))
 	p.write("GET /ws HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -60,7 +60,7 @@ func TestNotAnUpgradeSaysHowToConnect(t *testing.T) {
 	}
 }
 
-// TestHeadOfExactlyTheLimitIsTaken, the limit being that of the operator.
+// TestHeadOfExactlyTheLimitIsTaken: the operator's limit applies.
 func TestHeadOfExactlyTheLimitIsTaken(t *testing.T) {
 	const most = 20000 // the cookies of a single sign-on need more than 8 KiB
 	srv := start(t, Config{MaxHeadSize: most})
@@ -71,8 +71,8 @@ func TestHeadOfExactlyTheLimitIsTaken(t *testing.T) {
 	p.expectStatus(431)
 }
 
-// TestHandshakeTimeout: a head that is not finished in time ends the connection,
-// at whatever byte it stopped; a session that began in time goes on.
+// TestHandshakeTimeout: a head that is not finished in time ends the connection, at
+// whatever byte it stops. A session that began in time continues.
 func TestHandshakeTimeout(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{HandshakeTimeout: 500 * time.Millisecond, PingInterval: -1})
@@ -91,8 +91,8 @@ func TestHandshakeTimeout(t *testing.T) {
 	open.usable()
 }
 
-// TestHeadInSingleBytes: pieces of any size make a head, and frames behind it that
-// come with its last byte are handled.
+// TestHeadInSingleBytes: a head may arrive in pieces of any size. Frames that arrive
+// with its last byte are handled.
 func TestHeadInSingleBytes(t *testing.T) {
 	p := dial(t, start(t, Config{}))
 	head := upgradeHead("/ws")
@@ -104,8 +104,8 @@ func TestHeadInSingleBytes(t *testing.T) {
 	p.expectText(`{"id":1,"ok":true}`)
 }
 
-// TestFramesBehindTheHead: a client may send frames at once; they are handled in
-// order, also while the authorizer is asked about the upgrade.
+// TestFramesBehindTheHead: a client may send frames right after the head. They are
+// handled in order, also if they arrive during the authorizer's call.
 func TestFramesBehindTheHead(t *testing.T) {
 	hook := newWebhook(t, nil)
 	for name, cfg := range map[string]Config{"no authorizer": {}, "authorizer": {AuthorizerURL: hook.URL}} {
@@ -145,10 +145,10 @@ func TestOrigins(t *testing.T) {
 		{"*", "https://any.example", 101},
 		{"https://example.com", "https://example.com", 101},
 		{"https://example.com", "HTTPS://EXAMPLE.com", 101},
-		{"https://example.com", "https://example.com:443", 101}, // from clients that are no browsers
+		{"https://example.com", "https://example.com:443", 101}, // from clients that are not browsers
 		{"https://example.com:443", "https://example.com", 101},
 		{"wss://example.com", "WSS://example.com:443", 101},
-		{"wss://example.com", "https://example.com", 101}, // who wrote the list wrote where clients connect to
+		{"wss://example.com", "https://example.com", 101}, // the operator listed the address that clients connect to
 		{"ws://*.example.com", "http://a.example.com", 101},
 		{"https://example.com", "wss://example.com", 101},
 		{"https://*.example.com", "wss://a.example.com:443", 101},
@@ -159,7 +159,7 @@ func TestOrigins(t *testing.T) {
 		{"https://*.example.com", "https://a.example.com:443", 101},
 		{"https://example.com", "https://example.com:80", 403},
 		{"http://example.com:443", "http://example.com", 403},
-		{"https://example.com", "", 101}, // no page
+		{"https://example.com", "", 101}, // not a page
 		{"https://example.com", "http://example.com", 403},
 		{"https://example.com", "https://example.com:8443", 403},
 		{"https://example.com", "https://example.com.evil.test", 403},
@@ -241,7 +241,7 @@ func TestTheHostOfAnOriginIsThatOfTheServer(t *testing.T) {
 	}
 }
 
-// TestUpgradeOfAnotherSpellingOfWS: a path that only normalizes to /ws is not /ws.
+// TestUpgradeOfAnotherSpellingOfWS: only /ws itself is accepted, not a path that normalizes to it.
 func TestUpgradeOfAnotherSpellingOfWS(t *testing.T) {
 	srv := start(t, Config{})
 	for _, target := range []string{"//ws", "/%77s", "/./ws", "/x/../ws", "/ws/", "/"} {
@@ -255,8 +255,8 @@ func TestUpgradeOfAnotherSpellingOfWS(t *testing.T) {
 	connect(t, srv, "http://example.com/ws").usable() // the absolute form; RFC 9112, section 3.2.2
 }
 
-// TestUpgradeBehindAPost: a proxy may upgrade on a connection it has used for a
-// request.
+// TestUpgradeBehindAPost: a proxy may upgrade on a connection that it has used for
+// another request.
 func TestUpgradeBehindAPost(t *testing.T) {
 	srv := start(t, Config{AllowedOrigins: []string{"https://a.test"}})
 	p := dial(t, srv)
@@ -283,8 +283,8 @@ func TestUpgradeBehindAPost(t *testing.T) {
 	p.expectEnd()
 }
 
-// TestEverythingInOneWrite: a POST, an upgrade behind it, and more frames than one
-// read takes. Not a byte may be lost between.
+// TestEverythingInOneWrite: a POST, an upgrade after it, and more frames than fit in
+// one read. No byte may be lost between them.
 func TestEverythingInOneWrite(t *testing.T) {
 	srv := start(t, Config{})
 	for _, size := range []int{10, 7 << 10, 9 << 10, 30 << 10, 60 << 10, 200 << 10} {

@@ -9,10 +9,10 @@ import (
 	"wsify/internal/testtool"
 )
 
-// The defects of version 3, one test each; CONTRACT, section 9. Two are not here: the
-// Redis broker's are its package's, the container image's are the release's.
+// The defects of version 3, one test each; CONTRACT, section 9. Two are tested elsewhere:
+// the Redis broker's in its package, the container image's in the release.
 
-// Members that closed while their channel was published to crashed the process.
+// Members that closed during a publication to their channel crashed the process.
 func TestV3MembersClosingWhilePublishedTo(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{})
@@ -94,14 +94,14 @@ func TestV3EmptyObjectRanThePreviousCommandAgain(t *testing.T) {
 	p.expectNothing()
 }
 
-// Leaving a channel that was never joined wedged the session.
+// A leave of a channel that was never joined blocked the session for ever.
 func TestV3LeavingAChannelNeverJoined(t *testing.T) {
 	p := connect(t, start(t, Config{}), "/ws")
 	for range 3 {
 		p.leave("never", "joined")
 	}
 	p.usable()
-	p.leave("usable") // left already
+	p.leave("usable") // already left
 	p.usable()
 }
 
@@ -120,8 +120,8 @@ func TestV3JoiningTwice(t *testing.T) {
 	p.expectNothing()
 }
 
-// One slow reader cost every publication a goroutine: order was lost, and memory had
-// no bound.
+// With one slow reader, every publication started a goroutine. Order was lost, and memory
+// had no bound.
 func TestV3OneSlowReader(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 256 << 10, DropSlow: true})
 	slow, quick := connect(t, srv, "/ws"), connect(t, srv, "/ws")
@@ -131,7 +131,7 @@ func TestV3OneSlowReader(t *testing.T) {
 	padding := strings.Repeat("x", 32<<10)
 	for i := range 600 { // 19 MB
 		quick.broadcast("c", fmt.Sprintf(`[%d,%q]`, i, padding))
-		quick.expectText(fmt.Sprintf(`[%d,%q]`, i, padding)) // in order, while the other reads nothing
+		quick.expectText(fmt.Sprintf(`[%d,%q]`, i, padding)) // in order, while the slow member reads nothing
 	}
 	if n := runtime.NumGoroutine(); n > goroutines+8 {
 		t.Errorf("%d goroutines, %d before", n, goroutines)
@@ -144,7 +144,7 @@ func TestV3OneSlowReader(t *testing.T) {
 	}
 }
 
-// An authorizer that did not answer was waited for without end.
+// The server waited without limit for an authorizer that did not answer.
 func TestV3NoTimeoutOnTheAuthorizer(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerTimeout: 50 * time.Millisecond})
@@ -157,7 +157,7 @@ func TestV3NoTimeoutOnTheAuthorizer(t *testing.T) {
 	q.expectStatus(503)
 }
 
-// An error of the broker left clients deaf.
+// After an error of the broker, clients received nothing any more.
 func TestV3ABrokerErrorLeftClientsDeaf(t *testing.T) {
 	broker := &testBroker{}
 	srv := startWith(t, Config{}, broker)
@@ -165,7 +165,7 @@ func TestV3ABrokerErrorLeftClientsDeaf(t *testing.T) {
 	p.join("c")
 	broker.fail(errTest)
 	p.send(`{"command":"broadcast","args":{"channel":"c","content":1},"id":1}`)
-	p.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"the broker refused it"}}`)
+	p.expectText(`{"id":1,"ok":false,"error":{"code":"broker_down","message":"the broker refused the publication"}}`)
 	if res := post(t, srv, "/broadcast", `{"channel":"c","content":2}`); res.status != 503 {
 		t.Errorf("POST /broadcast: %d, want 503", res.status)
 	}

@@ -10,8 +10,8 @@ import (
 	"wsify/netpoll"
 )
 
-// The authorizer's timeout counts from when a session parks, not from when a worker
-// gets to it: whoever is ahead in the queue, nobody waits longer.
+// The authorizer's timeout starts when a session parks, not when a worker takes the call.
+// So no session waits longer, however many are before it in the queue.
 func TestParkedSessionsWaitNoLongerThanTheAuthorizersTimeout(t *testing.T) {
 	t.Parallel()
 	const n = 14
@@ -24,14 +24,14 @@ func TestParkedSessionsWaitNoLongerThanTheAuthorizersTimeout(t *testing.T) {
 	}
 	about := &srv.authorizer[eventJoin.index()]
 	if made := about[auth.ResultTimeout].Load(); made > n/2 {
-		t.Errorf("the only worker has waited for %d timeouts, so the last session for as many seconds", made)
+		t.Errorf("the only worker waited for %d timeouts, so the last session waited for as many seconds", made)
 	}
 	if all := about[auth.ResultTimeout].Load() + about[auth.ResultBusy].Load(); all != n {
 		t.Errorf("%d calls were counted, want %d", all, n)
 	}
 }
 
-// The log tells when the authorizer goes and when it is back, not once a call.
+// The log says when the authorizer goes down and when it is back, not once per call.
 func TestLogTellsWhenTheAuthorizerGoesAndIsBack(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv, book := startLogged(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"connect"}})
@@ -63,7 +63,7 @@ func TestLogTellsWhenTheAuthorizerGoesAndIsBack(t *testing.T) {
 	}
 }
 
-// The query of an upgrade is kept for later questions, where there will be any.
+// The query of an upgrade is kept only if later commands are authorized.
 func TestQueryIsKeptOnlyForLaterQuestions(t *testing.T) {
 	hook := newWebhook(t, nil)
 	for _, tc := range []struct {
@@ -76,7 +76,7 @@ func TestQueryIsKeptOnlyForLaterQuestions(t *testing.T) {
 		onLoop(t, l, func() {
 			l.net.Each(func(c *netpoll.Conn) {
 				if kept := l.session(c).more != none; kept != tc.kept {
-					t.Errorf("asked about %v: more than the session is kept: %v, want %v", tc.events, kept, tc.kept)
+					t.Errorf("asked about %v: the session has an extra: %v, want %v", tc.events, kept, tc.kept)
 				}
 			})
 		})

@@ -10,9 +10,9 @@ import (
 	"wsify/internal/testtool"
 )
 
-// TestOneQuestionAtATime (I6, I7): a connection has at most one question under way,
-// and they come in the order of its commands, however slowly they are answered and
-// however many connections ask.
+// TestOneQuestionAtATime (I6, I7): the authorizer gets the questions of a connection
+// one at a time and in the order of its commands. Slow answers and many connections
+// do not change that.
 func TestOneQuestionAtATime(t *testing.T) {
 	const peers, commands = 8, 60
 	var mu sync.Mutex
@@ -29,7 +29,7 @@ func TestOneQuestionAtATime(t *testing.T) {
 		underWay[id]++
 		most = max(most, underWay[id])
 		mu.Unlock()
-		if turns.Add(1)%7 == 0 { // let others overtake
+		if turns.Add(1)%7 == 0 { // let other connections go first
 			_, _ = http.Get(hook.URL + "/detour")
 		}
 		mu.Lock()
@@ -78,8 +78,8 @@ func TestOneQuestionAtATime(t *testing.T) {
 	}
 }
 
-// TestFullPool: when workers and queue are taken, connections wait and lose nothing;
-// new upgrades get 503; with room again everything goes on.
+// TestFullPool: when workers and queue are full, sessions wait and lose nothing, and new
+// upgrades get 503. When there is room again, all sessions continue.
 func TestFullPool(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{AuthorizerURL: hook.URL, Workers: 1, Queue: 1})
@@ -119,8 +119,8 @@ func TestFullPool(t *testing.T) {
 	}
 }
 
-// TestAClientThatDisconnectsBeforeItsTurnIsNotAskedAbout: in a storm of reconnects, the
-// questions of clients that gave up would delay those of the others.
+// TestAClientThatDisconnectsBeforeItsTurnIsNotAskedAbout: in a storm of reconnects, calls
+// for clients that gave up would delay the others.
 func TestAClientThatDisconnectsBeforeItsTurnIsNotAskedAbout(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{AuthorizerURL: hook.URL, Workers: 1, Queue: 100})
@@ -148,8 +148,8 @@ func TestAClientThatDisconnectsBeforeItsTurnIsNotAskedAbout(t *testing.T) {
 	}
 }
 
-// TestHangingAuthorizerDelaysNobodyElse: while the webhook holds the questions of
-// some connections, others do 1,000 round trips.
+// TestHangingAuthorizerDelaysNobodyElse: while the webhook does not answer for some
+// connections, others do 1,000 round trips.
 func TestHangingAuthorizerDelaysNobodyElse(t *testing.T) {
 	const waiting = 100
 	hook := newWebhook(t, nil)
@@ -179,8 +179,8 @@ func TestHangingAuthorizerDelaysNobodyElse(t *testing.T) {
 	}
 }
 
-// TestLeavingWhileParked: a peer that goes while its command is being asked about
-// leaves nothing behind, however it goes.
+// TestLeavingWhileParked: a connection that ends during the authorizer's call leaks
+// nothing, however it ends.
 func TestLeavingWhileParked(t *testing.T) {
 	hook := newWebhook(t, nil)
 	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"connect", "broadcast"}})
@@ -241,8 +241,8 @@ func TestLeavingWhileParked(t *testing.T) {
 	}
 }
 
-// TestParkedSessionIsNotRead: the peer's own TCP connection is the queue. What it
-// can send while a question is held is bounded, and nothing of it is lost.
+// TestParkedSessionIsNotRead: the peer's own TCP connection is the queue. The input
+// during an authorizer's call is bounded, and nothing of it is lost.
 func TestParkedSessionIsNotRead(t *testing.T) {
 	t.Parallel()
 	hook := newWebhook(t, nil)
@@ -264,7 +264,7 @@ func TestParkedSessionIsNotRead(t *testing.T) {
 		}
 		sent <- nil
 	}()
-	// The loops go on while nothing of it is read.
+	// The loops keep running while the session is not read.
 	before := srv.Stats().Net.BytesReceived
 	other := connect(t, srv, "/ws")
 	for range 100 {

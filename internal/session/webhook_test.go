@@ -11,16 +11,16 @@ import (
 	"wsify/internal/testtool"
 )
 
-// A webhook is an authorizer as an operator would write one, on net/http. It keeps
-// what it was asked. Its methods may be called from any goroutine.
+// A webhook is an authorizer as an operator would write one, on net/http. It records
+// the questions. Its methods may be called from any goroutine.
 type webhook struct {
 	URL string
 	t   testing.TB
 
 	mu     sync.Mutex
-	heard  []question                               // guarded by mu, as is what follows
+	heard  []question                               // guarded by mu, like the fields below
 	answer func(w http.ResponseWriter, q question)  // never nil
-	holds  map[*chan struct{}]func(q question) bool // questions that wait
+	holds  map[*chan struct{}]func(q question) bool // which questions wait
 }
 
 // A question is one call of the webhook.
@@ -31,7 +31,7 @@ type question struct {
 	method  string
 }
 
-// newWebhook runs a webhook that answers with a status. Nil answers 200.
+// newWebhook runs a webhook that answers with the status from a func; nil means 200.
 func newWebhook(t testing.TB, status func(q question) int) *webhook {
 	t.Helper()
 	h := &webhook{t: t, holds: map[*chan struct{}]func(q question) bool{}}
@@ -42,7 +42,7 @@ func newWebhook(t testing.TB, status func(q question) int) *webhook {
 	return h
 }
 
-// answerStatus changes what is answered from now on.
+// answerStatus changes the status of the answers from now on.
 func (h *webhook) answerStatus(status func(q question) int) {
 	h.answerWith(func(w http.ResponseWriter, q question) {
 		if status != nil {
@@ -51,7 +51,7 @@ func (h *webhook) answerStatus(status func(q question) int) {
 	})
 }
 
-// answerWith changes who answers from now on.
+// answerWith changes the func that answers from now on.
 func (h *webhook) answerWith(answer func(w http.ResponseWriter, q question)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -62,7 +62,7 @@ func (h *webhook) answerWith(answer func(w http.ResponseWriter, q question)) {
 func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the server hung up
+		return // the server closed the connection
 	}
 	q := question{body: string(body), header: r.Header, method: r.Method}
 	var named struct{ Command string }
@@ -84,9 +84,9 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, q)
 }
 
-// hold lets questions wait for which is says so, until the returned function is
-// called (more than once is fine) or the test ends. Nil is every question. Call it
-// after start, so that the server's end finds no call held.
+// hold delays the questions for which is returns true, or all if is is nil, until the
+// returned function is called or the test ends. The function may be called more than
+// once. Call hold after start, so that no call is held when the server ends.
 func (h *webhook) hold(is func(q question) bool) (release func()) {
 	if is == nil {
 		is = func(question) bool { return true }
@@ -105,7 +105,7 @@ func (h *webhook) hold(is func(q question) bool) (release func()) {
 	return release
 }
 
-// questions returns what was asked so far, of these commands or of all.
+// questions returns the questions so far about these commands, or about all.
 func (h *webhook) questions(commands ...string) []question {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -118,15 +118,15 @@ func (h *webhook) questions(commands ...string) []question {
 	return found
 }
 
-// awaitQuestions waits until so many questions of this command were asked, and
-// returns them.
+// awaitQuestions waits until there are n questions about this command, and returns
+// them.
 func (h *webhook) awaitQuestions(n int, command string) []question {
 	h.t.Helper()
 	testtool.Until(h.t, "the webhook is asked", func() bool { return len(h.questions(command)) >= n })
 	return h.questions(command)
 }
 
-// is matches questions about a command.
+// is returns a func that matches questions about a command.
 func is(command string) func(q question) bool {
 	return func(q question) bool { return q.command == command }
 }

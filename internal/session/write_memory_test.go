@@ -23,7 +23,7 @@ func TestTheMarksOfABoundLeaveRoomForWhatIsQueuedUnseen(t *testing.T) {
 	}
 }
 
-// slowMembers are members of a channel each, "s0", "s1", …, which do not read.
+// slowMembers returns members that do not read, each of its own channel, "s0", "s1", ….
 func slowMembers(t *testing.T, srv *Server, n int) (slow []*peer, names []string) {
 	t.Helper()
 	for i := range n {
@@ -38,9 +38,9 @@ func slowMembers(t *testing.T, srv *Server, n int) (slow []*peer, names []string
 	return slow, names
 }
 
-// watchQueued returns a function that tells the most that all queues kept at once until
-// it is called. A sum over loops may be of two moments, between which a loop has dropped
-// what another took: the least of three in a row counts.
+// watchQueued returns a function that returns the largest size of all queues together until
+// its call. A sum over loops is not taken at one instant, so one loop may have dropped what
+// another added. Therefore the least of three consecutive sums counts.
 func watchQueued(srv *Server) (most func() int64) {
 	var highest atomic.Int64
 	end, ended := make(chan struct{}), make(chan struct{})
@@ -62,14 +62,14 @@ func watchQueued(srv *Server) (most func() int64) {
 	}
 }
 
-// When all queues together reach -max-write-memory the largest go first, whatever the
-// slow policy is; who reads gets everything, and the bound is kept.
+// When all queues together reach -max-write-memory, the connections with the largest end
+// first, with each slow policy. A member that reads gets everything. The bound holds.
 func TestTheSlowestGoWhenAllQueuesAreFull(t *testing.T) {
 	const bound = 2 << 20
 	content := `"` + strings.Repeat("x", 15<<10) + `"`
 	for policy, drop := range map[string]bool{"close": false, "drop": true} {
 		t.Run(policy, func(t *testing.T) {
-			// No queue is ever full alone: it keeps less than all, and all less than this.
+			// No single queue is ever full: all queues together stay below this.
 			cfg := Config{MaxWriteMemory: bound, WriteQueueSize: 2 * bound, DropSlow: drop}
 			srv, book := startLogged(t, cfg)
 			slow, names := slowMembers(t, srv, 6)
@@ -82,7 +82,7 @@ func TestTheSlowestGoWhenAllQueuesAreFull(t *testing.T) {
 			}
 			closed := func() uint64 { return srv.Stats().Closed[reasonNames[reasonWriteMemory]] }
 			gone := func(name string) bool { return srv.members(t, name) == 1 }
-			// The first has five times as much waiting as each of the others.
+			// The first has five times as much queued as each of the others.
 			for round := 0; !gone(names[0]); round++ {
 				if round == 2000 {
 					t.Fatalf("the queues are never full: %d bytes of %d", srv.group.Queued(), bound)
@@ -94,13 +94,13 @@ func TestTheSlowestGoWhenAllQueuesAreFull(t *testing.T) {
 			}
 			for _, name := range names[1:] {
 				if gone(name) {
-					t.Errorf("%s went though %s had more waiting", name, names[0])
+					t.Errorf("%s ended, but %s had more queued", name, names[0])
 				}
 			}
 			f, err := slow[0].next()
 			for ; err == nil && f.op == opText; f, err = slow[0].next() {
 				if f.payload != content {
-					t.Fatal("half a message")
+					t.Fatal("got an incomplete message")
 				}
 			}
 			if err != nil || closeCode(f) != 4001 {
@@ -114,7 +114,7 @@ func TestTheSlowestGoWhenAllQueuesAreFull(t *testing.T) {
 				}
 				say(names[1])
 			}
-			slice := buffer.MemoryFor(cfg.WriteQueueSize/4) + 16*fanoutBudget // what a busy loop may get at once
+			slice := buffer.MemoryFor(cfg.WriteQueueSize/4) + 16*fanoutBudget // the most that a busy loop may queue at once
 			if got, limit := most(), int64(bound+len(srv.loops)*slice); got > limit {
 				t.Errorf("all queues kept %d bytes at once, want at most %d", got, limit)
 			}
@@ -129,8 +129,8 @@ func TestTheSlowestGoWhenAllQueuesAreFull(t *testing.T) {
 	}
 }
 
-// The slowest of all go, on whichever loop: the one that sees that the queues are full
-// asks the one that has the largest.
+// The slowest connections end on any loop: the loop that finds that the queues are full
+// asks the loop with the largest queue.
 func TestTheSlowestOfAnotherLoopGoes(t *testing.T) {
 	const bound = 4 << 20
 	content := `"` + strings.Repeat("x", 15<<10) + `"`
@@ -150,7 +150,7 @@ func TestTheSlowestOfAnotherLoopGoes(t *testing.T) {
 	for srv.members(t, "large") == 2 {
 		say("small")
 		if srv.members(t, "small") == 1 {
-			t.Fatal("the one with less waiting went first")
+			t.Fatal("the connection with less queued ended first")
 		}
 	}
 	say("small")
@@ -159,7 +159,7 @@ func TestTheSlowestOfAnotherLoopGoes(t *testing.T) {
 	}
 }
 
-// No more go than bring the sum under the bound.
+// No more connections end than are needed to get below the bound.
 func TestConnectionsThatAreNotTheSlowestStay(t *testing.T) {
 	const bound = 4 << 20
 	content := `"` + strings.Repeat("x", 1<<10) + `"`
@@ -181,13 +181,13 @@ func TestConnectionsThatAreNotTheSlowestStay(t *testing.T) {
 	fill(names[0], func() bool { return gone(names[0]) })
 	for _, name := range names[1:] {
 		if gone(name) {
-			t.Errorf("%s went, too", name)
+			t.Errorf("%s ended, too", name)
 		}
 	}
 }
 
-// Memory that another loop is about to free counts as free: until it has its turn, the
-// largest queue here stays, though it would be the only one to go at once.
+// Memory that another loop will free counts as free. Until that loop's turn, the largest
+// queue of this loop stays, although this loop could empty it at once.
 func TestALoopThatIsFullWaitsForTheSlowestOfAnother(t *testing.T) {
 	const bound = 4 << 20
 	content := `"` + strings.Repeat("x", 15<<10) + `"`
@@ -207,7 +207,7 @@ func TestALoopThatIsFullWaitsForTheSlowestOfAnother(t *testing.T) {
 		quick.broadcast("small", content)
 		quick.expectText(content)
 		if srv.Stats().Subscriptions != memberships {
-			t.Error("the one with less waiting went")
+			t.Error("the connection with less queued ended")
 			break
 		}
 	}

@@ -1,5 +1,5 @@
-// Command echo is a WebSocket echo server on wsify's netpoll and internal/wire:
-// text and binary messages come back as they came, on any path. The conformance tests
+// Command echo is a WebSocket echo server on wsify's netpoll and internal/wire.
+// It returns text and binary messages unchanged, on any path. The conformance tests
 // run against it.
 package main
 
@@ -18,10 +18,10 @@ import (
 	"wsify/netpoll"
 )
 
-// session is what is kept of a connection.
+// session is the state of a connection.
 type session struct {
 	reader wire.Reader
-	head   []byte // of the request, while it is incomplete
+	head   []byte // incomplete head of the request
 	open   bool   // the upgrade is done
 }
 
@@ -86,8 +86,8 @@ func (e *echo) refuse(c *netpoll.Conn, status int, headers, detail string) {
 	c.Linger(netpoll.ReasonUser, linger)
 }
 
-// upgrade answers the head that ends at end and returns what came behind it, or
-// nil after a refusal.
+// upgrade answers the head that ends at end. It returns the bytes after it, or nil
+// after a refusal.
 func (e *echo) upgrade(c *netpoll.Conn, s *session, end int) []byte {
 	head, rest := s.head[:end], s.head[end:]
 	r, err := wire.ParseRequest(head)
@@ -117,15 +117,15 @@ func (e *echo) closeFrame(c *netpoll.Conn, payload []byte) {
 	e.end(c, code)
 }
 
-// end sends what was echoed so far and a Close frame, and ends the connection.
+// end sends the echoes so far and a Close frame, and ends the connection.
 func (e *echo) end(c *netpoll.Conn, code wire.CloseCode) {
 	e.out = wire.AppendClose(e.out, code, "")
 	e.send(c)
 	c.Linger(netpoll.ReasonUser, linger)
 }
 
-// send writes what was echoed. A peer that does not read is closed when its queue
-// is full.
+// send writes the echoes. It closes the connection if its queue is full, because the
+// peer does not read.
 func (e *echo) send(c *netpoll.Conn) {
 	if !c.Send(e.out) {
 		c.Close(netpoll.ReasonUser)
