@@ -257,8 +257,7 @@ func TestAuthorizerHeaders(t *testing.T) {
 	}
 }
 
-// The decoder of an authorizer that ignores case, or uses the first of two members, would
-// read another channel.
+// A decoder that ignores case, or uses the first of two members, would read another channel.
 func TestAuthorizerIsNotAskedAboutWhatItMayReadOtherwise(t *testing.T) {
 	hook := newWebhook(t, nil)
 	p := connect(t, start(t, Config{AuthorizerURL: hook.URL}), "/ws")

@@ -189,14 +189,14 @@ func TestAPeerThatEndsItsSideGetsItsAnswersAndTheEnd(t *testing.T) {
 	}{
 		{"at once", "", nil, 0},
 		{"inside the head", upgradeHead("/ws")[:30], nil, 0},
-		{"behind the head", upgradeHead("/ws"), nil, 101},
+		{"after the head", upgradeHead("/ws"), nil, 101},
 		{"inside a frame", upgradeHead("/ws") + join[:9], nil, 101},
 		{"inside a message", upgradeHead("/ws") + part(opText, "a"), nil, 101},
-		{"behind a ping", upgradeHead("/ws") + final(opPing, "p"), []frame{pong("p")}, 101},
-		{"behind a command", upgradeHead("/ws") + join, []frame{joined}, 101},
-		{"behind a close", upgradeHead("/ws") + closing(1000, ""), []frame{{true, opClose, "\x03\xe8"}}, 101},
-		{"behind an error", upgradeHead("/ws") + "\xff", []frame{{true, opClose, "\x03\xea" + "reserved bit set without an extension"}}, 101},
-		{"behind a POST", post, nil, 201},
+		{"after a ping", upgradeHead("/ws") + final(opPing, "p"), []frame{pong("p")}, 101},
+		{"after a command", upgradeHead("/ws") + join, []frame{joined}, 101},
+		{"after a close", upgradeHead("/ws") + closing(1000, ""), []frame{{true, opClose, "\x03\xe8"}}, 101},
+		{"after an error", upgradeHead("/ws") + "\xff", []frame{{true, opClose, "\x03\xea" + "reserved bit set without an extension"}}, 101},
+		{"after a POST", post, nil, 201},
 	} {
 		for name, srv := range map[string]*Server{"plain": plain, "with an authorizer": asking} {
 			t.Run(tc.name+", "+name, func(t *testing.T) {

@@ -14,12 +14,12 @@ func closeCases() []conformanceCase {
 	normal := closing(1000, "")
 	big := strings.Repeat("BAsd7&jh23", 256<<10/10)
 	all := []conformanceCase{
-		ends("7.1.1 close behind a message", final(opText, hello)+normal, 1000, text(hello)),
+		ends("7.1.1 close after a message", final(opText, hello)+normal, 1000, text(hello)),
 		ends("7.1.2 two close frames", normal+normal, 1000),
-		ends("7.1.3 ping behind the close frame", normal+final(opPing, ""), 1000),
-		ends("7.1.4 message behind the close frame", normal+final(opText, hello), 1000),
+		ends("7.1.3 ping after the close frame", normal+final(opPing, ""), 1000),
+		ends("7.1.4 message after the close frame", normal+final(opText, hello), 1000),
 		ends("7.1.5 close inside a message", part(opText, "fragment1")+normal+final(opContinuation, "fragment2"), 1000),
-		ends("7.1.6 close and ping behind a message of 256 KiB", final(opText, big)+final(opText, hello)+normal+final(opPing, ""), 1000, text(big), text(hello)),
+		ends("7.1.6 close and ping after a message of 256 KiB", final(opText, big)+final(opText, hello)+normal+final(opPing, ""), 1000, text(big), text(hello)),
 		ends("7.3.1 close without payload", closing(0, ""), 0),
 		ends("7.3.2 close with one byte", final(opClose, "a"), 1002),
 		ends("7.3.3 close with a code", normal, 1000),

@@ -51,7 +51,7 @@ func reservedBitCases() []conformanceCase {
 	withBits := func(bits, op byte, payload string) string { return masked(0x80|bits<<4|op, payload) }
 	return []conformanceCase{
 		refused("3.1 reserved bits 1 on text", withBits(1, opText, hello)),
-		refusedBehind("3.2 reserved bits 2 behind a text", withBits(2, opText, hello), whole),
+		refusedBehind("3.2 reserved bits 2 after a text", withBits(2, opText, hello), whole),
 		refusedBehind("3.3 reserved bits 3, frame by frame", withBits(3, opText, hello), frameByFrame),
 		refusedBehind("3.4 reserved bits 4, byte by byte", withBits(4, opText, hello), 1),
 		refused("3.5 reserved bits 5 on binary", withBits(5, opBinary, "\x00\xff\xfe\xfd\xfc\xfb\x00\xff")),
@@ -65,13 +65,13 @@ func opcodeCases() []conformanceCase {
 	return []conformanceCase{
 		refused("4.1.1 opcode 3", final(3, "")),
 		refused("4.1.2 opcode 4 with payload", final(4, "reserved opcode payload")),
-		refusedBehind("4.1.3 opcode 5 behind a text", final(5, ""), whole),
-		refusedBehind("4.1.4 opcode 6 with payload behind a text", final(6, hello), whole),
+		refusedBehind("4.1.3 opcode 5 after a text", final(5, ""), whole),
+		refusedBehind("4.1.4 opcode 6 with payload after a text", final(6, hello), whole),
 		refusedBehind("4.1.5 opcode 7 with payload, byte by byte", final(7, hello), 1),
 		refused("4.2.1 opcode 11", final(11, "")),
 		refused("4.2.2 opcode 12 with payload", final(12, "reserved opcode payload")),
-		refusedBehind("4.2.3 opcode 13 behind a text", final(13, ""), whole),
-		refusedBehind("4.2.4 opcode 14 with payload behind a text", final(14, hello), whole),
+		refusedBehind("4.2.3 opcode 13 after a text", final(13, ""), whole),
+		refusedBehind("4.2.4 opcode 14 with payload after a text", final(14, hello), whole),
 		refusedBehind("4.2.5 opcode 15 with payload, byte by byte", final(15, hello), 1),
 	}
 }
@@ -100,7 +100,7 @@ func fragmentCases() []conformanceCase {
 	return append(all,
 		refused("5.1 ping in two fragments", part(opPing, one)+final(opContinuation, two)),
 		refused("5.2 pong in two fragments", part(opPong, one)+final(opContinuation, two)),
-		conformanceCase{"5.15 fragment of nothing behind a message in two", []step{{
+		conformanceCase{"5.15 fragment of nothing after a message in two", []step{{
 			part(opText, one) + final(opContinuation, two) + part(opContinuation, "fragment3") + final(opText, "fragment4"),
 			whole, []frame{text(one + two)},
 		}}, 1002},

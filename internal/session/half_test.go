@@ -31,11 +31,11 @@ func TestHalfAMessageIsEnded(t *testing.T) {
 	whole := masked(0x80|opText, `{"command":"leave","args":{"channel":"c"}}`)
 	fragment := masked(opText, "{")
 	for name, input := range map[string]string{
-		"half a header":               whole[:1],
-		"half a payload":              whole[:20],
-		"a fragment":                  fragment,
-		"a fragment and a ping":       fragment + masked(0x80|opPing, ""),
-		"half a message behind whole": whole + whole + whole[:20],
+		"half a header":                   whole[:1],
+		"half a payload":                  whole[:20],
+		"a fragment":                      fragment,
+		"a fragment and a ping":           fragment + masked(0x80|opPing, ""),
+		"half a message after whole ones": whole + whole + whole[:20],
 	} {
 		for _, interval := range []time.Duration{time.Hour, -1} {
 			srv := start(t, Config{PingInterval: interval, PongTimeout: time.Hour})

@@ -16,7 +16,7 @@ func TestOnlyTheKeyAdmitsAPublication(t *testing.T) {
 	}{
 		{"the key", "k", "/broadcast?key=k", nil, 201},
 		{"the key in a header", "k", "/broadcast", []string{right}, 201},
-		{"the key behind another parameter", "a b&", "/broadcast?x=1&key=a+b%26", nil, 201},
+		{"the key after another parameter", "a b&", "/broadcast?x=1&key=a+b%26", nil, 201},
 		{"no key", "k", "/broadcast", nil, 403},
 		{"an empty key", "k", "/broadcast?key", nil, 403},
 		{"broken escapes", "k", "/broadcast?key=%6", nil, 403},

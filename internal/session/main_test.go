@@ -46,7 +46,7 @@ func leaks(before map[string]string) int {
 		case err == nil && len(fds) == 0:
 			return 0
 		case time.Now().After(limit):
-			fmt.Fprintln(os.Stderr, "left behind: goroutines:", err, "descriptors:", fds)
+			fmt.Fprintln(os.Stderr, "leaked goroutines:", err, "descriptors:", fds)
 			return 1
 		}
 	}

@@ -94,8 +94,7 @@ type Node struct {
 	starved      atomic.Pointer[time.Time] // when a call last found no descriptor; nil: never
 }
 
-// Open makes the loops and starts the broker. The Node closes the broker. The caller then
-// calls Listen.
+// Open makes the loops and starts the broker, which the Node closes. Call Listen next.
 func Open(cfg Settings) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, faults: cfg.Faults, times: cfg.Times, broker: cfg.Broker, tick: tickFor(&cfg),

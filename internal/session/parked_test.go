@@ -179,7 +179,7 @@ func TestPingsOfAParkedSessionAreAnswered(t *testing.T) {
 	p.expect(opPong, "5")
 	testtool.Until(t, "the first question is under way", func() bool { return len(hook.questions("join")) > 0 })
 	if n := len(hook.questions("join")); n != 1 {
-		t.Errorf("%d questions are under way, want 1", n)
+		t.Errorf("%d questions are in progress, want 1", n)
 	}
 	release()
 	for i := range 4 {

@@ -44,8 +44,7 @@ func loudNumber(t *testing.T, f frame) int {
 	return n
 }
 
-// A member that never reads gets whole frames, then is closed with 4001. Other members
-// are not affected.
+// A member that never reads gets whole frames, then 4001. Other members are not affected.
 func TestAMemberThatNeverReadsIsClosed(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 64 << 10})
 	deaf, p := deafPeer(t, srv), connect(t, srv, "/ws")

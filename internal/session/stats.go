@@ -73,7 +73,7 @@ type Stats struct {
 	Subscriptions int64 // gauge
 	WorkersBusy   int   // gauge
 	Waiting       int   // gauge: calls that wait for a worker
-	Asking        int64 // gauge: calls to the authorizer under way
+	Asking        int64 // gauge: calls to the authorizer in progress
 	Draining      bool
 	Broker        *broker.Stats // nil when it has no engine
 	Accepted      uint64

@@ -62,7 +62,7 @@ func TestOneQuestionAtATime(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	if most != 1 {
-		t.Errorf("%d questions of one connection were under way at once, want 1", most)
+		t.Errorf("%d questions of one connection were in progress at once, want 1", most)
 	}
 	next := map[string]int{}
 	for _, q := range hook.questions("join") {
@@ -104,7 +104,7 @@ func TestFullPool(t *testing.T) {
 		p.expectEnd()
 	}
 	if n := len(hook.questions("join")); n != 1 {
-		t.Errorf("%d questions under way with 1 worker", n)
+		t.Errorf("%d questions in progress with 1 worker", n)
 	}
 	release()
 	for _, p := range peers {
