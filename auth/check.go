@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"time"
 )
@@ -12,6 +13,7 @@ type Report struct {
 	URL     string        // without user, password and query
 	Addr    string        // the address that answered; empty when none did
 	TLS     string        // the negotiated version, as in "TLS 1.3"; empty for http
+	Expires time.Time     // when its certificate ends to be trusted; zero for http
 	Elapsed time.Duration // the time for lookup, dial and handshake
 	Hint    string        // advice after an error; may be empty
 }
@@ -51,8 +53,27 @@ func (c *Client) Check(ctx context.Context) (Report, error) {
 	}
 	report.Addr = conn.RemoteAddr().String()
 	if secure, ok := conn.(*tls.Conn); ok {
-		report.TLS = tls.VersionName(secure.ConnectionState().Version)
+		state := secure.ConnectionState()
+		report.TLS = tls.VersionName(state.Version)
+		report.Expires = firstExpiry(state.VerifiedChains)
 	}
 	_ = conn.Close()
 	return report, nil
+}
+
+// firstExpiry returns when the trust in chains ends: that of a chain ends with its first certificate
+// to expire, and one chain is enough.
+func firstExpiry(chains [][]*x509.Certificate) (last time.Time) {
+	for _, chain := range chains {
+		var first time.Time
+		for _, cert := range chain {
+			if first.IsZero() || cert.NotAfter.Before(first) {
+				first = cert.NotAfter
+			}
+		}
+		if first.After(last) {
+			last = first
+		}
+	}
+	return last
 }

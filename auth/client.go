@@ -81,7 +81,10 @@ func New(cfg Config) (*Client, error) {
 //
 // cause is nil exactly for Allow. It is a *StatusError when the webhook answered, otherwise a
 // *CallError that says why there is no answer.
-func (c *Client) Ask(call *Call) (d Decision, cause error) {
+func (c *Client) Ask(call *Call) (d Decision, cause error) { return c.ask(call, nil) }
+
+// ask is Ask. If see is not nil, it is called with the answer, which it borrows.
+func (c *Client) ask(call *Call, see func(*fasthttp.Response)) (d Decision, cause error) {
 	if c.closed.Load() {
 		return Down, errClosed
 	}
@@ -101,6 +104,9 @@ func (c *Client) Ask(call *Call) (d Decision, cause error) {
 	x.prepare(call)
 	err := c.host.DoTimeout(x.request, x.response, timeout)
 	status := x.response.StatusCode()
+	if see != nil && err == nil {
+		see(x.response)
+	}
 	x.reset()
 	c.exchanges.Put(x)
 

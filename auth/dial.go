@@ -14,7 +14,7 @@ import (
 	"wsify/internal/lastread"
 )
 
-// dialer opens connections to one address. It is immutable, except for wantsOurs.
+// dialer opens connections to one address. It is immutable, except for its atomic fields.
 //
 // It does the TLS handshake itself, because the pool's own would run outside of the call's timeout.
 type dialer struct {
@@ -23,7 +23,8 @@ type dialer struct {
 	tls     *tls.Config   // nil: plain TCP
 	maxAge  time.Duration // connections are not reused after this time
 
-	wantsOurs atomic.Bool // the server has requested a client certificate, and got none
+	dials     atomic.Uint64 // connections that were asked for
+	wantsOurs atomic.Bool   // the server has requested a client certificate, and got none
 }
 
 // maxLinkAge is how long a connection is reused. The name is looked up for a new connection only,
@@ -76,6 +77,7 @@ func (d *dialer) pooled(_ string, timeout time.Duration) (net.Conn, error) {
 
 // dial returns the connection to use and the TCP connection below it. An error is a *CallError.
 func (d *dialer) dial(ctx context.Context) (net.Conn, *net.TCPConn, error) {
+	d.dials.Add(1)
 	tcp, err := d.connect(ctx)
 	if err != nil {
 		return nil, nil, unreachable(err)
