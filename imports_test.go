@@ -24,6 +24,7 @@ var theirs = map[string][]string{
 	"github.com/Shopify/toxiproxy":   {"wsify/broker/brokertest"},
 	"github.com/rs/zerolog":          {"wsify/broker/brokertest"}, // for toxiproxy's log
 	"go.uber.org/goleak":             {"wsify/broker/brokertest"},
+	"github.com/coreos/go-systemd":   {"wsify/internal/systemd"},
 	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/internal/operate", "wsify/internal/testtool"},
 	"github.com/gobwas/ws/wsutil":    {}, // it reads from sockets and blocks
 	"github.com/gobwas/ws/wsflate":   {},

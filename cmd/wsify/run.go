@@ -20,6 +20,7 @@ import (
 
 	"wsify/internal/logs"
 	"wsify/internal/server"
+	"wsify/internal/systemd"
 )
 
 // The exit codes.
@@ -125,6 +126,10 @@ func (c *commandLine) serve(stderr io.Writer, serve serveFunc) int {
 	return exitOK
 }
 
+// stopMargin is how much longer than the drain the shutdown may take: for the admin
+// listener, the workers and the log.
+const stopMargin = 10 * time.Second
+
 func (c *commandLine) serveLogged(lines *logs.Writer, serve serveFunc) error {
 	log := newLogger(lines, c.logLevel, c.logFormat)
 	slog.SetDefault(log) // for packages that use Go's own logger
@@ -133,12 +138,24 @@ func (c *commandLine) serveLogged(lines *logs.Writer, serve serveFunc) error {
 	}
 	info, _ := debug.ReadBuildInfo()
 	c.server.Logger, c.server.LogDropped, c.server.Version = log, lines.Dropped, versionOf(info)
+	manager := systemd.New(log)
+	watching, stopWatching := context.WithCancel(context.Background())
+	defer stopWatching()
+	c.server.Started = func(srv *server.Server) {
+		manager.Ready()
+		go manager.Watch(watching, srv.Alive)
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // never undone, because the log is flushed later
-	return serveUntil(signals, hangups, log, func(ctx context.Context) error { return serve(ctx, c.server) })
+	return serveUntil(signals, hangups, log, func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, func() { manager.Stopping(c.server.DrainTimeout + stopMargin) })()
+		return serve(ctx, c.server)
+	}, func() {
+		manager.Reload(func() { log.Warn("SIGHUP is ignored: settings are read at the start only") })
+	})
 }
 
 // briefly returns w with a write timeout, so that the program ends with its messages even when

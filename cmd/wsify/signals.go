@@ -14,8 +14,8 @@ var errSecondSignal = errors.New("a second signal ended the shutdown")
 
 // serveUntil runs serve and returns its error. The first signal ends serve's context, which begins
 // the shutdown. After a second signal serveUntil returns errSecondSignal at once, without waiting
-// for serve: the caller has to exit. A hangup is logged and has no other effect.
-func serveUntil(signals, hangups <-chan os.Signal, log *slog.Logger, serve func(ctx context.Context) error) error {
+// for serve: the caller has to exit. A hangup calls reload.
+func serveUntil(signals, hangups <-chan os.Signal, log *slog.Logger, serve func(ctx context.Context) error, reload func()) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ended := make(chan error, 1)
@@ -23,7 +23,7 @@ func serveUntil(signals, hangups <-chan os.Signal, log *slog.Logger, serve func(
 	for {
 		select {
 		case <-hangups:
-			log.Warn("SIGHUP is ignored: settings are read at the start only")
+			reload()
 		case err := <-ended:
 			return err
 		case s := <-signals:

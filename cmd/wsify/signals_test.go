@@ -24,7 +24,7 @@ func TestTheFirstSignalEndsTheContextAndTheServerIsWaitedFor(t *testing.T) {
 			<-ctx.Done()
 			stopped = true
 			return nil
-		})
+		}, nil)
 		if err != nil || !stopped {
 			t.Errorf("after %v: serveUntil = %v, the server had stopped: %t", s, err, stopped)
 		}
@@ -41,7 +41,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	err := serveUntil(signals, nil, newLogger(&logged, slog.LevelInfo, logText), func(context.Context) error {
 		<-release // a shutdown that hangs
 		return nil
-	})
+	}, nil)
 	if !errors.Is(err, errSecondSignal) {
 		t.Errorf("serveUntil = %v, want %v", err, errSecondSignal)
 	}
@@ -100,7 +100,7 @@ func TestAHangupDoesNotEndAProgramThatIsEnding(t *testing.T) {
 
 func TestTheServersOwnEndIsReturned(t *testing.T) {
 	want := errors.New("event loop: broken")
-	if err := serveUntil(nil, nil, slog.New(slog.DiscardHandler), func(context.Context) error { return want }); err != want {
+	if err := serveUntil(nil, nil, slog.New(slog.DiscardHandler), func(context.Context) error { return want }, nil); err != want {
 		t.Errorf("serveUntil = %v, want %v", err, want)
 	}
 }

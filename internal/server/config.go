@@ -128,6 +128,9 @@ type Config struct {
 	// DrainTimeout bounds the shutdown. Default 30s.
 	DrainTimeout time.Duration
 
+	// Started is called once clients can connect; nil is not.
+	Started func(*Server)
+
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
 	// LogDropped returns how many lines the log has lost; nil when it loses none.

@@ -39,6 +39,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	if cfg.Started != nil {
+		cfg.Started(srv)
+	}
 	select {
 	case <-ctx.Done():
 		return srv.Shutdown()
@@ -155,6 +158,19 @@ func (srv *Server) Shutdown() (err error) {
 func notZero(all map[string]uint64) map[string]uint64 {
 	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
 	return all
+}
+
+// Alive waits until every event loop has done what is posted to it, and returns true; or
+// until ctx ends, and returns false. Loops that have ended never answer.
+func (srv *Server) Alive(ctx context.Context) bool {
+	for i := range srv.cfg.Loops {
+		select {
+		case <-srv.node.AskLoop(i):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // Addr returns the address that clients connect to.

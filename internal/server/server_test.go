@@ -10,6 +10,20 @@ import (
 	"wsify/internal/testtool"
 )
 
+// Loops that have ended do not answer.
+func TestAServerIsAliveUntilItsLoopsEnd(t *testing.T) {
+	srv := start(t, Config{Loops: 3})
+	if !srv.Alive(t.Context()) {
+		t.Error("a running server is not alive")
+	}
+	await(t, shutdown(srv))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if srv.Alive(ctx) {
+		t.Error("a server that has stopped is alive")
+	}
+}
+
 // TestStartRefusesABadConfig also checks that it opens nothing.
 func TestStartRefusesABadConfig(t *testing.T) {
 	if srv, err := Start(Config{ListenAddr: "nowhere", Loops: -1}); err == nil {

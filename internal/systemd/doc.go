@@ -1,0 +1,3 @@
+// Package systemd tells the service manager that started the program what the program
+// does: that it is ready, reloads, stops, or still works (sd_notify(3)).
+package systemd
