@@ -56,7 +56,7 @@ func (x *Examination) readDate(r *fasthttp.Response, began time.Time) {
 	x.Dated, x.Skew = true, 0
 	if late := began.Sub(date.Add(time.Second)); late > 0 {
 		x.Skew = -late
-	} else if early := date.Sub(time.Now()); early > 0 {
+	} else if early := time.Until(date); early > 0 {
 		x.Skew = early
 	}
 }

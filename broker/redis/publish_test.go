@@ -166,6 +166,7 @@ func (d *deafTo) Deaf(channel string) bool { return channel == d.channel }
 func TestClusterMasterTakesWhatItHasGivenAway(t *testing.T) {
 	a, b := newFakeMaster(t), newFakeMaster(t)
 	l := publishTo(t, ownedBy(a.addr, b.addr))
+	are(t, l.outcomes(t, ofFirst+" 0", ofSecond+" 0"), nil, nil) // both masters are connected, and are asked for no channel any more
 	from, slot := l.nodes[a.addr], slotOf(ofFirst)
 	for name, then := range map[string]func(){
 		"deaf":      func() { l.to = &deafTo{channel: ofFirst} },
