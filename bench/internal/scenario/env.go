@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"wsify/bench/internal/ledger"
@@ -58,6 +59,46 @@ type Env struct {
 	base    int64  // memory of the server before the connections
 }
 
+// failure is what check and must panic with. A scenario reads as a script that way: its first error ends the round, as
+// FailNow ends a test.
+type failure struct{ error }
+
+func check(err error) {
+	if err != nil {
+		panic(failure{err})
+	}
+}
+
+func must[T any](v T, err error) T {
+	check(err)
+	return v
+}
+
+// script makes a Setup or a Round of steps that call check and must, on the goroutine of the round.
+func script(steps func(e *Env)) func(e *Env) error {
+	return func(e *Env) (err error) {
+		defer func() {
+			switch p := recover().(type) {
+			case nil:
+			case failure:
+				err = p.error
+			default:
+				panic(p)
+			}
+		}()
+		steps(e)
+		return nil
+	}
+}
+
+// during runs a load beside a measurement, and returns when both are over.
+func during(load, measure func()) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(load)
+	measure()
+}
+
 // ErrNoUsage is that nothing tells what the server uses.
 var ErrNoUsage = errors.New("nothing tells what the server uses: it runs elsewhere, and there is no -metrics")
 
@@ -106,21 +147,18 @@ func (e *Env) pids() (pids []int) {
 
 // Load runs a load that is n operations, from one quiet moment to the next, and takes what one costs the
 // server, and how many there are a second.
-func (e *Env) Load(what string, load func() (n float64, err error)) error {
+func (e *Env) Load(what string, load func() (n float64)) {
 	process.Quiet(e.pids()...)
 	before, unknown := e.CPU()
 	busy, began := e.Team.Busy(), time.Now()
-	n, err := load()
-	if err != nil {
-		return err
-	}
+	n := load()
 	wall := time.Since(began).Seconds()
 	busy = (e.Team.Busy() - busy) / wall
 	if !process.Quiet(e.pids()...) {
 		e.Noted(what + ": the server was still busy a second after the load")
 	}
 	if n == 0 {
-		return fmt.Errorf("%s: nothing happened", what)
+		check(fmt.Errorf("%s: nothing happened", what))
 	}
 	if after, err := e.CPU(); err == nil && unknown == nil {
 		e.Cost("CPU of a "+what, "s", (after-before).Seconds()/n)
@@ -129,7 +167,6 @@ func (e *Env) Load(what string, load func() (n float64, err error)) error {
 	if busy > 0.9 {
 		e.Noted(what + ": a worker was busy more than nine tenths of the time, so rates and latencies may be the client's own")
 	}
-	return nil
 }
 
 // plural makes "deliveries a second, four in flight" of "delivery, four in flight".
@@ -163,24 +200,23 @@ func quantile(l swarm.Latency, q float64) float64 {
 }
 
 // Open opens a group, and fails when one connection does.
-func (e *Env) Open(p swarm.Plan) (swarm.Opened, error) {
+func (e *Env) Open(p swarm.Plan) swarm.Opened {
 	p.Target = e.Target
 	if p.Window == 0 {
 		p.Window = 256
 	}
-	o, err := e.Team.Open(p)
-	if err == nil && o.Failed > 0 {
-		err = fmt.Errorf("%d of %d connections of %s are open; the first that failed: %s", o.Open, p.N, p.Group, o.Error)
+	o := must(e.Team.Open(p))
+	if o.Failed > 0 {
+		check(fmt.Errorf("%d of %d connections of %s are open; the first that failed: %s", o.Open, p.N, p.Group, o.Error))
 	}
-	return o, err
+	return o
 }
 
 // exact fails unless everything was heard exactly once.
-func exact(what string, h swarm.Heard) error {
+func exact(what string, h swarm.Heard) {
 	if h.Doubles > 0 || h.Missing > 0 {
-		return fmt.Errorf("%s: %d messages, %d of them missing, %d twice", what, h.Messages, h.Missing, h.Doubles)
+		check(fmt.Errorf("%s: %d messages, %d of them missing, %d twice", what, h.Messages, h.Missing, h.Doubles))
 	}
-	return nil
 }
 
 // auth is what the path of POST /broadcast has behind it.

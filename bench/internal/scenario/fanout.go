@@ -21,189 +21,124 @@ const awaitSeconds = 30
 
 var fanout = &Scenario{
 	Name: "fanout", About: "content to everybody in one channel: one publication in flight, four, and at a steady rate",
-	Setup: func(e *Env) error { return e.audience(swarm.Plan{Channel: "c", Joins: 1}) },
-	Round: func(e *Env) error {
+	Setup: script(func(e *Env) { e.audience(swarm.Plan{Channel: "c", Joins: 1}) }),
+	Round: script(func(e *Env) {
 		publications := 12
 		if e.Quick {
 			publications = 8
 		}
-		if err := e.inFlight("delivery, one publication in flight", 1, publications); err != nil {
-			return err
-		}
-		if err := e.inFlight("delivery, four in flight", 4, 2*publications); err != nil {
-			return err
-		}
-		return e.paced("delivery", swarm.Talk{Channel: "c"}, e.Connections)
-	},
+		e.inFlight("delivery, one publication in flight", 1, publications)
+		e.inFlight("delivery, four in flight", 4, 2*publications)
+		e.paced("delivery", swarm.Talk{Channel: "c"}, e.Connections)
+	}),
 }
 
 // audience opens members and a publisher.
-func (e *Env) audience(p swarm.Plan) error {
+func (e *Env) audience(p swarm.Plan) {
 	p.Group, p.N = members, e.Connections
-	if _, err := e.Open(p); err != nil {
-		return err
-	}
-	return e.publisher()
+	e.Open(p)
+	e.publisher()
 }
 
 // publisher opens a client that publishes, with the first worker.
-func (e *Env) publisher() error {
+func (e *Env) publisher() {
 	first := &Env{Sizes: e.Sizes, Team: e.Team[:1], Target: e.Target}
-	_, err := first.Open(swarm.Plan{Group: publishers, N: 1, First: e.Connections, Channel: "nobody"})
-	return err
+	first.Open(swarm.Plan{Group: publishers, N: 1, First: e.Connections, Channel: "nobody"})
 }
 
-// say has the publisher publish count contents to "c", numbered from e.next on, and returns the first number.
-func (e *Env) say(count int) (uint32, error) {
+// say has the publisher publish count contents to "c", numbered from e.next on.
+func (e *Env) say(count int) {
 	first := e.next
 	e.next += uint32(count)
-	_, err := e.Team.Say(swarm.Talk{Group: publishers, Channel: "c", Count: count, First: first, Size: e.Content})
-	return first, err
+	must(e.Team.Say(swarm.Talk{Group: publishers, Channel: "c", Count: count, First: first, Size: e.Content}))
 }
 
 // inFlight publishes so that at most k publications have not reached everybody.
-func (e *Env) inFlight(what string, k, count int) error {
-	if err := e.Team.Watch(members, e.next, count, e.Connections); err != nil {
-		return err
-	}
+func (e *Env) inFlight(what string, k, count int) {
+	check(e.Team.Watch(members, e.next, count, e.Connections))
 	var last []float64
-	err := e.Load(what, func() (float64, error) {
+	e.Load(what, func() float64 {
 		for begun, heard := 0, 0; heard < count; heard++ {
 			for begun < min(heard+k, count) {
-				if _, err := e.say(1); err != nil {
-					return 0, err
-				}
+				e.say(1)
 				begun++
 			}
 			before := time.Now()
-			if _, err := e.Team.Await(e.next-uint32(begun)+uint32(heard), awaitSeconds); err != nil {
-				return 0, err
-			}
+			must(e.Team.Await(e.next-uint32(begun)+uint32(heard), awaitSeconds))
 			last = append(last, time.Since(before).Seconds())
 		}
-		return float64(count * e.Connections), nil
+		return float64(count * e.Connections)
 	})
-	if err != nil {
-		return err
-	}
 	if k == 1 {
 		slices.Sort(last)
 		e.Sample("last member heard after", "s", record.Lower, last[len(last)/2])
 	}
-	h, err := e.Team.Heard(members, e.next)
-	if err == nil {
-		err = exact(what, h)
-	}
-	return err
+	exact(what, must(e.Team.Heard(members, e.next)))
 }
 
 // paced publishes at a steady rate of deliveries, of which a publication makes so many, and takes their latency
 // from when each publication was due.
-func (e *Env) paced(what string, t swarm.Talk, each int) error {
+func (e *Env) paced(what string, t swarm.Talk, each int) {
 	t.Group, t.Size, t.Seconds, t.First = publishers, e.Content, e.Duration.Seconds(), e.next
 	t.Rate = max(e.Rate/float64(each), 2/t.Seconds)
-	if err := e.Team.Watch(members, e.next, 0, 0); err != nil {
-		return err
-	}
-	if _, err := e.Team.Say(t); err != nil {
-		return err
-	}
+	check(e.Team.Watch(members, e.next, 0, 0))
+	must(e.Team.Say(t))
 	time.Sleep(300 * time.Millisecond) // what is under way arrives
-	h, err := e.Team.Heard(members, 0)
-	if err != nil {
-		return err
-	}
+	h := must(e.Team.Heard(members, 0))
 	if h.Messages == 0 {
-		return fmt.Errorf("%s: nothing was heard", what)
+		check(fmt.Errorf("%s: nothing was heard", what))
 	}
 	e.next += uint32(h.Messages)/uint32(each) + 64
 	e.Latencies("latency of a "+what+" at a steady rate", h.Latency)
-	return nil
 }
 
 var mesh = &Scenario{
 	Name: "mesh", About: "connections spread over many channels, all of them published to",
-	Setup: func(e *Env) error {
-		return e.audience(swarm.Plan{Channel: "m", Spread: e.channels(), Joins: 1})
-	},
-	Round: func(e *Env) error {
+	Setup: script(func(e *Env) { e.audience(swarm.Plan{Channel: "m", Spread: e.channels(), Joins: 1}) }),
+	Round: script(func(e *Env) {
 		channels, each := e.channels(), 8
 		t := swarm.Talk{Group: publishers, Channel: "m", Channels: channels, Count: each * channels, First: e.next, Size: e.Content}
-		if err := e.Team.Watch(members, e.next, 0, 0); err != nil {
-			return err
-		}
+		check(e.Team.Watch(members, e.next, 0, 0))
 		e.next += uint32(each)
-		want := uint64(each * e.Connections)
-		err := e.Load("delivery", func() (float64, error) {
-			if _, err := e.Team.Say(t); err != nil {
-				return 0, err
-			}
-			h, err := e.until(want)
-			return float64(h.Messages), err
+		e.Load("delivery", func() float64 {
+			must(e.Team.Say(t))
+			return e.until(uint64(each * e.Connections))
 		})
-		if err != nil {
-			return err
-		}
-		h, err := e.Team.Heard(members, e.next)
-		if err == nil {
-			err = exact("mesh", h)
-		}
-		if err != nil {
-			return err
-		}
-		return e.paced("delivery", swarm.Talk{Channel: "m", Channels: channels}, e.Connections/channels)
-	},
+		exact("mesh", must(e.Team.Heard(members, e.next)))
+		e.paced("delivery", swarm.Talk{Channel: "m", Channels: channels}, e.Connections/channels)
+	}),
 }
 
 // channels is how many the mesh has: a hundred members each.
 func (e *Env) channels() int { return max(e.Connections/100, 1) }
 
-// until waits until members have heard so many messages.
-func (e *Env) until(want uint64) (h swarm.Heard, err error) {
+// until waits until members have heard so many messages, and returns how many they have heard.
+func (e *Env) until(want uint64) float64 {
+	var h swarm.Heard
 	for end := time.Now().Add(awaitSeconds * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if h, err = e.Team.Heard(members, 0); err != nil || h.Messages >= want {
-			return h, err
+		if h = must(e.Team.Heard(members, 0)); h.Messages >= want {
+			return float64(h.Messages)
 		}
 	}
-	return h, fmt.Errorf("%d of %d messages were heard within %d s", h.Messages, want, awaitSeconds)
+	panic(failure{fmt.Errorf("%d of %d messages were heard within %d s", h.Messages, want, awaitSeconds)})
 }
 
 var burst = &Scenario{
 	Name: "burst", About: "200 publications of 1 KiB to everybody at once: how long they take, and what memory stays",
 	Own: true, Fresh: true,
-	Round: func(e *Env) error {
-		if err := e.audience(swarm.Plan{Channel: "c", Joins: 1}); err != nil {
-			return err
-		}
-		before, err := e.settled()
-		if err != nil {
-			return err
-		}
+	Round: script(func(e *Env) {
+		e.audience(swarm.Plan{Channel: "c", Joins: 1})
+		before := e.settled()
 		const count = 200
 		e.next = 0
-		if err := e.Team.Watch(members, 0, count, e.Connections); err != nil {
-			return err
-		}
+		check(e.Team.Watch(members, 0, count, e.Connections))
 		e.Content = 1 << 10
-		err = e.Load("delivery", func() (float64, error) {
-			if _, err := e.say(count); err != nil {
-				return 0, err
-			}
-			_, err := e.Team.Await(count-1, awaitSeconds)
-			return float64(count * e.Connections), err
+		e.Load("delivery", func() float64 {
+			e.say(count)
+			must(e.Team.Await(count-1, awaitSeconds))
+			return float64(count * e.Connections)
 		})
-		if err != nil {
-			return err
-		}
-		h, err := e.Team.Heard(members, count)
-		if err == nil {
-			err = exact("burst", h)
-		}
-		if err != nil {
-			return err
-		}
-		after, err := e.settled()
-		e.Sample("memory that stays", "B", record.Lower, float64(max(after-before, 0)))
-		return err
-	},
+		exact("burst", must(e.Team.Heard(members, count)))
+		e.Sample("memory that stays", "B", record.Lower, float64(max(e.settled()-before, 0)))
+	}),
 }

@@ -69,119 +69,86 @@ func (e *engine) args() []string {
 	return []string{"-broker-driver", e.driver, "-broker-dsn", e.driver + "://" + e.addr}
 }
 
-// onEngines runs a round with each engine.
-func onEngines(e *Env, round func(e *Env, g *engine) error) error {
-	for _, driver := range []string{"redis", "nats"} {
-		g, err := startEngine(e.Family, driver, "")
-		if err != nil {
-			e.Noted(err.Error())
-			continue
+// onEngines makes a round of what is done with each engine.
+func onEngines(steps func(e *Env, g *engine)) func(e *Env) error {
+	return func(e *Env) error {
+		for _, driver := range []string{"redis", "nats"} {
+			g, err := startEngine(e.Family, driver, "")
+			if err != nil {
+				e.Noted(err.Error())
+				continue
+			}
+			err = script(func(e *Env) { steps(e, g) })(e)
+			g.stop()
+			if err != nil {
+				return fmt.Errorf("%s: %w", driver, err)
+			}
 		}
-		err = round(e, g)
-		g.stop()
-		if err != nil {
-			return fmt.Errorf("%s: %w", driver, err)
-		}
+		return nil
 	}
-	return nil
 }
 
 var nodes = &Scenario{
 	Name: "nodes", About: "two nodes through Redis and NATS: what is published at one and heard at the other, in rate, CPU of both nodes and of the engine, and latency", Own: true, Asked: true,
-	Round: func(e *Env) error {
-		return onEngines(e, func(e *Env, g *engine) error {
-			here, err := e.Server.Contender.Start(e.Family, g.args()...)
-			if err != nil {
-				return err
+	Round: onEngines(func(e *Env, g *engine) {
+		here := must(e.Server.Contender.Start(e.Family, g.args()...))
+		defer here.Kill()
+		there := must(e.Server.Contender.Start(e.Family, g.args()...))
+		defer there.Kill()
+		n := min(e.Connections, 1000)
+		two := &Env{Sizes: e.Sizes, Team: e.Team, Target: e.Target, Server: e.Server, Noted: e.Noted}
+		two.Connections = n
+		two.CPU = func() (sum time.Duration, err error) {
+			for _, pid := range []int{here.Pid(), there.Pid(), g.Pid()} {
+				t, bad := process.CPU(pid)
+				sum, err = sum+t, errors.Join(err, bad)
 			}
-			defer here.Kill()
-			there, err := e.Server.Contender.Start(e.Family, g.args()...)
-			if err != nil {
-				return err
-			}
-			defer there.Kill()
-			n := min(e.Connections, 1000)
-			two := &Env{Sizes: e.Sizes, Team: e.Team, Target: e.Target, Server: e.Server, Noted: e.Noted}
-			two.Connections = n
-			two.CPU = func() (sum time.Duration, err error) {
-				for _, pid := range []int{here.Pid(), there.Pid(), g.Pid()} {
-					t, bad := process.CPU(pid)
-					sum, err = sum+t, errors.Join(err, bad)
-				}
-				return sum, err
-			}
-			two.Target.Addr = there.Addr
-			if _, err := two.Open(swarm.Plan{Group: members, N: n, Channel: "c", Joins: 1}); err != nil {
-				return err
-			}
-			defer func() { _ = e.Team.Shut(members, false); _ = e.Team.Shut(publishers, false) }()
-			two.Target.Addr = here.Addr
-			if err := two.publisher(); err != nil {
-				return err
-			}
-			if err := two.inFlight("delivery at the other node, "+g.driver, 4, 100); err != nil {
-				return err
-			}
-			err = two.paced("delivery at the other node, "+g.driver, swarm.Talk{Channel: "c"}, n)
-			e.samples = append(e.samples, two.samples...)
-			return err
-		})
-	},
+			return sum, err
+		}
+		two.Target.Addr = there.Addr
+		two.Open(swarm.Plan{Group: members, N: n, Channel: "c", Joins: 1})
+		defer func() { _ = e.Team.Shut(members, false); _ = e.Team.Shut(publishers, false) }()
+		two.Target.Addr = here.Addr
+		two.publisher()
+		two.inFlight("delivery at the other node, "+g.driver, 4, 100)
+		two.paced("delivery at the other node, "+g.driver, swarm.Talk{Channel: "c"}, n)
+		e.samples = append(e.samples, two.samples...)
+	}),
 }
 
 var resubscribe = &Scenario{
 	Name: "resubscribe", About: "channels with a member each, then the engine is killed and started: how long until all are subscribed to again, with no connection lost", Own: true, Asked: true,
-	Round: func(e *Env) error {
-		return onEngines(e, func(e *Env, g *engine) error {
-			node, err := e.Server.Contender.Start(e.Family, g.args()...)
-			if err != nil {
-				return err
-			}
-			defer node.Kill()
-			one := &Env{Sizes: e.Sizes, Team: e.Team, Target: e.Target}
-			one.Target.Addr = node.Addr
-			o, err := one.Open(swarm.Plan{Group: members, N: e.Connections, Channel: "s", Spread: e.Connections, Joins: 1})
-			if err != nil {
-				return err
-			}
-			defer func() { _ = e.Team.Shut(members, false); _ = e.Team.Shut(publishers, false) }()
-			e.Sample("joins a second, "+g.driver, "1/s", record.Higher, float64(o.Open)/o.Seconds)
-			one.Connections = 1
-			if err := one.publisher(); err != nil {
-				return err
-			}
-			g.Kill()
-			again, err := startEngine(e.Family, g.driver, g.addr)
-			if err != nil {
-				return err
-			}
-			defer again.stop()
-			began := time.Now()
-			if err := one.allHear(e.Connections); err != nil {
-				return err
-			}
-			e.Sample("every channel is heard again after, "+g.driver, "s", record.Lower, time.Since(began).Seconds())
-			ends, err := e.Team.Ends(members, false)
-			e.Sample("connections lost, "+g.driver, "", record.Lower, float64(e.Connections-ends.Open))
-			return err
-		})
-	},
+	Round: onEngines(func(e *Env, g *engine) {
+		node := must(e.Server.Contender.Start(e.Family, g.args()...))
+		defer node.Kill()
+		one := &Env{Sizes: e.Sizes, Team: e.Team, Target: e.Target}
+		one.Target.Addr = node.Addr
+		o := one.Open(swarm.Plan{Group: members, N: e.Connections, Channel: "s", Spread: e.Connections, Joins: 1})
+		defer func() { _ = e.Team.Shut(members, false); _ = e.Team.Shut(publishers, false) }()
+		e.Sample("joins a second, "+g.driver, "1/s", record.Higher, float64(o.Open)/o.Seconds)
+		one.Connections = 1
+		one.publisher()
+		g.Kill()
+		again := must(startEngine(e.Family, g.driver, g.addr))
+		defer again.stop()
+		began := time.Now()
+		one.allHear(e.Connections)
+		e.Sample("every channel is heard again after, "+g.driver, "s", record.Lower, time.Since(began).Seconds())
+		ends := must(e.Team.Ends(members, false))
+		e.Sample("connections lost, "+g.driver, "", record.Lower, float64(e.Connections-ends.Open))
+	}),
 }
 
 // allHear publishes to each channel of its own until all members have heard something.
-func (e *Env) allHear(n int) error {
+func (e *Env) allHear(n int) {
 	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
-		if err := e.Team.Watch(members, 0, 1, n); err != nil {
-			return err
-		}
-		if _, err := e.Team.Say(swarm.Talk{Group: publishers, Channel: "s", Channels: n, Count: n, Size: e.Content}); err != nil {
-			return err
-		}
+		check(e.Team.Watch(members, 0, 1, n))
+		must(e.Team.Say(swarm.Talk{Group: publishers, Channel: "s", Channels: n, Count: n, Size: e.Content}))
 		if _, err := e.Team.Await(0, 2); err == nil {
-			return nil
+			return
 		}
 	}
-	return fmt.Errorf("not all of %d channels were heard again within a minute", n)
+	check(fmt.Errorf("not all of %d channels were heard again within a minute", n))
 }
 
 // All is every scenario, in the order in which they run.

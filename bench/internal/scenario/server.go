@@ -76,5 +76,3 @@ func (c Contender) IsWsify() bool {
 	line := strings.Join(c.Command, " ")
 	return !strings.Contains(line, "{addr}") && !strings.Contains(line, "{port}")
 }
-
-func (s *Server) descriptors() (int, error) { return process.Descriptors(s.Pid()) }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/gobwas/ws"
 	"github.com/lesismal/nbio/logging"
 	"github.com/lesismal/nbio/nbhttp"
 	"github.com/lesismal/nbio/nbhttp/websocket"
@@ -20,7 +21,7 @@ func main() { peer.Main(serve) }
 func serve(l net.Listener) error {
 	logging.SetLevel(logging.LevelError)
 	server := peer.NewServer(func(members []*websocket.Conn, content []byte) {
-		frame := peer.Frame(content)
+		frame := ws.MustCompileFrame(ws.NewTextFrame(content)) // nbio sends a prepared frame but prepares none
 		for _, c := range members {
 			_, _ = c.Conn.Write(frame) // WriteMessage would copy the payload for each
 		}

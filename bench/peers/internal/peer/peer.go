@@ -4,7 +4,6 @@
 package peer
 
 import (
-	"encoding/binary"
 	"flag"
 	"fmt"
 	"net"
@@ -142,21 +141,6 @@ func Broadcast(w http.ResponseWriter, r *http.Request, publish func(channel stri
 	publish(c.Channel, c.Content)
 	w.Header()["Date"] = nil
 	w.WriteHeader(http.StatusCreated)
-}
-
-// Frame returns a final text frame of a server, for libraries that can send a prepared frame but not prepare
-// one; RFC 6455, section 5.2.
-func Frame(payload []byte) []byte {
-	p := append(make([]byte, 0, len(payload)+10), 0x81)
-	switch n := len(payload); {
-	case n < 126:
-		p = append(p, byte(n))
-	case n <= 0xffff:
-		p = binary.BigEndian.AppendUint16(append(p, 126), uint16(n))
-	default:
-		p = binary.BigEndian.AppendUint64(append(p, 127), uint64(n))
-	}
-	return append(p, payload...)
 }
 
 // Main listens on -listen-addr, has serve serve it, and ends with 0 on SIGTERM.
