@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"wsify/internal/operate/live"
 	"wsify/netpoll"
 )
 
@@ -52,6 +53,7 @@ type Admin struct {
 	cfg     Config
 	source  Source
 	sampler *Sampler
+	board   *live.Board
 	alive   time.Duration // how long a loop may take to answer
 	ln      net.Listener
 	http    *http.Server
@@ -75,8 +77,8 @@ func Open(cfg Config, source Source, sampler *Sampler) (*Admin, error) {
 		ReadTimeout: adminReadTimeout, WriteTimeout: adminWriteTimeout, IdleTimeout: adminIdleTimeout, MaxHeaderBytes: adminHead,
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug), // its errors are about unknown peers
 	}
+	sampler.start(source, a.board)
 	a.running.Go(a.serve)
-	sampler.start(source)
 	return a, nil
 }
 
@@ -89,7 +91,8 @@ func adminError(err error) error {
 }
 
 func newAdmin(cfg Config, source Source, sampler *Sampler) *Admin {
-	return &Admin{cfg: cfg, source: source, sampler: sampler, alive: aliveTimeout}
+	streams := max(1, cfg.MaxConnections/4) // so that others get an answer
+	return &Admin{cfg: cfg, source: source, sampler: sampler, board: live.New(cfg.Version, streams), alive: aliveTimeout}
 }
 
 func (a *Admin) serve() {
@@ -146,8 +149,9 @@ func (a *Admin) Addr() net.Addr {
 	return a.ln.Addr()
 }
 
-// whatAdminHas is the page at /.
-const whatAdminHas = `/healthz        200 while the process and all its event loops are alive, else 503
+// whatAdminHas is the page at / for all but browsers.
+const whatAdminHas = `/               for browsers: charts of the last 15 minutes
+/healthz        200 while the process and all its event loops are alive, else 503
 /readyz         200 while this node should be sent clients, else 503 and why not
 /metrics        for Prometheus
 /stats          the same as JSON
@@ -159,7 +163,9 @@ const whatAdminHas = `/healthz        200 while the process and all its event lo
 func (a *Admin) handler() http.Handler {
 	metrics := a.registry()
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, whatAdminHas) })
+	mux.HandleFunc("GET /{$}", root)
+	mux.HandleFunc("GET /live/{file}", live.File)
+	mux.HandleFunc("GET /events", a.board.Events)
 	mux.HandleFunc("GET /healthz", a.healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.Handle("GET /metrics", metricsHandler(metrics, a.cfg.Logger))
@@ -172,6 +178,16 @@ func (a *Admin) handler() http.Handler {
 		say(w, http.StatusNotFound, "not found; there is\n"+whatAdminHas)
 	})
 	return mux
+}
+
+// root answers with the live page if a browser asks, and with a list otherwise.
+func root(w http.ResponseWriter, r *http.Request) {
+	if live.Wanted(r) {
+		live.Page(w, r)
+		return
+	}
+	w.Header().Set("Vary", "Accept")
+	say(w, http.StatusOK, whatAdminHas)
 }
 
 // say writes status and a plain text body.

@@ -6,14 +6,17 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"wsify/internal/operate/live"
 )
 
 // sampleInterval is the interval for durations that are too costly to measure each time.
 const sampleInterval = time.Second
 
-// Sampler measures durations. Two are sampled: how long a loop takes to run a posted task, and how
-// long a publication takes to reach all members. They are taken once in an interval, and only with
-// an admin listener. Any goroutine may call its methods.
+// Sampler measures durations, and makes the points of the live page. Two durations are sampled: how
+// long a loop takes to run a posted task, and how long a publication takes to reach all members.
+// They are taken once in an interval, and only with an admin listener. Any goroutine may call its
+// exported methods.
 type Sampler struct {
 	epoch time.Time   // immutable; stamps count from here
 	due   atomic.Bool // the next publication is to be timed
@@ -22,6 +25,10 @@ type Sampler struct {
 	publishing prometheus.Histogram // publications that an engine took, all of them
 	fanout     prometheus.Histogram
 	lag        prometheus.Histogram
+	worst      atomic.Int64 // the longest lag since the last reading, in ns
+
+	asked  []question // by loop; of the sampler's goroutine
+	charts charts     // of the sampler's goroutine
 
 	stopOnce sync.Once
 	stopping chan struct{}
@@ -52,28 +59,85 @@ func newHistogram(name, help string, bounds ...float64) prometheus.Histogram {
 func (s *Sampler) Asked(took time.Duration) { s.asking.Observe(took.Seconds()) }
 
 // Lagged records how long a task waited for its loop.
-func (s *Sampler) Lagged(took time.Duration) { s.lag.Observe(took.Seconds()) }
+func (s *Sampler) Lagged(took time.Duration) {
+	s.lag.Observe(took.Seconds())
+	for worst := s.worst.Load(); int64(took) > worst && !s.worst.CompareAndSwap(worst, int64(took)); {
+		worst = s.worst.Load()
+	}
+}
 
 // Published records how long an engine took to accept a publication.
 func (s *Sampler) Published(took time.Duration) { s.publishing.Observe(took.Seconds()) }
 
-// start begins to sample the loops and their deliveries.
-func (s *Sampler) start(source Source) {
+// start begins to sample the loops and their deliveries, and to add points to board.
+func (s *Sampler) start(source Source, board *live.Board) {
+	s.charts.board = board
+	s.sample(source, time.Now())
 	s.running.Go(func() {
 		tick := time.NewTicker(sampleInterval)
 		defer tick.Stop()
 		for {
-			s.due.Store(true)
-			for i := range source.Loops() {
-				source.AskLoop(i)
-			}
 			select {
 			case <-s.stopping:
 				return
-			case <-tick.C:
+			case now := <-tick.C:
+				s.sample(source, now)
 			}
 		}
 	})
+}
+
+// sample is what happens once in an interval.
+func (s *Sampler) sample(source Source, now time.Time) {
+	r := &reading{
+		at: now, stats: source.Stats(), lag: max(time.Duration(s.worst.Swap(0)), s.unanswered(now)),
+		asking: read(s.asking), publishing: read(s.publishing), fanout: read(s.fanout),
+	}
+	r.readProcess()
+	s.charts.add(r, func() live.Notes { return live.Notes{NotReady: source.NotReady()} })
+	s.due.Store(true)
+	s.askLoops(source, now)
+}
+
+// question is a sign of life that was asked of a loop.
+type question struct {
+	answer <-chan struct{}
+	since  time.Time
+}
+
+// pending reports whether the loop has not answered.
+func (q question) pending() bool {
+	select {
+	case <-q.answer:
+		return false
+	default:
+		return true
+	}
+}
+
+// askLoops asks each loop for a sign of life, unless it still owes one.
+func (s *Sampler) askLoops(source Source, now time.Time) {
+	if s.asked == nil {
+		for i := range source.Loops() {
+			s.asked = append(s.asked, question{source.AskLoop(i), now})
+		}
+		return
+	}
+	for i, q := range s.asked {
+		if !q.pending() {
+			s.asked[i] = question{source.AskLoop(i), now}
+		}
+	}
+}
+
+// unanswered returns the age of the oldest question that a loop has not answered.
+func (s *Sampler) unanswered(now time.Time) (oldest time.Duration) {
+	for _, q := range s.asked {
+		if q.pending() {
+			oldest = max(oldest, now.Sub(q.since))
+		}
+	}
+	return oldest
 }
 
 // stop stops sampling and waits until it has ended. It may be called more than once.

@@ -77,6 +77,10 @@ func TestAdminPages(t *testing.T) {
 		body         string // a part of the body
 	}{
 		{"GET", "/", 200, "text/plain", "/readyz"},
+		{"HEAD", "/events", 200, "text/event-stream", ""},
+		{"GET", "/live/page.js", 200, "text/javascript", "EventSource"},
+		{"GET", "/live/nothing", 404, "text/plain", ""},
+		{"POST", "/events", 405, "text/plain", ""},
 		{"GET", "/healthz", 200, "text/plain", "ok\n"},
 		{"HEAD", "/healthz", 200, "text/plain", ""},
 		{"GET", "/readyz", 200, "text/plain", "ok\n"},
