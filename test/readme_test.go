@@ -26,6 +26,7 @@ var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n
 var triedHere = []string{
 	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
 	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "many nodes",
+	"unit", "credential", "low port", "sysctl",
 }
 
 // readme returns a block of any page.
