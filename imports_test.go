@@ -25,6 +25,7 @@ var theirs = map[string][]string{
 	"github.com/rs/zerolog":          {"wsify/broker/brokertest"}, // for toxiproxy's log
 	"go.uber.org/goleak":             {"wsify/broker/brokertest"},
 	"github.com/coreos/go-systemd":   {"wsify/internal/systemd"},
+	"golang.org/x/time":              {"wsify/internal/session"},
 	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/internal/operate", "wsify/internal/testtool"},
 	"github.com/gobwas/ws/wsutil":    {}, // it reads from sockets and blocks
 	"github.com/gobwas/ws/wsflate":   {},

@@ -30,6 +30,7 @@ func (c *commandLine) table() []group {
 		{"Access", c.accessSettings()},
 		{"Event loops and pools", c.poolSettings()},
 		{"Limits", c.limitSettings()},
+		{"Connections and rates", c.rateSettings()},
 		{"Keepalive", c.keepaliveSettings()},
 		{"Shutdown", c.shutdownSettings()},
 		{"Operating", c.operatingSettings()},
@@ -115,6 +116,16 @@ func (c *commandLine) limitSettings() []*setting {
 			about: "Memory that what waits to be sent to all connections may keep together; beyond it the slowest are closed with code 4001. Without a memory limit, 0 is no bound."},
 		{name: "slow-policy", arg: "close|drop", example: "drop", value: policy,
 			about: "What happens to a connection that reads too slowly: close ends it with code 4001, drop leaves out the newest messages and counts them."},
+	}
+}
+
+func (c *commandLine) rateSettings() []*setting {
+	s := &c.server
+	return []*setting{
+		{name: "max-connections", arg: argNumber, example: "100000", value: auto(&s.MaxConnections), note: "0, no limit but that of descriptors",
+			about: "Sessions that may be open at once, and upgrades that wait for the authorizer; beyond it upgrades get 503 with Retry-After, and /readyz says full."},
+		{name: "accept-rate", arg: argNumber, example: "2000", value: auto(&s.AcceptRate), note: "0, no limit",
+			about: "Upgrades that are accepted in a second, of all clients together; as many may come at once. Beyond it they get 503 with Retry-After."},
 	}
 }
 

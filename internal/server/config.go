@@ -123,6 +123,12 @@ type Config struct {
 	// connections with the largest queues are closed with 4001, whatever SlowPolicy is. Default a
 	// quarter of the memory limit (GOMEMLIMIT, or that of the cgroup); without one, no bound.
 	MaxWriteMemory int
+	// MaxConnections is how many sessions may be open at once, those included that wait for the
+	// authorizer; further upgrades get 503. Default 0, no limit but that of descriptors.
+	MaxConnections int
+	// AcceptRate is how many upgrades are accepted in a second; as many may come at once. Beyond it
+	// they get 503. Default 0, no limit.
+	AcceptRate int
 	// SlowPolicy is what happens to a slow consumer.
 	SlowPolicy SlowPolicy
 	// DrainTimeout bounds the shutdown. Default 30s.

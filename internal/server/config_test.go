@@ -135,6 +135,8 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{MaxChannelsPerConnection: -1}, `-max-channels-per-connection: -1 is not between 1 and 16777216`},
 		{Config{MaxChannelLength: -1}, `-max-channel-length: -1 is not between 1 and 65536`},
 		{Config{WriteQueueSize: -1}, `-write-queue-size: -1 is not between 1 and 1073741824`},
+		{Config{MaxConnections: -1}, `-max-connections: -1 is not between 0 and 1073741824`},
+		{Config{AcceptRate: 1_000_001}, `-accept-rate: 1000001 is not between 0 and 1000000`},
 		{Config{SlowPolicy: 7}, `-slow-policy: SlowPolicy(7) is neither close nor drop`},
 	} {
 		if err := tc.config.Validate(); err == nil || err.Error() != tc.want {

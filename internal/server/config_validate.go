@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"wsify/internal/session"
 	"wsify/netpoll"
 )
 
@@ -26,6 +27,8 @@ const (
 	maxChannelLength   = 1 << 16
 	maxChannelsPerConn = 1 << 24
 	maxBrokerPrefix    = 255
+	maxConnections     = 1 << 30
+	maxRate            = 1_000_000
 	shardsPerLoop      = 64
 	workersPerCore     = 64
 	queuePerWorker     = 64
@@ -141,8 +144,15 @@ func (p *problems) checkLimits(c *Config) {
 	p.between("max-channel-length", c.MaxChannelLength, 1, maxChannelLength)
 	p.between("write-queue-size", c.WriteQueueSize, 1, maxSize)
 	p.between("max-write-memory", c.MaxWriteMemory, 0, math.MaxInt)
+	p.between("max-connections", c.MaxConnections, 0, maxConnections)
+	p.between("accept-rate", c.AcceptRate, 0, maxRate)
 	if !slices.Contains([]SlowPolicy{SlowClose, SlowDrop}, c.SlowPolicy) {
 		p.add("slow-policy", fmt.Errorf("%s is neither close nor drop", c.SlowPolicy))
 	}
 	p.positive("drain-timeout", c.DrainTimeout)
+}
+
+// limits returns the limits on connections and rates.
+func (c *Config) limits() session.Limits {
+	return session.Limits{MaxConnections: c.MaxConnections, AcceptRate: c.AcceptRate}
 }

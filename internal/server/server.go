@@ -116,7 +116,7 @@ func (srv *Server) openNode(key string, sampler *operate.Sampler) error {
 		Workers: c.Workers, Queue: c.Queue, BroadcastingKey: key, AllowedOrigins: c.AllowedOrigins,
 		HandshakeTimeout: c.HandshakeTimeout, MaxHeadSize: c.MaxHeadSize, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout,
 		MaxMessageSize: c.MaxMessageSize, MaxChannelsPerConnection: c.MaxChannelsPerConnection, MaxChannelLength: c.MaxChannelLength,
-		WriteQueueSize: c.WriteQueueSize, MaxWriteMemory: c.MaxWriteMemory, DropSlow: c.SlowPolicy == SlowDrop,
+		WriteQueueSize: c.WriteQueueSize, MaxWriteMemory: c.MaxWriteMemory, DropSlow: c.SlowPolicy == SlowDrop, Limits: c.limits(),
 		BrokerDriver: c.BrokerDriver, Times: sampler, Logger: srv.log, Faults: slog.New(logs.Seldom(srv.log.Handler())),
 	}
 	if s.Broker, err = driver.Open(b); err != nil {

@@ -30,6 +30,9 @@ func (s source) NotReady() (why []string) {
 	if limit := s.srv.fileLimit - s.srv.kept; nextDescriptor() >= limit {
 		why = append(why, fmt.Sprintf("full: the %d descriptors that are not kept for the server itself are used; raise the limit (ulimit -Hn) or add nodes", limit))
 	}
+	if full := s.srv.node.Full(); full != "" {
+		why = append(why, full)
+	}
 	return why
 }
 

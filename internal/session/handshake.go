@@ -99,6 +99,7 @@ func (l *loop) atWS(c *netpoll.Conn, s *session, r *wire.Request, head, rest []b
 		l.refuse(c, s, rejectOrigin, 403, "", "This origin is not allowed.\n")
 	case l.node.draining.Load():
 		l.refuse(c, s, rejectShutdown, 503, publish.RetryAfter(), "This node is shutting down.\n")
+	case !l.admit(c, s): // it has answered
 	case l.node.asks(eventConnect):
 		l.askConnect(c, s, r, reply, rest)
 	default:

@@ -101,6 +101,9 @@ func startOn(t testing.TB, addr string, cfg Config) *Server {
 			t.Errorf("after the end: %d connections, %d queued bytes, %d panics, %d channels, %d subscriptions; want none",
 				st.Net.Connections, st.Net.QueuedBytes, st.Net.Panics, st.Channels, st.Subscriptions)
 		}
+		if n := srv.admission.taken.Load(); n != 0 {
+			t.Errorf("after the end: %d places are taken", n)
+		}
 	})
 	return srv
 }

@@ -18,6 +18,7 @@ type loop struct {
 	net      *netpoll.Loop
 	hub      *hub.Local
 	sessions slab.Slab[session]
+	places   slab.Slab[place] // by slot; empty unless places are counted
 	extras   slab.Pool[extra]
 	parser   command.Parser
 	// cork collects the answers to one piece of input, so that they leave in one send,
@@ -54,6 +55,9 @@ type loop struct {
 func (l *loop) Opened(c *netpoll.Conn) {
 	l.sessions.Grow(c.Slot())
 	*l.session(c) = session{state: handshaking}
+	if l.node.admission.counts {
+		l.places.Grow(c.Slot())
+	}
 	c.SetDeadline(l.node.cfg.HandshakeTimeout)
 	l.counts.accepted.Add(1)
 	if l.node.debugging() {
@@ -98,6 +102,7 @@ func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	}
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)
+	l.vacate(c)
 	s.state = ending
 	l.counts.closed[reason].Add(1)
 }

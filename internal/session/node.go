@@ -46,6 +46,9 @@ type Settings struct {
 	MaxWriteMemory           int // 0: no bound
 	DropSlow                 bool
 
+	Limits
+	Now func() time.Time // the clock of rates; nil: time.Now
+
 	Broker       broker.Broker
 	BrokerDriver string // name of the broker's driver
 	Times        Times
@@ -85,6 +88,8 @@ type Node struct {
 	origins origins
 	name    string // prefix of the ids of connections; see connID
 
+	admission admission
+
 	draining atomic.Bool
 	stopping chan struct{} // closed when the shutdown begins
 
@@ -104,6 +109,7 @@ func Open(cfg Settings) (*Node, error) {
 		},
 	}
 	n.memory.limit(cfg.MaxWriteMemory, cfg.Loops)
+	n.admission.open(cfg.Limits, cfg.clock())
 	if err := n.openAuthorizer(); err != nil {
 		return nil, err
 	}
@@ -128,6 +134,14 @@ func (n *Node) Listen(addr string) (net.Addr, error) {
 
 // Failed returns a chan that gets the error of a loop that ended without Shutdown.
 func (n *Node) Failed() <-chan error { return n.group.Failed() }
+
+// clock returns Now, or time.Now.
+func (cfg *Settings) clock() func() time.Time {
+	if cfg.Now == nil {
+		return time.Now
+	}
+	return cfg.Now
+}
 
 // openAuthorizer makes the authorizer's client and the pool of workers that use it.
 func (n *Node) openAuthorizer() (err error) {

@@ -51,22 +51,25 @@ var reasonNames = [numReasons]string{
 type rejection uint8
 
 const (
-	rejectMalformed rejection = iota // not a valid request
-	rejectLargeHead                  // over -max-head-size
-	rejectNoUpgrade                  // a request for /ws that is not an upgrade
-	rejectOrigin                     // not in -allowed-origins
-	rejectDenied                     // the authorizer said no
-	rejectDown                       // the authorizer gave no decision
-	rejectBusy                       // too many connections wait for the authorizer
-	rejectTimeout                    // not finished in time, by the peer or by the authorizer
-	rejectNotFound                   // a path other than /ws and /broadcast
-	rejectShutdown                   // this node is shutting down
+	rejectMalformed      rejection = iota // not a valid request
+	rejectLargeHead                       // over -max-head-size
+	rejectNoUpgrade                       // a request for /ws that is not an upgrade
+	rejectOrigin                          // not in -allowed-origins
+	rejectDenied                          // the authorizer said no
+	rejectDown                            // the authorizer gave no decision
+	rejectBusy                            // too many connections wait for the authorizer
+	rejectTimeout                         // not finished in time, by the peer or by the authorizer
+	rejectNotFound                        // a path other than /ws and /broadcast
+	rejectShutdown                        // this node is shutting down
+	rejectMaxConnections                  // -max-connections
+	rejectAcceptRate                      // -accept-rate
 	numRejections
 )
 
 var rejectionNames = [numRejections]string{
 	"malformed", "head_too_large", "no_upgrade", "origin", "denied",
 	"authorizer_down", "authorizer_busy", "timeout", "not_found", "shutdown",
+	"max_connections", "accept_rate",
 }
 
 // reasonOf returns why a session ends if the peer's error has this close code.

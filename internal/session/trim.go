@@ -89,6 +89,7 @@ func (l *loop) tidy() {
 	l.hub.Trim()
 	l.extras.Trim()
 	l.sessions.Cut(l.net.Slots())
+	l.places.Cut(l.net.Slots())
 	l.cork, l.reply, l.frame, l.small = nil, nil, nil, nil
 	l.parser = command.Parser{}
 }

@@ -1,0 +1,135 @@
+package session
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"wsify/internal/publish"
+	"wsify/netpoll"
+)
+
+// Limits are the limits on connections and rates. Zero means no limit.
+type Limits struct {
+	MaxConnections int // sessions, and upgrades that wait for the authorizer
+	AcceptRate     int // upgrades a second; as many may come at once
+}
+
+// admission decides which upgrades get a place on this node. It is asked once for each
+// upgrade, when the head is judged and before the authorizer is asked. A place is given
+// back when the connection has ended, in Closed.
+//
+// What has no place is bounded otherwise: publications of backends and unfinished heads by
+// descriptors and timeouts. Loops use an admission at the same time.
+type admission struct {
+	limits Limits           // immutable
+	on     bool             // an upgrade may be refused; immutable
+	counts bool             // places are counted, so each connection has a place to remember; immutable
+	now    func() time.Time // immutable
+	rate   *rate.Limiter    // nil: no limit; it has a leaf lock of its own
+	taken  atomic.Int64     // places
+}
+
+// place is what a connection gives back at its end. Zero is no place.
+type place uint32
+
+// counted is a place that only MaxConnections counts.
+const counted place = 1
+
+// open sets the limits, before the loops run.
+func (a *admission) open(limits Limits, now func() time.Time) {
+	a.limits, a.now = limits, now
+	a.counts = limits.MaxConnections > 0
+	if limits.AcceptRate > 0 {
+		a.rate = rate.NewLimiter(rate.Limit(limits.AcceptRate), limits.AcceptRate)
+	}
+	a.on = a.counts || a.rate != nil
+}
+
+// take returns a place. If there is none, ok is false and why says which limit is reached.
+// The rate comes last, so that upgrades that another limit refuses do not use it up.
+func (a *admission) take() (p place, why rejection, ok bool) {
+	if a.counts {
+		if !a.reserve() {
+			return 0, rejectMaxConnections, false
+		}
+		p = counted
+	}
+	if a.rate != nil && !a.rate.AllowN(a.now(), 1) {
+		a.giveBack(p)
+		return 0, rejectAcceptRate, false
+	}
+	return p, 0, true
+}
+
+// reserve counts a place, unless all are taken. The count never exceeds the limit, not even
+// for a moment, so no upgrade is refused while a place is free.
+func (a *admission) reserve() bool {
+	for {
+		n := a.taken.Load()
+		if most := a.limits.MaxConnections; most > 0 && n >= int64(most) {
+			return false
+		}
+		if a.taken.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// giveBack frees a place, if p is one.
+func (a *admission) giveBack(p place) {
+	if p != 0 {
+		a.taken.Add(-1)
+	}
+}
+
+// full says which limit refuses every upgrade now, or "".
+func (a *admission) full() string {
+	if most := a.limits.MaxConnections; most > 0 && a.taken.Load() >= int64(most) {
+		return fmt.Sprintf("full: %d sessions are open, the most that -max-connections allows", most)
+	}
+	return ""
+}
+
+// Full says why this node refuses every upgrade at present, or "". It may be called from
+// any goroutine.
+func (n *Node) Full() string { return n.admission.full() }
+
+// admit gives the connection a place. Otherwise it refuses the upgrade and reports false.
+func (l *loop) admit(c *netpoll.Conn, s *session) bool {
+	a := &l.node.admission
+	if !a.on {
+		return true
+	}
+	p, why, ok := a.take()
+	if !ok {
+		no := &noPlace[why]
+		l.refuse(c, s, why, no.status, publish.RetryAfter(), no.text)
+		return false
+	}
+	if a.counts {
+		*l.places.At(c.Slot()) = p
+	}
+	return true
+}
+
+// noPlace has the answers to upgrades that get no place.
+var noPlace = [numRejections]struct {
+	status int
+	text   string
+}{
+	rejectMaxConnections: {503, "This node has as many connections as it may have.\n"},
+	rejectAcceptRate:     {503, "Too many clients connect at once.\n"},
+}
+
+// vacate gives the place of a connection back, if it has one. It is called once for each
+// connection, at its end.
+func (l *loop) vacate(c *netpoll.Conn) {
+	if a := &l.node.admission; a.counts {
+		p := l.places.At(c.Slot())
+		a.giveBack(*p)
+		*p = 0
+	}
+}
