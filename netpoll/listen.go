@@ -18,8 +18,9 @@ import (
 const unixPrefix = "unix:"
 
 // Listen starts accepting on addr and returns the address in use. addr is
-// "host:port", ":port" (IPv4 and IPv6), "[v6]:port" or "unix:/path". Port 0 means
-// any free port.
+// "host:port", ":port" (IPv4 and IPv6), "[v6]:port", "unix:/path", or "fd://N" for a
+// listening socket that this process has inherited as descriptor N. Port 0 means any
+// free port. A Group may listen on several addresses.
 //
 // Listen replaces a unix socket that an ended process left behind. One that still
 // answers is an error, like a port in use. Listen may be called from any goroutine
@@ -83,6 +84,9 @@ func OpenListener(addr string, mode os.FileMode) (net.Listener, error) {
 // openNetListener lets package net parse the address and open the socket. A unix socket
 // is created with its mode, so that others cannot connect, not even for a moment.
 func openNetListener(addr string, mode os.FileMode) (net.Listener, error) {
+	if number, ok := strings.CutPrefix(addr, fdPrefix); ok {
+		return inherit(number)
+	}
 	network, address := "tcp", addr
 	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
 		network, address = "unix", path
@@ -105,9 +109,9 @@ func openListener(addr string, mode os.FileMode) (*listener, error) {
 	}
 	defer ln.Close()
 	n := &listener{fd: -1, addr: ln.Addr()}
-	if u, ok := ln.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
-		if path := strings.TrimPrefix(addr, unixPrefix); !strings.HasPrefix(path, "@") { // an abstract name is not a file
+	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
+		ln.(*net.UnixListener).SetUnlinkOnClose(false)
+		if !strings.HasPrefix(path, "@") { // an abstract name is not a file
 			n.unlink = path
 		}
 	}
