@@ -43,6 +43,9 @@ func askHealth(addr string) error {
 	if addr == "" {
 		return errors.New("the server has no admin listener to ask: -admin-addr is off")
 	}
+	if strings.HasPrefix(addr, "fd://") {
+		return fmt.Errorf("only the server knows the address of %s: give healthcheck another -admin-addr, the one in the socket unit", addr)
+	}
 	network, address := "tcp", addr
 	if path, unix := strings.CutPrefix(addr, "unix:"); unix {
 		network, address = "unix", path

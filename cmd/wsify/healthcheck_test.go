@@ -74,6 +74,7 @@ func TestHealthcheckSaysInOneLineWhatIsWrong(t *testing.T) {
 		{"-admin-addr " + long, "the server is not healthy: 500 Internal Server Error: " + strings.Repeat("x", maxHealthBody)},
 		{"-admin-addr " + closed, "the admin listener at " + closed + " does not answer: dial tcp " + closed + ": connect: connection refused"},
 		{"-admin-addr unix:/nowhere/admin.sock", "the admin listener at unix:/nowhere/admin.sock does not answer: dial unix /nowhere/admin.sock: connect: no such file or directory"},
+		{"-admin-addr fd://3", "only the server knows the address of fd://3: give healthcheck another -admin-addr, the one in the socket unit"},
 		{"-admin-addr off", "the server has no admin listener to ask: -admin-addr is off"},
 		{"-admin-addr off -loops 999", "the server has no admin listener to ask: -admin-addr is off (and the configuration is wrong: -loops: 999 is not between 1 and 256)"},
 		{"now -nonsense", "unexpected argument \"now\"; -nonsense is no setting; the nearest is -workers"},

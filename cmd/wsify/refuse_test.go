@@ -53,11 +53,11 @@ func TestARefusedConfigurationExitsWith1AndNamesEveryProblem(t *testing.T) {
 		want []string
 	}{
 		{"-listen-addr 3000 -broker-driver kafka", nil, []string{
-			`-listen-addr: "3000" is not host:port, :port, [v6]:port or unix:/path`,
+			`-listen-addr: "3000" is not host:port, :port, [v6]:port, unix:/path or fd://NUMBER`,
 			`-broker-driver: there is no broker "kafka"; there are memory, redis and nats`,
 		}},
 		{"-admin-addr 3001 -check-config", nil, []string{
-			`-admin-addr: "3001" is not host:port, :port, [v6]:port or unix:/path`,
+			`-admin-addr: "3001" is not host:port, :port, [v6]:port, unix:/path or fd://NUMBER`,
 		}},
 		{"-loops 300 -check-config", nil, []string{"-loops: 300 is not between 1 and 256"}},
 		{"", []string{"WSIFY_PONG_TIMEOUT=3", "WSIFY_LOOPS=x"}, []string{
@@ -122,8 +122,8 @@ func TestWhatIsOddIsWarnedAbout(t *testing.T) {
 	}{
 		{"an empty variable", "a variable is set and empty, which counts as not set: WSIFY_BROADCASTING_KEY", "variable=WSIFY_BROADCASTING_KEY",
 			nil, []string{"WSIFY_BROADCASTING_KEY="}},
-		{"a flag given twice", "a flag is given more than once, and the last one counts: -listen-addr", "flag=-listen-addr",
-			[]string{"-listen-addr", ":1", "--listen-addr=:2"}, nil},
+		{"a flag given twice", "a flag is given more than once, and the last one counts: -loops", "flag=-loops",
+			[]string{"-loops", "1", "--loops=2"}, nil},
 		{"a DSN without use", "-broker-dsn is set, and the broker does not use it: memory", "broker=memory",
 			[]string{"-broker-dsn", "redis://:hunter2@a"}, nil},
 	} {
@@ -142,8 +142,8 @@ func TestWhatIsOddIsWarnedAbout(t *testing.T) {
 }
 
 func TestTheLastOfAFlagGivenTwiceCounts(t *testing.T) {
-	got := start([]string{"-listen-addr", ":1", "-broadcast-open", "-listen-addr", ":2"}, nil)
-	if got.served == nil || got.served.ListenAddr != ":2" || !got.served.BroadcastOpen {
+	got := start([]string{"-loops", "1", "-broadcast-open", "-loops", "2"}, nil)
+	if got.served == nil || got.served.Loops != 2 || !got.served.BroadcastOpen {
 		t.Errorf("%+v", got)
 	}
 }

@@ -62,6 +62,10 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 	if code, done := c.inspect(misused, loaded, stdout, stderr); done {
 		return code
 	}
+	if err := c.inherit(); err != nil {
+		complain(stderr, err)
+		return exitFailure
+	}
 	tuneGC(env)
 	defer spareProcessor(env, c.server.Loops)()
 	return c.serve(stderr, serve)
@@ -94,6 +98,23 @@ func (c *commandLine) inspect(misused, loaded error, stdout, stderr io.Writer) (
 		return answer(stdout, stderr, func(w io.Writer) { fmt.Fprintln(w, "configuration ok") }), true
 	}
 	return exitOK, false
+}
+
+// inherit finds the sockets that the service manager has passed. -check-config cannot, as only the
+// server gets them.
+func (c *commandLine) inherit() (err error) {
+	if c.server.ListenAddrs, err = systemd.Inherited(c.server.ListenAddrs); err != nil {
+		return fmt.Errorf("-listen-addr: %w", err)
+	}
+	switch admin, err := systemd.Inherited([]string{c.server.AdminAddr}); {
+	case err != nil:
+		return fmt.Errorf("-admin-addr: %w", err)
+	case len(admin) > 1:
+		return fmt.Errorf("-admin-addr: %s is the name of %d sockets; it has to be one", c.server.AdminAddr, len(admin))
+	default:
+		c.server.AdminAddr = admin[0]
+	}
+	return c.server.Validate() // a name and a number may be the same socket
 }
 
 // answer prints the answer and returns the exit code. A reader that has ended, such as head, is not

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +60,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 			name: "one hyphen or two, with a blank or with =",
 			args: "-listen-addr :1 --pong-timeout 1s -queue=5 --shards=4",
 			change: func(c *server.Config) {
-				c.ListenAddr, c.PongTimeout, c.Queue, c.Shards = ":1", time.Second, 5, 4
+				c.ListenAddrs, c.PongTimeout, c.Queue, c.Shards = []string{":1"}, time.Second, 5, 4
 			},
 		},
 		{
@@ -67,7 +68,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 			args: "--listen-addr :4000 --broker-driver memory --broker-dsn redis://localhost:6379/1 " +
 				"--authorizer-url http://localhost:8000/wsify --broadcasting-key k3y",
 			change: func(c *server.Config) {
-				c.ListenAddr, c.BrokerDSN = ":4000", "redis://localhost:6379/1"
+				c.ListenAddrs, c.BrokerDSN = []string{":4000"}, "redis://localhost:6379/1"
 				c.AuthorizerURL, c.BroadcastingKey = "http://localhost:8000/wsify", "k3y"
 			},
 		},
@@ -120,7 +121,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 				"WSIFY_ALLOWED_ORIGINS=https://a.com , https://b.com",
 			},
 			change: func(c *server.Config) {
-				c.ListenAddr, c.BroadcastOpen, c.PingInterval, c.MaxMessageSize = ":2", true, -1, 1<<20
+				c.ListenAddrs, c.BroadcastOpen, c.PingInterval, c.MaxMessageSize = []string{":2"}, true, -1, 1<<20
 				c.AllowedOrigins = []string{"https://a.com", "https://b.com"}
 			},
 		},
@@ -135,7 +136,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 			file: "\ufeff# for the test\n\nlisten-addr\t:3\t# tabs\n  -ping-interval   1m30s  # often enough\r\n--slow-policy drop\nbroadcast-open\n" +
 				"allowed-origins https://a.com, https://b.com\nloops 3",
 			change: func(c *server.Config) {
-				c.ListenAddr, c.PingInterval, c.SlowPolicy, c.BroadcastOpen = ":3", 90*time.Second, server.SlowDrop, true
+				c.ListenAddrs, c.PingInterval, c.SlowPolicy, c.BroadcastOpen = []string{":3"}, 90*time.Second, server.SlowDrop, true
 				c.AllowedOrigins, c.Loops, c.Shards = []string{"https://a.com", "https://b.com"}, 3, 256
 			},
 		},
@@ -189,7 +190,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 
 func TestTheEnvironmentMayNameTheFile(t *testing.T) {
 	got := start(nil, []string{"WSIFY_CONFIG=" + write(t, "listen-addr :5")})
-	if got.served == nil || got.served.ListenAddr != ":5" {
+	if got.served == nil || !slices.Equal(got.served.ListenAddrs, []string{":5"}) {
 		t.Errorf("WSIFY_CONFIG with listen-addr :5: served %+v, stderr: %s", got.served, got.stderr)
 	}
 }

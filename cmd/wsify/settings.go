@@ -141,11 +141,14 @@ func newCommandLine() *commandLine {
 func text(to *string) flag.Value     { return &value[string]{to, parseText, formatText} }
 func nonEmpty(to *string) flag.Value { return &value[string]{to, parseNonEmpty, formatText} }
 func list(to *[]string) flag.Value   { return &value[[]string]{to, parseList, formatList} }
-func size(to *int) flag.Value        { return &value[int]{to, parseSize, formatSize} }
-func sizeOrAuto(to *int) flag.Value  { return &value[int]{to, parseSizeOrAuto, formatSize} }
-func count(to *int) flag.Value       { return &value[int]{to, parseCount, strconv.Itoa} }
-func auto(to *int) flag.Value        { return &value[int]{to, parseAuto, strconv.Itoa} }
-func toggle(to *bool) flag.Value     { return &value[bool]{to, parseBool, strconv.FormatBool} }
+func lists(to *[]string) flag.Value {
+	return &repeatable{value: value[[]string]{to, parseList, formatList}}
+}
+func size(to *int) flag.Value       { return &value[int]{to, parseSize, formatSize} }
+func sizeOrAuto(to *int) flag.Value { return &value[int]{to, parseSizeOrAuto, formatSize} }
+func count(to *int) flag.Value      { return &value[int]{to, parseCount, strconv.Itoa} }
+func auto(to *int) flag.Value       { return &value[int]{to, parseAuto, strconv.Itoa} }
+func toggle(to *bool) flag.Value    { return &value[bool]{to, parseBool, strconv.FormatBool} }
 func timeout(to *time.Duration) flag.Value {
 	return &value[time.Duration]{to, parseTimeout, formatDuration}
 }

@@ -39,6 +39,28 @@ func (v *value[T]) IsBoolFlag() bool {
 	return ok
 }
 
+// repeatable is a list to which each further flag adds. The first one takes the place of the
+// default.
+type repeatable struct {
+	value[[]string]
+	begun bool
+}
+
+func (r *repeatable) Set(s string) error {
+	before := *r.to
+	if s == "" {
+		return errEmpty
+	}
+	if err := r.value.Set(s); err != nil {
+		return err
+	}
+	if r.begun {
+		*r.to = append(before[:len(before):len(before)], *r.to...)
+	}
+	r.begun = true
+	return nil
+}
+
 var errEmpty = errors.New("it is empty")
 
 func parseText(s string) (string, error) { return s, nil }

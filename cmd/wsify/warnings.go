@@ -7,7 +7,7 @@ type warning struct{ text, key, value string }
 
 // warnings returns the warnings about a configuration, for -check-config and the log of the start.
 // A repeated flag is a warning, not a problem: scripts append flags to those they were given, and
-// rely on the last one.
+// rely on the last one. A flag that adds to the ones before may be repeated.
 func (c *commandLine) warnings() (found []warning) {
 	if c.server.UnusedDSN() {
 		found = append(found, warning{"-broker-dsn is set, and the broker does not use it", "broker", c.server.BrokerDriver})
@@ -17,7 +17,7 @@ func (c *commandLine) warnings() (found []warning) {
 	}
 	for _, g := range c.settings {
 		for _, s := range g.settings {
-			if s.given > 1 {
+			if _, adds := s.value.(*repeatable); s.given > 1 && !adds {
 				found = append(found, warning{"a flag is given more than once, and the last one counts", "flag", s.flag()})
 			}
 		}

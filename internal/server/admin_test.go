@@ -230,7 +230,7 @@ func TestASecondServerWithTheAdminAddressSaysWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = free.Close()
-	cfg := Config{ListenAddr: free.Addr().String(), AdminAddr: taken, Loops: 2}
+	cfg := Config{ListenAddrs: []string{free.Addr().String()}, AdminAddr: taken, Loops: 2}
 	second, err := Start(cfg)
 	if err == nil {
 		_ = second.Shutdown()
@@ -246,7 +246,7 @@ func TestASecondServerWithTheAdminAddressSaysWhatToDo(t *testing.T) {
 }
 
 func TestAnAdminAddressThatIsNone(t *testing.T) {
-	_, err := Start(Config{ListenAddr: "127.0.0.1:0", AdminAddr: "unix:/nowhere/at/all", Loops: 1})
+	_, err := Start(Config{ListenAddrs: []string{"127.0.0.1:0"}, AdminAddr: "unix:/nowhere/at/all", Loops: 1})
 	if err == nil || !strings.HasPrefix(err.Error(), "-admin-addr: listen on unix:/nowhere/at/all: ") {
 		t.Errorf("error %v, want one that names the flag and the address", err)
 	}

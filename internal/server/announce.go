@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime"
 	"slices"
+	"strings"
 
 	"wsify/internal/publish"
 	"wsify/netpoll"
@@ -17,7 +18,7 @@ import (
 // original file limit, and key is that of POST /broadcast.
 func (srv *Server) announce(before uint64, key string, random bool) {
 	c := &srv.cfg
-	srv.log.Info("wsify is listening", "addr", srv.addr.String(), "version", c.Version,
+	srv.log.Info("wsify is listening", "addr", joined(srv.addrs), "version", c.Version,
 		"file_limit", srv.fileLimit, "file_limit_before", before, "loops", c.Loops, "shards", c.Shards,
 		"workers", c.Workers, "queue", c.Queue, "memory_limit", orNone(memoryLimit()), "max_write_memory", orNone(c.MaxWriteMemory),
 		"broker", c.BrokerDriver, "authorizer", c.AuthorizerURL != "", "go", runtime.Version())
@@ -30,6 +31,15 @@ func (srv *Server) announce(before uint64, key string, random bool) {
 		srv.log.Warn("any web page may connect with its visitor's cookies: -allowed-origins is *")
 	}
 	go srv.node.CheckAuthorizer()
+}
+
+// joined returns a comma-separated list.
+func joined(addrs []net.Addr) string {
+	var list []string
+	for _, addr := range addrs {
+		list = append(list, addr.String())
+	}
+	return strings.Join(list, ",")
 }
 
 // announceBacklog warns when a burst of connections would overflow the kernel's queue: a client
@@ -61,7 +71,7 @@ func (srv *Server) announceKey(key string, random bool) {
 			level = slog.LevelError
 		}
 		srv.log.Log(ctx, level, "no -broadcasting-key is set: POST /broadcast takes this one until the server stops. The command publishes hello to the channel news",
-			"key", key, "command", curlLine(srv.addr, key))
+			"key", key, "command", curlLine(srv.addrs[0], key))
 	}
 }
 

@@ -80,7 +80,7 @@ func TestServerInAProcessOfItsOwn(t *testing.T) {
 	}
 	var log testtool.Log
 	cfg := Config{
-		ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", Loops: 2, Workers: with.Workers, Logger: log.Logger(),
+		ListenAddrs: []string{"127.0.0.1:0"}, AdminAddr: "127.0.0.1:0", Loops: 2, Workers: with.Workers, Logger: log.Logger(),
 		AuthorizerURL: with.Authorizer, AuthorizerTimeout: with.Timeout, AuthorizerEvents: []string{"join"},
 	}
 	if with.Redis != "" {

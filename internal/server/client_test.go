@@ -23,7 +23,10 @@ const patience = testtool.Patience
 // end of the test.
 func start(t testing.TB, cfg Config) *Server {
 	t.Helper()
-	cfg.ListenAddr, cfg.Loops = cmp.Or(cfg.ListenAddr, "127.0.0.1:0"), cmp.Or(cfg.Loops, 2)
+	cfg.Loops = cmp.Or(cfg.Loops, 2)
+	if cfg.ListenAddrs == nil {
+		cfg.ListenAddrs = []string{"127.0.0.1:0"}
+	}
 	srv, err := Start(cfg)
 	if err != nil {
 		t.Fatalf("Start: %v", err)

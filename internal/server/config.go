@@ -40,12 +40,13 @@ func ParseSlowPolicy(name string) (SlowPolicy, error) {
 // Config is the configuration of a server. A field's zero value means its default; Validate fills
 // in the defaults and reports values that are out of bounds. Start and Run copy it.
 type Config struct {
-	// ListenAddr is where clients and backends connect: "host:port", ":port",
-	// "[v6]:port" or "unix:/path". Default ":3000".
-	ListenAddr string
+	// ListenAddrs is where clients and backends connect. Each is "host:port", ":port", "[v6]:port",
+	// "unix:/path", or "fd://3" for a listening socket that this process has inherited. Default
+	// ":3000" alone.
+	ListenAddrs []string
 	// ListenMode is the mode of unix sockets. Default 0660.
 	ListenMode os.FileMode
-	// AdminAddr is the address of health, metrics and profiles, in any form of ListenAddr. Empty,
+	// AdminAddr is the address of health, metrics and profiles, in any form of ListenAddrs. Empty,
 	// the default, means no admin listener.
 	AdminAddr string
 	// BrokerDriver names the broker: "memory", the default, for a single node, or "redis" or

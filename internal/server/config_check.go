@@ -4,10 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -16,15 +13,14 @@ import (
 	"wsify/internal/session"
 )
 
-// maxUnixPath is the longest path of a unix socket, in bytes; unix(7) has 108 with
-// the terminating zero.
-const maxUnixPath = 107
-
 func (p *problems) checkService(c *Config) {
-	p.add("listen-addr", checkListenAddr(c.ListenAddr))
+	for i, addr := range c.ListenAddrs {
+		p.add("listen-addr", checkListenAddr(addr))
+		p.add("listen-addr", checkDistinct(addr, c.ListenAddrs[:i]))
+	}
 	if c.AdminAddr != "" {
 		p.add("admin-addr", checkListenAddr(c.AdminAddr))
-		p.add("admin-addr", checkDistinct(c.AdminAddr, c.ListenAddr))
+		p.add("admin-addr", checkDistinct(c.AdminAddr, c.ListenAddrs))
 	}
 	p.checkBroker(c)
 }
@@ -78,99 +74,6 @@ func (c *Config) authorizerTLS() (*tls.Config, error) {
 	}
 	roots, err := auth.LoadRoots(c.AuthorizerCA)
 	return &tls.Config{RootCAs: roots}, err
-}
-
-// checkListenAddr checks the form of an address to listen on.
-func checkListenAddr(addr string) error {
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		return checkUnixPath(path)
-	}
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil || port == "" {
-		return fmt.Errorf("%q is not host:port, :port, [v6]:port or unix:/path", addr)
-	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
-		return fmt.Errorf("%q has no port from 0 to 65535", addr)
-	}
-	if !isHost(host) {
-		return fmt.Errorf("%q is neither an address nor the name of a host", host)
-	}
-	return nil
-}
-
-// checkDistinct returns an error when addr and other are, by their forms, the same address.
-func checkDistinct(addr, other string) error {
-	if overlap(addr, other) {
-		return fmt.Errorf("%s is taken by -listen-addr %s", addr, other)
-	}
-	return nil
-}
-
-// overlap reports whether two addresses are the same, or one includes the other.
-func overlap(a, b string) bool {
-	pathA, unixA := strings.CutPrefix(a, "unix:")
-	pathB, unixB := strings.CutPrefix(b, "unix:")
-	if unixA || unixB {
-		return unixA && unixB && filepath.Clean(pathA) == filepath.Clean(pathB)
-	}
-	hostA, portA, errA := splitListenAddr(a)
-	hostB, portB, errB := splitListenAddr(b)
-	return errA == nil && errB == nil && portA == portB && portA != 0 &&
-		(isAnyHost(hostA) || isAnyHost(hostB) || sameAddress(hostA, hostB) || sameAddress(hostB, hostA))
-}
-
-// splitListenAddr returns the host, and the number of the port, which may have a name.
-func splitListenAddr(addr string) (host string, port int, err error) {
-	host, name, err := net.SplitHostPort(addr)
-	if err == nil {
-		port, err = net.LookupPort("tcp", name)
-	}
-	return host, port, err
-}
-
-// sameAddress reports whether a is b in another form of the address. localhost equals any loopback
-// address, without asking a resolver.
-func sameAddress(a, b string) bool {
-	ipA, errA := netip.ParseAddr(a)
-	ipB, errB := netip.ParseAddr(b)
-	switch {
-	case errA == nil && errB == nil:
-		return ipA.Unmap() == ipB.Unmap()
-	case strings.EqualFold(a, "localhost") && errB == nil:
-		return ipB.Unmap().IsLoopback()
-	}
-	return strings.EqualFold(a, b)
-}
-
-// isAnyHost reports whether host means all addresses of this machine.
-func isAnyHost(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "" || err == nil && ip.IsUnspecified()
-}
-
-func checkUnixPath(path string) error {
-	switch {
-	case !strings.HasPrefix(path, "/"):
-		return fmt.Errorf("unix:%s does not name an absolute path, as in unix:/run/wsify.sock", path)
-	case len(path) > maxUnixPath:
-		return fmt.Errorf("the path of a unix socket has at most %d bytes, this one %d", maxUnixPath, len(path))
-	case strings.ContainsRune(path, 0):
-		return errors.New("the path of the unix socket holds a zero byte")
-	}
-	return nil
-}
-
-// isHost reports whether host has the form of a host to listen on: empty, an address, or a name.
-func isHost(host string) bool {
-	if _, err := netip.ParseAddr(host); err == nil || host == "" {
-		return true
-	}
-	if strings.Trim(host, "0123456789.") == "" { // meant as an IPv4 address
-		return false
-	}
-	return !strings.ContainsFunc(host, func(r rune) bool {
-		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-._", r)
-	})
 }
 
 // checkKey finds mistakes in copying a key: a backend could not send such a key in a header, and

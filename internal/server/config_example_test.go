@@ -9,15 +9,15 @@ import (
 
 // All problems are reported at once, each with the flag that sets the field.
 func ExampleConfig_Validate() {
-	cfg := server.Config{ListenAddr: "3000", BrokerDriver: "kafka", PongTimeout: -time.Second}
+	cfg := server.Config{ListenAddrs: []string{"3000"}, BrokerDriver: "kafka", PongTimeout: -time.Second}
 	fmt.Println(cfg.Validate())
 	cfg = server.Config{PingInterval: time.Minute}
-	fmt.Println(cfg.Validate(), cfg.ListenAddr, cfg.PingInterval, cfg.PongTimeout)
+	fmt.Println(cfg.Validate(), cfg.ListenAddrs, cfg.PingInterval, cfg.PongTimeout)
 	// Output:
-	// -listen-addr: "3000" is not host:port, :port, [v6]:port or unix:/path
+	// -listen-addr: "3000" is not host:port, :port, [v6]:port, unix:/path or fd://NUMBER
 	// -broker-driver: there is no broker "kafka"; there are memory, redis and nats
 	// -pong-timeout: -1s is not positive
-	// <nil> :3000 1m0s 10s
+	// <nil> [:3000] 1m0s 10s
 }
 
 func ExampleParseSlowPolicy() {

@@ -15,7 +15,7 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 	}
 	cores := runtime.GOMAXPROCS(0)
 	want := Config{
-		ListenAddr: ":3000", ListenMode: 0o660, BrokerDriver: "memory",
+		ListenAddrs: []string{":3000"}, ListenMode: 0o660, BrokerDriver: "memory",
 		AuthorizerTimeout: 5 * time.Second,
 		AuthorizerEvents:  []string{"connect", "join", "leave", "broadcast"},
 		AllowedOrigins:    []string{"*"},
@@ -62,31 +62,38 @@ func TestShardsAreRoundedUpToAPowerOfTwo(t *testing.T) {
 }
 
 func TestValidateRefuses(t *testing.T) {
-	const forms = " is not host:port, :port, [v6]:port or unix:/path"
+	const forms = " is not host:port, :port, [v6]:port, unix:/path or fd://NUMBER"
 	for _, tc := range []struct {
 		config Config
 		want   string
 	}{
-		{Config{ListenAddr: "3000"}, `-listen-addr: "3000"` + forms},
+		{Config{ListenAddrs: []string{"3000"}}, `-listen-addr: "3000"` + forms},
 		{Config{AdminAddr: "127.0.0.1:3000"}, `-admin-addr: 127.0.0.1:3000 is taken by -listen-addr :3000`},
-		{Config{ListenAddr: "localhost:3000", AdminAddr: "127.0.0.1:03000"}, `-admin-addr: 127.0.0.1:03000 is taken by -listen-addr localhost:3000`},
-		{Config{ListenAddr: "127.0.0.1:80", AdminAddr: "[::ffff:127.0.0.1]:http"}, `-admin-addr: [::ffff:127.0.0.1]:http is taken by -listen-addr 127.0.0.1:80`},
-		{Config{ListenAddr: "unix:/tmp/a", AdminAddr: "unix:/tmp/./a"}, `-admin-addr: unix:/tmp/./a is taken by -listen-addr unix:/tmp/a`},
-		{Config{ListenAddr: "unix:/a", AdminAddr: "unix:/a"}, `-admin-addr: unix:/a is taken by -listen-addr unix:/a`},
+		{Config{ListenAddrs: []string{"localhost:3000"}, AdminAddr: "127.0.0.1:03000"}, `-admin-addr: 127.0.0.1:03000 is taken by -listen-addr localhost:3000`},
+		{Config{ListenAddrs: []string{"127.0.0.1:80"}, AdminAddr: "[::ffff:127.0.0.1]:http"}, `-admin-addr: [::ffff:127.0.0.1]:http is taken by -listen-addr 127.0.0.1:80`},
+		{Config{ListenAddrs: []string{"unix:/tmp/a"}, AdminAddr: "unix:/tmp/./a"}, `-admin-addr: unix:/tmp/./a is taken by -listen-addr unix:/tmp/a`},
+		{Config{ListenAddrs: []string{"unix:/a"}, AdminAddr: "unix:/a"}, `-admin-addr: unix:/a is taken by -listen-addr unix:/a`},
 		{Config{AdminAddr: "3001"}, `-admin-addr: "3001"` + forms},
-		{Config{ListenAddr: "localhost"}, `-listen-addr: "localhost"` + forms},
-		{Config{ListenAddr: "localhost:"}, `-listen-addr: "localhost:"` + forms},
-		{Config{ListenAddr: "::1:80"}, `-listen-addr: "::1:80"` + forms},
-		{Config{ListenAddr: "http://localhost:80"}, `-listen-addr: "http://localhost:80"` + forms},
-		{Config{ListenAddr: ":65536"}, `-listen-addr: ":65536" has no port from 0 to 65535`},
-		{Config{ListenAddr: ":-1"}, `-listen-addr: ":-1" has no port from 0 to 65535`},
-		{Config{ListenAddr: "[::zz]:80"}, `-listen-addr: "::zz" is neither an address nor the name of a host`},
-		{Config{ListenAddr: "300.1.1.1:80"}, `-listen-addr: "300.1.1.1" is neither an address nor the name of a host`},
-		{Config{ListenAddr: "my host:80"}, `-listen-addr: "my host" is neither an address nor the name of a host`},
-		{Config{ListenAddr: "unix:"}, `-listen-addr: unix: does not name an absolute path, as in unix:/run/wsify.sock`},
-		{Config{ListenAddr: "unix:a.sock"}, `-listen-addr: unix:a.sock does not name an absolute path, as in unix:/run/wsify.sock`},
-		{Config{ListenAddr: "unix:/a\x00b"}, `-listen-addr: the path of the unix socket holds a zero byte`},
-		{Config{ListenAddr: "unix:/" + strings.Repeat("a", 107)}, `-listen-addr: the path of a unix socket has at most 107 bytes, this one 108`},
+		{Config{ListenAddrs: []string{":80", ":81", "127.0.0.1:80"}}, `-listen-addr: 127.0.0.1:80 is taken by -listen-addr :80`},
+		{Config{ListenAddrs: []string{":80", "unix:/a"}, AdminAddr: "unix:/a"}, `-admin-addr: unix:/a is taken by -listen-addr unix:/a`},
+		{Config{ListenAddrs: []string{"fd://3"}, AdminAddr: "fd://3"}, `-admin-addr: fd://3 is taken by -listen-addr fd://3`},
+		{Config{ListenAddrs: []string{"fd://2"}}, `-listen-addr: fd://2: the first descriptor that may be passed to a program is 3`},
+		{Config{ListenAddrs: []string{"fd://-3"}}, `-listen-addr: fd://-3: the first descriptor that may be passed to a program is 3`},
+		{Config{ListenAddrs: []string{"fd://"}}, `-listen-addr: fd:// has neither the number nor the name of a descriptor, as in fd://3 or fd://wsify.socket`},
+		{Config{ListenAddrs: []string{"fd://a b"}}, `-listen-addr: fd://a b has neither the number nor the name of a descriptor, as in fd://3 or fd://wsify.socket`},
+		{Config{ListenAddrs: []string{"localhost"}}, `-listen-addr: "localhost"` + forms},
+		{Config{ListenAddrs: []string{"localhost:"}}, `-listen-addr: "localhost:"` + forms},
+		{Config{ListenAddrs: []string{"::1:80"}}, `-listen-addr: "::1:80"` + forms},
+		{Config{ListenAddrs: []string{"http://localhost:80"}}, `-listen-addr: "http://localhost:80"` + forms},
+		{Config{ListenAddrs: []string{":65536"}}, `-listen-addr: ":65536" has no port from 0 to 65535`},
+		{Config{ListenAddrs: []string{":-1"}}, `-listen-addr: ":-1" has no port from 0 to 65535`},
+		{Config{ListenAddrs: []string{"[::zz]:80"}}, `-listen-addr: "::zz" is neither an address nor the name of a host`},
+		{Config{ListenAddrs: []string{"300.1.1.1:80"}}, `-listen-addr: "300.1.1.1" is neither an address nor the name of a host`},
+		{Config{ListenAddrs: []string{"my host:80"}}, `-listen-addr: "my host" is neither an address nor the name of a host`},
+		{Config{ListenAddrs: []string{"unix:"}}, `-listen-addr: unix: does not name an absolute path, as in unix:/run/wsify.sock`},
+		{Config{ListenAddrs: []string{"unix:a.sock"}}, `-listen-addr: unix:a.sock does not name an absolute path, as in unix:/run/wsify.sock`},
+		{Config{ListenAddrs: []string{"unix:/a\x00b"}}, `-listen-addr: the path of the unix socket holds a zero byte`},
+		{Config{ListenAddrs: []string{"unix:/" + strings.Repeat("a", 107)}}, `-listen-addr: the path of a unix socket has at most 107 bytes, this one 108`},
 
 		{Config{BrokerDriver: "kafka"}, `-broker-driver: there is no broker "kafka"; there are memory, redis and nats`},
 		{Config{BrokerDriver: "redis", BrokerDSN: "http://host"}, `-broker-dsn: the DSN must begin with redis://, rediss:// (TLS) or unix://`},
@@ -147,7 +154,7 @@ func TestValidateRefuses(t *testing.T) {
 
 func TestValidateReportsAllProblemsAtOnceInTheOrderOfTheFields(t *testing.T) {
 	c := Config{
-		ListenAddr: "x", BrokerDriver: "kafka", AuthorizerURL: "x", AuthorizerTimeout: -1,
+		ListenAddrs: []string{"x"}, BrokerDriver: "kafka", AuthorizerURL: "x", AuthorizerTimeout: -1,
 		AuthorizerEvents: []string{"x", "y"}, BroadcastingKey: " ", AllowedOrigins: []string{"x"},
 		Loops: -1, Shards: -1, Workers: -1, Queue: -1, Poller: "x", HandshakeTimeout: -1, PongTimeout: -1,
 		MaxHeadSize: -1, MaxMessageSize: -1, MaxChannelsPerConnection: -1, MaxChannelLength: -1, WriteQueueSize: -1,
@@ -176,10 +183,10 @@ func TestValidateNeverRepeatsASecret(t *testing.T) {
 func TestValidateAccepts(t *testing.T) {
 	for _, addr := range []string{
 		":0", ":3000", "localhost:80", "my_host.internal:80", "127.0.0.1:3000", "0.0.0.0:3000", "[::]:3000", "[::1]:3000",
-		"[fe80::1%eth0]:80", ":http", "unix:/run/wsify.sock", "unix:/" + strings.Repeat("a", 106),
+		"[fe80::1%eth0]:80", ":http", "fd://3", "fd://wsify.socket", "unix:/run/wsify.sock", "unix:/" + strings.Repeat("a", 106),
 	} {
-		if err := (&Config{ListenAddr: addr}).Validate(); err != nil {
-			t.Errorf("ListenAddr %q: %v", addr, err)
+		if err := (&Config{ListenAddrs: []string{addr}}).Validate(); err != nil {
+			t.Errorf("ListenAddrs %q: %v", addr, err)
 		}
 	}
 	for _, origin := range []string{

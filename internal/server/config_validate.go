@@ -55,7 +55,9 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) fillService() {
-	c.ListenAddr = cmp.Or(c.ListenAddr, defaultListenAddr)
+	if len(c.ListenAddrs) == 0 {
+		c.ListenAddrs = []string{defaultListenAddr}
+	}
 	c.ListenMode = cmp.Or(c.ListenMode, 0o660)
 	c.BrokerDriver = cmp.Or(c.BrokerDriver, drivers[0].Name)
 	c.BrokerBuffer = cmp.Or(c.BrokerBuffer, 16<<20)

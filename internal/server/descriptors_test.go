@@ -199,7 +199,7 @@ func TestASecondServerOnThePortIsAnError(t *testing.T) {
 	first := start(t, Config{})
 	p := connect(t, first.Addr())
 	addr := first.Addr().String()
-	second, err := Start(Config{ListenAddr: addr, Loops: 2})
+	second, err := Start(Config{ListenAddrs: []string{addr}, Loops: 2})
 	if err == nil {
 		_ = second.Shutdown()
 		t.Fatal("two servers listen on one port")

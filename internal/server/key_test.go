@@ -69,7 +69,7 @@ func TestTheLoggedCommandWorksWhenItIsPasted(t *testing.T) {
 		if err := level.UnmarshalText([]byte(c.level)); err != nil {
 			t.Fatal(err)
 		}
-		srv := start(t, Config{ListenAddr: c.listen, Logger: slog.New(c.handler(book, &slog.HandlerOptions{Level: level}))})
+		srv := start(t, Config{ListenAddrs: []string{c.listen}, Logger: slog.New(c.handler(book, &slog.HandlerOptions{Level: level}))})
 		found := regexp.MustCompile(c.level + `.*command"?[=:]"([^"]*)"`).FindStringSubmatch(book.String())
 		if found == nil {
 			t.Fatalf("at level %s there is no command in the log:\n%s", c.level, book)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ type Server struct {
 	cfg   Config
 	log   *slog.Logger
 	node  *session.Node
-	addr  net.Addr
+	addrs []net.Addr
 	admin *operate.Admin // nil without an admin listener
 
 	fileLimit uint64 // the descriptor limit of this process
@@ -69,7 +70,7 @@ func Start(cfg Config) (*Server, error) {
 	if err := srv.openNode(key, sampler); err != nil {
 		return nil, err
 	}
-	if srv.addr, err = srv.node.Listen(cfg.ListenAddr); err != nil {
+	if srv.addrs, err = srv.node.Listen(cfg.ListenAddrs...); err != nil {
 		return nil, err
 	}
 	if err := srv.openAdmin(sampler); err != nil {
@@ -173,8 +174,11 @@ func (srv *Server) Alive(ctx context.Context) bool {
 	return true
 }
 
-// Addr returns the address that clients connect to.
-func (srv *Server) Addr() net.Addr { return srv.addr }
+// Addr returns the first address that clients connect to.
+func (srv *Server) Addr() net.Addr { return srv.addrs[0] }
+
+// Addrs returns all addresses that clients connect to, in the order of Config.ListenAddrs.
+func (srv *Server) Addrs() []net.Addr { return slices.Clone(srv.addrs) }
 
 // AdminAddr returns the address of the admin listener, or nil when there is none.
 func (srv *Server) AdminAddr() net.Addr { return srv.admin.Addr() }

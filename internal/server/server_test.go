@@ -5,8 +5,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
 	"wsify/internal/testtool"
 )
 
@@ -26,7 +29,7 @@ func TestAServerIsAliveUntilItsLoopsEnd(t *testing.T) {
 
 // TestStartRefusesABadConfig also checks that it opens nothing.
 func TestStartRefusesABadConfig(t *testing.T) {
-	if srv, err := Start(Config{ListenAddr: "nowhere", Loops: -1}); err == nil {
+	if srv, err := Start(Config{ListenAddrs: []string{"nowhere"}, Loops: -1}); err == nil {
 		_ = srv.Shutdown()
 		t.Fatal("started")
 	}
@@ -42,7 +45,7 @@ func TestRun(t *testing.T) {
 	}
 	addr := ln.Addr()
 	_ = ln.Close() // a free port
-	go func() { ended <- Run(ctx, Config{ListenAddr: addr.String(), Loops: 1}) }()
+	go func() { ended <- Run(ctx, Config{ListenAddrs: []string{addr.String()}, Loops: 1}) }()
 	testtool.Until(t, "it listens", func() bool {
 		c, err := net.Dial("tcp", addr.String())
 		if err == nil {
@@ -58,8 +61,60 @@ func TestRun(t *testing.T) {
 	}
 	await(t, ended)
 
-	if err := Run(context.Background(), Config{ListenAddr: "256.0.0.1:1"}); err == nil {
+	if err := Run(context.Background(), Config{ListenAddrs: []string{"256.0.0.1:1"}}); err == nil {
 		t.Error("Run with a bad address returned nil")
+	}
+}
+
+// A client of each address hears what is published at another one.
+func TestSeveralAddressesAreListenedOnAtOnce(t *testing.T) {
+	addrs := []string{"127.0.0.1:0", "unix:" + filepath.Join(t.TempDir(), "s"), "127.0.0.1:0"}
+	if ln, err := net.Listen("tcp", "[::1]:0"); err == nil { // this machine has IPv6
+		_ = ln.Close()
+		addrs = append(addrs, "[::1]:0")
+	}
+	srv, book := startLogged(t, Config{ListenAddrs: addrs})
+	if len(srv.Addrs()) != len(addrs) || srv.Addr() != srv.Addrs()[0] {
+		t.Fatalf("it listens on %v, the first is %v; want %d", srv.Addrs(), srv.Addr(), len(addrs))
+	}
+	var clients []client
+	for _, addr := range srv.Addrs() {
+		c := connect(t, addr)
+		if err := c.send(`{"command":"join","args":{"channel":"all"},"id":1}`); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := c.heard(); err != nil || text != `{"id":1,"ok":true}` {
+			t.Fatalf("join on %s: %q, %v", addr, text, err)
+		}
+		clients = append(clients, c)
+		if !strings.Contains(book.String(), addr.String()) {
+			t.Errorf("the log does not have %s:\n%s", addr, book)
+		}
+	}
+	if err := clients[0].send(`{"command":"broadcast","args":{"channel":"all","content":"hi"}}`); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range clients {
+		if text, err := c.heard(); err != nil || text != `"hi"` {
+			t.Errorf("the client on %s heard %q, %v", srv.Addrs()[i], text, err)
+		}
+	}
+}
+
+// If one address of several is in use, the server does not start.
+func TestOneAddressInUseIsTheEndOfTheStart(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	socket := filepath.Join(t.TempDir(), "s")
+	_, err = Start(Config{ListenAddrs: []string{"unix:" + socket, busy.Addr().String()}, Loops: 1})
+	if want := "listen on " + busy.Addr().String() + ": address already in use"; err == nil || err.Error() != want {
+		t.Errorf("Start = %v, want %s", err, want)
+	}
+	if _, err := os.Lstat(socket); !os.IsNotExist(err) {
+		t.Errorf("the other address is still there: %v", err)
 	}
 }
 

@@ -89,9 +89,11 @@ func startOn(t testing.TB, addr string, cfg Config) *Server {
 		t.Fatalf("Open: %v", err)
 	}
 	srv := &Server{Node: n, drain: 30 * time.Second}
-	if srv.addr, err = n.Listen(addr); err != nil {
+	at, err := n.Listen(addr)
+	if err != nil {
 		t.Fatalf("Listen: %v", err)
 	}
+	srv.addr = at[0]
 	t.Cleanup(func() {
 		if err := srv.Shutdown(); err != nil {
 			t.Errorf("Shutdown: %v", err)

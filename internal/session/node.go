@@ -122,11 +122,15 @@ func Open(cfg Settings) (*Node, error) {
 	return n, nil
 }
 
-// Listen lets clients connect. If it fails, it has stopped the Node.
-func (n *Node) Listen(addr string) (net.Addr, error) {
-	at, err := n.group.Listen(addr)
-	if err != nil {
-		return nil, errors.Join(err, n.broker.Close(), n.group.Stop())
+// Listen lets clients connect to each of addrs, and returns the addresses in use, in the
+// same order. If it fails, it has stopped the Node.
+func (n *Node) Listen(addrs ...string) (at []net.Addr, err error) {
+	for _, addr := range addrs {
+		in, err := n.group.Listen(addr)
+		if err != nil {
+			return nil, errors.Join(err, n.broker.Close(), n.group.Stop())
+		}
+		at = append(at, in)
 	}
 	go n.trim()
 	return at, nil

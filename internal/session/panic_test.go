@@ -33,9 +33,11 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv := &Server{Node: n, drain: 30 * time.Second}
-	if srv.addr, err = n.Listen("127.0.0.1:0"); err != nil {
+	at, err := n.Listen("127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
+	srv.addr = at[0]
 	t.Cleanup(func() {
 		if err := srv.Shutdown(); err != nil {
 			t.Error(err)
