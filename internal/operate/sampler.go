@@ -51,8 +51,14 @@ func NewSampler() *Sampler {
 	}
 }
 
+// newHistogram returns a histogram of both kinds: with these buckets, and native (of which each
+// bucket is at most a tenth wider than the one before). The native one has 100 buckets at most:
+// beyond that they get wider, and it starts anew an hour later at the earliest.
 func newHistogram(name, help string, bounds ...float64) prometheus.Histogram {
-	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: metricPrefix + name, Help: help, Buckets: bounds})
+	return prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: metricPrefix + name, Help: help, Buckets: bounds,
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+	})
 }
 
 // Asked records the duration of a call to the authorizer.

@@ -1,16 +1,21 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
+
 	"wsify/internal/testtool"
 )
 
@@ -158,4 +163,63 @@ func TestNoMetricIsNamedByWhatClientsSend(t *testing.T) {
 	if after := len(samples(t, srv)); after != before || regexp.MustCompile(`secret|127\.0\.0`).MatchString(body) {
 		t.Errorf("%d samples before and %d after: %s", before, after, body)
 	}
+}
+
+// stopper is a log's handler that blocks its caller when a session is opened: an event loop.
+type stopper struct {
+	slog.Handler
+	stopped, goOn chan struct{}
+}
+
+func (s stopper) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "session opened" {
+		close(s.stopped)
+		<-s.goOn
+	}
+	return nil
+}
+
+func TestMetricsAnswerWhileALoopHangs(t *testing.T) {
+	book := &testtool.Log{}
+	s := stopper{book.Logger().Handler(), make(chan struct{}), make(chan struct{})}
+	srv := startWithAdmin(t, Config{Loops: 1, Logger: slog.New(s)})
+	c := dial(t, srv.Addr())
+	if _, err := c.Write([]byte(upgradeRequest)); err != nil {
+		t.Fatal(err)
+	}
+	<-s.stopped
+	all := samples(t, srv)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	hangs := !srv.Alive(ctx)
+	close(s.goOn)
+	if all["connections"] != 1 || all["connections_accepted_total"] != 1 || !hangs {
+		t.Errorf("while the loop hangs (%v): %v connections of %v accepted, want 1 of 1", hangs, all["connections"], all["connections_accepted_total"])
+	}
+}
+
+// BenchmarkScrape measures one scrape of /metrics, as Prometheus asks for it, from a server with
+// 1,000 channels.
+func BenchmarkScrape(b *testing.B) {
+	srv := startWithAdmin(b, Config{MaxChannelsPerConnection: 1000})
+	c := connect(b, srv.Addr())
+	for i := range 1000 {
+		if err := c.send(fmt.Sprintf(`{"command":"join","args":{"channel":"c%d"}}`, i)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	testtool.Until(b, "all are joined", func() bool { return srv.Stats().Subscriptions == 1000 })
+	r, _ := http.NewRequest("GET", "http://"+srv.AdminAddr().String()+"/metrics", nil)
+	r.Header.Set("Accept-Encoding", "gzip")
+	b.ReportAllocs()
+	var size int64
+	for b.Loop() {
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil || answer.StatusCode != 200 {
+			b.Fatal(answer, err)
+		}
+		size, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
+	}
+	b.ReportMetric(float64(size), "bytes")
 }
