@@ -31,6 +31,9 @@ func TestAWrongCommandLineExitsWith2(t *testing.T) {
 		{"-authorizer-events connect,,join", `wsify: -authorizer-events: invalid value "connect,,join": a part of the list is empty`},
 		{"-slow-policy wait", `wsify: -slow-policy: invalid value "wait": it is neither close nor drop`},
 		{"-log-level loud", `wsify: -log-level: invalid value "loud": it is none of debug, info, warn, error`},
+		{"-access-log-sample 0", `wsify: -access-log-sample: invalid value "0": it is not a number above 0 and at most 1, as 0.01`},
+		{"-access-log-sample 1.01", `wsify: -access-log-sample: invalid value "1.01": it is not a number above 0 and at most 1, as 0.01`},
+		{"-access-log-sample NaN", `wsify: -access-log-sample: invalid value "NaN": it is not a number above 0 and at most 1, as 0.01`},
 		{"-log-format xml", `wsify: -log-format: invalid value "xml": it is neither json nor text`},
 	} {
 		got := start(strings.Fields(tc.args), nil)

@@ -158,11 +158,16 @@ func (c *commandLine) operatingSettings() []*setting {
 func (c *commandLine) logSettings() []*setting {
 	level := &value[slog.Level]{&c.logLevel, parseLevel, formatLevel}
 	format := &value[string]{&c.logFormat, parseLogFormat, formatText}
+	sample := &value[float64]{&c.server.AccessLogSample, parseFraction, formatFraction}
 	return []*setting{
 		{name: "log-level", arg: "debug|info|warn|error", example: "warn", value: level,
 			about: "The least important records that are logged, to stderr."},
 		{name: "log-format", arg: "json|text", example: "text", value: format,
 			about: "How a record is written."},
+		{name: "access-log", example: "", value: toggle(&c.server.AccessLog),
+			about: "Log a line for each connection at its end, whatever -log-level is: id, address, user agent, seconds, messages, bytes, channels, status, close code and reason."},
+		{name: "access-log-sample", arg: "FRACTION", example: "0.01", value: sample,
+			about: "The fraction of connections that -access-log logs, chosen at random when a connection begins."},
 	}
 }
 

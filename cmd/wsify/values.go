@@ -181,3 +181,14 @@ func parseLogFormat(s string) (string, error) {
 	}
 	return s, nil
 }
+
+// parseFraction accepts numbers above 0 and up to 1. A default stands in for 0, so 0 is refused.
+func parseFraction(s string) (float64, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(f > 0 && f <= 1) {
+		return 0, errors.New("it is not a number above 0 and at most 1, as 0.01")
+	}
+	return f, nil
+}
+
+func formatFraction(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }

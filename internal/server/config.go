@@ -142,6 +142,12 @@ type Config struct {
 	Logger *slog.Logger
 	// LogDropped returns how many lines the log has lost; nil when it loses none.
 	LogDropped func() uint64
+	// AccessLog logs a record for each connection at its end, whatever the level of Logger. Default
+	// off.
+	AccessLog bool
+	// AccessLogSample is the fraction of connections that AccessLog logs, above 0 and at most 1;
+	// it is decided at random when a connection begins. Default 1.
+	AccessLogSample float64
 	// Version is the program's version in the start-up line.
 	Version string
 }

@@ -23,7 +23,7 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 		Loops:             cores, Shards: powerOfTwo(64 * cores), Workers: 64 * cores, Queue: 64 * 64 * cores, Poller: "native",
 		HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, PongTimeout: 10 * time.Second,
 		MaxHeadSize: 16384, MaxMessageSize: 65536, MaxChannelsPerConnection: 128, MaxChannelLength: 255,
-		WriteQueueSize: 1 << 20, MaxWriteMemory: memoryLimit() / 4, SlowPolicy: SlowClose, DrainTimeout: 30 * time.Second,
+		WriteQueueSize: 1 << 20, MaxWriteMemory: memoryLimit() / 4, SlowPolicy: SlowClose, DrainTimeout: 30 * time.Second, AccessLogSample: 1,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("Config{} after Validate:\n got %+v\nwant %+v", c, want)
@@ -135,6 +135,8 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{HandshakeTimeout: -1}, `-handshake-timeout: -1ns is not positive`},
 		{Config{PongTimeout: -1}, `-pong-timeout: -1ns is not positive`},
 		{Config{DrainTimeout: -1}, `-drain-timeout: -1ns is not positive`},
+		{Config{AccessLogSample: 1.5}, `-access-log-sample: 1.5 is not above 0 and at most 1`},
+		{Config{AccessLogSample: -0.5}, `-access-log-sample: -0.5 is not above 0 and at most 1`},
 		{Config{MaxHeadSize: 1<<10 - 1}, `-max-head-size: 1023 is not between 1024 and 1048576`},
 		{Config{MaxHeadSize: 1<<20 + 1}, `-max-head-size: 1048577 is not between 1024 and 1048576`},
 		{Config{MaxMessageSize: -1}, `-max-message-size: -1 is not between 1 and 1073741824`},

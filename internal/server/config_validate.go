@@ -100,6 +100,7 @@ func (c *Config) fillLimits() {
 	c.WriteQueueSize = cmp.Or(c.WriteQueueSize, 1<<20)
 	c.MaxWriteMemory = cmp.Or(c.MaxWriteMemory, memoryLimit()/4)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
+	c.AccessLogSample = cmp.Or(c.AccessLogSample, 1)
 }
 
 // problems collects the problems of a Config.
@@ -152,6 +153,17 @@ func (p *problems) checkLimits(c *Config) {
 		p.add("slow-policy", fmt.Errorf("%s is neither close nor drop", c.SlowPolicy))
 	}
 	p.positive("drain-timeout", c.DrainTimeout)
+	if !(c.AccessLogSample > 0 && c.AccessLogSample <= 1) {
+		p.add("access-log-sample", fmt.Errorf("%v is not above 0 and at most 1", c.AccessLogSample))
+	}
+}
+
+// accessLogSample returns the fraction of connections to log; 0 when the access log is off.
+func (c *Config) accessLogSample() float64 {
+	if !c.AccessLog {
+		return 0
+	}
+	return c.AccessLogSample
 }
 
 // limits returns the limits on connections and rates.

@@ -118,7 +118,7 @@ func (srv *Server) openNode(key string, sampler *operate.Sampler) error {
 		HandshakeTimeout: c.HandshakeTimeout, MaxHeadSize: c.MaxHeadSize, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout,
 		MaxMessageSize: c.MaxMessageSize, MaxChannelsPerConnection: c.MaxChannelsPerConnection, MaxChannelLength: c.MaxChannelLength,
 		WriteQueueSize: c.WriteQueueSize, MaxWriteMemory: c.MaxWriteMemory, DropSlow: c.SlowPolicy == SlowDrop, Limits: c.limits(),
-		BrokerDriver: c.BrokerDriver, Times: sampler, Logger: srv.log, Faults: slog.New(logs.Seldom(srv.log.Handler())),
+		AccessLogSample: c.accessLogSample(), BrokerDriver: c.BrokerDriver, Times: sampler, Logger: srv.log, Faults: slog.New(logs.Seldom(srv.log.Handler())),
 	}
 	if s.Broker, err = driver.Open(b); err != nil {
 		return err

@@ -13,6 +13,9 @@ var errChannels = &command.Error{Code: command.Limit, Message: "this connection 
 // message handles one message of a client. It parses the command and carries it out,
 // or parks the session until the authorizer has answered. msg is borrowed.
 func (l *loop) message(c *netpoll.Conn, s *session, msg []byte) {
+	if l.access != nil {
+		l.access.visit(c).message()
+	}
 	cmd, bad := l.parser.Parse(msg)
 	if bad == nil && len(cmd.Channel) > l.node.cfg.MaxChannelLength {
 		bad = command.ErrChannelLength

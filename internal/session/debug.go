@@ -24,9 +24,14 @@ func (l *loop) logOpened(c *netpoll.Conn) {
 	l.addrs[c.ID()] = l.remoteAddr(c)
 }
 
-// logEnded writes the last log record of a connection.
-func (l *loop) logEnded(c *netpoll.Conn, reason netpoll.Reason) {
-	l.node.log.Debug("connection ended", "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()], "reason", reasonNames[reason])
+// endedMessage is the message of the last record of a connection.
+const endedMessage = "connection ended"
+
+// logEnded writes the last log record of a connection, unless the access log has one.
+func (l *loop) logEnded(c *netpoll.Conn, reason netpoll.Reason, logged bool) {
+	if !logged {
+		l.node.log.Debug(endedMessage, "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()], "reason", reasonNames[reason])
+	}
 	delete(l.addrs, c.ID())
 }
 

@@ -47,6 +47,9 @@ func (l *loop) Turn() (more bool) {
 			break
 		}
 		budget -= 1 + len(slice.Members)
+		if l.access != nil {
+			l.access.deliveredAll(slice.Members, slice.Buffer.Messages)
+		}
 		if parts > 1 {
 			l.queue(slice.Buffer, slice.Members)
 		} else {
@@ -75,6 +78,7 @@ func (l *loop) sendAll(b *buffer.Buffer, members []hub.Member) {
 
 // sendOne sends b to one member.
 func (l *loop) sendOne(c *netpoll.Conn, b *buffer.Buffer) {
+	l.access.visit(c).delivered(b.Messages)
 	if c.SendShared(b) {
 		l.counts.sent.Add(uint64(b.Messages))
 	} else {
@@ -121,6 +125,7 @@ func (n *Node) Room(w *hub.Waiter) {
 // policy acts on the connection at the end of the turn. Messages for a connection
 // that has ended are not counted.
 func (l *loop) overflowed(c *netpoll.Conn, messages int) {
+	l.access.visit(c).undelivered(messages)
 	if !c.Open() {
 		return
 	}

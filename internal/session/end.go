@@ -19,6 +19,7 @@ func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire
 		return
 	}
 	l.flushCork(c)
+	l.access.visit(c).closing(code, s.subs.Count())
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)
 	s.state = ending
@@ -52,6 +53,7 @@ func (l *loop) refuseFor(c *netpoll.Conn, s *session, reason netpoll.Reason, why
 func (l *loop) dismiss(c *netpoll.Conn, s *session, reason netpoll.Reason, status int, headers, body string) {
 	l.drop(s)
 	s.state = ending
+	l.access.visit(c).answered(status)
 	answer := wire.AppendResponse(l.scratch(), status, string(l.date())+headers, body)
 	if l.bodiless { // RFC 9110, section 9.3.2
 		answer = answer[:len(answer)-len(body)]

@@ -72,6 +72,9 @@ func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte, searched int) {
 // of the next request. Paths are compared without decoding.
 func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) []byte {
 	r, err := wire.ParseRequest(head)
+	if l.access != nil && err == nil {
+		l.access.visit(c).asked(&r, l.remoteAddr(c))
+	}
 	switch {
 	case err != nil:
 		l.refuseError(c, s, err)
@@ -132,6 +135,7 @@ func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, reply, rest
 func (l *loop) opened(c *netpoll.Conn, s *session) {
 	s.state = open
 	l.counts.upgraded.Add(1)
+	l.access.visit(c).answered(101)
 	if l.node.debugging() {
 		l.node.log.Debug("session opened", "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()])
 	}

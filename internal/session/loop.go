@@ -33,7 +33,8 @@ type loop struct {
 	blocked queue          // connections that wait for a place in the worker pool
 	spare   *broker.Waiter // not in use by any session
 
-	addrs map[uint64]string // addresses of connections; only while debugging
+	addrs  map[uint64]string // addresses of connections; only while debugging
+	access *accessLog        // nil while the access log is off
 
 	noted func(error) // the method note, for publications that need no answer
 
@@ -62,6 +63,9 @@ func (l *loop) Opened(c *netpoll.Conn) {
 	l.counts.accepted.Add(1)
 	if l.node.debugging() {
 		l.logOpened(c)
+	}
+	if l.access != nil {
+		l.access.opened(c, l.remoteAddr)
 	}
 }
 
@@ -97,8 +101,8 @@ func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	if l.corked == c { // there was a panic while its input was handled
 		l.corked = nil
 	}
-	if l.node.debugging() {
-		l.logEnded(c, reason)
+	if logged := l.access.closed(c, s, reason); l.node.debugging() {
+		l.logEnded(c, reason, logged)
 	}
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)
@@ -154,6 +158,9 @@ const keepCork = 64 << 10
 
 // send sends p, which holds the given number of messages.
 func (l *loop) send(c *netpoll.Conn, p []byte, messages int) {
+	if l.access != nil {
+		l.access.visit(c).delivered(messages)
+	}
 	if c.Send(p) {
 		l.counts.sent.Add(uint64(messages))
 	} else {

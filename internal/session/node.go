@@ -47,7 +47,8 @@ type Settings struct {
 	DropSlow                 bool
 
 	Limits
-	Now func() time.Time // the clock of rates; nil: time.Now
+	Now             func() time.Time // the clock of rates; nil: time.Now
+	AccessLogSample float64          // the fraction of connections in the access log; 0: it is off
 
 	Broker       broker.Broker
 	BrokerDriver string // name of the broker's driver
@@ -180,7 +181,7 @@ func (n *Node) openLoops() (err error) {
 
 func (n *Node) newLoop(net *netpoll.Loop) netpoll.Handler {
 	l := &loop{node: n, net: net, hub: n.hub.Local(net.Index())}
-	l.noted = l.note
+	l.noted, l.access = l.note, newAccessLog(n)
 	n.loops = append(n.loops, l)
 	return l
 }
