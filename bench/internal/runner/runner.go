@@ -4,6 +4,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -56,6 +57,8 @@ type Runner struct {
 
 // Run runs everything until ctx ends. What was found so far is returned also then.
 func Run(ctx context.Context, cfg Config) (*record.Record, error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	r := &Runner{Config: cfg, ctx: ctx, began: time.Now(), shares: process.ReadShares()}
 	defer context.AfterFunc(ctx, r.family.KillAll)()
 	defer r.family.KillAll()
@@ -64,9 +67,9 @@ func Run(ctx context.Context, cfg Config) (*record.Record, error) {
 		Machine: process.Machine(), Vary: cfg.Vary, Figures: []record.Figure{},
 	}
 	for _, addr := range cfg.Workers {
-		w, err := worker.Dial(addr)
+		w, err := worker.Dial(ctx, addr, end)
 		if err != nil {
-			return nil, err
+			return nil, cmp.Or(context.Cause(ctx), err)
 		}
 		defer w.Close()
 		r.remote = append(r.remote, w)
@@ -80,11 +83,13 @@ func Run(ctx context.Context, cfg Config) (*record.Record, error) {
 	}
 	for _, s := range cfg.Scenarios {
 		if ctx.Err() != nil {
-			r.fail(s.Name, "", context.Cause(ctx))
 			break
 		}
 		fmt.Fprintf(cfg.Log, "%s …\n", s.Name)
 		r.scenario(s)
+	}
+	if ctx.Err() != nil {
+		r.rec.Failures = append(r.rec.Failures, fmt.Sprintf("interrupted: %v", context.Cause(ctx)))
 	}
 	r.finish()
 	return r.rec, nil
@@ -102,8 +107,12 @@ func (r *Runner) finish() {
 	r.rec.Judge()
 }
 
+// fail notes why something could not be measured. The end of the run is one reason for all that follows it, and Run notes
+// that.
 func (r *Runner) fail(scenario, server string, err error) {
-	r.rec.Failures = append(r.rec.Failures, fmt.Sprintf("%s %s: %v", scenario, server, err))
+	if r.ctx.Err() == nil {
+		r.rec.Failures = append(r.rec.Failures, strings.TrimSpace(scenario+" "+server)+": "+err.Error())
+	}
 }
 
 func (r *Runner) note(scenario, server, text string) {
@@ -145,9 +154,7 @@ func (r *Runner) scenario(s *scenario.Scenario) {
 				continue
 			}
 			if err := r.round(s, e); err != nil {
-				if r.ctx.Err() == nil {
-					r.fail(s.Name, e.name, fmt.Errorf("round %d: %w%s", round+1, err, said(e)))
-				}
+				r.fail(s.Name, e.name, fmt.Errorf("round %d: %w%s", round+1, err, said(e)))
 				r.leave(e)
 			}
 		}
@@ -192,7 +199,7 @@ var floorHas = []string{"connect", "echo", "fanout", "mesh"}
 
 // enter makes an entrant of contender i, which runs.
 func (r *Runner) enter(s *scenario.Scenario, i int, value string) (*entrant, error) {
-	e := &entrant{name: targetName, env: &scenario.Env{Sizes: r.Sizes, Key: r.Key, Family: &r.family}}
+	e := &entrant{name: targetName, env: &scenario.Env{Sizes: r.Sizes, Team: r.remote, Key: r.Key, Family: &r.family}}
 	e.env.Noted = func(text string) { r.note(s.Name, e.name, text) }
 	args, err := r.vary(e, value)
 	if err != nil {
@@ -200,7 +207,6 @@ func (r *Runner) enter(s *scenario.Scenario, i int, value string) (*entrant, err
 	}
 	if r.Target != nil {
 		e.env.Target, e.env.CPU = *r.Target, r.fromMetrics
-		e.env.Team = r.remote
 	} else {
 		c := r.Contenders[i]
 		e.name = c.Name

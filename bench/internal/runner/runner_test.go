@@ -145,7 +145,34 @@ func TestTheTimeoutEndsARunWithWhatWasFound(t *testing.T) {
 	cfg := config(s, "a")
 	cfg.Scenarios = append(cfg.Scenarios, &scenario.Scenario{Name: "never", Round: func(*scenario.Env) error { return errors.New("it ran") }})
 	r, err := Run(ctx, cfg)
-	if err != nil || fmt.Sprint(r.Failures) != "[never : time is up]" {
+	if err != nil || fmt.Sprint(r.Failures) != "[interrupted: time is up]" {
 		t.Errorf("%v, %v", err, r.Failures)
+	}
+}
+
+func TestAWorkerThatHasGoneEndsTheRunAndIsNamed(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	said, say := io.Pipe()
+	go func() { _ = worker.Listen(ctx, "127.0.0.1:0", say) }()
+	line := make([]byte, 100)
+	n, err := said.Read(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, said) }()
+	_, addr, _ := strings.Cut(strings.TrimSpace(string(line[:n])), " on ")
+	s := &scenario.Scenario{Name: "s", Round: func(e *scenario.Env) error {
+		stop()
+		for {
+			if _, err := e.Team.Pings(); err != nil {
+				return err
+			}
+		}
+	}}
+	cfg := config(s, "a")
+	cfg.Workers, cfg.Scenarios = []string{addr}, append(cfg.Scenarios, s)
+	r, err := Run(t.Context(), cfg)
+	if err != nil || len(r.Failures) != 1 || !strings.HasPrefix(r.Failures[0], "interrupted: worker "+addr+" has gone") {
+		t.Errorf("%v, %+v", err, r)
 	}
 }

@@ -35,6 +35,7 @@ type Swarm struct {
 
 	mu     sync.Mutex
 	posted []func() // guarded by mu
+	over   bool     // guarded by mu: the descriptors are closed
 }
 
 // group is the connections of one Plan.
@@ -73,25 +74,35 @@ func New() (*Swarm, error) {
 	return s, nil
 }
 
-// Close ends all connections and the swarm.
+// Close ends all connections and the swarm, and with it each call that waits. It may be called again.
 func (s *Swarm) Close() {
 	s.post(func() { s.stopped = true })
 	<-s.ended_
 }
 
-// post has fn run on the swarm's goroutine.
+// Ended is closed once the swarm has ended.
+func (s *Swarm) Ended() <-chan struct{} { return s.ended_ }
+
+// post has fn run on the swarm's goroutine, unless that has ended.
 func (s *Swarm) post(fn func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
 	s.posted = append(s.posted, fn)
 	_, _ = unix.Write(s.wake, binary.NativeEndian.AppendUint64(nil, 1))
 }
 
-// call is post, and waits until done was called.
-func call[T any](s *Swarm, fn func(done func(T))) T {
+// call is post, and waits until done was called; it returns nothing when the swarm ends first.
+func call[T any](s *Swarm, fn func(done func(T))) (v T) {
 	got := make(chan T, 1)
 	s.post(func() { fn(func(v T) { got <- v }) })
-	return <-got
+	select {
+	case v = <-got:
+	case <-s.ended_:
+	}
+	return v
 }
 
 func (s *Swarm) run() {
@@ -117,6 +128,9 @@ func (s *Swarm) run() {
 		s.runPosted()
 		s.runTimers()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
 	for _, c := range s.conns {
 		if c != nil {
 			_ = unix.Close(c.fd)

@@ -3,6 +3,8 @@
 package worker
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,20 +22,39 @@ import (
 
 // Worker is a worker as its coordinator sees it.
 type Worker struct {
+	name    string
 	rpc     *rpc.Client
-	child   *process.Child // nil for one on another machine
+	child   *process.Child      // nil for one on another machine
+	lost    func(because error) // called when one on another machine has gone
 	Machine record.Machine
 	Offset  time.Duration // its clock is so far ahead of ours, by the quickest of ten exchanges
 	Room    int           // connections it can hold
 }
 
-// Dial connects to a worker that waits on addr.
-func Dial(addr string) (*Worker, error) {
-	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
+// meetPatience is how long a worker on another machine may take to answer at the start.
+const meetPatience = 5 * time.Second
+
+// Dial connects to a worker that waits on addr, until ctx ends. lost is called when the worker goes before.
+func Dial(ctx context.Context, addr string, lost func(because error)) (*Worker, error) {
+	dialer := net.Dialer{Timeout: meetPatience}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("worker %s: %w", addr, err)
 	}
-	return meet(&Worker{rpc: rpc.NewClient(conn)}, addr)
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(meetPatience))
+	w := &Worker{name: "worker " + addr, rpc: rpc.NewClient(conn), lost: func(error) {}}
+	var said rpc.ServerError
+	switch err := w.meet(); {
+	case errors.As(err, &said):
+		_ = conn.Close()
+		return nil, fmt.Errorf("%s: %w", w.name, err)
+	case err != nil:
+		_ = conn.Close()
+		return nil, fmt.Errorf("%s is no wsbench worker: it gave no answer that makes sense within %v (%w)", addr, meetPatience, err)
+	}
+	w.lost = lost
+	return w, conn.SetDeadline(time.Time{})
 }
 
 // Pipes is standard input and output as one.
@@ -61,25 +82,38 @@ func Start(family *process.Family) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return meet(&Worker{rpc: rpc.NewClient(Pipes{out, in}), child: child}, "of this machine")
+	w := &Worker{name: "a worker of this machine", rpc: rpc.NewClient(Pipes{out, in}), child: child}
+	return w, w.meet()
 }
 
-func meet(w *Worker, name string) (*Worker, error) {
-	err := w.rpc.Call("Worker.Hello", swarm.None{}, &w.Machine)
+func (w *Worker) meet() error {
+	err := w.call("Worker.Hello", swarm.None{}, &w.Machine)
 	w.Room = int(w.Machine.FileLimit) - 200
 	best := time.Duration(1 << 62)
 	for i := 0; i < 10 && err == nil; i++ {
 		var theirs int64
 		before := time.Now()
-		err = w.rpc.Call("Worker.Clock", swarm.None{}, &theirs)
+		err = w.call("Worker.Clock", swarm.None{}, &theirs)
 		if took := time.Since(before); took < best {
 			best, w.Offset = took, time.Duration(theirs-before.Add(took/2).UnixNano())
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("worker %s: %w", name, err)
+	return err
+}
+
+// call calls a method. What the worker itself says is returned as it is; other errors mean that it has gone.
+func (w *Worker) call(method string, in, out any) error {
+	err := w.rpc.Call(method, in, out)
+	var said rpc.ServerError
+	if err == nil || errors.As(err, &said) {
+		return err
 	}
-	return w, nil
+	err = fmt.Errorf("%s has gone: %w", w.name, err)
+	if w.child != nil {
+		return fmt.Errorf("%w; it said: %s", err, w.child.Said())
+	}
+	w.lost(err)
+	return err
 }
 
 // Close ends the connection, and with it all of the worker's; a local one is gone then.
@@ -106,7 +140,7 @@ func each[T any](t Team, method string, in func(i int) any) ([]T, error) {
 	out, errs := make([]T, len(t)), make([]error, len(t))
 	var all sync.WaitGroup
 	for i, w := range t {
-		all.Go(func() { errs[i] = w.rpc.Call(method, in(i), &out[i]) })
+		all.Go(func() { errs[i] = w.call(method, in(i), &out[i]) })
 	}
 	all.Wait()
 	for _, err := range errs {
@@ -198,7 +232,7 @@ func sum(all []swarm.Heard) swarm.Heard {
 
 // Say has the first worker publish with a group of its own.
 func (t Team) Say(k swarm.Talk) (h swarm.Heard, err error) {
-	err = t[0].rpc.Call("Swarm.Talk", k, &h)
+	err = t[0].call("Swarm.Talk", k, &h)
 	return h, err
 }
 
