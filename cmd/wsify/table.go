@@ -124,6 +124,8 @@ func (c *commandLine) rateSettings() []*setting {
 	return []*setting{
 		{name: "max-connections", arg: argNumber, example: "100000", value: auto(&s.MaxConnections), note: "0, no limit but that of descriptors",
 			about: "Sessions that may be open at once, and upgrades that wait for the authorizer; beyond it upgrades get 503 with Retry-After, and /readyz says full."},
+		{name: "max-connections-per-address", arg: argNumber, example: "50", value: auto(&s.MaxConnectionsPerAddress), note: "0, no limit",
+			about: "Of these, those of one client address; an IPv6 address counts by its /64. Beyond it upgrades get 429. Peers of a unix socket have no address and are not limited."},
 		{name: "accept-rate", arg: argNumber, example: "2000", value: auto(&s.AcceptRate), note: "0, no limit",
 			about: "Upgrades that are accepted in a second, of all clients together; as many may come at once. Beyond it they get 503 with Retry-After."},
 	}

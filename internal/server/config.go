@@ -127,6 +127,9 @@ type Config struct {
 	// MaxConnections is how many sessions may be open at once, those included that wait for the
 	// authorizer; further upgrades get 503. Default 0, no limit but that of descriptors.
 	MaxConnections int
+	// MaxConnectionsPerAddress is how many of these one client address may have; an IPv6 address
+	// counts by its /64. Further upgrades get 429. Default 0, no limit.
+	MaxConnectionsPerAddress int
 	// AcceptRate is how many upgrades are accepted in a second; as many may come at once. Beyond it
 	// they get 503. Default 0, no limit.
 	AcceptRate int

@@ -145,6 +145,7 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{MaxChannelLength: -1}, `-max-channel-length: -1 is not between 1 and 65536`},
 		{Config{WriteQueueSize: -1}, `-write-queue-size: -1 is not between 1 and 1073741824`},
 		{Config{MaxConnections: -1}, `-max-connections: -1 is not between 0 and 1073741824`},
+		{Config{MaxConnectionsPerAddress: -1}, `-max-connections-per-address: -1 is not between 0 and 1073741824`},
 		{Config{AcceptRate: 1_000_001}, `-accept-rate: 1000001 is not between 0 and 1000000`},
 		{Config{SlowPolicy: 7}, `-slow-policy: SlowPolicy(7) is neither close nor drop`},
 	} {

@@ -148,6 +148,7 @@ func (p *problems) checkLimits(c *Config) {
 	p.between("write-queue-size", c.WriteQueueSize, 1, maxSize)
 	p.between("max-write-memory", c.MaxWriteMemory, 0, math.MaxInt)
 	p.between("max-connections", c.MaxConnections, 0, maxConnections)
+	p.between("max-connections-per-address", c.MaxConnectionsPerAddress, 0, maxConnections)
 	p.between("accept-rate", c.AcceptRate, 0, maxRate)
 	if !slices.Contains([]SlowPolicy{SlowClose, SlowDrop}, c.SlowPolicy) {
 		p.add("slow-policy", fmt.Errorf("%s is neither close nor drop", c.SlowPolicy))
@@ -168,5 +169,5 @@ func (c *Config) accessLogSample() float64 {
 
 // limits returns the limits on connections and rates.
 func (c *Config) limits() session.Limits {
-	return session.Limits{MaxConnections: c.MaxConnections, AcceptRate: c.AcceptRate}
+	return session.Limits{MaxConnections: c.MaxConnections, MaxConnectionsPerAddress: c.MaxConnectionsPerAddress, AcceptRate: c.AcceptRate}
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 
 // Limits are the limits on connections and rates. Zero means no limit.
 type Limits struct {
-	MaxConnections int // sessions, and upgrades that wait for the authorizer
-	AcceptRate     int // upgrades a second; as many may come at once
+	MaxConnections           int // sessions, and upgrades that wait for the authorizer
+	MaxConnectionsPerAddress int // of these, those of one client address; an IPv6 address counts by its /64
+	AcceptRate               int // upgrades a second; as many may come at once
 }
 
 // admission decides which upgrades get a place on this node. It is asked once for each
@@ -30,18 +32,17 @@ type admission struct {
 	now    func() time.Time // immutable
 	rate   *rate.Limiter    // nil: no limit; it has a leaf lock of its own
 	taken  atomic.Int64     // places
+	by     addresses        // places, by address; unused without MaxConnectionsPerAddress
 }
 
-// place is what a connection gives back at its end. Zero is no place.
+// place is what a connection gives back at its end: 0 is no place, 1 is a place without an
+// address, and others are the number of the address's entry, plus 1.
 type place uint32
-
-// counted is a place that only MaxConnections counts.
-const counted place = 1
 
 // open sets the limits, before the loops run.
 func (a *admission) open(limits Limits, now func() time.Time) {
 	a.limits, a.now = limits, now
-	a.counts = limits.MaxConnections > 0
+	a.counts, a.by.most = limits.MaxConnections > 0 || limits.MaxConnectionsPerAddress > 0, limits.MaxConnectionsPerAddress
 	if limits.AcceptRate > 0 {
 		a.rate = rate.NewLimiter(rate.Limit(limits.AcceptRate), limits.AcceptRate)
 	}
@@ -49,13 +50,22 @@ func (a *admission) open(limits Limits, now func() time.Time) {
 }
 
 // take returns a place. If there is none, ok is false and why says which limit is reached.
-// The rate comes last, so that upgrades that another limit refuses do not use it up.
-func (a *admission) take() (p place, why rejection, ok bool) {
+// The rate comes last, so that upgrades that another limit refuses do not use it up. addr
+// is the client's, or not valid if it is unknown.
+func (a *admission) take(addr netip.Addr) (p place, why rejection, ok bool) {
 	if a.counts {
 		if !a.reserve() {
 			return 0, rejectMaxConnections, false
 		}
-		p = counted
+		p = 1
+	}
+	if a.by.most > 0 && addr.IsValid() {
+		number, ok := a.by.take(addr)
+		if !ok {
+			a.giveBack(p)
+			return 0, rejectAddress, false
+		}
+		p = place(number + 1)
 	}
 	if a.rate != nil && !a.rate.AllowN(a.now(), 1) {
 		a.giveBack(p)
@@ -80,9 +90,13 @@ func (a *admission) reserve() bool {
 
 // giveBack frees a place, if p is one.
 func (a *admission) giveBack(p place) {
-	if p != 0 {
-		a.taken.Add(-1)
+	if p == 0 {
+		return
 	}
+	if p > 1 {
+		a.by.giveBack(uint32(p - 1))
+	}
+	a.taken.Add(-1)
 }
 
 // full says which limit refuses every upgrade now, or "".
@@ -103,7 +117,11 @@ func (l *loop) admit(c *netpoll.Conn, s *session) bool {
 	if !a.on {
 		return true
 	}
-	p, why, ok := a.take()
+	var addr netip.Addr
+	if a.by.most > 0 {
+		addr = l.peer(c)
+	}
+	p, why, ok := a.take(addr)
 	if !ok {
 		no := &noPlace[why]
 		l.refuse(c, s, why, no.status, publish.RetryAfter(), no.text)
@@ -121,6 +139,7 @@ var noPlace = [numRejections]struct {
 	text   string
 }{
 	rejectMaxConnections: {503, "This node has as many connections as it may have.\n"},
+	rejectAddress:        {429, "Your address has as many connections as it may have.\n"},
 	rejectAcceptRate:     {503, "Too many clients connect at once.\n"},
 }
 

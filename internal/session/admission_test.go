@@ -158,7 +158,7 @@ func TestADeniedUpgradeGivesItsPlaceBack(t *testing.T) {
 
 // Every kind of life gives its place back, once (I13).
 func TestChurnGivesEveryPlaceBack(t *testing.T) {
-	srv := startOn(t, anyAddr, Config{Limits: Limits{MaxConnections: 2000}})
+	srv := startOn(t, anyAddr, Config{Limits: Limits{MaxConnections: 2000, MaxConnectionsPerAddress: 2000}})
 	churn(t, srv, unlessRace(2000, 200))
 	placesTaken(t, srv, 0)
 }

@@ -106,6 +106,9 @@ func startOn(t testing.TB, addr string, cfg Config) *Server {
 		if n := srv.admission.taken.Load(); n != 0 {
 			t.Errorf("after the end: %d places are taken", n)
 		}
+		if n := srv.admission.by.entries.Len(); n != 0 {
+			t.Errorf("after the end: %d addresses have places", n)
+		}
 	})
 	return srv
 }

@@ -39,6 +39,10 @@ func dialAddr(t testing.TB, network, addr string) *peer {
 		t.Fatalf("dial %s %s: %v", network, addr, err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
+	return newPeer(t, conn)
+}
+
+func newPeer(t testing.TB, conn net.Conn) *peer {
 	return &peer{Conn: conn, t: t, r: bufio.NewReaderSize(conn, 16<<10)}
 }
 

@@ -62,6 +62,7 @@ const (
 	rejectNotFound                        // a path other than /ws and /broadcast
 	rejectShutdown                        // this node is shutting down
 	rejectMaxConnections                  // -max-connections
+	rejectAddress                         // -max-connections-per-address
 	rejectAcceptRate                      // -accept-rate
 	numRejections
 )
@@ -69,7 +70,7 @@ const (
 var rejectionNames = [numRejections]string{
 	"malformed", "head_too_large", "no_upgrade", "origin", "denied",
 	"authorizer_down", "authorizer_busy", "timeout", "not_found", "shutdown",
-	"max_connections", "accept_rate",
+	"max_connections", "max_connections_per_address", "accept_rate",
 }
 
 // reasonOf returns why a session ends if the peer's error has this close code.

@@ -1,0 +1,196 @@
+package session
+
+import (
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+	"unsafe"
+)
+
+// connectFrom is connect from an address of this machine, without waiting for the answer.
+func connectFrom(t testing.TB, srv *Server, source string) *peer {
+	t.Helper()
+	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: patience}
+	conn, err := from.Dial("tcp", srv.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	p := newPeer(t, conn)
+	p.write(upgradeHead("/ws"))
+	return p
+}
+
+func TestTheConnectionAfterTheLastPlaceOfAnAddressIsRefused(t *testing.T) {
+	srv := start(t, Config{Limits: Limits{MaxConnectionsPerAddress: 2}})
+	first := connectFrom(t, srv, "127.0.0.1")
+	first.expectUpgrade()
+	connectFrom(t, srv, "127.0.0.1").expectUpgrade()
+	upgradeRefused(t, srv, 429, "max_connections_per_address")
+	if why := srv.Full(); why != "" {
+		t.Errorf("one address has no places left, and others have: %q", why)
+	}
+	for range 2 {
+		connectFrom(t, srv, "127.0.0.2").expectUpgrade()
+	}
+	connectFrom(t, srv, "127.0.0.2").expectStatus(429)
+	placesTaken(t, srv, 4)
+	first.reset() // the kernel forgets its address
+	placesTaken(t, srv, 3)
+	connectFrom(t, srv, "127.0.0.1").expectUpgrade()
+	upgradeRefused(t, srv, 429, "max_connections_per_address")
+}
+
+// An upgrade that its address has no place for takes no other place either.
+func TestAnAddressWithoutPlacesTakesNoneOfTheNode(t *testing.T) {
+	srv := start(t, Config{Limits: Limits{MaxConnections: 2, MaxConnectionsPerAddress: 1}})
+	connectFrom(t, srv, "127.0.0.1").expectUpgrade()
+	for range 3 {
+		upgradeRefused(t, srv, 429, "max_connections_per_address")
+	}
+	connectFrom(t, srv, "127.0.0.2").expectUpgrade()
+	upgradeRefused(t, srv, 503, "max_connections")
+}
+
+func TestPeersOfAUnixSocketHaveNoAddressToLimit(t *testing.T) {
+	srv := startOn(t, "unix:"+filepath.Join(shortDir(t), "s"), Config{Limits: Limits{MaxConnections: 3, MaxConnectionsPerAddress: 1}})
+	for range 3 {
+		connect(t, srv, "/ws")
+	}
+	upgradeRefused(t, srv, 503, "max_connections")
+}
+
+func TestAnIPv6AddressCountsByItsPrefix(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"192.0.2.1", "192.0.2.1", true},
+		{"192.0.2.1", "::ffff:192.0.2.1", true},
+		{"192.0.2.1", "192.0.2.2", false},
+		{"2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", true},
+		{"2001:db8:1:2::1", "2001:db8:1:3::1", false},
+		{"fe80::1%eth0", "fe80::2%eth1", true},
+		{"::1", "127.0.0.1", false},
+		{"192.0.2.1", "192::2:1", false},
+		{"2001:db8::1", "0.0.0.0", false},
+	} {
+		a, b := netip.MustParseAddr(c.a), netip.MustParseAddr(c.b)
+		if got := addressKey(a) == addressKey(b); got != c.same {
+			t.Errorf("%s and %s count as one: %v, want %v", a, b, got, c.same)
+		}
+	}
+}
+
+// naiveAddresses is addresses as a map.
+type naiveAddresses map[uint64]int
+
+// replay opens and closes connections as the script says, with addresses and with a map,
+// and compares them after each step. A byte below 128 is an upgrade from that address, any
+// other is the end of one of the connections.
+func replay(t *testing.T, script []byte, most int) {
+	t.Helper()
+	a, twin := addresses{most: most}, naiveAddresses{}
+	var held []uint32
+	var keys []uint64
+	for step, op := range script {
+		if op >= 128 && len(held) > 0 {
+			i := int(op-128) % len(held)
+			a.giveBack(held[i])
+			if twin[keys[i]]--; twin[keys[i]] == 0 {
+				delete(twin, keys[i])
+			}
+			held, keys = append(held[:i], held[i+1:]...), append(keys[:i], keys[i+1:]...)
+		} else {
+			addr := netip.AddrFrom4([4]byte{10, 0, 0, op % 128})
+			number, ok := a.take(addr)
+			key := addressKey(addr)
+			if want := twin[key] < most; ok != want || ok && number == 0 {
+				t.Fatalf("step %d: take(%s) = %d, %v, want %v", step, addr, number, ok, want)
+			}
+			if ok {
+				twin[key]++
+				held, keys = append(held, number), append(keys, key)
+			}
+		}
+		if step%64 == 0 {
+			a.tidy()
+		}
+		if len(a.numbers) != len(twin) || a.entries.Len() != len(twin) {
+			t.Fatalf("step %d: %d addresses in %d entries, want %d", step, len(a.numbers), a.entries.Len(), len(twin))
+		}
+	}
+	for key, n := range twin {
+		if e := a.entries.At(a.numbers[key]); int(e.places) != n || e.key != key {
+			t.Fatalf("address %x has %d places, want %d", key, e.places, n)
+		}
+	}
+}
+
+func TestAddressesCountLikeAMap(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, most := range []int{1, 2, 7, 1 << 30} {
+		for _, alphabet := range []int{2, 16, 128} {
+			script := make([]byte, 5000)
+			for i := range script {
+				script[i] = byte(r.IntN(alphabet) + 128*r.IntN(2))
+			}
+			replay(t, script, most)
+		}
+	}
+}
+
+func FuzzAddressesCountLikeAMap(f *testing.F) {
+	f.Add([]byte{1, 1, 1, 128, 1, 2, 129, 128}, uint8(2))
+	f.Add([]byte{0, 127, 255, 255, 0}, uint8(1))
+	f.Fuzz(func(t *testing.T, script []byte, most uint8) { replay(t, script, int(max(most, 1))) })
+}
+
+// Loops use the addresses at the same time. Everything is given back in the end.
+func TestAddressesOfManyLoops(t *testing.T) {
+	a := addresses{most: 3}
+	addr := netip.MustParseAddr("192.0.2.1")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range unlessRace(5000, 500) {
+				if number, ok := a.take(addr); ok {
+					a.giveBack(number)
+				}
+				a.tidy()
+			}
+		})
+	}
+	wg.Wait()
+	if len(a.numbers) != 0 || a.entries.Len() != 0 {
+		t.Errorf("%d addresses in %d entries are left", len(a.numbers), a.entries.Len())
+	}
+}
+
+// A million addresses cost what the page of limits says, and nothing when they are gone.
+func TestTheMemoryOfAddressesIsGivenBack(t *testing.T) {
+	const many = 100_000
+	if size := unsafe.Sizeof(place(0)); size != 4 {
+		t.Errorf("a place has %d bytes, want 4", size)
+	}
+	before := heap()
+	a := addresses{most: 1}
+	numbers := make([]uint32, many)
+	for i := range numbers {
+		numbers[i], _ = a.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+	}
+	if each := (heap() - before) / many; each > 64 {
+		t.Errorf("an address takes %d bytes, want at most 64", each)
+	}
+	for _, number := range numbers {
+		a.giveBack(number)
+	}
+	a.tidy()
+	if left := heap() - before; left > 4*many+16<<10 { // numbers is still in use
+		t.Errorf("%d bytes are left", left-4*many)
+	}
+	numbers[0] = 0
+}
