@@ -104,6 +104,22 @@ func (l *Local) Owed(conn uint32, set *Memberships, name []byte) *buffer.Buffer 
 	return l.part(m).owed(m.pos)
 }
 
+// EachOwed calls send with what Owed returns, for each channel of the connection that has
+// something. send must not change memberships.
+func (l *Local) EachOwed(set *Memberships, send func(*buffer.Buffer)) {
+	for ref := set.head; ref != 0; {
+		m := l.memberships.At(ref)
+		p := l.part(m)
+		s := &l.hub.shards[p.channel.shard]
+		s.mu.Lock()
+		owed := p.owed(m.pos)
+		s.mu.Unlock()
+		if ref = m.next; owed != nil {
+			send(owed)
+		}
+	}
+}
+
 // Leave ends a membership and reports whether there was one.
 func (l *Local) Leave(conn uint32, set *Memberships, name []byte) (left bool) {
 	ref := l.find(conn, set, name)

@@ -241,7 +241,7 @@ func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision) {
 		l.trim(s)
 		c.Resume()
 		if l.node.draining.Load() {
-			l.refuse(c, s, rejectShutdown, 503, publish.RetryAfter(), "This node is shutting down.\n")
+			l.refuse(c, s, rejectShutdown, 503, publish.RetryAfter(), goingAway)
 			return
 		}
 		l.upgrade(c, s, nil, reply, rest)

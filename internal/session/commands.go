@@ -46,7 +46,7 @@ func (l *loop) apply(c *netpoll.Conn, s *session, cmd *command.Command, msg []by
 }
 
 func (l *loop) join(c *netpoll.Conn, s *session, cmd *command.Command) {
-	if s.subs.Count() >= l.node.cfg.MaxChannelsPerConnection && !l.hub.Member(c.Slot(), &s.subs, cmd.Channel) {
+	if s.subs.Count() >= l.node.now().maxChannelsPerConnection && !l.hub.Member(c.Slot(), &s.subs, cmd.Channel) {
 		l.notDone(c, cmd, errChannels)
 		return
 	}

@@ -130,7 +130,7 @@ func (l *loop) overflowed(c *netpoll.Conn, messages int) {
 		return
 	}
 	l.counts.dropped[dropSlow].Add(uint64(messages))
-	if !l.node.cfg.DropSlow {
+	if !l.node.now().dropSlow {
 		l.tooSlow(c, reasonSlowConsumer)
 	}
 }

@@ -1,31 +1,30 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"time"
 
 	"wsify/broker"
 	"wsify/internal/lastread"
 	"wsify/internal/publish"
-	"wsify/internal/wire"
 	"wsify/netpoll"
 )
 
-// drainSlice is how many connections a loop closes in one turn of the shutdown.
-const drainSlice = 256
-
 // Shutdown stops accepting, answers HTTP requests in progress, closes every session with
-// 1012 so that clients reconnect, and closes the broker, all within timeout. It returns how
-// many connections were cut off. It must be called at most once.
+// 1012 so that clients reconnect, and closes the broker, all within timeout. It paces the
+// closing as Drain does. It returns how many connections were cut off. It must be called at
+// most once.
 func (n *Node) Shutdown(timeout time.Duration) (cutOff int64, err error) {
 	due := time.Now().Add(timeout)
-	n.draining.Store(true)
-	close(n.stopping)
+	n.beginShutdown()
 	n.group.StopListening()
 	n.finishRequests(left(due) / 2) // first, so that sessions still receive what these publish
-	for _, l := range n.loops {
-		l.net.Post(func() { l.drainAll(time.Now().Add(left(due) / 2)) })
-	}
+	ctx, cancel := context.WithDeadline(context.Background(), due)
+	defer cancel()
+	n.tellAll(ctx, 0, (*loop).others)
+	n.tellAll(ctx, pacedOver(left(due)), (*loop).clients)
+	n.tellAll(ctx, 0, (*loop).everyone) // also those that were on their way from one loop to another
 	cutOff = n.awaitEmpty(due)
 	n.stopWorkers(due)
 	err = errors.Join(n.broker.Close(), n.group.Stop())
@@ -35,8 +34,34 @@ func (n *Node) Shutdown(timeout time.Duration) (cutOff int64, err error) {
 	return cutOff, err
 }
 
-// Draining reports whether the shutdown has begun.
+// beginShutdown refuses new clients and publications, and takes over from a Drain.
+func (n *Node) beginShutdown() {
+	n.drains.Lock()
+	defer n.drains.Unlock()
+	if n.endDrain != nil {
+		n.endDrain()
+		n.endDrain = nil
+	}
+	n.draining.Store(true)
+	close(n.stopping)
+}
+
+// Draining reports whether the node refuses new clients: it is drained, or the shutdown has
+// begun.
 func (n *Node) Draining() bool { return n.draining.Load() }
+
+// stopped reports whether the shutdown has begun.
+func (n *Node) stopped() bool {
+	select {
+	case <-n.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// goingAway is the body of a refusal while clients are refused.
+const goingAway = "This node takes no clients now.\n"
 
 // left is how much time remains until due.
 func left(due time.Time) time.Duration { return max(time.Until(due), 0) }
@@ -115,34 +140,11 @@ func (n *Node) awaitEmpty(due time.Time) int64 {
 	return n.group.Connections()
 }
 
-// drainAll closes the sessions of this loop, a slice in each turn. Before, it waits until
-// earlier publications are delivered, at most until deliverUntil.
-func (l *loop) drainAll(deliverUntil time.Time) {
-	if l.hub.Take() > 0 && time.Now().Before(deliverUntil) {
-		l.net.Post(func() { l.drainAll(deliverUntil) })
-		return
-	}
-	var ids []uint64
-	l.net.Each(func(c *netpoll.Conn) { ids = append(ids, c.ID()) })
-	l.drainSome(ids)
-}
-
-func (l *loop) drainSome(ids []uint64) {
-	n := min(len(ids), drainSlice)
-	for _, id := range ids[:n] {
-		if c := l.net.Conn(id); c != nil && c.Open() {
-			l.drainOne(c)
-		}
-	}
-	if len(ids) > n {
-		l.net.Post(func() { l.drainSome(ids[n:]) })
-	}
-}
-
+// drainOne tells the peer of a connection that this node goes away.
 func (l *loop) drainOne(c *netpoll.Conn) {
 	switch s := l.session(c); s.state {
 	case handshaking, connecting:
-		l.refuseFor(c, s, reasonShutdown, rejectShutdown, 503, publish.RetryAfter(), "This node is shutting down.\n")
+		l.refuseFor(c, s, reasonShutdown, rejectShutdown, 503, publish.RetryAfter(), goingAway)
 	case receiving:
 		l.turnDown(c, s, publish.Draining())
 	case publishing:
@@ -150,6 +152,6 @@ func (l *loop) drainOne(c *netpoll.Conn) {
 	case kept:
 		l.endQuietly(c, s, reasonShutdown)
 	default:
-		l.end(c, s, reasonShutdown, wire.ServiceRestart, "this node restarts, reconnect")
+		l.restart(c, s)
 	}
 }

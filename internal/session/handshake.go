@@ -27,7 +27,7 @@ func (l *loop) readHead(c *netpoll.Conn, s *session, p []byte) (rest []byte) {
 	}
 	l.bodiless = bytes.HasPrefix(bytes.TrimPrefix(p, []byte("\r\n")), []byte("HEAD "))
 	defer func() { l.bodiless = false }()
-	end, most := wire.HeadEnd(p, searched), l.node.cfg.MaxHeadSize
+	end, most := wire.HeadEnd(p, searched), l.node.now().maxHeadSize
 	switch {
 	case end > most, end == 0 && len(p) > most:
 		l.refuseLarge(c, s, p)
@@ -64,7 +64,7 @@ func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte, searched int) {
 	e.searched = len(p)
 	if s.state == kept {
 		s.state = handshaking
-		c.SetDeadline(l.node.cfg.HandshakeTimeout)
+		c.SetDeadline(l.node.now().handshakeTimeout)
 	}
 }
 
@@ -98,10 +98,10 @@ func (l *loop) atWS(c *netpoll.Conn, s *session, r *wire.Request, head, rest []b
 	switch {
 	case err != nil:
 		l.refuseError(c, s, err)
-	case !l.node.origins.allow(r.Origin, r.Host):
+	case !l.node.now().origins.allow(r.Origin, r.Host):
 		l.refuse(c, s, rejectOrigin, 403, "", "This origin is not allowed.\n")
 	case l.node.draining.Load():
-		l.refuse(c, s, rejectShutdown, 503, publish.RetryAfter(), "This node is shutting down.\n")
+		l.refuse(c, s, rejectShutdown, 503, publish.RetryAfter(), goingAway)
 	case !l.admit(c, s): // it has answered
 	case l.node.asks(eventConnect):
 		l.askConnect(c, s, r, reply, rest)

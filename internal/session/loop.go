@@ -59,7 +59,7 @@ func (l *loop) Opened(c *netpoll.Conn) {
 	if l.node.admission.counts {
 		l.places.Grow(c.Slot())
 	}
-	c.SetDeadline(l.node.cfg.HandshakeTimeout)
+	c.SetDeadline(l.node.now().handshakeTimeout)
 	l.counts.accepted.Add(1)
 	if l.node.debugging() {
 		l.logOpened(c)

@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"wsify/auth"
 	"wsify/broker"
 	"wsify/hub"
-	"wsify/internal/publish"
 	"wsify/netpoll"
 )
 
@@ -85,14 +85,15 @@ type Node struct {
 	auth    *auth.Client // nil without an authorizer
 	events  event        // the events that the authorizer is asked about
 	broker  broker.Broker
-	rules   publish.Rules
-	origins origins
 	name    string // prefix of the ids of connections; see connID
+	current atomic.Pointer[snapshot]
 
 	admission admission
 
-	draining atomic.Bool
+	draining atomic.Bool   // new clients are refused
 	stopping chan struct{} // closed when the shutdown begins
+	drains   sync.Mutex    // locked while a drain begins or ends; a leaf
+	endDrain func()        // ends the Drain; nil without one, and once the shutdown has begun. Guarded by drains
 
 	authorizer   [numEvents][auth.NumResults]atomic.Uint64
 	inFlight     atomic.Int64              // calls to the authorizer
@@ -104,11 +105,9 @@ type Node struct {
 func Open(cfg Settings) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, faults: cfg.Faults, times: cfg.Times, broker: cfg.Broker, tick: tickFor(&cfg),
-		origins: newOrigins(cfg.AllowedOrigins), name: newNodeName(), stopping: make(chan struct{}),
-		rules: publish.Rules{
-			Keys: publish.NewKeys(cfg.BroadcastingKey), MaxMessageSize: cfg.MaxMessageSize, MaxHeadSize: cfg.MaxHeadSize, MaxChannelLength: cfg.MaxChannelLength,
-		},
+		name: newNodeName(), stopping: make(chan struct{}),
 	}
+	n.Reload(cfg)
 	n.memory.limit(cfg.MaxWriteMemory, cfg.Loops)
 	n.admission.open(cfg.Limits, cfg.clock())
 	if err := n.openAuthorizer(); err != nil {

@@ -32,11 +32,11 @@ func (l *loop) atBroadcast(c *netpoll.Conn, s *session, r *wire.Request, rest []
 		m.Persistent = m.Persistent && r.Length() == 0
 		l.respond(c, s, m, 204, publish.Preflight, "")
 		if s.state == kept { // the browser sends its POST next
-			c.SetDeadline(l.node.cfg.HandshakeTimeout)
+			c.SetDeadline(l.node.now().handshakeTimeout)
 		}
 		return rest
 	}
-	if no := l.node.rules.Judge(r, l.node.draining.Load()); no.Status != 0 {
+	if no := l.node.now().rules.Judge(r, l.node.stopped()); no.Status != 0 {
 		l.turnDown(c, s, no)
 		return nil
 	}
@@ -46,7 +46,7 @@ func (l *loop) atBroadcast(c *netpoll.Conn, s *session, r *wire.Request, rest []
 		return rest[n:]
 	}
 	l.begin(s, receiving, p)
-	c.SetDeadline(l.node.cfg.HandshakeTimeout)
+	c.SetDeadline(l.node.now().handshakeTimeout)
 	if r.Continue() && len(rest) == 0 {
 		c.SendUrgent([]byte(goOn))
 	}
@@ -57,7 +57,7 @@ func (l *loop) atBroadcast(c *netpoll.Conn, s *session, r *wire.Request, rest []
 // piece with its head never gets here.
 func (l *loop) readBody(c *netpoll.Conn, s *session, in []byte) (rest []byte) {
 	p := l.more(s).post
-	rest, whole, no := p.Read(in, &l.node.rules)
+	rest, whole, no := p.Read(in, &l.node.now().rules)
 	switch {
 	case no.Status != 0:
 		l.turnDown(c, s, no)
@@ -72,7 +72,7 @@ func (l *loop) readBody(c *netpoll.Conn, s *session, in []byte) (rest []byte) {
 // publish gives a publication to the broker. It answers now or, for an asynchronous
 // broker, when the broker has answered. body is borrowed.
 func (l *loop) publish(c *netpoll.Conn, s *session, m publish.Manner, body []byte) {
-	p, bad := l.node.rules.Parse(body)
+	p, bad := l.node.now().rules.Parse(body)
 	if bad != nil {
 		l.unpublished(publish.Malformed, c, bad.Message)
 		l.respond(c, s, m, 400, "", bad.Message+"\n")

@@ -60,7 +60,7 @@ const (
 	rejectBusy                            // too many connections wait for the authorizer
 	rejectTimeout                         // not finished in time, by the peer or by the authorizer
 	rejectNotFound                        // a path other than /ws and /broadcast
-	rejectShutdown                        // this node is shutting down
+	rejectShutdown                        // new clients are refused
 	rejectMaxConnections                  // -max-connections
 	rejectAddress                         // -max-connections-per-address
 	rejectAcceptRate                      // -accept-rate

@@ -49,7 +49,7 @@ func (l *loop) done(s *session) {
 // for the next request if the client wants that.
 func (l *loop) respond(c *netpoll.Conn, s *session, m publish.Manner, status int, headers, body string) {
 	l.access.visit(c).answered(status)
-	keep := m.Persistent && !l.node.draining.Load()
+	keep := m.Persistent && !l.node.stopped()
 	p := append(wire.AppendResponseHead(l.scratch(), status, len(body)), publish.AllowCORS...)
 	p = append(p, l.date()...)
 	switch {
