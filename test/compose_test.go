@@ -104,8 +104,8 @@ func TestComposeHasSettingsThatWsifyTakes(t *testing.T) {
 			if host := strings.TrimPrefix(node.Environment["WSIFY_BROKER_DSN"], driver+"://"); host != driver {
 				t.Errorf("%s looks for %s at %q", name, driver, host)
 			}
-			if drain := drainTimeout(t, out); longer(t, node.GracePeriod) <= drain {
-				t.Errorf("%s is killed after %s, and may drain for %s", name, node.GracePeriod, drain)
+			if needed := stopTimeout(t, out); longer(t, node.GracePeriod) <= needed {
+				t.Errorf("%s is killed after %s, and may drain for %s", name, node.GracePeriod, needed)
 			}
 			admin := node.Environment["WSIFY_ADMIN_ADDR"]
 			if check := strings.Join(node.Healthcheck.Test, " "); !strings.HasSuffix(check, "http://127.0.0.1"+admin+"/readyz") {
@@ -124,9 +124,13 @@ func TestComposeHasSettingsThatWsifyTakes(t *testing.T) {
 	}
 }
 
-func drainTimeout(t *testing.T, printed string) time.Duration {
+// stopTimeout returns how long a server with the settings that it printed may take to stop.
+func stopTimeout(t *testing.T, printed string) (sum time.Duration) {
 	t.Helper()
-	return longer(t, regexp.MustCompile(`(?m)^drain-timeout +(\S+)`).FindStringSubmatch(printed)[1])
+	for _, setting := range regexp.MustCompile(`(?m)^(?:shutdown-delay|drain-timeout) +(\S+)`).FindAllStringSubmatch(printed, -1) {
+		sum += longer(t, setting[1])
+	}
+	return sum
 }
 
 func longer(t *testing.T, text string) time.Duration {

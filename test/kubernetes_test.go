@@ -40,10 +40,7 @@ type container struct {
 	Env                           []struct{ Name, Value string }
 	Ports                         []containerPort
 	LivenessProbe, ReadinessProbe probe
-	Lifecycle                     struct {
-		PreStop struct{ Sleep struct{ Seconds int } }
-	}
-	VolumeMounts []struct{ MountPath string }
+	VolumeMounts                  []struct{ MountPath string }
 }
 
 type containerPort struct {
@@ -89,9 +86,11 @@ func TestKubernetesManifestsHaveSettingsThatWsifyTakes(t *testing.T) {
 			t.Errorf("not in force: %s\n%s", want, out)
 		}
 	}
-	needed := drainTimeout(t, out) + time.Duration(c.Lifecycle.PreStop.Sleep.Seconds)*time.Second
-	if grace := time.Duration(spec.Grace) * time.Second; grace <= needed || c.Lifecycle.PreStop.Sleep.Seconds == 0 {
-		t.Errorf("the pod is killed after %s, and preStop and the drain may take %s", grace, needed)
+	if grace, needed := time.Duration(spec.Grace)*time.Second, stopTimeout(t, out); grace <= needed {
+		t.Errorf("the pod is killed after %s, and the delay and the drain may take %s", grace, needed)
+	}
+	if !regexp.MustCompile(`(?m)^shutdown-delay +[1-9]`).MatchString(out) {
+		t.Errorf("the pod takes no clients while Services still send them:\n%s", out)
 	}
 	for _, p := range c.Ports {
 		if setting := fmt.Sprintf(`-addr +:%d `, p.Port); !regexp.MustCompile(setting).MatchString(out) {

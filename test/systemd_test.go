@@ -117,7 +117,7 @@ func TestTheUnitGivesTheServerTimeToDrain(t *testing.T) {
 	if err != nil || stop == nil {
 		t.Fatalf("%v, TimeoutStopSec %v", err, stop)
 	}
-	if within, drain := longer(t, stop[1]+"s"), drainTimeout(t, out); within <= drain {
+	if within, drain := longer(t, stop[1]+"s"), stopTimeout(t, out); within <= drain {
 		t.Errorf("systemd kills after %s, and the drain may take %s", within, drain)
 	}
 }

@@ -29,6 +29,8 @@ it has its default. -name and --name are the same.
   DURATION  has a unit: 500ms, 25s, 1m30s, 2h.
   SIZE      is bytes, or has a unit: 65536, 64KiB, 1MiB, 1GiB; 64KB is 64000 bytes, 1MB 1000000.
   LIST      has commas between its parts.
+SIGHUP reloads the file and the files of secrets. SIGUSR1 drains: clients are told to reconnect,
+new ones are refused, and the server stays.
 `
 
 const helpTail = `
@@ -51,6 +53,9 @@ func writeHelp(w io.Writer, groups []group) {
 
 func (s *setting) writeHelp(w io.Writer) {
 	about := s.about
+	if s.reload {
+		about += " A reload changes it."
+	}
 	if !s.once {
 		about += "\nDefault " + s.defaultWord() + ". Example: " + strings.TrimSpace(s.flag()+" "+s.example) + "\n" + s.envWords()
 	}

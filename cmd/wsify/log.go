@@ -26,13 +26,13 @@ const (
 // format of the log.
 func (c *commandLine) startLog(w io.Writer) *logs.Writer {
 	return logs.NewWriter(w, func(to io.Writer, dropped uint64) {
-		newLogger(to, c.logLevel, c.logFormat).Error("lines of the log were dropped: stderr was not read fast enough, or could not be written to", "dropped", dropped)
+		newLogger(to, &c.level, c.logFormat).Error("lines of the log were dropped: stderr was not read fast enough, or could not be written to", "dropped", dropped)
 	})
 }
 
 // newLogger returns a logger that writes a line for each record of this level or
 // above, with the keys time, level and msg.
-func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+func newLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == logText {
 		return slog.New(slog.NewTextHandler(w, options))

@@ -22,11 +22,18 @@ type logged struct {
 	t              *testing.T
 	cmd            *exec.Cmd
 	addr           string
-	reader, writer *os.File // of stderr
+	reader, writer *os.File       // of stderr
+	lines          *bufio.Scanner // of reader; see awaitLog
 	ended          chan error
 }
 
 func startLogged(t *testing.T, args ...string) *logged {
+	t.Helper()
+	return startLoggedIn(t, nil, args...)
+}
+
+// startLoggedIn is startLogged with more variables in the environment.
+func startLoggedIn(t *testing.T, env []string, args ...string) *logged {
 	t.Helper()
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -34,6 +41,7 @@ func startLogged(t *testing.T, args ...string) *logged {
 	}
 	l := &logged{t: t, cmd: command(t, append(args, "-listen-addr", "127.0.0.1:0", "-loops", "1")...), reader: reader, writer: writer, ended: make(chan error, 1)}
 	l.cmd.Stderr = writer
+	l.cmd.Env = append(l.cmd.Env, env...)
 	if err := l.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +117,7 @@ func (l *logged) connect() *client {
 	l.t.Cleanup(func() { _ = conn.Close() })
 	c := &client{conn, l.t, bufio.NewReader(conn)}
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	c.write("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+	c.write(upgrade)
 	for line := ""; line != "\r\n"; {
 		if line, err = c.r.ReadString('\n'); err != nil {
 			l.t.Fatalf("no answer to an upgrade: %v", err)
@@ -133,6 +141,9 @@ func (c *client) want(what, p string) {
 		c.t.Fatalf("%s: got %q, %v; want %q", what, got, err, p)
 	}
 }
+
+// upgrade is the request of a client.
+const upgrade = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 
 // Frames of RFC 6455; those of a client are masked, here with zeros.
 const (

@@ -47,6 +47,7 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 	if len(args) > 0 && slices.Contains(commands, args[0]) {
 		c.command, args = args[0], args[1:]
 	}
+	c.args, c.env = args, env
 	misused := c.parse(args)
 	switch {
 	case errors.Is(misused, flag.ErrHelp):
@@ -56,6 +57,7 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 		return answer(stdout, stderr, func(w io.Writer) { fmt.Fprintln(w, describe(info)) })
 	}
 	loaded := c.load(env)
+	c.inForce = c.values()
 	if c.command == commandHealthcheck {
 		return c.healthcheck(misused, errors.Join(loaded, c.located(c.server.Validate())), stdout, stderr)
 	}
@@ -152,30 +154,33 @@ func (c *commandLine) serve(stderr io.Writer, serve serveFunc) int {
 const stopMargin = 10 * time.Second
 
 func (c *commandLine) serveLogged(lines *logs.Writer, serve serveFunc) error {
-	log := newLogger(lines, c.logLevel, c.logFormat)
+	c.level.Set(c.logLevel)
+	log := newLogger(lines, &c.level, c.logFormat)
 	slog.SetDefault(log) // for packages that use Go's own logger
 	for _, w := range c.warnings() {
 		log.Warn(w.text, w.key, w.value)
 	}
 	info, _ := debug.ReadBuildInfo()
 	c.server.Logger, c.server.LogDropped, c.server.Version = log, lines.Dropped, versionOf(info)
+	c.server.LogLevel = &c.level
+	c.server.Reread = func() (server.Rereading, error) { return c.reread(log) }
 	manager := systemd.New(log)
 	watching, stopWatching := context.WithCancel(context.Background())
 	defer stopWatching()
+	started := make(chan *server.Server, 1)
 	c.server.Started = func(srv *server.Server) {
 		manager.Ready()
 		go manager.Watch(watching, srv.Alive)
+		started <- srv
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP) // never undone, because the log is flushed later
-	return serveUntil(signals, hangups, log, func(ctx context.Context) error {
-		defer context.AfterFunc(ctx, func() { manager.Stopping(c.server.DrainTimeout + stopMargin) })()
-		return serve(ctx, c.server)
-	}, func() {
-		manager.Reload(func() { log.Warn("SIGHUP is ignored: settings are read at the start only") })
+	requests := make(chan os.Signal, 8)
+	signal.Notify(requests, syscall.SIGHUP, syscall.SIGUSR1) // never undone, because the log is flushed later
+	return serveUntil(signals, requests, started, log, func(ctx context.Context) error { return serve(ctx, c.server) }, control{
+		stopping: func(srv *server.Server) { manager.Stopping(srv.StopTimeout() + stopMargin) },
+		reload:   func(srv *server.Server) { manager.Reload(func() { _, _ = srv.Reload() }) },
 	})
 }
 

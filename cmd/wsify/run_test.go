@@ -29,7 +29,7 @@ func start(args, environ []string) outcome {
 	var o outcome
 	var stdout, stderr bytes.Buffer
 	o.code = run(args, environ, &stdout, &stderr, func(_ context.Context, cfg server.Config) error {
-		cfg.LogDropped, cfg.Started = nil, nil // DeepEqual never treats two functions as equal
+		cfg.LogDropped, cfg.Started, cfg.Reread, cfg.LogLevel = nil, nil, nil, nil // DeepEqual never treats two functions as equal
 		o.served = &cfg
 		return nil
 	})

@@ -22,6 +22,7 @@ type setting struct {
 	note    string // the text of the default in -help, where the value is not clear
 	secret  bool   // masked by -print-config; may be read from a file
 	once    bool   // only for the command line: an action, not a setting
+	reload  bool   // a reload changes it
 	value   flag.Value
 
 	initial string // the default, as the value prints it
@@ -104,6 +105,11 @@ type commandLine struct {
 	showVersion bool
 	checkConfig bool
 	printConfig bool
+
+	args    []string          // of the command line
+	env     map[string]string // the environment
+	inForce map[string]string // the settings, as they were given; a reload changes some
+	level   slog.LevelVar     // of the log
 
 	mistakes []error  // of the command line
 	empty    []string // variables that are set and empty

@@ -7,23 +7,42 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"syscall"
+
+	"wsify/internal/server"
 )
 
 // errSecondSignal means that a second signal ended the shutdown.
 var errSecondSignal = errors.New("a second signal ended the shutdown")
 
-// serveUntil runs serve and returns its error. The first signal ends serve's context, which begins
-// the shutdown. After a second signal serveUntil returns errSecondSignal at once, without waiting
-// for serve: the caller has to exit. A hangup calls reload.
-func serveUntil(signals, hangups <-chan os.Signal, log *slog.Logger, serve func(ctx context.Context) error, reload func()) error {
+// control is what signals do with a running server.
+type control struct {
+	stopping func(*server.Server) // called when the shutdown begins
+	reload   func(*server.Server)
+}
+
+// serveUntil runs serve and returns its error. The first of signals ends serve's context, which
+// begins the shutdown. After a second one serveUntil returns errSecondSignal at once, without
+// waiting for serve: the caller has to exit. Of requests, SIGHUP reloads the configuration and
+// SIGUSR1 drains, once started has the server; earlier ones wait for that.
+func serveUntil(signals, requests <-chan os.Signal, started <-chan *server.Server, log *slog.Logger,
+	serve func(ctx context.Context) error, do control) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ctx) }()
+	var srv *server.Server
+	var asked <-chan os.Signal // requests, once there is a server
 	for {
 		select {
-		case <-hangups:
-			reload()
+		case srv = <-started:
+			asked = requests
+		case s := <-asked:
+			if s == syscall.SIGHUP {
+				do.reload(srv)
+			} else if !srv.Drain() {
+				log.Warn("SIGUSR1 changes nothing: this node is drained already")
+			}
 		case err := <-ended:
 			return err
 		case s := <-signals:
@@ -31,8 +50,11 @@ func serveUntil(signals, hangups <-chan os.Signal, log *slog.Logger, serve func(
 				log.Error("second signal, ending at once", "signal", s.String())
 				return errSecondSignal
 			}
-			cancel()
 			log.Info("signal received, shutting down; a second one ends at once", "signal", s.String())
+			cancel()
+			if srv != nil {
+				do.stopping(srv)
+			}
 		}
 	}
 }

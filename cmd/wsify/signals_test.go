@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -20,11 +19,11 @@ func TestTheFirstSignalEndsTheContextAndTheServerIsWaitedFor(t *testing.T) {
 		signals := make(chan os.Signal, 1)
 		signals <- s
 		stopped := false
-		err := serveUntil(signals, nil, slog.New(slog.DiscardHandler), func(ctx context.Context) error {
+		err := serveUntil(signals, nil, nil, slog.New(slog.DiscardHandler), func(ctx context.Context) error {
 			<-ctx.Done()
 			stopped = true
 			return nil
-		}, nil)
+		}, control{})
 		if err != nil || !stopped {
 			t.Errorf("after %v: serveUntil = %v, the server had stopped: %t", s, err, stopped)
 		}
@@ -38,31 +37,16 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	signals <- syscall.SIGINT
 	release := make(chan struct{})
 	defer close(release)
-	err := serveUntil(signals, nil, newLogger(&logged, slog.LevelInfo, logText), func(context.Context) error {
+	err := serveUntil(signals, nil, nil, newLogger(&logged, slog.LevelInfo, logText), func(context.Context) error {
 		<-release // a shutdown that hangs
 		return nil
-	}, nil)
+	}, control{})
 	if !errors.Is(err, errSecondSignal) {
 		t.Errorf("serveUntil = %v, want %v", err, errSecondSignal)
 	}
 	if !strings.Contains(logged.String(), `level=ERROR msg="second signal, ending at once" signal=interrupt`) {
 		t.Errorf("log: %s", logged.String())
 	}
-}
-
-func TestAHangupIsLoggedAndIgnored(t *testing.T) {
-	t.Parallel() // mostly waits
-	l := startLogged(t)
-	c := l.connect()
-	l.signal(syscall.SIGHUP)
-	logged := bufio.NewScanner(l.reader)
-	for logged.Scan() && !strings.Contains(logged.Text(), "SIGHUP is ignored") {
-	}
-	c.write(pingFrame)
-	c.want("a pong", pongFrame)
-	l.signal(syscall.SIGTERM)
-	c.wantRestart()
-	l.wantEnd(exitOK)
 }
 
 // A program that is still reading its settings, here from a pipe that blocks it, gets a hangup.
@@ -100,7 +84,7 @@ func TestAHangupDoesNotEndAProgramThatIsEnding(t *testing.T) {
 
 func TestTheServersOwnEndIsReturned(t *testing.T) {
 	want := errors.New("event loop: broken")
-	if err := serveUntil(nil, nil, slog.New(slog.DiscardHandler), func(context.Context) error { return want }, nil); err != want {
+	if err := serveUntil(nil, nil, nil, slog.New(slog.DiscardHandler), func(context.Context) error { return want }, control{}); err != want {
 		t.Errorf("serveUntil = %v, want %v", err, want)
 	}
 }

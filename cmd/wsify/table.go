@@ -70,12 +70,12 @@ func (c *commandLine) accessSettings() []*setting {
 			about: "How long one call to the authorizer may take; longer counts as down."},
 		{name: "authorizer-events", arg: argList, example: "connect,join", value: list(&s.AuthorizerEvents),
 			about: "Which commands the authorizer is asked about; the others are allowed."},
-		{name: "broadcasting-key", arg: argSecret, example: "8f2c6e0b91d7", value: text(&s.BroadcastingKey), secret: true,
+		{name: "broadcasting-key", reload: true, arg: argSecret, example: "8f2c6e0b91d7", value: text(&s.BroadcastingKey), secret: true,
 			note:  "none, a random one is made at each start and logged",
 			about: "What POST /broadcast has to carry, as ?key=SECRET or as Authorization: Bearer SECRET. Every user of the machine can read a command line; better keep it in a file."},
-		{name: "broadcast-open", example: "", value: toggle(&s.BroadcastOpen),
+		{name: "broadcast-open", reload: true, example: "", value: toggle(&s.BroadcastOpen),
 			about: "Let requests without a key use POST /broadcast when there is no -broadcasting-key. Everybody who reaches the port may then publish."},
-		{name: "allowed-origins", arg: argList, example: "https://example.com,https://*.example.com", value: list(&s.AllowedOrigins),
+		{name: "allowed-origins", reload: true, arg: argList, example: "https://example.com,https://*.example.com", value: list(&s.AllowedOrigins),
 			about: "Web pages that may connect, as scheme://host or scheme://host:port; *. stands for any subdomain, * for any page, self for those of the host that was connected to; ws and wss count as http and https. Clients that send no Origin are not affected; React Native, Python and others send the server's own, which self allows."},
 	}
 }
@@ -100,13 +100,13 @@ func (c *commandLine) limitSettings() []*setting {
 	s := &c.server
 	policy := &value[server.SlowPolicy]{&s.SlowPolicy, parsePolicy, server.SlowPolicy.String}
 	return []*setting{
-		{name: "handshake-timeout", arg: argDuration, example: "5s", value: timeout(&s.HandshakeTimeout),
+		{name: "handshake-timeout", reload: true, arg: argDuration, example: "5s", value: timeout(&s.HandshakeTimeout),
 			about: "How long a connection may take to send the head of a request, and then the body of a publication."},
-		{name: "max-head-size", arg: argSize, example: "32KiB", value: size(&s.MaxHeadSize),
+		{name: "max-head-size", reload: true, arg: argSize, example: "32KiB", value: size(&s.MaxHeadSize),
 			about: "The largest head of a request, cookies included; beyond it: 431."},
 		{name: "max-message-size", arg: argSize, example: "16KiB", value: size(&s.MaxMessageSize),
 			about: "The largest message of a client (beyond it: close code 1009) and body of POST /broadcast (413)."},
-		{name: "max-channels-per-connection", arg: argNumber, example: "1000", value: count(&s.MaxChannelsPerConnection),
+		{name: "max-channels-per-connection", reload: true, arg: argNumber, example: "1000", value: count(&s.MaxChannelsPerConnection),
 			about: "Channels that one connection may be a member of at once; further joins are refused."},
 		{name: "max-channel-length", arg: argNumber, example: "64", value: count(&s.MaxChannelLength),
 			about: "The longest name of a channel, in bytes."},
@@ -114,7 +114,7 @@ func (c *commandLine) limitSettings() []*setting {
 			about: "Memory that what waits to be sent to one connection may keep, whole buffers counted; beyond it -slow-policy acts."},
 		{name: "max-write-memory", arg: argSize, example: "512MiB", value: sizeOrAuto(&s.MaxWriteMemory), note: "0, a quarter of GOMEMLIMIT or of the cgroup's limit",
 			about: "Memory that what waits to be sent to all connections may keep together; beyond it the slowest are closed with code 4001. Without a memory limit, 0 is no bound."},
-		{name: "slow-policy", arg: "close|drop", example: "drop", value: policy,
+		{name: "slow-policy", reload: true, arg: "close|drop", example: "drop", value: policy,
 			about: "What happens to a connection that reads too slowly: close ends it with code 4001, drop leaves out the newest messages and counts them."},
 	}
 }
@@ -143,9 +143,12 @@ func (c *commandLine) keepaliveSettings() []*setting {
 }
 
 func (c *commandLine) shutdownSettings() []*setting {
+	delay := &value[time.Duration]{&c.server.ShutdownDelay, parseDuration, formatDuration}
 	return []*setting{
-		{name: "drain-timeout", arg: argDuration, example: "1m", value: timeout(&c.server.DrainTimeout),
-			about: "How long the shutdown may take after SIGTERM or SIGINT. Clients are told to reconnect (close code 1012). A second signal ends at once."},
+		{name: "shutdown-delay", reload: true, arg: argDuration, example: "10s", value: delay,
+			about: "How long the server goes on after SIGTERM or SIGINT, while /readyz says that it should get no more clients. Set it to the time that a balancer takes to notice."},
+		{name: "drain-timeout", reload: true, arg: argDuration, example: "1m", value: timeout(&c.server.DrainTimeout),
+			about: "How long the shutdown may take after -shutdown-delay. Clients are told to reconnect (close code 1012), spread evenly over this time. A second signal ends at once."},
 	}
 }
 
@@ -162,7 +165,7 @@ func (c *commandLine) logSettings() []*setting {
 	format := &value[string]{&c.logFormat, parseLogFormat, formatText}
 	sample := &value[float64]{&c.server.AccessLogSample, parseFraction, formatFraction}
 	return []*setting{
-		{name: "log-level", arg: "debug|info|warn|error", example: "warn", value: level,
+		{name: "log-level", reload: true, arg: "debug|info|warn|error", example: "warn", value: level,
 			about: "The least important records that are logged, to stderr."},
 		{name: "log-format", arg: "json|text", example: "text", value: format,
 			about: "How a record is written."},

@@ -19,7 +19,7 @@ func gauges() []metric {
 		gauge("workers_busy", "Workers that run a call which may block.", func(st *Stats) float64 { return float64(st.WorkersBusy) }),
 		gauge("queue_depth", "Calls that wait for a worker.", func(st *Stats) float64 { return float64(st.Waiting) }),
 		gauge("authorizer_inflight", "Calls to the authorizer under way.", func(st *Stats) float64 { return float64(st.Asking) }),
-		gauge("draining", "1 once the shutdown has begun.", func(st *Stats) float64 { return boolean(st.Draining) }),
+		gauge("draining", "1 while this node is drained, or shuts down.", func(st *Stats) float64 { return boolean(st.Draining) }),
 	}
 }
 

@@ -132,7 +132,7 @@ func TestAdminAnswersDuringTheDrain(t *testing.T) {
 	testtool.Until(t, "the request has begun", func() bool { return srv.Stats().Net.BytesReceived > 0 })
 	ended := shutdown(srv)
 	testtool.Until(t, "the drain has begun", srv.node.Draining)
-	expectAdmin(t, srv, "/readyz", 503, "draining: this node is shutting down\n")
+	expectAdmin(t, srv, "/readyz", 503, "draining: this node takes no new clients\n")
 	expectAdmin(t, srv, "/healthz", 200, "ok\n")
 	if got := askAdmin(t, srv, "GET", "/metrics"); !strings.Contains(got.body, "wsify_draining 1\n") {
 		t.Errorf("GET /metrics: %d, %.200q", got.status, got.body)

@@ -135,14 +135,23 @@ type Config struct {
 	AcceptRate int
 	// SlowPolicy is what happens to a slow consumer.
 	SlowPolicy SlowPolicy
-	// DrainTimeout bounds the shutdown. Default 30s.
+	// ShutdownDelay is how long Run serves on after its context has ended, while the node is not
+	// ready, so that balancers stop sending clients. Default none.
+	ShutdownDelay time.Duration
+	// DrainTimeout bounds the shutdown: clients are told to reconnect at an even pace. Default 30s.
 	DrainTimeout time.Duration
 
 	// Started is called once clients can connect; nil is not.
 	Started func(*Server)
 
+	// Reread reads the configuration again, for Reload, which calls it from one goroutine at a time.
+	// It returns a valid Config. Nil means that Reload does nothing.
+	Reread func() (Rereading, error)
+
 	// Logger receives structured logs; nil discards them.
 	Logger *slog.Logger
+	// LogLevel is the level of Logger; nil when it cannot change.
+	LogLevel *slog.LevelVar
 	// LogDropped returns how many lines the log has lost; nil when it loses none.
 	LogDropped func() uint64
 	// AccessLog logs a record for each connection at its end, whatever the level of Logger. Default

@@ -153,6 +153,9 @@ func (p *problems) checkLimits(c *Config) {
 	if !slices.Contains([]SlowPolicy{SlowClose, SlowDrop}, c.SlowPolicy) {
 		p.add("slow-policy", fmt.Errorf("%s is neither close nor drop", c.SlowPolicy))
 	}
+	if c.ShutdownDelay < 0 {
+		p.add("shutdown-delay", fmt.Errorf("%s is negative", c.ShutdownDelay))
+	}
 	p.positive("drain-timeout", c.DrainTimeout)
 	if !(c.AccessLogSample > 0 && c.AccessLogSample <= 1) {
 		p.add("access-log-sample", fmt.Errorf("%v is not above 0 and at most 1", c.AccessLogSample))

@@ -40,7 +40,7 @@ func TestTheStreamTellsOfADrain(t *testing.T) {
 	testtool.Until(t, "the request has begun", func() bool { return srv.Stats().Net.BytesReceived > 0 })
 	stream.readUntil(t, `"not_ready":null`)
 	ended := shutdown(srv)
-	stream.readUntil(t, `"not_ready":["draining: this node is shutting down"]`)
+	stream.readUntil(t, `"not_ready":["draining: this node takes no new clients"]`)
 	p.expect(t, request[len(request)-5:], 201)
 	await(t, ended)
 	if _, err := stream.r.WriteTo(new(strings.Builder)); err != nil {

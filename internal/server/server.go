@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wsify/internal/logs"
@@ -30,6 +31,13 @@ type Server struct {
 	kept      uint64 // descriptors that clients cannot take
 	maxAdmin  int    // the most connections of the admin listener
 
+	delay, drain atomic.Int64 // ShutdownDelay and DrainTimeout; a reload changes them
+	leaving      atomic.Bool  // the shutdown delay has begun
+
+	reloading sync.Mutex // locked while the configuration is reloaded
+	key       string     // of POST /broadcast; guarded by reloading
+	random    bool       // key was made for this run; guarded by reloading
+
 	stopOnce sync.Once
 }
 
@@ -45,7 +53,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	select {
 	case <-ctx.Done():
-		return srv.Shutdown()
+		return srv.leave()
 	case err := <-srv.node.Failed():
 		return errors.Join(fmt.Errorf("event loop: %w", err), srv.Shutdown())
 	}
@@ -66,8 +74,10 @@ func Start(cfg Config) (*Server, error) {
 	}
 	srv.keepDescriptors(limit)
 	sampler := operate.NewSampler()
-	key, random := srv.cfg.key()
-	if err := srv.openNode(key, sampler); err != nil {
+	srv.delay.Store(int64(cfg.ShutdownDelay))
+	srv.drain.Store(int64(cfg.DrainTimeout))
+	srv.key, srv.random = srv.cfg.key()
+	if err := srv.openNode(sampler); err != nil {
 		return nil, err
 	}
 	if srv.addrs, err = srv.node.Listen(cfg.ListenAddrs...); err != nil {
@@ -77,7 +87,7 @@ func Start(cfg Config) (*Server, error) {
 		_, stopped := srv.node.Shutdown(0)
 		return nil, errors.Join(err, stopped)
 	}
-	srv.announce(before, key, random)
+	srv.announce(before, srv.key, srv.random)
 	srv.admin.Announce()
 	return srv, nil
 }
@@ -99,7 +109,7 @@ func (srv *Server) keepDescriptors(limit uint64) {
 }
 
 // openNode opens the broker and the sessions.
-func (srv *Server) openNode(key string, sampler *operate.Sampler) error {
+func (srv *Server) openNode(sampler *operate.Sampler) error {
 	c := &srv.cfg
 	driver, err := driverOf(c)
 	if err != nil {
@@ -111,20 +121,27 @@ func (srv *Server) openNode(key string, sampler *operate.Sampler) error {
 	}
 	b := brokerConfig(c)
 	b.PublishTook = sampler.Published
-	s := session.Settings{
-		Loops: c.Loops, Shards: c.Shards, Poller: c.Poller, ListenMode: c.ListenMode, MaxDescriptor: int(srv.fileLimit - srv.kept),
-		AuthorizerURL: c.AuthorizerURL, AuthorizerTLS: secure, AuthorizerTimeout: c.AuthorizerTimeout, AuthorizerEvents: c.AuthorizerEvents,
-		Workers: c.Workers, Queue: c.Queue, BroadcastingKey: key, AllowedOrigins: c.AllowedOrigins,
-		HandshakeTimeout: c.HandshakeTimeout, MaxHeadSize: c.MaxHeadSize, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout,
-		MaxMessageSize: c.MaxMessageSize, MaxChannelsPerConnection: c.MaxChannelsPerConnection, MaxChannelLength: c.MaxChannelLength,
-		WriteQueueSize: c.WriteQueueSize, MaxWriteMemory: c.MaxWriteMemory, DropSlow: c.SlowPolicy == SlowDrop, Limits: c.limits(),
-		AccessLogSample: c.accessLogSample(), BrokerDriver: c.BrokerDriver, Times: sampler, Logger: srv.log, Faults: slog.New(logs.Seldom(srv.log.Handler())),
-	}
+	s := c.settings(srv.key)
+	s.MaxDescriptor, s.AuthorizerTLS, s.Times = int(srv.fileLimit-srv.kept), secure, sampler
+	s.Logger, s.Faults = srv.log, slog.New(logs.Seldom(srv.log.Handler()))
 	if s.Broker, err = driver.Open(b); err != nil {
 		return err
 	}
 	srv.node, err = session.Open(s)
 	return err
+}
+
+// settings returns what of c sessions need.
+func (c *Config) settings(key string) session.Settings {
+	return session.Settings{
+		Loops: c.Loops, Shards: c.Shards, Poller: c.Poller, ListenMode: c.ListenMode,
+		AuthorizerURL: c.AuthorizerURL, AuthorizerTimeout: c.AuthorizerTimeout, AuthorizerEvents: c.AuthorizerEvents,
+		Workers: c.Workers, Queue: c.Queue, BroadcastingKey: key, AllowedOrigins: c.AllowedOrigins,
+		HandshakeTimeout: c.HandshakeTimeout, MaxHeadSize: c.MaxHeadSize, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout,
+		MaxMessageSize: c.MaxMessageSize, MaxChannelsPerConnection: c.MaxChannelsPerConnection, MaxChannelLength: c.MaxChannelLength,
+		WriteQueueSize: c.WriteQueueSize, MaxWriteMemory: c.MaxWriteMemory, DropSlow: c.SlowPolicy == SlowDrop, Limits: c.limits(),
+		AccessLogSample: c.accessLogSample(), BrokerDriver: c.BrokerDriver,
+	}
 }
 
 // openAdmin opens the admin listener, if one is configured.
@@ -139,15 +156,16 @@ func (srv *Server) openAdmin(sampler *operate.Sampler) (err error) {
 	return err
 }
 
-// Shutdown stops accepting, answers HTTP requests under way, and closes every session with 1012 so
-// that clients reconnect. It returns within Config.DrainTimeout, and may be called more than once;
+// Shutdown stops accepting, answers HTTP requests under way, and closes every session with 1012, at
+// an even pace, so that clients reconnect. It returns within Config.DrainTimeout, and may be called more than once;
 // later calls do nothing.
 func (srv *Server) Shutdown() (err error) {
 	srv.stopOnce.Do(func() {
 		began := time.Now()
-		srv.log.Info("shutting down", "connections", srv.node.Connections(), "timeout", srv.cfg.DrainTimeout.String())
+		timeout := srv.drainTimeout()
+		srv.log.Info("shutting down", "connections", srv.node.Connections(), "timeout", timeout.String())
 		var left int64
-		left, err = srv.node.Shutdown(srv.cfg.DrainTimeout)
+		left, err = srv.node.Shutdown(timeout)
 		srv.admin.Stop()
 		st := srv.Stats()
 		srv.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String(), "cut_off", left,

@@ -14,15 +14,21 @@ type source struct{ srv *Server }
 
 var _ operate.Source = source{}
 
-func (s source) Stats() operate.Stats          { return operate.Stats(s.srv.node.Stats()) }
 func (s source) AskLoop(i int) <-chan struct{} { return s.srv.node.AskLoop(i) }
 func (s source) Loops() int                    { return s.srv.cfg.Loops }
 
+// Stats implements operate.Source.
+func (s source) Stats() operate.Stats {
+	st := s.srv.node.Stats()
+	st.Draining = st.Draining || s.srv.leaving.Load()
+	return operate.Stats(st)
+}
+
 // NotReady implements operate.Source.
 func (s source) NotReady() (why []string) {
-	st := s.srv.node.Stats()
+	st := s.Stats()
 	if st.Draining {
-		why = append(why, "draining: this node is shutting down")
+		why = append(why, "draining: this node takes no new clients")
 	}
 	if st.Broker != nil && !st.Broker.Up {
 		why = append(why, "the broker is down")
