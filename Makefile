@@ -17,6 +17,9 @@ RECORDS   ?= $(wildcard bench/results/*.json)
 NAMED      = bench/results/$(shell date -u +%Y-%m-%d-%H%M)
 OLD       ?=
 NEW       ?=
+ARCHS     ?= amd64 arm64 riscv64
+RELEASE   ?= $(CURDIR)/bin/release
+VERSION   ?= 0.0.0+$(shell git rev-parse --short HEAD)
 TAGGED     = ./internal/invariants # where files differ by the tag
 MODULES    = test/clients test/compose bench tools
 STATIC     = $(CURDIR)/bin/tools/staticcheck
@@ -145,10 +148,16 @@ bench-tcpkali: build ## the same under tcpkali, where there is one
 bench-report: build ## bench/REPORT.md, report.html and charts, of RECORDS
 	./bin/wsbench report -out bench $(RECORDS)
 
+# The tools are fetched and built once, by the versions that are here. nfpm from 2.46 on needs a module that is not on every proxy.
+release: ## archives, debs, rpms, SBOMs and checksums into bin/release; VERSION=4.0.0
+	GOBIN="$(CURDIR)/bin/tools" $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+	GOBIN="$(CURDIR)/bin/tools" $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+	VERSION=$(VERSION) deploy/release.sh "$(RELEASE)" $(ARCHS)
+
 conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -tags invariants -count 1 ./internal/wire
 	$(GO) test -tags invariants -count 1 -run 'Conformance|Script|Cut|Upgrade|Head' ./internal/session
 	$(GO) test -count 1 -run 'Clients' ./test
 
-.PHONY: help build run quick update test tidy modules plain race check fmt vet staticcheck types fuzz conformance e2e bench bench-diff bench-quick bench-full \
+.PHONY: help build run quick update test tidy modules plain race check fmt vet staticcheck types fuzz conformance e2e release bench bench-diff bench-quick bench-full \
 	bench-check bench-peers bench-curve bench-million bench-nodes bench-k6 bench-tcpkali bench-report

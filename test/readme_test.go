@@ -26,7 +26,7 @@ var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n
 var triedHere = []string{
 	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
 	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "access log", "many nodes",
-	"unit", "credential", "low port", "sysctl",
+	"unit", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 }
 
 // readme returns a block of any page.
