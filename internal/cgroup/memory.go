@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -39,35 +40,49 @@ var (
 // process and those around them; cgroups(7). In a container the path may be one that
 // only the host sees: what is mounted there is the container's own, found at the root.
 func ReadMemory(root fs.FS) Memory {
-	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
 	least := Memory{Limit: NoLimit}
-	for line := range strings.Lines(string(groups)) {
-		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
-		controllers, group, _ := strings.Cut(rest, ":")
-		switch {
-		case controllers == "":
-			least = unified.leastAbove(root, group, least)
-		case strings.Contains(controllers, "memory"):
-			least = legacy.leastAbove(root, group, least)
+	eachGroup(root, "memory", func(version int, group string) {
+		if version == 2 {
+			least = unified.lesser(root, group, least)
+		} else {
+			least = legacy.lesser(root, group, least)
 		}
-	}
+	})
 	if least.Limit == NoLimit {
 		return Memory{}
 	}
 	return least
 }
 
-// leastAbove returns the group with the least limit, of group, those above it, and
-// least.
-func (h hierarchy) leastAbove(root fs.FS, group string, least Memory) Memory {
-	for at := path.Clean("/" + group); ; at = path.Dir(at) {
-		dir := path.Join(h.dir, at)
-		if n := number(root, path.Join(dir, h.limit)); n > 0 && n < least.Limit {
-			used := number(root, path.Join(dir, h.used)) - row(root, path.Join(dir, h.stats), h.inactive)
-			least = Memory{Version: h.version, Path: at, Limit: n, Used: max(used, 0)}
+// lesser returns the group at a path, or least when that has a lower limit.
+func (h hierarchy) lesser(root fs.FS, at string, least Memory) Memory {
+	dir := path.Join(h.dir, at)
+	n := number(root, path.Join(dir, h.limit))
+	if n <= 0 || n >= least.Limit {
+		return least
+	}
+	used := number(root, path.Join(dir, h.used)) - row(root, path.Join(dir, h.stats), h.inactive)
+	return Memory{Version: h.version, Path: at, Limit: n, Used: max(used, 0)}
+}
+
+// eachGroup calls visit with the paths of the cgroups of this process that have a
+// controller, and of those around them, from the innermost; cgroups(7).
+func eachGroup(root fs.FS, controller string, visit func(version int, group string)) {
+	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
+	for line := range strings.Lines(string(groups)) {
+		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		controllers, group, _ := strings.Cut(rest, ":")
+		version := 1
+		if controllers == "" {
+			version = 2
+		} else if !slices.Contains(strings.Split(controllers, ","), controller) {
+			continue
 		}
-		if at == "/" {
-			return least
+		for at := path.Clean("/" + group); ; at = path.Dir(at) {
+			visit(version, at)
+			if at == "/" {
+				break
+			}
 		}
 	}
 }
