@@ -97,10 +97,9 @@ func Start(cfg Config) (*Server, error) {
 // broker's engine and the admin pages. If these need too many, each gets a smaller share, so that
 // none takes all.
 func (srv *Server) keepDescriptors(limit uint64) {
-	const links = 64 // to the engine
 	asked := srv.cfg.Workers
-	want := uint64(asked) + operate.MaxConnections + links
-	srv.fileLimit, srv.kept = limit, min(limit/4, want)
+	kept, want := srv.cfg.Keeps(limit)
+	srv.fileLimit, srv.kept = limit, kept
 	share := func(n int) int { return max(1, int(uint64(n)*srv.kept/want)) }
 	srv.cfg.Workers, srv.maxAdmin = share(asked), share(operate.MaxConnections)
 	if srv.cfg.Workers < asked {
