@@ -40,7 +40,7 @@ quick: fmt vet ## a small change in under a minute: format, vet, short tests  (g
 	$(GO) test -short -tags invariants $(PKG)
 
 update: ## write what is generated: -help's text, the table of settings, scripts
-	$(GO) test -tags invariants ./cmd/wsify ./internal/session -run 'Help|Settings|Scripts' -update
+	$(GO) test -tags invariants ./cmd/wsify ./internal/session ./internal/doctor -run 'Help|Settings|Scripts|Golden|PageShows' -update
 
 # In two steps: check needs Go, make and a C compiler; e2e needs a browser, proxies and the like.
 check: fmt vet staticcheck tidy types test modules plain race fuzz ## everything but e2e; 7 minutes, most of them tests under the race detector

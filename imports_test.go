@@ -26,7 +26,7 @@ var theirs = map[string][]string{
 	"go.uber.org/goleak":             {"wsify/broker/brokertest"},
 	"github.com/coreos/go-systemd":   {"wsify/internal/systemd"},
 	"golang.org/x/time":              {"wsify/internal/session"},
-	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/internal/operate", "wsify/internal/testtool"},
+	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/internal/operate", "wsify/internal/doctor", "wsify/internal/testtool"},
 	"github.com/gobwas/ws/wsutil":    {}, // it reads from sockets and blocks
 	"github.com/gobwas/ws/wsflate":   {},
 }

@@ -27,6 +27,7 @@ var triedHere = []string{
 	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
 	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "access log", "many nodes",
 	"unit", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
+	"doctor",
 }
 
 // readme returns a block of any page.
@@ -194,6 +195,21 @@ func TestReadmeCommandAndBodies(t *testing.T) {
 		}
 		_ = answer.Body.Close()
 		member.expect(`message {"any":"JSON"}`)
+	}
+}
+
+func TestReadmeAsksDoctor(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(program, filepath.Join(dir, "wsify")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range console(readme(t, "doctor"), "") {
+		p := shell(t, dir, nil, c.line)
+		for _, want := range c.want {
+			if got := p.line(); !matches(want, got) {
+				t.Errorf("%s\nprinted %s, the page shows %s", c.line, got, want)
+			}
+		}
 	}
 }
 

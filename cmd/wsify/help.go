@@ -17,12 +17,14 @@ broadcast to them; a backend publishes with POST /broadcast.
 Usage:
   wsify [-setting value]...               serve
   wsify healthcheck [-setting value]...   ask the server with these settings whether it is healthy
+  wsify doctor [-setting value]...        say what this machine can hold with these settings
 
 Examples:
   wsify
   wsify -listen-addr :80 -authorizer-url http://localhost:8000/wsify -ping-interval 1m
   WSIFY_BROADCASTING_KEY_FILE=/run/secrets/key wsify -config /etc/wsify.conf
   wsify -config /etc/wsify.conf -check-config
+  wsify doctor -config /etc/wsify.conf -connections 100000
 
 A setting is taken from the command line, else from the environment, else from the file, else
 it has its default. -name and --name are the same.
@@ -35,7 +37,8 @@ new ones are refused, and the server stays.
 
 const helpTail = `
 Exit codes: 0 after an orderly end, 1 when the configuration is refused or the server fails,
-2 when the command line is wrong.
+2 when the command line is wrong. healthcheck: 1 when the server is not healthy. doctor: 1 when
+there is a problem, or the machine will not hold -connections.
 `
 
 // writeHelp prints what -help shows.

@@ -39,7 +39,7 @@ func (c *commandLine) parse(args []string) error {
 		case errors.Is(err, flag.ErrHelp):
 			return err
 		case err == nil && len(args) == 0:
-			return errors.Join(c.mistakes...)
+			return errors.Join(append(c.mistakes, c.misplaced()...)...)
 		case err == nil:
 			err = fmt.Errorf("unexpected argument %q", args[0])
 		default:
@@ -52,6 +52,18 @@ func (c *commandLine) parse(args []string) error {
 			args = args[1:] // the mistake itself, or the value of an unknown flag
 		}
 	}
+}
+
+// misplaced returns a problem for each flag that only another command takes.
+func (c *commandLine) misplaced() (problems []error) {
+	for _, g := range c.settings {
+		for _, s := range g.settings {
+			if s.given > 0 && s.command != "" && s.command != c.command {
+				problems = append(problems, fmt.Errorf("%s is for wsify %s", s.flag(), s.command))
+			}
+		}
+	}
+	return problems
 }
 
 // flagLike matches possible flags. Package flag continues after each of these.

@@ -31,9 +31,12 @@ const (
 )
 
 // Commands are given as the first argument; the program then does not serve.
-const commandHealthcheck = "healthcheck"
+const (
+	commandHealthcheck = "healthcheck"
+	commandDoctor      = "doctor"
+)
 
-var commands = []string{commandHealthcheck}
+var commands = []string{commandHealthcheck, commandDoctor}
 
 // serveFunc is the type of server.Run: it serves until ctx ends, then shuts down in order and
 // returns nil.
@@ -63,6 +66,9 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 	}
 	if code, done := c.inspect(misused, loaded, stdout, stderr); done {
 		return code
+	}
+	if c.command == commandDoctor {
+		return c.doctor(env, stdout, stderr)
 	}
 	if err := c.inherit(); err != nil {
 		complain(stderr, err)

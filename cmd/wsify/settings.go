@@ -23,6 +23,7 @@ type setting struct {
 	secret  bool   // masked by -print-config; may be read from a file
 	once    bool   // only for the command line: an action, not a setting
 	reload  bool   // a reload changes it
+	command string // the only command that takes it; "" for all
 	value   flag.Value
 
 	initial string // the default, as the value prints it
@@ -105,6 +106,8 @@ type commandLine struct {
 	showVersion bool
 	checkConfig bool
 	printConfig bool
+	connections int  // that doctor is asked about; 0 when it is not
+	asJSON      bool // how doctor answers
 
 	args    []string          // of the command line
 	env     map[string]string // the environment

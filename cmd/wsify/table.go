@@ -5,6 +5,7 @@ package main
 import (
 	"log/slog"
 	"os"
+	"strconv"
 	"time"
 
 	"wsify/internal/server"
@@ -36,6 +37,7 @@ func (c *commandLine) table() []group {
 		{"Operating", c.operatingSettings()},
 		{"Logs", c.logSettings()},
 		{"Config", c.configSettings()},
+		{"Of wsify doctor", c.doctorSettings()},
 	}
 }
 
@@ -173,6 +175,15 @@ func (c *commandLine) logSettings() []*setting {
 			about: "Log a line for each connection at its end, whatever -log-level is: id, address, user agent, seconds, messages, bytes, channels, status, close code and reason."},
 		{name: "access-log-sample", arg: "FRACTION", example: "0.01", value: sample,
 			about: "The fraction of connections that -access-log logs, chosen at random when a connection begins."},
+	}
+}
+
+func (c *commandLine) doctorSettings() []*setting {
+	return []*setting{
+		{name: "connections", arg: argNumber, once: true, command: commandDoctor, value: &value[int]{&c.connections, parseConnections, strconv.Itoa},
+			about: "Ask whether this machine holds so many connections. Without it, wsify doctor says how many it holds."},
+		{name: "json", once: true, command: commandDoctor, value: toggle(&c.asJSON),
+			about: "Answer in JSON."},
 	}
 }
 

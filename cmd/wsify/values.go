@@ -118,6 +118,15 @@ func parseCount(s string) (int, error) {
 	return n, err
 }
 
+// parseConnections parses a number of connections that one machine may hold.
+func parseConnections(s string) (int, error) {
+	n, err := parseCount(s)
+	if err == nil && n > 1_000_000_000 {
+		err = errors.New("that is more than a machine holds")
+	}
+	return n, err
+}
+
 func parseAuto(s string) (int, error) {
 	n, err := strconv.Atoi(s)
 	switch {

@@ -1,0 +1,153 @@
+package doctor
+
+import (
+	"fmt"
+	"testing"
+)
+
+const asked = 100_000
+
+func limits(n int) string { return fmt.Sprintf("Max open files  %[1]d  %[1]d  files\n", n) }
+
+// Each bound holds what was asked at its limit, and not one below: then it says what to change.
+func TestEachBoundIsExact(t *testing.T) {
+	const (
+		loops  = 4
+		own    = 2*loops + 16
+		kept   = 256 + 64 + 64
+		noUnit = "etc/systemd/system/wsify.service"
+	)
+	for _, tc := range []struct {
+		name, check string
+		files       func(n int) map[string]string
+		at          int
+		line        string
+		adjust      func(*Facts)
+	}{
+		{"this process", "descriptors", func(n int) map[string]string {
+			return map[string]string{noUnit: "-", "proc/self/limits": limits(n)}
+		}, asked + own + kept, "LimitNOFILE=110000", nil},
+		{"without systemd", "descriptors", func(n int) map[string]string {
+			return map[string]string{"run/systemd/system": "-", "proc/self/limits": limits(n)}
+		}, asked + own + kept, "ulimit -n 110000", nil},
+		{"the unit", "descriptors", func(n int) map[string]string {
+			return map[string]string{noUnit: fmt.Sprintf("LimitNOFILE=%d", n), "proc/self/limits": limits(5)}
+		}, asked + own + kept, "LimitNOFILE=110000", nil},
+		{"the unit is this process", "descriptors", func(n int) map[string]string {
+			return map[string]string{"proc/self/cgroup": "0::/system.slice/wsify.service\n", "proc/self/limits": limits(n)}
+		}, asked + own + kept, "LimitNOFILE=110000", nil},
+		{"a container", "descriptors", func(n int) map[string]string {
+			return map[string]string{".dockerenv": "", "proc/self/limits": limits(n)}
+		}, asked + own + kept, "docker run: --ulimit nofile=110000:110000", nil},
+		{"a pod", "descriptors", func(n int) map[string]string {
+			return map[string]string{"run/secrets/kubernetes.io": "", "proc/self/limits": limits(n)}
+		}, asked + own + kept, "containerd.service, then restart it: LimitNOFILE=110000", nil},
+		{"the kernel", "fs.nr_open", func(n int) map[string]string {
+			return map[string]string{"proc/sys/fs/nr_open": fmt.Sprint(n)}
+		}, asked + own + kept, "/etc/sysctl.d/91-wsify.conf, then run sysctl --system: fs.nr_open = 110000", nil},
+		{"all processes", "fs.file-max", func(n int) map[string]string {
+			return map[string]string{"proc/sys/fs/file-max": fmt.Sprint(n)}
+		}, asked + own + 2000, "fs.file-max = 120000", nil},
+		{"watches", "epoll watches", func(n int) map[string]string {
+			return map[string]string{"proc/sys/fs/epoll/max_user_watches": fmt.Sprint(n)}
+		}, asked + own, "fs.epoll.max_user_watches = 110000", nil},
+		{"watches of the host", "epoll watches", func(n int) map[string]string {
+			return map[string]string{".dockerenv": "", "proc/sys/fs/epoll/max_user_watches": fmt.Sprint(n)}
+		}, asked + own, "on the host: /etc/sysctl.d/91-wsify.conf, then run sysctl --system: fs.epoll", nil},
+		{"a control group in a container", "memory", func(n int) map[string]string {
+			return map[string]string{".dockerenv": "", "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n + 1000), "sys/fs/cgroup/memory.current": "1000"}
+		}, 672_145_151, "docker run: --memory 650m", nil},
+		{"a control group of a service", "memory", func(n int) map[string]string {
+			return map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n)}
+		}, 672_145_151, "MemoryMax=650M", nil},
+		{"a control group of a pod", "memory", func(n int) map[string]string {
+			return map[string]string{"run/secrets/kubernetes.io": "", "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n)}
+		}, 672_145_151, "resources.limits: memory: 650Mi", nil},
+		{"with -max-write-memory", "memory", func(n int) map[string]string {
+			return map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n)}
+		}, asked*4370 + processBase + 1000, "MemoryMax=650M", func(f *Facts) { f.Config.MaxWriteMemory = 1000 }},
+		{"with an engine", "memory", func(n int) map[string]string {
+			return map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n)}
+		}, asked*4870 + processBase + 1000, "MemoryMax=710M", func(f *Facts) { f.Config.MaxWriteMemory, f.Config.BrokerDriver = 1000, "redis" }},
+		{"tracked connections", "conntrack", func(n int) map[string]string {
+			return map[string]string{"proc/sys/net/netfilter/nf_conntrack_max": fmt.Sprint(n), "proc/sys/net/netfilter/nf_conntrack_count": "500"}
+		}, asked + 500, "net.netfilter.nf_conntrack_max = 120000", nil},
+		{"ports to loopback", "ports", func(n int) map[string]string {
+			return map[string]string{"proc/sys/net/ipv4/ip_local_port_range": fmt.Sprintf("1 %d", n)}
+		}, asked, "listen-addr unix:/run/wsify/wsify.sock", func(f *Facts) { f.Config.ListenAddrs = []string{"127.0.0.1:3000"} }},
+	} {
+		adjust := tc.adjust
+		if adjust == nil {
+			adjust = func(*Facts) {}
+		}
+		at := finding(t, Examine(facts(t, tc.files(tc.at), adjust), asked), tc.check)
+		if at.Status == Problem || at.Holds != asked || len(at.Change) != 0 {
+			t.Errorf("%s, at the limit: %+v, want exactly %d connections and no change", tc.name, at, asked)
+		}
+		report := Examine(facts(t, tc.files(tc.at-1), adjust), asked)
+		below := finding(t, report, tc.check)
+		expected{Problem, "", tc.line}.compare(t, tc.name+", one below", below)
+		if below.Holds != asked-1 || report.Status() != Problem {
+			t.Errorf("%s, one below: it holds %d, and the report is %s", tc.name, below.Holds, report.Status())
+		}
+		if one := finding(t, Examine(facts(t, tc.files(tc.at-1), adjust), asked-1), tc.check); one.Status == Problem {
+			t.Errorf("%s: one less is asked: %+v", tc.name, one)
+		}
+	}
+}
+
+func TestMemoryOfTheMachine(t *testing.T) {
+	for kilobytes, want := range map[int]Status{656_392: Warning, 656_391: Problem, 980_575: Warning, 980_576: OK} { // at once: 937 MB and the base
+		got := finding(t, Examine(facts(t, map[string]string{"proc/meminfo": fmt.Sprintf("MemTotal: 9999999 kB\nMemAvailable:  %d kB\n", kilobytes)}), asked), "memory")
+		expected{status: want, text: "when everybody is sent to at once", line: map[bool]string{true: "the machine: 641 MiB of memory"}[want == Problem]}.compare(t, fmt.Sprint(kilobytes, " kB"), got)
+	}
+}
+
+// The limit that a file is to get holds what was asked.
+func TestTheLimitOfDescriptorsThatIsAdvisedIsEnough(t *testing.T) {
+	c := &checker{Facts: facts(t, nil), report: &Report{}}
+	for _, n := range []int64{1, 10, 100, 999, 1000, 1140, 10_000, 99_999, 100_000, 1_000_000, 5_000_000} {
+		limit := c.filesFor(n)
+		if held := c.held(limit); held < n || held > n*2+100 {
+			t.Errorf("for %d connections a limit of %d, which holds %d", n, limit, held)
+		}
+	}
+	c.NrOpen = 1_048_576
+	if limit := c.filesFor(1_000_000); limit != c.NrOpen {
+		t.Errorf("fs.nr_open is enough for a million, and %d is advised", limit)
+	}
+	if limit := c.filesFor(1_048_500); limit != 1_100_000 {
+		t.Errorf("fs.nr_open is not enough, and %d is advised", limit)
+	}
+}
+
+func TestWithoutANumberTheReportSaysWhatHoldsAndWhatWouldBePossible(t *testing.T) {
+	r := Examine(facts(t, map[string]string{"proc/self/limits": limits(20_000), "etc/systemd/system/wsify.service": "-"}), 0)
+	bounds := r.Bounds()
+	if r.Holds() != 20_000-384-24 || bounds[0].Check != "descriptors" || bounds[1].Check != "fs.nr_open" || r.Status() != OK {
+		t.Errorf("it holds %d, %s, bounds %+v", r.Holds(), r.Status(), bounds)
+	}
+	expected{OK, "", "LimitNOFILE=1100000"}.compare(t, "descriptors", bounds[0])
+	r = Examine(facts(t, map[string]string{"proc/meminfo": "MemTotal: 1048576 kB\nMemAvailable: 1048576 kB\n"}), 0)
+	if r.Bounds()[0].Check != "memory" || r.Target != r.Holds() || len(r.places()) != 0 {
+		t.Errorf("with 1 GiB: %d of %d, %+v", r.Holds(), r.Target, r.places())
+	}
+}
+
+func TestWhatCannotBeReadIsNamedAndIsNoBound(t *testing.T) {
+	f := facts(t, nil)
+	*f = Facts{Config: f.Config, Cores: f.Cores}
+	r := Examine(f, 0)
+	if r.Holds() != noBound || len(r.Unseen) != 11 || r.Status() != OK {
+		t.Errorf("nothing is known: it holds %d, %s, unseen are %d: %q", r.Holds(), r.Status(), len(r.Unseen), r.Unseen)
+	}
+}
+
+func TestTheServersOwnLimitIsABound(t *testing.T) {
+	most := func(f *Facts) { f.Config.MaxConnections = asked }
+	at := finding(t, Examine(facts(t, nil, most), asked), "max-connections")
+	if at.Status != OK || at.Holds != asked || len(at.Change) != 0 {
+		t.Errorf("%+v", at)
+	}
+	expected{Problem, "refuses more", "max-connections 100001"}.compare(t, "one more", finding(t, Examine(facts(t, nil, most), asked+1), "max-connections"))
+}

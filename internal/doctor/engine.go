@@ -1,0 +1,127 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"wsify/broker"
+)
+
+// leastWaiting is how much may wait at an engine for a busy node, in bytes.
+const leastWaiting = 64 << 20
+
+// broker checks what the engine lets us do.
+func (c *checker) broker() {
+	const check = "broker"
+	x := c.Broker
+	switch {
+	case c.BrokerErr != nil:
+		c.say(check, Problem, fmt.Sprintf("There is no link to the engine: %s.", strings.ReplaceAll(c.BrokerErr.Error(), "\n", "; ")))
+		return
+	case x == nil:
+		c.say(check, OK, "It is memory, which needs nothing: this is the only node.")
+		return
+	}
+	f := Finding{Check: check, Holds: noBound, Text: fmt.Sprintf("%s, version %s.", x.Engine, versions(x))}
+	c.rights(x, &f)
+	if x.RoundTrip > 0 {
+		text, status := fmt.Sprintf("A publication is back in %s.", rounded(x.RoundTrip)), OK
+		if x.RoundTrip >= slowAnswer {
+			status, text = Warning, text+" That is slow."
+		}
+		f.worse(status, text)
+	}
+	if most := c.Config.MaxMessageSize; x.MaxContent > 0 && x.MaxContent < most {
+		f.worse(Problem, fmt.Sprintf("It takes %s of content, and -max-message-size allows %s.", size(int64(x.MaxContent)), size(int64(most))))
+		f.Change = append(f.Change, setting(fmt.Sprintf("max-message-size %d", x.MaxContent)))
+	}
+	c.waiting(x, &f)
+	c.add(f)
+}
+
+// versions returns the versions of the servers, each once.
+func versions(x *broker.Examination) string {
+	var all []string
+	for _, s := range x.Servers {
+		if !strings.Contains(strings.Join(all, ", "), s.Version) {
+			all = append(all, s.Version)
+		}
+	}
+	if len(all) == 0 {
+		return "unknown"
+	}
+	return strings.Join(all, ", ")
+}
+
+// rights judges whether our user may subscribe and publish.
+func (c *checker) rights(x *broker.Examination, f *Finding) {
+	for _, tried := range []struct {
+		what string
+		err  error
+	}{{"subscribe to", x.Subscribe}, {"publish to", x.Publish}, {"hear", x.Deaf}} {
+		if tried.err != nil {
+			f.worse(Problem, fmt.Sprintf("wsify cannot %s %s: %s.", tried.what, x.Channel, tried.err))
+		}
+	}
+	if f.Status == Problem && errors.Join(x.Subscribe, x.Publish) != nil {
+		f.Change = c.grant()
+	}
+}
+
+// grant returns the lines that give our user its rights.
+func (c *checker) grant() []Change {
+	user := "default"
+	if u, err := url.Parse(c.Config.BrokerDSN); err == nil && u.User.Username() != "" {
+		user = u.User.Username()
+	}
+	if c.Config.BrokerDriver == "nats" {
+		return []Change{{"nats.conf, for the user " + user, fmt.Sprintf("permissions: { publish: %[1]q, subscribe: %[1]q }", c.Config.BrokerPrefix+">")}}
+	}
+	rights := "+hello +ping '+client|setname' +publish +subscribe +unsubscribe"
+	if len(c.Broker.Servers) > 1 {
+		rights += " '+cluster|slots' '+cluster|info' +spublish +ssubscribe +sunsubscribe"
+	}
+	return []Change{{"redis-cli; an ACL file needs it too", fmt.Sprintf("ACL SETUSER %s '&%s*' %s", user, c.Config.BrokerPrefix, rights)}}
+}
+
+// waiting judges how much may wait at each server for a node that is slow for a moment.
+func (c *checker) waiting(x *broker.Examination, f *Finding) {
+	for _, s := range x.Servers {
+		switch w := s.Waiting; {
+		case w == nil:
+			f.worse(OK, fmt.Sprintf("%s does not say how much may wait for a node.", s.Addr))
+		case small(w.Hard) || small(w.Soft) && w.Seconds < 60:
+			f.worse(Warning, fmt.Sprintf("At %s %s may wait for a node, then its connection is closed and what waited is lost.", s.Addr, allowance(w)))
+			f.Change = append(f.Change, c.moreWaiting(s.Addr)...)
+		default:
+			f.worse(OK, fmt.Sprintf("At %s %s may wait for a node.", s.Addr, allowance(w)))
+		}
+	}
+}
+
+func small(bytes int) bool { return bytes > 0 && bytes < leastWaiting }
+
+// allowance writes a limit of what may wait.
+func allowance(w *broker.Waiting) string {
+	text := "any number of bytes"
+	if w.Hard > 0 {
+		text = size(int64(w.Hard))
+	}
+	if w.Soft > 0 {
+		text += fmt.Sprintf(", or %s for %d s,", size(int64(w.Soft)), w.Seconds)
+	}
+	return text
+}
+
+func (c *checker) moreWaiting(addr string) []Change {
+	if c.Config.BrokerDriver == "nats" {
+		return []Change{{"nats.conf", "max_pending: 256MB"}}
+	}
+	where := "redis-cli at " + addr + ", as a user that may CONFIG"
+	return []Change{
+		{where, "CONFIG SET client-output-buffer-limit 'pubsub 256mb 64mb 60'"},
+		{where, "CONFIG REWRITE"},
+	}
+}
