@@ -129,6 +129,8 @@ func TestWhatIsOddIsWarnedAbout(t *testing.T) {
 			[]string{"-loops", "1", "--loops=2"}, nil},
 		{"a DSN without use", "-broker-dsn is set, and the broker does not use it: memory", "broker=memory",
 			[]string{"-broker-dsn", "redis://:hunter2@a"}, nil},
+		{"a burst without a rate", "-command-burst is set without -command-rate, and has no effect: 7", "burst=7",
+			[]string{"-command-burst", "7"}, nil},
 	} {
 		checked := start(append(tc.args, "-check-config"), tc.environ)
 		if want := "wsify: warning: " + tc.check + "\n"; checked.code != 0 || checked.stderr != want || checked.stdout != "configuration ok\n" {

@@ -84,7 +84,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 				c.Loops, c.Shards, c.Workers, c.Queue = 1, 2, 3, 4
 				c.HandshakeTimeout, c.PingInterval, c.PongTimeout = 5*time.Second, 6*time.Second, 7*time.Second
 				c.MaxHeadSize, c.MaxMessageSize, c.MaxChannelsPerConnection, c.MaxChannelLength = 32768, 8192, 9, 10
-				c.WriteQueueSize, c.SlowPolicy, c.DrainTimeout = 11000, server.SlowDrop, 12*time.Second
+				c.WriteQueueSize, c.SlowPolicy, c.DrainTimeout = 11000, server.PolicyDrop, 12*time.Second
 				c.AdminAddr = "unix:/run/admin.sock"
 			},
 		},
@@ -136,7 +136,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 			file: "\ufeff# for the test\n\nlisten-addr\t:3\t# tabs\n  -ping-interval   1m30s  # often enough\r\n--slow-policy drop\nbroadcast-open\n" +
 				"allowed-origins https://a.com, https://b.com\nloops 3",
 			change: func(c *server.Config) {
-				c.ListenAddrs, c.PingInterval, c.SlowPolicy, c.BroadcastOpen = []string{":3"}, 90*time.Second, server.SlowDrop, true
+				c.ListenAddrs, c.PingInterval, c.SlowPolicy, c.BroadcastOpen = []string{":3"}, 90*time.Second, server.PolicyDrop, true
 				c.AllowedOrigins, c.Loops, c.Shards = []string{"https://a.com", "https://b.com"}, 3, 256
 			},
 		},

@@ -100,7 +100,7 @@ func (c *commandLine) poolSettings() []*setting {
 
 func (c *commandLine) limitSettings() []*setting {
 	s := &c.server
-	policy := &value[server.SlowPolicy]{&s.SlowPolicy, parsePolicy, server.SlowPolicy.String}
+	policy := &value[server.Policy]{&s.SlowPolicy, parsePolicy, server.Policy.String}
 	return []*setting{
 		{name: "handshake-timeout", reload: true, arg: argDuration, example: "5s", value: timeout(&s.HandshakeTimeout),
 			about: "How long a connection may take to send the head of a request, and then the body of a publication."},
@@ -123,6 +123,7 @@ func (c *commandLine) limitSettings() []*setting {
 
 func (c *commandLine) rateSettings() []*setting {
 	s := &c.server
+	policy := &value[server.Policy]{&s.RatePolicy, parsePolicy, server.Policy.String}
 	return []*setting{
 		{name: "max-connections", arg: argNumber, example: "100000", value: auto(&s.MaxConnections), note: "0, no limit but that of descriptors",
 			about: "Sessions that may be open at once, and upgrades that wait for the authorizer; beyond it upgrades get 503 with Retry-After, and /readyz says full."},
@@ -130,6 +131,12 @@ func (c *commandLine) rateSettings() []*setting {
 			about: "Of these, those of one client address; an IPv6 address counts by its /64. Beyond it upgrades get 429. Peers of a unix socket have no address and are not limited."},
 		{name: "accept-rate", arg: argNumber, example: "2000", value: auto(&s.AcceptRate), note: "0, no limit",
 			about: "Upgrades that are accepted in a second, of all clients together; as many may come at once. Beyond it they get 503 with Retry-After."},
+		{name: "command-rate", arg: argNumber, example: "20", value: auto(&s.CommandRate), note: "0, no limit",
+			about: "Messages that one connection may send in a second; beyond it -rate-policy acts. Pings, pongs and Close frames do not count."},
+		{name: "command-burst", arg: argNumber, example: "100", value: auto(&s.CommandBurst), note: "0, as many as -command-rate",
+			about: "Messages that one connection may send at once, before -command-rate limits it."},
+		{name: "rate-policy", arg: "close|drop", example: "drop", value: policy,
+			about: "What happens to a connection above -command-rate: close ends it with code 4029, drop refuses the command with the error limit and counts it."},
 	}
 }
 

@@ -151,8 +151,8 @@ func parseMode(s string) (os.FileMode, error) {
 
 func formatMode(m os.FileMode) string { return fmt.Sprintf("%04o", uint32(m)) }
 
-func parsePolicy(s string) (server.SlowPolicy, error) {
-	p, err := server.ParseSlowPolicy(s)
+func parsePolicy(s string) (server.Policy, error) {
+	p, err := server.ParsePolicy(s)
 	if err != nil {
 		return 0, errors.New("it is neither close nor drop")
 	}

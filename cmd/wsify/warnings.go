@@ -2,6 +2,8 @@
 
 package main
 
+import "strconv"
+
 // warning is something unusual about a valid configuration.
 type warning struct{ text, key, value string }
 
@@ -11,6 +13,9 @@ type warning struct{ text, key, value string }
 func (c *commandLine) warnings() (found []warning) {
 	if c.server.UnusedDSN() {
 		found = append(found, warning{"-broker-dsn is set, and the broker does not use it", "broker", c.server.BrokerDriver})
+	}
+	if c.server.CommandBurst > 0 && c.server.CommandRate == 0 {
+		found = append(found, warning{"-command-burst is set without -command-rate, and has no effect", "burst", strconv.Itoa(c.server.CommandBurst)})
 	}
 	for _, name := range c.empty {
 		found = append(found, warning{"a variable is set and empty, which counts as not set", "variable", name})

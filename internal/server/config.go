@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// SlowPolicy says what happens to a connection whose outbound queue would exceed its limit.
-type SlowPolicy uint8
+// Policy says what happens to a connection at one of its limits.
+type Policy uint8
 
 const (
-	// SlowClose closes the connection with 4001.
-	SlowClose SlowPolicy = iota
-	// SlowDrop drops the newest message, counts it, and keeps the connection.
-	SlowDrop
+	// PolicyClose closes the connection.
+	PolicyClose Policy = iota
+	// PolicyDrop drops the newest message, counts it, and keeps the connection.
+	PolicyDrop
 )
 
-var slowPolicyNames = [...]string{SlowClose: "close", SlowDrop: "drop"}
+var policyNames = [...]string{PolicyClose: "close", PolicyDrop: "drop"}
 
 // String returns the policy's name, as in -slow-policy.
-func (p SlowPolicy) String() string {
-	if int(p) < len(slowPolicyNames) {
-		return slowPolicyNames[p]
+func (p Policy) String() string {
+	if int(p) < len(policyNames) {
+		return policyNames[p]
 	}
-	return "SlowPolicy(" + strconv.Itoa(int(p)) + ")"
+	return "Policy(" + strconv.Itoa(int(p)) + ")"
 }
 
-// ParseSlowPolicy returns the policy with this name.
-func ParseSlowPolicy(name string) (SlowPolicy, error) {
-	if i := slices.Index(slowPolicyNames[:], name); i >= 0 {
-		return SlowPolicy(i), nil
+// ParsePolicy returns the policy with this name.
+func ParsePolicy(name string) (Policy, error) {
+	if i := slices.Index(policyNames[:], name); i >= 0 {
+		return Policy(i), nil
 	}
 	return 0, fmt.Errorf("%q is neither close nor drop", name)
 }
@@ -133,8 +133,18 @@ type Config struct {
 	// AcceptRate is how many upgrades are accepted in a second; as many may come at once. Beyond it
 	// they get 503. Default 0, no limit.
 	AcceptRate int
-	// SlowPolicy is what happens to a slow consumer.
-	SlowPolicy SlowPolicy
+	// CommandRate is how many commands a connection may send in a second. Beyond it RatePolicy acts.
+	// Default 0, no limit.
+	CommandRate int
+	// CommandBurst is how many of them it may send at once. Without a CommandRate it has
+	// no effect. Default CommandRate.
+	CommandBurst int
+	// RatePolicy is what happens to a connection above its CommandRate: PolicyClose closes it with
+	// 4029, PolicyDrop drops the command.
+	RatePolicy Policy
+	// SlowPolicy is what happens to a slow consumer: PolicyClose closes it with 4001, PolicyDrop
+	// drops what its outbound queue has no room for.
+	SlowPolicy Policy
 	// ShutdownDelay is how long Run serves on after its context has ended, while the node is not
 	// ready, so that balancers stop sending clients. Default none.
 	ShutdownDelay time.Duration

@@ -20,9 +20,9 @@ func ExampleConfig_Validate() {
 	// <nil> [:3000] 1m0s 10s
 }
 
-func ExampleParseSlowPolicy() {
-	fmt.Println(server.ParseSlowPolicy("drop"))
-	fmt.Println(server.ParseSlowPolicy("wait"))
+func ExampleParsePolicy() {
+	fmt.Println(server.ParsePolicy("drop"))
+	fmt.Println(server.ParsePolicy("wait"))
 	// Output:
 	// drop <nil>
 	// close "wait" is neither close nor drop

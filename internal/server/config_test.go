@@ -23,7 +23,7 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 		Loops:             cores, Shards: powerOfTwo(64 * cores), Workers: 64 * cores, Queue: 64 * 64 * cores, Poller: "native",
 		HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, PongTimeout: 10 * time.Second,
 		MaxHeadSize: 16384, MaxMessageSize: 65536, MaxChannelsPerConnection: 128, MaxChannelLength: 255,
-		WriteQueueSize: 1 << 20, MaxWriteMemory: memoryLimit() / 4, SlowPolicy: SlowClose, DrainTimeout: 30 * time.Second, AccessLogSample: 1,
+		WriteQueueSize: 1 << 20, MaxWriteMemory: memoryLimit() / 4, SlowPolicy: PolicyClose, DrainTimeout: 30 * time.Second, AccessLogSample: 1,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("Config{} after Validate:\n got %+v\nwant %+v", c, want)
@@ -31,13 +31,22 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 }
 
 func TestValidateLeavesAValidConfigAsItIs(t *testing.T) {
-	for _, c := range []Config{{}, {Loops: 3, Shards: 100, Workers: 7, PingInterval: -1, SlowPolicy: SlowDrop}} {
+	for _, c := range []Config{{}, {Loops: 3, Shards: 100, Workers: 7, PingInterval: -1, SlowPolicy: PolicyDrop}} {
 		if err := c.Validate(); err != nil {
 			t.Fatalf("Validate() = %v", err)
 		}
 		again := c
 		if err := again.Validate(); err != nil || !reflect.DeepEqual(again, c) {
 			t.Errorf("second Validate() = %v:\n got %+v\nwant %+v", err, again, c)
+		}
+	}
+}
+
+func TestTheBurstOfCommandsFollowsTheirRate(t *testing.T) {
+	for _, c := range []struct{ rate, burst, want int }{{0, 0, 0}, {0, 5, 5}, {10, 0, 10}, {10, 3, 3}, {10, 500, 500}} {
+		cfg := Config{CommandRate: c.rate, CommandBurst: c.burst}
+		if err := cfg.Validate(); err != nil || cfg.CommandBurst != c.want {
+			t.Errorf("rate %d, burst %d: got burst %d, %v; want %d", c.rate, c.burst, cfg.CommandBurst, err, c.want)
 		}
 	}
 }
@@ -147,7 +156,10 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{MaxConnections: -1}, `-max-connections: -1 is not between 0 and 1073741824`},
 		{Config{MaxConnectionsPerAddress: -1}, `-max-connections-per-address: -1 is not between 0 and 1073741824`},
 		{Config{AcceptRate: 1_000_001}, `-accept-rate: 1000001 is not between 0 and 1000000`},
-		{Config{SlowPolicy: 7}, `-slow-policy: SlowPolicy(7) is neither close nor drop`},
+		{Config{CommandRate: -1, CommandBurst: 5}, `-command-rate: -1 is not between 0 and 1000000`},
+		{Config{CommandRate: 5, CommandBurst: 1_000_001}, `-command-burst: 1000001 is not between 0 and 1000000`},
+		{Config{RatePolicy: 2}, `-rate-policy: Policy(2) is neither close nor drop`},
+		{Config{SlowPolicy: 7}, `-slow-policy: Policy(7) is neither close nor drop`},
 	} {
 		if err := tc.config.Validate(); err == nil || err.Error() != tc.want {
 			t.Errorf("Validate() =\n  %v; want\n  %s", err, tc.want)
@@ -213,13 +225,13 @@ func TestValidateAccepts(t *testing.T) {
 	}
 }
 
-func TestSlowPolicyNamesRoundTrip(t *testing.T) {
-	for _, p := range []SlowPolicy{SlowClose, SlowDrop} {
-		if got, err := ParseSlowPolicy(p.String()); got != p || err != nil {
-			t.Errorf("ParseSlowPolicy(%q) = %v, %v; want %v", p.String(), got, err, p)
+func TestPolicyNamesRoundTrip(t *testing.T) {
+	for _, p := range []Policy{PolicyClose, PolicyDrop} {
+		if got, err := ParsePolicy(p.String()); got != p || err != nil {
+			t.Errorf("ParsePolicy(%q) = %v, %v; want %v", p.String(), got, err, p)
 		}
 	}
-	if _, err := ParseSlowPolicy("Drop"); err == nil || err.Error() != `"Drop" is neither close nor drop` {
-		t.Errorf("ParseSlowPolicy(Drop): got error %v", err)
+	if _, err := ParsePolicy("Drop"); err == nil || err.Error() != `"Drop" is neither close nor drop` {
+		t.Errorf("ParsePolicy(Drop): got error %v", err)
 	}
 }

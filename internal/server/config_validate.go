@@ -99,6 +99,7 @@ func (c *Config) fillLimits() {
 	c.MaxChannelLength = cmp.Or(c.MaxChannelLength, 255)
 	c.WriteQueueSize = cmp.Or(c.WriteQueueSize, 1<<20)
 	c.MaxWriteMemory = cmp.Or(c.MaxWriteMemory, memoryLimit()/4)
+	c.CommandBurst = cmp.Or(c.CommandBurst, c.CommandRate)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
 	c.AccessLogSample = cmp.Or(c.AccessLogSample, 1)
 }
@@ -117,6 +118,13 @@ func (p *problems) add(flag string, err error) {
 func (p *problems) between(flag string, got, low, high int) {
 	if got < low || got > high {
 		p.add(flag, fmt.Errorf("%d is not between %d and %d", got, low, high))
+	}
+}
+
+// policy notes a policy that does not exist.
+func (p *problems) policy(flag string, got Policy) {
+	if int(got) >= len(policyNames) {
+		p.add(flag, fmt.Errorf("%s is neither close nor drop", got))
 	}
 }
 
@@ -150,12 +158,13 @@ func (p *problems) checkLimits(c *Config) {
 	p.between("max-connections", c.MaxConnections, 0, maxConnections)
 	p.between("max-connections-per-address", c.MaxConnectionsPerAddress, 0, maxConnections)
 	p.between("accept-rate", c.AcceptRate, 0, maxRate)
-	if !slices.Contains([]SlowPolicy{SlowClose, SlowDrop}, c.SlowPolicy) {
-		p.add("slow-policy", fmt.Errorf("%s is neither close nor drop", c.SlowPolicy))
-	}
+	p.between("command-rate", c.CommandRate, 0, maxRate)
+	p.between("command-burst", c.CommandBurst, 0, maxRate)
 	if c.ShutdownDelay < 0 {
 		p.add("shutdown-delay", fmt.Errorf("%s is negative", c.ShutdownDelay))
 	}
+	p.policy("rate-policy", c.RatePolicy)
+	p.policy("slow-policy", c.SlowPolicy)
 	p.positive("drain-timeout", c.DrainTimeout)
 	if !(c.AccessLogSample > 0 && c.AccessLogSample <= 1) {
 		p.add("access-log-sample", fmt.Errorf("%v is not above 0 and at most 1", c.AccessLogSample))
@@ -172,5 +181,8 @@ func (c *Config) accessLogSample() float64 {
 
 // limits returns the limits on connections and rates.
 func (c *Config) limits() session.Limits {
-	return session.Limits{MaxConnections: c.MaxConnections, MaxConnectionsPerAddress: c.MaxConnectionsPerAddress, AcceptRate: c.AcceptRate}
+	return session.Limits{
+		MaxConnections: c.MaxConnections, MaxConnectionsPerAddress: c.MaxConnectionsPerAddress, AcceptRate: c.AcceptRate,
+		CommandRate: c.CommandRate, CommandBurst: c.CommandBurst, DropOverRate: c.RatePolicy == PolicyDrop,
+	}
 }

@@ -17,6 +17,9 @@ type Limits struct {
 	MaxConnections           int // sessions, and upgrades that wait for the authorizer
 	MaxConnectionsPerAddress int // of these, those of one client address; an IPv6 address counts by its /64
 	AcceptRate               int // upgrades a second; as many may come at once
+
+	CommandRate, CommandBurst int  // commands of one connection, in a second and at once
+	DropOverRate              bool // a command over the rate is dropped; otherwise it ends the connection
 }
 
 // admission decides which upgrades get a place on this node. It is asked once for each

@@ -20,17 +20,20 @@ func (l *loop) message(c *netpoll.Conn, s *session, msg []byte) {
 	if bad == nil && len(cmd.Channel) > l.node.cfg.MaxChannelLength {
 		bad = command.ErrChannelLength
 	}
+	kind := cmd.Kind
 	if bad != nil {
-		l.counts.received[command.Unknown].Add(1)
+		kind = command.Unknown
+	}
+	l.counts.received[kind].Add(1)
+	switch {
+	case l.node.commands.rate > 0 && !l.withinRate(c, s, &cmd):
+	case bad != nil:
 		l.notDone(c, &cmd, bad)
-		return
-	}
-	l.counts.received[cmd.Kind].Add(1)
-	if l.node.asks(eventOf(cmd.Kind)) {
+	case l.node.asks(eventOf(kind)):
 		l.ask(c, s, &cmd, msg)
-		return
+	default:
+		l.apply(c, s, &cmd, msg)
 	}
-	l.apply(c, s, &cmd, msg)
 }
 
 // apply carries out a command that is allowed. msg is what cmd was parsed from.

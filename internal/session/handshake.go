@@ -134,6 +134,7 @@ func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, reply, rest
 // opened makes the session ready for frames.
 func (l *loop) opened(c *netpoll.Conn, s *session) {
 	s.state = open
+	l.fillBucket(c)
 	l.counts.upgraded.Add(1)
 	l.access.visit(c).answered(101)
 	if l.node.debugging() {

@@ -18,7 +18,8 @@ type loop struct {
 	net      *netpoll.Loop
 	hub      *hub.Local
 	sessions slab.Slab[session]
-	places   slab.Slab[place] // by slot; empty unless places are counted
+	places   slab.Slab[place]  // by slot; empty unless places are counted
+	buckets  slab.Slab[bucket] // by slot; empty without a rate of commands
 	extras   slab.Pool[extra]
 	parser   command.Parser
 	// cork collects the answers to one piece of input, so that they leave in one send,

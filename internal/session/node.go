@@ -89,6 +89,7 @@ type Node struct {
 	current atomic.Pointer[snapshot]
 
 	admission admission
+	commands  commandRate
 
 	draining atomic.Bool   // new clients are refused
 	stopping chan struct{} // closed when the shutdown begins
@@ -110,6 +111,7 @@ func Open(cfg Settings) (*Node, error) {
 	n.Reload(cfg)
 	n.memory.limit(cfg.MaxWriteMemory, cfg.Loops)
 	n.admission.open(cfg.Limits, cfg.clock())
+	n.commands = commandRate{newBucketRate(cfg.CommandRate, cfg.CommandBurst, cfg.clock()), cfg.DropOverRate}
 	if err := n.openAuthorizer(); err != nil {
 		return nil, err
 	}

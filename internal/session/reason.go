@@ -17,6 +17,7 @@ const (
 	reasonWriteMemory
 	reasonNoPong
 	reasonMessageTimeout
+	reasonRateLimited
 	reasonAuthorizerDown
 	reasonShutdown
 	reasonRefused
@@ -39,6 +40,7 @@ var reasonNames = [numReasons]string{
 	reasonWriteMemory:        "write_memory",
 	reasonNoPong:             "no_pong",
 	reasonMessageTimeout:     "message_timeout",
+	reasonRateLimited:        "rate_limited",
 	reasonAuthorizerDown:     "authorizer_down",
 	reasonShutdown:           "shutdown",
 	reasonRefused:            "handshake_refused",

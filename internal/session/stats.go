@@ -18,10 +18,11 @@ const (
 	dropBroker                   // the broker did not accept it
 	dropBusy                     // a backend's publication: the channel had too much undelivered
 	dropFull                     // a backend's publication: the broker had too much to publish
+	dropRate                     // a command over the rate of its connection
 	numDropReasons
 )
 
-var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy", "broker_full"}
+var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy", "broker_full", "rate"}
 
 // counts are the counters of one loop. Any goroutine may read them, and some are also
 // written outside of the loop.
