@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Broker carries publications to every node, this one included. No method but Close blocks,
+// Broker carries publications to every node, this one included. No method but Settle and Close blocks,
 // and every method may be called from any goroutine once Start has returned.
 type Broker interface {
 	// Start begins to work. It calls deliver for every publication that this node has to deliver,
@@ -44,6 +44,11 @@ type Broker interface {
 	// Room says that the members of a channel for which deliver returned an error
 	// have room again.
 	Room(channel string)
+
+	// Settle waits until every publication before the call has its outcome and, if this node has
+	// members for it, has been delivered. A node that shuts down calls it. An error means that ctx
+	// has ended, or that the engine is unreachable.
+	Settle(ctx context.Context) error
 
 	// Asynchronous reports whether Publish or Await can return pending.
 	Asynchronous() bool

@@ -46,7 +46,7 @@ type Engine interface {
 }
 
 // Link is one connection to the engine, until it is lost. Two goroutines call its methods: one
-// publishes, the other does all the rest. Methods may block until ctx ends; when one fails, Remote
+// publishes, the other does all the rest, but any may call Flush. Methods may block until ctx ends; when one fails, Remote
 // closes the link and opens another.
 type Link interface {
 	// Subscribe asks for at most MaxBatch channels, which have not been asked for before. It may
@@ -60,6 +60,10 @@ type Link interface {
 	// Publish hands all of batch to the engine in order, and returns when each Err is set. A nil
 	// Err means that the engine has the publication. batch is borrowed.
 	Publish(ctx context.Context, batch []Publication)
+
+	// Flush returns when Sink has received all that the engine had sent here before the call. ctx
+	// ends the link, as for the other methods.
+	Flush(ctx context.Context) error
 
 	// Close ends the link and waits for its goroutines. It is called once, even after the link was
 	// lost. The link does not call Sink after Close has returned.

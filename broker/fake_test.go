@@ -99,6 +99,8 @@ func (l *fakeLink) Unsubscribe(_ context.Context, channels []string) error {
 	return nil
 }
 
+func (l *fakeLink) Flush(context.Context) error { return nil }
+
 func (l *fakeLink) Publish(ctx context.Context, batch []broker.Publication) {
 	e := l.engine
 	e.mu.Lock()

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 )
@@ -41,6 +42,10 @@ func (m *Memory) Subscribe(string)   {}
 func (m *Memory) Unsubscribe(string) {}
 func (m *Memory) Room(string)        {}
 func (m *Memory) Up() bool           { return true }
+
+// Settle returns at once: Publish has delivered.
+func (m *Memory) Settle(context.Context) error { return nil }
+
 func (m *Memory) Asynchronous() bool { return false }
 
 func (m *Memory) Await([]byte, func(error)) (pending bool, err error) { return false, nil }

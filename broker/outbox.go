@@ -164,7 +164,7 @@ func (r *Remote) publishing() {
 func (r *Remote) publishBatch(batch []Publication) {
 	r.using.Lock() // so that the link is not closed meanwhile
 	defer r.using.Unlock()
-	l := r.current
+	l := r.current.Load()
 	if l == nil || l.ctx.Err() != nil {
 		for i := range batch {
 			batch[i].Err = ErrDown
@@ -192,4 +192,5 @@ func (r *Remote) published(p *Publication, now time.Time) {
 	if p.done != nil {
 		p.done(p.Err)
 	}
+	r.pending.Add(-1)
 }

@@ -32,11 +32,12 @@ type Remote struct {
 	backlog *backlog
 	counts  counts
 	up      atomic.Bool
+	pending atomic.Int64  // publications without an outcome
 	most    atomic.Int64  // the largest content that the engine takes, in bytes; zero when it does not say
 	news    chan struct{} // capacity one; holds a value when the table has something to ask for
 
-	using   sync.Mutex // locked while current is published to
-	current *linkSink  // the link in use, nil while the node is down; guarded by using
+	using   sync.Mutex               // locked while current is published to, and while it changes
+	current atomic.Pointer[linkSink] // the link in use, nil while the node is down
 
 	ctx     context.Context // ends when the broker is closed
 	stop    context.CancelCauseFunc
@@ -72,7 +73,10 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w 
 // Publish copies a publication. It returns ErrDown, ErrFull, ErrTooBig or ErrClosed; done may get
 // any error.
 func (r *Remote) Publish(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error) {
-	err = r.put(w, channel, content, done)
+	r.pending.Add(1)
+	if err = r.put(w, channel, content, done); err != nil {
+		r.pending.Add(-1)
+	}
 	if err != nil && err != ErrFull { // after ErrFull there is no outcome yet: the caller waits for room
 		r.counts.outcome(err)
 		if w != nil {
@@ -136,6 +140,31 @@ func (r *Remote) Close() error {
 	defer patience.Stop()
 	r.running.Wait()
 	return nil
+}
+
+// settleInterval is the time between two looks at whether publications have an outcome.
+const settleInterval = 2 * time.Millisecond
+
+// Settle implements Broker. Behind a cluster of Redis without sharding it may return early, as its
+// masters pass publications on to each other.
+func (r *Remote) Settle(ctx context.Context) error {
+	tick := time.NewTicker(settleInterval)
+	defer tick.Stop()
+	for r.pending.Load() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	l := r.current.Load()
+	if l == nil {
+		return ErrDown
+	}
+	within, cancel := link.Within(l.ctx, PublishTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	return l.link.Flush(within)
 }
 
 // wake makes run look at the table.

@@ -136,7 +136,7 @@ func (r *Remote) serve(l *linkSink) error {
 func (r *Remote) use(l *linkSink) {
 	r.using.Lock()
 	defer r.using.Unlock()
-	r.current = l
+	r.current.Store(l)
 	r.up.Store(l != nil)
 }
 

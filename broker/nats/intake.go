@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"context"
 	"net"
 
 	"github.com/nats-io/nats.go"
@@ -23,14 +24,15 @@ const (
 
 // intake passes publications from a NATS connection to the sink.
 type intake struct {
-	queue  chan *nats.Msg // nil marks a waiting read
-	passed chan struct{}  // capacity one; holds a value when the mark has been reached
-	done   chan struct{}  // closed when no more publications come
-	read   int            // bytes read since the queue was empty; used by the reading goroutine
+	queue  chan *nats.Msg     // nil marks a waiting read
+	passed chan struct{}      // capacity one; holds a value when the mark has been reached
+	done   chan struct{}      // closed when no more publications come
+	fences chan chan struct{} // by flush: closed when the publications in the queue have been passed on
+	read   int                // bytes read since the queue was empty; used by the reading goroutine
 }
 
 func newIntake() *intake {
-	return &intake{queue: make(chan *nats.Msg, queueSize), passed: make(chan struct{}, 1), done: make(chan struct{})}
+	return &intake{queue: make(chan *nats.Msg, queueSize), passed: make(chan struct{}, 1), done: make(chan struct{}), fences: make(chan chan struct{})}
 }
 
 // run passes publications on in their order, until done is closed and the queue is empty.
@@ -39,6 +41,11 @@ func (q *intake) run(to broker.Sink) {
 		select {
 		case m := <-q.queue:
 			q.hand(m, to)
+		case fence := <-q.fences:
+			for range len(q.queue) {
+				q.hand(<-q.queue, to)
+			}
+			close(fence)
 		case <-q.done:
 			for len(q.queue) > 0 {
 				q.hand(<-q.queue, to)
@@ -46,6 +53,18 @@ func (q *intake) run(to broker.Sink) {
 			return
 		}
 	}
+}
+
+// flush returns when all that was in the queue has been passed on. Any goroutine may call it.
+func (q *intake) flush(ctx context.Context) error {
+	fence := make(chan struct{})
+	select {
+	case q.fences <- fence:
+		<-fence
+	case <-q.done:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 func (q *intake) hand(m *nats.Msg, to broker.Sink) {

@@ -44,6 +44,15 @@ func (l *serverLink) cut() {
 	}
 }
 
+// Flush implements broker.Link.
+func (l *serverLink) Flush(ctx context.Context) error {
+	defer context.AfterFunc(ctx, l.cut)()
+	if err := l.sync(ctx); err != nil {
+		return err
+	}
+	return l.in.flush(ctx)
+}
+
 // Close delivers what has been received and ends the link.
 func (l *serverLink) Close() {
 	l.cut()

@@ -194,6 +194,27 @@ func (l *clusterLink) Subscribe(ctx context.Context, channels []string) error {
 	return l.ask(ctx, "SSUBSCRIBE", channels, l.place)
 }
 
+// Flush implements broker.Link. A master that is lost has nothing left to send.
+func (l *clusterLink) Flush(ctx context.Context) error {
+	if l.sub != nil {
+		return l.sub.caughtUp(ctx)
+	}
+	var subs []*conn
+	l.mu.Lock()
+	for _, n := range l.nodes {
+		if n.sub != nil {
+			subs = append(subs, n.sub)
+		}
+	}
+	l.mu.Unlock()
+	var flushing sync.WaitGroup
+	for _, sub := range subs {
+		flushing.Go(func() { _ = sub.caughtUp(ctx) })
+	}
+	flushing.Wait()
+	return ctx.Err()
+}
+
 // Unsubscribe unsubscribes at the masters where the channels were asked for.
 func (l *clusterLink) Unsubscribe(ctx context.Context, channels []string) error {
 	if !l.sharded {

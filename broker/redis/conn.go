@@ -269,6 +269,15 @@ func (c *conn) call(ctx context.Context, verb string, args ...string) (r respRep
 	return r, err
 }
 
+// caughtUp returns when what the server had sent before has been received.
+func (c *conn) caughtUp(ctx context.Context) error {
+	_, err := c.call(ctx, "PING")
+	if _, refused := errors.AsType[respError](err); refused { // an answer, too
+		return nil
+	}
+	return err
+}
+
 // publish publishes with verb and sets the outcomes: ErrDown for publications that cannot be sent,
 // ErrUnknown for those without an answer.
 func (c *conn) publish(ctx context.Context, verb string, batch []*broker.Publication) {

@@ -90,6 +90,9 @@ func (l *singleLink) Publish(ctx context.Context, batch []broker.Publication) {
 	clear(l.batch)
 }
 
+// Flush implements broker.Link: Redis answers behind what it has sent before.
+func (l *singleLink) Flush(ctx context.Context) error { return l.sub.caughtUp(ctx) }
+
 func (l *singleLink) Close() {
 	l.stop()
 	l.running.Wait()

@@ -38,6 +38,9 @@ func TestClusterPublishesAtTheMasterOfTheSlot(t *testing.T) {
 	l := publishTo(t, ownedBy(a.addr, b.addr))
 	are(t, l.outcomes(t, ofFirst+" 1", ofSecond+" 2", ofFirst+" 3"), nil, nil, nil)
 	are(t, l.outcomes(t, ofSecond+" 4"), nil)
+	if err := l.Flush(t.Context()); err != nil {
+		t.Errorf("Flush: %v", err)
+	}
 	a.wasAsked(t, ofFirst+" 1", ofFirst+" 3")
 	b.wasAsked(t, ofSecond+" 2", ofSecond+" 4")
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +19,7 @@ var errTest = errors.New("broken for the test")
 type testBroker struct {
 	broker.Memory
 	asynchronous bool
+	settles      bool // Settle finds all answered; without it, Settle fails
 
 	mu      sync.Mutex
 	err     error    // guarded by mu
@@ -39,6 +41,14 @@ func (b *testBroker) fail(err error) {
 }
 
 func (b *testBroker) Asynchronous() bool { return b.asynchronous }
+
+func (b *testBroker) Settle(context.Context) error {
+	if !b.settles {
+		return errTest
+	}
+	b.answer()
+	return nil
+}
 
 func (b *testBroker) Publish(w *broker.Waiter, channel, content []byte, done func(error)) (bool, error) {
 	b.mu.Lock()

@@ -72,15 +72,39 @@ func (l *loop) tellPaced(ctx context.Context, over time.Duration, pick func(*loo
 		return
 	}
 	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-	begun := time.Now()
+	begun, settles := time.Now(), l.node.broker.Asynchronous()
 	for len(ids) > 0 {
 		due := max(dueAfter(time.Since(begun), over, cap(ids))-(cap(ids)-len(ids)), 0)
 		some := ids[:min(due, len(ids), drainSlice)]
+		if len(some) > 0 && settles {
+			settles = l.do(ctx, func() { l.hold(some) }) && l.node.settle(ctx)
+		}
 		if len(some) > 0 && !l.do(ctx, func() { l.tell(some) }) {
 			return
 		}
 		if ids = ids[len(some):]; len(some) < drainSlice && !pause(ctx, drainStep/2+rand.N(drainStep)) {
 			return
+		}
+	}
+}
+
+// settleTimeout is how long a step of a drain waits for the engine. If it takes longer, the
+// steps that follow do not wait.
+const settleTimeout = time.Second
+
+// settle waits until what clients have published is answered and has come back.
+func (n *Node) settle(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	return n.broker.Settle(ctx) == nil
+}
+
+// hold stops reading from these clients, so that they publish nothing more that they would
+// not hear of.
+func (l *loop) hold(ids []uint64) {
+	for _, id := range ids {
+		if c := l.net.Conn(id); c != nil && c.Open() && l.session(c).state == open {
+			c.Pause()
 		}
 	}
 }

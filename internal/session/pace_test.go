@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -120,6 +121,31 @@ func TestClientsThatAreToldHaveHeardAllBefore(t *testing.T) {
 			}
 		}
 	}
+	await(t, ended)
+}
+
+// TestAClientIsToldBehindWhatItPublished: it first gets the answer of the engine, and hears its own
+// publication.
+func TestAClientIsToldBehindWhatItPublished(t *testing.T) {
+	t.Parallel()
+	b := &testBroker{asynchronous: true, settles: true}
+	srv := startWith(t, Config{}, b)
+	p := connect(t, srv, "/ws")
+	p.send(`{"command":"join","args":{"channel":"c"}}`)
+	b.await(t, 1)
+	p.send(`{"command":"broadcast","args":{"channel":"c","content":"mine"},"id":1}`)
+	testtool.Until(t, "it is given to the engine", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.tried == 1
+	})
+	ended := shutdown(srv)
+	texts, _ := p.heard("never")
+	slices.Sort(texts)
+	if want := []string{`"mine"`, `{"id":1,"ok":true}`}; !slices.Equal(texts, want) {
+		t.Errorf("before 1012: %s, want %s", texts, want)
+	}
+	_ = p.Close()
 	await(t, ended)
 }
 
