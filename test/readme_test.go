@@ -27,7 +27,7 @@ var triedHere = []string{
 	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
 	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "access log", "many nodes",
 	"unit", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
-	"doctor",
+	"doctor", "haproxy addresses", "nginx addresses",
 }
 
 // readme returns a block of any page.
