@@ -39,6 +39,9 @@ func Read(ctx context.Context, cfg server.Config, root fs.FS) *Facts {
 	asking.Go(func() { f.Broker, f.BrokerErr = askBroker(ctx, &cfg) })
 	asking.Go(func() { f.Listeners = askListeners(ctx, &cfg) })
 	f.readFiles(root)
+	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+		f.Place = Pod
+	}
 	if limit := debug.SetMemoryLimit(-1); limit < cgroup.NoLimit {
 		f.GoLimit = limit
 	}

@@ -7,6 +7,11 @@ import (
 
 const asked = 100_000
 
+func TestTheSoftLimitIsNoBound(t *testing.T) {
+	f := finding(t, Examine(facts(t, map[string]string{".dockerenv": ""}), asked), "descriptors")
+	expected{OK, "The hard limit is 1,100,000, that of this process (wsify raises the soft limit, 1,024, to it)", ""}.compare(t, "1024", f)
+}
+
 func limits(n int) string { return fmt.Sprintf("Max open files  %[1]d  %[1]d  files\n", n) }
 
 // Each bound holds what was asked at its limit, and not one below: then it says what to change.

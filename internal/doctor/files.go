@@ -31,6 +31,9 @@ func (c *checker) filesFor(connections int64) int64 {
 // descriptors checks the limit of the process, or of the service that systemd would start.
 func (c *checker) descriptors() {
 	limit, whose := c.Files.High, "that of this process"
+	if c.Files.Low < limit {
+		whose += fmt.Sprintf(" (wsify raises the soft limit, %s, to it)", count(c.Files.Low))
+	}
 	if c.Unit.Path != "" && !c.Unit.Inside && c.Place == Host {
 		limit, whose = c.Unit.Files, "LimitNOFILE in "+c.Unit.Path+" or a drop-in"
 		if !c.Unit.Own {

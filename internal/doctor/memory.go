@@ -76,7 +76,7 @@ func (c *checker) goLimit() {
 	}
 	least := processBase + c.needed*c.processEach()
 	fits := (all - c.needed*kernelIdle) * 9 / 10
-	best := max(fits, least) >> 20
+	best := min(max(fits, least), all*9/10) >> 20
 	change := c.environment(fmt.Sprintf("GOMEMLIMIT=%dMiB", best))
 	switch {
 	case c.GoLimit == 0 && c.Cgroup.Limit == 0:

@@ -45,7 +45,7 @@ func (c *checker) ports() {
 	case local > 0:
 		c.bound(check, each*local, text+" All of -listen-addr is on loopback, so a proxy it is.", c.morePorts(each)...)
 	case c.report.Asked > each:
-		c.say(check, OK, text+fmt.Sprintf(" %s connections through proxies need %s pairs of addresses: more proxies, or more addresses of one.",
+		c.say(check, OK, text+fmt.Sprintf(" %s connections through proxies need %s pairs of addresses: more proxies, or more addresses of one (docs/operating.md).",
 			count(c.report.Asked), count((c.report.Asked+each-1)/each)))
 	default:
 		c.say(check, OK, text)
@@ -166,7 +166,7 @@ func (c *checker) queues() {
 	case c.SynBacklog == 0:
 		c.unseen("net.ipv4.tcp_max_syn_backlog")
 	case c.SynCookies:
-		c.say("SYN backlog", OK, fmt.Sprintf("%s handshakes can be under way (net.ipv4.tcp_max_syn_backlog), and more by SYN cookies.", count(c.SynBacklog)))
+		c.say("SYN backlog", OK, fmt.Sprintf("SYN cookies are on, so no handshake is dropped. net.ipv4.tcp_max_syn_backlog (%s) counts without them only.", count(c.SynBacklog)))
 	case c.SynBacklog < want:
 		c.say("SYN backlog", Warning, fmt.Sprintf("%s handshakes can be under way (net.ipv4.tcp_max_syn_backlog). There are no SYN cookies, so further ones are dropped.", count(c.SynBacklog)),
 			c.sysctl("net.ipv4.tcp_max_syn_backlog", strconv.FormatInt(want, 10), true), c.sysctl("net.ipv4.tcp_syncookies", "1", true))

@@ -105,12 +105,23 @@ func (r reader) fileLimits() Range {
 	return Range{}
 }
 
+// onOverlay reports whether / is layers, as every engine's containers have it; proc_pid_mountinfo(5).
+func (r reader) onOverlay() bool {
+	for line := range strings.Lines(r.text("proc/self/mountinfo")) {
+		mount, kind, _ := strings.Cut(line, " - ")
+		if words := strings.Fields(mount); len(words) > 4 && words[4] == "/" {
+			return strings.HasPrefix(kind, "overlay ")
+		}
+	}
+	return false
+}
+
 // place looks for what container engines leave in a container.
 func (r reader) place() Place {
 	switch {
 	case r.exists("run/secrets/kubernetes.io") || r.exists("var/run/secrets/kubernetes.io"):
 		return Pod
-	case r.exists(".dockerenv") || r.exists("run/.containerenv"):
+	case r.exists(".dockerenv") || r.exists("run/.containerenv") || r.onOverlay():
 		return Container
 	}
 	return Host

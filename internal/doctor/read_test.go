@@ -46,6 +46,18 @@ func TestThePlaceIsFoundByWhatEnginesLeave(t *testing.T) {
 	}
 }
 
+func TestAContainerHasLayers(t *testing.T) {
+	for text, want := range map[string]Place{
+		"1204 1099 0:155 / / rw,relatime - overlay overlay rw,lowerdir=/x\n1205 1204 0:158 / /proc rw - proc proc rw\n": Container,
+		"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n90 22 0:40 / /var/x rw - overlay overlay rw\n":          Host,
+		"": Host, " - overlay ": Host, "1 2 3 / /": Host,
+	} {
+		if got := (reader{fstest.MapFS{"proc/self/mountinfo": {Data: []byte(text)}}}).place(); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
 func TestTheLimitThatSystemdGives(t *testing.T) {
 	const etc, usr = "etc/systemd/system/wsify.service", "usr/lib/systemd/system/wsify.service"
 	for name, tc := range map[string]struct {
