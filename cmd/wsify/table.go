@@ -137,6 +137,8 @@ func (c *commandLine) rateSettings() []*setting {
 			about: "Messages that one connection may send at once, before -command-rate limits it."},
 		{name: "rate-policy", arg: "close|drop", example: "drop", value: policy,
 			about: "What happens to a connection above -command-rate: close ends it with code 4029, drop refuses the command with the error limit and counts it."},
+		{name: "publish-rate", arg: argNumber, example: "100", value: auto(&s.PublishRate), note: "0, no limit",
+			about: "Publications of one channel that this node takes in a second, from clients and backends together; as many may come at once. Beyond it clients get the error limit, and backends 429."},
 	}
 }
 

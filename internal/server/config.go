@@ -142,6 +142,10 @@ type Config struct {
 	// RatePolicy is what happens to a connection above its CommandRate: PolicyClose closes it with
 	// 4029, PolicyDrop drops the command.
 	RatePolicy Policy
+	// PublishRate is how many publications of one channel this node takes in a second, from clients
+	// and backends together; as many may come at once. Further ones get "limit" or 429. Default 0,
+	// no limit.
+	PublishRate int
 	// SlowPolicy is what happens to a slow consumer: PolicyClose closes it with 4001, PolicyDrop
 	// drops what its outbound queue has no room for.
 	SlowPolicy Policy

@@ -158,6 +158,7 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{AcceptRate: 1_000_001}, `-accept-rate: 1000001 is not between 0 and 1000000`},
 		{Config{CommandRate: -1, CommandBurst: 5}, `-command-rate: -1 is not between 0 and 1000000`},
 		{Config{CommandRate: 5, CommandBurst: 1_000_001}, `-command-burst: 1000001 is not between 0 and 1000000`},
+		{Config{PublishRate: -1}, `-publish-rate: -1 is not between 0 and 1000000`},
 		{Config{RatePolicy: 2}, `-rate-policy: Policy(2) is neither close nor drop`},
 		{Config{SlowPolicy: 7}, `-slow-policy: Policy(7) is neither close nor drop`},
 	} {

@@ -163,6 +163,7 @@ func (p *problems) checkLimits(c *Config) {
 	if c.ShutdownDelay < 0 {
 		p.add("shutdown-delay", fmt.Errorf("%s is negative", c.ShutdownDelay))
 	}
+	p.between("publish-rate", c.PublishRate, 0, maxRate)
 	p.policy("rate-policy", c.RatePolicy)
 	p.policy("slow-policy", c.SlowPolicy)
 	p.positive("drain-timeout", c.DrainTimeout)
@@ -184,5 +185,6 @@ func (c *Config) limits() session.Limits {
 	return session.Limits{
 		MaxConnections: c.MaxConnections, MaxConnectionsPerAddress: c.MaxConnectionsPerAddress, AcceptRate: c.AcceptRate,
 		CommandRate: c.CommandRate, CommandBurst: c.CommandBurst, DropOverRate: c.RatePolicy == PolicyDrop,
+		PublishRate: c.PublishRate,
 	}
 }

@@ -20,6 +20,7 @@ type Limits struct {
 
 	CommandRate, CommandBurst int  // commands of one connection, in a second and at once
 	DropOverRate              bool // a command over the rate is dropped; otherwise it ends the connection
+	PublishRate               int  // publications of one channel in a second; as many may come at once
 }
 
 // admission decides which upgrades get a place on this node. It is asked once for each

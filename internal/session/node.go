@@ -88,8 +88,9 @@ type Node struct {
 	name    string // prefix of the ids of connections; see connID
 	current atomic.Pointer[snapshot]
 
-	admission admission
-	commands  commandRate
+	admission    admission
+	commands     commandRate
+	publications publishRate
 
 	draining atomic.Bool   // new clients are refused
 	stopping chan struct{} // closed when the shutdown begins
@@ -112,6 +113,7 @@ func Open(cfg Settings) (*Node, error) {
 	n.memory.limit(cfg.MaxWriteMemory, cfg.Loops)
 	n.admission.open(cfg.Limits, cfg.clock())
 	n.commands = commandRate{newBucketRate(cfg.CommandRate, cfg.CommandBurst, cfg.clock()), cfg.DropOverRate}
+	n.publications.open(cfg.Limits, cfg.clock())
 	if err := n.openAuthorizer(); err != nil {
 		return nil, err
 	}

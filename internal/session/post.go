@@ -82,6 +82,10 @@ func (l *loop) publish(c *netpoll.Conn, s *session, m publish.Manner, body []byt
 		l.outcome(c, s, m, hub.ErrBusy)
 		return
 	}
+	if r := &l.node.publications; r.rate > 0 && !r.allow(p.Channel) {
+		l.tooMany(c, s, m)
+		return
+	}
 	if !l.node.broker.Asynchronous() {
 		_, err := l.node.broker.Publish(nil, p.Channel, p.Content, nil)
 		l.outcome(c, s, m, err)

@@ -242,7 +242,7 @@ func TestALimitedCommandDoesNotAllocate(t *testing.T) {
 	}
 	for name, burst := range map[string]int{"within the rate": 1_000_000, "over the rate": 1} {
 		t.Run(name, func(t *testing.T) {
-			srv, _ := startRated(t, Config{Loops: 1, Limits: Limits{CommandRate: 1, CommandBurst: burst, DropOverRate: true}})
+			srv, _ := startRated(t, Config{Loops: 1, Limits: Limits{CommandRate: 1, CommandBurst: burst, DropOverRate: true, PublishRate: 1}})
 			p := connect(t, srv, "/ws")
 			p.join("own")
 			say := message(`{"command":"broadcast","args":{"channel":"nobody","content":1}}`)

@@ -14,15 +14,16 @@ import (
 type dropReason uint8
 
 const (
-	dropSlow   dropReason = iota // the subscriber's outbound queue was full
-	dropBroker                   // the broker did not accept it
-	dropBusy                     // a backend's publication: the channel had too much undelivered
-	dropFull                     // a backend's publication: the broker had too much to publish
-	dropRate                     // a command over the rate of its connection
+	dropSlow        dropReason = iota // the subscriber's outbound queue was full
+	dropBroker                        // the broker did not accept it
+	dropBusy                          // a backend's publication: the channel had too much undelivered
+	dropFull                          // a backend's publication: the broker had too much to publish
+	dropRate                          // a command over the rate of its connection
+	dropPublishRate                   // a publication over the rate of its channel
 	numDropReasons
 )
 
-var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy", "broker_full", "rate"}
+var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy", "broker_full", "rate", "publish_rate"}
 
 // counts are the counters of one loop. Any goroutine may read them, and some are also
 // written outside of the loop.

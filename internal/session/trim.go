@@ -40,6 +40,9 @@ func (n *Node) trim() {
 		if tidy {
 			n.tidy()
 		}
+		if tidy || collect {
+			n.publications.tidy()
+		}
 		if collect {
 			giveBack()
 		}
