@@ -36,6 +36,12 @@
 // gobwas/ws on it in memory. A refusal is a [*HandshakeError] with the status of
 // the answer; [AppendResponse] writes that answer.
 //
+// # Proxies
+//
+// [ParseProxy] reads the header that a proxy sends before the first byte of its client,
+// and [Request.Hops] the addresses that proxies add to the head of a request. Whom to
+// believe is for the caller to decide.
+//
 // # Borrowed memory
 //
 // Borrowed slices are valid until the call that the comment names, or until the
