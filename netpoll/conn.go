@@ -88,6 +88,12 @@ func (c *Conn) RemoteAddr() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// IsUnix reports whether c is the connection of a unix socket.
+func (c *Conn) IsUnix() bool {
+	domain, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
+	return err == nil && domain == unix.AF_UNIX
+}
+
 // Pause stops reading: Data is not called until Resume, and TCP flow control slows
 // the peer down. It costs no system call unless more bytes arrive. It does nothing
 // after Linger, which has to see the end of the stream.

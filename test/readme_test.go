@@ -28,6 +28,7 @@ var triedHere = []string{
 	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "access log", "many nodes",
 	"unit", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 	"doctor", "haproxy addresses", "nginx addresses",
+	"haproxy tcp", "node behind haproxy tcp",
 }
 
 // readme returns a block of any page.
@@ -233,18 +234,8 @@ func TestReadmeAsksTheAdminListener(t *testing.T) {
 }
 
 func TestReadmePutsNginxInFront(t *testing.T) {
-	nginx := need(t, "nginx", "nginx-light")
 	s := serve(t)
-	dir := t.TempDir()
-	port := freePort(t)
-	block := strings.ReplaceAll(readme(t, "nginx"), "localhost:3000", s.addr)
-	block = strings.ReplaceAll(block, "listen 80;", fmt.Sprintf("listen 127.0.0.1:%d;", port))
-	conf := writeFile(t, dir, "nginx.conf", fmt.Sprintf("daemon off;\nmaster_process off;\npid %[1]s/pid;\nerror_log stderr;\nevents {}\n"+
-		"http {\naccess_log off;\nclient_body_temp_path %[1]s/body;\nproxy_temp_path %[1]s/proxy;\nfastcgi_temp_path %[1]s/fastcgi;\n"+
-		"uwsgi_temp_path %[1]s/uwsgi;\nscgi_temp_path %[1]s/scgi;\n%[2]s}\n", dir, block))
-	start(t, dir, nil, nginx, "-p", dir, "-c", conf)
-	awaitPort(t, port)
-	front := fmt.Sprintf("127.0.0.1:%d", port)
+	front := startNginx(t, s, readme(t, "nginx"))
 	member := dialGo(t, "ws://"+front+"/ws")
 	member.expect("open")
 	member.join("news")
@@ -257,4 +248,20 @@ func TestReadmePutsNginxInFront(t *testing.T) {
 	if answer.StatusCode != http.StatusNotFound && answer.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("POST /broadcast through nginx: %s, want it not passed on", answer.Status)
 	}
+}
+
+// startNginx starts nginx with a block of the pages, in front of s, and returns its address.
+func startNginx(t *testing.T, s *server, block string) (front string) {
+	t.Helper()
+	nginx := need(t, "nginx", "nginx-light")
+	dir, port := t.TempDir(), freePort(t)
+	front = fmt.Sprintf("127.0.0.1:%d", port)
+	block = strings.ReplaceAll(block, "localhost:3000", s.addr)
+	block = strings.ReplaceAll(block, "listen 80;", "listen "+front+";")
+	conf := writeFile(t, dir, "nginx.conf", fmt.Sprintf("daemon off;\nmaster_process off;\npid %[1]s/pid;\nerror_log stderr;\nevents {}\n"+
+		"http {\naccess_log off;\nclient_body_temp_path %[1]s/body;\nproxy_temp_path %[1]s/proxy;\nfastcgi_temp_path %[1]s/fastcgi;\n"+
+		"uwsgi_temp_path %[1]s/uwsgi;\nscgi_temp_path %[1]s/scgi;\n%[2]s}\n", dir, block))
+	start(t, dir, nil, nginx, "-p", dir, "-c", conf)
+	awaitPort(t, port)
+	return front
 }

@@ -77,7 +77,8 @@ func TestSettingsReachTheServer(t *testing.T) {
 			args: "-broadcast-open -allowed-origins https://a.com,https://b.com -authorizer-timeout 2s " +
 				"-authorizer-events connect,join -loops 1 -shards 2 -workers 3 -queue 4 -handshake-timeout 5s " +
 				"-ping-interval 6s -pong-timeout 7s -max-head-size 32KiB -max-message-size 8KiB -max-channels-per-connection 9 " +
-				"-max-channel-length 10 -write-queue-size 11KB -slow-policy drop -drain-timeout 12s -admin-addr unix:/run/admin.sock",
+				"-max-channel-length 10 -write-queue-size 11KB -slow-policy drop -drain-timeout 12s -admin-addr unix:/run/admin.sock " +
+				"-trusted-proxies 10.0.0.0/8,unix -proxy-protocol optional",
 			change: func(c *server.Config) {
 				c.BroadcastOpen, c.AllowedOrigins = true, []string{"https://a.com", "https://b.com"}
 				c.AuthorizerTimeout, c.AuthorizerEvents = 2*time.Second, []string{"connect", "join"}
@@ -86,6 +87,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 				c.MaxHeadSize, c.MaxMessageSize, c.MaxChannelsPerConnection, c.MaxChannelLength = 32768, 8192, 9, 10
 				c.WriteQueueSize, c.SlowPolicy, c.DrainTimeout = 11000, server.PolicyDrop, 12*time.Second
 				c.AdminAddr = "unix:/run/admin.sock"
+				c.TrustedProxies, c.ProxyProtocol = []string{"10.0.0.0/8", "unix"}, "optional"
 			},
 		},
 		{

@@ -79,6 +79,10 @@ func (c *commandLine) accessSettings() []*setting {
 			about: "Let requests without a key use POST /broadcast when there is no -broadcasting-key. Everybody who reaches the port may then publish."},
 		{name: "allowed-origins", reload: true, arg: argList, example: "https://example.com,https://*.example.com", value: list(&s.AllowedOrigins),
 			about: "Web pages that may connect, as scheme://host or scheme://host:port; *. stands for any subdomain, * for any page, self for those of the host that was connected to; ws and wss count as http and https. Clients that send no Origin are not affected; React Native, Python and others send the server's own, which self allows."},
+		{name: "trusted-proxies", arg: argList, example: "10.0.0.0/8,2001:db8::5,unix", value: list(&s.TrustedProxies), note: "none, a client's address is that of its socket",
+			about: "Networks and addresses of the proxies that are believed when they say who their client is, in X-Forwarded-For, Forwarded or a PROXY header; unix stands for the peers of unix sockets. The authorizer, the log and limits see that address."},
+		{name: "proxy-protocol", arg: "off|optional|required", example: "required", value: nonEmpty(&s.ProxyProtocol),
+			about: "Whether connections begin with a PROXY header, version 1 or 2, as HAProxy's send-proxy sends it. A wrong or missing one, or one from a peer that is not in -trusted-proxies, closes the connection; optional needs -trusted-proxies."},
 	}
 }
 

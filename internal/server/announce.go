@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"wsify/internal/publish"
+	"wsify/internal/session"
 	"wsify/netpoll"
 )
 
@@ -29,6 +30,9 @@ func (srv *Server) announce(before uint64, key string, random bool) {
 	}
 	if c.AuthorizerURL != "" && slices.Contains(c.AllowedOrigins, "*") {
 		srv.log.Warn("any web page may connect with its visitor's cookies: -allowed-origins is *")
+	}
+	if c.ProxyProtocol == session.ProxyRequired && len(c.TrustedProxies) == 0 {
+		srv.log.Warn("whoever connects may claim any address with a PROXY header: set -trusted-proxies, or let only proxies reach this port")
 	}
 	go srv.node.CheckAuthorizer()
 }
@@ -71,16 +75,19 @@ func (srv *Server) announceKey(key string, random bool) {
 			level = slog.LevelError
 		}
 		srv.log.Log(ctx, level, "no -broadcasting-key is set: POST /broadcast takes this one until the server stops. The command publishes hello to the channel news",
-			"key", key, "command", curlLine(srv.addrs[0], key))
+			"key", key, "command", curlLine(srv.addrs[0], key, srv.cfg.ProxyProtocol == session.ProxyRequired))
 	}
 }
 
 // curlLine returns a shell command. It has no quotation marks and no backslashes, so that it can be
 // copied from a log in JSON; hence base64.
-func curlLine(addr net.Addr, key string) string {
+func curlLine(addr net.Addr, key string, proxied bool) string {
 	target := "'http://" + reachable(addr) + publish.Path + "'"
 	if addr.Network() == "unix" {
 		target = "--unix-socket '" + addr.String() + "' http://localhost" + publish.Path
+	}
+	if proxied {
+		target += " --haproxy-protocol"
 	}
 	body := base64.StdEncoding.EncodeToString([]byte(`{"channel":"news","content":"hello"}`))
 	return "echo " + body + " | base64 -d | curl " + target + " -H 'Authorization: Bearer " + key + "' -H 'Content-Type: application/json' -d @-"

@@ -82,6 +82,14 @@ type Config struct {
 	// pattern may hold one leading "*." label wildcard after the
 	// scheme, as in "https://*.example.com". ws and wss count as http and https.
 	AllowedOrigins []string
+	// TrustedProxies lists the networks ("10.0.0.0/8") and addresses of the proxies that are believed
+	// when they say who their client is, in X-Forwarded-For, Forwarded or a PROXY header; "unix" are
+	// the peers of unix sockets. Default none: each client has the address of its socket.
+	TrustedProxies []string
+	// ProxyProtocol says whether a PROXY header, of version 1 or 2, comes before the first request of
+	// a connection: "off", the default, "optional", which needs TrustedProxies, or "required". A
+	// connection with a wrong or missing header, or one from a peer that is not trusted, is closed.
+	ProxyProtocol string
 
 	// Loops is the number of event loops, at most 256; 0 is one per core.
 	Loops int

@@ -62,6 +62,22 @@ func (p *problems) checkAccess(c *Config) {
 	for _, pattern := range c.AllowedOrigins {
 		p.add("allowed-origins", session.CheckOrigin(pattern))
 	}
+	p.checkProxies(c)
+}
+
+func (p *problems) checkProxies(c *Config) {
+	for _, entry := range c.TrustedProxies {
+		p.add("trusted-proxies", session.CheckProxy(entry))
+	}
+	switch c.ProxyProtocol {
+	case session.ProxyOff, session.ProxyRequired:
+	case session.ProxyOptional:
+		if len(c.TrustedProxies) == 0 {
+			p.add("proxy-protocol", errors.New("optional needs -trusted-proxies: any client could send a PROXY header"))
+		}
+	default:
+		p.add("proxy-protocol", fmt.Errorf("%q is none of off, optional, required", c.ProxyProtocol))
+	}
 }
 
 // authorizerTLS returns the TLS configuration for the authorizer; nil means Go's default.

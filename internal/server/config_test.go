@@ -19,6 +19,7 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 		AuthorizerTimeout: 5 * time.Second,
 		AuthorizerEvents:  []string{"connect", "join", "leave", "broadcast"},
 		AllowedOrigins:    []string{"*"},
+		ProxyProtocol:     "off",
 		BrokerBuffer:      16 << 20,
 		Loops:             cores, Shards: powerOfTwo(64 * cores), Workers: 64 * cores, Queue: 64 * 64 * cores, Poller: "native",
 		HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, PongTimeout: 10 * time.Second,
@@ -83,6 +84,10 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{ListenAddrs: []string{"unix:/tmp/a"}, AdminAddr: "unix:/tmp/./a"}, `-admin-addr: unix:/tmp/./a is taken by -listen-addr unix:/tmp/a`},
 		{Config{ListenAddrs: []string{"unix:/a"}, AdminAddr: "unix:/a"}, `-admin-addr: unix:/a is taken by -listen-addr unix:/a`},
 		{Config{AdminAddr: "3001"}, `-admin-addr: "3001"` + forms},
+		{Config{TrustedProxies: []string{"10.1.2.3/8"}}, `-trusted-proxies: 10.1.2.3/8 has bits behind its length; the network is 10.0.0.0/8`},
+		{Config{TrustedProxies: []string{"10.0.0.0/8", "x"}}, `-trusted-proxies: x is no address, no network such as 10.0.0.0/8, and not unix`},
+		{Config{ProxyProtocol: "on"}, `-proxy-protocol: "on" is none of off, optional, required`},
+		{Config{ProxyProtocol: "optional"}, `-proxy-protocol: optional needs -trusted-proxies: any client could send a PROXY header`},
 		{Config{ListenAddrs: []string{":80", ":81", "127.0.0.1:80"}}, `-listen-addr: 127.0.0.1:80 is taken by -listen-addr :80`},
 		{Config{ListenAddrs: []string{":80", "unix:/a"}, AdminAddr: "unix:/a"}, `-admin-addr: unix:/a is taken by -listen-addr unix:/a`},
 		{Config{ListenAddrs: []string{"fd://3"}, AdminAddr: "fd://3"}, `-admin-addr: fd://3 is taken by -listen-addr fd://3`},
@@ -172,12 +177,13 @@ func TestValidateReportsAllProblemsAtOnceInTheOrderOfTheFields(t *testing.T) {
 	c := Config{
 		ListenAddrs: []string{"x"}, BrokerDriver: "kafka", AuthorizerURL: "x", AuthorizerTimeout: -1,
 		AuthorizerEvents: []string{"x", "y"}, BroadcastingKey: " ", AllowedOrigins: []string{"x"},
+		TrustedProxies: []string{"x"}, ProxyProtocol: "x",
 		Loops: -1, Shards: -1, Workers: -1, Queue: -1, Poller: "x", HandshakeTimeout: -1, PongTimeout: -1,
 		MaxHeadSize: -1, MaxMessageSize: -1, MaxChannelsPerConnection: -1, MaxChannelLength: -1, WriteQueueSize: -1,
 		SlowPolicy: 9, DrainTimeout: -1,
 	}
 	want := "listen-addr broker-driver authorizer-url authorizer-timeout authorizer-events authorizer-events " +
-		"broadcasting-key allowed-origins loops shards workers queue poller handshake-timeout max-head-size pong-timeout max-message-size " +
+		"broadcasting-key allowed-origins trusted-proxies proxy-protocol loops shards workers queue poller handshake-timeout max-head-size pong-timeout max-message-size " +
 		"max-channels-per-connection max-channel-length write-queue-size slow-policy drain-timeout"
 	var got []string
 	for line := range strings.Lines(c.Validate().Error()) {

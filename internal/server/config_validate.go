@@ -65,6 +65,7 @@ func (c *Config) fillService() {
 	if c.AuthorizerEvents == nil {
 		c.AuthorizerEvents = allEvents
 	}
+	c.ProxyProtocol = cmp.Or(c.ProxyProtocol, session.ProxyOff)
 	if len(c.AllowedOrigins) == 0 {
 		c.AllowedOrigins = []string{"*"}
 	}

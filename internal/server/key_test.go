@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -59,23 +60,27 @@ func TestTheLoggedCommandWorksWhenItIsPasted(t *testing.T) {
 	}
 	socket := "unix:" + filepath.Join(t.TempDir(), "a socket")
 	for _, c := range []struct {
-		listen, level string
-		handler       func(w io.Writer, o *slog.HandlerOptions) slog.Handler
+		listen, level, proxies string
+		handler                func(w io.Writer, o *slog.HandlerOptions) slog.Handler
 	}{
-		{"127.0.0.1:0", "WARN", func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(w, o) }},
-		{socket, "ERROR", func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(w, o) }},
+		{"127.0.0.1:0", "WARN", "", func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(w, o) }},
+		{socket, "ERROR", "", func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(w, o) }},
+		{"127.0.0.1:0", "WARN", "required", func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(w, o) }},
 	} {
 		book, level := &testtool.Log{}, slog.LevelInfo
 		if err := level.UnmarshalText([]byte(c.level)); err != nil {
 			t.Fatal(err)
 		}
-		srv := start(t, Config{ListenAddrs: []string{c.listen}, Logger: slog.New(c.handler(book, &slog.HandlerOptions{Level: level}))})
+		srv := start(t, Config{ListenAddrs: []string{c.listen}, ProxyProtocol: c.proxies, Logger: slog.New(c.handler(book, &slog.HandlerOptions{Level: level}))})
 		found := regexp.MustCompile(c.level + `.*command"?[=:]"([^"]*)"`).FindStringSubmatch(book.String())
 		if found == nil {
 			t.Fatalf("at level %s there is no command in the log:\n%s", c.level, book)
 		}
-		member := connect(t, srv.Addr())
-		if err := member.roundTrip("news"); err != nil { // it is a member from here on
+		member := dial(t, srv.Addr())
+		if c.proxies == "required" {
+			_, _ = io.WriteString(member, "PROXY UNKNOWN\r\n")
+		}
+		if err := errors.Join(member.upgrade(), member.roundTrip("news")); err != nil { // it is a member from here on
 			t.Fatal(err)
 		}
 		if out, err := exec.Command("sh", "-c", found[1]).CombinedOutput(); err != nil {
@@ -88,12 +93,15 @@ func TestTheLoggedCommandWorksWhenItIsPasted(t *testing.T) {
 }
 
 func TestTheCommandReachesTheServer(t *testing.T) {
+	if got := curlLine(&net.UnixAddr{Name: "/s", Net: "unix"}, "KEY", true); !strings.Contains(got, " --haproxy-protocol ") {
+		t.Errorf("%s: want a PROXY header with it", got)
+	}
 	for want, addr := range map[string]net.Addr{
 		"curl 'http://localhost:3000/broadcast' ":                          &net.TCPAddr{IP: net.IPv6unspecified, Port: 3000},
 		"curl 'http://[::1]:3000/broadcast' ":                              &net.TCPAddr{IP: net.IPv6loopback, Port: 3000},
 		"curl --unix-socket '/run/wsify.sock' http://localhost/broadcast ": &net.UnixAddr{Name: "/run/wsify.sock", Net: "unix"},
 	} {
-		if got := curlLine(addr, "KEY"); !strings.Contains(got, "| "+want) || strings.ContainsAny(got, `"\`) {
+		if got := curlLine(addr, "KEY", false); !strings.Contains(got, "| "+want) || strings.ContainsAny(got, `"\`) {
 			t.Errorf("%s: %s, want %s in it, and nothing that a log escapes", addr, got, want)
 		}
 	}

@@ -134,6 +134,7 @@ func (srv *Server) openNode(sampler *operate.Sampler) error {
 func (c *Config) settings(key string) session.Settings {
 	return session.Settings{
 		Loops: c.Loops, Shards: c.Shards, Poller: c.Poller, ListenMode: c.ListenMode,
+		TrustedProxies: c.TrustedProxies, ProxyProtocol: c.ProxyProtocol,
 		AuthorizerURL: c.AuthorizerURL, AuthorizerTimeout: c.AuthorizerTimeout, AuthorizerEvents: c.AuthorizerEvents,
 		Workers: c.Workers, Queue: c.Queue, BroadcastingKey: key, AllowedOrigins: c.AllowedOrigins,
 		HandshakeTimeout: c.HandshakeTimeout, MaxHeadSize: c.MaxHeadSize, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout,

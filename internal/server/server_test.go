@@ -118,6 +118,22 @@ func TestOneAddressInUseIsTheEndOfTheStart(t *testing.T) {
 	}
 }
 
+func TestARequiredProxyHeaderOfAnybodyIsWarnedAbout(t *testing.T) {
+	const warning = "whoever connects may claim any address with a PROXY header"
+	for _, c := range []struct {
+		cfg  Config
+		want bool
+	}{
+		{Config{ProxyProtocol: "required"}, true},
+		{Config{ProxyProtocol: "required", TrustedProxies: []string{"10.0.0.0/8"}}, false},
+		{Config{}, false},
+	} {
+		if _, book := startLogged(t, c.cfg); strings.Contains(book.String(), warning) != c.want {
+			t.Errorf("with %q and %q, a warning: %t, want %t", c.cfg.ProxyProtocol, c.cfg.TrustedProxies, !c.want, c.want)
+		}
+	}
+}
+
 // TestStartTellsAboutTheAuthorizer: the log says at once that it is unreachable, and that any web
 // page may use its visitor's cookies.
 func TestStartTellsAboutTheAuthorizer(t *testing.T) {

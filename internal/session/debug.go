@@ -15,13 +15,19 @@ func (n *Node) debugging() bool {
 	return n.log.Enabled(context.Background(), slog.LevelDebug)
 }
 
-// logOpened keeps the address of a connection for the log, because the kernel forgets
-// it when the peer resets the connection.
-func (l *loop) logOpened(c *netpoll.Conn) {
+// logAs keeps the address of a connection for the logs, because the kernel forgets it when
+// the peer resets the connection.
+func (l *loop) logAs(c *netpoll.Conn, addr string) {
+	if v := l.access.visit(c); v != nil {
+		v.addr = addr
+	}
+	if !l.node.debugging() {
+		return
+	}
 	if l.addrs == nil {
 		l.addrs = make(map[uint64]string)
 	}
-	l.addrs[c.ID()] = l.remoteAddr(c)
+	l.addrs[c.ID()] = addr
 }
 
 // endedMessage is the message of the last record of a connection.

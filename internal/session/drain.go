@@ -149,7 +149,7 @@ func (l *loop) drainOne(c *netpoll.Conn) {
 		l.turnDown(c, s, publish.Draining())
 	case publishing:
 		l.lost(c, s, publish.Manner{}, dropBroker, "5", broker.ErrUnknown.Error())
-	case kept:
+	case kept, introducing:
 		l.endQuietly(c, s, reasonShutdown)
 	default:
 		l.restart(c, s)

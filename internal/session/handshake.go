@@ -72,8 +72,9 @@ func (l *loop) keepHead(c *netpoll.Conn, s *session, p []byte, searched int) {
 // of the next request. Paths are compared without decoding.
 func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) []byte {
 	r, err := wire.ParseRequest(head)
-	if l.access != nil && err == nil {
-		l.access.visit(c).asked(&r, l.remoteAddr(c))
+	if err == nil && (l.node.proxies.any || l.access != nil) {
+		from := l.judgePeer(c, &r)
+		l.access.visit(c).asked(&r, addrText(from))
 	}
 	switch {
 	case err != nil:

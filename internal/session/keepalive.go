@@ -31,6 +31,12 @@ func (l *loop) startKeepalive(c *netpoll.Conn, s *session) {
 func (l *loop) Expired(c *netpoll.Conn) {
 	s := l.session(c)
 	switch s.state {
+	case introducing:
+		if l.node.proxies.required {
+			l.rejectProxy(c, s, "the PROXY header was not finished in time")
+			break
+		}
+		fallthrough // it may be a client that has sent nothing
 	case handshaking:
 		l.refuseFor(c, s, reasonHandshakeTimeout, rejectTimeout, 408, "", "The request head was not finished in time.\n")
 	case receiving:

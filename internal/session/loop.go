@@ -18,8 +18,9 @@ type loop struct {
 	net      *netpoll.Loop
 	hub      *hub.Local
 	sessions slab.Slab[session]
-	places   slab.Slab[place]  // by slot; empty unless places are counted
-	buckets  slab.Slab[bucket] // by slot; empty without a rate of commands
+	places   slab.Slab[place]    // by slot; empty unless places are counted
+	buckets  slab.Slab[bucket]   // by slot; empty without a rate of commands
+	told     slab.Slab[endpoint] // by slot: addresses of clients, from proxies; empty unless proxies are believed
 	extras   slab.Pool[extra]
 	parser   command.Parser
 	// cork collects the answers to one piece of input, so that they leave in one send,
@@ -56,17 +57,20 @@ type loop struct {
 // Opened starts the handshake of a new connection. It implements netpoll.Handler.
 func (l *loop) Opened(c *netpoll.Conn) {
 	l.sessions.Grow(c.Slot())
-	*l.session(c) = session{state: handshaking}
+	*l.session(c) = session{state: l.node.first()}
+	if l.node.proxies.on() {
+		l.told.Grow(c.Slot())
+	}
 	if l.node.admission.counts {
 		l.places.Grow(c.Slot())
 	}
 	c.SetDeadline(l.node.now().handshakeTimeout)
 	l.counts.accepted.Add(1)
-	if l.node.debugging() {
-		l.logOpened(c)
-	}
 	if l.access != nil {
 		l.access.opened(c, l.remoteAddr)
+	}
+	if l.node.debugging() {
+		l.logAs(c, l.remoteAddr(c))
 	}
 }
 
@@ -74,7 +78,7 @@ func (l *loop) Opened(c *netpoll.Conn) {
 func (l *loop) Data(c *netpoll.Conn, p []byte) {
 	s := l.session(c)
 	switch s.state {
-	case handshaking, kept, receiving, publishing:
+	case handshaking, introducing, kept, receiving, publishing:
 		l.readRequests(c, s, p)
 	case open, pinged:
 		l.alive(c, s)
@@ -108,6 +112,9 @@ func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)
 	l.vacate(c)
+	if l.node.proxies.on() {
+		*l.told.At(c.Slot()) = endpoint{}
+	}
 	s.state = ending
 	l.counts.closed[reason].Add(1)
 }

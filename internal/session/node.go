@@ -32,6 +32,9 @@ type Settings struct {
 	AuthorizerEvents  []string
 	Workers, Queue    int
 
+	TrustedProxies []string // networks of proxies that are believed when they say who their client is
+	ProxyProtocol  string   // ProxyOff, ProxyOptional or ProxyRequired
+
 	BroadcastingKey string // empty: a request without a key may publish
 	AllowedOrigins  []string
 
@@ -91,6 +94,7 @@ type Node struct {
 	admission    admission
 	commands     commandRate
 	publications publishRate
+	proxies      proxies
 
 	draining atomic.Bool   // new clients are refused
 	stopping chan struct{} // closed when the shutdown begins
@@ -107,7 +111,7 @@ type Node struct {
 func Open(cfg Settings) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Logger, faults: cfg.Faults, times: cfg.Times, broker: cfg.Broker, tick: tickFor(&cfg),
-		name: newNodeName(), stopping: make(chan struct{}),
+		name: newNodeName(), stopping: make(chan struct{}), proxies: newProxies(cfg.TrustedProxies, cfg.ProxyProtocol),
 	}
 	n.Reload(cfg)
 	n.memory.limit(cfg.MaxWriteMemory, cfg.Loops)

@@ -66,13 +66,14 @@ const (
 	rejectMaxConnections                  // -max-connections
 	rejectAddress                         // -max-connections-per-address
 	rejectAcceptRate                      // -accept-rate
+	rejectProxyHeader                     // a PROXY header that is wrong, missing, or not from a trusted proxy
 	numRejections
 )
 
 var rejectionNames = [numRejections]string{
 	"malformed", "head_too_large", "no_upgrade", "origin", "denied",
 	"authorizer_down", "authorizer_busy", "timeout", "not_found", "shutdown",
-	"max_connections", "max_connections_per_address", "accept_rate",
+	"max_connections", "max_connections_per_address", "accept_rate", "proxy_header",
 }
 
 // reasonOf returns why a session ends if the peer's error has this close code.

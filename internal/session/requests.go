@@ -18,6 +18,8 @@ const keepIdle = 75 * time.Second
 func (l *loop) readRequests(c *netpoll.Conn, s *session, p []byte) {
 	for len(p) > 0 && c.Open() {
 		switch s.state {
+		case introducing:
+			p = l.readProxy(c, s, p)
 		case handshaking, kept:
 			p = l.readHead(c, s, p)
 		case receiving:

@@ -36,6 +36,7 @@ type state uint8
 
 const (
 	handshaking state = iota // the request head is incomplete
+	introducing              // the PROXY header before it is incomplete
 	connecting               // the authorizer is asked about the upgrade
 	open                     // frames are read
 	pinged                   // open, and a ping was sent since the last bytes arrived

@@ -96,6 +96,7 @@ func (l *loop) tidy() {
 	l.places.Cut(l.net.Slots())
 	l.buckets.Cut(l.net.Slots())
 	l.access.cut(l.net.Slots())
+	l.told.Cut(l.net.Slots())
 	l.cork, l.reply, l.frame, l.small = nil, nil, nil, nil
 	l.parser = command.Parser{}
 }
