@@ -3,6 +3,7 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -136,7 +137,7 @@ func TestAnswersOfAnAuthorizer(t *testing.T) {
 		"it refuses":             {auth.Examination{Report: report, Decision: auth.Deny, Cause: &auth.StatusError{Status: 403}, Took: fast, Kept: true}, expected{OK, "It refuses a client without credentials, with 403", ""}},
 		"a page that moved":      {auth.Examination{Report: report, Decision: auth.Deny, Cause: &auth.StatusError{Status: 302}, Took: fast, Kept: true}, expected{Warning, "302, which counts as no", ""}},
 		"no such page":           {auth.Examination{Report: report, Decision: auth.Deny, Cause: &auth.StatusError{Status: 404}, Took: fast, Kept: true}, expected{Warning, "404, which counts as no", ""}},
-		"plain HTTP to TLS":      {auth.Examination{Report: report, Decision: auth.Deny, Cause: &auth.StatusError{Status: 400}, Hint: "it speaks TLS", Took: fast, Kept: true}, expected{Problem, "400: it speaks TLS", ""}},
+		"plain HTTP to TLS":      {auth.Examination{Report: report, Decision: auth.Deny, Cause: &auth.StatusError{Status: 400}, Hint: "it speaks TLS?", Took: fast, Kept: true}, expected{Problem, "400: it speaks TLS? It answers in", ""}},
 		"it is down":             {auth.Examination{Report: report, Decision: auth.Down, Cause: &auth.StatusError{Status: 503}, Took: fast[:1]}, expected{Problem, "It is down: authorizer answered 503", ""}},
 		"it is down, with hint":  {auth.Examination{Report: report, Decision: auth.Down, Cause: &auth.CallError{Result: auth.ResultReset}, Hint: "look there", Took: fast[:1]}, expected{Problem, "reset. look there.", ""}},
 		"it closes":              {auth.Examination{Report: report, Decision: auth.Allow, Took: fast}, expected{Warning, "It closes connections after an answer", ""}},
@@ -172,14 +173,16 @@ func TestWhatAnEngineLetsUsDo(t *testing.T) {
 		x      broker.Examination
 		want   expected
 	}{
-		"all is well":            {"redis", nil, broker.Examination{Engine: "redis at r:6379", Servers: waiting(256*mib, 64*mib, 60), RoundTrip: time.Millisecond}, expected{OK, "redis at r:6379, version 7.2.1. A publication is back in 1ms. At r:6379 256 MiB, or 64 MiB for 60 s, may wait", ""}},
-		"no limit":               {"redis", nil, broker.Examination{Servers: waiting(0, 0, 0)}, expected{OK, "any number of bytes", ""}},
-		"64 MiB":                 {"redis", nil, broker.Examination{Servers: waiting(64*mib, 0, 0)}, expected{OK, "64 MiB may wait", ""}},
-		"a byte less":            {"redis", nil, broker.Examination{Servers: waiting(64*mib-1, 0, 0)}, expected{Warning, "what waited is lost", "redis-cli at r:6379, as a user that may CONFIG: CONFIG SET client-output-buffer-limit 'pubsub 256mb 64mb 60'"}},
-		"little, for a minute":   {"redis", nil, broker.Examination{Servers: waiting(64*mib, 8*mib, 60)}, expected{OK, "", ""}},
-		"little, for less":       {"redis", nil, broker.Examination{Servers: waiting(64*mib, 8*mib, 59)}, expected{Warning, "8 MiB for 59 s", "CONFIG REWRITE"}},
-		"NATS with little":       {"nats", nil, broker.Examination{Servers: waiting(8*mib, 0, 0)}, expected{Warning, "", "nats.conf: max_pending: 256MB"}},
-		"it does not say":        {"redis", nil, broker.Examination{Servers: []broker.Server{{Addr: "r:1", Version: "7"}}}, expected{OK, "r:1 does not say how much", ""}},
+		"all is well":          {"redis", nil, broker.Examination{Engine: "redis at r:6379", Servers: waiting(256*mib, 64*mib, 60), RoundTrip: time.Millisecond}, expected{OK, "redis at r:6379, version 7.2.1. A publication is back in 1ms. 256 MiB, or 64 MiB for 60 s, may wait for a node at r:6379.", ""}},
+		"no limit":             {"redis", nil, broker.Examination{Servers: waiting(0, 0, 0)}, expected{OK, "Any number of bytes may wait", ""}},
+		"64 MiB":               {"redis", nil, broker.Examination{Servers: waiting(64*mib, 0, 0)}, expected{OK, "64 MiB may wait", ""}},
+		"a byte less":          {"redis", nil, broker.Examination{Servers: waiting(64*mib-1, 0, 0)}, expected{Warning, "what waited is lost", "redis-cli at r:6379, as a user that may CONFIG: CONFIG SET client-output-buffer-limit 'pubsub 256mb 64mb 60'"}},
+		"little, for a minute": {"redis", nil, broker.Examination{Servers: waiting(64*mib, 8*mib, 60)}, expected{OK, "", ""}},
+		"little, for less":     {"redis", nil, broker.Examination{Servers: waiting(64*mib, 8*mib, 59)}, expected{Warning, "8 MiB for 59 s", "CONFIG REWRITE"}},
+		"NATS with little":     {"nats", nil, broker.Examination{Servers: waiting(8*mib, 0, 0)}, expected{Warning, "", "nats.conf: max_pending: 256MB"}},
+		"a cluster": {"redis", nil, broker.Examination{Servers: slices.Concat(waiting(64*mib, 0, 0), waiting(64*mib, 0, 0), waiting(32*mib, 0, 0), waiting(64*mib, 0, 0), waiting(64*mib, 0, 0))}, expected{Warning,
+			"64 MiB may wait for a node at r:6379, r:6379, r:6379 and 1 more. 32 MiB may wait for a node at r:6379. Beyond it", "CONFIG SET"}},
+		"it does not say":        {"redis", nil, broker.Examination{Servers: []broker.Server{{Addr: "r:1", Version: "7"}}}, expected{OK, "It is not known how much may wait for a node at r:1.", ""}},
 		"no server":              {"redis", nil, broker.Examination{Engine: "redis at r"}, expected{OK, "redis at r, version unknown.", ""}},
 		"slow":                   {"redis", nil, broker.Examination{RoundTrip: slowAnswer}, expected{Warning, "That is slow", ""}},
 		"not slow":               {"redis", nil, broker.Examination{RoundTrip: slowAnswer - 1}, expected{OK, "", ""}},

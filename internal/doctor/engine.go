@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"wsify/broker"
@@ -45,7 +46,7 @@ func (c *checker) broker() {
 func versions(x *broker.Examination) string {
 	var all []string
 	for _, s := range x.Servers {
-		if !strings.Contains(strings.Join(all, ", "), s.Version) {
+		if !slices.Contains(all, s.Version) {
 			all = append(all, s.Version)
 		}
 	}
@@ -86,26 +87,52 @@ func (c *checker) grant() []Change {
 	return []Change{{"redis-cli; an ACL file needs it too", fmt.Sprintf("ACL SETUSER %s '&%s*' %s", user, c.Config.BrokerPrefix, rights)}}
 }
 
-// waiting judges how much may wait at each server for a node that is slow for a moment.
+// waiting judges how much may wait at the servers for a node that is slow for a moment.
+// Servers that say the same share a sentence.
 func (c *checker) waiting(x *broker.Examination, f *Finding) {
+	const unknown = "It is not known how much"
+	var order []string
+	addrs := map[string][]string{}
 	for _, s := range x.Servers {
-		switch w := s.Waiting; {
-		case w == nil:
-			f.worse(OK, fmt.Sprintf("%s does not say how much may wait for a node.", s.Addr))
-		case small(w.Hard) || small(w.Soft) && w.Seconds < 60:
-			f.worse(Warning, fmt.Sprintf("At %s %s may wait for a node, then its connection is closed and what waited is lost.", s.Addr, allowance(w)))
+		text := unknown
+		if s.Waiting != nil {
+			text = allowance(s.Waiting)
+		}
+		if addrs[text] == nil {
+			order = append(order, text)
+		}
+		addrs[text] = append(addrs[text], s.Addr)
+		if tight(s.Waiting) {
 			f.Change = append(f.Change, c.moreWaiting(s.Addr)...)
-		default:
-			f.worse(OK, fmt.Sprintf("At %s %s may wait for a node.", s.Addr, allowance(w)))
 		}
 	}
+	for _, text := range order {
+		f.worse(OK, fmt.Sprintf("%s may wait for a node at %s.", text, some(addrs[text])))
+	}
+	if slices.ContainsFunc(x.Servers, func(s broker.Server) bool { return tight(s.Waiting) }) {
+		f.worse(Warning, "Beyond it the node's connection is closed, and what waited is lost. 64 MiB should fit.")
+	}
+}
+
+// some names the first of addrs, and counts the others.
+func some(addrs []string) string {
+	const most = 3
+	if len(addrs) <= most {
+		return strings.Join(addrs, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(addrs[:most], ", "), len(addrs)-most)
+}
+
+// tight reports whether a busy node may soon be beyond a limit.
+func tight(w *broker.Waiting) bool {
+	return w != nil && (small(w.Hard) || small(w.Soft) && w.Seconds < 60)
 }
 
 func small(bytes int) bool { return bytes > 0 && bytes < leastWaiting }
 
 // allowance writes a limit of what may wait.
 func allowance(w *broker.Waiting) string {
-	text := "any number of bytes"
+	text := "Any number of bytes"
 	if w.Hard > 0 {
 		text = size(int64(w.Hard))
 	}

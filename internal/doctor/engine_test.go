@@ -32,7 +32,7 @@ func TestARedisIsCuredByTheLinesOfTheReport(t *testing.T) {
 			s.CLI(words(change.Line)...)
 		}
 	}
-	expected{OK, "256 MiB, or 64 MiB for 60 s, may wait for a node", ""}.compare(t, "afterwards", finding(t, examined(t, cfg), "broker"))
+	expected{OK, "256 MiB, or 64 MiB for 60 s, may wait for a node at ", ""}.compare(t, "afterwards", finding(t, examined(t, cfg), "broker"))
 	if left := s.CLI("PUBSUB", "CHANNELS") + s.CLI("CLIENT", "LIST", "TYPE", "pubsub"); left != "" {
 		t.Errorf("something is left: %s", left)
 	}
@@ -94,4 +94,29 @@ func TestANATSThatDeniesOrTakesLittle(t *testing.T) {
 		dsn := strings.Replace(s.URL, "nats://", "nats://ann:hunter2@", 1)
 		tc.want.compare(t, name, finding(t, examined(t, server.Config{BrokerDriver: "nats", BrokerDSN: dsn, BrokerPrefix: "shop."}), "broker"))
 	}
+}
+
+func TestEveryMasterOfAClusterIsExamined(t *testing.T) {
+	servers := redistest.StartCluster(t, 3)
+	for _, s := range servers {
+		s.Config("client-output-buffer-limit", "pubsub 256mb 64mb 60")
+	}
+	servers[1].Config("client-output-buffer-limit", "pubsub 32mb 8mb 60")
+	f := finding(t, examined(t, ofRedis(servers[0].DSN())), "broker")
+	expected{Warning, "32 MiB, or 8 MiB for 60 s, may wait for a node at " + servers[1].Addr, "redis-cli at " + servers[1].Addr}.compare(t, "one of three", f)
+	if len(f.Change) != 2 {
+		t.Errorf("changes: %+v, want those of one server", f.Change)
+	}
+	for _, s := range servers {
+		s.CLI("ACL", "SETUSER", "ann", "reset", "on", ">hunter2", "+hello", "+cluster|slots")
+	}
+	cfg := ofRedis("redis://ann:hunter2@" + servers[0].Addr)
+	f = finding(t, examined(t, cfg), "broker")
+	expected{Problem, "wsify cannot subscribe to", "+ssubscribe"}.compare(t, "without rights", f)
+	for _, change := range f.Change {
+		for _, s := range servers {
+			s.CLI(words(change.Line)...)
+		}
+	}
+	expected{OK, "", ""}.compare(t, "afterwards", finding(t, examined(t, cfg), "broker"))
 }

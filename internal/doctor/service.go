@@ -84,10 +84,10 @@ func (c *checker) authorizer() {
 		c.say(check, OK, "There is none: everybody may connect, join and broadcast.")
 		return
 	case x.Err != nil && x.Report.URL != "":
-		c.say(check, Problem, join(reached(x), x.Err.Error()+"."))
+		c.say(check, Problem, join(reached(x), sentence(x.Err.Error())))
 		return
 	case x.Err != nil:
-		c.say(check, Problem, x.Err.Error()+".")
+		c.say(check, Problem, sentence(x.Err.Error()))
 		return
 	}
 	f := Finding{Check: check, Holds: noBound, Text: reached(x)}
@@ -102,7 +102,7 @@ func (c *checker) authorizer() {
 
 // reached says how the authorizer was reached, or that it was not.
 func reached(x *auth.Examination) string {
-	return strings.TrimPrefix(x.Report.String(), "authorizer ") + "."
+	return sentence(strings.TrimPrefix(x.Report.String(), "authorizer "))
 }
 
 // worse adds a sentence to f, and raises its status.
@@ -123,13 +123,13 @@ func (c *checker) answered(x *auth.Examination) (Status, string) {
 	case x.Decision == auth.Down:
 		text := fmt.Sprintf("It is down: %s.", x.Cause)
 		if x.Hint != "" {
-			text += " " + x.Hint + "."
+			text += " " + sentence(x.Hint)
 		}
 		return Problem, text
 	case x.Decision == auth.Allow:
 		return OK, "It allows a client without credentials to connect."
 	case x.Hint != "":
-		return Problem, fmt.Sprintf("It answers %d: %s.", status.Status, x.Hint)
+		return Problem, fmt.Sprintf("It answers %d: %s", status.Status, sentence(x.Hint))
 	case slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden}, status.Status):
 		return OK, fmt.Sprintf("It refuses a client without credentials, with %d.", status.Status)
 	}

@@ -54,6 +54,14 @@ func rounded(d time.Duration) string {
 	return strings.Replace(d.Round(10*time.Microsecond).String(), "µ", "u", 1)
 }
 
+// sentence ends a text with a full stop, unless it has an end.
+func sentence(text string) string {
+	if text == "" || strings.ContainsAny(text[len(text)-1:], ".?!") {
+		return text
+	}
+	return text + "."
+}
+
 // medianOf returns the median and the longest of durations; zeros when there are none.
 func medianOf(all []time.Duration) (median, longest time.Duration) {
 	if len(all) == 0 {
