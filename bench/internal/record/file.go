@@ -14,12 +14,16 @@ func Read(path string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	var version struct{ Version int }
+	if err := json.Unmarshal(text, &version); err != nil {
+		return nil, fmt.Errorf("%s is no record: %w", path, err)
+	}
+	if version.Version != Version {
+		return nil, fmt.Errorf("%s is no record of version %d, which is all that wsbench reads; bench/results/v1 has older ones, with their report", path, Version)
+	}
 	var r Record
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if r.Version != Version {
-		return nil, fmt.Errorf("%s is no record of version %d; those in results/v1 have an older form", path, Version)
 	}
 	return &r, nil
 }
@@ -31,12 +35,27 @@ func (r *Record) Encode(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// Write writes a new file. Records are added, never edited: one that exists is an error.
-func (r *Record) Write(path string) (err error) {
+// create makes a new file. Records are added, never edited: one that exists is an error.
+func create(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s exists: records are added, never edited", path)
+		return nil, fmt.Errorf("%s exists: records are added, never edited", path)
 	}
+	return f, err
+}
+
+// Creatable reports why a record could not be written to path, before it is made.
+func Creatable(path string) error {
+	f, err := create(path)
+	if err != nil {
+		return fmt.Errorf("the record could not be written: %w", err)
+	}
+	return errors.Join(f.Close(), os.Remove(path))
+}
+
+// Write writes a new file.
+func (r *Record) Write(path string) error {
+	f, err := create(path)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,5 @@
-// Package record is the format of what a run found: figures with their samples, goals and verdicts, and the
-// machine they are from. A record holds all that a report needs, so that it is made from anybody's records on
-// any machine.
+// Package record is the format of what a run found: figures with their samples, goals and verdicts, and the machine
+// they are from. A record holds all that a report needs, so that it is made from anybody's records on any machine.
 package record
 
 import "time"
@@ -24,6 +23,8 @@ type Record struct {
 	Figures  []Figure  `json:"figures"`
 	Notes    []Note    `json:"notes,omitempty"`
 	Failures []string  `json:"failures,omitempty"`
+
+	Interrupted bool `json:"interrupted,omitempty"` // it ended early; the last failure says why
 }
 
 // Machine is where a process of the run ran.

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"html/template"
+	html "html/template"
 	"image/color"
 	"math"
 	"slices"
@@ -26,8 +26,8 @@ type chart struct {
 }
 
 // Inline is the picture for a page in HTML.
-func (c chart) Inline() template.HTML {
-	return template.HTML(c.SVG[bytes.Index(c.SVG, []byte("<svg")):]) // made by gonum/plot, which escapes text
+func (c chart) Inline() html.HTML {
+	return html.HTML(c.SVG[bytes.Index(c.SVG, []byte("<svg")):]) // made by gonum/plot, which escapes text
 }
 
 // series is the figures of one name in one scenario.

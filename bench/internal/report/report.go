@@ -5,12 +5,15 @@ package report
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
-	"html/template"
+	html "html/template"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	text "text/template"
 
 	"wsify/bench/internal/record"
 	"wsify/bench/internal/table"
@@ -31,14 +34,17 @@ type recordView struct {
 }
 
 type scenarioView struct {
-	Name string
-	Rows []row
-	Note []string
+	Name    string
+	Figures []figureView
+	Note    []string
 }
 
-type row struct{ Name, Server, Value, Interval, Better, Verdict, Goal string }
+type figureView struct {
+	*record.Figure
+	vary string
+}
 
-// Write writes REPORT.md, report.html, and a directory charts into dir.
+// Write writes REPORT.md, report.html, and a directory charts into dir, last.
 func Write(dir string, records []*record.Record) error {
 	var p page
 	for _, r := range records {
@@ -47,24 +53,29 @@ func Write(dir string, records []*record.Record) error {
 		if err != nil {
 			return err
 		}
-		p.Charts = append(p.Charts, charts...)
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "charts"), 0o755); err != nil {
-		return err
-	}
-	for _, c := range p.Charts {
-		if err := os.WriteFile(filepath.Join(dir, "charts", c.File), c.SVG, 0o644); err != nil {
-			return err
+		for _, c := range charts {
+			for p.has(c.File) { // two records of one minute
+				c.File = "2-" + c.File
+			}
+			p.Charts = append(p.Charts, c)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "REPORT.md"), []byte(p.markdown()), 0o644); err != nil {
+	var page, md bytes.Buffer
+	if err := errors.Join(htmlPage.Execute(&page, p), markdown.Execute(&md, p)); err != nil {
 		return err
 	}
-	var html bytes.Buffer
-	if err := htmlPage.Execute(&html, p); err != nil {
-		return err
+	write := func(path string, content []byte) error {
+		return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644))
 	}
-	return os.WriteFile(filepath.Join(dir, "report.html"), html.Bytes(), 0o644)
+	err := errors.Join(write(filepath.Join(dir, "REPORT.md"), md.Bytes()), write(filepath.Join(dir, "report.html"), page.Bytes()))
+	for i := 0; i < len(p.Charts) && err == nil; i++ {
+		err = write(filepath.Join(dir, "charts", p.Charts[i].File), p.Charts[i].SVG)
+	}
+	return err
+}
+
+func (p *page) has(file string) bool {
+	return slices.ContainsFunc(p.Charts, func(c chart) bool { return c.File == file })
 }
 
 func viewOf(r *record.Record) recordView {
@@ -81,26 +92,25 @@ func viewOf(r *record.Record) recordView {
 			v.Scenarios = append(v.Scenarios, s)
 		}
 		s := &v.Scenarios[len(v.Scenarios)-1]
-		s.Rows = append(s.Rows, rowOf(r, f))
+		s.Figures = append(s.Figures, figureView{f, r.Vary})
 	}
 	return v
 }
 
-func rowOf(r *record.Record, f *record.Figure) row {
-	w := row{
-		Name: f.Name, Server: f.Server, Value: table.Value(f.Median, f.Unit), Verdict: f.Verdict,
-		Interval: fmt.Sprintf("%s to %s (%d)", table.Value(f.Low, f.Unit), table.Value(f.High, f.Unit), f.N),
+// Label is the figure's name, with the value of what is varied.
+func (f figureView) Label() string {
+	if f.X == nil {
+		return f.Name
 	}
-	if f.X != nil {
-		w.Name += fmt.Sprintf(", %s %v", r.Vary, *f.X)
+	return fmt.Sprintf("%s, %s %s", f.Name, f.vary, table.Number(*f.X))
+}
+
+// Judged is the verdict and the goal.
+func (f figureView) Judged() string {
+	if f.Goal == nil {
+		return ""
 	}
-	if f.Better != record.Fact {
-		w.Better = f.Better
-	}
-	if f.Goal != nil {
-		w.Goal = f.Goal.Text
-	}
-	return w
+	return f.Verdict + ": " + f.Goal.Text
 }
 
 // Title is what a record is called.
@@ -122,36 +132,8 @@ func (v recordView) Where() string {
 	return where
 }
 
-// Line is the command that made a record.
-func (v recordView) Line() string { return strings.Join(v.Command, " ") }
-
-// markdown is the page as Markdown.
-func (p page) markdown() string {
-	var b strings.Builder
-	b.WriteString("# Report\n\nA figure is the median of its samples, one a round. Behind it stands the interval that holds the true median with 95 % (93.75 % with five samples), and the number of samples. Servers took turns; compare figures only within a run.\n")
-	for _, r := range p.Records {
-		fmt.Fprintf(&b, "\n## %s\n\n%s. Commit %s, %s, %.0f s. Command: `%s`\n", cell(r.Title()), cell(r.Where()), cell(r.Commit), r.Date.Format("2006-01-02"), r.Seconds, strings.ReplaceAll(r.Line(), "`", "'"))
-		if r.Quick {
-			b.WriteString("\nMade with -quick: it shows that everything works, not what it costs.\n")
-		}
-		for _, s := range r.Scenarios {
-			fmt.Fprintf(&b, "\n### %s\n\n| figure | server | median | interval (samples) | better | goal |\n|---|---|---|---|---|---|\n", cell(s.Name))
-			for _, w := range s.Rows {
-				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", cell(w.Name), cell(w.Server), w.Value, w.Interval, w.Better, cell(strings.Trim(w.Verdict+": "+w.Goal, ": ")))
-			}
-			for _, n := range s.Note {
-				fmt.Fprintf(&b, "\n%s\n", cell(n))
-			}
-		}
-		for _, f := range r.Failures {
-			fmt.Fprintf(&b, "\nFailed: %s\n", cell(f))
-		}
-	}
-	for _, c := range p.Charts {
-		fmt.Fprintf(&b, "\n![%s](charts/%s)\n", cell(c.Title), c.File)
-	}
-	return b.String()
-}
+// Line is the command that made a record; it stands between backquotes.
+func (v recordView) Line() string { return strings.ReplaceAll(strings.Join(v.Command, " "), "`", "'") }
 
 var special = regexp.MustCompile("[|<>\\[\\]`*_\\\\]")
 
@@ -160,7 +142,13 @@ func cell(text string) string {
 	return special.ReplaceAllStringFunc(strings.Join(strings.Fields(text), " "), func(c string) string { return `\` + c })
 }
 
-//go:embed report.tmpl
-var htmlText string
+var (
+	//go:embed report.html.tmpl
+	htmlText string
+	//go:embed report.md.tmpl
+	markdownText string
 
-var htmlPage = template.Must(template.New("report").Parse(htmlText))
+	funcs    = map[string]any{"value": table.Value, "cell": cell}
+	htmlPage = html.Must(html.New("report").Funcs(funcs).Parse(htmlText))
+	markdown = text.Must(text.New("report").Funcs(funcs).Parse(markdownText))
+)

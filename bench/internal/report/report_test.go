@@ -45,6 +45,7 @@ func TestAReportIsMadeOfAnybodysRecords(t *testing.T) {
 		"two servers":  {[]*record.Record{aRecord("", "a", "b<i>")}, 1},
 		"a curve":      {[]*record.Record{aRecord("content", "a")}, 1},
 		"many records": {[]*record.Record{aRecord("", "a", "b"), aRecord("rate", "a", "b")}, 2},
+		"one minute":   {[]*record.Record{aRecord("", "a", "b"), aRecord("", "a", "b"), aRecord("", "a", "b")}, 3},
 	} {
 		dir := t.TempDir()
 		if err := Write(dir, tc.records); err != nil {
@@ -60,6 +61,12 @@ func TestAReportIsMadeOfAnybodysRecords(t *testing.T) {
 		}
 		if n := strings.Count(string(html), "<svg"); n != tc.charts {
 			t.Errorf("%s: %d charts, want %d", name, n, tc.charts)
+		}
+		if files, _ := filepath.Glob(filepath.Join(dir, "charts", "*.svg")); len(files) != tc.charts || strings.Count(string(md), "](charts/") != tc.charts {
+			t.Errorf("%s: %v, want %d charts", name, files, tc.charts)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "charts")); tc.charts == 0 && err == nil {
+			t.Errorf("%s: charts is there, and empty", name)
 		}
 		if len(tc.records) > 0 && !strings.Contains(string(md), "96 cores") {
 			t.Errorf("%s: the machine is not named:\n%s", name, md)
@@ -78,5 +85,18 @@ func TestAReportHasTwelveChartsAtMost(t *testing.T) {
 	charts, err := chartsOf(r, maxCharts)
 	if err != nil || len(charts) != maxCharts {
 		t.Errorf("%d charts, %v", len(charts), err)
+	}
+}
+
+func TestAReportThatFailsLeavesNoCharts(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "REPORT.md"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(dir, []*record.Record{aRecord("", "a", "b")}); err == nil {
+		t.Error("REPORT.md is a directory, and was written")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "charts")); err == nil {
+		t.Error("charts was made")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -53,10 +54,13 @@ func Print(w io.Writer, r *record.Record, color bool) {
 
 func label(f *record.Figure) string {
 	if f.X != nil {
-		return fmt.Sprintf("%s [%v]", f.Name, *f.X)
+		return fmt.Sprintf("%s [%s]", f.Name, Number(*f.X))
 	}
 	return f.Name
 }
+
+// Number writes a value of what is varied, with all of its digits.
+func Number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 // note says what is better, and the verdict.
 func note(f *record.Figure, paint func(code, text string) string) string {
