@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"wsify/bench/internal/process"
 	"wsify/bench/internal/scenario"
@@ -39,14 +38,12 @@ func TestEachPeerDelivers(t *testing.T) {
 				}
 			}
 			const count = 50
-			done := make(chan uint32, count)
-			s.Watch(swarm.Args{Group: "members", Count: count, Members: 20}, func(n uint32, _ int64) { done <- n })
+			_ = s.Watch(swarm.Args{Group: "members", Count: count, Members: 20}, nil)
 			talked(s, swarm.Talk{Group: "publisher", Channel: "c", Count: count, Size: 100})
-			for range count {
-				select {
-				case <-done:
-				case <-time.After(20 * time.Second):
-					t.Fatalf("not everything is heard: %+v", heard(s, count))
+			for n := range uint32(count) {
+				var at int64
+				if err := s.Await(swarm.Args{Group: "members", First: n, Seconds: 20}, &at); err != nil || at == 0 {
+					t.Fatalf("%v: %+v", err, heard(s, count))
 				}
 			}
 			if h := heard(s, count); h.Messages != 20*count || h.Doubles+h.Missing > 0 {

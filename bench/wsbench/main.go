@@ -1,5 +1,3 @@
-//go:build linux
-
 // Command wsbench loads WebSocket servers and says what they cost.
 package main
 
@@ -9,8 +7,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -32,11 +32,11 @@ const (
 
 const usage = `wsbench loads WebSocket servers and says what they cost.
 
-  wsbench run [flags]               run scenarios against ./bin/wsify, others, or a deployment
-  wsbench compare [flags] OLD NEW   two builds of wsify in turn, and a verdict
-  wsbench report [-out DIR] RECORD… make REPORT.md and report.html of records
-  wsbench worker [-listen ADDR]     make load for a coordinator on another machine
-  wsbench list                      the scenarios
+  wsbench run [flags]                run scenarios against ./bin/wsify, others, or a deployment
+  wsbench compare [flags] OLD NEW    two builds of wsify in turn, and a verdict
+  wsbench report [-out DIR] RECORD…  make REPORT.md and report.html of records
+  wsbench worker [-listen ADDR]      make load for a coordinator on another machine
+  wsbench list                       the scenarios
 
 wsbench run -help lists the flags. Exit codes: 0 measured, 1 something could not be, 2 wrong
 use, 3 something is worse.
@@ -68,10 +68,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "report":
 		return makeReport(args, stdout, stderr)
 	case "worker":
-		return work(ctx, args, stderr)
+		return work(ctx, args, stdout, stderr)
 	case "list":
-		list(stdout)
-		return exitMeasured
+		return list(args, stdout, stderr)
 	case "floor": // for run -floor
 		fmt.Fprintln(stderr, "wsbench:", floor.Serve(strings.Join(args, "")))
 		return exitFailed
@@ -83,19 +82,54 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitUsage
 }
 
-// parse parses flags. It reports false, with an exit code, when there is nothing to run.
-func parse(set *flag.FlagSet, args []string, stdout, stderr io.Writer) (code int, ok bool) {
+// parse parses flags, behind which so many arguments may stand. It reports false, with an exit code, when there is
+// nothing to run.
+func parse(set *flag.FlagSet, args []string, least, most int, stdout, stderr io.Writer) (code int, ok bool) {
 	set.SetOutput(io.Discard)
-	switch err := set.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
+	err := set.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(stdout, "Usage: %s\n", usageOf(set.Name()))
 		set.SetOutput(stdout)
 		set.PrintDefaults()
 		return exitMeasured, false
-	case err != nil:
-		fmt.Fprintf(stderr, "wsbench: %v\n", err)
-		return exitUsage, false
 	}
-	return 0, true
+	if err == nil {
+		err = misused(set, least, most)
+	}
+	if err != nil {
+		return complain(stderr, err), false
+	}
+	return exitMeasured, true
+}
+
+// mayBeEmpty are flags whose value scripts may leave empty. That of -against is checked elsewhere.
+var mayBeEmpty = []string{"server-args", "remark", "against"}
+
+// misused tells of flags that are empty, and of arguments that are too few, too many, or flags.
+func misused(set *flag.FlagSet, least, most int) (err error) {
+	set.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" && !slices.Contains(mayBeEmpty, f.Name) {
+			err = fmt.Errorf("-%s: it is empty; give it a value, or leave it out", f.Name)
+		}
+	})
+	late := slices.IndexFunc(set.Args(), func(arg string) bool { return strings.HasPrefix(arg, "-") })
+	switch usage := usageOf(set.Name()); {
+	case err != nil:
+	case late >= 0:
+		err = fmt.Errorf("%s stands behind an argument; flags come first: %s", set.Arg(late), usage)
+	case set.NArg() > most:
+		err = fmt.Errorf("unexpected argument %q: %s", set.Arg(most), usage)
+	case set.NArg() < least:
+		err = fmt.Errorf("an argument is missing: %s", usage)
+	}
+	return err
+}
+
+// usageOf is the line of the usage that tells of a command.
+func usageOf(command string) string {
+	_, line, _ := strings.Cut(usage, "  wsbench "+command+" ")
+	line, _, _ = strings.Cut(line, "  ")
+	return strings.TrimSpace("wsbench " + command + " " + line)
 }
 
 // complain tells of wrong use.
@@ -106,7 +140,10 @@ func complain(stderr io.Writer, err error) int {
 	return exitUsage
 }
 
-func list(w io.Writer) {
+func list(args []string, stdout, stderr io.Writer) int {
+	if code, ok := parse(flag.NewFlagSet("list", flag.ContinueOnError), args, 0, 0, stdout, stderr); !ok {
+		return code
+	}
 	for _, s := range scenario.All {
 		var needs []string
 		if s.Own {
@@ -115,18 +152,22 @@ func list(w io.Writer) {
 		if s.Asked {
 			needs = append(needs, "runs when it is named")
 		}
-		fmt.Fprintf(w, "%-12s %s\n", s.Name, s.About)
+		fmt.Fprintf(stdout, "%-12s %s\n", s.Name, s.About)
 		if len(needs) > 0 {
-			fmt.Fprintf(w, "%-12s (%s)\n", "", strings.Join(needs, "; "))
+			fmt.Fprintf(stdout, "%-12s (%s)\n", "", strings.Join(needs, "; "))
 		}
 	}
+	return exitMeasured
 }
 
-func work(ctx context.Context, args []string, stderr io.Writer) int {
+func work(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	set := flag.NewFlagSet("worker", flag.ContinueOnError)
 	addr := set.String("listen", "", "`ADDR` to wait for coordinators on; without it one is served on standard input and output")
-	if code, ok := parse(set, args, stderr, stderr); !ok {
+	if code, ok := parse(set, args, 0, 0, stdout, stderr); !ok {
 		return code
+	}
+	if *addr == "" && isTerminal(os.Stdin) {
+		return complain(stderr, errors.New("worker: -listen HOST:PORT is missing; without it a coordinator on standard input is served, and that is a terminal"))
 	}
 	serve := func() error { return worker.Serve(worker.Pipes{Reader: os.Stdin, WriteCloser: os.Stdout}) }
 	if *addr != "" {
@@ -142,19 +183,21 @@ func work(ctx context.Context, args []string, stderr io.Writer) int {
 func makeReport(args []string, stdout, stderr io.Writer) int {
 	set := flag.NewFlagSet("report", flag.ContinueOnError)
 	out := set.String("out", ".", "`DIR` that REPORT.md, report.html and charts are written to")
-	if code, ok := parse(set, args, stdout, stderr); !ok {
+	if code, ok := parse(set, args, 1, math.MaxInt, stdout, stderr); !ok {
 		return code
 	}
-	if set.NArg() == 0 {
-		return complain(stderr, errors.New("report: name one record or more"))
-	}
 	var records []*record.Record
+	var files []os.FileInfo
 	for _, path := range set.Args() {
 		r, err := record.Read(path)
 		if err != nil {
 			return complain(stderr, err)
 		}
-		records = append(records, r)
+		info, _ := os.Stat(path)
+		if slices.ContainsFunc(files, func(f os.FileInfo) bool { return os.SameFile(f, info) }) {
+			return complain(stderr, fmt.Errorf("report: %s is named twice", path))
+		}
+		files, records = append(files, info), append(records, r)
 	}
 	if err := report.Write(*out, records); err != nil {
 		fmt.Fprintln(stderr, "wsbench:", err)
@@ -185,12 +228,14 @@ func show(r *record.Record, o *options, stdout, stderr io.Writer) int {
 	return exitMeasured
 }
 
+// isTerminal reports whether f is one, or another device.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
 // colored reports whether w is a terminal, and colour is wanted (no-color.org).
 func colored(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && os.Getenv("NO_COLOR") == "" && isTerminal(f)
 }

@@ -1,5 +1,3 @@
-//go:build linux
-
 package main
 
 import (
@@ -8,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -20,49 +17,46 @@ import (
 func runScenarios(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var o options
 	set := flag.NewFlagSet("run", flag.ContinueOnError)
-	o.register(set)
-	if code, ok := parse(set, args, stdout, stderr); !ok {
+	o.register(set, false)
+	if code, ok := parse(set, args, 0, 0, stdout, stderr); !ok {
 		return code
 	}
-	if set.NArg() > 0 {
-		return complain(stderr, fmt.Errorf("unexpected argument %q", set.Arg(0)))
-	}
-	cfg, err := o.config(set, stderr)
-	if err != nil {
+	if err := o.check(set); err != nil {
 		return complain(stderr, err)
 	}
-	return measure(ctx, cfg, &o, stdout, stderr)
+	return measure(ctx, &o, stdout, stderr)
 }
 
 // measure runs and shows what was found.
-func measure(ctx context.Context, cfg runner.Config, o *options, stdout, stderr io.Writer) int {
+func measure(ctx context.Context, o *options, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errors.New("-timeout is over"))
 	defer cancel()
+	o.Log = stderr
 	var before map[string]float64
-	if o.metrics != "" {
+	if o.Metrics != "" {
 		var err error
-		if before, err = runner.ReadMetrics(o.metrics); err != nil {
+		if before, err = runner.ReadMetrics(o.Metrics); err != nil {
 			return complain(stderr, fmt.Errorf("-metrics: %w", err))
 		}
 	}
 	var r *record.Record
 	var err error
 	if o.ramp != "" {
-		r, err = runner.Ramp(ctx, cfg, o.ramp, o.p99)
+		r, err = runner.Ramp(ctx, o.Config, o.ramp, o.p99)
 	} else {
-		r, err = runner.Run(ctx, cfg)
+		r, err = runner.Run(ctx, o.Config)
 	}
 	if r == nil {
 		fmt.Fprintln(stderr, "wsbench:", err)
 		return exitFailed
 	}
-	if after, bad := runner.ReadMetrics(o.metrics); o.metrics != "" && bad == nil {
+	if after, bad := runner.ReadMetrics(o.Metrics); o.Metrics != "" && bad == nil {
 		lines := runner.Grown(before, after)
 		slices.Sort(lines)
 		r.Notes = append(r.Notes, record.Note{Scenario: "metrics", Text: "the server counted " + strings.Join(lines, ", ")})
 	}
 	code := show(r, o, stdout, stderr)
-	if code == exitMeasured && cfg.Compare && worse(r) {
+	if code == exitMeasured && o.Compare && worse(r) {
 		code = exitWorse
 	}
 	return code
@@ -71,36 +65,21 @@ func measure(ctx context.Context, cfg runner.Config, o *options, stdout, stderr 
 func compare(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var o options
 	set := flag.NewFlagSet("compare", flag.ContinueOnError)
-	o.register(set)
-	if code, ok := parse(set, args, stdout, stderr); !ok {
+	o.register(set, true)
+	if code, ok := parse(set, args, 2, 2, stdout, stderr); !ok {
 		return code
 	}
-	if set.NArg() != 2 {
-		return complain(stderr, errors.New("compare: name the old and the new program"))
-	}
-	older, newer := set.Arg(0), set.Arg(1)
-	for _, path := range []string{older, newer} {
-		if _, err := os.Stat(path); err != nil {
-			return complain(stderr, err)
-		}
-	}
-	o.server = newer
-	cfg, err := o.config(set, stderr)
-	if err == nil && cfg.Target != nil {
-		err = errors.New("compare: it starts both servers, and takes no -target")
-	}
-	if err != nil {
+	o.Contenders = []scenario.Contender{{Name: "new", Command: []string{set.Arg(1)}}, {Name: "old", Command: []string{set.Arg(0)}}}
+	if err := o.check(set); err != nil {
 		return complain(stderr, err)
 	}
-	cfg.Compare = true
-	cfg.Contenders[0].Name = "new"
-	cfg.Contenders = []scenario.Contender{cfg.Contenders[0], {Name: "old", Command: []string{older}}}
+	o.Compare = true
 	if !o.given["run"] {
-		cfg.Scenarios = slices.DeleteFunc(cfg.Scenarios, func(s *scenario.Scenario) bool {
+		o.Scenarios = slices.DeleteFunc(o.Scenarios, func(s *scenario.Scenario) bool {
 			return !slices.Contains([]string{"connect", "fanout", "mesh", "echo", "http", "idle"}, s.Name)
 		})
 	}
-	return measure(ctx, cfg, &o, stdout, stderr)
+	return measure(ctx, &o, stdout, stderr)
 }
 
 // worse reports whether a goal was missed.

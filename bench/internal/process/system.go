@@ -53,8 +53,7 @@ func Memory(pid int) (int64, error) {
 	return int64(stat.ResidentMemory()), err
 }
 
-// Settled waits until the resident memory of a process rests for two seconds, at most for patience, and returns
-// it.
+// Settled waits until the resident memory of a process rests for two seconds, at most for patience, and returns it.
 func Settled(pid int, patience time.Duration) (int64, error) {
 	const rest, slack = 2 * time.Second, 64 << 10
 	last, err := Memory(pid)

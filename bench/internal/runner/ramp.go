@@ -1,11 +1,10 @@
-//go:build linux
-
 package runner
 
 import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -17,67 +16,99 @@ import (
 // Ramp answers what a deployment can hold: it runs a scenario with more and more of something, connections or
 // rate, until a p99 is above limit or it fails, and then looks for the most between the last two steps.
 func Ramp(ctx context.Context, cfg Config, what string, limit time.Duration) (*record.Record, error) {
-	grow := func(x float64) Config {
-		c := cfg
-		c.Rounds = record.MinSamples
-		c.Vary, c.Values = what, []string{fmt.Sprint(int(x))}
-		return c
+	x, most := 5000.0, 1e9
+	if what == "connections" {
+		most = float64(cfg.Sizes.Connections)
+		x = min(500, most)
 	}
-	start := map[string]float64{"connections": 500, "rate": 5000}[what]
-	var best *record.Record
-	good, bad := 0.0, 0.0
-	for x := start; bad == 0 || bad/good > 1.15; {
-		rec, err := Run(ctx, grow(x))
-		if err != nil {
-			return nil, err
-		}
-		p99, ok := worstP99(rec)
-		held := ok && p99 <= limit.Seconds() && len(rec.Failures) == 0
-		fmt.Fprintf(cfg.Log, "%s %d: p99 %v, held: %t\n", what, int(x), time.Duration(p99*1e9).Round(10*time.Microsecond), held)
-		if best == nil {
-			best = rec
-		} else {
-			best.Figures = append(best.Figures, rec.Figures...)
-		}
-		switch {
-		case ctx.Err() != nil:
-			return best, context.Cause(ctx)
-		case held:
-			good = x
-		default:
-			bad = x
-		}
-		switch {
-		case bad == 0:
-			x *= 2
-		case good == 0:
-			x /= 2
-		default:
-			x = (good + bad) / 2
-		}
-		if x < 2 || good >= float64(cfg.Sizes.Connections) && what == "connections" {
+	cfg.Vary, cfg.Rounds = what, record.MinSamples
+	r, err := begin(ctx, cfg)
+	defer r.end(nil)
+	if err != nil {
+		return nil, err
+	}
+	good, bad := 0.0, 0.0 // the most that held, the least that did not
+	for x > 0 {
+		failed := r.step(x)
+		why, held := r.held(x, limit, failed)
+		if r.ctx.Err() != nil {
 			break
 		}
+		fmt.Fprintf(cfg.Log, "%s %d: %s\n", what, int(x), why)
+		if good > 0 || held { // that a step fails is then an answer
+			r.rec.Failures = nil
+		}
+		if held {
+			good = x
+		} else {
+			bad = x
+		}
+		x = next(x, good, bad, most)
 	}
-	text := fmt.Sprintf("with a p99 of %v at most it holds %d %s", limit, int(good), map[string]string{"connections": "connections", "rate": "a second"}[what])
+	rec := r.finish()
+	rec.Notes = append(rec.Notes, record.Note{Scenario: cfg.Scenarios[0].Name, Text: conclusion(rec, what, limit, good, bad)})
+	slices.SortStableFunc(rec.Figures, func(a, b record.Figure) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(*a.X, *b.X))
+	})
+	return rec, nil
+}
+
+// step runs the scenario with so much, and returns what failed.
+func (r *Runner) step(x float64) []string {
+	before := len(r.rec.Failures)
+	r.Values = []Value{{X: x}}
+	r.scenario(r.Scenarios[0])
+	return r.rec.Failures[before:]
+}
+
+// held reports whether a step held, and says why.
+func (r *Runner) held(x float64, limit time.Duration, failed []string) (why string, ok bool) {
+	worst := -1.0
+	for _, f := range r.rec.Figures {
+		if *f.X == x && strings.HasSuffix(f.Name, scenario.P99) {
+			worst = max(worst, record.Summarize(f.Samples).Median)
+		}
+	}
+	why = fmt.Sprintf("p99 %v", time.Duration(worst*1e9).Round(10*time.Microsecond))
+	switch {
+	case len(failed) > 0:
+		return "it fails: " + failed[0], false
+	case worst < 0:
+		return "no p99 was measured", false
+	case worst > limit.Seconds():
+		return why + ", too much", false
+	}
+	return why + ", it holds", true
+}
+
+// next is the step after x, 0 when there is none.
+func next(x, good, bad, most float64) float64 {
+	switch {
+	case bad == 0 && x < most:
+		return min(2*x, most)
+	case bad == 0, good == 0 && x <= scenario.MinConnections, good > 0 && bad/good <= 1.15:
+		return 0
+	case good == 0:
+		return max(math.Trunc(x/2), scenario.MinConnections)
+	}
+	return math.Trunc((good + bad) / 2)
+}
+
+// conclusion is the answer.
+func conclusion(rec *record.Record, what string, limit time.Duration, good, bad float64) string {
+	unit := map[string]string{"connections": "connections", "rate": "a second"}[what]
+	text := fmt.Sprintf("with a p99 of %v at most it holds %d %s", limit, int(good), unit)
+	switch {
+	case good == 0 && bad == 0:
+		text = "no step has ended"
+	case good == 0:
+		text = fmt.Sprintf("not even %d %s hold with a p99 of %v at most", int(bad), unit, limit)
+	}
+	if rec.Interrupted {
+		return "interrupted: so far, " + text
+	}
 	if bad == 0 {
 		text += ", the most that was tried (-connections)"
 	}
-	best.Vary = what
-	best.Failures = nil
-	best.Notes = append(best.Notes, record.Note{Scenario: cfg.Scenarios[0].Name, Text: text})
-	slices.SortStableFunc(best.Figures, func(a, b record.Figure) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(*a.X, *b.X))
-	})
-	return best, nil
-}
-
-// worstP99 is the largest of the medians of all p99 of a record.
-func worstP99(r *record.Record) (worst float64, ok bool) {
-	for _, f := range r.Figures {
-		if strings.HasSuffix(f.Name, scenario.P99) {
-			worst, ok = max(worst, f.Median), true
-		}
-	}
-	return worst, ok
+	return text
 }

@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package runner runs scenarios on servers in turn, round by round, and makes a record.
 package runner
 
@@ -11,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -35,10 +32,16 @@ type Config struct {
 	Rounds     int
 	Sizes      scenario.Sizes
 	Vary       string // what is varied: connections, rate, content, or server.FLAG
-	Values     []string
+	Values     []Value
 	Compare    bool // the first against the second
 	Remark     string
 	Log        io.Writer
+}
+
+// Value is one of what is varied: as a server's flag takes it, and on an axis.
+type Value struct {
+	Text string
+	X    float64
 }
 
 // worse is the ratio to the base above which a cost is worse.
@@ -48,6 +51,7 @@ const worse = 1.05
 type Runner struct {
 	Config
 	ctx    context.Context
+	end    context.CancelCauseFunc // ends the run, and what it has started
 	family process.Family
 	remote worker.Team
 	rec    *record.Record
@@ -57,21 +61,34 @@ type Runner struct {
 
 // Run runs everything until ctx ends. What was found so far is returned also then.
 func Run(ctx context.Context, cfg Config) (*record.Record, error) {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	r := &Runner{Config: cfg, ctx: ctx, began: time.Now(), shares: process.ReadShares()}
-	defer context.AfterFunc(ctx, r.family.KillAll)()
-	defer r.family.KillAll()
+	r, err := begin(ctx, cfg)
+	defer r.end(nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range cfg.Scenarios {
+		if r.ctx.Err() == nil {
+			fmt.Fprintf(cfg.Log, "%s …\n", s.Name)
+			r.scenario(s)
+		}
+	}
+	return r.finish(), nil
+}
+
+// begin meets the workers. What the run has started ends with ctx, and by end, also after an error.
+func begin(ctx context.Context, cfg Config) (*Runner, error) {
+	r := &Runner{Config: cfg, began: time.Now(), shares: process.ReadShares()}
+	r.ctx, r.end = context.WithCancelCause(ctx)
+	context.AfterFunc(r.ctx, r.family.KillAll)
 	r.rec = &record.Record{
 		Version: record.Version, Date: time.Now().UTC().Truncate(time.Second), Command: os.Args, Commit: commit(), Remark: cfg.Remark, Quick: cfg.Sizes.Quick,
 		Machine: process.Machine(), Vary: cfg.Vary, Figures: []record.Figure{},
 	}
 	for _, addr := range cfg.Workers {
-		w, err := worker.Dial(ctx, addr, end)
+		w, err := worker.Dial(r.ctx, addr, r.end)
 		if err != nil {
-			return nil, cmp.Or(context.Cause(ctx), err)
+			return r, cmp.Or(context.Cause(r.ctx), err)
 		}
-		defer w.Close()
 		r.remote = append(r.remote, w)
 		r.rec.Workers = append(r.rec.Workers, w.Machine)
 	}
@@ -81,34 +98,27 @@ func Run(ctx context.Context, cfg Config) (*record.Record, error) {
 	if cfg.Target != nil {
 		r.rec.Servers = []record.Server{{Name: targetName, Target: cfg.Target.Addr + cfg.Target.Path}}
 	}
-	for _, s := range cfg.Scenarios {
-		if ctx.Err() != nil {
-			break
-		}
-		fmt.Fprintf(cfg.Log, "%s …\n", s.Name)
-		r.scenario(s)
-	}
-	if ctx.Err() != nil {
-		r.rec.Failures = append(r.rec.Failures, fmt.Sprintf("interrupted: %v", context.Cause(ctx)))
-	}
-	r.finish()
-	return r.rec, nil
+	return r, nil
 }
 
 const targetName = "target"
 
 // finish judges what was found.
-func (r *Runner) finish() {
+func (r *Runner) finish() *record.Record {
+	if r.rec.Interrupted = r.ctx.Err() != nil; r.rec.Interrupted {
+		r.rec.Failures = append(r.rec.Failures, fmt.Sprintf("interrupted: %v", context.Cause(r.ctx)))
+	}
 	now := process.ReadShares()
 	if all := now.All - r.shares.All; all > 0 {
 		r.rec.Machine.Steal = (now.Steal - r.shares.Steal) / all
 	}
 	r.rec.Seconds = time.Since(r.began).Seconds()
 	r.rec.Judge()
+	return r.rec
 }
 
-// fail notes why something could not be measured. The end of the run is one reason for all that follows it, and Run notes
-// that.
+// fail notes why something could not be measured. The end of the run is one reason for all that follows it, which finish
+// notes.
 func (r *Runner) fail(scenario, server string, err error) {
 	if r.ctx.Err() == nil {
 		r.rec.Failures = append(r.rec.Failures, strings.TrimSpace(scenario+" "+server)+": "+err.Error())
@@ -120,16 +130,6 @@ func (r *Runner) note(scenario, server, text string) {
 	if !slices.Contains(r.rec.Notes, n) {
 		r.rec.Notes = append(r.rec.Notes, n)
 	}
-}
-
-// entrant is one server with one value of what is varied.
-type entrant struct {
-	name   string
-	x      *float64
-	env    *scenario.Env
-	local  worker.Team
-	server *scenario.Server
-	gone   bool // it failed
 }
 
 // scenario runs all rounds of one scenario.
@@ -168,128 +168,6 @@ func said(e *entrant) string {
 	return "; the server said: " + e.server.Said()
 }
 
-// entrants starts the servers, and sets the scenario up on each.
-func (r *Runner) entrants(s *scenario.Scenario) (all []*entrant) {
-	values := r.Values
-	if r.Vary == "" {
-		values = []string{""}
-	}
-	for _, value := range values {
-		for i := range max(len(r.Contenders), 1) {
-			if len(r.Contenders) > 0 && r.Contenders[i].Name == record.Floor && !slices.Contains(floorHas, s.Name) {
-				continue
-			}
-			e, err := r.enter(s, i, value)
-			if err == nil && s.Setup != nil && !s.Fresh {
-				err = s.Setup(e.env)
-			}
-			if err != nil {
-				r.fail(s.Name, e.name, err)
-				r.leave(e)
-				continue
-			}
-			all = append(all, e)
-		}
-	}
-	return all
-}
-
-// floorHas are the scenarios that the floor can do.
-var floorHas = []string{"connect", "echo", "fanout", "mesh"}
-
-// enter makes an entrant of contender i, which runs.
-func (r *Runner) enter(s *scenario.Scenario, i int, value string) (*entrant, error) {
-	e := &entrant{name: targetName, env: &scenario.Env{Sizes: r.Sizes, Team: r.remote, Key: r.Key, Family: &r.family}}
-	e.env.Noted = func(text string) { r.note(s.Name, e.name, text) }
-	args, err := r.vary(e, value)
-	if err != nil {
-		return e, err
-	}
-	if r.Target != nil {
-		e.env.Target, e.env.CPU = *r.Target, r.fromMetrics
-	} else {
-		c := r.Contenders[i]
-		e.name = c.Name
-		if c.IsWsify() {
-			args = append(slices.Clone(s.Args), args...)
-			if i == 0 {
-				args = append(args, r.ServerArgs...)
-			}
-		}
-		if e.server, err = c.Start(&r.family, args...); err != nil {
-			return e, err
-		}
-		e.env.Server = e.server
-		e.env.Target = swarm.Target{Addr: e.server.Addr, Host: e.server.Addr, Dialect: c.Dialect}
-		e.env.CPU = func() (time.Duration, error) { return process.CPU(e.server.Pid()) }
-	}
-	if len(r.remote) == 0 {
-		e.local, err = r.hire(e.env.Connections, s.Noise)
-		e.env.Team = e.local
-	}
-	if e.env.Noise = e.env.Team; s.Noise && len(e.env.Team) > 1 {
-		last := len(e.env.Team) - 1
-		e.env.Team, e.env.Noise = e.env.Team[:last], e.env.Team[last:]
-	}
-	if err == nil && e.env.Team.Room() < e.env.Connections+1000 {
-		e.env.Connections = e.env.Team.Room() - 1000
-		r.note(s.Name, "", fmt.Sprintf("the workers hold %d connections at most", e.env.Connections))
-	}
-	return e, err
-}
-
-// hire starts as many local workers as the connections need.
-func (r *Runner) hire(connections int, noise bool) (t worker.Team, err error) {
-	for len(t) == 0 || noise && len(t) < 2 || len(t) < r.Local || t.Room() < connections+1000 && len(t) < 100 {
-		w, err := worker.Start(&r.family)
-		if err != nil {
-			return t, err
-		}
-		t = append(t, w)
-	}
-	return t, nil
-}
-
-// leave ends an entrant.
-func (r *Runner) leave(e *entrant) {
-	e.gone = true
-	for _, w := range e.local {
-		w.Close()
-	}
-	for _, group := range []string{"members", "publishers", "probes", "posts", "talkers", "fresh"} {
-		if e.local == nil && len(e.env.Team) > 0 {
-			_ = e.env.Team.Shut(group, false)
-		}
-	}
-	e.local = nil
-	if e.server != nil && e.server.Child != nil {
-		e.server.Kill()
-	}
-}
-
-// vary applies a value; args are those of the server.
-func (r *Runner) vary(e *entrant, value string) (args []string, err error) {
-	if r.Vary == "" {
-		return nil, nil
-	}
-	x, err := strconv.ParseFloat(strings.TrimRight(value, "kKmMiIbBsS"), 64)
-	if err != nil {
-		return nil, fmt.Errorf("-vary %s: %q is no number", r.Vary, value)
-	}
-	e.x = &x
-	switch flag, ok := strings.CutPrefix(r.Vary, "server."); {
-	case ok:
-		return []string{"-" + flag, value}, nil
-	case r.Vary == "connections":
-		e.env.Connections = int(x)
-	case r.Vary == "rate":
-		e.env.Rate = x
-	case r.Vary == "content":
-		e.env.Content = int(x)
-	}
-	return nil, nil
-}
-
 // tries is how often a round is tried that turns out void.
 const tries = 3
 
@@ -298,9 +176,7 @@ func (r *Runner) round(s *scenario.Scenario, e *entrant) error {
 	for try := 1; ; try++ {
 		if s.Fresh && try+len(r.rec.Figures) > 0 && e.server != nil {
 			e.server.Kill()
-			for _, group := range []string{"members", "publishers"} {
-				_ = e.env.Team.Shut(group, false)
-			}
+			_ = e.env.Team.Shut("", false)
 			if err := e.server.Restart(&r.family); err != nil {
 				return err
 			}
@@ -308,8 +184,11 @@ func (r *Runner) round(s *scenario.Scenario, e *entrant) error {
 		if err := s.Round(e.env); err != nil {
 			return err
 		}
-		void := e.env.Take(func(name, unit, better string, cost bool, v float64) { r.take(s, e, name, unit, better, cost, v) })
+		samples, void := e.env.Take()
 		if void == "" {
+			for _, x := range samples {
+				r.take(s, e, x)
+			}
 			return nil
 		}
 		r.note(s.Name, e.name, "a round was void: "+void)
@@ -320,36 +199,29 @@ func (r *Runner) round(s *scenario.Scenario, e *entrant) error {
 }
 
 // take adds a sample to its figure.
-func (r *Runner) take(s *scenario.Scenario, e *entrant, name, unit, better string, cost bool, v float64) {
-	f := r.rec.Find(s.Name, name, e.name, e.x)
+func (r *Runner) take(s *scenario.Scenario, e *entrant, x scenario.Sample) {
+	f := r.rec.Find(s.Name, x.Name, e.name, e.x)
 	if f == nil {
-		r.rec.Figures = append(r.rec.Figures, record.Figure{Scenario: s.Name, Name: name, Server: e.name, X: e.x, Unit: unit, Better: better, Cost: cost, Goal: r.goal(s, e, name, unit, cost)})
+		r.rec.Figures = append(r.rec.Figures, record.Figure{Scenario: s.Name, Name: x.Name, Server: e.name, X: e.x, Unit: x.Unit, Better: x.Better, Cost: x.Cost, Goal: r.goal(s, e, x)})
 		f = &r.rec.Figures[len(r.rec.Figures)-1]
 	}
-	f.Samples = append(f.Samples, v)
+	f.Samples = append(f.Samples, x.Value)
 }
 
 // goal is what a figure is held against, if anything.
-func (r *Runner) goal(s *scenario.Scenario, e *entrant, name, unit string, cost bool) *record.Goal {
-	switch limit, ok := s.Limits[name]; {
-	case r.Compare && cost && e.name == r.Contenders[0].Name:
+func (r *Runner) goal(s *scenario.Scenario, e *entrant, x scenario.Sample) *record.Goal {
+	switch limit, ok := s.Limits[x.Name]; {
+	case r.Compare && x.Cost && e.name == r.Contenders[0].Name:
 		base := r.Contenders[1].Name
 		return &record.Goal{Text: fmt.Sprintf("at most %.2f of %s", worse, base), Max: worse, Of: base}
 	case ok && e.name != targetName && !r.Compare && e.name == r.Contenders[0].Name:
-		return &record.Goal{Text: fmt.Sprintf("at most %v %s", limit, unit), Max: limit}
+		return &record.Goal{Text: fmt.Sprintf("at most %v %s", limit, x.Unit), Max: limit}
 	}
 	return nil
 }
 
-// commit is that of the directory, with a plus when tracked files are changed.
+// commit is that of the directory, with a plus when tracked files are changed; empty outside a repository.
 func commit() string {
-	out, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
-	if err != nil {
-		return ""
-	}
-	name := strings.TrimSpace(string(out))
-	if exec.Command("git", "diff", "--quiet", "HEAD").Run() != nil {
-		name += "+"
-	}
-	return name
+	name, _ := exec.Command("git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+").Output()
+	return strings.TrimSpace(string(name))
 }

@@ -1,5 +1,3 @@
-//go:build linux
-
 package runner
 
 import (
@@ -123,7 +121,7 @@ func TestACurveHasAFigureForEachValue(t *testing.T) {
 		return nil
 	}}
 	cfg := config(s, "a")
-	cfg.Vary, cfg.Values = "content", []string{"64", "1024"}
+	cfg.Vary, cfg.Values = "content", []Value{{"64", 64}, {"1024", 1024}}
 	r, err := Run(context.Background(), cfg)
 	if err != nil || len(r.Figures) != 2 {
 		t.Fatalf("%v, %+v", err, r.Figures)
@@ -164,7 +162,7 @@ func TestAWorkerThatHasGoneEndsTheRunAndIsNamed(t *testing.T) {
 	s := &scenario.Scenario{Name: "s", Round: func(e *scenario.Env) error {
 		stop()
 		for {
-			if _, err := e.Team.Pings(); err != nil {
+			if _, err := e.Team.Ends("members", false); err != nil {
 				return err
 			}
 		}

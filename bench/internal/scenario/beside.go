@@ -1,5 +1,3 @@
-//go:build linux
-
 package scenario
 
 import (
@@ -25,7 +23,7 @@ func (e *Env) beside() { e.pacedTrips("latency of others, beside it", e.Rate/40)
 func (e *Env) beneath() *Env { return &Env{Sizes: e.Sizes, Team: e.Noise, Target: e.Target} }
 
 var slow = &Scenario{
-	Name: "slow", About: "one member of a busy channel never reads: latency of others alone and beside it",
+	Name: "slow", Ramps: "rate", About: "one member of a busy channel never reads: latency of others alone and beside it",
 	Own: true, Noise: true, Args: []string{"-write-queue-size", "64KiB"},
 	Setup: script(func(e *Env) {
 		e.probes(50)
@@ -42,7 +40,7 @@ var slow = &Scenario{
 }
 
 var slowloris = &Scenario{
-	Name: "slowloris", About: "thousands of connections send half a request head, or half a frame, and stop: latency of others, alone and beside them",
+	Name: "slowloris", Ramps: "rate", About: "thousands of connections send half a request head, or half a frame, and stop: latency of others, alone and beside them",
 	Own: true, Noise: true, Args: []string{"-handshake-timeout", "60s"},
 	Setup: script(func(e *Env) { e.probes(50) }),
 	Round: script(func(e *Env) {
@@ -57,7 +55,7 @@ var slowloris = &Scenario{
 }
 
 var talkers = &Scenario{
-	Name: "talkers", Noise: true, About: "400 connections broadcast 64 KiB of small messages at once, twice a second, to an empty channel: latency of others, alone and beside them",
+	Name: "talkers", Ramps: "rate", Noise: true, About: "400 connections broadcast 64 KiB of small messages at once, twice a second, to an empty channel: latency of others, alone and beside them",
 	Setup: script(func(e *Env) {
 		e.probes(50)
 		n := 400
@@ -101,7 +99,7 @@ func newWebhook() (*webhook, error) {
 }
 
 var authorizer = &Scenario{
-	Name: "authorizer", About: "a webhook is asked about every join: joins a second, and latency of others, alone and beside 1,000 joins that it takes a second over",
+	Name: "authorizer", Ramps: "rate", About: "a webhook is asked about every join: joins a second, and latency of others, alone and beside 1,000 joins that it takes a second over",
 	Own: true, Fresh: true, Noise: true,
 	Round: script(func(e *Env) {
 		h := must(newWebhook())
@@ -109,7 +107,7 @@ var authorizer = &Scenario{
 		e.Server.Kill()
 		e.Server.args = append(e.Server.args[:len(e.Server.args):len(e.Server.args)], "-authorizer-url", "http://"+h.Addr().String(), "-authorizer-events", "join")
 		check(e.Server.Restart(e.Family))
-		e.Load("join", func() float64 {
+		e.Load("join", "", func() float64 {
 			return float64(e.Open(swarm.Plan{Group: members, N: min(e.Connections/5, 2000), Window: 64, Channel: "quick", Joins: 1}).Open)
 		})
 		e.probes(50)
@@ -168,7 +166,7 @@ var churn = &Scenario{
 		during(func() {
 			_, _ = e.Team.Say(swarm.Talk{Group: publishers, Channel: "c", Rate: rate, Count: count, First: first, Size: ledger.MinSize})
 		}, func() {
-			e.Load("connection that comes and goes", func() (waves float64) {
+			e.Load("connection", " that comes and goes", func() (waves float64) {
 				for end := time.Now().Add(e.Duration); time.Now().Before(end); waves++ {
 					e.Open(swarm.Plan{Group: "wave", N: n, Channel: "c", Joins: 1})
 					check(e.Team.Shut("wave", true))

@@ -1,5 +1,3 @@
-//go:build linux
-
 package scenario
 
 import (
@@ -11,8 +9,7 @@ import (
 	"wsify/bench/internal/swarm"
 )
 
-// settled waits until the server's memory rests, and returns it. Servers give memory back some seconds after a
-// load.
+// settled waits until the server's memory rests, and returns it. Servers give memory back some seconds after a load.
 func (e *Env) settled() int64 {
 	if e.Quick {
 		return must(process.Settled(e.Server.Pid(), 3*time.Second))
@@ -51,10 +48,10 @@ var pings = &Scenario{
 	Own: true, Args: []string{"-ping-interval", "1s"},
 	Setup: script(func(e *Env) { e.Open(swarm.Plan{Group: members, N: e.Connections, Channel: "c", Joins: 1}) }),
 	Round: script(func(e *Env) {
-		e.Load("ping", func() float64 {
-			before := must(e.Team.Pings())
+		e.Load("ping", "", func() float64 {
+			before := must(e.Team.Ends(members, false)).Pings
 			time.Sleep(max(e.Duration, 2*time.Second)) // nothing to wait for: this is the load
-			after := must(e.Team.Pings())
+			after := must(e.Team.Ends(members, false)).Pings
 			if after == before {
 				e.Void("the server sent no ping")
 			}
@@ -63,51 +60,51 @@ var pings = &Scenario{
 	}),
 }
 
-// overflow voids a round in which the kernel dropped connections: it measured that.
-func (e *Env) overflow(load func()) {
+// overflow begins a round that is void when the kernel drops connections in it, as it measures that; what it returns
+// ends it.
+func (e *Env) overflow() func() {
 	before := process.ListenOverflows()
-	load()
-	if n := process.ListenOverflows() - before; n > 0 && e.Server != nil {
-		e.Void(fmt.Sprintf("the queue of the listener was full %v times", n))
+	return func() {
+		if n := process.ListenOverflows() - before; n > 0 && e.Server != nil {
+			e.Void(fmt.Sprintf("the queue of the listener was full %v times", n))
+		}
 	}
 }
 
 var connect = &Scenario{
 	Name: "connect", About: "connect and upgrade, 64 at a time, and the closes that follow",
 	Round: script(func(e *Env) {
+		defer e.overflow()()
 		n := min(e.Connections, 4000)
 		if e.Quick {
 			n = 1000
 		}
-		e.overflow(func() {
-			var o swarm.Opened
-			e.Load("handshake", func() float64 {
-				o = e.Open(swarm.Plan{Group: "fresh", N: n, Window: 64})
-				return float64(n)
-			})
-			e.Sample("a handshake takes, median", "s", record.Lower, quantile(o.Latency, 50))
-			e.Load("close", func() float64 {
-				check(e.Team.Shut("fresh", false))
-				return float64(n)
-			})
+		var o swarm.Opened
+		e.Load("handshake", "", func() float64 {
+			o = e.Open(swarm.Plan{Group: "fresh", N: n, Window: 64})
+			return float64(n)
+		})
+		e.Sample("a handshake takes, median", "s", record.Lower, quantile(o.Latency, 50))
+		e.Load("close", "", func() float64 {
+			check(e.Team.Shut("fresh", false))
+			return float64(n)
 		})
 	}),
 }
 
 var storm = &Scenario{
-	Name: "storm", About: "everybody connects, upgrades and joins at once; a client that is refused with 503 comes again when Retry-After is over",
+	Name: "storm", Ramps: "connections", About: "everybody connects, upgrades and joins at once; a client that is refused with 503 comes again when Retry-After is over",
 	Fresh: true, Own: true,
 	Round: script(func(e *Env) {
-		e.overflow(func() {
-			var o swarm.Opened
-			e.Load("client that comes back", func() float64 {
-				o = e.Open(swarm.Plan{Group: members, N: e.Connections, Window: 2000, Channel: "c", Joins: 1, Retry: true})
-				return float64(o.Open)
-			})
-			e.Sample("everybody is a member again after", "s", record.Lower, o.Seconds)
-			e.Sample("time until a client is a member"+P99, "s", record.Lower, quantile(o.Latency, 99))
-			e.Sample("clients refused with 503", "", record.Fact, float64(o.Retries))
+		defer e.overflow()()
+		var o swarm.Opened
+		e.Load("client", " that comes back", func() float64 {
+			o = e.Open(swarm.Plan{Group: members, N: e.Connections, Window: 2000, Channel: "c", Joins: 1, Retry: true})
+			return float64(o.Open)
 		})
+		e.Sample("everybody is a member again after", "s", record.Lower, o.Seconds)
+		e.Sample("time until a client is a member"+P99, "s", record.Lower, quantile(o.Latency, 99))
+		e.Sample("clients refused with 503", "", record.Fact, float64(o.Retries))
 	}),
 }
 
@@ -126,9 +123,9 @@ var million = &Scenario{
 		e.Cost("memory of a connection", "B", float64(e.settled()-e.base)/float64(e.Connections))
 		check(e.Team.Watch(members, e.next, 1, e.Connections))
 		began := time.Now()
-		e.Load("delivery", func() float64 {
+		e.Load("delivery", "", func() float64 {
 			e.say(1)
-			last := must(e.Team.Await(e.next-1, 600))
+			last := must(e.Team.Await(members, e.next-1, 600))
 			e.Sample("last member heard after", "s", record.Lower, last.Sub(began).Seconds())
 			return float64(e.Connections)
 		})

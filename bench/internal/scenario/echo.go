@@ -1,5 +1,3 @@
-//go:build linux
-
 package scenario
 
 import (
@@ -12,11 +10,11 @@ import (
 const probes = "probes"
 
 var echo = &Scenario{
-	Name: "echo", About: "JSON broadcasts to a channel of one's own and back: 100 connections and 1, one message in flight each, and at a steady rate",
+	Name: "echo", Ramps: "rate", About: "JSON broadcasts to a channel of one's own and back: 100 connections and 1, one message in flight each, and at a steady rate",
 	Setup: script(func(e *Env) { e.probes(100) }),
 	Round: script(func(e *Env) {
-		e.trips("round trip", swarm.Talk{Group: probes, Conns: 100})
-		e.trips("round trip of one connection", swarm.Talk{Group: probes, Conns: 1})
+		e.trips("", swarm.Talk{Group: probes, Conns: 100})
+		e.trips(" of one connection", swarm.Talk{Group: probes, Conns: 1})
 		e.pacedTrips("latency of a round trip at a steady rate", e.Rate/4)
 	}),
 }
@@ -27,15 +25,15 @@ func (e *Env) probes(n int) {
 }
 
 // trips measures a talk in which each connection sends when its last came back.
-func (e *Env) trips(what string, t swarm.Talk) {
+func (e *Env) trips(more string, t swarm.Talk) {
 	t.Seconds, t.Size = e.Duration.Seconds()/2, e.Content
 	var h swarm.Heard
-	e.Load(what, func() float64 {
+	e.Load("round trip", more, func() float64 {
 		h = must(e.Team.Talk(t, 100))
 		return float64(h.Messages)
 	})
-	e.Sample(what+" takes, median", "s", record.Lower, quantile(h.Latency, 50))
-	exact(what, h)
+	e.Sample("round trip"+more+" takes, median", "s", record.Lower, quantile(h.Latency, 50))
+	exact("round trip"+more, h)
 }
 
 // pacedTrips measures the latency of probes at a steady rate.
@@ -46,14 +44,14 @@ func (e *Env) pacedTrips(what string, rate float64) {
 }
 
 var post = &Scenario{
-	Name: "http", About: "POST /broadcast on 50 kept connections, one request in flight each: to nobody, to one member, and at a steady rate",
+	Name: "http", Ramps: "rate", About: "POST /broadcast on 50 kept connections, one request in flight each: to nobody, to one member, and at a steady rate",
 	Setup: script(func(e *Env) {
 		e.Open(swarm.Plan{Group: "posts", N: 50, HTTP: true})
 		e.Open(swarm.Plan{Group: members, N: 1, Channel: "c", Joins: 1})
 	}),
 	Round: script(func(e *Env) {
-		for what, channel := range map[string]string{"request to nobody": "nobody", "request to one member": "c"} {
-			e.Load(what, func() float64 {
+		for to, channel := range map[string]string{" to nobody": "nobody", " to one member": "c"} {
+			e.Load("request", to, func() float64 {
 				return float64(e.posts(swarm.Talk{Channel: channel, Seconds: e.Duration.Seconds() / 2}).Messages)
 			})
 		}

@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package scenario is what wsbench does to a server: each scenario is one round on one server, which the runner
 // calls in turn for all servers.
 package scenario
@@ -25,12 +23,16 @@ type Scenario struct {
 	Own    bool               // it starts, stops or configures the server itself
 	Fresh  bool               // each round has a new server
 	Asked  bool               // it runs only when it is named
+	Ramps  string             // what a ramp may grow, as its p99 depends on it: connections, rate
 	Noise  bool               // others make load beside what is measured
 	Args   []string           // of the server, where it is wsify
 	Limits map[string]float64 // goals: the most that a figure may be, by its name
 	Setup  func(e *Env) error // once for each server; may be nil
 	Round  func(e *Env) error
 }
+
+// MinConnections is the least that Sizes may have.
+const MinConnections = 100
 
 // Sizes are how large the load is.
 type Sizes struct {
@@ -53,7 +55,7 @@ type Env struct {
 	CPU    func() (time.Duration, error) // of the server so far, where it can be had
 	Noted  func(text string)
 
-	samples []sample
+	samples []Sample
 	void    string
 	next    uint32 // number of the next publication
 	base    int64  // memory of the server before the connections
@@ -102,34 +104,31 @@ func during(load, measure func()) {
 // ErrNoUsage is that nothing tells what the server uses.
 var ErrNoUsage = errors.New("nothing tells what the server uses: it runs elsewhere, and there is no -metrics")
 
-type sample struct {
-	name, unit, better string
-	cost               bool
-	value              float64
+// Sample is a figure of one round.
+type Sample struct {
+	Name, Unit, Better string
+	Cost               bool
+	Value              float64
 }
 
 // Sample takes a figure of this round. better is a direction of package record.
 func (e *Env) Sample(name, unit, better string, value float64) {
-	e.samples = append(e.samples, sample{name, unit, better, false, value})
+	e.samples = append(e.samples, Sample{name, unit, better, false, value})
 }
 
 // Cost takes CPU or memory: what two builds of a server are compared by.
 func (e *Env) Cost(name, unit string, value float64) {
-	e.samples = append(e.samples, sample{name, unit, record.Lower, true, value})
+	e.samples = append(e.samples, Sample{name, unit, record.Lower, true, value})
 }
 
 // Void says that this round counts for nothing, and why.
 func (e *Env) Void(why string) { e.void = why }
 
 // Take hands over the samples of the round and begins another. void says why they count for nothing.
-func (e *Env) Take(each func(name, unit, better string, cost bool, value float64)) (void string) {
-	if void, e.void = e.void, ""; void == "" {
-		for _, s := range e.samples {
-			each(s.name, s.unit, s.better, s.cost, s.value)
-		}
-	}
-	e.samples = e.samples[:0]
-	return void
+func (e *Env) Take() (samples []Sample, void string) {
+	samples, void = e.samples, e.void
+	e.samples, e.void = nil, ""
+	return samples, void
 }
 
 // pids are all processes of the run on this machine that have to be quiet.
@@ -145,9 +144,9 @@ func (e *Env) pids() (pids []int) {
 	return pids
 }
 
-// Load runs a load that is n operations, from one quiet moment to the next, and takes what one costs the
-// server, and how many there are a second.
-func (e *Env) Load(what string, load func() (n float64)) {
+// Load runs a load that is n operations, from one quiet moment to the next, and takes what one costs the server, and how
+// many there are a second. what may have more behind it that tells it from others.
+func (e *Env) Load(what, more string, load func() (n float64)) {
 	process.Quiet(e.pids()...)
 	before, unknown := e.CPU()
 	busy, began := e.Team.Busy(), time.Now()
@@ -155,33 +154,22 @@ func (e *Env) Load(what string, load func() (n float64)) {
 	wall := time.Since(began).Seconds()
 	busy = (e.Team.Busy() - busy) / wall
 	if !process.Quiet(e.pids()...) {
-		e.Noted(what + ": the server was still busy a second after the load")
+		e.Noted(what + more + ": the server was still busy a second after the load")
 	}
 	if n == 0 {
-		check(fmt.Errorf("%s: nothing happened", what))
+		check(fmt.Errorf("%s%s: nothing happened", what, more))
 	}
 	if after, err := e.CPU(); err == nil && unknown == nil {
-		e.Cost("CPU of a "+what, "s", (after-before).Seconds()/n)
+		e.Cost("CPU of a "+what+more, "s", (after-before).Seconds()/n)
 	}
-	e.Sample(plural(what), "1/s", record.Higher, n/wall)
+	many := what + "s"
+	if stem, ok := strings.CutSuffix(what, "y"); ok {
+		many = stem + "ies"
+	}
+	e.Sample(many+" a second"+more, "1/s", record.Higher, n/wall)
 	if busy > 0.9 {
-		e.Noted(what + ": a worker was busy more than nine tenths of the time, so rates and latencies may be the client's own")
+		e.Noted(what + more + ": a worker was busy more than nine tenths of the time, so rates and latencies may be the client's own")
 	}
-}
-
-// plural makes "deliveries a second, four in flight" of "delivery, four in flight".
-func plural(what string) string {
-	end := len(what)
-	for _, sep := range []string{",", " of ", " to ", " at ", " that "} {
-		if i := strings.Index(what, sep); i >= 0 {
-			end = min(end, i)
-		}
-	}
-	one, rest := what[:end], what[end:]
-	if many, ok := strings.CutSuffix(one, "y"); ok {
-		one = many + "ie"
-	}
-	return one + "s a second" + rest
 }
 
 // P99 ends the names of figures that a ramp looks at.

@@ -1,5 +1,3 @@
-//go:build linux
-
 package scenario
 
 import (
@@ -20,15 +18,15 @@ const (
 const awaitSeconds = 30
 
 var fanout = &Scenario{
-	Name: "fanout", About: "content to everybody in one channel: one publication in flight, four, and at a steady rate",
+	Name: "fanout", Ramps: "connections, rate", About: "content to everybody in one channel: one publication in flight, four, and at a steady rate",
 	Setup: script(func(e *Env) { e.audience(swarm.Plan{Channel: "c", Joins: 1}) }),
 	Round: script(func(e *Env) {
 		publications := 12
 		if e.Quick {
 			publications = 8
 		}
-		e.inFlight("delivery, one publication in flight", 1, publications)
-		e.inFlight("delivery, four in flight", 4, 2*publications)
+		e.inFlight(", one publication in flight", 1, publications)
+		e.inFlight(", four in flight", 4, 2*publications)
 		e.paced("delivery", swarm.Talk{Channel: "c"}, e.Connections)
 	}),
 }
@@ -54,17 +52,17 @@ func (e *Env) say(count int) {
 }
 
 // inFlight publishes so that at most k publications have not reached everybody.
-func (e *Env) inFlight(what string, k, count int) {
+func (e *Env) inFlight(more string, k, count int) {
 	check(e.Team.Watch(members, e.next, count, e.Connections))
 	var last []float64
-	e.Load(what, func() float64 {
+	e.Load("delivery", more, func() float64 {
 		for begun, heard := 0, 0; heard < count; heard++ {
 			for begun < min(heard+k, count) {
 				e.say(1)
 				begun++
 			}
 			before := time.Now()
-			must(e.Team.Await(e.next-uint32(begun)+uint32(heard), awaitSeconds))
+			must(e.Team.Await(members, e.next-uint32(begun)+uint32(heard), awaitSeconds))
 			last = append(last, time.Since(before).Seconds())
 		}
 		return float64(count * e.Connections)
@@ -73,7 +71,7 @@ func (e *Env) inFlight(what string, k, count int) {
 		slices.Sort(last)
 		e.Sample("last member heard after", "s", record.Lower, last[len(last)/2])
 	}
-	exact(what, must(e.Team.Heard(members, e.next)))
+	exact("delivery"+more, must(e.Team.Heard(members, e.next)))
 }
 
 // paced publishes at a steady rate of deliveries, of which a publication makes so many, and takes their latency
@@ -93,14 +91,14 @@ func (e *Env) paced(what string, t swarm.Talk, each int) {
 }
 
 var mesh = &Scenario{
-	Name: "mesh", About: "connections spread over many channels, all of them published to",
+	Name: "mesh", Ramps: "connections, rate", About: "connections spread over many channels, all of them published to",
 	Setup: script(func(e *Env) { e.audience(swarm.Plan{Channel: "m", Spread: e.channels(), Joins: 1}) }),
 	Round: script(func(e *Env) {
 		channels, each := e.channels(), 8
 		t := swarm.Talk{Group: publishers, Channel: "m", Channels: channels, Count: each * channels, First: e.next, Size: e.Content}
 		check(e.Team.Watch(members, e.next, 0, 0))
 		e.next += uint32(each)
-		e.Load("delivery", func() float64 {
+		e.Load("delivery", "", func() float64 {
 			must(e.Team.Say(t))
 			return e.until(uint64(each * e.Connections))
 		})
@@ -133,9 +131,9 @@ var burst = &Scenario{
 		e.next = 0
 		check(e.Team.Watch(members, 0, count, e.Connections))
 		e.Content = 1 << 10
-		e.Load("delivery", func() float64 {
+		e.Load("delivery", "", func() float64 {
 			e.say(count)
-			must(e.Team.Await(count-1, awaitSeconds))
+			must(e.Team.Await(members, count-1, awaitSeconds))
 			return float64(count * e.Connections)
 		})
 		exact("burst", must(e.Team.Heard(members, count)))

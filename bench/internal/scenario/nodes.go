@@ -1,12 +1,9 @@
-//go:build linux
-
 package scenario
 
 import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"time"
 
@@ -20,7 +17,6 @@ type engine struct {
 	*process.Child
 	driver string
 	addr   string
-	dir    string
 }
 
 // startEngine starts one on a port; 0 is a free one. An engine that is not installed is an error that says how
@@ -38,13 +34,9 @@ func startEngine(f *process.Family, driver, addr string) (*engine, error) {
 		}
 		addr = fmt.Sprintf("127.0.0.1:%d", port)
 	}
-	dir, err := os.MkdirTemp("", "wsbench-"+driver+"-")
-	if err != nil {
-		return nil, err
-	}
 	_, port, _ := net.SplitHostPort(addr)
 	// A subscriber may be a gigabyte behind before it is closed: it shares its processors.
-	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--client-output-buffer-limit", "pubsub 1gb 0 0"}
+	args := []string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--client-output-buffer-limit", "pubsub 1gb 0 0"}
 	if driver == "nats" {
 		args = []string{"-a", "127.0.0.1", "-p", port}
 	}
@@ -52,17 +44,11 @@ func startEngine(f *process.Family, driver, addr string) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{child, driver, addr, dir}
-	if err := e.AwaitPort(addr, startPatience); err != nil {
-		e.stop()
+	if err := child.AwaitPort(addr, startPatience); err != nil {
+		child.Kill()
 		return nil, err
 	}
-	return e, nil
-}
-
-func (e *engine) stop() {
-	e.Kill()
-	_ = os.RemoveAll(e.dir)
+	return &engine{child, driver, addr}, nil
 }
 
 func (e *engine) args() []string {
@@ -79,7 +65,7 @@ func onEngines(steps func(e *Env, g *engine)) func(e *Env) error {
 				continue
 			}
 			err = script(func(e *Env) { steps(e, g) })(e)
-			g.stop()
+			g.Kill()
 			if err != nil {
 				return fmt.Errorf("%s: %w", driver, err)
 			}
@@ -89,7 +75,7 @@ func onEngines(steps func(e *Env, g *engine)) func(e *Env) error {
 }
 
 var nodes = &Scenario{
-	Name: "nodes", About: "two nodes through Redis and NATS: what is published at one and heard at the other, in rate, CPU of both nodes and of the engine, and latency", Own: true, Asked: true,
+	Name: "nodes", Ramps: "rate", About: "two nodes through Redis and NATS: what is published at one and heard at the other, in rate, CPU of both nodes and of the engine, and latency", Own: true, Asked: true,
 	Round: onEngines(func(e *Env, g *engine) {
 		here := must(e.Server.Contender.Start(e.Family, g.args()...))
 		defer here.Kill()
@@ -110,7 +96,7 @@ var nodes = &Scenario{
 		defer func() { _ = e.Team.Shut(members, false); _ = e.Team.Shut(publishers, false) }()
 		two.Target.Addr = here.Addr
 		two.publisher()
-		two.inFlight("delivery at the other node, "+g.driver, 4, 100)
+		two.inFlight(" at the other node, "+g.driver, 4, 100)
 		two.paced("delivery at the other node, "+g.driver, swarm.Talk{Channel: "c"}, n)
 		e.samples = append(e.samples, two.samples...)
 	}),
@@ -130,7 +116,7 @@ var resubscribe = &Scenario{
 		one.publisher()
 		g.Kill()
 		again := must(startEngine(e.Family, g.driver, g.addr))
-		defer again.stop()
+		defer again.Kill()
 		began := time.Now()
 		one.allHear(e.Connections)
 		e.Sample("every channel is heard again after, "+g.driver, "s", record.Lower, time.Since(began).Seconds())
@@ -144,7 +130,7 @@ func (e *Env) allHear(n int) {
 	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
 		check(e.Team.Watch(members, 0, 1, n))
 		must(e.Team.Say(swarm.Talk{Group: publishers, Channel: "s", Channels: n, Count: n, Size: e.Content}))
-		if _, err := e.Team.Await(0, 2); err == nil {
+		if _, err := e.Team.Await(members, 0, 2); err == nil {
 			return
 		}
 	}

@@ -1,15 +1,18 @@
-//go:build linux
-
 package scenario
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
 	"wsify/bench/internal/process"
+	"wsify/bench/internal/swarm"
 )
 
 // Contender is a server that a run starts.
@@ -26,7 +29,26 @@ func ParseContender(text string) (c Contender, err error) {
 	if c.Command = strings.Fields(command); !ok || c.Name == "" || len(c.Command) == 0 {
 		return c, fmt.Errorf("%q is not NAME=COMMAND, or NAME@DIALECT=COMMAND", text)
 	}
-	return c, nil
+	_, err = swarm.DialectOf(c.Dialect)
+	return c, err
+}
+
+// Takes asks a contender, by wsify's -check-config, whether it takes further arguments. One that does not know that
+// setting is not asked.
+func (c Contender) Takes(args ...string) error {
+	for _, arg := range args {
+		if name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "="); name == "listen-addr" && arg != name {
+			return errors.New("-listen-addr is set by wsbench; leave it out")
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	said, err := exec.CommandContext(ctx, c.Command[0], slices.Concat(c.Command[1:], args, []string{"-check-config"})...).CombinedOutput()
+	if err == nil || ctx.Err() != nil || bytes.Contains(said, []byte("check-config")) {
+		return nil
+	}
+	line, _, _ := strings.Cut(string(said), "\n")
+	return fmt.Errorf("%s says: %s (%w)", c.Name, line, err)
 }
 
 // Server is a contender that runs.

@@ -1,11 +1,8 @@
-//go:build linux
-
 package swarm
 
 import (
 	"net"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,8 +83,7 @@ func (s *Swarm) launch(g *group) {
 	}
 }
 
-// perSource is how many connections leave from one address of 127.0.0.0/8, of the some 28,000 ports that one
-// has.
+// perSource is how many connections leave from one address of 127.0.0.0/8, of the some 28,000 ports that one has.
 const perSource = 8000
 
 // dial begins to connect.
@@ -115,30 +111,20 @@ func (s *Swarm) socket(c *conn) (int, error) {
 	if t.TLS {
 		return dialTLS(t)
 	}
-	host, port, err := net.SplitHostPort(t.Addr)
+	at, err := net.ResolveTCPAddr("tcp", t.Addr)
 	if err != nil {
 		return 0, err
 	}
-	ip, err := net.ResolveIPAddr("ip", host)
-	if err != nil {
-		return 0, err
-	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		return 0, err
-	}
-	family, to := unix.AF_INET, unix.Sockaddr(nil)
-	if v4 := ip.IP.To4(); v4 != nil {
-		to = &unix.SockaddrInet4{Port: number, Addr: [4]byte(v4)}
-	} else {
-		family, to = unix.AF_INET6, &unix.SockaddrInet6{Port: number, Addr: [16]byte(ip.IP)}
+	family, to := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: at.Port, Addr: [16]byte(at.IP.To16())})
+	if v4 := at.IP.To4(); v4 != nil {
+		family, to = unix.AF_INET, &unix.SockaddrInet4{Port: at.Port, Addr: [4]byte(v4)}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, os.NewSyscallError("socket", err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if ip.IP.IsLoopback() && family == unix.AF_INET {
+	if at.IP.IsLoopback() && family == unix.AF_INET {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 		source := c.index / perSource
 		if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 1, byte(source >> 8), byte(source) + 1}}); err != nil {
@@ -235,17 +221,20 @@ func (s *Swarm) ended(c *conn, code int) {
 	g.ends.Seconds = append(g.ends.Seconds, float64(s.now-g.since)/1e9)
 }
 
-// Shut closes a group, at once or with reset, and forgets it.
+// Shut closes a group, at once or with reset, and forgets it. Without a name it closes all.
 func (s *Swarm) Shut(a Args, _ *None) error {
 	call(s, func(done func(None)) {
-		if g := s.groups[a.Group]; g != nil {
+		for name, g := range s.groups {
+			if a.Group != "" && a.Group != name {
+				continue
+			}
 			for _, c := range g.conns {
 				if a.Flag && c.state != closed {
 					_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 				}
 				s.shut(c)
 			}
-			delete(s.groups, a.Group)
+			delete(s.groups, name)
 		}
 		done(None{})
 	})

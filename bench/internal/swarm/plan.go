@@ -91,6 +91,7 @@ type Ends struct {
 	Codes   map[int]int `json:"codes"`
 	Seconds []float64   `json:"seconds"` // since the watch began, of each
 	Open    int         `json:"open"`
+	Pings   uint64      `json:"pings"` // answered, by connections of all groups
 }
 
 // Args is the argument of several methods; each takes what it needs.

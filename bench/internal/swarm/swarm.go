@@ -1,14 +1,13 @@
-//go:build linux
-
-// Package swarm is many client connections on one epoll loop: it opens them at a rate or as fast as a window
-// allows, joins their channels, makes load with them, and counts what they hear. One goroutine, locked to a
-// thread, owns everything in it; each method may be called from any other goroutine and waits for what it asks
-// for.
+// Package swarm is many client connections on one epoll loop: it opens them at a rate or as fast as a window allows,
+// joins their channels, makes load with them, and counts what they hear. One goroutine, locked to a thread, owns
+// everything in it; each method may be called from any other goroutine and waits for what it asks for.
 package swarm
 
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -55,15 +54,12 @@ type group struct {
 // New starts a swarm.
 func New() (*Swarm, error) {
 	s := &Swarm{groups: map[string]*group{}, buf: make([]byte, 256<<10), ended_: make(chan struct{})}
-	var err error
-	if s.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	if s.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return nil, os.NewSyscallError("eventfd", err)
-	}
-	if s.timer, err = unix.TimerfdCreate(unix.CLOCK_REALTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
-		return nil, os.NewSyscallError("timerfd_create", err)
+	var errs [3]error
+	s.epoll, errs[0] = unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	s.wake, errs[1] = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	s.timer, errs[2] = unix.TimerfdCreate(unix.CLOCK_REALTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("epoll_create1, eventfd, timerfd_create: %w", err)
 	}
 	for _, fd := range []int{s.wake, s.timer} {
 		if err := unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
@@ -79,9 +75,6 @@ func (s *Swarm) Close() {
 	s.post(func() { s.stopped = true })
 	<-s.ended_
 }
-
-// Ended is closed once the swarm has ended.
-func (s *Swarm) Ended() <-chan struct{} { return s.ended_ }
 
 // post has fn run on the swarm's goroutine, unless that has ended.
 func (s *Swarm) post(fn func()) {
@@ -286,8 +279,9 @@ func (s *Swarm) interest(c *conn) {
 // tally is what a group has heard since Watch, which was called with Args.
 type tally struct {
 	Args
-	heard    []int32 // by number, from First on: members that have heard it
-	complete func(n uint32, at int64)
+	heard   []int32              // by number, from First on: members that have heard it
+	last    []int64              // likewise: when the last one has, in nanoseconds since 1970
+	waiting map[int][]chan int64 // likewise: who waits for that
 	Heard
 	latency *hdrhistogram.Histogram
 }
@@ -307,10 +301,19 @@ func (s *Swarm) heard(c *conn, n uint32, due int64) {
 	}
 	if i := int(n) - int(g.tally.First); g.tally.Members > 0 && i >= 0 && i < len(g.tally.heard) {
 		if g.tally.heard[i]++; int(g.tally.heard[i]) == g.tally.Members {
-			g.tally.complete(n, s.now)
+			g.tally.last[i] = s.now
+			g.tally.tell(i)
 		}
 	}
 	if g.talk != nil {
 		g.talk.back(s, c, due)
 	}
+}
+
+// tell tells those that wait for a number that every member has heard it.
+func (t *tally) tell(i int) {
+	for _, got := range t.waiting[i] {
+		got <- t.last[i]
+	}
+	delete(t.waiting, i)
 }

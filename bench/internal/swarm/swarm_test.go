@@ -1,5 +1,3 @@
-//go:build linux
-
 package swarm
 
 import (
@@ -9,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -195,3 +194,44 @@ func opened(s *Swarm, p Plan) (o Opened) { _ = s.Open(p, &o); return o }
 func talked(s *Swarm, t Talk) (h Heard) { _ = s.Talk(t, &h); return h }
 
 func ends(s *Swarm, begin bool) (e Ends) { _ = s.Ends(Args{Group: "g", Flag: begin}, &e); return e }
+
+func TestAwaitReturnsWhenEveryMemberHasHeard(t *testing.T) {
+	s := newSwarm(t)
+	if o := opened(s, Plan{Group: "g", Target: serve(t, echo), N: 2, Channel: "own", Own: true, Joins: 1}); o.Open != 2 {
+		t.Fatalf("%+v", o)
+	}
+	var at int64
+	if err := s.Await(Args{Group: "nobody", Seconds: 30}, &at); err != nil || at != 0 {
+		t.Errorf("without members: %d, %v", at, err)
+	}
+	_ = s.Watch(Args{Group: "g", Count: 2, Members: 2}, nil)
+	early := make(chan error, 1)
+	var heard int64
+	go func() { early <- s.Await(Args{Group: "g", Seconds: 30}, &heard) }()
+	began := time.Now().UnixNano()
+	talked(s, Talk{Group: "g", Count: 2}) // each hears number 0
+	if err := s.Await(Args{Group: "g", Seconds: 30}, &at); err != nil || at < began {
+		t.Errorf("number 0 was heard at %d, %v; the talk began at %d", at, err, began)
+	}
+	if err := <-early; err != nil || heard != at {
+		t.Errorf("who waited before heard it at %d, %v, who waited after at %d", heard, err, at)
+	}
+	for _, n := range []uint32{1, 100} {
+		if err := s.Await(Args{Group: "g", First: n, Seconds: 0.01}, &at); err == nil || !strings.Contains(err.Error(), "not every member has heard publication") {
+			t.Errorf("number %d was never said: %v", n, err)
+		}
+	}
+}
+
+func TestCallsEndWithTheSwarm(t *testing.T) {
+	s := newSwarm(t)
+	met := make(chan struct{})
+	target := serve(t, func(c net.Conn) { met <- struct{}{}; _, _ = io.Copy(io.Discard, c) })
+	var all sync.WaitGroup
+	all.Go(func() { opened(s, Plan{Group: "g", Target: target, N: 1}) })
+	<-met
+	s.Close()
+	all.Wait()
+	opened(s, Plan{Group: "h", Target: target, N: 1}) // also later ones
+	s.Close()
+}

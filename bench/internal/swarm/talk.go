@@ -1,9 +1,8 @@
-//go:build linux
-
 package swarm
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -207,18 +206,43 @@ func (s *Swarm) answers(c *conn, p []byte) []byte {
 	}
 }
 
-// Watch begins to count what a group hears from number First on. When Members is not 0, complete is called, on the
-// swarm's goroutine, for each of Count numbers once so many have heard it; at is when the last did.
-func (s *Swarm) Watch(a Args, complete func(n uint32, at int64)) {
+// Watch begins to count what a group hears from number First on: Count numbers, each of which Members will hear.
+func (s *Swarm) Watch(a Args, _ *None) error {
 	call(s, func(done func(None)) {
 		if g := s.groups[a.Group]; g != nil {
-			g.tally = tally{Args: a, heard: make([]int32, a.Count), complete: complete, latency: ledger.NewHistogram()}
+			g.tally = tally{Args: a, heard: make([]int32, a.Count), last: make([]int64, a.Count), waiting: map[int][]chan int64{}, latency: ledger.NewHistogram()}
 			for _, c := range g.conns {
 				c.account.Begin(a.First)
 			}
 		}
 		done(None{})
 	})
+	return nil
+}
+
+// Await returns when every member has heard a number, as nanoseconds since 1970 of the last one; 0 without members.
+func (s *Swarm) Await(a Args, at *int64) error {
+	got := make(chan int64, 1)
+	s.post(func() {
+		g := s.groups[a.Group]
+		if g == nil || g.tally.Members == 0 {
+			got <- 0
+			return
+		}
+		t, i := &g.tally, int(a.First)-int(g.tally.First)
+		t.waiting[i] = append(t.waiting[i], got)
+		if i < len(t.last) && t.last[i] > 0 {
+			t.tell(i)
+		}
+	})
+	select {
+	case *at = <-got:
+		return nil
+	case <-s.ended_:
+		return errors.New("the worker is ending")
+	case <-time.After(time.Duration(a.Seconds * 1e9)):
+		return fmt.Errorf("not every member has heard publication %d within %vs", a.First, a.Seconds)
+	}
 }
 
 // Heard returns what a group has heard since Watch. When First is not 0, every open connection should have heard
@@ -242,7 +266,7 @@ func (s *Swarm) Heard(a Args, out *Heard) error {
 	return nil
 }
 
-// Ends returns how connections of a group have ended since the last call with begin, and how many are open.
+// Ends returns how connections of a group have ended since the last call with Flag, and how many are open.
 func (s *Swarm) Ends(a Args, out *Ends) error {
 	*out = call(s, func(done func(Ends)) {
 		g := s.groups[a.Group]
@@ -251,6 +275,7 @@ func (s *Swarm) Ends(a Args, out *Ends) error {
 			return
 		}
 		e := g.ends
+		e.Pings = s.pings
 		if a.Flag {
 			g.ends, g.since = Ends{Codes: map[int]int{}}, s.now
 		}
@@ -261,11 +286,5 @@ func (s *Swarm) Ends(a Args, out *Ends) error {
 		}
 		done(e)
 	})
-	return nil
-}
-
-// Pings returns how many pings were answered by all connections.
-func (s *Swarm) Pings(_ None, n *uint64) error {
-	*n = call(s, func(done func(uint64)) { done(s.pings) })
 	return nil
 }

@@ -1,5 +1,3 @@
-//go:build linux
-
 package worker
 
 import (
@@ -70,12 +68,9 @@ func Start(family *process.Family) (*Worker, error) {
 		return nil, err
 	}
 	cmd := exec.Command(path, "worker")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
 	child, err := family.Start(cmd)
@@ -200,8 +195,7 @@ func (t Team) Shut(group string, reset bool) error {
 	return err
 }
 
-// Talk makes load with a group, shared among the workers that have a part of it. Due is by the clock of this
-// machine.
+// Talk makes load with a group, shared among the workers that have a part of it. Due is by the clock of this machine.
 func (t Team) Talk(k swarm.Talk, members int) (swarm.Heard, error) {
 	all, err := each[swarm.Heard](t, "Swarm.Talk", func(i int) any {
 		q := k
@@ -238,16 +232,16 @@ func (t Team) Say(k swarm.Talk) (h swarm.Heard, err error) {
 
 // Watch begins to count what a group of so many members hears.
 func (t Team) Watch(group string, first uint32, count, members int) error {
-	_, err := each[swarm.None](t, "Worker.Watch", func(i int) any {
+	_, err := each[swarm.None](t, "Swarm.Watch", func(i int) any {
 		_, n := t.share(members, i)
 		return swarm.Args{Group: group, First: first, Count: count, Members: n, Shift: int64(t[i].Offset - t[0].Offset)}
 	})
 	return err
 }
 
-// Await returns when every member everywhere has heard a number.
-func (t Team) Await(n uint32, seconds float64) (last time.Time, err error) {
-	all, err := each[int64](t, "Worker.Await", func(int) any { return swarm.Args{First: n, Seconds: seconds} })
+// Await returns when every member of a group has heard a number.
+func (t Team) Await(group string, n uint32, seconds float64) (last time.Time, err error) {
+	all, err := each[int64](t, "Swarm.Await", func(int) any { return swarm.Args{Group: group, First: n, Seconds: seconds} })
 	for i, at := range all {
 		if heard := time.Unix(0, at).Add(-t[i].Offset); heard.After(last) {
 			last = heard
@@ -271,18 +265,9 @@ func (t Team) Ends(group string, begin bool) (swarm.Ends, error) {
 			e.Codes[code] += n
 		}
 		e.Seconds = append(e.Seconds, part.Seconds...)
-		e.Open += part.Open
+		e.Open, e.Pings = e.Open+part.Open, e.Pings+part.Pings
 	}
 	return e, err
-}
-
-// Pings adds up how many pings were answered.
-func (t Team) Pings() (sum uint64, err error) {
-	all, err := each[uint64](t, "Swarm.Pings", func(int) any { return swarm.None{} })
-	for _, n := range all {
-		sum += n
-	}
-	return sum, err
 }
 
 // Busy returns the CPU time of the busiest worker, in seconds.

@@ -1,5 +1,3 @@
-//go:build linux
-
 // Package worker is what coordinator and workers say to each other: net/rpc, on standard input and output of a
 // local child, or on TCP to another machine. All clients of a run live in workers, so that one machine and five
 // are the same to a scenario.
@@ -23,32 +21,27 @@ import (
 
 // Service is what a worker does. Its methods are called by net/rpc.
 type Service struct {
-	swarm *swarm.Swarm
-	free  *sync.Mutex // locked by the coordinator that the worker works for
-	held  bool        // by this one
-
-	mu       sync.Mutex
-	complete map[uint32]int64 // guarded by mu: when the last member heard a number
-	heard    chan struct{}    // guarded by mu: closed when complete changes
+	place chan struct{} // full while the worker works for a coordinator
+	held  bool          // by this one
 }
 
 // Serve serves one coordinator, until it goes. What it waits for ends then.
-func Serve(conn io.ReadWriteCloser) error { return serve(conn, new(sync.Mutex)) }
+func Serve(conn io.ReadWriteCloser) error { return serve(conn, make(chan struct{}, 1)) }
 
-func serve(conn io.ReadWriteCloser, free *sync.Mutex) error {
+func serve(conn io.ReadWriteCloser, place chan struct{}) error {
 	s, err := swarm.New()
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	server := rpc.NewServer()
-	service := &Service{swarm: s, free: free, heard: make(chan struct{})}
+	service := &Service{place: place}
 	if err := errors.Join(server.RegisterName("Worker", service), server.RegisterName("Swarm", s)); err != nil {
 		return err
 	}
 	server.ServeConn(leash{conn, s})
 	if service.held {
-		free.Unlock()
+		<-place
 	}
 	return nil
 }
@@ -75,7 +68,7 @@ func Listen(ctx context.Context, addr string, said io.Writer) error {
 	}
 	context.AfterFunc(ctx, func() { _ = ln.Close() })
 	fmt.Fprintf(said, "waiting for a coordinator on %s\n", ln.Addr())
-	var free sync.Mutex
+	place := make(chan struct{}, 1)
 	var all sync.WaitGroup
 	defer all.Wait()
 	for {
@@ -89,7 +82,7 @@ func Listen(ctx context.Context, addr string, said io.Writer) error {
 		all.Go(func() {
 			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 			fmt.Fprintf(said, "%s has connected\n", conn.RemoteAddr())
-			if err := serve(conn, &free); err != nil {
+			if err := serve(conn, place); err != nil {
 				fmt.Fprintf(said, "%s: %v\n", conn.RemoteAddr(), err)
 			}
 			_ = conn.Close()
@@ -97,12 +90,17 @@ func Listen(ctx context.Context, addr string, said io.Writer) error {
 	}
 }
 
+// busyPatience is how long a coordinator waits for the one before it to go.
+const busyPatience = 3 * time.Second
+
 // Hello tells about the machine, and has the worker work for this coordinator alone.
 func (s *Service) Hello(_ swarm.None, m *record.Machine) error {
-	if !s.free.TryLock() {
+	select {
+	case s.place <- struct{}{}:
+		s.held = true
+	case <-time.After(busyPatience):
 		return errors.New("it is busy with another run, or is named twice")
 	}
-	s.held = true
 	*m = process.Machine()
 	return nil
 }
@@ -115,46 +113,4 @@ func (s *Service) Busy(_ swarm.None, seconds *float64) error {
 	t, err := process.CPU(os.Getpid())
 	*seconds = t.Seconds()
 	return err
-}
-
-// Watch begins to count what a group hears.
-func (s *Service) Watch(a swarm.Args, _ *swarm.None) error {
-	s.mu.Lock()
-	s.complete = make(map[uint32]int64, a.Count)
-	for n := range uint32(a.Count) {
-		if a.Members == 0 { // they are all elsewhere
-			s.complete[a.First+n] = 0
-		}
-	}
-	s.mu.Unlock()
-	s.swarm.Watch(a, func(n uint32, at int64) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.complete[n] = at
-		close(s.heard)
-		s.heard = make(chan struct{})
-	})
-	return nil
-}
-
-// Await returns when every member has heard a number, as nanoseconds since 1970 of the last one.
-func (s *Service) Await(a swarm.Args, at *int64) error {
-	over := time.After(time.Duration(a.Seconds * 1e9))
-	for {
-		s.mu.Lock()
-		t, ok := s.complete[a.First]
-		heard := s.heard
-		s.mu.Unlock()
-		if ok {
-			*at = t
-			return nil
-		}
-		select {
-		case <-heard:
-		case <-s.swarm.Ended():
-			return errors.New("the worker is ending")
-		case <-over:
-			return fmt.Errorf("not every member has heard publication %d within %vs", a.First, a.Seconds)
-		}
-	}
 }
