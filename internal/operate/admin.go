@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"wsify/internal/operate/live"
 	"wsify/netpoll"
 )
@@ -29,10 +31,10 @@ const (
 // Config is the configuration of the admin listener.
 type Config struct {
 	Addr           string
-	Mode           os.FileMode   // of a unix socket
-	MaxConnections int           // more connections are closed
-	Version        string        // of this program
-	LogDropped     func() uint64 // lines the log has lost; nil when it loses none
+	Mode           os.FileMode // of a unix socket
+	MaxConnections int         // more connections are closed
+	Version        string      // of this program
+	Metrics        *prometheus.Registry
 	Logger         *slog.Logger
 }
 
@@ -77,7 +79,7 @@ func Open(cfg Config, source Source, sampler *Sampler) (*Admin, error) {
 		ReadTimeout: adminReadTimeout, WriteTimeout: adminWriteTimeout, IdleTimeout: adminIdleTimeout, MaxHeaderBytes: adminHead,
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug), // its errors are about unknown peers
 	}
-	sampler.start(source, a.board)
+	sampler.Start(source, a.board)
 	a.running.Go(a.serve)
 	return a, nil
 }
@@ -113,7 +115,7 @@ func (a *Admin) Stop() {
 	if a.http.Shutdown(ctx) != nil {
 		_ = a.http.Close()
 	}
-	a.sampler.stop()
+	a.sampler.Stop()
 	a.running.Wait()
 }
 
@@ -161,15 +163,14 @@ const whatAdminHas = `/               for browsers: charts of the last 15 minute
 // handler handles every request. Requests cannot change anything: methods other than GET and HEAD
 // get 405. The command line, which pprof would show, may hold a key.
 func (a *Admin) handler() http.Handler {
-	metrics := a.registry()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", root)
 	mux.HandleFunc("GET /live/{file}", live.File)
 	mux.HandleFunc("GET /events", a.board.Events)
 	mux.HandleFunc("GET /healthz", a.healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
-	mux.Handle("GET /metrics", metricsHandler(metrics, a.cfg.Logger))
-	mux.Handle("GET /stats", statsHandler(metrics))
+	mux.Handle("GET /metrics", metricsHandler(a.cfg.Metrics, a.cfg.Logger))
+	mux.Handle("GET /stats", statsHandler(a.cfg.Metrics))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)

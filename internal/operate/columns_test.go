@@ -146,11 +146,11 @@ func TestBrowsersGetThePage(t *testing.T) {
 func TestTheSamplerAddsAPoint(t *testing.T) {
 	source := &testSource{stats: zeros(), stuck: []bool{false}}
 	a := newTestAdmin(source)
-	a.sampler.start(source, a.board)
+	a.sampler.Start(source, a.board)
 	testtool.Until(t, "there is a point", func() bool {
 		w := httptest.NewRecorder()
 		a.board.Events(firstEvent{w}, httptest.NewRequest("GET", "/events", nil))
 		return !strings.Contains(w.Body.String(), `"points":[]`)
 	})
-	a.sampler.stop()
+	a.sampler.Stop()
 }

@@ -12,7 +12,7 @@ import (
 // histograms returns the histograms of a scrape by name, without the prefix.
 func histograms(t *testing.T, a *Admin) map[string]*dto.Histogram {
 	t.Helper()
-	families, err := a.registry().Gather()
+	families, err := a.cfg.Metrics.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,18 +14,18 @@ import (
 // user, because the number of their values has no bound.
 const metricPrefix = "wsify_"
 
-// registry returns the metrics of the server, and of Go and the process.
-func (a *Admin) registry() *prometheus.Registry {
-	metrics := append(serverMetrics(cmp.Or(a.cfg.Version, "unknown")), brokerMetrics(a.sampler.publishing)...)
-	dropped := a.cfg.LogDropped
+// NewRegistry returns the metrics of the server, and of Go and the process. dropped returns how many
+// lines the log has lost; nil when it loses none.
+func NewRegistry(version string, dropped func() uint64, source Source, sampler *Sampler) *prometheus.Registry {
+	metrics := append(serverMetrics(cmp.Or(version, "unknown")), brokerMetrics(sampler.publishing)...)
 	if dropped == nil {
 		dropped = func() uint64 { return 0 }
 	}
 	metrics = append(metrics, logMetric(dropped))
 	r := prometheus.NewRegistry()
 	r.MustRegister(
-		collectors.NewGoCollector(), newProcessCollector(), a.sampler.asking, a.sampler.fanout, a.sampler.lag,
-		&collector{stats: a.source.Stats, metrics: metrics},
+		collectors.NewGoCollector(), newProcessCollector(), sampler.asking, sampler.fanout, sampler.lag,
+		&collector{stats: source.Stats, metrics: metrics},
 	)
 	return r
 }

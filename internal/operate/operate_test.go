@@ -49,7 +49,9 @@ func zeros() Stats {
 }
 
 func newTestAdmin(source Source) *Admin {
-	return newAdmin(Config{Version: "1.2.3", Logger: slog.New(slog.DiscardHandler)}, source, NewSampler())
+	sampler := NewSampler()
+	metrics := NewRegistry("1.2.3", nil, source, sampler)
+	return newAdmin(Config{Version: "1.2.3", Metrics: metrics, Logger: slog.New(slog.DiscardHandler)}, source, sampler)
 }
 
 // get requests a page of an admin listener.
@@ -141,13 +143,13 @@ func names(t *testing.T, r *prometheus.Registry) map[string]string {
 func TestTheMetricsAreThoseThatArePromised(t *testing.T) {
 	source := &testSource{stats: zeros()}
 	a := newTestAdmin(source)
-	if got := names(t, a.registry()); !maps.Equal(got, contractMetrics) {
+	if got := names(t, a.cfg.Metrics); !maps.Equal(got, contractMetrics) {
 		t.Errorf("with a broker in memory:\n     %v\nwant %v", got, contractMetrics)
 	}
 	source.stats.Broker = engine()
 	want := maps.Clone(contractMetrics)
 	maps.Copy(want, engineMetrics)
-	if got := names(t, a.registry()); !maps.Equal(got, want) {
+	if got := names(t, a.cfg.Metrics); !maps.Equal(got, want) {
 		t.Errorf("with an engine:\n     %v\nwant %v", got, want)
 	}
 }
@@ -155,7 +157,7 @@ func TestTheMetricsAreThoseThatArePromised(t *testing.T) {
 func TestTheMetricsPassPrometheusLint(t *testing.T) {
 	source := &testSource{stats: zeros()}
 	source.stats.Broker = engine()
-	families, err := newTestAdmin(source).registry().Gather()
+	families, err := newTestAdmin(source).cfg.Metrics.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +232,7 @@ func TestStatsAreTheMetricsAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stats), &all); err != nil {
 		t.Fatal(err)
 	}
-	for name := range maps.Keys(names(t, a.registry())) {
+	for name := range maps.Keys(names(t, a.cfg.Metrics)) {
 		if all[metricPrefix+name] == nil {
 			t.Errorf("/stats has no %s", metricPrefix+name)
 		}

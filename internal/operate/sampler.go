@@ -15,8 +15,8 @@ const sampleInterval = time.Second
 
 // Sampler measures durations, and makes the points of the live page. Two durations are sampled: how
 // long a loop takes to run a posted task, and how long a publication takes to reach all members.
-// They are taken once in an interval, and only with an admin listener. Any goroutine may call its
-// exported methods.
+// They are taken once in an interval, and only when somebody can see them. Any goroutine may call
+// its exported methods.
 type Sampler struct {
 	epoch time.Time   // immutable; stamps count from here
 	due   atomic.Bool // the next publication is to be timed
@@ -75,8 +75,9 @@ func (s *Sampler) Lagged(took time.Duration) {
 // Published records how long an engine took to accept a publication.
 func (s *Sampler) Published(took time.Duration) { s.publishing.Observe(took.Seconds()) }
 
-// start begins to sample the loops and their deliveries, and to add points to board.
-func (s *Sampler) start(source Source, board *live.Board) {
+// Start begins to sample the loops and their deliveries, and to add points to board, if it is not
+// nil.
+func (s *Sampler) Start(source Source, board *live.Board) {
 	s.charts.board = board
 	s.sample(source, time.Now())
 	s.running.Go(func() {
@@ -95,14 +96,21 @@ func (s *Sampler) start(source Source, board *live.Board) {
 
 // sample is what happens once in an interval.
 func (s *Sampler) sample(source Source, now time.Time) {
+	if s.charts.board != nil {
+		s.addPoint(source, now)
+	}
+	s.due.Store(true)
+	s.askLoops(source, now)
+}
+
+// addPoint adds a point to the live page.
+func (s *Sampler) addPoint(source Source, now time.Time) {
 	r := &reading{
 		at: now, stats: source.Stats(), lag: max(time.Duration(s.worst.Swap(0)), s.unanswered(now)),
 		asking: read(s.asking), publishing: read(s.publishing), fanout: read(s.fanout),
 	}
 	r.readProcess()
 	s.charts.add(r, func() live.Notes { return live.Notes{NotReady: source.NotReady()} })
-	s.due.Store(true)
-	s.askLoops(source, now)
 }
 
 // question is a sign of life that was asked of a loop.
@@ -146,8 +154,9 @@ func (s *Sampler) unanswered(now time.Time) (oldest time.Duration) {
 	return oldest
 }
 
-// stop stops sampling and waits until it has ended. It may be called more than once.
-func (s *Sampler) stop() {
+// Stop stops sampling and waits until it has ended. It may be called more than once, and without
+// Start.
+func (s *Sampler) Stop() {
 	s.stopOnce.Do(func() { close(s.stopping) })
 	s.running.Wait()
 }

@@ -49,6 +49,9 @@ type Config struct {
 	// AdminAddr is the address of health, metrics and profiles, in any form of ListenAddrs. Empty,
 	// the default, means no admin listener.
 	AdminAddr string
+	// OTLPEndpoint is the URL of an OpenTelemetry collector that gets the metrics once a minute, as
+	// OTLP over HTTP. Without a path, it means /v1/metrics. Empty, the default, means none.
+	OTLPEndpoint string
 	// BrokerDriver names the broker: "memory", the default, for a single node, or "redis" or
 	// "nats", which carry publications between many nodes.
 	BrokerDriver string

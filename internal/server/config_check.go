@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"wsify/auth"
+	"wsify/internal/otlp"
 	"wsify/internal/session"
 )
 
@@ -21,6 +22,9 @@ func (p *problems) checkService(c *Config) {
 	if c.AdminAddr != "" {
 		p.add("admin-addr", checkListenAddr(c.AdminAddr))
 		p.add("admin-addr", checkDistinct(c.AdminAddr, c.ListenAddrs))
+	}
+	if c.OTLPEndpoint != "" {
+		p.add("otlp-endpoint", otlp.CheckEndpoint(c.OTLPEndpoint))
 	}
 	p.checkBroker(c)
 }

@@ -14,6 +14,7 @@ import (
 
 	"wsify/internal/logs"
 	"wsify/internal/operate"
+	"wsify/internal/otlp"
 	"wsify/internal/session"
 	"wsify/netpoll"
 )
@@ -26,6 +27,9 @@ type Server struct {
 	node  *session.Node
 	addrs []net.Addr
 	admin *operate.Admin // nil without an admin listener
+
+	sampler *operate.Sampler
+	export  *otlp.Exporter // nil without a collector
 
 	fileLimit uint64 // the descriptor limit of this process
 	kept      uint64 // descriptors that clients cannot take
@@ -83,7 +87,8 @@ func Start(cfg Config) (*Server, error) {
 	if srv.addrs, err = srv.node.Listen(cfg.ListenAddrs...); err != nil {
 		return nil, err
 	}
-	if err := srv.openAdmin(sampler); err != nil {
+	if err := srv.openOperating(sampler); err != nil {
+		srv.closeOperating()
 		_, stopped := srv.node.Shutdown(0)
 		return nil, errors.Join(err, stopped)
 	}
@@ -144,18 +149,6 @@ func (c *Config) settings(key string) session.Settings {
 	}
 }
 
-// openAdmin opens the admin listener, if one is configured.
-func (srv *Server) openAdmin(sampler *operate.Sampler) (err error) {
-	if srv.cfg.AdminAddr == "" {
-		return nil
-	}
-	srv.admin, err = operate.Open(operate.Config{
-		Addr: srv.cfg.AdminAddr, Mode: srv.cfg.ListenMode, MaxConnections: srv.maxAdmin,
-		Version: srv.cfg.Version, LogDropped: srv.cfg.LogDropped, Logger: srv.log,
-	}, source{srv}, sampler)
-	return err
-}
-
 // Shutdown stops accepting, answers HTTP requests under way, and closes every session with 1012, at
 // an even pace, so that clients reconnect. It returns within Config.DrainTimeout, and may be called more than once;
 // later calls do nothing.
@@ -166,7 +159,7 @@ func (srv *Server) Shutdown() (err error) {
 		srv.log.Info("shutting down", "connections", srv.node.Connections(), "timeout", timeout.String())
 		var left int64
 		left, err = srv.node.Shutdown(timeout)
-		srv.admin.Stop()
+		srv.closeOperating()
 		st := srv.Stats()
 		srv.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond).String(), "cut_off", left,
 			"accepted", st.Accepted, "sent", st.Sent, "dropped", notZero(st.Dropped), "closed", notZero(st.Closed))
