@@ -170,8 +170,8 @@ func TestARunEndsWhateverHangs(t *testing.T) {
 	case r := <-ended:
 		expected{Problem, "it takes the connection and does not answer in time", ""}.compare(t, "authorizer", finding(t, r, "authorizer"))
 		expected{Problem, "There is no link to the engine", ""}.compare(t, "broker", finding(t, r, "broker"))
-		expected{Problem, "Another program has 127.0.0.1:", ""}.compare(t, "listener", finding(t, r, "listen-addr"))
-		expected{Problem, "Another program has 127.0.0.1:", ""}.compare(t, "listener", finding(t, r, "admin-addr"))
+		expected{Problem, "is taken, and no wsify answers there", ""}.compare(t, "listener", finding(t, r, "listen-addr"))
+		expected{Problem, "is taken, and no wsify answers there", ""}.compare(t, "listener", finding(t, r, "admin-addr"))
 	case <-time.After(testtool.Patience):
 		t.Fatal("it has not ended")
 	}

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -145,6 +146,29 @@ func TestWhatCannotBeReadIsNamedAndIsNoBound(t *testing.T) {
 	r := Examine(f, 0)
 	if r.Holds() != noBound || len(r.Unseen) != 11 || r.Status() != OK {
 		t.Errorf("nothing is known: it holds %d, %s, unseen are %d: %q", r.Holds(), r.Status(), len(r.Unseen), r.Unseen)
+	}
+}
+
+func TestClientsOfAnUnknownProxyCountTogether(t *testing.T) {
+	behind := func(change func(*Facts)) *Report {
+		return Examine(facts(t, map[string]string{"proc/sys/net/ipv4/ip_local_port_range": "1 65535"}, func(f *Facts) {
+			f.Config.ListenAddrs, f.Config.MaxConnectionsPerAddress = []string{"127.0.0.1:3000"}, 1000
+			change(f)
+		}), 1001)
+	}
+	expected{Problem, "counts them together", "trusted-proxies 127.0.0.0/8,::1"}.compare(t, "one too many", finding(t, behind(func(*Facts) {}), "per address"))
+	expected{OK, "counts them together", ""}.compare(t, "just enough", finding(t, behind(func(f *Facts) { f.Config.MaxConnectionsPerAddress = 1001 }), "per address"))
+	for name, known := range map[string]func(*Facts){
+		"trusted":        func(f *Facts) { f.Config.TrustedProxies = []string{"127.0.0.1"} },
+		"PROXY":          func(f *Facts) { f.Config.ProxyProtocol = "required" },
+		"a network":      func(f *Facts) { f.Config.ListenAddrs = []string{":3000"} },
+		"a unix socket":  func(f *Facts) { f.Config.ListenAddrs = []string{"unix:/run/x"} },
+		"no such limit":  func(f *Facts) { f.Config.MaxConnectionsPerAddress = 0 },
+		"PROXY and list": func(f *Facts) { f.Config.ProxyProtocol, f.Config.TrustedProxies = "optional", []string{"127.0.0.1"} },
+	} {
+		if r := behind(known); slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Check == "per address" }) || r.Status() == Problem {
+			t.Errorf("%s: %+v", name, r.Bounds())
+		}
 	}
 }
 

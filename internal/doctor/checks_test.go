@@ -106,7 +106,7 @@ func TestWhatDependsOnTheServersSettings(t *testing.T) {
 		"no Date, nothing known": {"authorizer", nil, func(f *Facts) { f.ClockKnown = false }, expected{OK, "There is none", ""}},
 
 		"systemd's":              {"listen-addr", nil, listener(0, Passed, nil), expected{OK, "is opened by what starts wsify", ""}},
-		"another program":        {"listen-addr", nil, listener(0, Taken, nil), expected{Problem, "Another program has :3000", ""}},
+		"another program":        {"listen-addr", nil, listener(0, Taken, nil), expected{Problem, ":3000 is taken, and no wsify answers", ""}},
 		"a wsify":                {"admin-addr", nil, listener(1, Ours, nil), expected{OK, "A wsify answers at 127.0.0.1:3001", ""}},
 		"no right to":            {"listen-addr", nil, listener(0, Refused, syscall.EACCES), expected{Problem, "permission denied", "AmbientCapabilities=CAP_NET_BIND_SERVICE"}},
 		"no right in containers": {"listen-addr", map[string]string{".dockerenv": ""}, listener(0, Refused, syscall.EACCES), expected{Problem, "", "--sysctl net.ipv4.ip_unprivileged_port_start=80"}},

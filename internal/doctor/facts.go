@@ -81,6 +81,7 @@ type Listener struct {
 	Flag, Addr string
 	State      State
 	Err        error // why it cannot be listened on
+	proxied    bool  // it expects a PROXY header
 }
 
 // State is the state of an address.

@@ -25,7 +25,7 @@ const inherited = "fd://"
 func askListeners(ctx context.Context, cfg *server.Config) []Listener {
 	var all []Listener
 	for _, addr := range cfg.ListenAddrs {
-		all = append(all, Listener{Flag: "listen-addr", Addr: addr})
+		all = append(all, Listener{Flag: "listen-addr", Addr: addr, proxied: cfg.ProxyProtocol == "required"})
 	}
 	if cfg.AdminAddr != "" {
 		all = append(all, Listener{Flag: "admin-addr", Addr: cfg.AdminAddr})
@@ -51,7 +51,7 @@ func (l *Listener) atPort(ctx context.Context) {
 	case err == nil:
 		_ = ln.Close()
 	case errors.Is(err, syscall.EADDRINUSE):
-		l.State = who(ctx, l.Flag, "tcp", l.Addr)
+		l.State = l.who(ctx, "tcp", l.Addr)
 	default:
 		l.State, l.Err = Refused, cause(err)
 	}
@@ -65,7 +65,7 @@ func (l *Listener) atPath(ctx context.Context, path string) {
 	case err == nil && info.Mode()&os.ModeSocket == 0:
 		l.State, l.Err = Refused, errors.New("there is a file that is no socket")
 	case err == nil && answers(ctx, path):
-		l.State = who(ctx, l.Flag, "unix", path)
+		l.State = l.who(ctx, "unix", path)
 	default:
 		if err := unix.Access(filepath.Dir(path), unix.W_OK|unix.X_OK); err != nil {
 			l.State, l.Err = Refused, err
@@ -88,12 +88,14 @@ const (
 )
 
 // who asks for a page that only a wsify has.
-func who(ctx context.Context, flag, network, addr string) State {
-	target := "/ws"
-	if flag == "admin-addr" {
+func (l *Listener) who(ctx context.Context, network, addr string) State {
+	target, head := "/ws", ""
+	if l.Flag == "admin-addr" {
 		target = "/stats"
+	} else if l.proxied {
+		head = "PROXY UNKNOWN\r\n"
 	}
-	res, body, err := get(ctx, network, addr, target)
+	res, body, err := get(ctx, network, addr, head, target)
 	switch {
 	case err != nil:
 		return Taken
@@ -103,8 +105,8 @@ func who(ctx context.Context, flag, network, addr string) State {
 	return Taken
 }
 
-// get is a request without a name of a host, for any kind of address.
-func get(ctx context.Context, network, addr, target string) (*http.Response, string, error) {
+// get is a request behind a head, without a name of a host, for any kind of address.
+func get(ctx context.Context, network, addr, head, target string) (*http.Response, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, whoTimeout)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
@@ -114,7 +116,7 @@ func get(ctx context.Context, network, addr, target string) (*http.Response, str
 	defer conn.Close()
 	due, _ := ctx.Deadline()
 	_ = conn.SetDeadline(due)
-	if _, err := io.WriteString(conn, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, head+"GET "+target+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); err != nil {
 		return nil, "", err
 	}
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)

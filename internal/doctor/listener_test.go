@@ -36,8 +36,8 @@ func TestWhoHasTheAddresses(t *testing.T) {
 	}{
 		"free":       {"127.0.0.1:0", "unix:" + filepath.Join(dir, "free.sock"), expected{OK, "is free", ""}, expected{OK, "is free", ""}},
 		"ours":       {ours.Addr().String(), "unix:" + socket, expected{OK, "A wsify answers at", ""}, expected{OK, "A wsify answers at", ""}},
-		"another's":  {web.Listener.Addr().String(), "", expected{Problem, "Another program has", ""}, expected{}},
-		"swapped":    {"unix:" + socket, ours.Addr().String(), expected{Problem, "Another program has", ""}, expected{Problem, "Another program has", ""}},
+		"another's":  {web.Listener.Addr().String(), "", expected{Problem, "is taken, and no wsify answers there", ""}, expected{}},
+		"swapped":    {"unix:" + socket, ours.Addr().String(), expected{Problem, "is taken, and no wsify answers there", ""}, expected{Problem, "is taken, and no wsify answers there", ""}},
 		"left":       {"unix:" + stale, "", expected{OK, "is free", ""}, expected{}},
 		"a file":     {"unix:" + file, "", expected{Problem, "there is a file that is no socket", ""}, expected{}},
 		"no dir":     {"unix:" + dir + "/none/x.sock", "", expected{Problem, "no such file or directory", ""}, expected{}},
@@ -53,4 +53,15 @@ func TestWhoHasTheAddresses(t *testing.T) {
 	if left, _ := filepath.Glob(dir + "/*.sock"); len(left) != 2 {
 		t.Errorf("files are left, or gone: %v", left)
 	}
+}
+
+func TestAServerThatExpectsPROXYIsKnown(t *testing.T) {
+	cfg := server.Config{ListenAddrs: []string{"127.0.0.1:0"}, ProxyProtocol: "required"}
+	ours, err := server.Start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ours.Shutdown() }()
+	cfg.ListenAddrs = []string{ours.Addr().String()}
+	expected{OK, "A wsify answers at", ""}.compare(t, "with a header", finding(t, examined(t, cfg), "listen-addr"))
 }

@@ -52,6 +52,17 @@ func (c *checker) ports() {
 	}
 }
 
+// perAddress checks -max-connections-per-address where all clients have the address of a
+// proxy: only one can reach listeners on loopback. A unix socket has no addresses to count by.
+func (c *checker) perAddress() {
+	most := int64(c.Config.MaxConnectionsPerAddress)
+	known := len(c.Config.TrustedProxies) > 0 || c.Config.ProxyProtocol == "required"
+	if local, _ := c.reachable(); most > 0 && local > 0 && !known {
+		c.bound("per address", most, "All of -listen-addr is on loopback, so all clients have the address of a proxy, and -max-connections-per-address counts them together.",
+			setting("trusted-proxies 127.0.0.0/8,::1"))
+	}
+}
+
 // reachable returns how many addresses only a proxy on this machine can reach, or 0 when
 // others can be reached by clients; and whether there are unix sockets.
 func (c *checker) reachable() (local int64, sockets bool) {

@@ -113,6 +113,7 @@ func Examine(f *Facts, asked int64) *Report {
 	c.memory()
 	c.conntrack()
 	c.ports()
+	c.perAddress()
 	c.maximum()
 	if asked == 0 {
 		if c.needed = c.report.Holds(); c.needed == noBound {

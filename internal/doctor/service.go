@@ -182,7 +182,7 @@ func (c *checker) listeners() {
 		case Ours:
 			c.say(l.Flag, OK, "A wsify answers at "+l.Addr+". Its connections count in what is used.")
 		case Taken:
-			c.say(l.Flag, Problem, fmt.Sprintf("Another program has %s. Choose another -%s.", l.Addr, l.Flag))
+			c.say(l.Flag, Problem, fmt.Sprintf("%s is taken, and no wsify answers there. Choose another -%s.", l.Addr, l.Flag))
 		case Refused:
 			c.say(l.Flag, Problem, fmt.Sprintf("%s cannot be listened on: %s.", l.Addr, l.Err), c.privileges(l)...)
 		}
