@@ -30,15 +30,23 @@ func (l *loop) logAs(c *netpoll.Conn, addr string) {
 	l.addrs[c.ID()] = addr
 }
 
+// logAddr returns the address of a connection for the log. A connection that is older than
+// the level debug has the one that the kernel knows.
+func (l *loop) logAddr(c *netpoll.Conn) string {
+	if addr, ok := l.addrs[c.ID()]; ok {
+		return addr
+	}
+	return l.remoteAddr(c)
+}
+
 // endedMessage is the message of the last record of a connection.
 const endedMessage = "connection ended"
 
 // logEnded writes the last log record of a connection, unless the access log has one.
 func (l *loop) logEnded(c *netpoll.Conn, reason netpoll.Reason, logged bool) {
 	if !logged {
-		l.node.log.Debug(endedMessage, "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()], "reason", reasonNames[reason])
+		l.node.log.Debug(endedMessage, "conn", l.node.connID(c.ID()), "addr", l.logAddr(c), "reason", reasonNames[reason])
 	}
-	delete(l.addrs, c.ID())
 }
 
 // notDone counts, logs and answers a command that was not carried out.
@@ -65,7 +73,7 @@ func (l *loop) logged(c *netpoll.Conn, cmd *command.Command, toError func(error)
 // refusedLog returns a function that logs why cmd was not carried out. It may be
 // called later, and from any goroutine.
 func (l *loop) refusedLog(c *netpoll.Conn, cmd *command.Command) func(e *command.Error) {
-	log := l.node.log.With("conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()], "command", cmd.Kind.String(), "channel", string(cmd.Channel))
+	log := l.node.log.With("conn", l.node.connID(c.ID()), "addr", l.logAddr(c), "command", cmd.Kind.String(), "channel", string(cmd.Channel))
 	return func(e *command.Error) {
 		log.Debug("command refused", "reason", e.Code, "detail", strings.TrimSpace(e.Message))
 	}
@@ -74,6 +82,6 @@ func (l *loop) refusedLog(c *netpoll.Conn, cmd *command.Command) func(e *command
 // logUnpublished logs that a backend's publication was refused.
 func (l *loop) logUnpublished(c *netpoll.Conn, reason, detail string) {
 	if l.node.debugging() {
-		l.node.log.Debug("publication refused", "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()], "reason", reason, "detail", detail)
+		l.node.log.Debug("publication refused", "conn", l.node.connID(c.ID()), "addr", l.logAddr(c), "reason", reason, "detail", detail)
 	}
 }

@@ -88,6 +88,36 @@ func TestWhatHappenedToAConnectionIsInTheLogAtDebug(t *testing.T) {
 	}
 }
 
+// The level may change while connections are open. The address of one that is older is
+// known, and none is kept for longer than its connection.
+func TestTheLevelOfTheLogMayChangeWhileConnectionsAreOpen(t *testing.T) {
+	t.Parallel()
+	book, level := &testtool.Log{}, &slog.LevelVar{}
+	srv := start(t, Config{Loops: 1, Logger: slog.New(slog.NewJSONHandler(book, &slog.HandlerOptions{Level: level}))})
+	older := connect(t, srv, "/ws")
+	level.Set(slog.LevelDebug)
+	later := connect(t, srv, "/ws")
+	for _, p := range []*peer{older, later} {
+		p.send("not JSON")
+		p.expectNothing()
+		refused := map[string]any{"msg": "command refused", "addr": p.LocalAddr().String()}
+		if n := len(find(t, book, refused)); n != 1 {
+			t.Errorf("%d records with %v, want 1:\n%s", n, refused, book)
+		}
+	}
+	level.Set(slog.LevelInfo)
+	for _, p := range []*peer{older, later} {
+		p.write(closing(1000, ""))
+		p.expectClose(1000)
+	}
+	testtool.Until(t, "both have ended", func() bool { return srv.Stats().Net.Connections == 0 })
+	onLoop(t, srv.loops[0], func() {
+		if n := len(srv.loops[0].addrs); n != 0 {
+			t.Errorf("%d addresses are kept for connections that have ended", n)
+		}
+	})
+}
+
 func TestWhatTheBrokerRefusedIsCountedAndInTheLogAtDebug(t *testing.T) {
 	for _, asynchronous := range []bool{false, true} {
 		b := &testBroker{asynchronous: asynchronous}

@@ -44,7 +44,7 @@ func (l *loop) refuseFor(c *netpoll.Conn, s *session, reason netpoll.Reason, why
 	l.counts.rejected[why].Add(1)
 	l.dismiss(c, s, reason, status, headers, body)
 	if l.node.debugging() {
-		l.node.log.Debug("handshake refused", "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()], "status", status,
+		l.node.log.Debug("handshake refused", "conn", l.node.connID(c.ID()), "addr", l.logAddr(c), "status", status,
 			"reason", rejectionNames[why], "detail", strings.TrimSpace(body))
 	}
 }

@@ -139,7 +139,7 @@ func (l *loop) opened(c *netpoll.Conn, s *session) {
 	l.counts.upgraded.Add(1)
 	l.access.visit(c).answered(101)
 	if l.node.debugging() {
-		l.node.log.Debug("session opened", "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()])
+		l.node.log.Debug("session opened", "conn", l.node.connID(c.ID()), "addr", l.logAddr(c))
 	}
 	l.startKeepalive(c, s)
 }

@@ -66,7 +66,7 @@ func (l *loop) rejectProxy(c *netpoll.Conn, s *session, detail string) {
 	}
 	l.counts.rejected[rejectProxyHeader].Add(1)
 	if l.node.debugging() {
-		l.node.log.Debug("handshake refused", "conn", l.node.connID(c.ID()), "addr", l.addrs[c.ID()],
+		l.node.log.Debug("handshake refused", "conn", l.node.connID(c.ID()), "addr", l.logAddr(c),
 			"reason", rejectionNames[rejectProxyHeader], "detail", detail)
 	}
 	l.drop(s)

@@ -109,6 +109,7 @@ func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	if logged := l.access.closed(c, s, reason); l.node.debugging() {
 		l.logEnded(c, reason, logged)
 	}
+	delete(l.addrs, c.ID()) // also when the level has changed meanwhile
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)
 	l.vacate(c)
