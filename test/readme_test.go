@@ -28,7 +28,7 @@ var triedHere = []string{
 	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "access log", "many nodes",
 	"unit", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 	"doctor", "haproxy addresses", "nginx addresses",
-	"haproxy tcp", "node behind haproxy tcp",
+	"haproxy tcp", "node behind haproxy tcp", "socket",
 }
 
 // readme returns a block of any page.

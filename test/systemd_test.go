@@ -95,6 +95,34 @@ func TestTheUnitIsInstalledAsThePageSays(t *testing.T) {
 	}
 }
 
+// TestSystemdPassesItsSocketsToTheServer uses the socket unit of docs/operating.md.
+func TestSystemdPassesItsSocketsToTheServer(t *testing.T) {
+	files := unitFiles()
+	files["etc/systemd/system/wsify.socket"] = readme(t, "socket")
+	files["etc/wsify/wsify.conf"] = "listen-addr fd://wsify.socket\n"
+	m := boot(t, files)
+	m.do("systemctl enable --now wsify.socket")
+	if state := m.show("ActiveState"); state != "inactive" {
+		t.Errorf("the server is %s before there is a client", state)
+	}
+	publish := func(where string) {
+		t.Helper()
+		const rest = ` -sS -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' -d '{"channel":"a","content":1}'`
+		if status := m.do("curl " + where + "/broadcast?key=k3y" + rest); status != "201" {
+			t.Errorf("a publication to %s: %s", where, status)
+		}
+	}
+	publish("http://localhost")
+	publish("--unix-socket /run/wsify.sock http://localhost")
+	pid := m.show("MainPID")
+	m.do("systemctl stop wsify.service")
+	publish("http://localhost") // starts the server again
+	publish("--unix-socket /run/wsify.sock http://localhost")
+	if after := m.show("MainPID"); after == pid || after == "0" {
+		t.Errorf("process %s, before %s; want a new one", after, pid)
+	}
+}
+
 // TestSystemdHasNoComplaintAboutTheUnit asks systemd's own tools.
 func TestSystemdHasNoComplaintAboutTheUnit(t *testing.T) {
 	need(t, "systemd-analyze", "systemd")
