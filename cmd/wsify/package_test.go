@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +33,38 @@ func TestThePackagesHaveAllSettings(t *testing.T) {
 		if got, err := os.ReadFile(path); err != nil || string(got) != want {
 			t.Errorf("deploy/package/%s is not what the table of settings says (%v); make update writes it", name, err)
 		}
+	}
+}
+
+// chartSettings matches the names of settings in the schema of the Helm chart's values.
+var chartSettings = regexp.MustCompile(`("propertyNames": \{\s*"enum": )\[[^\]]*\]`)
+
+// setByChart are the settings that the chart itself sets.
+var setByChart = []string{"listen-addr", "admin-addr", "shutdown-delay", "drain-timeout"}
+
+// TestTheChartKnowsAllSettings compares the schema with the table of settings.
+func TestTheChartKnowsAllSettings(t *testing.T) {
+	const path = "../../deploy/helm/wsify/values.schema.json"
+	var names []string
+	for _, g := range newCommandLine().settings {
+		for _, s := range g.settings {
+			if s.key() != "" && !s.secret && !slices.Contains(setByChart, s.name) {
+				names = append(names, s.name)
+			}
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := `["` + strings.Join(names, "\",\n     \"") + `"]`
+	want := chartSettings.ReplaceAllString(string(text), "${1}"+list)
+	if *testtool.Update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(text) || !chartSettings.Match(text) {
+		t.Errorf("%s has not the names of the settings; make update writes them", path)
 	}
 }
 
