@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"runtime"
@@ -22,6 +23,8 @@ const (
 	grace    = 2 * time.Second  // after which an answer is not waited for any more
 )
 
+var errLate = errors.New("the examination did not end in time")
+
 // Read collects the facts about a server with the configuration cfg, which is valid, on
 // this machine. root is the file system that /proc, /sys and /etc are read from. Read
 // blocks for at most 12 seconds, or until ctx ends, and as long as a file takes.
@@ -33,7 +36,7 @@ func Read(ctx context.Context, cfg server.Config, root fs.FS) *Facts {
 	asking.Go(func() {
 		x, ok := within(ctx, func() *auth.Examination { return cfg.ExamineAuthorizer(ctx) })
 		if f.Authorizer = x; !ok {
-			f.Authorizer = &auth.Examination{Err: context.DeadlineExceeded}
+			f.Authorizer = &auth.Examination{Err: errLate}
 		}
 	})
 	asking.Go(func() { f.Broker, f.BrokerErr = askBroker(ctx, &cfg) })
@@ -61,7 +64,7 @@ func askBroker(ctx context.Context, cfg *server.Config) (*broker.Examination, er
 		return answer{x, err}
 	})
 	if !ok {
-		return nil, context.DeadlineExceeded
+		return nil, errLate
 	}
 	return a.x, a.err
 }

@@ -41,6 +41,9 @@ func TestQueuesBuffersAndTables(t *testing.T) {
 		{"SYN backlog", noCookies(4096), 10, expected{OK, "4,096 handshakes", ""}},
 		{"SYN backlog", noCookies(4095), 10, expected{Warning, "no SYN cookies", "net.ipv4.tcp_max_syn_backlog = 4096"}},
 		{"SYN backlog", sysctl("net/ipv4/tcp_max_syn_backlog", 128), 10, expected{OK, "no handshake is dropped", ""}},
+		{"socket buffers", map[string]string{".dockerenv": "", "proc/sys/net/ipv4/tcp_wmem": "1 2 1048577"}, 100_000, expected{Warning, "", "--sysctl net.ipv4.tcp_wmem='4096 16384 262144'"}},
+		{"descriptors", map[string]string{"etc/systemd/system/wsify.service": "LimitNOFILE=2000000", "proc/sys/fs/nr_open": "100408"}, 100_001, expected{Problem, "The hard limit is 100,408", "LimitNOFILE=110000"}},
+		{"descriptors", map[string]string{"run/systemd/system": "-", "proc/self/limits": limits(1024)}, 10, expected{OK, "These need 384: fewer calls to the authorizer run at once.", ""}},
 		{"tcp_mem", sysctl("net/ipv4/tcp_mem", "1 2 122071"), asked, expected{OK, "enough for 100,000", ""}},
 		{"tcp_mem", sysctl("net/ipv4/tcp_mem", "1 2 122070"), asked, expected{Warning, "the kernel drops", "net.ipv4.tcp_mem = 74000 98000 130000"}},
 		{"socket buffers", sysctl("net/ipv4/tcp_wmem", "1 2 1048576"), 100_000, expected{OK, "1 MiB (net.ipv4.tcp_wmem)", ""}},
@@ -113,6 +116,15 @@ func TestWhatDependsOnTheServersSettings(t *testing.T) {
 		"no such address":        {"listen-addr", nil, listener(0, Refused, syscall.EADDRNOTAVAIL), expected{Problem, "cannot assign", ""}},
 	} {
 		tc.want.compare(t, name, finding(t, Examine(facts(t, tc.files, tc.adjust), asked), tc.check))
+	}
+}
+
+// A proxy with few ports gets more of them, as long as these are enough.
+func TestARangeOfPortsIsWidened(t *testing.T) {
+	local := func(f *Facts) { f.Config.ListenAddrs = []string{"127.0.0.1:3000"} }
+	for n, line := range map[int64]string{28_232: "", 28_233: "net.ipv4.ip_local_port_range = 1024 65535", 64_512: "net.ipv4.ip_local_port_range = 1024 65535", 64_513: "listen-addr unix:/run/wsify/wsify.sock"} {
+		status := map[bool]Status{true: OK, false: Problem}[line == ""]
+		expected{status, "so a proxy it is", line}.compare(t, fmt.Sprint(n), finding(t, Examine(facts(t, nil, local), n), "ports"))
 	}
 }
 
