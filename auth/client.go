@@ -38,10 +38,13 @@ type Call struct {
 	// Connection, RemoteAddr and Query are sent as X-Wsify-Connection, X-Wsify-Remote-Addr and
 	// X-Wsify-Query; empty ones are omitted. Clients may choose the values. So every byte that is
 	// not visible ASCII, and could end a header, is sent percent-encoded.
-	// that could end a header, is sent percent-encoded.
 	Connection string
 	RemoteAddr string
 	Query      string
+
+	// TraceParent and TraceState are sent as traceparent and tracestate, if TraceParent is not empty;
+	// W3C Trace Context. The caller has checked them.
+	TraceParent, TraceState string
 }
 
 // New returns a client for cfg. It does not connect; see Check.

@@ -14,6 +14,9 @@ const (
 	HeaderConnection = "X-Wsify-Connection"
 	HeaderRemoteAddr = "X-Wsify-Remote-Addr"
 	HeaderQuery      = "X-Wsify-Query"
+
+	headerTraceParent = "Traceparent"
+	headerTraceState  = "Tracestate"
 )
 
 // template holds what all requests of a client have in common. It is immutable.
@@ -53,6 +56,7 @@ type exchange struct {
 	request  *fasthttp.Request
 	response *fasthttp.Response
 	value    []byte // scratch for header values
+	traced   bool   // the request has headers of a trace
 }
 
 // exchange returns a new exchange with all constant parts set.
@@ -89,6 +93,11 @@ func (x *exchange) prepare(call *Call) {
 	x.set(HeaderConnection, call.Connection, visible)
 	x.set(HeaderRemoteAddr, call.RemoteAddr, visible)
 	x.set(HeaderQuery, call.Query, visible)
+	if call.TraceParent != "" || x.traced {
+		x.set(headerTraceParent, call.TraceParent, visible)
+		x.set(headerTraceState, call.TraceState, func(b byte) bool { return b == ' ' || visible(b) })
+		x.traced = call.TraceParent != ""
+	}
 }
 
 // reset returns the exchange to its template.

@@ -98,6 +98,18 @@ func TestRequestHead(t *testing.T) {
 	sameHeader(t, all[1].request.Header, want)
 }
 
+// TestTheTraceIsInTheQuestionItBelongsTo, and not in the next one on the same connection.
+func TestTheTraceIsInTheQuestionItBelongsTo(t *testing.T) {
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	all := asks(t, plain, &Call{TraceParent: parent, TraceState: "a=b, c=d"}, &Call{TraceParent: parent}, &Call{})
+	for i, want := range [][2]string{{parent, "a=b, c=d"}, {parent, ""}, {"", ""}} {
+		h := all[i].request.Header
+		if got := [2]string{h.Get("traceparent"), h.Get("tracestate")}; got != want || len(h["Traceparent"]) > 1 {
+			t.Errorf("question %d has the trace %q, want %q", i, got, want)
+		}
+	}
+}
+
 func sameHeader(t *testing.T, got, want http.Header) {
 	t.Helper()
 	for name := range want {
@@ -115,7 +127,7 @@ func sameHeader(t *testing.T, got, want http.Header) {
 func TestHeaderCannotBeInjected(t *testing.T) {
 	evil := "a\r\nX-Admin: yes\r\n\r\nPOST / HTTP/1.1\r\n\n\r\x00\t é\x7f\xff"
 	want := "a%0D%0AX-Admin:%20yes%0D%0A%0D%0APOST%20/%20HTTP/1.1%0D%0A%0A%0D%00%09%20%C3%A9%7F%FF"
-	r := asks(t, plain, &Call{Body: []byte("{}"), Connection: evil, RemoteAddr: evil, Query: evil})[0].request
+	r := asks(t, plain, &Call{Body: []byte("{}"), Connection: evil, RemoteAddr: evil, Query: evil, TraceParent: evil, TraceState: evil})[0].request
 	for _, name := range []string{HeaderConnection, HeaderRemoteAddr, HeaderQuery} {
 		if got := r.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

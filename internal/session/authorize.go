@@ -83,15 +83,16 @@ func (l *loop) park(c *netpoll.Conn, s *session, msg []byte, why why) {
 }
 
 // submit gives the session's question to the worker pool. It reports false when the
-// pool is full.
-func (l *loop) submit(c *netpoll.Conn, s *session) bool {
+// pool is full. trace is that of an upgrade; commands have none.
+func (l *loop) submit(c *netpoll.Conn, s *session, trace wire.Trace) bool {
 	e := l.more(s)
 	call := auth.Call{
-		Body:       e.question,
-		Connection: l.node.connID(c.ID()),
-		RemoteAddr: l.remoteAddr(c),
-		Query:      e.query,
-		Deadline:   e.due,
+		Body:        e.question,
+		Connection:  l.node.connID(c.ID()),
+		RemoteAddr:  l.remoteAddr(c),
+		Query:       e.query,
+		TraceParent: trace.Parent, TraceState: trace.State,
+		Deadline: e.due,
 	}
 	id, net, gone, about, msg := c.ID(), l.net, new(atomic.Bool), e.asked, e.message
 	e.gone = gone
@@ -141,7 +142,7 @@ func (l *loop) unblock() {
 			return true
 		}
 		s := l.session(c)
-		return s.state != parked || l.submit(c, s)
+		return s.state != parked || l.submit(c, s, wire.Trace{})
 	})
 }
 
@@ -224,7 +225,7 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 	if len(rest) == 0 { // in a storm of reconnects, calls for clients that gave up would delay the others
 		c.CloseOnEnd()
 	}
-	if !l.submit(c, s) {
+	if !l.submit(c, s, r.Trace()) {
 		l.refuse(c, s, rejectBusy, 503, publish.RetryAfter(), "Too many connections wait for the authorizer.\n")
 	}
 }

@@ -257,6 +257,28 @@ func TestAuthorizerHeaders(t *testing.T) {
 	}
 }
 
+// TestTheTraceOfAnUpgradeIsHandedOn to the authorizer, in its question about connect. Commands come
+// later, and belong to no request.
+func TestTheTraceOfAnUpgradeIsHandedOn(t *testing.T) {
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	hook := newWebhook(t, nil)
+	srv := start(t, Config{AuthorizerURL: hook.URL})
+	for sent, want := range map[string][2]string{parent: {parent, "a=b"}, "00-0-0-0": {}, "": {}} {
+		asked := len(hook.questions())
+		p := connect(t, srv, "/ws", "Traceparent: "+sent, "Tracestate: a=b")
+		p.join("c")
+		for _, q := range hook.questions()[asked:] {
+			wanted := want
+			if q.command != "connect" {
+				wanted = [2]string{}
+			}
+			if got := [2]string{q.header.Get("traceparent"), q.header.Get("tracestate")}; got != wanted {
+				t.Errorf("traceparent %q: the question about %s has the trace %q, want %q", sent, q.command, got, wanted)
+			}
+		}
+	}
+}
+
 // A decoder that ignores case, or uses the first of two members, would read another channel.
 func TestAuthorizerIsNotAskedAboutWhatItMayReadOtherwise(t *testing.T) {
 	hook := newWebhook(t, nil)
