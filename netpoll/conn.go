@@ -26,6 +26,7 @@ type Conn struct {
 	flags      flags
 	place      uint16 // in its page; immutable
 	reason     Reason
+	born       [3]byte // when it was accepted, in seconds of the group's clock; see Age
 }
 
 // flags is the state of a Conn.

@@ -86,7 +86,7 @@ func (l *Loop) newConn(fd int) *Conn {
 	}
 	l.conns.grow(l, slot)
 	c := l.conns.at(slot)
-	*c = Conn{place: c.place, generation: c.generation + 1, fd: int32(fd), flags: flagOpen}
+	*c = Conn{place: c.place, generation: c.generation + 1, fd: int32(fd), flags: flagOpen, born: secondOf(l.now())}
 	if err := l.poller.addConn(c, interestRead); err != nil {
 		c.flags, c.fd = 0, -1
 		c.generation-- // this ID was never given out

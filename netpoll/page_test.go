@@ -107,7 +107,7 @@ func TestAConnIsSmallAndHasNoPointer(t *testing.T) {
 		t.Errorf("a Conn has %d bytes, want 32", n)
 	}
 	for f := range reflect.TypeFor[Conn]().Fields() {
-		if kind := f.Type.Kind(); kind > reflect.Float64 {
+		if kind := f.Type.Kind(); kind > reflect.Float64 && f.Type != reflect.TypeFor[[3]byte]() {
 			t.Errorf("Conn.%s is a %s", f.Name, kind)
 		}
 	}
