@@ -266,11 +266,5 @@ func (r *references) expectSole(t *testing.T) {
 
 // Members returns how many members the channel has on this node.
 func (h *Hub) Members(channel []byte) int {
-	s := h.shardOf(channel)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if ch := s.channels[string(channel)]; ch != nil {
-		return int(ch.members)
-	}
-	return 0
+	return h.Count(string(channel))
 }
