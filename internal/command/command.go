@@ -140,8 +140,9 @@ func (p *Parser) arguments(e *envelope, c *Command) *Error {
 	if err := p.s.checkChannel(name); err != nil {
 		return err
 	}
-	if c.Channel = bytes.TrimSpace(p.text(name)); len(c.Channel) == 0 {
-		return errNoChannel
+	c.Channel = bytes.TrimSpace(p.text(name))
+	if err := checkName(c.Channel); err != nil {
+		return err
 	}
 	if c.Kind == Broadcast {
 		if content := e.inArgs[fieldContent]; content.kind != 0 {
@@ -149,6 +150,21 @@ func (p *Parser) arguments(e *envelope, c *Command) *Error {
 		} else {
 			c.Content = p.keep(append(p.scratch, "null"...))
 		}
+	}
+	return nil
+}
+
+// ReservedPrefix begins the names of channels that only nodes use among themselves. It is refused in
+// the names that clients and backends give.
+const ReservedPrefix = "\x00"
+
+// checkName validates a decoded name without white space around it.
+func checkName(name []byte) *Error {
+	switch {
+	case len(name) == 0:
+		return errNoChannel
+	case name[0] == ReservedPrefix[0]:
+		return errReserved
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ var (
 	errAmbiguous      = &Error{BadRequest, "command, args, channel and content must be written exactly so, and once"}
 	errSurrogate      = &Error{BadRequest, "the channel's name has half a surrogate pair"}
 	errNoChannel      = &Error{BadRequest, "channel is missing or empty"}
+	errReserved       = &Error{BadRequest, "a channel's name must not begin with U+0000"}
 	errChannelType    = &Error{BadRequest, "channel must be a string"}
 	errUnknownCommand = &Error{UnknownCommand, "the commands are join, leave and broadcast"}
 )

@@ -8,7 +8,7 @@ import (
 // Publication is the body of POST /broadcast. Its slices are borrowed from the body
 // and valid until it is overwritten. A name that had to be decoded has its own memory.
 type Publication struct {
-	Channel []byte // decoded, without white space around it, never empty
+	Channel []byte // decoded, without white space around it, never empty and not reserved
 	Content []byte // raw JSON as sent; null when none was sent
 }
 
@@ -40,8 +40,8 @@ func ParsePublication(body []byte) (Publication, *Error) {
 		return Publication{}, err
 	}
 	channel := bytes.TrimSpace(s.text(name))
-	if len(channel) == 0 {
-		return Publication{}, errNoChannel
+	if err := checkName(channel); err != nil {
+		return Publication{}, err
 	}
 	content := e.top[fieldContent]
 	if content.kind == 0 && args.kind == '{' {

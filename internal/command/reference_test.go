@@ -107,7 +107,7 @@ func (l library) channel(raw []byte) []byte {
 		return nil
 	}
 	text, _ := l.str(raw)
-	if trimmed := strings.TrimSpace(string(text)); trimmed != "" {
+	if trimmed := strings.TrimSpace(string(text)); trimmed != "" && trimmed[0] != 0 {
 		return []byte(trimmed)
 	}
 	return nil
