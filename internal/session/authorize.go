@@ -63,7 +63,7 @@ func (n *Node) asksLater() bool { return n.events&^eventConnect != 0 }
 func (l *loop) ask(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	l.park(c, s, msg, whyAuthorizer)
 	e := l.more(s)
-	e.asked, e.due = eventOf(cmd.Kind), l.node.decisionDue()
+	e.asked, e.due, e.revoked = eventOf(cmd.Kind), l.node.decisionDue(), false
 	l.blocked.Push(c.ID())
 	if l.blocked.Len() == 1 { // no other session waits
 		l.unblock()
@@ -165,6 +165,9 @@ func (l *loop) answered(c *netpoll.Conn, d auth.Decision) {
 func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
 	e := l.more(s)
 	e.question, e.gone = nil, nil
+	if d == auth.Allow && e.revoked {
+		d = auth.Deny
+	}
 	switch d {
 	case auth.Allow:
 		l.resume(c, s)

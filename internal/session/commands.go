@@ -112,13 +112,17 @@ func cloneID(id []byte) []byte {
 // leave ends a membership. It first sends the publications from before the leave, the
 // member's own included.
 func (l *loop) leave(c *netpoll.Conn, s *session, cmd *command.Command) {
-	if b := l.hub.Owed(c.Slot(), &s.subs, cmd.Channel); b != nil {
+	l.leaveChannel(c, s, cmd.Channel)
+	l.ok(c, cmd.ID)
+}
+
+func (l *loop) leaveChannel(c *netpoll.Conn, s *session, channel []byte) {
+	if b := l.hub.Owed(c.Slot(), &s.subs, channel); b != nil {
 		l.flushCork(c)
 		l.sendOne(c, b)
 		b.Release()
 	}
-	l.hub.Leave(c.Slot(), &s.subs, cmd.Channel)
-	l.ok(c, cmd.ID)
+	l.hub.Leave(c.Slot(), &s.subs, channel)
 }
 
 // ok answers a command that was carried out, if it has an id.

@@ -4,6 +4,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"strconv"
+	"strings"
+
+	"wsify/netpoll"
 )
 
 // newNodeName returns the prefix of the connection ids of this process: 64 random
@@ -19,4 +22,12 @@ func newNodeName() string {
 // gets it, and the log and the admin listener show it.
 func (n *Node) connID(id uint64) string {
 	return n.name + strconv.FormatUint(id, 16)
+}
+
+// parseConnID returns the id that connID made name from. ok is false for the id of another node.
+func (n *Node) parseConnID(name string) (id uint64, ok bool) {
+	digits, ours := strings.CutPrefix(name, n.name)
+	id, err := strconv.ParseUint(digits, 16, 64)
+	loop, _ := netpoll.Place(id)
+	return id, ours && err == nil && loop < len(n.loops) && n.connID(id) == name
 }

@@ -36,6 +36,7 @@ type Settings struct {
 	ProxyProtocol  string   // ProxyOff, ProxyOptional or ProxyRequired
 
 	BroadcastingKey string // empty: a request without a key may publish
+	AdminKey        string // signs orders to the other nodes; empty: there are none
 	AllowedOrigins  []string
 
 	HandshakeTimeout         time.Duration
@@ -88,7 +89,8 @@ type Node struct {
 	auth    *auth.Client // nil without an authorizer
 	events  event        // the events that the authorizer is asked about
 	broker  broker.Broker
-	name    string // prefix of the ids of connections; see connID
+	orders  *orders // to and from the other nodes; nil without
+	name    string  // prefix of the ids of connections; see connID
 	current atomic.Pointer[snapshot]
 
 	admission    admission
@@ -124,7 +126,7 @@ func Open(cfg Settings) (*Node, error) {
 	if err := n.openLoops(); err != nil {
 		return nil, err
 	}
-	if err := n.broker.Start(n.deliver, n.roomInBroker); err != nil {
+	if err := n.startBroker(); err != nil {
 		return nil, errors.Join(fmt.Errorf("broker %s: %w", cfg.BrokerDriver, err), n.group.Stop())
 	}
 	return n, nil

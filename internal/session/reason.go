@@ -23,6 +23,7 @@ const (
 	reasonRefused
 	reasonHandshakeTimeout
 	reasonHTTP
+	reasonKicked
 	numReasons
 )
 
@@ -46,6 +47,7 @@ var reasonNames = [numReasons]string{
 	reasonRefused:            "handshake_refused",
 	reasonHandshakeTimeout:   "handshake_timeout",
 	reasonHTTP:               "http",
+	reasonKicked:             "kicked",
 }
 
 // rejection is why a handshake was refused. The names are values of the reason label
@@ -67,13 +69,14 @@ const (
 	rejectAddress                         // -max-connections-per-address
 	rejectAcceptRate                      // -accept-rate
 	rejectProxyHeader                     // a PROXY header that is wrong, missing, or not from a trusted proxy
+	rejectKicked                          // an operator kicked it while the authorizer was asked
 	numRejections
 )
 
 var rejectionNames = [numRejections]string{
 	"malformed", "head_too_large", "no_upgrade", "origin", "denied",
 	"authorizer_down", "authorizer_busy", "timeout", "not_found", "shutdown",
-	"max_connections", "max_connections_per_address", "accept_rate", "proxy_header",
+	"max_connections", "max_connections_per_address", "accept_rate", "proxy_header", "kicked",
 }
 
 // reasonOf returns why a session ends if the peer's error has this close code.

@@ -75,6 +75,7 @@ type extra struct {
 	room       *hub.Waiter    // room for message in its channel, or a place in the queue
 	brokerRoom *broker.Waiter // room for message in the broker, or a place in the queue
 	asked      event          // the event that the authorizer is asked about
+	revoked    bool           // an operator took the channel of the join that waits, so it is denied
 	post       *publication   // a backend's publication, in the states receiving and publishing
 	query      string         // query of the upgrade, as sent, for the authorizer
 }

@@ -1,0 +1,124 @@
+package session
+
+import (
+	"context"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"wsify/internal/command"
+	"wsify/internal/wire"
+	"wsify/netpoll"
+)
+
+// Order is what an operator wants done to connections, on every node.
+//
+// A kick closes connections: the one with an ID, the members of a Channel, or those from an
+// Address. With Unsubscribe, the one with an ID, or all if it is empty, lose their memberships of
+// Channel and stay.
+type Order struct {
+	Unsubscribe bool         `json:"unsubscribe,omitempty"`
+	ID          string       `json:"id,omitempty"`
+	Channel     string       `json:"channel,omitempty"`
+	Address     netip.Prefix `json:"address,omitzero"`
+	Code        uint16       `json:"code,omitempty"` // of the Close frame
+	Reason      string       `json:"reason,omitempty"`
+}
+
+// Carried is the outcome of an Order.
+type Carried struct {
+	Here  int    // connections that were kicked, or memberships that have ended, on this node
+	Nodes string // whether the other nodes were told: one of the values below
+}
+
+// Values of Carried.Nodes.
+const (
+	NodesNone        = "none"        // this node has no broker with an engine, so no others
+	NodesTold        = "told"        // the engine has the order
+	NodesUnreachable = "unreachable" // they were not told
+	NodesUnknown     = "unknown"     // the engine did not answer, so they may have been told
+)
+
+// orderTimeout is how long an order may take. Half a million connections take some seconds.
+const orderTimeout = 20 * time.Second
+
+// Order carries out an order on this node, and tells the other nodes. Both are done as far as
+// possible, whatever the error, which is a *LateError. An order that has begun is not undone when
+// ctx ends.
+func (n *Node) Order(ctx context.Context, o Order) (done Carried, err error) {
+	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
+	defer cancel()
+	told := n.orders.tell(ctx, o)
+	done.Here, err = n.carryOut(ctx, o)
+	done.Nodes = <-told
+	return done, err
+}
+
+// carryOut carries out an order on this node. It returns how many connections it concerned so far.
+func (n *Node) carryOut(ctx context.Context, o Order) (here int, err error) {
+	var count atomic.Int64
+	visit := func(l *loop, c *netpoll.Conn, s *session) bool {
+		if c.Open() && l.obey(c, s, &o) {
+			count.Add(1)
+		}
+		return true
+	}
+	if o.ID == "" {
+		err = n.walk(ctx, context.Background(), fromTheStart, visit)
+	} else if id, ours := n.parseConnID(o.ID); ours {
+		err = n.at(ctx, id, func(l *loop, c *netpoll.Conn) {
+			if c != nil {
+				visit(l, c, l.session(c))
+			}
+		})
+	}
+	return int(count.Load()), err
+}
+
+// obey carries out an order for one connection, and reports whether it concerned it.
+func (l *loop) obey(c *netpoll.Conn, s *session, o *Order) bool {
+	if o.Unsubscribe {
+		return l.unsubscribe(c, s, []byte(o.Channel))
+	}
+	target := ConnFilter{o.Channel, o.Address}
+	return target.matches(l, c, s) && l.kick(c, s, o)
+}
+
+// kick ends a client's connection. It leaves backends alone, and heads that are incomplete: what
+// they ask for is not known yet.
+func (l *loop) kick(c *netpoll.Conn, s *session, o *Order) bool {
+	switch s.state {
+	case connecting:
+		l.refuseFor(c, s, reasonKicked, rejectKicked, 403, "", "This connection was closed by the operator.\n")
+	case open, pinged, parked:
+		l.end(c, s, reasonKicked, wire.CloseCode(o.Code), o.Reason)
+	default:
+		return false
+	}
+	return true
+}
+
+// unsubscribe ends a membership. As with a leave, the member gets what was published before.
+func (l *loop) unsubscribe(c *netpoll.Conn, s *session, channel []byte) bool {
+	l.revoke(s, channel)
+	if !l.hub.Member(c.Slot(), &s.subs, channel) {
+		return false
+	}
+	l.leaveChannel(c, s, channel)
+	return true
+}
+
+// revoke makes a join that waits for the authorizer fail: the decision may be older than the order.
+func (l *loop) revoke(s *session, channel []byte) {
+	if s.state != parked {
+		return
+	}
+	e := l.more(s)
+	if e.why != whyAuthorizer || e.asked != eventJoin {
+		return
+	}
+	var p command.Parser
+	if cmd, bad := p.Parse(e.message); bad == nil && string(cmd.Channel) == string(channel) {
+		e.revoked = true
+	}
+}
