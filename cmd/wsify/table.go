@@ -174,6 +174,9 @@ func (c *commandLine) operatingSettings() []*setting {
 			about: "Where health (/healthz, /readyz), metrics (/metrics, /stats) and profiles (/debug/pprof/) are served, without authentication: one address as for -listen-addr, or off. A second node on one machine needs another one."},
 		{name: "otlp-endpoint", arg: argURL, example: "http://localhost:4318/v1/metrics", value: text(&c.server.OTLPEndpoint), note: "none",
 			about: "An OpenTelemetry collector that gets the metrics once a minute, as OTLP over HTTP. Credentials go into OTEL_EXPORTER_OTLP_HEADERS. An export that fails is counted, and not repeated."},
+		{name: "admin-key", arg: argSecret, example: "8f2c6e0b91d7", value: text(&c.server.AdminKey), secret: true,
+			note:  "none, nothing can be changed",
+			about: "What requests on -admin-addr have to carry that show names and addresses, take profiles or change something, as Authorization: Bearer SECRET. Without it, names are shown on loopback and unix sockets only. All nodes need the same one; docs/admin-api.md."},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"wsify/internal/operate/api"
 	"wsify/internal/operate/live"
 	"wsify/netpoll"
 )
@@ -36,6 +37,9 @@ type Config struct {
 	Version        string      // of this program
 	Metrics        *prometheus.Registry
 	Logger         *slog.Logger
+	Faults         *slog.Logger // like Logger, for records that may come often
+	Key            string       // for names, addresses and changes; empty: see package api
+	Control        api.Control
 }
 
 // Source is the server, as the admin listener sees it. Any goroutine may call its methods, and they
@@ -56,6 +60,7 @@ type Admin struct {
 	source  Source
 	sampler *Sampler
 	board   *live.Board
+	api     *api.API
 	alive   time.Duration // how long a loop may take to answer
 	ln      net.Listener
 	http    *http.Server
@@ -69,7 +74,7 @@ func Open(cfg Config, source Source, sampler *Sampler) (*Admin, error) {
 	if err != nil {
 		return nil, adminError(err)
 	}
-	a := newAdmin(cfg, source, sampler)
+	a := newAdmin(cfg, source, sampler, localPeer(ln.Addr()))
 	a.ln = newListener(ln, cfg.MaxConnections)
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
@@ -92,9 +97,14 @@ func adminError(err error) error {
 	return fmt.Errorf("-admin-addr: %w", err)
 }
 
-func newAdmin(cfg Config, source Source, sampler *Sampler) *Admin {
+func newAdmin(cfg Config, source Source, sampler *Sampler, local bool) *Admin {
 	streams := max(1, cfg.MaxConnections/4) // so that others get an answer
-	return &Admin{cfg: cfg, source: source, sampler: sampler, board: live.New(cfg.Version, streams), alive: aliveTimeout}
+	a := &Admin{
+		cfg: cfg, source: source, sampler: sampler, board: live.New(cfg.Version, streams), alive: aliveTimeout,
+		api: api.New(api.Config{Key: cfg.Key, Local: local, Logger: cfg.Faults}, cfg.Control),
+	}
+	cfg.Metrics.MustRegister(&collector{stats: source.Stats, metrics: []metric{refusedMetric(a.api.Refused)}})
+	return a
 }
 
 func (a *Admin) serve() {
@@ -126,8 +136,8 @@ func (a *Admin) Announce() {
 	}
 	addr := a.ln.Addr()
 	a.cfg.Logger.Info("health, metrics and profiles are on the admin listener", "admin_addr", addr.String())
-	if !localPeer(addr) {
-		a.cfg.Logger.Warn("the admin listener is not on loopback, and has no authentication: let only operators reach it",
+	if !localPeer(addr) && a.cfg.Key == "" {
+		a.cfg.Logger.Warn("the admin listener is not on loopback, and has no authentication: let only operators reach it, or set -admin-key",
 			"admin_addr", addr.String())
 	}
 }
@@ -158,10 +168,12 @@ const whatAdminHas = `/               for browsers: charts of the last 15 minute
 /metrics        for Prometheus
 /stats          the same as JSON
 /debug/pprof/   profiles
+/channels       channels and their members; docs/admin-api.md
+/connections    connections
 `
 
-// handler handles every request. Requests cannot change anything: methods other than GET and HEAD
-// get 405. The command line, which pprof would show, may hold a key.
+// handler handles every request. Only those of package api can change something: other methods
+// than GET and HEAD get 405 elsewhere. The command line, which pprof would show, may hold a key.
 func (a *Admin) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", root)
@@ -171,10 +183,12 @@ func (a *Admin) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.Handle("GET /metrics", metricsHandler(a.cfg.Metrics, a.cfg.Logger))
 	mux.Handle("GET /stats", statsHandler(a.cfg.Metrics))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	for path, handle := range map[string]http.HandlerFunc{
+		"": pprof.Index, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
+	} {
+		mux.Handle("GET /debug/pprof/"+path, a.api.Guard(api.Profiles, handle))
+	}
+	a.api.Handle(mux)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
 		say(w, http.StatusNotFound, "not found; there is\n"+whatAdminHas)
 	})

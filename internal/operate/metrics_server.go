@@ -69,6 +69,11 @@ func logMetric(dropped func() uint64) metric {
 		func(*Stats) float64 { return float64(dropped()) })
 }
 
+func refusedMetric(refused func() map[string]uint64) metric {
+	return counters("admin_requests_refused_total", "Requests to the admin listener that were refused, by reason.", "reason",
+		func(*Stats) map[string]uint64 { return refused() })
+}
+
 func buildInfo(version string) metric {
 	desc := describe("build_info", "Always 1; the version of this program.", "version")
 	return metric{desc, func(_ *Stats, desc *prometheus.Desc, to chan<- prometheus.Metric) {

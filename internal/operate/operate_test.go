@@ -51,7 +51,8 @@ func zeros() Stats {
 func newTestAdmin(source Source) *Admin {
 	sampler := NewSampler()
 	metrics := NewRegistry("1.2.3", nil, source, sampler)
-	return newAdmin(Config{Version: "1.2.3", Metrics: metrics, Logger: slog.New(slog.DiscardHandler)}, source, sampler)
+	log := slog.New(slog.DiscardHandler)
+	return newAdmin(Config{Version: "1.2.3", Metrics: metrics, Logger: log, Faults: log}, source, sampler, true)
 }
 
 // get requests a page of an admin listener.
@@ -98,7 +99,7 @@ var contractMetrics = map[string]string{
 	"messages_dropped_total": "reason", "publications_refused_total": "reason", "broadcasts_total": "source", "authorizer_requests_total": "command,result",
 	"authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
 	// Not promised: they are counted anyway, and have no other place.
-	"commands_refused_total": "code", "panics_total": "", "log_lines_dropped_total": "",
+	"commands_refused_total": "code", "panics_total": "", "log_lines_dropped_total": "", "admin_requests_refused_total": "reason",
 }
 
 // engineMetrics are also there when the broker has an engine.

@@ -52,6 +52,11 @@ type Config struct {
 	// OTLPEndpoint is the URL of an OpenTelemetry collector that gets the metrics once a minute, as
 	// OTLP over HTTP. Without a path, it means /v1/metrics. Empty, the default, means none.
 	OTLPEndpoint string
+	// AdminKey is the secret for what the admin listener shows of names and addresses, and for all
+	// that changes something. It also signs orders to the other nodes, so all nodes need the same.
+	// Empty, the default, means that nothing can be changed, and that names are shown on loopback
+	// and unix sockets only.
+	AdminKey string
 	// BrokerDriver names the broker: "memory", the default, for a single node, or "redis" or
 	// "nats", which carry publications between many nodes.
 	BrokerDriver string

@@ -63,6 +63,7 @@ func (p *problems) checkAccess(c *Config) {
 		}
 	}
 	p.add("broadcasting-key", checkKey(c.BroadcastingKey))
+	p.add("admin-key", checkKey(c.AdminKey))
 	for _, pattern := range c.AllowedOrigins {
 		p.add("allowed-origins", session.CheckOrigin(pattern))
 	}

@@ -149,6 +149,8 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{HandshakeTimeout: -1}, `-handshake-timeout: -1ns is not positive`},
 		{Config{PongTimeout: -1}, `-pong-timeout: -1ns is not positive`},
 		{Config{DrainTimeout: -1}, `-drain-timeout: -1ns is not positive`},
+		{Config{AdminKey: " k"}, `-admin-key: the key begins or ends with white space`},
+		{Config{AdminKey: "k", BrokerDriver: "redis", MaxMessageSize: 2048 + 6*255 - 1}, `-max-message-size: with an -admin-key and a broker it has to be at least 3578, for orders to the other nodes`},
 		{Config{AccessLogSample: 1.5}, `-access-log-sample: 1.5 is not above 0 and at most 1`},
 		{Config{AccessLogSample: -0.5}, `-access-log-sample: -0.5 is not above 0 and at most 1`},
 		{Config{MaxHeadSize: 1<<10 - 1}, `-max-head-size: 1023 is not between 1024 and 1048576`},

@@ -152,6 +152,7 @@ func (p *problems) checkLimits(c *Config) {
 	p.between("max-head-size", c.MaxHeadSize, minHeadSize, maxHeadSize)
 	p.positive("pong-timeout", c.PongTimeout)
 	p.between("max-message-size", c.MaxMessageSize, 1, maxSize)
+	p.add("max-message-size", checkOrderSize(c))
 	p.between("max-channels-per-connection", c.MaxChannelsPerConnection, 1, maxChannelsPerConn)
 	p.between("max-channel-length", c.MaxChannelLength, 1, maxChannelLength)
 	p.between("write-queue-size", c.WriteQueueSize, 1, maxSize)
@@ -188,4 +189,14 @@ func (c *Config) limits() session.Limits {
 		CommandRate: c.CommandRate, CommandBurst: c.CommandBurst, DropOverRate: c.RatePolicy == PolicyDrop,
 		PublishRate: c.PublishRate,
 	}
+}
+
+// checkOrderSize reports whether an order to the other nodes may be too large for them: a
+// publication larger than MaxMessageSize is dropped. JSON needs six bytes for some characters.
+func checkOrderSize(c *Config) error {
+	d, err := driverOf(c)
+	if least := 2<<10 + 6*c.MaxChannelLength; err == nil && d.Check != nil && c.AdminKey != "" && c.MaxMessageSize < least {
+		return fmt.Errorf("with an -admin-key and a broker it has to be at least %d, for orders to the other nodes", least)
+	}
+	return nil
 }
