@@ -21,7 +21,7 @@ ARCHS     ?= amd64 arm64 riscv64
 RELEASE   ?= $(CURDIR)/bin/release
 VERSION   ?= 0.0.0+$(shell git rev-parse --short HEAD)
 TAGGED     = ./internal/invariants # where files differ by the tag
-# test/chart is no part of these: it takes a minute to compile, so its test vets it.
+# test/chart and test/envoy are no part of these: they take a minute to compile, so their tests vet them.
 MODULES    = test/clients test/compose bench tools
 STATIC     = $(CURDIR)/bin/tools/staticcheck
 BENCHSTAT  = $(GO) tool -modfile=tools/go.mod benchstat
