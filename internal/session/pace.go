@@ -73,16 +73,16 @@ func (l *loop) tellPaced(ctx context.Context, over time.Duration, pick func(*loo
 	}
 	rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	begun, settles := time.Now(), l.node.broker.Asynchronous()
-	for len(ids) > 0 {
-		due := max(dueAfter(time.Since(begun), over, cap(ids))-(cap(ids)-len(ids)), 0)
-		some := ids[:min(due, len(ids), drainSlice)]
+	for told := 0; told < len(ids); {
+		some := ids[told:]
+		some = some[:min(max(dueAfter(time.Since(begun), over, len(ids))-told, 0), len(some), drainSlice)]
 		if len(some) > 0 && settles {
 			settles = l.do(ctx, func() { l.hold(some) }) && l.node.settle(ctx)
 		}
 		if len(some) > 0 && !l.do(ctx, func() { l.tell(some) }) {
 			return
 		}
-		if ids = ids[len(some):]; len(some) < drainSlice && !pause(ctx, drainStep/2+rand.N(drainStep)) {
+		if told += len(some); len(some) < drainSlice && !pause(ctx, drainStep/2+rand.N(drainStep)) {
 			return
 		}
 	}
@@ -155,7 +155,7 @@ func (l *loop) pick(wanted func(*session) bool) []uint64 {
 			ids = append(ids, c.ID())
 		}
 	})
-	return ids[:len(ids):len(ids)]
+	return ids
 }
 
 // isClient reports whether s has been upgraded and has not ended.
