@@ -7,11 +7,11 @@ package floor
 
 import (
 	"bytes"
-	"encoding/binary"
 	"net"
 	"os"
 	"runtime"
 
+	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 )
 
@@ -114,41 +114,25 @@ func (s *server) upgrade(fd int, p []byte) (rest []byte, more bool) {
 
 // frame carries out one masked text frame.
 func (s *server) frame(fd int, p []byte) (rest []byte, more bool) {
-	if len(p) < 14 {
+	in := bytes.NewReader(p)
+	head, err := ws.ReadHeader(in)
+	begin := len(p) - in.Len()
+	end := begin + int(head.Length)
+	if err != nil || len(p) < end {
 		return p, false
 	}
-	head, n := 6, int(p[1]&0x7f)
-	switch n {
-	case 126:
-		head, n = 8, int(binary.BigEndian.Uint16(p[2:]))
-	case 127:
-		head, n = 14, int(binary.BigEndian.Uint64(p[2:]))
-	}
-	if len(p) < head+n {
-		return p, false
-	}
-	payload := p[head : head+n]
-	for i := range payload {
-		payload[i] ^= p[head-4+i&3]
-	}
+	payload := p[begin:end]
+	ws.Cipher(payload, head.Mask, 0)
 	_, after, _ := bytes.Cut(payload, []byte(`"channel":"`))
 	channel, after, _ := bytes.Cut(after, []byte(`"`))
 	if _, content, ok := bytes.Cut(after, []byte(`"content":`)); ok {
-		out := frameOf(content[:max(len(content)-2, 0)])
+		out := ws.MustCompileFrame(ws.NewTextFrame(content[:max(len(content)-2, 0)]))
 		for _, member := range s.channels[string(channel)] {
 			_, _ = unix.Write(member, out)
 		}
-	} else if p[0]&0xf == 1 {
+	} else if head.OpCode == ws.OpText {
 		s.channels[string(channel)] = append(s.channels[string(channel)], fd)
-		_, _ = unix.Write(fd, frameOf([]byte(`{"id":1,"ok":true}`)))
+		_, _ = unix.Write(fd, ws.MustCompileFrame(ws.NewTextFrame([]byte(`{"id":1,"ok":true}`))))
 	}
-	return p[head+n:], true
-}
-
-func frameOf(payload []byte) []byte {
-	p := []byte{0x81, byte(len(payload))}
-	if len(payload) >= 126 {
-		p = binary.BigEndian.AppendUint16([]byte{0x81, 126}, uint16(len(payload)))
-	}
-	return append(p, payload...)
+	return p[end:], true
 }

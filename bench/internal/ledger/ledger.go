@@ -12,8 +12,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// MinSize is the least content: a JSON string with a mark, two numbers of 16 hexadecimal digits and its
-// quotation marks.
+// MinSize is the least content: quotation marks, and in them a mark and two numbers of 16 hexadecimal digits.
 const MinSize = 2 + len(mark) + 2*digits
 
 const (
@@ -45,8 +44,7 @@ func Find(message []byte) (n uint32, due int64, ok bool) {
 // window is how many numbers behind the newest are told apart.
 const window = 64
 
-// Account is what one member has heard of one sequence of numbers. The zero value expects 0, or another start
-// after Begin.
+// Account is what one member has heard of a sequence of numbers, from 0 on, or from another one after Begin.
 type Account struct {
 	newest uint32 // behind the highest number heard
 	seen   uint64 // of the window below newest: bit 0 is newest-1
@@ -55,8 +53,7 @@ type Account struct {
 // Begin makes n the next number that is expected.
 func (a *Account) Begin(n uint32) { *a = Account{n, ^uint64(0)} }
 
-// Note takes a number that was heard. lost is how many can't come any more; double is that it came before, or
-// is below what was expected.
+// Note takes a number that was heard. lost is how many can't come any more; double, that it came before or too late.
 func (a *Account) Note(n uint32) (lost int, double bool) {
 	if n >= a.newest {
 		ahead := n - a.newest + 1

@@ -32,8 +32,7 @@ type Child struct {
 	status error         // how, once gone is closed
 }
 
-// Start starts a command in a process group of its own. The kernel kills it should this process die without a
-// chance to.
+// Start starts a command in a process group of its own. Should this process die, the kernel kills it.
 func (f *Family) Start(cmd *exec.Cmd) (*Child, error) {
 	c := &Child{cmd: cmd, family: f, gone: make(chan struct{})}
 	cmd.Stderr = &c.said

@@ -14,15 +14,12 @@ func Read(path string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	var version struct{ Version int }
-	if err := json.Unmarshal(text, &version); err != nil {
-		return nil, fmt.Errorf("%s is no record: %w", path, err)
-	}
-	if version.Version != Version {
+	var r Record
+	err = json.Unmarshal(text, &r)
+	if r.Version != Version {
 		return nil, fmt.Errorf("%s is no record of version %d, which is all that wsbench reads; bench/results/v1 has older ones, with their report", path, Version)
 	}
-	var r Record
-	if err := json.Unmarshal(text, &r); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &r, nil

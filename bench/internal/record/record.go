@@ -2,7 +2,10 @@
 // they are from. A record holds all that a report needs, so that it is made from anybody's records on any machine.
 package record
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Version is that of the format. Records in results/v1 have another one.
 const Version = 2
@@ -55,6 +58,9 @@ type Note struct {
 	Text     string `json:"text"`
 }
 
+// Line is the note without its scenario.
+func (n Note) Line() string { return strings.TrimSpace(n.Server + " " + n.Text) }
+
 // Directions of a figure.
 const (
 	Lower  = "lower"  // lower is better
@@ -84,8 +90,7 @@ type Figure struct {
 	Verdict  string    `json:"verdict,omitempty"`
 }
 
-// Floor is the server's name in figures of the yardstick: a process that makes only the system calls nobody can
-// avoid.
+// Floor is the server's name in figures of the yardstick (package floor).
 const Floor = "floor"
 
 // Goal is what a figure is held against. It is set, with its verdict, when it is measured.

@@ -36,8 +36,7 @@ type series struct {
 	figures        []*record.Figure
 }
 
-// chartsOf draws what compares something, servers or values of what was varied: costs first, then latencies,
-// then the rest.
+// chartsOf draws what compares servers, or values of what was varied: costs, then latencies, then the rest.
 func chartsOf(r *record.Record, most int) (charts []chart, err error) {
 	var all []*series
 	for i := range r.Figures {

@@ -36,7 +36,6 @@ type recordView struct {
 type scenarioView struct {
 	Name    string
 	Figures []figureView
-	Note    []string
 }
 
 type figureView struct {
@@ -83,13 +82,7 @@ func viewOf(r *record.Record) recordView {
 	for i := range r.Figures {
 		f := &r.Figures[i]
 		if n := len(v.Scenarios); n == 0 || v.Scenarios[n-1].Name != f.Scenario {
-			s := scenarioView{Name: f.Scenario}
-			for _, note := range r.Notes {
-				if note.Scenario == f.Scenario {
-					s.Note = append(s.Note, strings.TrimSpace(note.Server+" "+note.Text))
-				}
-			}
-			v.Scenarios = append(v.Scenarios, s)
+			v.Scenarios = append(v.Scenarios, scenarioView{Name: f.Scenario})
 		}
 		s := &v.Scenarios[len(v.Scenarios)-1]
 		s.Figures = append(s.Figures, figureView{f, r.Vary})
