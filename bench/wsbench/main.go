@@ -82,8 +82,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitUsage
 }
 
-// parse parses flags, behind which so many arguments may stand. It reports false, with an exit code, when there is
-// nothing to run.
+// parse parses flags, and so many arguments. It reports false, with an exit code, when there is nothing to run.
 func parse(set *flag.FlagSet, args []string, least, most int, stdout, stderr io.Writer) (code int, ok bool) {
 	set.SetOutput(io.Discard)
 	err := set.Parse(args)
@@ -145,16 +144,12 @@ func list(args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	for _, s := range scenario.All {
-		var needs []string
-		if s.Own {
-			needs = append(needs, "starts the server itself")
-		}
-		if s.Asked {
-			needs = append(needs, "runs when it is named")
-		}
 		fmt.Fprintf(stdout, "%-12s %s\n", s.Name, s.About)
-		if len(needs) > 0 {
-			fmt.Fprintf(stdout, "%-12s (%s)\n", "", strings.Join(needs, "; "))
+		switch own, asked := "starts the server itself", "runs when it is named"; {
+		case s.Own && s.Asked:
+			fmt.Fprintf(stdout, "%-12s (%s; %s)\n", "", own, asked)
+		case s.Own:
+			fmt.Fprintf(stdout, "%-12s (%s)\n", "", own)
 		}
 	}
 	return exitMeasured
@@ -208,21 +203,19 @@ func makeReport(args []string, stdout, stderr io.Writer) int {
 
 // show writes a record to where it was asked for, and returns the exit code.
 func show(r *record.Record, o *options, stdout, stderr io.Writer) int {
+	var err error
 	if o.json {
-		if err := r.Encode(stdout); err != nil {
-			fmt.Fprintln(stderr, "wsbench:", err)
-			return exitFailed
-		}
+		err = r.Encode(stdout)
 	} else {
 		table.Print(stdout, r, colored(stdout))
 	}
 	if o.out != "" {
-		if err := r.Write(o.out); err != nil {
-			fmt.Fprintln(stderr, "wsbench:", err)
-			return exitFailed
-		}
+		err = errors.Join(err, r.Write(o.out))
 	}
-	if len(r.Failures) > 0 {
+	if err != nil {
+		fmt.Fprintln(stderr, "wsbench:", err)
+	}
+	if err != nil || len(r.Failures) > 0 {
 		return exitFailed
 	}
 	return exitMeasured

@@ -67,7 +67,7 @@ func (o *options) register(set *flag.FlagSet, compare bool) {
 	set.BoolVar(&o.floor, "floor", false, "a yardstick in turn with them: a server that makes only the system calls nobody can leave out (connect, echo, fanout, mesh)")
 	number(&o.Local, "local", 1, 1, 100, "how many `processes` of this machine make the load, at least")
 	number(&o.Sizes.Connections, "connections", 15000, scenario.MinConnections, 100e6, "`connections`, where there are many")
-	number(&o.Rounds, "rounds", 5, 1, 1e6, "`rounds`, in which servers take turns; each makes one sample, and a figure needs five")
+	number(&o.Rounds, "rounds", 5, record.MinSamples, 1e6, "`rounds`, in which servers take turns; each makes one sample, of which a figure needs five")
 	duration(&o.Sizes.Duration, "duration", 4*time.Second, "`length` of a phase")
 	o.Sizes.Rate = 40000
 	set.Var(within[float64]{&o.Sizes.Rate, float, 1, 1e9}, "rate", "`deliveries` a second while latencies are measured")

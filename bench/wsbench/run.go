@@ -50,9 +50,8 @@ func measure(ctx context.Context, o *options, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "wsbench:", err)
 		return exitFailed
 	}
-	if after, bad := runner.ReadMetrics(o.Metrics); o.Metrics != "" && bad == nil {
-		lines := runner.Grown(before, after)
-		slices.Sort(lines)
+	after, bad := runner.ReadMetrics(o.Metrics)
+	if lines := runner.Grown(before, after); o.Metrics != "" && bad == nil && len(lines) > 0 {
 		r.Notes = append(r.Notes, record.Note{Scenario: "metrics", Text: "the server counted " + strings.Join(lines, ", ")})
 	}
 	code := show(r, o, stdout, stderr)

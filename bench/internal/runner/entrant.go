@@ -55,7 +55,7 @@ var floorHas = []string{"connect", "echo", "fanout", "mesh"}
 
 // enter makes an entrant of contender i, which runs.
 func (r *Runner) enter(s *scenario.Scenario, i int, value Value) (*entrant, error) {
-	e := &entrant{name: targetName, env: &scenario.Env{Sizes: r.Sizes, Team: r.remote, Key: r.Key, Family: &r.family}}
+	e := &entrant{name: targetName, env: &scenario.Env{Sizes: r.Sizes, Team: r.remote, Key: r.Key, Family: &r.family, Log: r.Log}}
 	e.env.Noted = func(text string) { r.note(s.Name, e.name, text) }
 	args := r.vary(e, value)
 	var err error

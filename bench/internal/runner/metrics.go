@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +19,15 @@ func (r *Runner) fromMetrics() (time.Duration, error) {
 		return 0, scenario.ErrNoUsage
 	}
 	all, err := ReadMetrics(r.Metrics)
-	return time.Duration(all["process_cpu_seconds_total"] * 1e9), err
+	seconds, ok := all["process_cpu_seconds_total"]
+	if err == nil && !ok {
+		err = scenario.ErrNoUsage
+	}
+	return time.Duration(seconds * 1e9), err
 }
+
+// metric is a line with a name, labels, and a value.
+var metric = regexp.MustCompile(`^([a-zA-Z_:][\w:]*(?:\{.*\})?) (\S+)`)
 
 // ReadMetrics reads metrics in the text format of Prometheus.
 func ReadMetrics(url string) (map[string]float64, error) {
@@ -34,14 +43,14 @@ func ReadMetrics(url string) (map[string]float64, error) {
 	all := map[string]float64{}
 	in := bufio.NewScanner(answer.Body)
 	for in.Scan() {
-		line := in.Text()
-		at := strings.LastIndexByte(line, ' ')
-		if at < 0 || strings.HasPrefix(line, "#") {
-			continue
+		if m := metric.FindStringSubmatch(in.Text()); m != nil {
+			if v, err := strconv.ParseFloat(m[2], 64); err == nil {
+				all[m[1]] = v
+			}
 		}
-		if v, err := strconv.ParseFloat(line[at+1:], 64); err == nil {
-			all[line[:at]] = v
-		}
+	}
+	if len(all) == 0 && in.Err() == nil {
+		return nil, fmt.Errorf("GET %s: there are no metrics in the answer", url)
 	}
 	return all, in.Err()
 }
@@ -53,5 +62,6 @@ func Grown(before, after map[string]float64) (lines []string) {
 			lines = append(lines, fmt.Sprintf("%s +%s", name, strconv.FormatFloat(grown, 'f', -1, 64)))
 		}
 	}
+	slices.Sort(lines)
 	return lines
 }

@@ -2,7 +2,6 @@
 package runner
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -87,7 +86,7 @@ func begin(ctx context.Context, cfg Config) (*Runner, error) {
 	for _, addr := range cfg.Workers {
 		w, err := worker.Dial(r.ctx, addr, r.end)
 		if err != nil {
-			return r, cmp.Or(context.Cause(r.ctx), err)
+			return r, r.because(err)
 		}
 		r.remote = append(r.remote, w)
 		r.rec.Workers = append(r.rec.Workers, w.Machine)
@@ -97,8 +96,32 @@ func begin(ctx context.Context, cfg Config) (*Runner, error) {
 	}
 	if cfg.Target != nil {
 		r.rec.Servers = []record.Server{{Name: targetName, Target: cfg.Target.Addr + cfg.Target.Path}}
+		if err := r.knock(); err != nil {
+			return r, r.because(err)
+		}
 	}
 	return r, nil
+}
+
+// knock tries the target.
+func (r *Runner) knock() error {
+	e, err := r.enter(scenario.Knock, 0, Value{})
+	defer r.leave(e)
+	if err == nil {
+		err = scenario.Knock.Setup(e.env)
+	}
+	if err != nil {
+		return fmt.Errorf("the target at %s: %w; is its URL right? wsify has the port 3000 and the path /ws, and wss:// is TLS", r.Target.Addr, err)
+	}
+	return nil
+}
+
+// because is err, unless the run has ended early, which explains all errors that follow.
+func (r *Runner) because(err error) error {
+	if cause := context.Cause(r.ctx); cause != nil {
+		return fmt.Errorf("interrupted: %w", cause)
+	}
+	return err
 }
 
 const targetName = "target"
@@ -106,7 +129,7 @@ const targetName = "target"
 // finish judges what was found.
 func (r *Runner) finish() *record.Record {
 	if r.rec.Interrupted = r.ctx.Err() != nil; r.rec.Interrupted {
-		r.rec.Failures = append(r.rec.Failures, fmt.Sprintf("interrupted: %v", context.Cause(r.ctx)))
+		r.rec.Failures = append(r.rec.Failures, r.because(nil).Error())
 	}
 	now := process.ReadShares()
 	if all := now.All - r.shares.All; all > 0 {
@@ -117,8 +140,7 @@ func (r *Runner) finish() *record.Record {
 	return r.rec
 }
 
-// fail notes why something could not be measured. The end of the run is one reason for all that follows it, which finish
-// notes.
+// fail notes why something could not be measured. The end of the run is a reason that finish notes, once.
 func (r *Runner) fail(scenario, server string, err error) {
 	if r.ctx.Err() == nil {
 		r.rec.Failures = append(r.rec.Failures, strings.TrimSpace(scenario+" "+server)+": "+err.Error())
@@ -134,10 +156,6 @@ func (r *Runner) note(scenario, server, text string) {
 
 // scenario runs all rounds of one scenario.
 func (r *Runner) scenario(s *scenario.Scenario) {
-	if s.Own && r.Target != nil {
-		r.note(s.Name, "", "not run: it starts and stops the server itself")
-		return
-	}
 	all := r.entrants(s)
 	defer func() {
 		for _, e := range all {

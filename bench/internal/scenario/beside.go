@@ -19,9 +19,6 @@ func (e *Env) alone() { e.pacedTrips("latency of others, alone", e.Rate/40) }
 
 func (e *Env) beside() { e.pacedTrips("latency of others, beside it", e.Rate/40) }
 
-// beneath is e with the workers that make noise.
-func (e *Env) beneath() *Env { return &Env{Sizes: e.Sizes, Team: e.Noise, Target: e.Target} }
-
 var slow = &Scenario{
 	Name: "slow", Ramps: "rate", About: "one member of a busy channel never reads: latency of others alone and beside it",
 	Own: true, Noise: true, Args: []string{"-write-queue-size", "64KiB"},
@@ -31,7 +28,7 @@ var slow = &Scenario{
 	}),
 	Round: script(func(e *Env) {
 		e.alone()
-		e.beneath().Open(swarm.Plan{Group: "stuck", N: 1, Channel: "c", Joins: 1, Mute: true})
+		e.with(e.Noise).Open(swarm.Plan{Group: "stuck", N: 1, Channel: "c", Joins: 1, Mute: true})
 		during(func() { // ten times what its queue takes, at a rate that costs little
 			_, _ = e.Team.Say(swarm.Talk{Group: publishers, Channel: "c", Size: 8 << 10, Rate: 500, Seconds: e.Duration.Seconds()})
 		}, e.beside)
@@ -47,7 +44,7 @@ var slowloris = &Scenario{
 		e.alone()
 		n := min(e.Connections/4, 4000)
 		for _, hold := range []string{swarm.HoldHead, swarm.HoldFrame} {
-			e.beneath().Open(swarm.Plan{Group: hold, N: n, Hold: hold})
+			e.with(e.Noise).Open(swarm.Plan{Group: hold, N: n, Hold: hold})
 		}
 		e.beside()
 		check(errors.Join(e.Noise.Shut(swarm.HoldHead, true), e.Noise.Shut(swarm.HoldFrame, true)))
@@ -62,7 +59,7 @@ var talkers = &Scenario{
 		if e.Quick {
 			n = 100
 		}
-		e.beneath().Open(swarm.Plan{Group: "talkers", N: n})
+		e.with(e.Noise).Open(swarm.Plan{Group: "talkers", N: n})
 	}),
 	Round: script(func(e *Env) {
 		e.alone()
@@ -72,40 +69,25 @@ var talkers = &Scenario{
 	}),
 }
 
-// webhook is an authorizer that takes a second over channels that begin with "slow", and fails for those that
-// begin with "bad".
-type webhook struct {
-	net.Listener
-	server http.Server
-}
-
-func newWebhook() (*webhook, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	h := &webhook{Listener: ln}
-	h.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// webhook serves an authorizer that takes a second over channels that begin with "slow".
+func webhook(ln net.Listener) {
+	_ = http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		switch channel := r.Header.Get("X-Wsify-Channel"); {
-		case strings.HasPrefix(channel, "slow"):
+		if strings.HasPrefix(r.Header.Get("X-Wsify-Channel"), "slow") {
 			time.Sleep(time.Second) // it is what is measured
-		case strings.HasPrefix(channel, "bad"):
-			w.WriteHeader(http.StatusForbidden)
 		}
-	})
-	go func() { _ = h.server.Serve(ln) }()
-	return h, nil
+	}))
 }
 
 var authorizer = &Scenario{
 	Name: "authorizer", Ramps: "rate", About: "a webhook is asked about every join: joins a second, and latency of others, alone and beside 1,000 joins that it takes a second over",
 	Own: true, Fresh: true, Noise: true,
 	Round: script(func(e *Env) {
-		h := must(newWebhook())
-		defer h.server.Close()
+		ln := must(net.Listen("tcp", "127.0.0.1:0"))
+		defer ln.Close()
+		go webhook(ln)
 		e.Server.Kill()
-		e.Server.args = append(e.Server.args[:len(e.Server.args):len(e.Server.args)], "-authorizer-url", "http://"+h.Addr().String(), "-authorizer-events", "join")
+		e.Server.args = append(e.Server.args[:len(e.Server.args):len(e.Server.args)], "-authorizer-url", "http://"+ln.Addr().String(), "-authorizer-events", "join")
 		check(e.Server.Restart(e.Family))
 		e.Load("join", "", func() float64 {
 			return float64(e.Open(swarm.Plan{Group: members, N: min(e.Connections/5, 2000), Window: 64, Channel: "quick", Joins: 1}).Open)

@@ -60,8 +60,7 @@ var pings = &Scenario{
 	}),
 }
 
-// overflow begins a round that is void when the kernel drops connections in it, as it measures that; what it returns
-// ends it.
+// overflow begins a round that is void when the kernel drops connections before the end that it returns.
 func (e *Env) overflow() func() {
 	before := process.ListenOverflows()
 	return func() {
@@ -108,8 +107,7 @@ var storm = &Scenario{
 	}),
 }
 
-// million opens everything once. It is bounded by progress, not by time: it gives up when no connection has
-// opened for a minute.
+// million opens everything once. It is bounded by progress, not by time (swarm.Patience).
 var million = &Scenario{
 	Name: "million", About: "as many connections as -connections says, all in one channel: memory of each, and a publication to all", Own: true, Asked: true,
 	Args: []string{"-ping-interval", "10m", "-pong-timeout", "20m", "-handshake-timeout", "1m"},

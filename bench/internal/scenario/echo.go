@@ -2,6 +2,8 @@ package scenario
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 
 	"wsify/bench/internal/record"
 	"wsify/bench/internal/swarm"
@@ -62,10 +64,17 @@ var post = &Scenario{
 
 // posts sends requests, of which none may be refused.
 func (e *Env) posts(t swarm.Talk) swarm.Heard {
-	t.Group, t.Size, t.Auth = "posts", e.Content, e.auth()
+	if t.Group, t.Size = "posts", e.Content; e.Key != "" {
+		t.Auth = "?key=" + url.QueryEscape(e.Key)
+	}
 	h := must(e.Team.Talk(t, 50))
 	if h.Refused > 0 {
-		check(fmt.Errorf("%d of %d requests were refused", h.Refused, h.Messages))
+		hint := ""
+		if h.Status == http.StatusForbidden || h.Status == http.StatusUnauthorized {
+			hint = "; -key is the broadcasting key of a target"
+		}
+		check(fmt.Errorf("%d of %d requests were refused, with status %d%s", h.Refused, h.Messages, h.Status, hint))
 	}
+	exact("requests", h)
 	return h
 }

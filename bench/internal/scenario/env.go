@@ -1,10 +1,11 @@
-// Package scenario is what wsbench does to a server: each scenario is one round on one server, which the runner
-// calls in turn for all servers.
+// Package scenario is what wsbench does to a server: each scenario is a round, which the runner has servers do in turn.
 package scenario
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -54,6 +55,7 @@ type Env struct {
 	Family *process.Family
 	CPU    func() (time.Duration, error) // of the server so far, where it can be had
 	Noted  func(text string)
+	Log    io.Writer // what is said meanwhile
 
 	samples []Sample
 	void    string
@@ -61,8 +63,7 @@ type Env struct {
 	base    int64  // memory of the server before the connections
 }
 
-// failure is what check and must panic with. A scenario reads as a script that way: its first error ends the round, as
-// FailNow ends a test.
+// failure is what check and must panic with: the first error of a script ends the round, as FailNow ends a test.
 type failure struct{ error }
 
 func check(err error) {
@@ -99,6 +100,17 @@ func during(load, measure func()) {
 	defer all.Wait()
 	all.Go(load)
 	measure()
+}
+
+// with is e with other workers.
+func (e *Env) with(t worker.Team) *Env {
+	return &Env{Sizes: e.Sizes, Team: t, Target: e.Target, Server: e.Server, Noted: e.Noted, Log: e.Log}
+}
+
+// Knock opens one connection, so that what is wrong with a target is told once and at once.
+var Knock = &Scenario{
+	Name:  "first connection",
+	Setup: script(func(e *Env) { e.Open(swarm.Plan{Group: "a first try", N: 1, Patience: 20}) }),
 }
 
 // ErrNoUsage is that nothing tells what the server uses.
@@ -177,6 +189,9 @@ const P99 = ", p99"
 
 // Latencies takes median and p99 of a histogram of nanoseconds.
 func (e *Env) Latencies(what string, l swarm.Latency) {
+	if quantile(l, 100) == 0 {
+		check(fmt.Errorf("%s: nothing was heard", what))
+	}
 	e.Sample(what+", median", "s", record.Lower, quantile(l, 50))
 	e.Sample(what+P99, "s", record.Lower, quantile(l, 99))
 }
@@ -187,12 +202,18 @@ func quantile(l swarm.Latency, q float64) float64 {
 	return float64(h.ValueAtQuantile(q)) / 1e9
 }
 
+// openingWord is when a word is said of connections that are still opening.
+const openingWord = 5 * time.Second
+
 // Open opens a group, and fails when one connection does.
 func (e *Env) Open(p swarm.Plan) swarm.Opened {
 	p.Target = e.Target
 	if p.Window == 0 {
 		p.Window = 256
 	}
+	defer time.AfterFunc(openingWord, func() {
+		fmt.Fprintf(e.Log, "%d connections (%s) are still opening; they are given up when none opens for %v s\n", p.N, p.Group, cmp.Or(p.Patience, swarm.Patience))
+	}).Stop()
 	o := must(e.Team.Open(p))
 	if o.Failed > 0 {
 		check(fmt.Errorf("%d of %d connections of %s are open; the first that failed: %s", o.Open, p.N, p.Group, o.Error))
@@ -205,12 +226,4 @@ func exact(what string, h swarm.Heard) {
 	if h.Doubles > 0 || h.Missing > 0 {
 		check(fmt.Errorf("%s: %d messages, %d of them missing, %d twice", what, h.Messages, h.Missing, h.Doubles))
 	}
-}
-
-// auth is what the path of POST /broadcast has behind it.
-func (e *Env) auth() string {
-	if e.Key == "" {
-		return ""
-	}
-	return "?key=" + e.Key
 }

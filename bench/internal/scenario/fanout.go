@@ -40,8 +40,7 @@ func (e *Env) audience(p swarm.Plan) {
 
 // publisher opens a client that publishes, with the first worker.
 func (e *Env) publisher() {
-	first := &Env{Sizes: e.Sizes, Team: e.Team[:1], Target: e.Target}
-	first.Open(swarm.Plan{Group: publishers, N: 1, First: e.Connections, Channel: "nobody"})
+	e.with(e.Team[:1]).Open(swarm.Plan{Group: publishers, N: 1, First: e.Connections, Channel: "nobody"})
 }
 
 // say has the publisher publish count contents to "c", numbered from e.next on.
@@ -83,9 +82,6 @@ func (e *Env) paced(what string, t swarm.Talk, each int) {
 	must(e.Team.Say(t))
 	time.Sleep(300 * time.Millisecond) // what is under way arrives
 	h := must(e.Team.Heard(members, 0))
-	if h.Messages == 0 {
-		check(fmt.Errorf("%s: nothing was heard", what))
-	}
 	e.next += uint32(h.Messages)/uint32(each) + 64
 	e.Latencies("latency of a "+what+" at a steady rate", h.Latency)
 }

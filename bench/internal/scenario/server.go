@@ -33,8 +33,7 @@ func ParseContender(text string) (c Contender, err error) {
 	return c, err
 }
 
-// Takes asks a contender, by wsify's -check-config, whether it takes further arguments. One that does not know that
-// setting is not asked.
+// Takes asks a contender whether it takes further arguments, if it knows wsify's -check-config.
 func (c Contender) Takes(args ...string) error {
 	for _, arg := range args {
 		if name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "="); name == "listen-addr" && arg != name {

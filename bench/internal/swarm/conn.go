@@ -84,10 +84,7 @@ func (s *Swarm) head(c *conn, p []byte) []byte {
 	if end < 0 {
 		return p
 	}
-	status := 0
-	if fields := bytes.Fields(p[:end]); len(fields) > 1 {
-		status, _ = strconv.Atoi(string(fields[1]))
-	}
+	status := statusOf(p[:end])
 	if status == http.StatusSwitchingProtocols {
 		s.upgraded(c)
 		return p[end+4:]
@@ -99,6 +96,14 @@ func (s *Swarm) head(c *conn, p []byte) []byte {
 	}
 	s.fail(c, fmt.Sprintf("upgrade: status %d", status))
 	return nil
+}
+
+// statusOf is that of an answer of HTTP.
+func statusOf(head []byte) (status int) {
+	if fields := bytes.Fields(head); len(fields) > 1 {
+		status, _ = strconv.Atoi(string(fields[1]))
+	}
+	return status
 }
 
 // retryAfter is the pause that an answer asks for; a second when it has none.

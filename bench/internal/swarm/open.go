@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"net"
 	"os"
 	"time"
@@ -19,8 +20,8 @@ type opening struct {
 	done     func(Opened)
 }
 
-// defaultPatience is how long nothing may open before the rest is given up.
-const defaultPatience = 60 * time.Second
+// Patience is that of a Plan without one.
+const Patience = 60.0
 
 // Open opens a group of connections, and returns when all are open or have failed.
 func (s *Swarm) Open(p Plan, out *Opened) error {
@@ -28,14 +29,16 @@ func (s *Swarm) Open(p Plan, out *Opened) error {
 	if err != nil {
 		return err
 	}
-	if p.Patience == 0 {
-		p.Patience = defaultPatience.Seconds()
-	}
+	p.Patience = cmp.Or(p.Patience, Patience)
 	if p.Target.Path == "" {
 		p.Target.Path = d.Path
 	}
+	at, err := net.ResolveTCPAddr("tcp", p.Target.Addr)
+	if err != nil {
+		return err
+	}
 	*out = call(s, func(done func(Opened)) {
-		g := &group{plan: p, dialect: d, latency: ledger.NewHistogram(), result: Opened{Statuses: map[int]int{}}, ends: Ends{Codes: map[int]int{}}}
+		g := &group{plan: p, at: at, dialect: d, latency: ledger.NewHistogram(), result: Opened{Statuses: map[int]int{}}, ends: Ends{Codes: map[int]int{}}}
 		g.opening = &opening{began: s.now, progress: s.now, done: done}
 		s.groups[p.Group] = g
 		if p.N == 0 { // the other workers have all of them
@@ -57,12 +60,22 @@ func (s *Swarm) look(g *group) {
 	if float64(s.now-o.progress) > g.plan.Patience*1e9 {
 		g.result.Failed = g.plan.N - g.result.Open
 		if g.result.Error == "" {
-			g.result.Error = "no connection has opened for " + time.Duration(g.plan.Patience*1e9).String()
+			g.result.Error = "no connection has opened for " + time.Duration(g.plan.Patience*1e9).String() + g.stuck()
 		}
 		s.finish(g)
 		return
 	}
 	s.after(s.now+int64(time.Second), func() { s.look(g) })
+}
+
+// stuck says what the first connection that is not open waits for.
+func (g *group) stuck() string {
+	for _, c := range g.conns {
+		if c.state < open {
+			return ", and one waits " + [...]string{"for TCP to connect", "for the answer to its upgrade", "to be greeted", "for the answer to its join"}[c.state]
+		}
+	}
+	return ""
 }
 
 // launch begins as many connections as rate and window allow.
@@ -107,13 +120,9 @@ func (s *Swarm) dial(c *conn) {
 
 // socket returns a descriptor that is about to be connected.
 func (s *Swarm) socket(c *conn) (int, error) {
-	t := &c.group.plan.Target
-	if t.TLS {
-		return dialTLS(t)
-	}
-	at, err := net.ResolveTCPAddr("tcp", t.Addr)
-	if err != nil {
-		return 0, err
+	at := c.group.at
+	if c.group.plan.Target.TLS {
+		return s.dialTLS(c)
 	}
 	family, to := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: at.Port, Addr: [16]byte(at.IP.To16())})
 	if v4 := at.IP.To4(); v4 != nil {

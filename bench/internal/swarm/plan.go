@@ -82,6 +82,7 @@ type Heard struct {
 	Doubles  uint64  `json:"doubles"`
 	Missing  uint64  `json:"missing"`
 	Refused  uint64  `json:"refused"` // HTTP answers other than 201
+	Status   int     `json:"status"`  // of one of them
 	Seconds  float64 `json:"seconds"`
 	Latency  Latency `json:"latency"`
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -40,6 +41,7 @@ type Swarm struct {
 // group is the connections of one Plan.
 type group struct {
 	plan    Plan
+	at      *net.TCPAddr
 	dialect *Dialect
 	conns   []*conn
 	result  Opened

@@ -126,10 +126,35 @@ func TestWhatFailsIsSaid(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongWithTLSIsSaid(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close() // nothing listens there
+	for want, target := range map[string]Target{
+		"does not look like a TLS handshake": serve(t, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }),
+		"connection refused":                 {Addr: ln.Addr().String(), Host: "localhost"},
+	} {
+		target.TLS = true
+		if o := opened(newSwarm(t), Plan{Group: "g", Target: target, N: 2}); o.Failed != 2 || !strings.HasPrefix(o.Error, "TLS: ") || !strings.Contains(o.Error, want) {
+			t.Errorf("%+v, want %q", o, want)
+		}
+	}
+}
+
+func TestANameThatDoesNotExistIsSaid(t *testing.T) {
+	var o Opened
+	err := newSwarm(t).Open(Plan{Group: "g", Target: Target{Addr: "no name:80", Host: "no name"}, N: 1}, &o)
+	if err == nil || !strings.Contains(err.Error(), "no such host") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestWhatMakesNoProgressIsGivenUp(t *testing.T) {
 	s := newSwarm(t)
 	o := opened(s, Plan{Group: "g", Target: serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), N: 3, Patience: 0.01})
-	if o.Failed != 3 || !strings.Contains(o.Error, "no connection has opened") {
+	if o.Failed != 3 || !strings.Contains(o.Error, "no connection has opened for 10ms, and one waits for the answer to its upgrade") {
 		t.Errorf("%+v", o)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -194,8 +195,9 @@ func (s *Swarm) answers(c *conn, p []byte) []byte {
 			return p
 		}
 		k := c.group.talk
-		if k != nil && !bytes.HasPrefix(p, []byte("HTTP/1.1 201")) {
+		if status := statusOf(p[:end]); k != nil && status != http.StatusCreated {
 			k.heard.Refused++
+			k.heard.Status = status
 		}
 		p = p[size:]
 		if k != nil && len(c.dues) > 0 {
@@ -245,8 +247,7 @@ func (s *Swarm) Await(a Args, at *int64) error {
 	}
 }
 
-// Heard returns what a group has heard since Watch. When First is not 0, every open connection should have heard
-// all numbers below it.
+// Heard returns what a group has heard since Watch. With First, all should have heard the numbers below it.
 func (s *Swarm) Heard(a Args, out *Heard) error {
 	*out = call(s, func(done func(Heard)) {
 		g := s.groups[a.Group]

@@ -5,13 +5,17 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// dialTLS returns one end of a socket pair. Two goroutines carry bytes between the other end and a TLS
-// connection, so that the swarm's loop is the same for both; they cost memory of the client, not of the server.
-func dialTLS(t *Target) (int, error) {
+// tlsPatience is how long connecting and the TLS handshake may take.
+const tlsPatience = 30 * time.Second
+
+// dialTLS returns one end of a socket pair. Two goroutines carry bytes between the other end and a TLS connection, so that
+// the swarm's loop is the same for both; they cost memory of the client, not of the server.
+func (s *Swarm) dialTLS(c *conn) (int, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, os.NewSyscallError("socketpair", err)
@@ -24,16 +28,24 @@ func dialTLS(t *Target) (int, error) {
 		_ = unix.Close(pair[0])
 		return 0, err
 	}
+	name, _, err := net.SplitHostPort(c.group.plan.Target.Host)
+	if err != nil {
+		name = c.group.plan.Target.Host
+	}
+	addr := c.group.at.String()
 	go func() {
-		defer inner.Close()
-		name, _, _ := net.SplitHostPort(t.Host)
-		if name == "" {
-			name = t.Host
-		}
-		outer, err := tls.Dial("tcp", t.Addr, &tls.Config{ServerName: name, InsecureSkipVerify: true}) // it has no secrets, and test set-ups have certificates of their own
+		config := &tls.Config{ServerName: name, InsecureSkipVerify: true} // it has no secrets, and test set-ups have certificates of their own
+		outer, err := tls.DialWithDialer(&net.Dialer{Timeout: tlsPatience}, "tcp", addr, config)
 		if err != nil {
+			s.post(func() { // before the loop reads the end of inner, which says less
+				if s.conns[pair[0]] == c && c.state < open {
+					s.fail(c, "TLS: "+err.Error())
+				}
+				_ = inner.Close()
+			})
 			return
 		}
+		defer inner.Close()
 		defer outer.Close()
 		go func() {
 			_, _ = io.Copy(outer, inner)

@@ -42,17 +42,15 @@ func Dial(ctx context.Context, addr string, lost func(because error)) (*Worker, 
 	context.AfterFunc(ctx, func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(meetPatience))
 	w := &Worker{name: "worker " + addr, rpc: rpc.NewClient(conn), lost: func(error) {}}
-	var said rpc.ServerError
-	switch err := w.meet(); {
-	case errors.As(err, &said):
-		_ = conn.Close()
-		return nil, fmt.Errorf("%s: %w", w.name, err)
-	case err != nil:
-		_ = conn.Close()
-		return nil, fmt.Errorf("%s is no wsbench worker: it gave no answer that makes sense within %v (%w)", addr, meetPatience, err)
+	if err = w.meet(); err == nil {
+		w.lost = lost
+		return w, conn.SetDeadline(time.Time{})
 	}
-	w.lost = lost
-	return w, conn.SetDeadline(time.Time{})
+	_ = conn.Close()
+	if _, said := errors.AsType[rpc.ServerError](err); said {
+		return nil, fmt.Errorf("%s: %w", w.name, err)
+	}
+	return nil, fmt.Errorf("%s is no wsbench worker: it gave no answer that makes sense within %v (%w)", addr, meetPatience, err)
 }
 
 // Pipes is standard input and output as one.
@@ -99,8 +97,7 @@ func (w *Worker) meet() error {
 // call calls a method. What the worker itself says is returned as it is; other errors mean that it has gone.
 func (w *Worker) call(method string, in, out any) error {
 	err := w.rpc.Call(method, in, out)
-	var said rpc.ServerError
-	if err == nil || errors.As(err, &said) {
+	if _, said := errors.AsType[rpc.ServerError](err); said || err == nil {
 		return err
 	}
 	err = fmt.Errorf("%s has gone: %w", w.name, err)
@@ -217,7 +214,7 @@ func sum(all []swarm.Heard) swarm.Heard {
 	latency := ledger.NewHistogram()
 	for _, h := range all {
 		s.Messages, s.Doubles, s.Missing, s.Refused = s.Messages+h.Messages, s.Doubles+h.Doubles, s.Missing+h.Missing, s.Refused+h.Refused
-		s.Seconds = max(s.Seconds, h.Seconds)
+		s.Seconds, s.Status = max(s.Seconds, h.Seconds), max(s.Status, h.Status)
 		h.Latency.Merge(latency)
 	}
 	s.Latency = swarm.Latency{Snapshot: latency.Export()}
