@@ -17,3 +17,14 @@ func tuneGC(env map[string]string) bool {
 	debug.SetGCPercent(gcPercent)
 	return true
 }
+
+// limitHeap tells Go's runtime the limit of memory, unless the operator has with GOMEMLIMIT: memory
+// that Go has not collected yet must not be what fills it. A tenth is left to the kernel. limitHeap
+// reports whether it set anything.
+func limitHeap(env map[string]string, maxMemory int) bool {
+	if env["GOMEMLIMIT"] != "" || maxMemory == 0 {
+		return false
+	}
+	debug.SetMemoryLimit(int64(maxMemory) / 100 * 90)
+	return true
+}

@@ -75,6 +75,7 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 		return exitFailure
 	}
 	tuneGC(env)
+	limitHeap(env, c.server.MaxMemory)
 	defer spareProcessor(env, c.server.Loops)()
 	return c.serve(stderr, serve)
 }

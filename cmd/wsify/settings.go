@@ -135,6 +135,7 @@ func newCommandLine() *commandLine {
 	}
 	c.server.AdminAddr = defaultAdminAddr
 	c.server.Loops, c.server.Shards, c.server.Workers, c.server.Queue = 0, 0, 0, 0
+	c.server.MaxMemory, c.server.MaxWriteMemory = 0, 0
 	c.settings = c.table()
 	c.flags = newFlagSet()
 	for _, g := range c.settings {

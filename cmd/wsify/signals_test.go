@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,6 +87,27 @@ func TestTheServersOwnEndIsReturned(t *testing.T) {
 	want := errors.New("event loop: broken")
 	if err := serveUntil(nil, nil, nil, slog.New(slog.DiscardHandler), func(context.Context) error { return want }, control{}); err != want {
 		t.Errorf("serveUntil = %v, want %v", err, want)
+	}
+}
+
+// Go's runtime knows nine tenths of the limit of memory, unless it was told another one.
+func TestGoKnowsTheLimitOfMemory(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	for _, tc := range []struct {
+		env  map[string]string
+		most int
+		want int64
+	}{
+		{nil, 10_000_000_000, 9_000_000_000},
+		{map[string]string{"GOGC": "50", "GOMEMLIMIT": ""}, 10_000_000_000, 9_000_000_000},
+		{map[string]string{"GOMEMLIMIT": "1GiB"}, 10 << 30, before},
+		{nil, 0, before},
+	} {
+		debug.SetMemoryLimit(before)
+		if set, got := limitHeap(tc.env, tc.most), debug.SetMemoryLimit(-1); got != tc.want || set != (got != before) {
+			t.Errorf("limitHeap(%v, %d) = %t, and the limit is %d, want %d", tc.env, tc.most, set, got, tc.want)
+		}
 	}
 }
 

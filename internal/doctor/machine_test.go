@@ -52,7 +52,7 @@ func facts(t *testing.T, changed map[string]string, adjust ...func(*Facts)) *Fac
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	cfg.MaxWriteMemory = 0 // it depends on the machine of the test
+	cfg.MaxMemory, cfg.MaxWriteMemory = 0, 0 // it depends on the machine of the test
 	f := &Facts{
 		Config: cfg, PageSize: 4096, Cores: 4, Now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC),
 		Synchronized: true, ClockKnown: true,

@@ -21,7 +21,7 @@ func (srv *Server) announce(before uint64, key string, random bool) {
 	c := &srv.cfg
 	srv.log.Info("wsify is listening", "addr", joined(srv.addrs), "version", c.Version,
 		"file_limit", srv.fileLimit, "file_limit_before", before, "loops", c.Loops, "shards", c.Shards,
-		"workers", c.Workers, "queue", c.Queue, "memory_limit", orNone(memoryLimit()), "max_write_memory", orNone(c.MaxWriteMemory),
+		"workers", c.Workers, "queue", c.Queue, "memory_limit", orNone(c.MaxMemory), "max_write_memory", orNone(c.MaxWriteMemory),
 		"broker", c.BrokerDriver, "authorizer", c.AuthorizerURL != "", "go", runtime.Version())
 	srv.announceKey(key, random)
 	srv.announceBacklog(netpoll.Backlog())

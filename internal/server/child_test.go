@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -26,6 +27,7 @@ type limits struct {
 	Timeout     time.Duration // of the authorizer
 	Workers     int
 	Redis       string // a DSN
+	Memory      string // the directory of the control group that the server moves to; empty: none
 }
 
 // limited is a server in a separate process, so that its lack of resources affects nothing else.
@@ -78,10 +80,16 @@ func TestServerInAProcessOfItsOwn(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: with.Descriptors, Max: with.Descriptors}); err != nil {
 		t.Fatal(err)
 	}
+	if with.Memory != "" {
+		enterGroup(t, with.Memory)
+	}
 	var log testtool.Log
 	cfg := Config{
 		ListenAddrs: []string{"127.0.0.1:0"}, AdminAddr: "127.0.0.1:0", Loops: 2, Workers: with.Workers, Logger: log.Logger(),
 		AuthorizerURL: with.Authorizer, AuthorizerTimeout: with.Timeout, AuthorizerEvents: []string{"join"},
+	}
+	if with.Memory != "" {
+		cfg.BroadcastingKey, cfg.WriteQueueSize, cfg.MaxWriteMemory = "k", maxSize, memoryLimit()
 	}
 	if with.Redis != "" {
 		cfg.BrokerDriver, cfg.BrokerDSN = "redis", with.Redis
@@ -93,11 +101,15 @@ func TestServerInAProcessOfItsOwn(t *testing.T) {
 	fmt.Println(srv.Addr())
 	fmt.Println(srv.AdminAddr())
 	var held []int
+	var ballast [][]byte
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		switch in.Text() {
 		case "hoard":
 			held = hoardDescriptors(held)
 			fmt.Println(len(held))
+		case "ballast":
+			ballast = append(ballast, bytes.Repeat([]byte{1}, 1<<20))
+			fmt.Println(len(ballast))
 		case "log":
 			fmt.Printf("%q\n", log.String())
 		}

@@ -136,9 +136,14 @@ type Config struct {
 	// WriteQueueSize bounds the outbound queue of a connection, in bytes of memory; beyond it
 	// SlowPolicy acts. Default 1 MiB, at most 1 GiB.
 	WriteQueueSize int
+	// MaxMemory is how many bytes of memory the process may have. From nine tenths of it on, upgrades
+	// get 503; above 95 % the connections with the largest outbound queues are closed with 4001, until
+	// it is below nine tenths. The same holds for the limit of the cgroup, if there is one. Default
+	// GOMEMLIMIT, or the cgroup's limit; without one, no limit.
+	MaxMemory int
 	// MaxWriteMemory bounds all outbound queues together, in bytes of memory. Beyond it the
 	// connections with the largest queues are closed with 4001, whatever SlowPolicy is. Default a
-	// quarter of the memory limit (GOMEMLIMIT, or that of the cgroup); without one, no bound.
+	// quarter of MaxMemory; without one, no bound.
 	MaxWriteMemory int
 	// MaxConnections is how many sessions may be open at once, those included that wait for the
 	// authorizer; further upgrades get 503. Default 0, no limit but that of descriptors.

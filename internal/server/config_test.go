@@ -24,7 +24,7 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 		Loops:             cores, Shards: powerOfTwo(64 * cores), Workers: 64 * cores, Queue: 64 * 64 * cores, Poller: "native",
 		HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, PongTimeout: 10 * time.Second,
 		MaxHeadSize: 16384, MaxMessageSize: 65536, MaxChannelsPerConnection: 128, MaxChannelLength: 255,
-		WriteQueueSize: 1 << 20, MaxWriteMemory: memoryLimit() / 4, SlowPolicy: PolicyClose, DrainTimeout: 30 * time.Second, AccessLogSample: 1,
+		WriteQueueSize: 1 << 20, MaxMemory: memoryLimit(), MaxWriteMemory: memoryLimit() / 4, SlowPolicy: PolicyClose, DrainTimeout: 30 * time.Second, AccessLogSample: 1,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("Config{} after Validate:\n got %+v\nwant %+v", c, want)

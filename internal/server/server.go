@@ -144,7 +144,7 @@ func (c *Config) settings(key string) session.Settings {
 		Workers: c.Workers, Queue: c.Queue, BroadcastingKey: key, AdminKey: c.AdminKey, AllowedOrigins: c.AllowedOrigins,
 		HandshakeTimeout: c.HandshakeTimeout, MaxHeadSize: c.MaxHeadSize, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout,
 		MaxMessageSize: c.MaxMessageSize, MaxChannelsPerConnection: c.MaxChannelsPerConnection, MaxChannelLength: c.MaxChannelLength,
-		WriteQueueSize: c.WriteQueueSize, MaxWriteMemory: c.MaxWriteMemory, DropSlow: c.SlowPolicy == PolicyDrop, Limits: c.limits(),
+		WriteQueueSize: c.WriteQueueSize, MaxWriteMemory: c.MaxWriteMemory, DropSlow: c.SlowPolicy == PolicyDrop, Limits: c.limits(), Memory: c.memoryMeter(),
 		AccessLogSample: c.accessLogSample(), BrokerDriver: c.BrokerDriver,
 	}
 }

@@ -34,9 +34,24 @@ type admission struct {
 	on     bool             // an upgrade may be refused; immutable
 	counts bool             // places are counted, so each connection has a place to remember; immutable
 	now    func() time.Time // immutable
+	watch  *memoryWatch     // nil: the memory is not watched
 	rate   *rate.Limiter    // nil: no limit; it has a leaf lock of its own
 	taken  atomic.Int64     // places
 	by     addresses        // places, by address; unused without MaxConnectionsPerAddress
+}
+
+// openLimits sets the limits of the node, before its loops run.
+func (n *Node) openLimits() {
+	now := n.cfg.Now
+	if now == nil {
+		now = time.Now
+	}
+	if n.watch.read = n.cfg.Memory; n.watch.read != nil {
+		n.admission.watch = &n.watch
+	}
+	n.admission.open(n.cfg.Limits, now)
+	n.commands = commandRate{newBucketRate(n.cfg.CommandRate, n.cfg.CommandBurst, now), n.cfg.DropOverRate}
+	n.publications.open(n.cfg.Limits, now)
 }
 
 // place is what a connection gives back at its end: 0 is no place, 1 is a place without an
@@ -50,13 +65,16 @@ func (a *admission) open(limits Limits, now func() time.Time) {
 	if limits.AcceptRate > 0 {
 		a.rate = rate.NewLimiter(rate.Limit(limits.AcceptRate), limits.AcceptRate)
 	}
-	a.on = a.counts || a.rate != nil
+	a.on = a.counts || a.rate != nil || a.watch != nil
 }
 
 // take returns a place. If there is none, ok is false and why says which limit is reached.
 // The rate comes last, so that upgrades that another limit refuses do not use it up. addr
 // is the client's, or not valid if it is unknown.
 func (a *admission) take(addr netip.Addr) (p place, why rejection, ok bool) {
+	if a.watch != nil && a.watch.full.Load() {
+		return 0, rejectMemory, false
+	}
 	if a.counts {
 		if !a.reserve() {
 			return 0, rejectMaxConnections, false
@@ -108,6 +126,9 @@ func (a *admission) full() string {
 	if most := a.limits.MaxConnections; most > 0 && a.taken.Load() >= int64(most) {
 		return fmt.Sprintf("full: %d sessions are open, the most that -max-connections allows", most)
 	}
+	if a.watch != nil && a.watch.full.Load() {
+		return "full: more than nine tenths of -max-memory or of the control group's limit are in use"
+	}
 	return ""
 }
 
@@ -142,6 +163,7 @@ var noPlace = [numRejections]struct {
 	status int
 	text   string
 }{
+	rejectMemory:         {503, "This node is short of memory.\n"},
 	rejectMaxConnections: {503, "This node has as many connections as it may have.\n"},
 	rejectAddress:        {429, "Your address has as many connections as it may have.\n"},
 	rejectAcceptRate:     {503, "Too many clients connect at once.\n"},

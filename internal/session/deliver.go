@@ -162,6 +162,7 @@ func (l *loop) endSlow() {
 // slowTexts are the texts in the Close frames of slow consumers.
 var slowTexts = map[netpoll.Reason]string{
 	reasonSlowConsumer: "too slow: outbound queue is full",
+	reasonMemory:       "too slow: this node is short of memory",
 	reasonWriteMemory:  "too slow: all outbound queues together are too large",
 }
 

@@ -51,8 +51,11 @@ type Settings struct {
 	DropSlow                 bool
 
 	Limits
-	Now             func() time.Time // the clock of rates; nil: time.Now
-	AccessLogSample float64          // the fraction of connections in the access log; 0: it is off
+	Now func() time.Time // the clock of rates; nil: time.Now
+	// Memory returns how many bytes of memory are in use, and how many may be; a limit of 0 if
+	// that cannot be read. It is called from one goroutine. Nil: the memory is not watched.
+	Memory          func() (used, limit int64)
+	AccessLogSample float64 // the fraction of connections in the access log; 0: it is off
 
 	Broker       broker.Broker
 	BrokerDriver string // name of the broker's driver
@@ -94,6 +97,7 @@ type Node struct {
 	current atomic.Pointer[snapshot]
 
 	admission    admission
+	watch        memoryWatch
 	commands     commandRate
 	publications publishRate
 	proxies      proxies
@@ -117,9 +121,7 @@ func Open(cfg Settings) (*Node, error) {
 	}
 	n.Reload(cfg)
 	n.memory.limit(cfg.MaxWriteMemory, cfg.Loops)
-	n.admission.open(cfg.Limits, cfg.clock())
-	n.commands = commandRate{newBucketRate(cfg.CommandRate, cfg.CommandBurst, cfg.clock()), cfg.DropOverRate}
-	n.publications.open(cfg.Limits, cfg.clock())
+	n.openLimits()
 	if err := n.openAuthorizer(); err != nil {
 		return nil, err
 	}
@@ -143,19 +145,14 @@ func (n *Node) Listen(addrs ...string) (at []net.Addr, err error) {
 		at = append(at, in)
 	}
 	go n.trim()
+	if n.watch.read != nil {
+		go n.watchMemory()
+	}
 	return at, nil
 }
 
 // Failed returns a chan that gets the error of a loop that ended without Shutdown.
 func (n *Node) Failed() <-chan error { return n.group.Failed() }
-
-// clock returns Now, or time.Now.
-func (cfg *Settings) clock() func() time.Time {
-	if cfg.Now == nil {
-		return time.Now
-	}
-	return cfg.Now
-}
 
 // openAuthorizer makes the authorizer's client and the pool of workers that use it.
 func (n *Node) openAuthorizer() (err error) {

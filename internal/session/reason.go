@@ -15,6 +15,7 @@ const (
 	reasonTooBig
 	reasonSlowConsumer
 	reasonWriteMemory
+	reasonMemory
 	reasonNoPong
 	reasonMessageTimeout
 	reasonRateLimited
@@ -39,6 +40,7 @@ var reasonNames = [numReasons]string{
 	reasonTooBig:             "message_too_big",
 	reasonSlowConsumer:       "slow_consumer",
 	reasonWriteMemory:        "write_memory",
+	reasonMemory:             "memory",
 	reasonNoPong:             "no_pong",
 	reasonMessageTimeout:     "message_timeout",
 	reasonRateLimited:        "rate_limited",
@@ -65,6 +67,7 @@ const (
 	rejectTimeout                         // not finished in time, by the peer or by the authorizer
 	rejectNotFound                        // a path other than /ws and /broadcast
 	rejectShutdown                        // new clients are refused
+	rejectMemory                          // -max-memory
 	rejectMaxConnections                  // -max-connections
 	rejectAddress                         // -max-connections-per-address
 	rejectAcceptRate                      // -accept-rate
@@ -76,7 +79,7 @@ const (
 var rejectionNames = [numRejections]string{
 	"malformed", "head_too_large", "no_upgrade", "origin", "denied",
 	"authorizer_down", "authorizer_busy", "timeout", "not_found", "shutdown",
-	"max_connections", "max_connections_per_address", "accept_rate", "proxy_header", "kicked",
+	"memory", "max_connections", "max_connections_per_address", "accept_rate", "proxy_header", "kicked",
 }
 
 // reasonOf returns why a session ends if the peer's error has this close code.

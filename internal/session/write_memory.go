@@ -62,18 +62,29 @@ func (l *loop) relieve() {
 	if slowest := l.node.slowest(); slowest != l {
 		hard += min(slowest.net.LargestQueue(), m.bound-m.high)
 	}
-	for l.node.group.Queued() > hard && l.endLargest(hard, math.MaxInt) {
+	for l.node.group.Queued() > hard && l.endLargest(hard, math.MaxInt, reasonWriteMemory) {
 	}
-	if l.node.group.Queued() > m.high && m.asked.CompareAndSwap(false, true) {
-		l.node.slowest().askSlow()
+	if l.node.group.Queued() > m.high {
+		l.node.endSlowest(m.low, reasonWriteMemory)
 	}
 }
 
 // endLargest empties the largest queues of this loop until target is reached. Their
 // connections end at the end of the turn. It reports whether there were any.
-func (l *loop) endLargest(target int64, buffers int) bool {
+func (l *loop) endLargest(target int64, buffers int, reason netpoll.Reason) bool {
 	more := func() bool { return l.node.group.Queued() > target }
-	return l.net.EmptyLargest(buffers, more, reasonWriteMemory, func(c *netpoll.Conn) { l.tooSlow(c, reasonWriteMemory) })
+	return l.net.EmptyLargest(buffers, more, reason, func(c *netpoll.Conn) { l.tooSlow(c, reason) })
+}
+
+// endSlowest ends the slowest connections of all loops until the queues keep at most goal
+// bytes. It does not wait, and may be called from any goroutine. It reports false if
+// connections are being ended for this already.
+func (n *Node) endSlowest(goal int64, reason netpoll.Reason) bool {
+	if !n.memory.asked.CompareAndSwap(false, true) {
+		return false
+	}
+	n.slowest().askSlow(goal, reason)
+	return true
 }
 
 // slowest returns the loop with the largest known queue.
@@ -83,19 +94,21 @@ func (n *Node) slowest() *loop {
 
 // askSlow makes a loop end its slowest connections. At most one such task exists in the
 // process. It may be called from any goroutine.
-func (l *loop) askSlow() { l.net.Post(l.endSlowest) }
+func (l *loop) askSlow(goal int64, reason netpoll.Reason) {
+	l.net.Post(func() { l.endSlowest(goal, reason) })
+}
 
 // endSlowest ends the slowest connections of this loop, unless another loop has slower
-// ones. Then it asks the slowest loop again, until enough memory is free.
-func (l *loop) endSlowest() {
+// ones. Then it asks the slowest loop again, until all queues keep at most goal bytes.
+func (l *loop) endSlowest(goal int64, reason netpoll.Reason) {
 	m := &l.node.memory
-	if l.node.group.Queued() <= m.low {
+	if l.node.group.Queued() <= goal {
 		m.asked.Store(false)
 		return
 	}
 	l.net.MeasureLargest()
 	if l.node.slowest() == l {
-		l.endLargest(m.low, writeMemoryBuffers)
+		l.endLargest(goal, writeMemoryBuffers, reason)
 	}
-	l.node.slowest().askSlow()
+	l.node.slowest().askSlow(goal, reason)
 }
