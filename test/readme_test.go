@@ -26,7 +26,7 @@ var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n
 var triedHere = []string{
 	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
 	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "access log", "admin api lists", "admin api kick", "admin api unsubscribe", "many nodes",
-	"unit", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
+	"unit", "key file", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 	"doctor", "haproxy addresses", "nginx addresses",
 	"haproxy tcp", "node behind haproxy tcp", "socket",
 }

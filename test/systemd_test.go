@@ -26,12 +26,20 @@ func TestSystemdStartsReloadsAndStopsTheUnit(t *testing.T) {
 	if user := m.do("ps -o user= -C wsify"); strings.TrimSpace(user) != "wsify" {
 		t.Errorf("the server runs as %q", user)
 	}
-	const publish = `curl -sS -o /dev/null -w '%{http_code}' --unix-socket /run/wsify/wsify.sock http://localhost/broadcast?key=k3y -H 'Content-Type: application/json' -d '{"channel":"a","content":1}'`
-	if status := m.do(publish); status != "201" {
+	publish := func(key string) string {
+		return m.do("curl -sS -o /dev/null -w '%{http_code}' --unix-socket /run/wsify/wsify.sock \"http://localhost/broadcast?key=" + key +
+			`" -H 'Content-Type: application/json' -d '{"channel":"a","content":1}'`)
+	}
+	if status := publish("k3y"); status != "201" {
 		t.Errorf("a publication with the key of wsify.env: %s", status)
 	}
+	m.follow("docs/install.md", readme(t, "key file"), "/")
+	if status := publish("$(cat /etc/wsify/key)"); status != "201" {
+		t.Errorf("a publication with the key of the file: %s", status)
+	}
 	pid := m.show("MainPID")
-	m.do("systemctl reload wsify")
+	m.do("echo 0ther > /etc/wsify/key && systemctl reload wsify")
+	m.await("the other key to be taken", func() bool { return publish("0ther") == "201" })
 	if after := m.show("MainPID"); after != pid || m.show("ActiveState") != "active" {
 		t.Errorf("after a reload process %s is %s, it was %s", after, m.show("ActiveState"), pid)
 	}
