@@ -34,10 +34,11 @@ func TestTheLivePageDraws(t *testing.T) {
 	b := openTab(t)
 	url := os.Getenv("LIVE_URL")
 	if url == "" {
-		s := serve(t, "-admin-addr", "127.0.0.1:0")
+		s := serve(t, "-admin-addr", "127.0.0.1:0", "-admin-channels")
 		url = "http://" + s.awaitAdmin() + "/"
 		c := dialGo(t, s.ws())
 		c.expect("open")
+		c.join("<b>news</b>")
 	}
 	b.open(url, 1280, "dark")
 	shows := func(what, expression, want string) {
@@ -48,6 +49,9 @@ func TestTheLivePageDraws(t *testing.T) {
 	if os.Getenv("LIVE_URL") == "" {
 		shows("the tile of connections", `document.querySelector('#tiles .tile b').textContent`, "1")
 		shows("what a screen reader says of the chart", `document.querySelector('.plot').getAttribute('aria-label')`, "Connections: open 1")
+	}
+	if os.Getenv("LIVE_URL") == "" {
+		shows("the largest channel", `document.querySelectorAll('#channels .card')[1].innerText.replace(/\s+/g, ' ')`, "Largest channels <b>news</b> 1")
 	}
 	shows("a line is drawn", drawn, "true")
 	shows("an empty chart", `[...document.querySelectorAll('.plot.empty')].some(p => p.getAttribute('aria-label') === 'Authorizer latency: no data')`,

@@ -174,6 +174,8 @@ func (c *commandLine) operatingSettings() []*setting {
 	return []*setting{
 		{name: "admin-addr", arg: argAddr, example: "127.0.0.1:3002", value: addr,
 			about: "Where health (/healthz, /readyz), metrics (/metrics, /stats) and profiles (/debug/pprof/) are served, without authentication: one address as for -listen-addr, or off. A second node on one machine needs another one."},
+		{name: "admin-channels", example: "", value: toggle(&c.server.AdminChannels),
+			about: "Show the channels with the most members and publications on the live page of the admin listener. Everybody who reaches it sees their names, which may be secrets."},
 		{name: "otlp-endpoint", arg: argURL, example: "http://localhost:4318/v1/metrics", value: text(&c.server.OTLPEndpoint), note: "none",
 			about: "An OpenTelemetry collector that gets the metrics once a minute, as OTLP over HTTP. Credentials go into OTEL_EXPORTER_OTLP_HEADERS. An export that fails is counted, and not repeated."},
 		{name: "admin-key", arg: argSecret, example: "8f2c6e0b91d7", value: text(&c.server.AdminKey), secret: true,

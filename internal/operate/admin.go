@@ -51,6 +51,9 @@ type Source interface {
 	// AskLoop returns a channel that is closed when event loop i, of Loops, has run a posted task.
 	AskLoop(i int) <-chan struct{}
 	Loops() int
+	// EachChannel calls fn for each channel of this node with the number of its members, until fn
+	// returns false. It may take long, and no lock is held while fn runs.
+	EachChannel(fn func(name string, members int) (more bool))
 }
 
 // Admin is the listener for operators. net/http serves it on its own goroutines, so that it answers

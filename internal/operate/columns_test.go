@@ -122,7 +122,7 @@ func TestALoopThatHangsIsInPoints(t *testing.T) {
 }
 
 func TestAValueAboveAllBucketsIsTheLastBound(t *testing.T) {
-	s := NewSampler()
+	s := NewSampler(false)
 	before := read(s.asking)
 	s.Asked(time.Hour)
 	if got := quantile(.99, read(s.asking), before); got != 10 {
@@ -153,4 +153,23 @@ func TestTheSamplerAddsAPoint(t *testing.T) {
 		return !strings.Contains(w.Body.String(), `"points":[]`)
 	})
 	a.sampler.Stop()
+}
+
+// timeAfter returns a time a second after the latest reading.
+func timeAfter(a *Admin) time.Time {
+	if a.sampler.charts.before == nil {
+		return time.Now()
+	}
+	return a.sampler.charts.before.at.Add(time.Second)
+}
+
+// chanWriter sends each event to a channel.
+type chanWriter struct {
+	*httptest.ResponseRecorder
+	events chan<- string
+}
+
+func (w chanWriter) Write(p []byte) (int, error) {
+	w.events <- string(p)
+	return len(p), nil
 }

@@ -18,8 +18,10 @@ const sampleInterval = time.Second
 // They are taken once in an interval, and only when somebody can see them. Any goroutine may call
 // its exported methods.
 type Sampler struct {
-	epoch time.Time   // immutable; stamps count from here
-	due   atomic.Bool // the next publication is to be timed
+	epoch   time.Time   // immutable; stamps count from here
+	due     atomic.Bool // the next publication is of interest
+	timed   atomic.Bool // it is to be timed
+	busiest *busiest    // immutable; nil if the names of channels are not to be shown
 
 	asking     prometheus.Histogram // calls to the authorizer, all of them
 	publishing prometheus.Histogram // publications that an engine took, all of them
@@ -29,15 +31,17 @@ type Sampler struct {
 
 	asked  []question // by loop; of the sampler's goroutine
 	charts charts     // of the sampler's goroutine
+	census census     // of the sampler's goroutine
 
 	stopOnce sync.Once
 	stopping chan struct{}
 	running  sync.WaitGroup
 }
 
-// NewSampler returns a Sampler that samples nothing yet.
-func NewSampler() *Sampler {
-	return &Sampler{
+// NewSampler returns a Sampler that samples nothing yet. channels says whether the live page shows
+// names of channels.
+func NewSampler(channels bool) *Sampler {
+	s := &Sampler{
 		epoch: time.Now(), stopping: make(chan struct{}),
 		asking: newHistogram("authorizer_duration_seconds", "How long calls to the authorizer took.",
 			.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10),
@@ -49,6 +53,10 @@ func NewSampler() *Sampler {
 		lag: newHistogram("loop_lag_seconds", "How long a task waits for its event loop; sampled once a second for each loop.",
 			.00001, .000025, .0001, .00025, .001, .0025, .01, .025, .1, .25, 1, 2.5, 10),
 	}
+	if channels {
+		s.busiest = newBusiest()
+	}
+	return s
 }
 
 // newHistogram returns a histogram of both kinds: with these buckets, and native (of which each
@@ -99,6 +107,7 @@ func (s *Sampler) sample(source Source, now time.Time) {
 	if s.charts.board != nil {
 		s.addPoint(source, now)
 	}
+	s.timed.Store(true)
 	s.due.Store(true)
 	s.askLoops(source, now)
 }
@@ -110,7 +119,17 @@ func (s *Sampler) addPoint(source Source, now time.Time) {
 		asking: read(s.asking), publishing: read(s.publishing), fanout: read(s.fanout),
 	}
 	r.readProcess()
-	s.charts.add(r, func() live.Notes { return live.Notes{NotReady: source.NotReady()} })
+	var top []live.Channel
+	if s.busiest != nil {
+		top = s.busiest.interval(s.charts.board.Watched())
+	}
+	s.charts.add(r, func() live.Notes {
+		n := live.Notes{NotReady: source.NotReady()}
+		if s.busiest != nil {
+			n.Channels = &live.Channels{Busiest: top, Largest: s.census.advance(source)}
+		}
+		return n
+	})
 }
 
 // question is a sign of life that was asked of a loop.
@@ -157,14 +176,24 @@ func (s *Sampler) unanswered(now time.Time) (oldest time.Duration) {
 // Stop stops sampling and waits until it has ended. It may be called more than once, and without
 // Start.
 func (s *Sampler) Stop() {
-	s.stopOnce.Do(func() { close(s.stopping) })
-	s.running.Wait()
+	s.stopOnce.Do(func() {
+		close(s.stopping)
+		s.running.Wait()
+		s.census.end()
+	})
 }
 
 // Stamp returns the time for a publication that has to be timed, else 0. That is the first one in
-// an interval, even if it has no members to go to. For the others the cost is one look at a flag.
-func (s *Sampler) Stamp() int64 {
-	if !s.due.Load() || !s.due.CompareAndSwap(true, false) {
+// an interval, even if it has no members to go to. For the others the cost is one look at a flag,
+// unless channels are counted for the live page.
+func (s *Sampler) Stamp(channel []byte) int64 {
+	if !s.due.Load() {
+		return 0
+	}
+	if s.busiest == nil || !s.busiest.note(channel) {
+		s.due.Store(false)
+	}
+	if !s.timed.Load() || !s.timed.CompareAndSwap(true, false) {
 		return 0
 	}
 	return int64(max(time.Since(s.epoch), 1))

@@ -49,6 +49,9 @@ type Config struct {
 	// AdminAddr is the address of health, metrics and profiles, in any form of ListenAddrs. Empty,
 	// the default, means no admin listener.
 	AdminAddr string
+	// AdminChannels shows names of channels on the live page of the admin listener, to all who reach
+	// it: those with the most members and publications. Names may be secrets, so the default is not to.
+	AdminChannels bool
 	// OTLPEndpoint is the URL of an OpenTelemetry collector that gets the metrics once a minute, as
 	// OTLP over HTTP. Without a path, it means /v1/metrics. Empty, the default, means none.
 	OTLPEndpoint string

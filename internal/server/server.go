@@ -77,7 +77,7 @@ func Start(cfg Config) (*Server, error) {
 		srv.log.Warn("the file limit could not be raised", "err", err, "limit", limit)
 	}
 	srv.keepDescriptors(limit)
-	sampler := operate.NewSampler()
+	sampler := operate.NewSampler(cfg.AdminChannels)
 	srv.delay.Store(int64(cfg.ShutdownDelay))
 	srv.drain.Store(int64(cfg.DrainTimeout))
 	srv.key, srv.random = srv.cfg.key()

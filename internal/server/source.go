@@ -17,6 +17,9 @@ var _ operate.Source = source{}
 func (s source) AskLoop(i int) <-chan struct{} { return s.srv.node.AskLoop(i) }
 func (s source) Loops() int                    { return s.srv.cfg.Loops }
 
+// EachChannel implements operate.Source.
+func (s source) EachChannel(fn func(name string, members int) bool) { s.srv.node.EachChannel(fn) }
+
 // Stats implements operate.Source.
 func (s source) Stats() operate.Stats {
 	st := s.srv.node.Stats()

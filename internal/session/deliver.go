@@ -25,7 +25,7 @@ func (n *Node) deliver(channel, content []byte) error {
 	b := buffer.New(size)
 	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, content))
 	b.Messages = 1
-	b.Stamp = n.times.Stamp()
+	b.Stamp = n.times.Stamp(channel)
 	n.hub.Publish(channel, b)
 	b.Release()
 	return nil

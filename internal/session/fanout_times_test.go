@@ -14,7 +14,7 @@ type stamps struct {
 	delivered atomic.Int64
 }
 
-func (s *stamps) Stamp() int64 {
+func (s *stamps) Stamp([]byte) int64 {
 	if s.due.Swap(false) {
 		return 1
 	}

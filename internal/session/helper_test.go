@@ -45,7 +45,7 @@ type noTimes struct{}
 
 func (noTimes) Asked(time.Duration)  {}
 func (noTimes) Lagged(time.Duration) {}
-func (noTimes) Stamp() int64         { return 0 }
+func (noTimes) Stamp([]byte) int64   { return 0 }
 func (noTimes) Delivered(int64)      {}
 
 // filled returns cfg with the defaults of the program.

@@ -70,9 +70,9 @@ type Times interface {
 	Asked(time.Duration)
 	// Lagged records how long a task waited for its loop.
 	Lagged(time.Duration)
-	// Stamp is called for each publication. It returns 0 for publications that are not
-	// timed. A loop passes any other stamp to Delivered after delivery to all its members.
-	Stamp() int64
+	// Stamp is called for each publication; channel is borrowed. It returns 0 for
+	// publications that are not timed. A loop passes any other stamp to Delivered after delivery to all its members.
+	Stamp(channel []byte) int64
 	Delivered(stamp int64)
 }
 

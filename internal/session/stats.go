@@ -94,6 +94,11 @@ type Stats struct {
 // Connections returns the number of connections.
 func (n *Node) Connections() int64 { return n.group.Connections() }
 
+// EachChannel calls fn for each channel of this node with the number of its members, until
+// fn returns false. It may be called from any goroutine that is not an event loop, and
+// holds no lock while fn runs.
+func (n *Node) EachChannel(fn func(name string, members int) (more bool)) { n.hub.Each(fn) }
+
 // Stats adds up the counters of all loops. It may be called from any goroutine.
 func (n *Node) Stats() Stats {
 	h := n.hub.Stats()

@@ -19,7 +19,20 @@ type Point struct {
 
 // Notes is what the page says besides the charts. It is not kept.
 type Notes struct {
-	NotReady []string `json:"not_ready"` // reasons; none when the node is ready
+	NotReady []string  `json:"not_ready"`          // reasons; none when the node is ready
+	Channels *Channels `json:"channels,omitempty"` // nil if names are not to be shown
+}
+
+// Channels are those with the highest values, the highest first.
+type Channels struct {
+	Busiest []Channel `json:"busiest"` // by publications a second
+	Largest []Channel `json:"largest"` // by members
+}
+
+// Channel is a channel and what there is most of.
+type Channel struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
 }
 
 // Board keeps the latest points and gives each new one to the streams. Any goroutine may call its
@@ -56,7 +69,7 @@ func (b *Board) Name(names []string) {
 // streams.
 func (b *Board) Add(p Point, notes func() Notes) {
 	var event []byte
-	if b.watched() {
+	if b.Watched() {
 		event = encodePoint(p, notes()) // without the lock, because notes may ask others
 	}
 	b.mu.Lock()
@@ -66,7 +79,7 @@ func (b *Board) Add(p Point, notes func() Notes) {
 	}
 	b.points.Push(p)
 	if event == nil {
-		return // streams that began since watched have a gap of one point
+		return // streams that began since Watched have a gap of one point
 	}
 	for s := range b.streams {
 		select {
@@ -77,8 +90,8 @@ func (b *Board) Add(p Point, notes func() Notes) {
 	}
 }
 
-// watched reports whether there are streams.
-func (b *Board) watched() bool {
+// Watched reports whether there are streams.
+func (b *Board) Watched() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.streams) > 0

@@ -129,7 +129,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		t.Errorf("one stream too many: %d, %v; want 503 with Retry-After", answer.StatusCode, answer.Header)
 	}
 	s.CloseClientConnections()
-	testtool.Until(t, "a place is free", func() bool { return !b.watched() })
+	testtool.Until(t, "a place is free", func() bool { return !b.Watched() })
 	expect(t, listen(t, s), "history", `{"version":"1.2.3","names":["connections","lag"],"points":[]}`)
 }
 
@@ -145,8 +145,8 @@ func TestAReaderThatDoesNotReadIsDropped(t *testing.T) {
 	if _, err := io.WriteString(c, "GET /events HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	testtool.Until(t, "the stream is open", b.watched)
-	for i := 0; b.watched(); i++ {
+	testtool.Until(t, "the stream is open", b.Watched)
+	for i := 0; b.Watched(); i++ {
 		if i > 10_000 {
 			t.Fatal("a reader that reads nothing has its stream")
 		}

@@ -137,6 +137,21 @@ function draw() {
   }
 }
 
+// drawChannels lists channels, if the server sends their names.
+function drawChannels(channels) {
+  $('channels').replaceChildren();
+  for (const [title, list, unit] of channels ? [['Busiest channels', channels.busiest, rate], ['Largest channels', channels.largest, count]] : []) {
+    const card = make('section', 'card', '', $('channels'));
+    make('h2', '', title, card);
+    for (const c of list ?? []) {
+      const row = make('div', '', '', card);
+      make('span', '', c.name, row);
+      make('b', '', unit(c.value), row);
+    }
+    if (!list?.length) make('div', '', 'no data', card);
+  }
+}
+
 function add(point) {
   point.forEach((v, i) => data[i].push(i ? v : v / 1000));
   const old = data[0].findIndex((t) => t * 1000 >= point[0] - keep);
@@ -163,6 +178,7 @@ stream.onmessage = (e) => {
   add(point);
   state(notes.not_ready ? 'not ready: ' + notes.not_ready.join('; ') : 'ready', notes.not_ready ? 'bad' : 'good');
   draw();
+  drawChannels(notes.channels);
 };
 stream.onerror = () => state('no connection to the server; trying again', 'bad');
 document.addEventListener('visibilitychange', draw);
