@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"os"
 	"os/signal"
 	"slices"
@@ -50,7 +51,7 @@ use, 3 something is worse.
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -163,6 +164,9 @@ func work(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if *addr == "" && isTerminal(os.Stdin) {
 		return complain(stderr, errors.New("worker: -listen HOST:PORT is missing; without it a coordinator on standard input is served, and that is a terminal"))
+	}
+	if _, _, err := net.SplitHostPort(*addr); *addr != "" && err != nil {
+		return complain(stderr, fmt.Errorf("worker: -listen: %w; it has to be like 0.0.0.0:7000", err))
 	}
 	serve := func() error { return worker.Serve(worker.Pipes{Reader: os.Stdin, WriteCloser: os.Stdout}) }
 	if *addr != "" {

@@ -110,6 +110,7 @@ func TestWrongUseIsToldBeforeAnythingStarts(t *testing.T) {
 		"report " + good + " " + filepath.Dir(good) + "/./good.json": "good.json is named twice",
 		"worker extra":                                               `unexpected argument "extra"`,
 		"worker -listen":                                             "flag needs an argument",
+		"worker -listen 7000":                                        "-listen: address 7000: missing port in address; it has to be like 0.0.0.0:7000",
 		"worker -listen=":                                            "-listen: it is empty",
 		"list extra":                                                 `unexpected argument "extra"`,
 	} {

@@ -105,6 +105,14 @@ func (c *Child) Kill() {
 	}
 }
 
+// Await waits for so long, or until the child has ended.
+func (c *Child) Await(d time.Duration) {
+	select {
+	case <-c.gone:
+	case <-time.After(d):
+	}
+}
+
 // Stop asks the child to end, and kills it when it takes longer than patience.
 func (c *Child) Stop(patience time.Duration) error {
 	_ = c.Signal(syscall.SIGTERM)

@@ -148,8 +148,9 @@ func TestTheTimeoutEndsARunWithWhatWasFound(t *testing.T) {
 	}
 }
 
-func TestAWorkerThatHasGoneEndsTheRunAndIsNamed(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
+// listening is the address of a worker that ends with ctx.
+func listening(t *testing.T, ctx context.Context) string {
+	t.Helper()
 	said, say := io.Pipe()
 	go func() { _ = worker.Listen(ctx, "127.0.0.1:0", say) }()
 	line := make([]byte, 100)
@@ -159,6 +160,12 @@ func TestAWorkerThatHasGoneEndsTheRunAndIsNamed(t *testing.T) {
 	}
 	go func() { _, _ = io.Copy(io.Discard, said) }()
 	_, addr, _ := strings.Cut(strings.TrimSpace(string(line[:n])), " on ")
+	return addr
+}
+
+func TestAWorkerThatHasGoneEndsTheRunAndIsNamed(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	addr := listening(t, ctx)
 	s := &scenario.Scenario{Name: "s", Round: func(e *scenario.Env) error {
 		stop()
 		for {
@@ -172,5 +179,24 @@ func TestAWorkerThatHasGoneEndsTheRunAndIsNamed(t *testing.T) {
 	r, err := Run(t.Context(), cfg)
 	if err != nil || len(r.Failures) != 1 || !strings.HasPrefix(r.Failures[0], "interrupted: worker "+addr+" has gone") {
 		t.Errorf("%v, %+v", err, r)
+	}
+}
+
+func TestACurveOfConnectionsHasNoValueThatTheWorkersDoNotHold(t *testing.T) {
+	s := &scenario.Scenario{Name: "s", Round: func(e *scenario.Env) error {
+		e.Sample("connections", "", record.Fact, float64(e.Connections))
+		return nil
+	}}
+	cfg := config(s, "a")
+	cfg.Workers = []string{listening(t, t.Context())}
+	cfg.Vary, cfg.Values = "connections", []Value{{"100", 100}, {"1000000000", 1e9}}
+	r, err := Run(t.Context(), cfg)
+	if err != nil || len(r.Figures) != 1 || *r.Figures[0].X != 100 || len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "s a: the workers hold") {
+		t.Errorf("%v, %+v", err, r)
+	}
+	cfg.Vary, cfg.Sizes.Connections = "", 1e9
+	r, err = Run(t.Context(), cfg)
+	if err != nil || len(r.Figures) != 1 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0].Text, "the workers hold") || len(r.Failures) > 0 {
+		t.Errorf("without a curve they take what they hold: %v, %+v", err, r)
 	}
 }

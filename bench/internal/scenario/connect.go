@@ -14,7 +14,7 @@ func (e *Env) settled() int64 {
 	if e.Quick {
 		return must(process.Settled(e.Server.Pid(), 3*time.Second))
 	}
-	time.Sleep(5 * time.Second)
+	e.Server.Await(5 * time.Second)
 	return must(process.Settled(e.Server.Pid(), 20*time.Second))
 }
 
@@ -50,7 +50,7 @@ var pings = &Scenario{
 	Round: script(func(e *Env) {
 		e.Load("ping", "", func() float64 {
 			before := must(e.Team.Ends(members, false)).Pings
-			time.Sleep(max(e.Duration, 2*time.Second)) // nothing to wait for: this is the load
+			e.Server.Await(max(e.Duration, 2*time.Second)) // nothing to wait for: this is the load
 			after := must(e.Team.Ends(members, false)).Pings
 			if after == before {
 				e.Void("the server sent no ping")

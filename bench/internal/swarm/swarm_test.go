@@ -2,10 +2,12 @@ package swarm
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -123,6 +125,21 @@ func TestWhatFailsIsSaid(t *testing.T) {
 		if o.Failed != 1 || !strings.Contains(o.Error, want) {
 			t.Errorf("%+v, want %q", o, want)
 		}
+	}
+}
+
+// The certificate is from nobody, and for another name.
+func TestMessagesGoThroughTLSWhoseCertificateIsNotVerified(t *testing.T) {
+	web := httptest.NewTLSServer(nil)
+	defer web.Close()
+	target := serve(t, func(c net.Conn) { echo(tls.Server(c, web.TLS)) })
+	target.TLS, target.Host = true, "another.example:443"
+	s := newSwarm(t)
+	if o := opened(s, Plan{Group: "g", Target: target, N: 3, Channel: "own", Own: true, Joins: 1}); o.Open != 3 {
+		t.Fatalf("%+v", o)
+	}
+	if h := talked(s, Talk{Group: "g", Count: 30}); h.Messages != 30 || h.Missing+h.Doubles > 0 {
+		t.Errorf("%+v", h)
 	}
 }
 

@@ -32,9 +32,12 @@ type Worker struct {
 // meetPatience is how long a worker on another machine may take to answer at the start.
 const meetPatience = 5 * time.Second
 
+// keepAlive finds out in 20 s that the machine at the other end has gone.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
+
 // Dial connects to a worker that waits on addr, until ctx ends. lost is called when the worker goes before.
 func Dial(ctx context.Context, addr string, lost func(because error)) (*Worker, error) {
-	dialer := net.Dialer{Timeout: meetPatience}
+	dialer := net.Dialer{Timeout: meetPatience, KeepAliveConfig: keepAlive}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("worker %s: %w", addr, err)

@@ -62,7 +62,7 @@ func (l leash) Read(p []byte) (int, error) {
 
 // Listen serves coordinators on addr until ctx ends. It works for one at a time, and tells others that it is busy.
 func Listen(ctx context.Context, addr string, said io.Writer) error {
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	ln, err := (&net.ListenConfig{KeepAliveConfig: keepAlive}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
