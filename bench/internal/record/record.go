@@ -80,8 +80,9 @@ type Figure struct {
 	Scenario string    `json:"scenario"`
 	Name     string    `json:"name"`        // such as "CPU of a delivery", unique in its scenario
 	Server   string    `json:"server"`      // its name; Floor for the yardstick, "" for the generator's own
-	X        *float64  `json:"x,omitempty"` // value of what is varied
-	Unit     string    `json:"unit"`        // "s", "B", "1/s", "ratio", "" for a count: base units, so that readers scale
+	X        *float64  `json:"x,omitempty"` // value of what is varied, or of Along
+	Along    string    `json:"along,omitempty"`
+	Unit     string    `json:"unit"` // "s", "B", "1/s", "ratio", "" for a count: base units, so that readers scale
 	Better   string    `json:"better,omitempty"`
 	Cost     bool      `json:"cost,omitempty"` // CPU or memory: what two builds are compared by
 	Samples  []float64 `json:"samples"`

@@ -48,7 +48,9 @@ func chartsOf(r *record.Record, most int) (charts []chart, err error) {
 		}
 		all[at].figures = append(all[at].figures, f)
 	}
-	all = slices.DeleteFunc(all, func(s *series) bool { return len(s.figures) < 2 || s.figures[0].Better == record.Fact })
+	all = slices.DeleteFunc(all, func(s *series) bool {
+		return len(s.figures) < 2 || s.figures[0].Better == record.Fact && s.figures[0].Along == ""
+	})
 	slices.SortStableFunc(all, func(a, b *series) int { return cmp.Compare(a.rank(), b.rank()) })
 	for _, s := range all[:min(len(all), max(most, 0))] {
 		c, err := s.draw(r)
@@ -62,7 +64,7 @@ func chartsOf(r *record.Record, most int) (charts []chart, err error) {
 
 func (s *series) rank() int {
 	switch {
-	case s.figures[0].Cost:
+	case s.figures[0].Cost, s.figures[0].Along != "":
 		return 0
 	case strings.HasSuffix(s.name, "p99"):
 		return 1
@@ -78,14 +80,16 @@ func (s *series) draw(r *record.Record) (chart, error) {
 	}
 	of, unit := table.Scale(largest, s.figures[0].Unit)
 	p.Title.Text = s.scenario + ": " + s.name
-	p.Y.Label.Text = strings.TrimSpace(unit + " (" + s.figures[0].Better + " is better)")
+	if p.Y.Label.Text = unit; s.figures[0].Better != record.Fact {
+		p.Y.Label.Text = strings.TrimSpace(unit + " (" + s.figures[0].Better + " is better)")
+	}
 	p.Y.Min = 0
 	p.Add(plotter.NewGrid())
 	var err error
 	if s.figures[0].X == nil {
 		err = s.bars(p, of)
 	} else {
-		p.X.Label.Text = r.Vary
+		p.X.Label.Text = cmp.Or(s.figures[0].Along, r.Vary)
 		err = s.lines(p, of)
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func viewOf(r *record.Record) recordView {
 			v.Scenarios = append(v.Scenarios, scenarioView{Name: f.Scenario})
 		}
 		s := &v.Scenarios[len(v.Scenarios)-1]
-		s.Figures = append(s.Figures, figureView{f, r.Vary})
+		s.Figures = append(s.Figures, figureView{f, cmp.Or(f.Along, r.Vary)})
 	}
 	return v
 }

@@ -218,9 +218,13 @@ func (r *Runner) round(s *scenario.Scenario, e *entrant) error {
 
 // take adds a sample to its figure.
 func (r *Runner) take(s *scenario.Scenario, e *entrant, x scenario.Sample) {
-	f := r.rec.Find(s.Name, x.Name, e.name, e.x)
+	at := e.x
+	if x.Along != "" {
+		at = &x.X
+	}
+	f := r.rec.Find(s.Name, x.Name, e.name, at)
 	if f == nil {
-		r.rec.Figures = append(r.rec.Figures, record.Figure{Scenario: s.Name, Name: x.Name, Server: e.name, X: e.x, Unit: x.Unit, Better: x.Better, Cost: x.Cost, Goal: r.goal(s, e, x)})
+		r.rec.Figures = append(r.rec.Figures, record.Figure{Scenario: s.Name, Name: x.Name, Server: e.name, X: at, Along: x.Along, Unit: x.Unit, Better: x.Better, Cost: x.Cost, Goal: r.goal(s, e, x)})
 		f = &r.rec.Figures[len(r.rec.Figures)-1]
 	}
 	f.Samples = append(f.Samples, x.Value)

@@ -101,35 +101,6 @@ var authorizer = &Scenario{
 	}),
 }
 
-var drain = &Scenario{
-	Name: "drain", About: "SIGTERM with everybody connected: how they end, how long that takes, and the most that end in a tenth of a second",
-	Own: true, Fresh: true,
-	Round: script(func(e *Env) {
-		e.Open(swarm.Plan{Group: members, N: e.Connections, Channel: "c", Joins: 1})
-		must(e.Team.Ends(members, true))
-		began := time.Now()
-		stopped := e.Server.Stop(60 * time.Second)
-		took := time.Since(began).Seconds()
-		ends, err := e.Team.Ends(members, false)
-		check(errors.Join(err, stopped))
-		told := ends.Codes[1012] + ends.Codes[1001]
-		e.Sample("clients told to reconnect", "ratio", record.Higher, float64(told)/float64(e.Connections))
-		e.Sample("the server has ended after", "s", record.Fact, took)
-		e.Sample("most ends in a tenth of a second", "", record.Lower, float64(mostIn(ends.Seconds, 0.1)))
-		check(e.Server.Restart(e.Family))
-	}),
-}
-
-// mostIn is the most of times that fall into one of the intervals of this length.
-func mostIn(times []float64, interval float64) (most int) {
-	counts := map[int]int{}
-	for _, t := range times {
-		counts[int(t/interval)]++
-		most = max(most, counts[int(t/interval)])
-	}
-	return most
-}
-
 var churn = &Scenario{
 	Name: "churn", About: "waves of connections join, leave and are reset while their channel is published to: those that stay hear everything exactly once, and no descriptor is left",
 	Own: true,

@@ -121,16 +121,18 @@ type Sample struct {
 	Name, Unit, Better string
 	Cost               bool
 	Value              float64
+	Along              string // a curve along this has X; else ""
+	X                  float64
 }
 
 // Sample takes a figure of this round. better is a direction of package record.
 func (e *Env) Sample(name, unit, better string, value float64) {
-	e.samples = append(e.samples, Sample{name, unit, better, false, value})
+	e.samples = append(e.samples, Sample{Name: name, Unit: unit, Better: better, Value: value})
 }
 
 // Cost takes CPU or memory: what two builds of a server are compared by.
 func (e *Env) Cost(name, unit string, value float64) {
-	e.samples = append(e.samples, Sample{name, unit, record.Lower, true, value})
+	e.samples = append(e.samples, Sample{Name: name, Unit: unit, Better: record.Lower, Cost: true, Value: value})
 }
 
 // Void says that this round counts for nothing, and why.

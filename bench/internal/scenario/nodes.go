@@ -102,5 +102,5 @@ func (e *Env) allHear(n int) {
 
 // All is every scenario, in the order in which they run.
 var All = []*Scenario{
-	idle, pings, connect, storm, fanout, mesh, burst, echo, post, slow, slowloris, talkers, churn, authorizer, drain, nodes, resubscribe, million,
+	idle, pings, connect, storm, fanout, mesh, burst, echo, post, slow, slowloris, talkers, churn, authorizer, drain, nodes, resubscribe, restart, million,
 }

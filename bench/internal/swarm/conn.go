@@ -40,6 +40,7 @@ type conn struct {
 	account ledger.Account
 	begun   int64 // ns: when it was to connect
 	sent    uint32
+	lost    int64   // ns: when the server ended it; 0 once it is back
 	dues    []int64 // of requests that are not answered
 }
 

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"net"
 	"os"
 	"time"
@@ -101,7 +102,9 @@ const perSource = 8000
 
 // dial begins to connect.
 func (s *Swarm) dial(c *conn) {
-	c.group.opening.pending++
+	if o := c.group.opening; o != nil {
+		o.pending++
+	}
 	c.state, c.in, c.out = connecting, nil, nil
 	fd, err := s.socket(c)
 	if err != nil {
@@ -152,6 +155,7 @@ func (s *Swarm) socket(c *conn) (int, error) {
 func (s *Swarm) ready(c *conn) {
 	g := c.group
 	if g.opening == nil {
+		g.ends.back(c, s.now, g.since)
 		return
 	}
 	ledger.Record(g.latency, s.now-c.begun)
@@ -165,6 +169,10 @@ func (s *Swarm) fail(c *conn, why string) {
 	g := c.group
 	s.shut(c)
 	if g.opening == nil {
+		if c.lost != 0 {
+			g.ends.Refused++
+			s.comeBack(c)
+		}
 		return
 	}
 	g.result.Failed++
@@ -228,6 +236,28 @@ func (s *Swarm) ended(c *conn, code int) {
 	s.shut(c)
 	g.ends.Codes[code]++
 	g.ends.Seconds = append(g.ends.Seconds, float64(s.now-g.since)/1e9)
+	if c.lost = s.now; g.plan.Return {
+		s.comeBack(c)
+	}
+}
+
+// comeBack connects again after a random part of a second.
+func (s *Swarm) comeBack(c *conn) {
+	g := c.group
+	s.after(s.now+rand.Int64N(int64(time.Second)), func() {
+		if s.groups[g.plan.Group] == g {
+			s.dial(c)
+		}
+	})
+}
+
+// back notes that a connection which the server had ended is where its plan wants it.
+func (e *Ends) back(c *conn, now, since int64) {
+	if c.lost != 0 {
+		e.Back = append(e.Back, float64(now-since)/1e9)
+		e.Longest = max(e.Longest, float64(now-c.lost)/1e9)
+		c.lost = 0
+	}
 }
 
 // Shut closes a group, at once or with reset, and forgets it. Without a name it closes all.

@@ -32,6 +32,7 @@ type Plan struct {
 	Hold     string
 	Mute     bool    // it reads nothing once it is open
 	Retry    bool    // after a 503 it comes again, when Retry-After is over
+	Return   bool    // one that the server has ended comes back
 	HTTP     bool    // no upgrade: it sends requests
 	Patience float64 // seconds without any progress until the rest is given up
 }
@@ -92,7 +93,10 @@ type Ends struct {
 	Codes   map[int]int `json:"codes"`
 	Seconds []float64   `json:"seconds"` // since the watch began, of each
 	Open    int         `json:"open"`
-	Pings   uint64      `json:"pings"` // answered, by connections of all groups
+	Pings   uint64      `json:"pings"`   // answered, by connections of all groups
+	Back    []float64   `json:"back"`    // since the watch began: when those that the server had ended were back
+	Longest float64     `json:"longest"` // that it took one of them, in seconds
+	Refused int         `json:"refused"` // tries of theirs that failed
 }
 
 // Args is the argument of several methods; each takes what it needs.

@@ -277,3 +277,30 @@ func TestCallsEndWithTheSwarm(t *testing.T) {
 	opened(s, Plan{Group: "h", Target: target, N: 1}) // also later ones
 	s.Close()
 }
+
+func TestAClientThatIsToldToReconnectComesBack(t *testing.T) {
+	var tries atomic.Int32
+	to := serve(t, func(c net.Conn) {
+		switch tries.Add(1) {
+		case 1:
+			if _, err := ws.Upgrade(c); err == nil {
+				_, _ = c.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1012, ""))))
+				_, _ = io.Copy(io.Discard, c)
+			}
+		case 2:
+			_, _ = io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\n\r\n")
+		default:
+			echo(c)
+		}
+	})
+	s := newSwarm(t)
+	if o := opened(s, Plan{Group: "g", Target: to, N: 1, Return: true}); o.Open != 1 {
+		t.Fatalf("opened: %+v", o)
+	}
+	e := ends(s, false)
+	for ; len(e.Back) == 0; e = ends(s, false) { // each call waits for the swarm
+	}
+	if e.Codes[1012] != 1 || e.Open != 1 || len(e.Back) != 1 || e.Refused != 1 || e.Longest <= 0 {
+		t.Errorf("ends: %+v", e)
+	}
+}

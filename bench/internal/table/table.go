@@ -53,7 +53,10 @@ func Print(w io.Writer, r *record.Record, color bool) {
 }
 
 func label(f *record.Figure) string {
-	if f.X != nil {
+	switch {
+	case f.Along != "":
+		return fmt.Sprintf("%s, %s %s", f.Name, f.Along, Number(*f.X))
+	case f.X != nil:
 		return fmt.Sprintf("%s [%s]", f.Name, Number(*f.X))
 	}
 	return f.Name

@@ -266,6 +266,8 @@ func (t Team) Ends(group string, begin bool) (swarm.Ends, error) {
 		}
 		e.Seconds = append(e.Seconds, part.Seconds...)
 		e.Open, e.Pings = e.Open+part.Open, e.Pings+part.Pings
+		e.Back = append(e.Back, part.Back...)
+		e.Longest, e.Refused = max(e.Longest, part.Longest), e.Refused+part.Refused
 	}
 	return e, err
 }
