@@ -23,7 +23,7 @@ func TestWhatIsAdvisedIsEnough(t *testing.T) {
 				} else if strings.HasPrefix(line, "LimitNOFILE=") {
 					changed["etc/systemd/system/wsify.service.d/limits.conf"] = line
 				} else if strings.HasSuffix(line, "of memory, free for wsify") {
-					changed["proc/meminfo"] = fmt.Sprintf("MemTotal: 99999999 kB\nMemAvailable: %d kB\n", ((n*4370+processBase)*4/3)>>10+1)
+					changed["proc/meminfo"] = fmt.Sprintf("MemTotal: 99999999 kB\nMemAvailable: %d kB\n", ((n*4420+processBase)*4/3)>>10+1)
 				} else if line != "[Service]" {
 					t.Errorf("%d: %s: %s: what is that?", n, p.where, line)
 				}

@@ -62,19 +62,22 @@ func TestEachBoundIsExact(t *testing.T) {
 		}, asked + own, "on the host: /etc/sysctl.d/91-wsify.conf, then run sysctl --system: fs.epoll", nil},
 		{"a control group in a container", "memory", func(n int) map[string]string {
 			return map[string]string{".dockerenv": "", "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n + 1000), "sys/fs/cgroup/memory.current": "1000"}
-		}, 672_145_151, "docker run: --memory 650m", nil},
+		}, 678_811_818, "docker run: --memory 650m", nil},
 		{"a control group of a service", "memory", func(n int) map[string]string {
 			return map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n)}
-		}, 672_145_151, "MemoryMax=650M", nil},
+		}, 678_811_818, "MemoryMax=650M", nil},
 		{"a control group of a pod", "memory", func(n int) map[string]string {
 			return map[string]string{"run/secrets/kubernetes.io": "", "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n)}
-		}, 672_145_151, "resources.limits: memory: 650Mi", nil},
+		}, 678_811_818, "resources.limits: memory: 650Mi", nil},
 		{"with -max-write-memory", "memory", func(n int) map[string]string {
 			return map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n)}
-		}, asked*4370 + processBase + 1000, "MemoryMax=650M", func(f *Facts) { f.Config.MaxWriteMemory = 1000 }},
+		}, asked*4420 + processBase + 80_000_000, "MemoryMax=650M", func(f *Facts) { f.Config.MaxWriteMemory = 80_000_000 }},
 		{"with an engine", "memory", func(n int) map[string]string {
 			return map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n)}
-		}, asked*4870 + processBase + 1000, "MemoryMax=710M", func(f *Facts) { f.Config.MaxWriteMemory, f.Config.BrokerDriver = 1000, "redis" }},
+		}, asked*4530 + processBase + 80_000_000, "MemoryMax=670M", func(f *Facts) { f.Config.MaxWriteMemory, f.Config.BrokerDriver = 80_000_000, "redis" }},
+		{"the last tenth is not used", "memory", func(n int) map[string]string {
+			return map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": fmt.Sprint(n)}
+		}, 565_676_515, "MemoryMax=650M", func(f *Facts) { f.Config.MaxWriteMemory = 1 }},
 		{"tracked connections", "conntrack", func(n int) map[string]string {
 			return map[string]string{"proc/sys/net/netfilter/nf_conntrack_max": fmt.Sprint(n), "proc/sys/net/netfilter/nf_conntrack_count": "500"}
 		}, asked + 500, "net.netfilter.nf_conntrack_max = 120000", nil},
@@ -103,9 +106,9 @@ func TestEachBoundIsExact(t *testing.T) {
 }
 
 func TestMemoryOfTheMachine(t *testing.T) {
-	for kilobytes, want := range map[int]Status{656_392: Warning, 656_391: Problem, 980_575: Warning, 980_576: OK} { // at once: 937 MB and the base
+	for kilobytes, want := range map[int]Status{662_903: Warning, 662_902: Problem, 985_457: Warning, 985_458: OK} { // at once: 937 MB and the base
 		got := finding(t, Examine(facts(t, map[string]string{"proc/meminfo": fmt.Sprintf("MemTotal: 9999999 kB\nMemAvailable:  %d kB\n", kilobytes)}), asked), "memory")
-		expected{status: want, text: "when everybody is sent to at once", line: map[bool]string{true: "the machine: 641 MiB of memory"}[want == Problem]}.compare(t, fmt.Sprint(kilobytes, " kB"), got)
+		expected{status: want, text: "when everybody is sent to at once", line: map[bool]string{true: "the machine: 647 MiB of memory"}[want == Problem]}.compare(t, fmt.Sprint(kilobytes, " kB"), got)
 	}
 }
 
@@ -179,4 +182,29 @@ func TestTheServersOwnLimitIsABound(t *testing.T) {
 		t.Errorf("%+v", at)
 	}
 	expected{Problem, "refuses more", "max-connections 100001"}.compare(t, "one more", finding(t, Examine(facts(t, nil, most), asked+1), "max-connections"))
+}
+
+func TestTheProcessOwnLimitOfMemory(t *testing.T) {
+	const exact = (asked*450 + processBase) * 10 / 9 // nine tenths are enough
+	for name, tc := range map[string]struct {
+		adjust func(*Facts)
+		want   expected
+		holds  int64
+	}{
+		"enough":      {func(f *Facts) { f.Config.MaxMemory = exact + 1 }, expected{OK, "from nine tenths on", ""}, asked},
+		"too little":  {func(f *Facts) { f.Config.MaxMemory = exact - 1 }, expected{Problem, "", "wsify's settings (-config): max-memory 150MiB"}, asked - 1},
+		"GOMEMLIMIT":  {func(f *Facts) { f.Config.MaxMemory, f.GoLimit = exact-1, exact-1 }, expected{Problem, "", "Environment=GOMEMLIMIT=150MiB"}, asked - 1},
+		"much waits":  {func(f *Facts) { f.Config.MaxMemory, f.Config.MaxWriteMemory = exact+1, exact/4 }, expected{Problem, "", "max-memory 150MiB"}, 58_478},
+		"almost none": {func(f *Facts) { f.Config.MaxMemory = 1 << 20 }, expected{Problem, "", "max-memory 150MiB"}, 0},
+	} {
+		f := finding(t, Examine(facts(t, nil, tc.adjust), asked), "max-memory")
+		tc.want.compare(t, name, f)
+		if f.Holds != tc.holds {
+			t.Errorf("%s: it holds %d, want %d", name, f.Holds, tc.holds)
+		}
+	}
+	same := facts(t, map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "1000000"}, func(f *Facts) { f.Config.MaxMemory = 1000000 })
+	if slices.ContainsFunc(Examine(same, asked).Findings, func(f Finding) bool { return f.Check == "max-memory" }) {
+		t.Error("the limit of the control group is looked at twice")
+	}
 }

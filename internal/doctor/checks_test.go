@@ -88,15 +88,14 @@ func TestWhatDependsOnTheServersSettings(t *testing.T) {
 		"four of loopback": {"ports", nil, func(f *Facts) {
 			f.Config.ListenAddrs = []string{"127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1", "[::1]:1"}
 		}, expected{OK, "so a proxy it is", ""}},
-		"no GOMEMLIMIT, no cgroup": {"GOMEMLIMIT", nil, func(*Facts) {}, expected{OK, "not set", ""}},
-		"no GOMEMLIMIT, a cgroup":  {"GOMEMLIMIT", limited, func(*Facts) {}, expected{Warning, "does not know", "Environment=GOMEMLIMIT=580MiB"}},
-		"the same in a container":  {"GOMEMLIMIT", dockered, func(*Facts) {}, expected{Warning, "", "docker run: --env GOMEMLIMIT=580MiB"}},
-		"the cgroup is too small":  {"GOMEMLIMIT", map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "67108864"}, func(*Facts) {}, expected{Warning, "", "GOMEMLIMIT=57MiB"}},
-		"one that is just enough":  {"GOMEMLIMIT", limited, func(f *Facts) { f.GoLimit = processBase + asked*400 }, expected{OK, "leaves the kernel enough", ""}},
-		"one byte less":            {"GOMEMLIMIT", limited, func(f *Facts) { f.GoLimit = processBase + asked*400 - 1 }, expected{Warning, "all the time", "GOMEMLIMIT=580MiB"}},
-		"-max-write-memory counts": {"GOMEMLIMIT", limited, func(f *Facts) { f.GoLimit, f.Config.MaxWriteMemory = processBase+asked*400, 1 }, expected{Warning, "all the time", "GOMEMLIMIT=580MiB"}},
-		"one that just fits":       {"GOMEMLIMIT", limited, func(f *Facts) { f.GoLimit = gib - asked*kernelIdle }, expected{OK, "", ""}},
-		"one byte more":            {"GOMEMLIMIT", limited, func(f *Facts) { f.GoLimit = gib - asked*kernelIdle + 1 }, expected{Warning, "beside it", "GOMEMLIMIT=580MiB"}},
+		"no GOMEMLIMIT, no limit": {"GOMEMLIMIT", nil, func(*Facts) {}, expected{OK, "there is no limit", ""}},
+		"no GOMEMLIMIT, a limit":  {"GOMEMLIMIT", limited, func(f *Facts) { f.Config.MaxMemory = gib }, expected{OK, "nine tenths of 1 GiB", ""}},
+		"one that just fits":      {"GOMEMLIMIT", limited, func(f *Facts) { f.GoLimit = gib - asked*kernelIdle }, expected{OK, "leaves the kernel enough", ""}},
+		"one byte more":           {"GOMEMLIMIT", limited, func(f *Facts) { f.GoLimit = gib - asked*kernelIdle + 1 }, expected{Warning, "beside it", "Environment=GOMEMLIMIT=580MiB"}},
+		"the same in a container": {"GOMEMLIMIT", dockered, func(f *Facts) { f.GoLimit = gib }, expected{Warning, "", "docker run: --env GOMEMLIMIT=580MiB"}},
+		"the same in a pod":       {"GOMEMLIMIT", limited, func(f *Facts) { f.GoLimit, f.Place = gib, Pod }, expected{Warning, "", `- {name: GOMEMLIMIT, value: "580MiB"}`}},
+		"without systemd":         {"GOMEMLIMIT", limited, func(f *Facts) { f.GoLimit, f.Unit = gib, Unit{} }, expected{Warning, "", "wsify's environment: GOMEMLIMIT=580MiB"}},
+		"the cgroup is too small": {"GOMEMLIMIT", map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "67108864"}, func(f *Facts) { f.GoLimit = gib }, expected{Warning, "", "GOMEMLIMIT=57MiB"}},
 
 		"a clock that is kept":   {"clock", nil, func(*Facts) {}, expected{OK, "Something keeps it right.", ""}},
 		"one that is not":        {"clock", nil, func(f *Facts) { f.Synchronized = false }, expected{Warning, "nothing keeps it right", "timedatectl set-ntp true"}},

@@ -93,7 +93,7 @@ func TestWholeReportsAreWhatTheGoldenFilesHave(t *testing.T) {
 		"neglected": {neglected, badlyConnected, 500_000, Problem},
 		"usual":     {usual, func(f *Facts) { wellConnected(f); f.Config.BrokerDriver, f.Broker = "memory", nil }, 1_000_000, Problem},
 		"possible":  {neglected, func(*Facts) {}, 0, Warning},
-		"container": {contained, wellConnected, 200_000, Warning},
+		"container": {contained, func(f *Facts) { wellConnected(f); f.Config.MaxMemory, f.Config.MaxWriteMemory = 2<<30, 512<<20 }, 200_000, Warning},
 	} {
 		r := Examine(facts(t, tc.files, tc.adjust), tc.asked)
 		var text, structured bytes.Buffer

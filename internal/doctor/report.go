@@ -111,6 +111,7 @@ func Examine(f *Facts, asked int64) *Report {
 	c.kernelFiles()
 	c.watches()
 	c.memory()
+	c.maxMemory()
 	c.conntrack()
 	c.ports()
 	c.perAddress()
