@@ -56,7 +56,10 @@ func writeHelp(w io.Writer, groups []group) {
 
 func (s *setting) writeHelp(w io.Writer) {
 	about := s.about
-	if s.reload {
+	switch {
+	case s.counts:
+		about += " A reload changes it, but not from 0."
+	case s.reload:
 		about += " A reload changes it."
 	}
 	if !s.once {

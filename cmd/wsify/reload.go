@@ -36,7 +36,7 @@ func (c *commandLine) reread(log *slog.Logger) (server.Rereading, error) {
 		for _, s := range g.settings {
 			switch {
 			case given[s.name] == c.inForce[s.name]:
-			case s.reload:
+			case s.reload && !(s.counts && c.inForce[s.name] == "0"):
 				r.Changed = append(r.Changed, s.flag())
 				c.inForce[s.name] = given[s.name]
 			default:

@@ -194,3 +194,25 @@ func rewrite(t *testing.T, path, content string) {
 		t.Fatal(err)
 	}
 }
+
+// A reload changes limits, but one on connections cannot begin: those that are open were not
+// counted.
+func TestAReloadChangesLimits(t *testing.T) {
+	t.Parallel() // mostly waits
+	file := write(t, "max-connections 2\n")
+	l := startLogged(t, "-config", file)
+	l.connect()
+	rewrite(t, file, "max-connections 1\nmax-connections-per-address 1000\ncommand-rate 5\n")
+	l.signal(syscall.SIGHUP)
+	line := l.awaitLog("the configuration was reloaded")
+	if want := `"changed":["-max-connections","-command-rate"],"needs_restart":["-max-connections-per-address"]`; !strings.Contains(line, want) {
+		t.Errorf("log: %s, want %s", line, want)
+	}
+	l.wantStatus("503", upgrade)
+	rewrite(t, file, "max-connections 0\n")
+	l.signal(syscall.SIGHUP)
+	if line, want := l.awaitLog("the configuration was reloaded"), `"changed":["-max-connections","-command-rate"],"needs_restart":null`; !strings.Contains(line, want) {
+		t.Errorf("log: %s, want %s", line, want)
+	}
+	l.wantStatus("101", upgrade)
+}

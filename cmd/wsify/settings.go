@@ -23,6 +23,7 @@ type setting struct {
 	secret  bool   // masked by -print-config; may be read from a file
 	once    bool   // only for the command line: an action, not a setting
 	reload  bool   // a reload changes it
+	counts  bool   // of reload: but not from 0, as what is counted only then would be missing
 	command string // the only command that takes it; "" for all
 	value   flag.Value
 

@@ -131,19 +131,19 @@ func (c *commandLine) rateSettings() []*setting {
 	s := &c.server
 	policy := &value[server.Policy]{&s.RatePolicy, parsePolicy, server.Policy.String}
 	return []*setting{
-		{name: "max-connections", arg: argNumber, example: "100000", value: auto(&s.MaxConnections), note: "0, no limit but that of descriptors",
+		{name: "max-connections", reload: true, counts: true, arg: argNumber, example: "100000", value: auto(&s.MaxConnections), note: "0, no limit but that of descriptors",
 			about: "Sessions that may be open at once, and upgrades that wait for the authorizer; beyond it upgrades get 503 with Retry-After, and /readyz says full."},
-		{name: "max-connections-per-address", arg: argNumber, example: "50", value: auto(&s.MaxConnectionsPerAddress), note: "0, no limit",
-			about: "Of these, those of one client address; an IPv6 address counts by its /64. Beyond it upgrades get 429. Peers of a unix socket have no address and are not limited."},
-		{name: "accept-rate", arg: argNumber, example: "2000", value: auto(&s.AcceptRate), note: "0, no limit",
+		{name: "max-connections-per-address", reload: true, counts: true, arg: argNumber, example: "50", value: auto(&s.MaxConnectionsPerAddress), note: "0, no limit",
+			about: "Of these, those of one client address; an IPv6 address counts by its /64. Beyond it upgrades get 429. Peers of a unix socket have no address, unless a trusted proxy names one, and are not limited."},
+		{name: "accept-rate", reload: true, arg: argNumber, example: "2000", value: auto(&s.AcceptRate), note: "0, no limit",
 			about: "Upgrades that are accepted in a second, of all clients together; as many may come at once. Beyond it they get 503 with Retry-After."},
-		{name: "command-rate", arg: argNumber, example: "20", value: auto(&s.CommandRate), note: "0, no limit",
+		{name: "command-rate", reload: true, arg: argNumber, example: "20", value: auto(&s.CommandRate), note: "0, no limit",
 			about: "Messages that one connection may send in a second; beyond it -rate-policy acts. Pings, pongs and Close frames do not count."},
-		{name: "command-burst", arg: argNumber, example: "100", value: auto(&s.CommandBurst), note: "0, as many as -command-rate",
+		{name: "command-burst", reload: true, arg: argNumber, example: "100", value: auto(&s.CommandBurst), note: "0, as many as -command-rate",
 			about: "Messages that one connection may send at once, before -command-rate limits it."},
-		{name: "rate-policy", arg: "close|drop", example: "drop", value: policy,
+		{name: "rate-policy", reload: true, arg: "close|drop", example: "drop", value: policy,
 			about: "What happens to a connection above -command-rate: close ends it with code 4029, drop refuses the command with the error limit and counts it."},
-		{name: "publish-rate", arg: argNumber, example: "100", value: auto(&s.PublishRate), note: "0, no limit",
+		{name: "publish-rate", reload: true, arg: argNumber, example: "100", value: auto(&s.PublishRate), note: "0, no limit",
 			about: "Publications of one channel that this node takes in a second, from clients and backends together; as many may come at once. Beyond it clients get the error limit, and backends 429."},
 	}
 }

@@ -13,7 +13,6 @@ import (
 // keeps the entry's number and not the address, because the kernel forgets the address of
 // a connection that was reset.
 type addresses struct {
-	most    int                     // places of one address; immutable
 	mu      sync.Mutex              // a leaf lock, taken once for an upgrade and once for its end
 	numbers map[uint64]uint32       // of entries, by key; guarded by mu
 	entries slab.Pool[addressEntry] // guarded by mu
@@ -38,8 +37,8 @@ func addressKey(addr netip.Addr) uint64 {
 }
 
 // take counts a place of addr and returns the number of its entry, which is never 0. ok is
-// false if the address has all its places.
-func (a *addresses) take(addr netip.Addr) (number uint32, ok bool) {
+// false if the address has most places or more.
+func (a *addresses) take(addr netip.Addr, most int) (number uint32, ok bool) {
 	key := addressKey(addr)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,7 +47,7 @@ func (a *addresses) take(addr netip.Addr) (number uint32, ok bool) {
 		number = a.add(key)
 	}
 	e := a.entries.At(number)
-	if e.places >= uint32(a.most) {
+	if e.places >= uint32(most) {
 		return 0, false
 	}
 	e.places++

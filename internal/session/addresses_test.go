@@ -10,8 +10,8 @@ import (
 	"unsafe"
 )
 
-// connectFrom is connect from an address of this machine, without waiting for the answer.
-func connectFrom(t testing.TB, srv *Server, source string) *peer {
+// dialFrom is dial from an address of this machine.
+func dialFrom(t testing.TB, srv *Server, source string) *peer {
 	t.Helper()
 	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: patience}
 	conn, err := from.Dial("tcp", srv.Addr().String())
@@ -19,7 +19,13 @@ func connectFrom(t testing.TB, srv *Server, source string) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	p := newPeer(t, conn)
+	return newPeer(t, conn)
+}
+
+// connectFrom sends an upgrade from an address of this machine.
+func connectFrom(t testing.TB, srv *Server, source string) *peer {
+	t.Helper()
+	p := dialFrom(t, srv, source)
 	p.write(upgradeHead("/ws"))
 	return p
 }
@@ -93,7 +99,8 @@ type naiveAddresses map[uint64]int
 // other is the end of one of the connections.
 func replay(t *testing.T, script []byte, most int) {
 	t.Helper()
-	a, twin := addresses{most: most}, naiveAddresses{}
+	var a addresses
+	twin := naiveAddresses{}
 	var held []uint32
 	var keys []uint64
 	for step, op := range script {
@@ -106,7 +113,7 @@ func replay(t *testing.T, script []byte, most int) {
 			held, keys = append(held[:i], held[i+1:]...), append(keys[:i], keys[i+1:]...)
 		} else {
 			addr := netip.AddrFrom4([4]byte{10, 0, 0, op % 128})
-			number, ok := a.take(addr)
+			number, ok := a.take(addr, most)
 			key := addressKey(addr)
 			if want := twin[key] < most; ok != want || ok && number == 0 {
 				t.Fatalf("step %d: take(%s) = %d, %v, want %v", step, addr, number, ok, want)
@@ -151,13 +158,14 @@ func FuzzAddressesCountLikeAMap(f *testing.F) {
 
 // Loops use the addresses at the same time. Everything is given back in the end.
 func TestAddressesOfManyLoops(t *testing.T) {
-	a := addresses{most: 3}
+	const most = 3
+	var a addresses
 	addr := netip.MustParseAddr("192.0.2.1")
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for range unlessRace(5000, 500) {
-				if number, ok := a.take(addr); ok {
+				if number, ok := a.take(addr, most); ok {
 					a.giveBack(number)
 				}
 				a.tidy()
@@ -177,10 +185,10 @@ func TestTheMemoryOfAddressesIsGivenBack(t *testing.T) {
 		t.Errorf("a place has %d bytes, want 4", size)
 	}
 	before := heap()
-	a := addresses{most: 1}
+	var a addresses
 	numbers := make([]uint32, many)
 	for i := range numbers {
-		numbers[i], _ = a.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+		numbers[i], _ = a.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
 	}
 	if each := (heap() - before) / many; each > 64 {
 		t.Errorf("an address takes %d bytes, want at most 64", each)
@@ -193,4 +201,27 @@ func TestTheMemoryOfAddressesIsGivenBack(t *testing.T) {
 		t.Errorf("%d bytes are left", left-4*many)
 	}
 	numbers[0] = 0
+}
+
+// Behind a trusted proxy each client has the places of its own address, and a /64 those of
+// one. A peer that nobody trusts counts by its socket, whatever it says.
+func TestClientsBehindAProxyHavePlacesOfTheirOwn(t *testing.T) {
+	srv := start(t, Config{TrustedProxies: []string{"127.0.0.1"}, Limits: Limits{MaxConnectionsPerAddress: 1}})
+	ask := func(source, client string, want int) *peer {
+		t.Helper()
+		p := dialFrom(t, srv, source)
+		p.write(upgradeHead("/ws", "X-Forwarded-For: "+client))
+		p.expectStatus(want)
+		return p
+	}
+	first := ask("127.0.0.1", "2001:db8:1:2::a", 101)
+	ask("127.0.0.1", "2001:db8:1:2:ffff::b", 429)
+	ask("127.0.0.1", "2001:db8:1:3::a", 101)
+	ask("127.0.0.1", "192.0.2.1", 101)
+	ask("127.0.0.1", "192.0.2.1", 429)
+	ask("127.0.0.2", "192.0.2.2", 101)
+	ask("127.0.0.2", "192.0.2.3", 429)
+	first.reset()
+	placesTaken(t, srv, 3)
+	ask("127.0.0.1", "2001:db8:1:2::c", 101)
 }

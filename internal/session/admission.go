@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"hash/maphash"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -30,12 +31,9 @@ type Limits struct {
 // What has no place is bounded otherwise: publications of backends and unfinished heads by
 // descriptors and timeouts. Loops use an admission at the same time.
 type admission struct {
-	limits Limits           // immutable
-	on     bool             // an upgrade may be refused; immutable
 	counts bool             // places are counted, so each connection has a place to remember; immutable
 	now    func() time.Time // immutable
 	watch  *memoryWatch     // nil: the memory is not watched
-	rate   *rate.Limiter    // nil: no limit; it has a leaf lock of its own
 	taken  atomic.Int64     // places
 	by     addresses        // places, by address; unused without MaxConnectionsPerAddress
 }
@@ -49,59 +47,91 @@ func (n *Node) openLimits() {
 	if n.watch.read = n.cfg.Memory; n.watch.read != nil {
 		n.admission.watch = &n.watch
 	}
-	n.admission.open(n.cfg.Limits, now)
-	n.commands = commandRate{newBucketRate(n.cfg.CommandRate, n.cfg.CommandBurst, now), n.cfg.DropOverRate}
-	n.publications.open(n.cfg.Limits, now)
+	n.admission.counts, n.admission.now = n.cfg.MaxConnections > 0 || n.cfg.MaxConnectionsPerAddress > 0, now
+	n.publications.seed = maphash.MakeSeed()
+}
+
+// limitsInForce are the limits of a snapshot.
+type limitsInForce struct {
+	Limits
+	refuses      bool          // an upgrade may be refused
+	accepts      *rate.Limiter // nil: no limit; it has a leaf lock of its own
+	commands     bucketRate    // of each connection
+	publications bucketRate    // of each channel
+}
+
+// limitsAfter returns new limits to replace before, or the first ones if before is nil.
+//
+// Connections that were opened without a limit on them are not counted. So such a limit
+// cannot be set while the node runs, only changed.
+func (n *Node) limitsAfter(before *snapshot, limits Limits) limitsInForce {
+	a := &n.admission
+	if before == nil {
+		idle := bucketRate{now: a.now, began: a.now()}
+		before = &snapshot{limitsInForce: limitsInForce{Limits: limits, commands: idle, publications: idle}}
+	}
+	if before.MaxConnections == 0 {
+		limits.MaxConnections = 0
+	}
+	if before.MaxConnectionsPerAddress == 0 {
+		limits.MaxConnectionsPerAddress = 0
+	}
+	in := limitsInForce{Limits: limits, accepts: before.accepts}
+	if in.accepts == nil || limits.AcceptRate != before.AcceptRate {
+		in.accepts = newLimiter(limits.AcceptRate)
+	}
+	in.refuses = a.counts || in.accepts != nil || a.watch != nil
+	in.commands = before.commands.changed(limits.CommandRate, limits.CommandBurst)
+	in.publications = before.publications.changed(limits.PublishRate, limits.PublishRate)
+	return in
+}
+
+// newLimiter returns a limiter for that many a second, and at once. It is nil for none.
+func newLimiter(perSecond int) *rate.Limiter {
+	if perSecond == 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(perSecond), perSecond)
 }
 
 // place is what a connection gives back at its end: 0 is no place, 1 is a place without an
 // address, and others are the number of the address's entry, plus 1.
 type place uint32
 
-// open sets the limits, before the loops run.
-func (a *admission) open(limits Limits, now func() time.Time) {
-	a.limits, a.now = limits, now
-	a.counts, a.by.most = limits.MaxConnections > 0 || limits.MaxConnectionsPerAddress > 0, limits.MaxConnectionsPerAddress
-	if limits.AcceptRate > 0 {
-		a.rate = rate.NewLimiter(rate.Limit(limits.AcceptRate), limits.AcceptRate)
-	}
-	a.on = a.counts || a.rate != nil || a.watch != nil
-}
-
 // take returns a place. If there is none, ok is false and why says which limit is reached.
 // The rate comes last, so that upgrades that another limit refuses do not use it up. addr
 // is the client's, or not valid if it is unknown.
-func (a *admission) take(addr netip.Addr) (p place, why rejection, ok bool) {
+func (a *admission) take(in *limitsInForce, addr netip.Addr) (p place, why rejection, ok bool) {
 	if a.watch != nil && a.watch.full.Load() {
 		return 0, rejectMemory, false
 	}
 	if a.counts {
-		if !a.reserve() {
+		if !a.reserve(in.MaxConnections) {
 			return 0, rejectMaxConnections, false
 		}
 		p = 1
 	}
-	if a.by.most > 0 && addr.IsValid() {
-		number, ok := a.by.take(addr)
+	if in.MaxConnectionsPerAddress > 0 && addr.IsValid() {
+		number, ok := a.by.take(addr, in.MaxConnectionsPerAddress)
 		if !ok {
 			a.giveBack(p)
 			return 0, rejectAddress, false
 		}
 		p = place(number + 1)
 	}
-	if a.rate != nil && !a.rate.AllowN(a.now(), 1) {
+	if in.accepts != nil && !in.accepts.AllowN(a.now(), 1) {
 		a.giveBack(p)
 		return 0, rejectAcceptRate, false
 	}
 	return p, 0, true
 }
 
-// reserve counts a place, unless all are taken. The count never exceeds the limit, not even
-// for a moment, so no upgrade is refused while a place is free.
-func (a *admission) reserve() bool {
+// reserve counts a place, unless most or more are taken; 0 is no limit. The count never
+// exceeds the limit, not even for a moment, so no upgrade is refused while a place is free.
+func (a *admission) reserve(most int) bool {
 	for {
 		n := a.taken.Load()
-		if most := a.limits.MaxConnections; most > 0 && n >= int64(most) {
+		if most > 0 && n >= int64(most) {
 			return false
 		}
 		if a.taken.CompareAndSwap(n, n+1) {
@@ -122,8 +152,8 @@ func (a *admission) giveBack(p place) {
 }
 
 // full says which limit refuses every upgrade now, or "".
-func (a *admission) full() string {
-	if most := a.limits.MaxConnections; most > 0 && a.taken.Load() >= int64(most) {
+func (a *admission) full(most int) string {
+	if most > 0 && a.taken.Load() >= int64(most) {
 		return fmt.Sprintf("full: %d sessions are open, the most that -max-connections allows", most)
 	}
 	if a.watch != nil && a.watch.full.Load() {
@@ -134,19 +164,19 @@ func (a *admission) full() string {
 
 // Full says why this node refuses every upgrade at present, or "". It may be called from
 // any goroutine.
-func (n *Node) Full() string { return n.admission.full() }
+func (n *Node) Full() string { return n.admission.full(n.now().MaxConnections) }
 
 // admit gives the connection a place. Otherwise it refuses the upgrade and reports false.
 func (l *loop) admit(c *netpoll.Conn, s *session) bool {
-	a := &l.node.admission
-	if !a.on {
+	a, in := &l.node.admission, &l.node.now().limitsInForce
+	if !in.refuses {
 		return true
 	}
 	var addr netip.Addr
-	if a.by.most > 0 {
+	if in.MaxConnectionsPerAddress > 0 {
 		addr = l.peer(c)
 	}
-	p, why, ok := a.take(addr)
+	p, why, ok := a.take(in, addr)
 	if !ok {
 		no := &noPlace[why]
 		l.refuse(c, s, why, no.status, publish.RetryAfter(), no.text)

@@ -15,7 +15,7 @@ import (
 // publisher's backpressure.
 func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
 	switch {
-	case l.node.publications.rate > 0 && l.overPublishRate(c, s, cmd):
+	case l.node.now().publications.rate > 0 && l.overPublishRate(c, s, cmd):
 	case !l.hasRoom(s) && l.awaitRoom(c, s, cmd, msg):
 	case l.node.broker.Asynchronous():
 		l.broadcastLater(c, s, cmd, msg)

@@ -26,7 +26,7 @@ func (l *loop) message(c *netpoll.Conn, s *session, msg []byte) {
 	}
 	l.counts.received[kind].Add(1)
 	switch {
-	case l.node.commands.rate > 0 && !l.withinRate(c, s, &cmd):
+	case l.node.now().commands.rate > 0 && !l.withinRate(c, s, &cmd):
 	case bad != nil:
 		l.notDone(c, &cmd, bad)
 	case l.node.asks(eventOf(kind)):

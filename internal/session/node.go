@@ -98,7 +98,6 @@ type Node struct {
 
 	admission    admission
 	watch        memoryWatch
-	commands     commandRate
 	publications publishRate
 	proxies      proxies
 
@@ -119,9 +118,9 @@ func Open(cfg Settings) (*Node, error) {
 		cfg: cfg, log: cfg.Logger, faults: cfg.Faults, times: cfg.Times, broker: cfg.Broker, tick: tickFor(&cfg),
 		name: newNodeName(), stopping: make(chan struct{}), proxies: newProxies(cfg.TrustedProxies, cfg.ProxyProtocol),
 	}
+	n.openLimits()
 	n.Reload(cfg)
 	n.memory.limit(cfg.MaxWriteMemory, cfg.Loops)
-	n.openLimits()
 	if err := n.openAuthorizer(); err != nil {
 		return nil, err
 	}

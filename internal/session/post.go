@@ -82,7 +82,7 @@ func (l *loop) publish(c *netpoll.Conn, s *session, m publish.Manner, body []byt
 		l.outcome(c, s, m, hub.ErrBusy)
 		return
 	}
-	if r := &l.node.publications; r.rate > 0 && !r.allow(p.Channel) {
+	if r := &l.node.now().publications; r.rate > 0 && !l.node.publications.allow(r, p.Channel) {
 		l.tooMany(c, s, m)
 		return
 	}

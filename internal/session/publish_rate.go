@@ -3,7 +3,6 @@ package session
 import (
 	"hash/maphash"
 	"sync"
-	"time"
 
 	"wsify/internal/command"
 	"wsify/internal/publish"
@@ -17,7 +16,6 @@ import (
 // A channel is known by a hash of its name with a seed of this process, so a publication
 // does not allocate.
 type publishRate struct {
-	bucketRate
 	seed   maphash.Seed
 	shards [publishShards]publishShard
 }
@@ -39,15 +37,11 @@ const (
 	minBuckets    = 64
 )
 
-func (r *publishRate) open(limits Limits, now func() time.Time) {
-	r.bucketRate, r.seed = newBucketRate(limits.PublishRate, limits.PublishRate, now), maphash.MakeSeed()
-}
-
 // allow takes a publication from the channel's bucket. It reports false if the channel has
 // had too many.
-func (r *publishRate) allow(channel []byte) bool {
-	hash := maphash.Bytes(r.seed, channel)
-	return r.shards[hash%publishShards].allow(&r.bucketRate, hash)
+func (p *publishRate) allow(r *bucketRate, channel []byte) bool {
+	hash := maphash.Bytes(p.seed, channel)
+	return p.shards[hash%publishShards].allow(r, hash)
 }
 
 func (s *publishShard) allow(r *bucketRate, hash uint64) bool {
@@ -92,12 +86,12 @@ func (s *publishShard) sweep(r *bucketRate, now uint32) {
 }
 
 // tidy forgets the full buckets of all shards.
-func (r *publishRate) tidy() {
-	for i := range r.shards {
-		s := &r.shards[i]
+func (p *publishRate) tidy(r *bucketRate) {
+	for i := range p.shards {
+		s := &p.shards[i]
 		s.mu.Lock()
 		if len(s.buckets) > 0 {
-			s.sweep(&r.bucketRate, r.tick())
+			s.sweep(r, r.tick())
 		}
 		s.mu.Unlock()
 	}
@@ -111,7 +105,7 @@ func (l *loop) overPublishRate(c *netpoll.Conn, s *session, cmd *command.Command
 	if e := l.more(s); e != nil && (e.room != nil || e.brokerRoom != nil) {
 		return false
 	}
-	if l.node.publications.allow(cmd.Channel) {
+	if l.node.publications.allow(&l.node.now().publications, cmd.Channel) {
 		return false
 	}
 	l.counts.dropped[dropPublishRate].Add(1)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -122,14 +123,18 @@ func TestAPublicationThatWaitsForTheBrokerCountsOnce(t *testing.T) {
 	p.expectText(fmt.Sprintf(okReply, 0), fmt.Sprintf(okReply, 1))
 }
 
+func newPublishRate(rate int, clock *fakeClock) (*publishRate, *bucketRate) {
+	r := bucketRate{now: clock.now, began: clock.now()}.changed(rate, rate)
+	return &publishRate{seed: maphash.MakeSeed()}, &r
+}
+
 // Random publications to a few channels are allowed exactly as by a naive bucket for each,
 // whatever is forgotten meanwhile.
 func TestForgottenBucketsMakeNoDifference(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	for _, rate := range []int{1, 3, 50} {
 		clock := &fakeClock{}
-		var r publishRate
-		r.open(Limits{PublishRate: rate}, clock.now)
+		p, r := newPublishRate(rate, clock)
 		twins := map[string]*naiveBucket{}
 		for step := range 20_000 {
 			channel := fmt.Sprint(random.IntN(300))
@@ -138,22 +143,22 @@ func TestForgottenBucketsMakeNoDifference(t *testing.T) {
 				twin = &naiveBucket{tokens: rate, burst: rate, at: r.tick()}
 				twins[channel] = twin
 			}
-			if got, want := r.allow([]byte(channel)), twin.take(r.tick()); got != want {
+			if got, want := p.allow(r, []byte(channel)), twin.take(r.tick()); got != want {
 				t.Fatalf("rate %d, step %d: %v, want %v", rate, step, got, want)
 			}
 			clock.move(time.Duration(random.IntN(20)) * time.Millisecond / time.Duration(rate))
 			if random.IntN(100) == 0 {
 				clock.move(time.Second)
-				r.tidy()
+				p.tidy(r)
 			}
 		}
 	}
 }
 
 // buckets counts the buckets that r has.
-func (r *publishRate) buckets() (n int) {
-	for i := range r.shards {
-		n += len(r.shards[i].buckets)
+func (p *publishRate) buckets() (n int) {
+	for i := range p.shards {
+		n += len(p.shards[i].buckets)
 	}
 	return n
 }
@@ -163,31 +168,30 @@ func (r *publishRate) buckets() (n int) {
 func TestThePublishedChannelsAreForgotten(t *testing.T) {
 	const bound = publishShards * maxBuckets
 	clock := &fakeClock{}
-	var r publishRate
-	r.open(Limits{PublishRate: 1}, clock.now)
+	p, r := newPublishRate(1, clock)
 	name := func(i int) []byte { return fmt.Append(nil, "channel ", i) }
 	for i := range bound + bound/4 {
-		if !r.allow(name(i)) {
+		if !p.allow(r, name(i)) {
 			t.Fatalf("the first publication to channel %d is refused", i)
 		}
 	}
-	if n := r.buckets(); n > bound || n < bound*9/10 {
+	if n := p.buckets(); n > bound || n < bound*9/10 {
 		t.Errorf("%d buckets, want up to %d", n, bound)
 	}
-	if r.allow(name(0)) {
+	if p.allow(r, name(0)) {
 		t.Error("the second publication to a limited channel is allowed")
 	}
 	clock.move(time.Second)
 	for i := range publishShards * 10 { // some find their shard full, and search it
-		r.allow(name(-1 - i))
+		p.allow(r, name(-1-i))
 	}
-	if n := r.buckets(); n > publishShards*20 {
+	if n := p.buckets(); n > publishShards*20 {
 		t.Errorf("%d buckets are left, a second later", n)
 	}
 	clock.move(time.Second)
-	r.tidy()
-	for i := range r.shards {
-		if r.shards[i].buckets != nil {
+	p.tidy(r)
+	for i := range p.shards {
+		if p.shards[i].buckets != nil {
 			t.Errorf("shard %d keeps memory", i)
 		}
 	}
@@ -197,14 +201,13 @@ func TestThePublishedChannelsAreForgotten(t *testing.T) {
 func TestLoopsShareTheRateOfAChannel(t *testing.T) {
 	const rate = 1000
 	clock := &fakeClock{}
-	var r publishRate
-	r.open(Limits{PublishRate: rate}, clock.now)
+	p, r := newPublishRate(rate, clock)
 	var wg sync.WaitGroup
 	allowed := make([]int, 8)
 	for i := range allowed {
 		wg.Go(func() {
 			for range rate {
-				if r.allow([]byte("c")) {
+				if p.allow(r, []byte("c")) {
 					allowed[i]++
 				}
 			}

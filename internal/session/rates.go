@@ -18,6 +18,7 @@ type bucketRate struct {
 	rate, burst uint32           // a second, and at once; rate 0: no limit; immutable
 	now         func() time.Time // immutable
 	began       time.Time        // immutable
+	base        uint32           // tick at that time; immutable
 }
 
 // bucket is the tick at which the bucket will be full again, or a tick in the past. Ticks
@@ -25,16 +26,19 @@ type bucketRate struct {
 // until exactly one round is over: 49 days with 1,000 a second.
 type bucket uint32
 
-// newBucketRate returns a rate. It must be called before the loops run.
-func newBucketRate(rate, burst int, now func() time.Time) bucketRate {
-	return bucketRate{rate: uint32(rate), burst: uint32(burst), now: now, began: now()}
+// changed returns r with another rate. A change finds, and leaves, every bucket full.
+func (r bucketRate) changed(rate, burst int) bucketRate {
+	if r.rate == uint32(rate) && r.burst == uint32(burst) {
+		return r
+	}
+	return bucketRate{rate: uint32(rate), burst: uint32(burst), now: r.now, began: r.now(), base: r.tick() + r.burst}
 }
 
 // tick is how many the rate has allowed since the start.
 func (r *bucketRate) tick() uint32 {
 	hi, lo := bits.Mul64(uint64(max(r.now().Sub(r.began), 0)), uint64(r.rate))
 	n, _ := bits.Div64(hi, lo, uint64(time.Second))
-	return uint32(n)
+	return r.base + uint32(n)
 }
 
 // missing is how many b lacks at a tick.
@@ -55,12 +59,6 @@ func (r *bucketRate) take(b *bucket, now uint32) bool {
 	return true
 }
 
-// commandRate limits the commands of each connection, which has a bucket.
-type commandRate struct {
-	bucketRate
-	drop bool // what is over the limit is dropped, and the connection stays; immutable
-}
-
 var errCommandRate = &command.Error{Code: command.Limit, Message: "this connection sends too many commands a second"}
 
 // withinRate reports whether the connection may send one more command. If not, it ends the
@@ -68,11 +66,12 @@ var errCommandRate = &command.Error{Code: command.Limit, Message: "this connecti
 // costs less than counting, the bytes of a ping's answer are bounded by the write queue,
 // and a Close frame is the last.
 func (l *loop) withinRate(c *netpoll.Conn, s *session, cmd *command.Command) bool {
-	r := &l.node.commands
-	if r.take(l.buckets.At(c.Slot()), r.tick()) {
+	in := l.node.now()
+	l.buckets.Grow(c.Slot()) // the session may be older than the rate
+	if r := &in.commands; r.take(l.buckets.At(c.Slot()), r.tick()) {
 		return true
 	}
-	if r.drop {
+	if in.DropOverRate {
 		l.counts.dropped[dropRate].Add(1)
 		l.notDone(c, cmd, errCommandRate)
 	} else {
@@ -84,7 +83,7 @@ func (l *loop) withinRate(c *netpoll.Conn, s *session, cmd *command.Command) boo
 
 // fillBucket gives a new session its bucket.
 func (l *loop) fillBucket(c *netpoll.Conn) {
-	if r := &l.node.commands; r.rate > 0 {
+	if r := &l.node.now().commands; r.rate > 0 {
 		l.buckets.Grow(c.Slot())
 		*l.buckets.At(c.Slot()) = bucket(r.tick()) // full
 	}

@@ -15,14 +15,15 @@ type snapshot struct {
 	maxHeadSize              int
 	maxChannelsPerConnection int
 	dropSlow                 bool
+	limitsInForce
 }
 
 // now returns the settings in force.
 func (n *Node) now() *snapshot { return n.current.Load() }
 
 // Reload puts those of cfg in force that a running Node can change: BroadcastingKey,
-// AllowedOrigins, HandshakeTimeout, MaxHeadSize, MaxChannelsPerConnection and DropSlow. It
-// ignores the others. The new settings apply to what a client does next and end no
+// AllowedOrigins, HandshakeTimeout, MaxHeadSize, MaxChannelsPerConnection, DropSlow and
+// Limits. It ignores the others. The new settings apply to what a client does next and end no
 // connection: one that is a member of more channels than it now may be stays in them.
 func (n *Node) Reload(cfg Settings) {
 	n.current.Store(&snapshot{
@@ -31,5 +32,6 @@ func (n *Node) Reload(cfg Settings) {
 		},
 		origins: newOrigins(cfg.AllowedOrigins), handshakeTimeout: cfg.HandshakeTimeout, maxHeadSize: cfg.MaxHeadSize,
 		maxChannelsPerConnection: cfg.MaxChannelsPerConnection, dropSlow: cfg.DropSlow,
+		limitsInForce: n.limitsAfter(n.current.Load(), cfg.Limits),
 	})
 }

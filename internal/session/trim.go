@@ -41,7 +41,7 @@ func (n *Node) trim() {
 			n.tidy()
 		}
 		if tidy || collect {
-			n.publications.tidy()
+			n.publications.tidy(&n.now().publications)
 		}
 		if collect {
 			giveBack()
