@@ -45,7 +45,7 @@ func messageMetrics() []metric {
 			"code", func(st *Stats) map[string]uint64 { return st.NotDone }),
 		counter("messages_sent_total", "Messages given to connections: publications once for each member, and answers.",
 			func(st *Stats) float64 { return float64(st.Sent) }),
-		counters("messages_dropped_total", "Messages lost, by reason: of the subscriber that was too slow, or of the publication that was refused.",
+		counters("messages_dropped_total", "Messages lost, by reason: of the subscriber that was too slow, of the publication that was refused, or of the client that was over its rate.",
 			"reason", func(st *Stats) map[string]uint64 { return st.Dropped }),
 		counters("publications_refused_total", "Publications of backends that were refused before the broker saw them, by reason.",
 			"reason", func(st *Stats) map[string]uint64 { return st.Unpublished }),
