@@ -94,7 +94,10 @@ func TestNothingIsNotedBeyondTheBoundOrUnlessWanted(t *testing.T) {
 		t.Errorf("%v are noted, want %d", b.of["a"].n, noteMost)
 	}
 	b.interval(false)
-	if b.note([]byte("a")) || len(b.of) != 0 {
+	for range 100 { // about half of them are sampled
+		b.note([]byte("a"))
+	}
+	if len(b.of) != 0 {
 		t.Errorf("%d channels are counted while nobody looks", len(b.of))
 	}
 }
