@@ -18,6 +18,10 @@ func tuneGC(env map[string]string) bool {
 	return true
 }
 
+// leastHeap is the least limit that limitHeap sets, in bytes. Below it the collector would run all
+// the time, as the server itself needs some megabytes.
+const leastHeap = 16 << 20
+
 // limitHeap tells Go's runtime the limit of memory, unless the operator has with GOMEMLIMIT: memory
 // that Go has not collected yet must not be what fills it. A tenth is left to the kernel. limitHeap
 // reports whether it set anything.
@@ -25,6 +29,6 @@ func limitHeap(env map[string]string, maxMemory int) bool {
 	if env["GOMEMLIMIT"] != "" || maxMemory == 0 {
 		return false
 	}
-	debug.SetMemoryLimit(int64(maxMemory) / 100 * 90)
+	debug.SetMemoryLimit(max(int64(maxMemory)/100*90, leastHeap))
 	return true
 }

@@ -102,6 +102,7 @@ func TestGoKnowsTheLimitOfMemory(t *testing.T) {
 		{nil, 10_000_000_000, 9_000_000_000},
 		{map[string]string{"GOGC": "50", "GOMEMLIMIT": ""}, 10_000_000_000, 9_000_000_000},
 		{map[string]string{"GOMEMLIMIT": "1GiB"}, 10 << 30, before},
+		{nil, 4 << 20, leastHeap},
 		{nil, 0, before},
 	} {
 		debug.SetMemoryLimit(before)
