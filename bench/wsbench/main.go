@@ -146,11 +146,9 @@ func list(args []string, stdout, stderr io.Writer) int {
 	}
 	for _, s := range scenario.All {
 		fmt.Fprintf(stdout, "%-12s %s\n", s.Name, s.About)
-		switch own, asked := "starts the server itself", "runs when it is named"; {
-		case s.Own && s.Asked:
-			fmt.Fprintf(stdout, "%-12s (%s; %s)\n", "", own, asked)
-		case s.Own:
-			fmt.Fprintf(stdout, "%-12s (%s)\n", "", own)
+		if s.Own {
+			asked := map[bool]string{true: "; runs when it is named"}[s.Asked]
+			fmt.Fprintf(stdout, "%-12s (starts the server itself%s)\n", "", asked)
 		}
 	}
 	return exitMeasured

@@ -29,8 +29,10 @@ func Ramp(ctx context.Context, cfg Config, what string, limit time.Duration) (*r
 	}
 	good, bad := 0.0, 0.0 // the most that held, the least that did not
 	for x > 0 {
-		failed := r.step(x)
-		why, held := r.held(x, limit, failed)
+		r.Values = []Value{{X: x}}
+		before := len(r.rec.Failures)
+		r.scenario(cfg.Scenarios[0])
+		why, held := r.held(x, limit, r.rec.Failures[before:])
 		if r.ctx.Err() != nil {
 			break
 		}
@@ -51,14 +53,6 @@ func Ramp(ctx context.Context, cfg Config, what string, limit time.Duration) (*r
 		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(*a.X, *b.X))
 	})
 	return rec, nil
-}
-
-// step runs the scenario with so much, and returns what failed.
-func (r *Runner) step(x float64) []string {
-	before := len(r.rec.Failures)
-	r.Values = []Value{{X: x}}
-	r.scenario(r.Scenarios[0])
-	return r.rec.Failures[before:]
 }
 
 // held reports whether a step held, and says why.

@@ -172,18 +172,14 @@ func (r *Runner) scenario(s *scenario.Scenario) {
 				continue
 			}
 			if err := r.round(s, e); err != nil {
-				r.fail(s.Name, e.name, fmt.Errorf("round %d: %w%s", round+1, err, said(e)))
+				if err = fmt.Errorf("round %d: %w", round+1, err); e.server != nil && e.server.Said() != "" {
+					err = fmt.Errorf("%w; the server said: %s", err, e.server.Said())
+				}
+				r.fail(s.Name, e.name, err)
 				r.leave(e)
 			}
 		}
 	}
-}
-
-func said(e *entrant) string {
-	if e.server == nil || e.server.Said() == "" {
-		return ""
-	}
-	return "; the server said: " + e.server.Said()
 }
 
 // tries is how often a round is tried that turns out void.

@@ -168,8 +168,8 @@ func (s *Swarm) message(c *conn, p []byte) {
 		return
 	}
 	switch {
-	case c.group.dialect.isBeat(p):
-		s.send(c, string(c.group.dialect.beat))
+	case c.group.dialect.beat != "" && string(bytes.TrimSpace(p)) == c.group.dialect.beat:
+		s.send(c, c.group.dialect.beat)
 	case c.state == greeting:
 		s.nextJoin(c)
 	case c.state == joining && bytes.Contains(p, c.group.dialect.joined):

@@ -1,9 +1,6 @@
 package swarm
 
-import (
-	"bytes"
-	"fmt"
-)
+import "fmt"
 
 // Dialect is how clients talk to a server: the messages inside its frames, and the path.
 type Dialect struct {
@@ -12,7 +9,7 @@ type Dialect struct {
 	join       string // a format with the channel; answered once the client is a member
 	joined     []byte // what an answer that says yes contains
 	broadcast  string // a format with channel and content
-	beat       []byte // a message that asks for a sign of life, and is sent back
+	beat       string // a message that asks for a sign of life, and is sent back
 }
 
 var dialects = []*Dialect{
@@ -26,7 +23,7 @@ var dialects = []*Dialect{
 		hello: `{"id":1,"connect":{}}`,
 		join:  `{"id":2,"subscribe":{"channel":%q}}`, joined: []byte(`"subscribe":`),
 		broadcast: `{"id":4,"publish":{"channel":%q,"data":%s}}`,
-		beat:      []byte(`{}`),
+		beat:      `{}`,
 	},
 }
 
@@ -40,9 +37,4 @@ func DialectOf(name string) (*Dialect, error) {
 		known = append(known, d.Name)
 	}
 	return nil, fmt.Errorf("there is no dialect %q; there are %v", name, known)
-}
-
-// isBeat reports whether a message asks for a sign of life.
-func (d *Dialect) isBeat(message []byte) bool {
-	return d.beat != nil && bytes.Equal(bytes.TrimSpace(message), d.beat)
 }

@@ -28,30 +28,32 @@ func (s *Swarm) dialTLS(c *conn) (int, error) {
 		_ = unix.Close(pair[0])
 		return 0, err
 	}
+	go s.carry(c, pair[0], inner)
+	return pair[0], nil
+}
+
+// carry connects and carries bytes. at and plan of a group do not change.
+func (s *Swarm) carry(c *conn, fd int, inner net.Conn) {
 	name, _, err := net.SplitHostPort(c.group.plan.Target.Host)
 	if err != nil {
 		name = c.group.plan.Target.Host
 	}
-	addr := c.group.at.String()
+	config := &tls.Config{ServerName: name, InsecureSkipVerify: true} // it has no secrets, and test set-ups have certificates of their own
+	outer, err := tls.DialWithDialer(&net.Dialer{Timeout: tlsPatience}, "tcp", c.group.at.String(), config)
+	if err != nil {
+		s.post(func() { // before the loop reads the end of inner, which says less
+			if s.conns[fd] == c && c.state < open {
+				s.fail(c, "TLS: "+err.Error())
+			}
+			_ = inner.Close()
+		})
+		return
+	}
+	defer inner.Close()
+	defer outer.Close()
 	go func() {
-		config := &tls.Config{ServerName: name, InsecureSkipVerify: true} // it has no secrets, and test set-ups have certificates of their own
-		outer, err := tls.DialWithDialer(&net.Dialer{Timeout: tlsPatience}, "tcp", addr, config)
-		if err != nil {
-			s.post(func() { // before the loop reads the end of inner, which says less
-				if s.conns[pair[0]] == c && c.state < open {
-					s.fail(c, "TLS: "+err.Error())
-				}
-				_ = inner.Close()
-			})
-			return
-		}
-		defer inner.Close()
-		defer outer.Close()
-		go func() {
-			_, _ = io.Copy(outer, inner)
-			_ = outer.CloseWrite()
-		}()
-		_, _ = io.Copy(inner, outer)
+		_, _ = io.Copy(outer, inner)
+		_ = outer.CloseWrite()
 	}()
-	return pair[0], nil
+	_, _ = io.Copy(inner, outer)
 }
