@@ -39,4 +39,5 @@ func TestReadmeUsesTheAdminAPI(t *testing.T) {
 	member.join("news")
 	run("admin api kick")
 	member.expect("close 4010 maintenance")
+	run("admin api node")
 }

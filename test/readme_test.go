@@ -24,8 +24,9 @@ var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n
 
 // triedHere are all names, so that each comment has a test.
 var triedHere = []string{
+	"admin api lists", "admin api kick", "admin api unsubscribe", "admin api node",
 	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
-	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "access log", "admin api lists", "admin api kick", "admin api unsubscribe", "many nodes",
+	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "access log", "many nodes",
 	"unit", "key file", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 	"doctor", "haproxy addresses", "nginx addresses",
 	"haproxy tcp", "node behind haproxy tcp", "socket",

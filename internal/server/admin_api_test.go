@@ -2,10 +2,13 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"wsify/internal/operate/api"
@@ -71,6 +74,47 @@ func TestOperatorsSeeAndKickConnections(t *testing.T) {
 	change(t, srv, "/kick", `{"id":"`+id+`"}`, `{"here":0,"nodes":"none"}`)
 	if _, err := c.heard(); err == nil || err.Error() != "closed with 4003" {
 		t.Errorf("the client heard %v, want the end with 4003", err)
+	}
+}
+
+// TestOperatorsDrainReloadAndChangeTheLevel on a server that was started with what that needs.
+func TestOperatorsDrainReloadAndChangeTheLevel(t *testing.T) {
+	var level slog.LevelVar
+	broken := errors.New("line 3: nonsense")
+	var failing atomic.Bool
+	cfg := Config{AdminKey: "k3y", LogLevel: &level}
+	cfg.Reread = func() (Rereading, error) {
+		next := Rereading{Config: cfg, Reloaded: Reloaded{Restart: []string{"-loops"}}, LogLevel: slog.LevelWarn}
+		if failing.Load() {
+			return Rereading{}, broken
+		}
+		return next, next.Config.Validate()
+	}
+	srv := startWithAdmin(t, cfg)
+	change(t, srv, "/log-level", `{"level":"debug"}`, `{"level":"debug"}`)
+	if level.Level() != slog.LevelDebug {
+		t.Errorf("the level is %s", level.Level())
+	}
+	change(t, srv, "/reload", ``, `{"changed":[],"needs_restart":["-loops"]}`)
+	if level.Level() != slog.LevelWarn {
+		t.Errorf("after the reload the level is %s", level.Level())
+	}
+	failing.Store(true)
+	dial(t, srv.AdminAddr()).expect(t, adminRequest("POST", "/reload", "", adminKey), 422)
+	c := connect(t, srv.Addr())
+	change(t, srv, "/drain", ``, `{"draining":true,"changed":true}`)
+	change(t, srv, "/drain", `{}`, `{"draining":true,"changed":false}`)
+	if _, err := c.heard(); err == nil || err.Error() != "closed with 1012" {
+		t.Errorf("the client heard %v, want the end with 1012", err)
+	}
+	dial(t, srv.AdminAddr()).expect(t, readyRequest, 503)
+	dial(t, srv.AdminAddr()).expect(t, adminRequest("DELETE", "/drain", "", adminKey), 200)
+	dial(t, srv.AdminAddr()).expect(t, readyRequest, 200)
+	connect(t, srv.Addr())
+
+	bare := startWithAdmin(t, Config{AdminKey: "k3y"})
+	for _, request := range []string{adminRequest("POST", "/reload", "", adminKey), adminRequest("POST", "/log-level", `{"level":"debug"}`, adminKey)} {
+		dial(t, bare.AdminAddr()).expect(t, request, 409)
 	}
 }
 

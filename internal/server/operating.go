@@ -22,7 +22,7 @@ func (srv *Server) openOperating(sampler *operate.Sampler) (err error) {
 		sampler.Start(source{srv}, nil)
 	} else if srv.admin, err = operate.Open(operate.Config{
 		Addr: c.AdminAddr, Mode: c.ListenMode, MaxConnections: srv.maxAdmin, Version: c.Version, Metrics: metrics, Logger: srv.log,
-		Faults: slog.New(logs.Seldom(srv.log.Handler())), Key: c.AdminKey, Control: control{srv.node},
+		Faults: slog.New(logs.Seldom(srv.log.Handler())), Key: c.AdminKey, Control: control{srv},
 	}, source{srv}, sampler); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,10 @@ var routes = []route{
 	{"GET /connections/{id}", readsNames, (*API).connection},
 	{"POST /kick", changes, (*API).kick},
 	{"POST /unsubscribe", changes, (*API).unsubscribe},
+	{"POST /log-level", changes, (*API).logLevel},
+	{"POST /drain", changes, (*API).drain},
+	{"DELETE /drain", changes, (*API).undrain},
+	{"POST /reload", changes, (*API).reload},
 }
 
 // Handle adds the API to a mux.
@@ -65,6 +70,23 @@ func (a *API) Handle(mux *http.ServeMux) {
 		}))
 	}
 	mux.HandleFunc("GET /openapi.json", describe)
+	for path, methods := range changing() { // the listener says "not found" to any other GET
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", methods)
+			fail(w, &Error{405, "method_not_allowed", "the method has to be " + methods, nil})
+		})
+	}
+}
+
+// changing returns the paths of changes, each with its methods.
+func changing() map[string]string {
+	paths := map[string]string{}
+	for _, rt := range routes {
+		if method, path, _ := strings.Cut(rt.pattern, " "); rt.needs == changes {
+			paths[path] = strings.TrimPrefix(paths[path]+", "+method, ", ")
+		}
+	}
+	return paths
 }
 
 // Error is a refusal, or a failure, as an operator's program sees it.

@@ -21,6 +21,9 @@ type fake struct {
 	carried Carried
 	order   Order
 	hold    chan struct{} // nil: Connections does not wait
+
+	can, draining bool
+	reloaded      Reloaded
 }
 
 func (f *fake) Channels(prefix, after string, limit int) ([]Channel, bool) {
@@ -58,6 +61,34 @@ func (f *fake) Order(_ context.Context, o Order) (Carried, error) {
 	f.order = o
 	f.asked = "order"
 	return f.carried, f.err
+}
+
+func (f *fake) SetLogLevel(level slog.Level) bool {
+	f.asked = "level " + level.String()
+	return f.can
+}
+
+func (f *fake) Drain() bool {
+	f.asked = "drain"
+	was := f.draining
+	f.draining = true
+	return !was
+}
+
+func (f *fake) Undrain() bool {
+	f.asked = "undrain"
+	was := f.draining
+	if f.can {
+		f.draining = false
+	}
+	return was && f.can
+}
+
+func (f *fake) Draining() bool { return f.draining }
+
+func (f *fake) Reload() (Reloaded, error) {
+	f.asked = "reload"
+	return f.reloaded, f.err
 }
 
 func newAPI(key string, local bool, f *fake) *API {

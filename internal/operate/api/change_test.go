@@ -65,6 +65,16 @@ func TestAChangeThatIsWrongChangesNothing(t *testing.T) {
 	}
 }
 
+func TestAChangeIsNoGet(t *testing.T) {
+	for path, allow := range map[string]string{"/kick": "POST", "/unsubscribe": "POST", "/log-level": "POST", "/drain": "POST, DELETE", "/reload": "POST"} {
+		f := &fake{}
+		w := do(newAPI("k3y", true, f), "GET", path, "", bearer)
+		if w.Code != 405 || w.Header().Get("Allow") != allow || f.asked != "" {
+			t.Errorf("GET %s: %d, Allow: %s, the server was asked %q; want 405 and %s", path, w.Code, w.Header().Get("Allow"), f.asked, allow)
+		}
+	}
+}
+
 // A form of a web page can send three types of bodies without asking, none of which is JSON.
 func TestABodyThatIsNotJSONByItsTypeChangesNothing(t *testing.T) {
 	for _, kind := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx"} {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"time"
 )
@@ -21,6 +22,15 @@ type Control interface {
 	Connection(ctx context.Context, id string) (Connection, error)
 	// Order carries out an order on all nodes. An order that has begun is not undone when ctx ends.
 	Order(ctx context.Context, o Order) (Carried, error)
+
+	// SetLogLevel reports false if the level cannot change.
+	SetLogLevel(level slog.Level) bool
+	// Drain reports whether the drain has begun with this call, and Undrain whether it has ended.
+	Drain() (began bool)
+	Undrain() (ended bool)
+	Draining() bool
+	// Reload reads the configuration again. After an error nothing is changed; it has no secret.
+	Reload() (Reloaded, error)
 }
 
 // ErrNotFound means that no connection of this node has the id.
