@@ -75,7 +75,7 @@ func (r *Report) Holds() int64 {
 	return noBound
 }
 
-// Place is a place to write to, and what.
+// place is where to write, and what.
 type place struct {
 	where string
 	lines []string
