@@ -21,9 +21,10 @@ ARCHS     ?= amd64 arm64 riscv64
 RELEASE   ?= $(CURDIR)/bin/release
 VERSION   ?= 0.0.0+$(shell git rev-parse --short HEAD)
 TAGGED     = ./internal/invariants # where files differ by the tag
-# test/chart and test/envoy are no part of these: they take a minute to compile, so their tests vet them.
+# test/chart and test/envoy are no part of these: they take a minute to compile. make checkers vets them.
 MODULES    = test/clients test/compose bench tools
 STATIC     = $(CURDIR)/bin/tools/staticcheck
+LEAN       = $(foreach m,k8s.io sigs.k8s.io google.golang.org github.com,-gcflags="$(m)/...=-N -l -dwarf=false")
 BENCHSTAT  = $(GO) tool -modfile=tools/go.mod benchstat
 RECORD    ?= bench/results/go-$(shell date -u +%Y-%m-%d-%H%M%S).txt
 
@@ -46,8 +47,9 @@ update: ## write what is generated: -help's text, the table of settings, scripts
 # In two steps: check needs Go, make and a C compiler; e2e needs a browser, proxies and the like.
 check: fmt vet staticcheck tidy types test modules plain race fuzz ## everything but e2e; 7 minutes, most of them tests under the race detector
 
-e2e: ## the tests with programs of others, which root installs from Debian; 2 minutes
-	E2E=1 $(GO) test -count 1 $(TESTFLAGS) ./test/...
+# What the tests of packages need takes two minutes to compile on one core, and other tests wait much: so both at once.
+e2e: ## the tests with programs of others, which root installs from Debian; 3 minutes
+	nice make -s checkers release-tools >/dev/null 2>&1 & trap "kill $$! 2>/dev/null || true" EXIT; E2E=1 $(GO) test -count 1 $(TESTFLAGS) ./test/...
 
 test: ## all tests, with invariant checks on                 (go test -tags invariants ./...)
 	$(GO) test -tags invariants $(TESTFLAGS) $(PKG)
@@ -150,15 +152,23 @@ bench-report: build ## bench/REPORT.md, report.html and charts, of RECORDS
 	./bin/wsbench report -out bench $(RECORDS)
 
 # The tools are fetched and built once, by the versions that are here. nfpm from 2.46 on needs a module that is not on every proxy.
-release: ## archives, debs, rpms, SBOMs and checksums into bin/release; VERSION=4.0.0
+release: release-tools ## archives, debs, rpms, SBOMs and checksums into bin/release; VERSION=4.0.0
+	VERSION=$(VERSION) deploy/release.sh "$(RELEASE)" $(ARCHS)
+
+release-tools:
 	GOBIN="$(CURDIR)/bin/tools" $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 	GOBIN="$(CURDIR)/bin/tools" $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
-	VERSION=$(VERSION) deploy/release.sh "$(RELEASE)" $(ARCHS)
+	CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/wsify # the packages of a release are compiled
+
+# Programs that tests use to check the chart, and the configuration of Envoy. Without optimization they take half the time to
+# compile, and that is most of their time.
+checkers:
+	for m in chart envoy; do (cd test/$$m && $(GO) vet $(LEAN) . && $(GO) build $(LEAN) -ldflags="-s -w" -o ../../bin/tools/$$m .) || exit 1; done
 
 conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -tags invariants -count 1 ./internal/wire
 	$(GO) test -tags invariants -count 1 -run 'Conformance|Script|Cut|Upgrade|Head' ./internal/session
 	$(GO) test -count 1 -run 'Clients' ./test
 
-.PHONY: help build run quick update test tidy modules plain race check fmt vet staticcheck types fuzz conformance e2e release bench bench-diff bench-quick bench-full \
+.PHONY: help build run quick update test tidy modules plain race check fmt vet staticcheck types fuzz conformance e2e release release-tools checkers bench bench-diff bench-quick bench-full \
 	bench-check bench-peers bench-curve bench-million bench-nodes bench-k6 bench-tcpkali bench-report

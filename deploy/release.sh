@@ -24,7 +24,7 @@ build() {
 # archive NAME DIRECTORY packs DIRECTORY/NAME.
 archive() {
 	tar --create --directory "$2" --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
-		--mode=u+rw,go+r-w,a+X "$1" | gzip --no-name --best >"$out/$1.tar.gz"
+		--mode=u+rw,go+r-w,a+X "$1" | gzip --no-name >"$out/$1.tar.gz"
 }
 
 # release ARCH writes all files for one processor.

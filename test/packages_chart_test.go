@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -32,19 +32,19 @@ tolerations: [{ key: a, operator: Exists }]
 affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key: a, operator: Exists }] }] } } }
 `
 
-// chartTool vets and builds the program that lints and renders a chart, once.
-func chartTool(t *testing.T) string {
+// checker returns the path of a program in this directory that checks files, which make builds once.
+func checker(t *testing.T, name string) string {
 	t.Helper()
-	endToEnd(t)
-	tool := filepath.Join(scratch, "chart")
-	if _, err := os.Stat(tool); err == nil {
-		return tool
-	}
-	if out, err := run(t, filepath.Join(root, "test", "chart"), nil, "sh", "-c", "go vet . && go build -buildvcs=false -o "+tool+" ."); err != nil {
-		t.Fatalf("test/chart: %v\n%s", err, out)
-	}
-	return tool
+	need(t, "make", "make")
+	checkersOnce.Do(func() {
+		if out, err := run(t, root, nil, "make", "checkers"); err != nil {
+			t.Fatalf("make checkers: %v\n%s", err, out)
+		}
+	})
+	return filepath.Join(root, "bin", "tools", name)
 }
+
+var checkersOnce sync.Once
 
 // renderChart renders the chart with these values, and returns the objects as JSON.
 func renderChart(t *testing.T, values string) ([]byte, error) {
@@ -53,7 +53,7 @@ func renderChart(t *testing.T, values string) ([]byte, error) {
 		t.Fatal(err)
 	}
 	var out, said bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), chartTool(t), filepath.Join(root, "deploy", "helm", "wsify"), "wsify")
+	cmd := exec.CommandContext(t.Context(), checker(t, "chart"), filepath.Join(root, "deploy", "helm", "wsify"), "wsify")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(values), &out, &said
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, said.String())

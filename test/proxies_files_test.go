@@ -117,12 +117,8 @@ func TestProxiesOfDeployPassClientsOn(t *testing.T) {
 // itself is in no package that the tests can install.
 func TestEnvoyConfigurationIsOneOfEnvoy(t *testing.T) {
 	text := readYAML(t, filepath.Join(root, "deploy", "proxies", "envoy.yaml"))
-	tool := filepath.Join(scratch, "envoy")
-	if out, err := run(t, filepath.Join(root, "test", "envoy"), nil, "sh", "-c", "go vet . && go build -buildvcs=false -o "+tool+" ."); err != nil {
-		t.Fatalf("test/envoy: %v\n%s", err, out)
-	}
 	check := func(config string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), tool)
+		cmd := exec.CommandContext(t.Context(), checker(t, "envoy"))
 		cmd.Stdin = strings.NewReader(config)
 		out, err := cmd.CombinedOutput()
 		return string(out), err
