@@ -100,13 +100,12 @@ func (b *busiest) interval(wanted bool) (top []live.Channel) {
 			delete(b.of, name)
 		}
 	}
-	b.share.Store(uint32(everything * min(1, noteTarget/max(b.noted, 1))))
-	b.noted, b.left = 0, 0
-	if wanted {
-		b.left = noteMost
-	} else {
-		b.weight = 0
+	share := everything * min(1, noteTarget/max(b.noted, 1))
+	b.noted, b.left = 0, noteMost
+	if !wanted {
+		share, b.left, b.weight = everything, 0, 0
 	}
+	b.share.Store(uint32(share))
 	return top
 }
 
