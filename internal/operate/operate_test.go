@@ -307,3 +307,26 @@ func TestThePageOfMetricsHasThemAll(t *testing.T) {
 		}
 	}
 }
+
+// Alerts and dashboard name no metric that does not exist. test/prometheus_test.go tries them.
+func TestAlertsAndDashboardNameMetricsThatExist(t *testing.T) {
+	named := regexp.MustCompile(metricPrefix + `[a-z_]+`)
+	for _, path := range []string{"../../deploy/prometheus/wsify.rules.yml", "../../deploy/prometheus/wsify.rules.test.yml", "../../deploy/grafana/wsify.json"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := named.FindAllString(string(text), -1)
+		if len(found) == 0 {
+			t.Errorf("%s names no metric", path)
+		}
+		for _, name := range found {
+			name = strings.TrimSuffix(strings.TrimPrefix(name, metricPrefix), "_bucket")
+			if _, ok := contractMetrics[name]; !ok {
+				if _, ok := engineMetrics[name]; !ok {
+					t.Errorf("%s names %s, which does not exist", path, name)
+				}
+			}
+		}
+	}
+}
