@@ -110,14 +110,18 @@ func TestDurationsOfPoints(t *testing.T) {
 	}
 }
 
-// TestALoopThatHangsIsInPoints: it gives no sign that could be measured.
+// TestALoopThatHangsIsInPoints and metrics: it gives no sign that could be measured.
 func TestALoopThatHangsIsInPoints(t *testing.T) {
 	source := &testSource{stats: zeros(), stuck: []bool{false, true}}
-	points := pointsOf(t, newTestAdmin(source), func(int) {}, 0, 1, 2.5)
+	a := newTestAdmin(source)
+	points := pointsOf(t, a, func(int) {}, 0, 1, 2.5)
 	for i, want := range []float64{1, 2.5} {
 		if got := points[i]["loop_lag"]; !near(got, want) {
 			t.Errorf("point %d: the lag is %v, want %v", i, got, want)
 		}
+	}
+	if got := samples(t, a)["loop_unanswered_seconds"]; got != 2.5 {
+		t.Errorf("loop_unanswered_seconds is %v, want 2.5", got)
 	}
 }
 

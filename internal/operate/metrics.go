@@ -24,7 +24,7 @@ func NewRegistry(version string, dropped func() uint64, source Source, sampler *
 	metrics = append(metrics, logMetric(dropped))
 	r := prometheus.NewRegistry()
 	r.MustRegister(
-		collectors.NewGoCollector(), newProcessCollector(), sampler.asking, sampler.fanout, sampler.lag,
+		collectors.NewGoCollector(), newProcessCollector(), sampler.asking, sampler.fanout, sampler.lag, sampler.hungMetric(),
 		&collector{stats: source.Stats, metrics: metrics},
 	)
 	return r

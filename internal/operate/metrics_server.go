@@ -1,6 +1,10 @@
 package operate
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // serverMetrics returns all metrics except those of the broker.
 func serverMetrics(version string) []metric {
@@ -79,4 +83,12 @@ func buildInfo(version string) metric {
 	return metric{desc, func(_ *Stats, desc *prometheus.Desc, to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, 1, version)
 	}}
+}
+
+// hungMetric shows what loop_lag_seconds cannot: a loop that hangs has not been measured yet.
+func (s *Sampler) hungMetric() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: metricPrefix + "loop_unanswered_seconds",
+		Help: "For how long an event loop has not answered; 0 when all have. They are asked once a second.",
+	}, func() float64 { return time.Duration(s.hung.Load()).Seconds() })
 }

@@ -108,7 +108,7 @@ var contractMetrics = map[string]string{
 	"messages_dropped_total": "reason", "publications_refused_total": "reason", "broadcasts_total": "source", "authorizer_requests_total": "command,result",
 	"authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
 	// Not promised: they are counted anyway, and have no other place.
-	"commands_refused_total": "code", "panics_total": "", "log_lines_dropped_total": "", "admin_requests_refused_total": "reason",
+	"commands_refused_total": "code", "panics_total": "", "loop_unanswered_seconds": "", "log_lines_dropped_total": "", "admin_requests_refused_total": "reason",
 }
 
 // engineMetrics are also there when the broker has an engine.

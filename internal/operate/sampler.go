@@ -28,6 +28,7 @@ type Sampler struct {
 	fanout     prometheus.Histogram
 	lag        prometheus.Histogram
 	worst      atomic.Int64 // the longest lag since the last reading, in ns
+	hung       atomic.Int64 // the age of the oldest question that a loop has not answered, in ns
 
 	asked  []question // by loop; of the sampler's goroutine
 	charts charts     // of the sampler's goroutine
@@ -104,6 +105,7 @@ func (s *Sampler) Start(source Source, board *live.Board) {
 
 // sample is what happens once in an interval.
 func (s *Sampler) sample(source Source, now time.Time) {
+	s.hung.Store(int64(s.unanswered(now)))
 	if s.charts.board != nil {
 		s.addPoint(source, now)
 	}
@@ -115,7 +117,7 @@ func (s *Sampler) sample(source Source, now time.Time) {
 // addPoint adds a point to the live page.
 func (s *Sampler) addPoint(source Source, now time.Time) {
 	r := &reading{
-		at: now, stats: source.Stats(), lag: max(time.Duration(s.worst.Swap(0)), s.unanswered(now)),
+		at: now, stats: source.Stats(), lag: time.Duration(max(s.worst.Swap(0), s.hung.Load())),
 		asking: read(s.asking), publishing: read(s.publishing), fanout: read(s.fanout),
 	}
 	r.readProcess()
