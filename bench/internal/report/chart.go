@@ -30,32 +30,39 @@ func (c chart) Inline() html.HTML {
 	return html.HTML(c.SVG[bytes.Index(c.SVG, []byte("<svg")):]) // made by gonum/plot, which escapes text
 }
 
-// series is the figures of one name in one scenario.
+// series is the figures of one name in one scenario of a record.
 type series struct {
+	of             *record.Record
 	scenario, name string
 	figures        []*record.Figure
 }
 
-// chartsOf draws what compares servers, or values of what was varied: costs, then latencies, then the rest.
-func chartsOf(r *record.Record, most int) (charts []chart, err error) {
+// chartsOf draws what compares something, servers or values of what was varied: courses in time first, then costs,
+// latencies, and the rest; at most so many.
+func chartsOf(records []*record.Record, most int) (charts []chart, err error) {
 	var all []*series
-	for i := range r.Figures {
-		f := &r.Figures[i]
-		at := slices.IndexFunc(all, func(s *series) bool { return s.scenario == f.Scenario && s.name == f.Name })
-		if at < 0 {
-			at = len(all)
-			all = append(all, &series{f.Scenario, f.Name, nil})
+	for _, r := range records {
+		for i := range r.Figures {
+			f := &r.Figures[i]
+			at := slices.IndexFunc(all, func(s *series) bool { return s.of == r && s.scenario == f.Scenario && s.name == f.Name })
+			if at < 0 {
+				at = len(all)
+				all = append(all, &series{r, f.Scenario, f.Name, nil})
+			}
+			all[at].figures = append(all[at].figures, f)
 		}
-		all[at].figures = append(all[at].figures, f)
 	}
 	all = slices.DeleteFunc(all, func(s *series) bool {
 		return len(s.figures) < 2 || s.figures[0].Better == record.Fact && s.figures[0].Along == ""
 	})
 	slices.SortStableFunc(all, func(a, b *series) int { return cmp.Compare(a.rank(), b.rank()) })
-	for _, s := range all[:min(len(all), max(most, 0))] {
-		c, err := s.draw(r)
+	for _, s := range all[:min(len(all), most)] {
+		c, err := s.draw()
 		if err != nil {
 			return nil, fmt.Errorf("chart of %s, %s: %w", s.scenario, s.name, err)
+		}
+		for slices.ContainsFunc(charts, func(other chart) bool { return other.File == c.File }) { // two records of one minute
+			c.File = "2-" + c.File
 		}
 		charts = append(charts, c)
 	}
@@ -64,7 +71,9 @@ func chartsOf(r *record.Record, most int) (charts []chart, err error) {
 
 func (s *series) rank() int {
 	switch {
-	case s.figures[0].Cost, s.figures[0].Along != "":
+	case s.figures[0].Along != "":
+		return -1
+	case s.figures[0].Cost:
 		return 0
 	case strings.HasSuffix(s.name, "p99"):
 		return 1
@@ -72,7 +81,7 @@ func (s *series) rank() int {
 	return 2
 }
 
-func (s *series) draw(r *record.Record) (chart, error) {
+func (s *series) draw() (chart, error) {
 	p := plot.New()
 	largest := 0.0
 	for _, f := range s.figures {
@@ -89,7 +98,7 @@ func (s *series) draw(r *record.Record) (chart, error) {
 	if s.figures[0].X == nil {
 		err = s.bars(p, of)
 	} else {
-		p.X.Label.Text = cmp.Or(s.figures[0].Along, r.Vary)
+		p.X.Label.Text = cmp.Or(s.figures[0].Along, s.of.Vary)
 		err = s.lines(p, of)
 	}
 	if err != nil {
@@ -101,7 +110,7 @@ func (s *series) draw(r *record.Record) (chart, error) {
 	}
 	var b bytes.Buffer
 	_, err = to.WriteTo(&b)
-	return chart{p.Title.Text, fileName(r.Date.Format("2006-01-02-1504") + "-" + s.scenario + "-" + s.name), b.Bytes()}, err
+	return chart{p.Title.Text, fileName(s.of.Date.Format("2006-01-02-1504") + "-" + s.scenario + "-" + s.name), b.Bytes()}, err
 }
 
 // fileName keeps letters and digits.

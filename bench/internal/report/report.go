@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	text "text/template"
 
@@ -46,19 +45,13 @@ type figureView struct {
 
 // Write writes REPORT.md, report.html, and a directory charts into dir, last.
 func Write(dir string, records []*record.Record) error {
-	var p page
+	charts, err := chartsOf(records, maxCharts)
+	if err != nil {
+		return err
+	}
+	p := page{Charts: charts}
 	for _, r := range records {
 		p.Records = append(p.Records, viewOf(r))
-		charts, err := chartsOf(r, maxCharts-len(p.Charts))
-		if err != nil {
-			return err
-		}
-		for _, c := range charts {
-			for p.has(c.File) { // two records of one minute
-				c.File = "2-" + c.File
-			}
-			p.Charts = append(p.Charts, c)
-		}
 	}
 	var page, md bytes.Buffer
 	if err := errors.Join(htmlPage.Execute(&page, p), markdown.Execute(&md, p)); err != nil {
@@ -67,15 +60,11 @@ func Write(dir string, records []*record.Record) error {
 	write := func(path string, content []byte) error {
 		return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644))
 	}
-	err := errors.Join(write(filepath.Join(dir, "REPORT.md"), md.Bytes()), write(filepath.Join(dir, "report.html"), page.Bytes()))
+	err = errors.Join(write(filepath.Join(dir, "REPORT.md"), md.Bytes()), write(filepath.Join(dir, "report.html"), page.Bytes()))
 	for i := 0; i < len(p.Charts) && err == nil; i++ {
 		err = write(filepath.Join(dir, "charts", p.Charts[i].File), p.Charts[i].SVG)
 	}
 	return err
-}
-
-func (p *page) has(file string) bool {
-	return slices.ContainsFunc(p.Charts, func(c chart) bool { return c.File == file })
 }
 
 func viewOf(r *record.Record) recordView {

@@ -82,7 +82,7 @@ func TestAReportHasTwelveChartsAtMost(t *testing.T) {
 			r.Figures = append(r.Figures, f)
 		}
 	}
-	charts, err := chartsOf(r, maxCharts)
+	charts, err := chartsOf([]*record.Record{r}, maxCharts)
 	if err != nil || len(charts) != maxCharts {
 		t.Errorf("%d charts, %v", len(charts), err)
 	}
