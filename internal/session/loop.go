@@ -103,6 +103,7 @@ func (l *loop) Data(c *netpoll.Conn, p []byte) {
 // Closed forgets the session. It implements netpoll.Handler.
 func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	s := l.session(c)
+	l.vacate(c)        // first: a panic below must not keep the place
 	if l.corked == c { // there was a panic while its input was handled
 		l.corked = nil
 	}
@@ -112,7 +113,6 @@ func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	delete(l.addrs, c.ID()) // also when the level has changed meanwhile
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)
-	l.vacate(c)
 	if l.node.proxies.on() {
 		*l.told.At(c.Slot()) = endpoint{}
 	}

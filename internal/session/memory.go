@@ -28,7 +28,7 @@ const (
 const collectPause = 5 * time.Second
 
 // memoryWatch refuses upgrades and closes connections before the kernel has to kill the
-// process for its memory. It runs beside the loops, because reading takes some 100 us, and
+// process for its memory. It runs beside the loops, because reading takes a quarter of a millisecond, and
 // it knows nothing of what the memory is used for but the outbound queues.
 //
 // Memory that Go has not collected yet is in use, so the watch collects first. What is left

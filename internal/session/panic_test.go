@@ -28,7 +28,7 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 		t.Skip("builds with assertions let a panic end the process")
 	}
 	book := &testtool.Log{}
-	n, err := Open(filled(Config{Loops: 1, Logger: slog.New(slog.NewTextHandler(book, nil))}))
+	n, err := Open(filled(Config{Loops: 1, Logger: slog.New(slog.NewTextHandler(book, nil)), Limits: Limits{MaxConnections: 10}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +52,7 @@ func TestAPanicEndsOneConnection(t *testing.T) {
 		t.Fatalf("got %v, %v; want the end", f, err)
 	}
 	idle(t, srv, 1, 1, 1)
+	placesTaken(t, srv, 1)
 	other.usable()
 	backend := dial(t, srv)
 	backend.write(postRequest("/broadcast", `{"channel":"panic","content":1}`))
