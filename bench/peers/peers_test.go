@@ -7,22 +7,19 @@ import (
 	"path/filepath"
 	"testing"
 
-	"wsify/bench/internal/process"
 	"wsify/bench/internal/scenario"
 	"wsify/bench/internal/swarm"
 )
 
 // Each peer, as a process, gives every member every publication exactly once.
 func TestEachPeerDelivers(t *testing.T) {
-	var family process.Family
-	t.Cleanup(family.KillAll)
 	for name, dialect := range map[string]string{"nbio": "", "gws": "", "gobwas": "", "gorilla": "", "centrifuge": "centrifuge"} {
 		t.Run(name, func(t *testing.T) {
 			program := filepath.Join(t.TempDir(), name)
 			if out, err := exec.Command("go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			server, err := scenario.Contender{Name: name, Command: []string{program}}.Start(&family)
+			server, err := scenario.Contender{Name: name, Command: []string{program}}.Start(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

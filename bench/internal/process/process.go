@@ -5,7 +5,6 @@ package process
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,46 +15,28 @@ import (
 	"time"
 )
 
-// Family is the processes that this one has started. The zero value has none. Any goroutine may use it.
-type Family struct {
-	mu      sync.Mutex
-	running map[*Child]struct{}
-	ended   bool
-}
-
-// Child is one of them.
+// Child is a process that this one has started.
 type Child struct {
 	cmd    *exec.Cmd
-	family *Family
 	said   tail
 	gone   chan struct{} // closed once it has ended
 	status error         // how, once gone is closed
 }
 
-// Start starts a command in a process group of its own. Should this process die, the kernel kills it.
-func (f *Family) Start(cmd *exec.Cmd) (*Child, error) {
-	c := &Child{cmd: cmd, family: f, gone: make(chan struct{})}
+// Start starts a command of exec.CommandContext in a process group of its own, which ends with the context. Should this
+// process die without a chance to end it, the kernel does.
+func Start(cmd *exec.Cmd) (*Child, error) {
+	c := &Child{cmd: cmd, gone: make(chan struct{})}
 	cmd.Stderr = &c.said
 	if cmd.Stdout == nil {
 		cmd.Stdout = &c.said
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended {
-		return nil, errors.New("the run is ending")
-	}
 	started := make(chan error)
 	go c.live(started)
-	if err := <-started; err != nil {
-		return nil, err
-	}
-	if f.running == nil {
-		f.running = map[*Child]struct{}{}
-	}
-	f.running[c] = struct{}{}
-	return c, nil
+	return c, <-started
 }
 
 // live starts the child and waits for its end on one thread: the kernel takes the thread that started a process
@@ -65,28 +46,11 @@ func (c *Child) live(started chan<- error) {
 	defer runtime.UnlockOSThread()
 	err := c.cmd.Start()
 	started <- err
-	if err != nil {
-		return
+	if err == nil {
+		err = c.cmd.Wait()
 	}
-	c.status = c.cmd.Wait()
-	c.family.mu.Lock()
-	delete(c.family.running, c)
-	c.family.mu.Unlock()
+	c.status = err
 	close(c.gone)
-}
-
-// KillAll ends every child with its group. None can be started any more.
-func (f *Family) KillAll() {
-	f.mu.Lock()
-	f.ended = true
-	all := make([]*Child, 0, len(f.running))
-	for c := range f.running {
-		all = append(all, c)
-	}
-	f.mu.Unlock()
-	for _, c := range all {
-		c.Kill()
-	}
 }
 
 // Pid is the child's process number.
@@ -100,7 +64,7 @@ func (c *Child) Kill() {
 	select {
 	case <-c.gone:
 	default:
-		_ = syscall.Kill(-c.Pid(), syscall.SIGKILL)
+		_ = c.cmd.Cancel()
 		<-c.gone
 	}
 }

@@ -55,7 +55,7 @@ var floorHas = []string{"connect", "echo", "fanout", "mesh"}
 
 // enter makes an entrant of contender i, which runs.
 func (r *Runner) enter(s *scenario.Scenario, i int, value Value) (*entrant, error) {
-	e := &entrant{name: targetName, env: &scenario.Env{Sizes: r.Sizes, Team: r.remote, Key: r.Key, Family: &r.family, Log: r.Log}}
+	e := &entrant{name: targetName, env: &scenario.Env{Sizes: r.Sizes, Team: r.remote, Key: r.Key, Ctx: r.ctx, Log: r.Log}}
 	e.env.Noted = func(text string) { r.note(s.Name, e.name, text) }
 	args := r.vary(e, value)
 	var err error
@@ -70,7 +70,7 @@ func (r *Runner) enter(s *scenario.Scenario, i int, value Value) (*entrant, erro
 				args = append(args, r.ServerArgs...)
 			}
 		}
-		if e.server, err = c.Start(&r.family, args...); err != nil {
+		if e.server, err = c.Start(r.ctx, args...); err != nil {
 			return e, err
 		}
 		e.env.Server = e.server
@@ -99,7 +99,7 @@ func (r *Runner) enter(s *scenario.Scenario, i int, value Value) (*entrant, erro
 // hire starts as many local workers as the connections need.
 func (r *Runner) hire(connections int, noise bool) (t worker.Team, err error) {
 	for len(t) == 0 || noise && len(t) < 2 || len(t) < r.Local || t.Room() < connections+1000 && len(t) < 100 {
-		w, err := worker.Start(&r.family)
+		w, err := worker.Start(r.ctx)
 		if err != nil {
 			return t, err
 		}

@@ -51,7 +51,6 @@ type Runner struct {
 	Config
 	ctx    context.Context
 	end    context.CancelCauseFunc // ends the run, and what it has started
-	family process.Family
 	remote worker.Team
 	rec    *record.Record
 	shares process.Shares
@@ -78,7 +77,6 @@ func Run(ctx context.Context, cfg Config) (*record.Record, error) {
 func begin(ctx context.Context, cfg Config) (*Runner, error) {
 	r := &Runner{Config: cfg, began: time.Now(), shares: process.ReadShares()}
 	r.ctx, r.end = context.WithCancelCause(ctx)
-	context.AfterFunc(r.ctx, r.family.KillAll)
 	r.rec = &record.Record{
 		Version: record.Version, Date: time.Now().UTC().Truncate(time.Second), Command: os.Args, Commit: commit(), Remark: cfg.Remark, Quick: cfg.Sizes.Quick,
 		Machine: process.Machine(), Vary: cfg.Vary, Figures: []record.Figure{},
@@ -191,7 +189,7 @@ func (r *Runner) round(s *scenario.Scenario, e *entrant) error {
 		if s.Fresh && try+len(r.rec.Figures) > 0 && e.server != nil {
 			e.server.Kill()
 			_ = e.env.Team.Shut("", false)
-			if err := e.server.Restart(&r.family); err != nil {
+			if err := e.server.Restart(r.ctx); err != nil {
 				return err
 			}
 		}

@@ -88,7 +88,7 @@ var authorizer = &Scenario{
 		go webhook(ln)
 		e.Server.Kill()
 		e.Server.args = append(e.Server.args[:len(e.Server.args):len(e.Server.args)], "-authorizer-url", "http://"+ln.Addr().String(), "-authorizer-events", "join")
-		check(e.Server.Restart(e.Family))
+		check(e.Server.Restart(e.Ctx))
 		e.Load("join", "", func() float64 {
 			return float64(e.Open(swarm.Plan{Group: members, N: min(e.Connections/5, 2000), Window: 64, Channel: "quick", Joins: 1}).Open)
 		})

@@ -28,7 +28,7 @@ var idle = &Scenario{
 			if own {
 				check(e.Team.Shut(members, false))
 				e.Server.Kill()
-				check(e.Server.Restart(e.Family))
+				check(e.Server.Restart(e.Ctx))
 			}
 			before := e.settled()
 			e.Open(swarm.Plan{Group: members, N: e.Connections, Channel: "c", Own: own, Joins: 1})

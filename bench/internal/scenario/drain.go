@@ -30,7 +30,7 @@ var drain = &Scenario{
 		e.Sample("the server has ended after", "s", record.Fact, took)
 		e.Sample(uneven, "ratio", record.Lower, unevenness(ends.Seconds))
 		e.bySecond("clients told", ends.Seconds, int(drainFor.Seconds()))
-		check(e.Server.Restart(e.Family))
+		check(e.Server.Restart(e.Ctx))
 	}),
 }
 
@@ -72,10 +72,10 @@ var restart = &Scenario{
 	Round: script(func(e *Env) {
 		nodes := []*Server{must(e.restartable()), must(e.restartable())}
 		defer func() { nodes[0].Kill(); nodes[1].Kill() }()
-		proxy := must(proxyOf(nodes).Start(e.Family))
+		proxy := must(proxyOf(nodes).Start(e.Ctx))
 		defer proxy.Kill()
 		other := *proxy // a second process, as one may not have two descriptors for each client everywhere
-		check(other.Restart(e.Family))
+		check(other.Restart(e.Ctx))
 		defer other.Kill()
 		all := &Env{Sizes: e.Sizes, Team: e.Team, Target: e.Target}
 		all.Target.Addr = proxy.Addr
@@ -83,7 +83,7 @@ var restart = &Scenario{
 		defer func() { _ = e.Team.Shut(members, false) }()
 		must(e.Team.Ends(members, true))
 		for _, node := range nodes {
-			check(errors.Join(node.Stop(60*time.Second), node.Restart(e.Family)))
+			check(errors.Join(node.Stop(60*time.Second), node.Restart(e.Ctx)))
 			time.Sleep(time.Second) // the proxy asks five times a second whether it is ready
 		}
 		ends := must(e.Team.Ends(members, false))
@@ -109,7 +109,7 @@ func (e *Env) restartable() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.Server.Contender.Start(e.Family, "-admin-addr", fmt.Sprintf("127.0.0.1:%d", port), "-shutdown-delay", "1s", "-drain-timeout", drainFor.String())
+	return e.Server.Contender.Start(e.Ctx, "-admin-addr", fmt.Sprintf("127.0.0.1:%d", port), "-shutdown-delay", "1s", "-drain-timeout", drainFor.String())
 }
 
 // adminPort is the port of a restartable node's admin listener.

@@ -3,6 +3,7 @@ package scenario
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,9 +51,9 @@ type Env struct {
 	Team   worker.Team
 	Noise  worker.Team // for load beside what is measured: another process, where there is one
 	Target swarm.Target
-	Server *Server // nil for one that this run did not start
-	Key    string  // of POST /broadcast; empty: none
-	Family *process.Family
+	Server *Server                       // nil for one that this run did not start
+	Key    string                        // of POST /broadcast; empty: none
+	Ctx    context.Context               // ends with the run, and ends what the run has started
 	CPU    func() (time.Duration, error) // of the server so far, where it can be had
 	Noted  func(text string)
 	Log    io.Writer // what is said meanwhile
@@ -151,8 +152,8 @@ func (e *Env) pids() (pids []int) {
 		pids = append(pids, e.Server.Pid())
 	}
 	for _, w := range e.Team {
-		if pid := w.Pid(); pid > 0 {
-			pids = append(pids, pid)
+		if w.Pid > 0 {
+			pids = append(pids, w.Pid)
 		}
 	}
 	return pids

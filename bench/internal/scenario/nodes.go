@@ -26,7 +26,7 @@ func onEngines(steps func(e *Env, engine *Server, args []string)) func(e *Env) e
 				continue
 			}
 			err := script(func(e *Env) {
-				engine := must(c.Start(e.Family))
+				engine := must(c.Start(e.Ctx))
 				defer engine.Kill()
 				steps(e, engine, []string{"-broker-driver", c.Name, "-broker-dsn", c.Name + "://" + engine.Addr})
 			})(e)
@@ -41,9 +41,9 @@ func onEngines(steps func(e *Env, engine *Server, args []string)) func(e *Env) e
 var nodes = &Scenario{
 	Name: "nodes", Ramps: "rate", About: "two nodes through Redis and NATS: what is published at one and heard at the other, in rate, CPU of both nodes and of the engine, and latency", Own: true, Asked: true,
 	Round: onEngines(func(e *Env, g *Server, args []string) {
-		here := must(e.Server.Contender.Start(e.Family, args...))
+		here := must(e.Server.Contender.Start(e.Ctx, args...))
 		defer here.Kill()
-		there := must(e.Server.Contender.Start(e.Family, args...))
+		there := must(e.Server.Contender.Start(e.Ctx, args...))
 		defer there.Kill()
 		n := min(e.Connections, 1000)
 		two := e.with(e.Team)
@@ -69,7 +69,7 @@ var nodes = &Scenario{
 var resubscribe = &Scenario{
 	Name: "resubscribe", About: "channels with a member each, then the engine is killed and started: how long until all are subscribed to again, with no connection lost", Own: true, Asked: true,
 	Round: onEngines(func(e *Env, g *Server, args []string) {
-		node := must(e.Server.Contender.Start(e.Family, args...))
+		node := must(e.Server.Contender.Start(e.Ctx, args...))
 		defer node.Kill()
 		one := e.with(e.Team)
 		one.Target.Addr = node.Addr
@@ -79,7 +79,7 @@ var resubscribe = &Scenario{
 		one.Connections = 1
 		one.publisher()
 		g.Kill()
-		check(g.Restart(e.Family))
+		check(g.Restart(e.Ctx))
 		began := time.Now()
 		one.allHear(e.Connections)
 		e.Sample("every channel is heard again after, "+g.Name, "s", record.Lower, time.Since(began).Seconds())

@@ -62,17 +62,17 @@ type Server struct {
 const startPatience = 20 * time.Second
 
 // Start starts a contender on a free port, with further arguments.
-func (c Contender) Start(f *process.Family, args ...string) (*Server, error) {
+func (c Contender) Start(ctx context.Context, args ...string) (*Server, error) {
 	port, err := process.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{Contender: c, Addr: fmt.Sprintf("127.0.0.1:%d", port), args: args}
-	return s, s.Restart(f)
+	return s, s.Restart(ctx)
 }
 
 // Restart starts a server that does not run on the port it had.
-func (s *Server) Restart(f *process.Family) (err error) {
+func (s *Server) Restart(ctx context.Context) (err error) {
 	_, port, _ := strings.Cut(s.Addr, ":")
 	line := strings.Join(s.Command, "\x00")
 	placed := strings.NewReplacer("{addr}", s.Addr, "{port}", port).Replace(line)
@@ -80,9 +80,9 @@ func (s *Server) Restart(f *process.Family) (err error) {
 	if placed == line {
 		words = append(append(words, "-listen-addr", s.Addr), s.args...)
 	}
-	cmd := exec.Command(words[0], words[1:]...)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Env = append(os.Environ(), "WSIFY_ADMIN_ADDR=off", "WSIFY_BROADCAST_OPEN=true", "WSIFY_LOG_LEVEL=warn")
-	if s.Child, err = f.Start(cmd); err != nil {
+	if s.Child, err = process.Start(cmd); err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
 	if err := s.AwaitPort(s.Addr, startPatience); err != nil {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type Worker struct {
 	name    string
 	rpc     *rpc.Client
 	child   *process.Child      // nil for one on another machine
+	Pid     int                 // 0 for one on another machine
 	lost    func(because error) // called when one on another machine has gone
 	Machine record.Machine
 	Offset  time.Duration // its clock is so far ahead of ours, by the quickest of ten exchanges
@@ -63,22 +65,22 @@ type Pipes struct {
 }
 
 // Start starts a worker on this machine: the program that calls it, with the argument worker.
-func Start(family *process.Family) (*Worker, error) {
+func Start(ctx context.Context) (*Worker, error) {
 	path, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(path, "worker")
+	cmd := exec.CommandContext(ctx, path, "worker")
 	in, err1 := cmd.StdinPipe()
 	out, err2 := cmd.StdoutPipe()
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
-	child, err := family.Start(cmd)
+	child, err := process.Start(cmd)
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{name: "a worker of this machine", rpc: rpc.NewClient(Pipes{out, in}), child: child}
+	w := &Worker{name: "a worker of this machine", rpc: rpc.NewClient(Pipes{out, in}), Pid: child.Pid(), child: child}
 	return w, w.meet()
 }
 
@@ -119,14 +121,6 @@ func (w *Worker) Close() {
 	}
 }
 
-// Pid is that of a local worker, 0 of another.
-func (w *Worker) Pid() int {
-	if w.child == nil {
-		return 0
-	}
-	return w.child.Pid()
-}
-
 // Team is all workers of a run, which share each group among them.
 type Team []*Worker
 
@@ -138,27 +132,14 @@ func each[T any](t Team, method string, in func(i int) any) ([]T, error) {
 		all.Go(func() { errs[i] = w.call(method, in(i), &out[i]) })
 	}
 	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return out, err
-		}
-	}
-	return out, nil
+	return out, cmp.Or(errs...)
 }
 
 // share is how many of n are for worker i, by the room that each has.
 func (t Team) share(n, i int) (first, count int) {
-	upTo := func(i int) int {
-		room, all := 0, 0
-		for k, w := range t {
-			if all += w.Room; k < i {
-				room += w.Room
-			}
-		}
-		return n * room / all
-	}
-	first = upTo(i)
-	return first, upTo(i+1) - first
+	room := t[:i].Room()
+	first = n * room / t.Room()
+	return first, n*(room+t[i].Room)/t.Room() - first
 }
 
 // Open opens a group, shared among all workers.
