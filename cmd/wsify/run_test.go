@@ -77,7 +77,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 			args: "-broadcast-open -allowed-origins https://a.com,https://b.com -authorizer-timeout 2s " +
 				"-authorizer-events connect,join -loops 1 -shards 2 -workers 3 -queue 4 -handshake-timeout 5s " +
 				"-ping-interval 6s -pong-timeout 7s -max-head-size 32KiB -max-message-size 8KiB -max-channels-per-connection 9 " +
-				"-max-channel-length 10 -write-queue-size 11KB -slow-policy drop -drain-timeout 12s -admin-addr unix:/run/admin.sock " +
+				"-max-channel-length 10 -write-queue-size 11KB -slow-policy drop -drain-timeout 12s -admin-addr unix:/run/admin.sock -admin-key s3cret -access-log -access-log-sample 0.25 " +
 				"-trusted-proxies 10.0.0.0/8,unix -proxy-protocol optional",
 			change: func(c *server.Config) {
 				c.BroadcastOpen, c.AllowedOrigins = true, []string{"https://a.com", "https://b.com"}
@@ -86,7 +86,8 @@ func TestSettingsReachTheServer(t *testing.T) {
 				c.HandshakeTimeout, c.PingInterval, c.PongTimeout = 5*time.Second, 6*time.Second, 7*time.Second
 				c.MaxHeadSize, c.MaxMessageSize, c.MaxChannelsPerConnection, c.MaxChannelLength = 32768, 8192, 9, 10
 				c.WriteQueueSize, c.SlowPolicy, c.DrainTimeout = 11000, server.PolicyDrop, 12*time.Second
-				c.AdminAddr = "unix:/run/admin.sock"
+				c.AdminAddr, c.AdminKey = "unix:/run/admin.sock", "s3cret"
+				c.AccessLog, c.AccessLogSample = true, 0.25
 				c.TrustedProxies, c.ProxyProtocol = []string{"10.0.0.0/8", "unix"}, "optional"
 			},
 		},
