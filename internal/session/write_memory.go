@@ -83,7 +83,7 @@ func (n *Node) endSlowest(goal int64, reason netpoll.Reason) bool {
 	if !n.memory.asked.CompareAndSwap(false, true) {
 		return false
 	}
-	n.slowest().askSlow(goal, reason)
+	n.slowest().askSlow(goal, reason, 0)
 	return true
 }
 
@@ -94,21 +94,24 @@ func (n *Node) slowest() *loop {
 
 // askSlow makes a loop end its slowest connections. At most one such task exists in the
 // process. It may be called from any goroutine.
-func (l *loop) askSlow(goal int64, reason netpoll.Reason) {
-	l.net.Post(func() { l.endSlowest(goal, reason) })
+func (l *loop) askSlow(goal int64, reason netpoll.Reason, vain int) {
+	l.net.Post(func() { l.endSlowest(goal, reason, vain) })
 }
 
 // endSlowest ends the slowest connections of this loop, unless another loop has slower
-// ones. Then it asks the slowest loop again, until all queues keep at most goal bytes.
-func (l *loop) endSlowest(goal int64, reason netpoll.Reason) {
+// ones. Then it asks the slowest loop again, until all queues keep at most goal bytes. The
+// last vain loops that were asked found no queue: what is queued then belongs to a turn, and
+// to peers that read.
+func (l *loop) endSlowest(goal int64, reason netpoll.Reason, vain int) {
 	m := &l.node.memory
-	if l.node.group.Queued() <= goal {
+	if l.node.group.Queued() <= goal || vain > 2*len(l.node.loops) {
 		m.asked.Store(false)
 		return
 	}
 	l.net.MeasureLargest()
-	if l.node.slowest() == l {
-		l.endLargest(goal, writeMemoryBuffers, reason)
+	vain++
+	if l.node.slowest() == l && l.endLargest(goal, writeMemoryBuffers, reason) {
+		vain = 0
 	}
-	l.node.slowest().askSlow(goal, reason)
+	l.node.slowest().askSlow(goal, reason, vain)
 }

@@ -245,6 +245,20 @@ func TestAnswersCountForTheBound(t *testing.T) {
 	}
 }
 
+// When no connection has a queue, the search for the slowest ends, although the goal is not
+// reached.
+func TestTheSearchForTheSlowestEnds(t *testing.T) {
+	srv := start(t, Config{Loops: 3})
+	p := connect(t, srv, "/ws")
+	for range 3 {
+		if !srv.endSlowest(-1, reasonMemory) {
+			t.Fatal("a search is under way")
+		}
+		testtool.Until(t, "the search has ended", func() bool { return !srv.memory.asked.Load() })
+	}
+	p.usable()
+}
+
 func TestWithoutABoundNothingIsCounted(t *testing.T) {
 	var m writeMemory
 	m.limit(0, 2)
