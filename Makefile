@@ -24,6 +24,7 @@ TAGGED     = ./internal/invariants # where files differ by the tag
 # test/chart and test/envoy are no part of these: they take a minute to compile. make checkers vets them.
 MODULES    = test/clients test/compose bench tools
 STATIC     = $(CURDIR)/bin/tools/staticcheck
+TOOLS     ?= $(CURDIR)/bin/tools
 LEAN       = $(foreach m,k8s.io sigs.k8s.io google.golang.org github.com,-gcflags="$(m)/...=-N -l -dwarf=false")
 BENCHSTAT  = $(GO) tool -modfile=tools/go.mod benchstat
 RECORD    ?= bench/results/go-$(shell date -u +%Y-%m-%d-%H%M%S).txt
@@ -47,9 +48,9 @@ update: ## write what is generated: -help's text, the table of settings, scripts
 # In two steps: check needs Go, make and a C compiler; e2e needs a browser, proxies and the like.
 check: fmt vet staticcheck tidy types test modules plain race fuzz ## everything but e2e; 7 minutes, most of them tests under the race detector
 
-# What the tests of packages need takes two minutes to compile on one core, and other tests wait much: so both at once.
+# What the tests of packages need takes two minutes to compile on one core, and other tests wait much: so both at once. Only the cache keeps the results.
 e2e: ## the tests with programs of others, which root installs from Debian; 3 minutes
-	nice make -s checkers release-tools >/dev/null 2>&1 & trap "kill $$! 2>/dev/null || true" EXIT; E2E=1 $(GO) test -count 1 $(TESTFLAGS) ./test/...
+	dir=$$(mktemp -d); nice make -s checkers release-tools TOOLS=$$dir >/dev/null 2>&1 & trap "kill $$! 2>/dev/null || true; rm -rf $$dir" EXIT; E2E=1 $(GO) test -count 1 $(TESTFLAGS) ./test/...
 
 test: ## all tests, with invariant checks on                 (go test -tags invariants ./...)
 	$(GO) test -tags invariants $(TESTFLAGS) $(PKG)
@@ -156,14 +157,14 @@ release: release-tools ## archives, debs, rpms, SBOMs and checksums into bin/rel
 	VERSION=$(VERSION) deploy/release.sh "$(RELEASE)" $(ARCHS)
 
 release-tools:
-	GOBIN="$(CURDIR)/bin/tools" $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
-	GOBIN="$(CURDIR)/bin/tools" $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+	GOBIN="$(TOOLS)" $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+	GOBIN="$(TOOLS)" $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 	CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/wsify # the packages of a release are compiled
 
 # Programs that tests use to check the chart, and the configuration of Envoy. Without optimization they take half the time to
 # compile, and that is most of their time.
 checkers:
-	for m in chart envoy; do (cd test/$$m && $(GO) vet $(LEAN) . && $(GO) build $(LEAN) -ldflags="-s -w" -o ../../bin/tools/$$m .) || exit 1; done
+	for m in chart envoy; do (cd test/$$m && $(GO) vet $(LEAN) . && $(GO) build $(LEAN) -ldflags="-s -w" -o "$(TOOLS)/$$m" .) || exit 1; done
 
 conformance: ## RFC 6455 on bytes and on a real socket, and clients of others
 	$(GO) test -tags invariants -count 1 ./internal/wire
