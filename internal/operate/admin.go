@@ -143,6 +143,9 @@ func (a *Admin) Announce() {
 		a.cfg.Logger.Warn("the admin listener is not on loopback, and has no authentication: let only operators reach it, or set -admin-key",
 			"admin_addr", addr.String())
 	}
+	if !localPeer(addr) && a.sampler.busiest != nil {
+		a.cfg.Logger.Warn("everybody who reaches the admin listener sees names of channels: -admin-channels is set", "admin_addr", addr.String())
+	}
 }
 
 // localPeer reports whether addr is on this machine.

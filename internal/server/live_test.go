@@ -62,3 +62,17 @@ func TestStreamsLeaveRoomForOthers(t *testing.T) {
 	dial(t, srv.AdminAddr()).expect(t, eventsRequest, 503)
 	expectAdmin(t, srv, "/readyz", 200, "ok\n")
 }
+
+// TestNamesOfChannelsForEverybodyAreWarnedAbout: a listener on loopback has its own users only.
+func TestNamesOfChannelsForEverybodyAreWarnedAbout(t *testing.T) {
+	for _, tc := range []struct {
+		addr   string
+		on     bool
+		warned bool
+	}{{"127.0.0.1:0", true, false}, {":0", false, false}, {":0", true, true}} {
+		_, book := startLogged(t, Config{AdminAddr: tc.addr, AdminChannels: tc.on})
+		if got := strings.Contains(book.String(), "sees names of channels"); got != tc.warned {
+			t.Errorf("%s, %v: warned %v, want %v", tc.addr, tc.on, got, tc.warned)
+		}
+	}
+}

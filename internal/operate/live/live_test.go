@@ -33,9 +33,14 @@ func newBoard(t *testing.T, maxStreams int) (*Board, *httptest.Server) {
 	return b, s
 }
 
-// add adds a point at second i, whose values are i and unknown.
-func add(b *Board, i int) {
-	b.Add(Point{At: time.Unix(int64(i), 0), Values: []float32{float32(i), float32(math.NaN())}}, func() Notes { return Notes{NotReady: []string{"full"}} })
+// add adds a point at second i, whose values are i and unknown. It returns how often the notes were
+// asked for.
+func add(b *Board, i int) (asked int) {
+	b.Add(Point{At: time.Unix(int64(i), 0), Values: []float32{float32(i), float32(math.NaN())}}, func() Notes {
+		asked++
+		return Notes{NotReady: []string{"full"}}
+	})
+	return asked
 }
 
 // listen opens a stream and returns a function that reads its next event.
@@ -89,7 +94,9 @@ func TestAStreamHasTheHistoryAndThenEachPoint(t *testing.T) {
 	expect(t, one, "", `{"point":[3000,3,null],"notes":{"not_ready":["full"]}}`)
 	two := listen(t, s)
 	expect(t, two, "history", `{"version":"1.2.3","names":["connections","lag"],"points":[[1000,1,null],[2000,2,null],[3000,3,null]]}`)
-	add(b, 4)
+	if asked := add(b, 4); asked != 1 {
+		t.Errorf("a point was encoded %d times for two streams", asked)
+	}
 	for _, next := range []func() (string, string, error){one, two} {
 		expect(t, next, "", `{"point":[4000,4,null],"notes":{"not_ready":["full"]}}`)
 	}
