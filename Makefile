@@ -50,7 +50,7 @@ check: fmt vet staticcheck tidy types test modules plain race fuzz ## everything
 
 # What the tests of packages need takes two minutes to compile on one core, and other tests wait much: so both at once. Only the cache keeps the results.
 e2e: ## the tests with programs of others, which root installs from Debian; 3 minutes
-	dir=$$(mktemp -d); nice make -s checkers release-tools TOOLS=$$dir >/dev/null 2>&1 & trap "kill $$! 2>/dev/null || true; rm -rf $$dir" EXIT; E2E=1 $(GO) test -count 1 $(TESTFLAGS) ./test/...
+	dir=$$(mktemp -d); setsid nice make -s checkers release-tools TOOLS=$$dir >/dev/null 2>&1 & trap "kill -- -$$! 2>/dev/null || true; wait; rm -rf $$dir" EXIT; E2E=1 $(GO) test -count 1 $(TESTFLAGS) ./test/...
 
 test: ## all tests, with invariant checks on                 (go test -tags invariants ./...)
 	$(GO) test -tags invariants $(TESTFLAGS) $(PKG)

@@ -29,8 +29,7 @@ archive() {
 
 # release ARCH writes all files for one processor.
 release() {
-	local name=wsify-$VERSION-linux-$1 tree
-	tree=$(mktemp -d)
+	local name=wsify-$VERSION-linux-$1
 	mkdir "$tree/$name"
 	build "$1" "$tree/$name/wsify"
 	cp -R LICENSE README.md CHANGELOG.md docs deploy "$tree/$name/"
@@ -39,9 +38,10 @@ release() {
 		ARCH=$1 TREE=$tree/$name "$NFPM" package --config deploy/package/nfpm.yaml --packager "$packager" --target "$out/$name.$packager"
 	done
 	"$CYCLONEDX" bin -json -noserial -notimestamp -std -version "v$VERSION" -output "$out/$name.cdx.json" "$tree/$name/wsify"
-	rm -rf "$tree"
 }
 
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
 mkdir -p "$out"
 rm -f "$out"/wsify-* "$out/SHA256SUMS"
 for arch in "$@"; do
