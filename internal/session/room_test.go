@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -17,13 +18,14 @@ func TestEachPublisherTriesTwiceAtMost(t *testing.T) {
 		n = 600
 	}
 	b := &testBroker{}
-	srv := startWith(t, Config{WriteQueueSize: 64 << 10}, b)
+	srv := startWith(t, Config{WriteQueueSize: n * 80}, b) // with the kernel's buffers, room for all: member may read slowly
 	member := connect(t, srv, "/ws")
+	_ = member.Conn.(*net.TCPConn).SetReadBuffer(1 << 20)
 	far := loopOf(t, srv, member)
 	member.join("c")
 	publishers := connectMany(t, srv, n)
 	release := holdLoop(t, far) // so member gets nothing
-	content := strings.Repeat("x", 200)
+	content := strings.Repeat("x", 80)
 	for i, p := range publishers {
 		p.send(fmt.Sprintf(`{"command":"broadcast","args":{"channel":"c","content":"%d %s"}}`, i, content))
 	}
