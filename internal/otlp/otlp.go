@@ -41,7 +41,10 @@ type Config struct {
 }
 
 // Exporter sends metrics until Stop. A nil Exporter does nothing.
-type Exporter struct{ provider *metric.MeterProvider }
+type Exporter struct {
+	provider *metric.MeterProvider
+	flush    time.Duration // how long the last export may take
+}
 
 // CheckEndpoint returns what is wrong with the URL of a collector. Without a path it means
 // /v1/metrics.
@@ -88,7 +91,7 @@ func Start(cfg Config) (*Exporter, error) {
 	out := newSender(u.String(), headers, cfg.Logger)
 	cfg.Metrics.MustRegister(out.exports)
 	reader := metric.NewPeriodicReader(out, metric.WithProducer(bridge.NewMetricProducer(bridge.WithGatherer(cfg.Metrics))))
-	return &Exporter{metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(origin))}, nil
+	return &Exporter{metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(origin)), flushTimeout}, nil
 }
 
 // Stop sends the metrics once more and ends the export. It takes a second at most.
@@ -96,7 +99,7 @@ func (e *Exporter) Stop() {
 	if e == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), e.flush)
 	defer cancel()
 	_ = e.provider.Shutdown(ctx) // sender has logged it
 }

@@ -186,6 +186,7 @@ func TestTheLastExportHasTheLatestValues(t *testing.T) {
 	e, _ := export(t, url, r)
 	next(t, exports)
 	level.Set(42)
+	e.flush = testtool.Patience
 	e.Stop()
 	e.Stop() // again
 	var last received

@@ -73,7 +73,9 @@ func headersFromEnv() (http.Header, error) {
 
 // Export implements metric.Exporter. It returns no error, because it has handled it.
 func (s *sender) Export(ctx context.Context, all *metricdata.ResourceMetrics) error {
-	if err := s.send(ctx, all); err != nil {
+	if err := s.send(ctx, all); errors.Is(err, context.Canceled) {
+		return nil // Stop has cut it off, and sends once more
+	} else if err != nil {
 		s.exports.WithLabelValues("failed").Inc()
 		s.log.Warn("the metrics could not be sent to -otlp-endpoint", "err", err)
 		return nil
