@@ -18,10 +18,7 @@ while getopts n:t:m:o:gh option; do
 	esac
 done
 
-die() {
-	echo "million.sh: $*" >&2
-	exit 1
-}
+die() { echo "million.sh: $*" >&2 && exit 1; }
 for number in "$connections" "$minutes" "$memory"; do
 	[[ $number =~ ^[1-9][0-9]*$ ]] || die "$number is not a number above zero"
 done

@@ -53,7 +53,6 @@ func (w within[T]) Set(text string) error {
 
 // register defines the flags. compare starts two programs itself, and has fewer.
 func (o *options) register(set *flag.FlagSet, compare bool) {
-	float := func(text string) (float64, error) { return strconv.ParseFloat(text, 64) }
 	number := func(at *int, name string, value, least, most int, usage string) {
 		*at = value
 		set.Var(within[int]{at, strconv.Atoi, least, most}, name, usage)
@@ -70,7 +69,7 @@ func (o *options) register(set *flag.FlagSet, compare bool) {
 	number(&o.Rounds, "rounds", 5, record.MinSamples, 1e6, "`rounds`, in which servers take turns; each makes one sample, of which a figure needs five")
 	duration(&o.Sizes.Duration, "duration", 4*time.Second, "`length` of a phase")
 	o.Sizes.Rate = 40000
-	set.Var(within[float64]{&o.Sizes.Rate, float, 1, 1e9}, "rate", "`deliveries` a second while latencies are measured")
+	set.Var(within[float64]{&o.Sizes.Rate, func(text string) (float64, error) { return strconv.ParseFloat(text, 64) }, 1, 1e9}, "rate", "`deliveries` a second while latencies are measured")
 	number(&o.Sizes.Content, "content", 128, ledger.MinSize, 1<<30, "`bytes` of content, which has a number and a time")
 	set.StringVar(&o.vary, "vary", "", "a curve, as `NAME=V1,V2,…`: connections, rate, content, or server.FLAG")
 	set.BoolVar(&o.Sizes.Quick, "quick", false, "small sizes, three minutes: does everything work?")

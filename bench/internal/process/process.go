@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"runtime"
 	"sync"
@@ -56,9 +55,6 @@ func (c *Child) live(started chan<- error) {
 // Pid is the child's process number.
 func (c *Child) Pid() int { return c.cmd.Process.Pid }
 
-// Signal sends a signal to the child alone.
-func (c *Child) Signal(sig os.Signal) error { return c.cmd.Process.Signal(sig) }
-
 // Kill ends the child and its group, and waits until it is gone.
 func (c *Child) Kill() {
 	select {
@@ -69,24 +65,24 @@ func (c *Child) Kill() {
 	}
 }
 
-// Await waits for so long, or until the child has ended.
-func (c *Child) Await(d time.Duration) {
+// Await waits for so long at most, and reports whether the child has ended.
+func (c *Child) Await(d time.Duration) bool {
 	select {
 	case <-c.gone:
+		return true
 	case <-time.After(d):
+		return false
 	}
 }
 
 // Stop asks the child to end, and kills it when it takes longer than patience.
 func (c *Child) Stop(patience time.Duration) error {
-	_ = c.Signal(syscall.SIGTERM)
-	select {
-	case <-c.gone:
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	if c.Await(patience) {
 		return c.status
-	case <-time.After(patience):
-		c.Kill()
-		return fmt.Errorf("it was killed: it had not ended %s after SIGTERM", patience)
 	}
+	c.Kill()
+	return fmt.Errorf("it was killed: it had not ended %s after SIGTERM", patience)
 }
 
 // Said is the end of what it has written.

@@ -91,15 +91,6 @@ func KernelMemory() int64 {
 	return sum
 }
 
-// Descriptors is how many a process has open.
-func Descriptors(pid int) (int, error) {
-	p, err := procfs.NewProc(pid)
-	if err != nil {
-		return 0, err
-	}
-	return p.FileDescriptorsLen()
-}
-
 // ListenOverflows is how many connections this machine's listeners have dropped because their queue was full.
 func ListenOverflows() float64 {
 	p, err := procfs.Self()

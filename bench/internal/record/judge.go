@@ -85,12 +85,7 @@ func Summarize(samples []float64) Summary {
 	}
 	s := slices.Sorted(slices.Values(samples))
 	k := cut(n)
-	return Summary{N: n, Median: median(s), Low: s[k], High: s[n-1-k]}
-}
-
-func median(sorted []float64) float64 {
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+	return Summary{N: n, Median: (s[(n-1)/2] + s[n/2]) / 2, Low: s[k], High: s[n-1-k]}
 }
 
 // cut is how many samples are outside the interval on each side: the most for which the order statistics that

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	html "html/template"
 	"image/color"
@@ -126,30 +127,28 @@ type interval struct {
 	plotter.YErrors
 }
 
+// Value is what a bar shows.
+func (i interval) Value(k int) float64 { return i.XYs[k].Y }
+
 func (i *interval) add(x float64, f *record.Figure, of float64) {
 	i.XYs = append(i.XYs, plotter.XY{X: x, Y: f.Median / of})
 	i.YErrors = append(i.YErrors, struct{ Low, High float64 }{(f.Median - f.Low) / of, (f.High - f.Median) / of})
 }
 
 func (s *series) bars(p *plot.Plot, of float64) error {
-	var values plotter.Values
 	var at interval
 	var names []string
 	for i, f := range s.figures {
-		values = append(values, f.Median/of)
 		at.add(float64(i), f, of)
 		names = append(names, f.Server)
 	}
-	bars, err := plotter.NewBarChart(values, vg.Points(28))
-	if err != nil {
+	bars, err1 := plotter.NewBarChart(at, vg.Points(28))
+	whiskers, err2 := plotter.NewYErrorBars(at)
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	bars.Color = color.RGBA{R: 0x4c, G: 0x78, B: 0xa8, A: 0xff}
 	bars.LineStyle.Width = 0
-	whiskers, err := plotter.NewYErrorBars(at)
-	if err != nil {
-		return err
-	}
 	p.Add(bars, whiskers)
 	p.NominalX(names...)
 	return nil
@@ -169,15 +168,12 @@ func (s *series) lines(p *plot.Plot, of float64) error {
 				at.add(*f.X, f, of)
 			}
 		}
-		line, points, err := plotter.NewLinePoints(at.XYs)
-		if err != nil {
+		line, points, err1 := plotter.NewLinePoints(at.XYs)
+		whiskers, err2 := plotter.NewYErrorBars(at)
+		if err := errors.Join(err1, err2); err != nil {
 			return err
 		}
 		line.Color, points.Color, points.Shape = plotutil.Color(i), plotutil.Color(i), plotutil.Shape(i)
-		whiskers, err := plotter.NewYErrorBars(at)
-		if err != nil {
-			return err
-		}
 		p.Add(line, points, whiskers)
 		p.Legend.Add(server, line, points)
 	}

@@ -2,14 +2,15 @@ package scenario
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"wsify/bench/internal/ledger"
-	"wsify/bench/internal/process"
 	"wsify/bench/internal/record"
 	"wsify/bench/internal/swarm"
 )
@@ -55,11 +56,7 @@ var talkers = &Scenario{
 	Name: "talkers", Ramps: "rate", Noise: true, About: "400 connections broadcast 64 KiB of small messages at once, twice a second, to an empty channel: latency of others, alone and beside them",
 	Setup: script(func(e *Env) {
 		e.probes(50)
-		n := 400
-		if e.Quick {
-			n = 100
-		}
-		e.with(e.Noise).Open(swarm.Plan{Group: "talkers", N: n})
+		e.with(e.Noise).Open(swarm.Plan{Group: "talkers", N: min(e.Connections/10, 400)})
 	}),
 	Round: script(func(e *Env) {
 		e.alone()
@@ -130,6 +127,6 @@ var churn = &Scenario{
 		e.until(uint64(10 * count))
 		exact("churn", must(e.Team.Heard(members, e.next)))
 		e.Sample("connections of a wave", "", record.Fact, float64(n))
-		e.Sample("descriptors of the server", "", record.Lower, float64(must(process.Descriptors(e.Server.Pid())))) // the probes' and members', and no more
+		e.Sample("descriptors of the server", "", record.Lower, float64(len(must(os.ReadDir(fmt.Sprintf("/proc/%d/fd", e.Server.Pid())))))) // the probes' and members', and no more
 	}),
 }

@@ -205,16 +205,13 @@ func quantile(l swarm.Latency, q float64) float64 {
 	return float64(h.ValueAtQuantile(q)) / 1e9
 }
 
-// openingWord is when a word is said of connections that are still opening.
-const openingWord = 5 * time.Second
-
-// Open opens a group, and fails when one connection does.
+// Open opens a group, says so when that takes long, and fails when one connection does.
 func (e *Env) Open(p swarm.Plan) swarm.Opened {
 	p.Target = e.Target
 	if p.Window == 0 {
 		p.Window = 256
 	}
-	defer time.AfterFunc(openingWord, func() {
+	defer time.AfterFunc(5*time.Second, func() {
 		fmt.Fprintf(e.Log, "%d connections (%s) are still opening; they are given up when none opens for %v s\n", p.N, p.Group, cmp.Or(p.Patience, swarm.Patience))
 	}).Stop()
 	o := must(e.Team.Open(p))

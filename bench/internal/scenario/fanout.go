@@ -21,12 +21,8 @@ var fanout = &Scenario{
 	Name: "fanout", Ramps: "connections, rate", About: "content to everybody in one channel: one publication in flight, four, and at a steady rate",
 	Setup: script(func(e *Env) { e.audience(swarm.Plan{Channel: "c", Joins: 1}) }),
 	Round: script(func(e *Env) {
-		publications := 12
-		if e.Quick {
-			publications = 8
-		}
-		e.inFlight(", one publication in flight", 1, publications)
-		e.inFlight(", four in flight", 4, 2*publications)
+		e.inFlight(", one publication in flight", 1, 12)
+		e.inFlight(", four in flight", 4, 24)
 		e.paced("delivery", swarm.Talk{Channel: "c"}, e.Connections)
 	}),
 }
@@ -61,7 +57,7 @@ func (e *Env) inFlight(more string, k, count int) {
 				begun++
 			}
 			before := time.Now()
-			must(e.Team.Await(members, e.next-uint32(begun)+uint32(heard), awaitSeconds))
+			check(e.Team.Await(members, e.next-uint32(begun)+uint32(heard), awaitSeconds))
 			last = append(last, time.Since(before).Seconds())
 		}
 		return float64(count * e.Connections)
@@ -129,7 +125,7 @@ var burst = &Scenario{
 		e.Content = 1 << 10
 		e.Load("delivery", "", func() float64 {
 			e.say(count)
-			must(e.Team.Await(members, count-1, awaitSeconds))
+			check(e.Team.Await(members, count-1, awaitSeconds))
 			return float64(count * e.Connections)
 		})
 		exact("burst", must(e.Team.Heard(members, count)))

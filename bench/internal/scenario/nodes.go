@@ -93,7 +93,7 @@ func (e *Env) allHear(n int) {
 	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
 		check(e.Team.Watch(members, 0, 1, n))
 		must(e.Team.Say(swarm.Talk{Group: publishers, Channel: "s", Channels: n, Count: n, Size: e.Content}))
-		if _, err := e.Team.Await(members, 0, 2); err == nil {
+		if err := e.Team.Await(members, 0, 2); err == nil {
 			return
 		}
 	}

@@ -90,9 +90,12 @@ func (s *Swarm) head(c *conn, p []byte) []byte {
 		s.upgraded(c)
 		return p[end+4:]
 	}
-	c.group.result.Statuses[status]++
 	if status == http.StatusServiceUnavailable && c.group.plan.Retry {
-		s.retry(c, retryAfter(p[:end]))
+		seconds, ok := number(p[:end], "retry-after:")
+		if !ok {
+			seconds = 1
+		}
+		s.retry(c, time.Duration(seconds)*time.Second)
 		return nil
 	}
 	s.fail(c, fmt.Sprintf("upgrade: status %d", status))
@@ -105,14 +108,6 @@ func statusOf(head []byte) (status int) {
 		status, _ = strconv.Atoi(string(fields[1]))
 	}
 	return status
-}
-
-// retryAfter is the pause that an answer asks for; a second when it has none.
-func retryAfter(head []byte) time.Duration {
-	if n, ok := number(head, "retry-after:"); ok {
-		return time.Duration(n) * time.Second
-	}
-	return time.Second
 }
 
 // number returns a header that is a whole number.

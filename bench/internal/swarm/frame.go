@@ -1,6 +1,11 @@
 package swarm
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/gobwas/ws"
+)
 
 // Opcodes; RFC 6455, section 5.2.
 const (
@@ -16,20 +21,12 @@ var maskKey = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
 // AppendFrame appends a final masked frame.
 func AppendFrame(p []byte, opcode byte, payload []byte) []byte {
-	p = append(p, 0x80|opcode)
-	switch n := len(payload); {
-	case n < 126:
-		p = append(p, 0x80|byte(n))
-	case n <= 0xffff:
-		p = binary.BigEndian.AppendUint16(append(p, 0x80|126), uint16(n))
-	default:
-		p = binary.BigEndian.AppendUint64(append(p, 0x80|127), uint64(n))
-	}
-	p = append(p, maskKey[:]...)
-	for i, b := range payload {
-		p = append(p, b^maskKey[i&3])
-	}
-	return p
+	out := bytes.NewBuffer(p)
+	_ = ws.WriteHeader(out, ws.Header{Fin: true, OpCode: ws.OpCode(opcode), Masked: true, Mask: maskKey, Length: int64(len(payload))})
+	begin := out.Len()
+	out.Write(payload)
+	ws.Cipher(out.Bytes()[begin:], maskKey, 0)
+	return out.Bytes()
 }
 
 // nextFrame returns the first frame of p, which a server sent, and its size in bytes; 0 when it is incomplete.

@@ -39,7 +39,7 @@ func (s *Swarm) Open(p Plan, out *Opened) error {
 		return err
 	}
 	*out = call(s, func(done func(Opened)) {
-		g := &group{plan: p, at: at, dialect: d, latency: ledger.NewHistogram(), result: Opened{Statuses: map[int]int{}}, ends: Ends{Codes: map[int]int{}}}
+		g := &group{plan: p, at: at, dialect: d, latency: ledger.NewHistogram(), ends: Ends{Codes: map[int]int{}}}
 		g.opening = &opening{began: s.now, progress: s.now, done: done}
 		s.groups[p.Group] = g
 		if p.N == 0 { // the other workers have all of them

@@ -39,13 +39,12 @@ type Plan struct {
 
 // Opened is what became of a Plan.
 type Opened struct {
-	Open     int         `json:"open"`
-	Failed   int         `json:"failed"`
-	Retries  int         `json:"retries"`
-	Statuses map[int]int `json:"statuses"` // answers other than 101
-	Error    string      `json:"error"`    // of the first that failed
-	Seconds  float64     `json:"seconds"`
-	Latency  Latency     `json:"latency"` // from when it was to connect until it was open
+	Open    int     `json:"open"`
+	Failed  int     `json:"failed"`
+	Retries int     `json:"retries"`
+	Error   string  `json:"error"` // of the first that failed
+	Seconds float64 `json:"seconds"`
+	Latency Latency `json:"latency"` // from when it was to connect until it was open
 }
 
 // Latency is a histogram that can be sent and merged.
@@ -84,7 +83,6 @@ type Heard struct {
 	Missing  uint64  `json:"missing"`
 	Refused  uint64  `json:"refused"` // HTTP answers other than 201
 	Status   int     `json:"status"`  // of one of them
-	Seconds  float64 `json:"seconds"`
 	Latency  Latency `json:"latency"`
 }
 

@@ -281,9 +281,8 @@ func (s *Swarm) interest(c *conn) {
 // tally is what a group has heard since Watch, which was called with Args.
 type tally struct {
 	Args
-	heard   []int32              // by number, from First on: members that have heard it
-	last    []int64              // likewise: when the last one has, in nanoseconds since 1970
-	waiting map[int][]chan int64 // likewise: who waits for that
+	heard   []int32                 // by number, from First on: members that have heard it
+	waiting map[int][]chan struct{} // likewise: who waits until all have; each is closed then
 	Heard
 	latency *hdrhistogram.Histogram
 }
@@ -302,20 +301,21 @@ func (s *Swarm) heard(c *conn, n uint32, due int64) {
 		ledger.Record(g.tally.latency, s.now-g.tally.Shift-due)
 	}
 	if i := int(n) - int(g.tally.First); g.tally.Members > 0 && i >= 0 && i < len(g.tally.heard) {
-		if g.tally.heard[i]++; int(g.tally.heard[i]) == g.tally.Members {
-			g.tally.last[i] = s.now
-			g.tally.tell(i)
-		}
+		g.tally.heard[i]++
+		g.tally.tell(i)
 	}
 	if g.talk != nil {
 		g.talk.back(s, c, due)
 	}
 }
 
-// tell tells those that wait for a number that every member has heard it.
+// tell tells those that wait for a number, if every member has heard it.
 func (t *tally) tell(i int) {
-	for _, got := range t.waiting[i] {
-		got <- t.last[i]
+	if i >= len(t.heard) || int(t.heard[i]) != t.Members {
+		return
+	}
+	for _, heard := range t.waiting[i] {
+		close(heard)
 	}
 	delete(t.waiting, i)
 }

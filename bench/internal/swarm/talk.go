@@ -36,8 +36,7 @@ func (s *Swarm) Talk(t Talk, out *Heard) error {
 	*out = call(s, func(done func(Heard)) {
 		g := s.groups[t.Group]
 		if g == nil {
-			done(Heard{})
-			return
+			g = &group{}
 		}
 		k := &talk{Talk: t, group: g, began: s.now, latency: ledger.NewHistogram(), done: done}
 		for _, c := range g.conns {
@@ -162,7 +161,6 @@ func (k *talk) back(s *Swarm, c *conn, due int64) {
 func (k *talk) stop(s *Swarm) {
 	if !k.over {
 		k.over = true
-		k.heard.Seconds = float64(s.now-k.began) / 1e9
 		if k.waiting > 0 {
 			s.after(s.now+int64(grace), func() { k.finish() })
 		}
@@ -212,7 +210,7 @@ func (s *Swarm) answers(c *conn, p []byte) []byte {
 func (s *Swarm) Watch(a Args, _ *None) error {
 	call(s, func(done func(None)) {
 		if g := s.groups[a.Group]; g != nil {
-			g.tally = tally{Args: a, heard: make([]int32, a.Count), last: make([]int64, a.Count), waiting: map[int][]chan int64{}, latency: ledger.NewHistogram()}
+			g.tally = tally{Args: a, heard: make([]int32, a.Count), waiting: map[int][]chan struct{}{}, latency: ledger.NewHistogram()}
 			for _, c := range g.conns {
 				c.account.Begin(a.First)
 			}
@@ -222,23 +220,21 @@ func (s *Swarm) Watch(a Args, _ *None) error {
 	return nil
 }
 
-// Await returns when every member has heard a number, as nanoseconds since 1970 of the last one; 0 without members.
-func (s *Swarm) Await(a Args, at *int64) error {
-	got := make(chan int64, 1)
+// Await returns when every member has heard a number, at once without members.
+func (s *Swarm) Await(a Args, _ *None) error {
+	heard := make(chan struct{})
 	s.post(func() {
 		g := s.groups[a.Group]
 		if g == nil || g.tally.Members == 0 {
-			got <- 0
+			close(heard)
 			return
 		}
-		t, i := &g.tally, int(a.First)-int(g.tally.First)
-		t.waiting[i] = append(t.waiting[i], got)
-		if i < len(t.last) && t.last[i] > 0 {
-			t.tell(i)
-		}
+		i := int(a.First) - int(g.tally.First)
+		g.tally.waiting[i] = append(g.tally.waiting[i], heard)
+		g.tally.tell(i)
 	})
 	select {
-	case *at = <-got:
+	case <-heard:
 		return nil
 	case <-s.ended_:
 		return errors.New("the worker is ending")

@@ -10,9 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tlsPatience is how long connecting and the TLS handshake may take.
-const tlsPatience = 30 * time.Second
-
 // dialTLS returns one end of a socket pair. Two goroutines carry bytes between the other end and a TLS connection, so that
 // the swarm's loop is the same for both; they cost memory of the client, not of the server.
 func (s *Swarm) dialTLS(c *conn) (int, error) {
@@ -39,7 +36,7 @@ func (s *Swarm) carry(c *conn, fd int, inner net.Conn) {
 		name = c.group.plan.Target.Host
 	}
 	config := &tls.Config{ServerName: name, InsecureSkipVerify: true} // it has no secrets, and test set-ups have certificates of their own
-	outer, err := tls.DialWithDialer(&net.Dialer{Timeout: tlsPatience}, "tcp", c.group.at.String(), config)
+	outer, err := tls.DialWithDialer(&net.Dialer{Timeout: 30 * time.Second}, "tcp", c.group.at.String(), config)
 	if err != nil {
 		s.post(func() { // before the loop reads the end of inner, which says less
 			if s.conns[fd] == c && c.state < open {

@@ -94,8 +94,7 @@ func Value(v float64, unit string) string {
 		return thousands(v) + "/s"
 	case "ratio":
 		return digits(v)
-	}
-	if unit == "" {
+	case "":
 		return thousands(v)
 	}
 	of, name := Scale(v, unit)
@@ -114,12 +113,10 @@ func Scale(v float64, unit string) (of float64, name string) {
 
 func digits(v float64) string {
 	switch a := math.Abs(v); {
-	case a >= 100:
+	case a >= 100, a < 10 && a == math.Trunc(a):
 		return fmt.Sprintf("%.0f", v)
 	case a >= 10:
 		return fmt.Sprintf("%.1f", v)
-	case a == math.Trunc(a):
-		return fmt.Sprintf("%.0f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
 }

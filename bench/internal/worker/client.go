@@ -153,16 +153,13 @@ func (t Team) Open(p swarm.Plan) (swarm.Opened, error) {
 		}
 		return q
 	})
-	sum := swarm.Opened{Statuses: map[int]int{}}
+	var sum swarm.Opened
 	latency := ledger.NewHistogram()
 	for _, o := range all {
 		sum.Open, sum.Failed, sum.Retries = sum.Open+o.Open, sum.Failed+o.Failed, sum.Retries+o.Retries
 		sum.Seconds = max(sum.Seconds, o.Seconds)
 		if sum.Error == "" {
 			sum.Error = o.Error
-		}
-		for status, n := range o.Statuses {
-			sum.Statuses[status] += n
 		}
 		o.Latency.Merge(latency)
 	}
@@ -198,7 +195,7 @@ func sum(all []swarm.Heard) swarm.Heard {
 	latency := ledger.NewHistogram()
 	for _, h := range all {
 		s.Messages, s.Doubles, s.Missing, s.Refused = s.Messages+h.Messages, s.Doubles+h.Doubles, s.Missing+h.Missing, s.Refused+h.Refused
-		s.Seconds, s.Status = max(s.Seconds, h.Seconds), max(s.Status, h.Status)
+		s.Status = max(s.Status, h.Status)
 		h.Latency.Merge(latency)
 	}
 	s.Latency = swarm.Latency{Snapshot: latency.Export()}
@@ -221,14 +218,9 @@ func (t Team) Watch(group string, first uint32, count, members int) error {
 }
 
 // Await returns when every member of a group has heard a number.
-func (t Team) Await(group string, n uint32, seconds float64) (last time.Time, err error) {
-	all, err := each[int64](t, "Swarm.Await", func(int) any { return swarm.Args{Group: group, First: n, Seconds: seconds} })
-	for i, at := range all {
-		if heard := time.Unix(0, at).Add(-t[i].Offset); heard.After(last) {
-			last = heard
-		}
-	}
-	return last, err
+func (t Team) Await(group string, n uint32, seconds float64) error {
+	_, err := each[swarm.None](t, "Swarm.Await", func(int) any { return swarm.Args{Group: group, First: n, Seconds: seconds} })
+	return err
 }
 
 // Heard adds up what a group has heard since Watch.

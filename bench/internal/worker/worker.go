@@ -90,15 +90,12 @@ func Listen(ctx context.Context, addr string, said io.Writer) error {
 	}
 }
 
-// busyPatience is how long a coordinator waits for the one before it to go.
-const busyPatience = 3 * time.Second
-
 // Hello tells about the machine, and has the worker work for this coordinator alone.
 func (s *Service) Hello(_ swarm.None, m *record.Machine) error {
 	select {
 	case s.place <- struct{}{}:
 		s.held = true
-	case <-time.After(busyPatience):
+	case <-time.After(3 * time.Second): // the run before had time to go
 		return errors.New("it is busy with another run, or is named twice")
 	}
 	*m = process.Machine()
