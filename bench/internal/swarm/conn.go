@@ -3,7 +3,6 @@ package swarm
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
@@ -201,6 +200,3 @@ func (s *Swarm) frames(c *conn, p []byte) []byte {
 	}
 	return p
 }
-
-// jitter is d, or up to half more: clients that are refused together do not all come back together.
-func jitter(d time.Duration) time.Duration { return d + rand.N(d/2+1) }

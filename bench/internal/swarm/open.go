@@ -209,7 +209,7 @@ func (s *Swarm) retry(c *conn, pause time.Duration) {
 	}
 	g.result.Retries++
 	g.opening.pending--
-	s.after(s.now+int64(jitter(pause)), func() {
+	s.after(s.now+int64(pause+rand.N(pause/2+1)), func() { // clients that are refused together do not come back together
 		if g.opening != nil {
 			s.dial(c)
 		}

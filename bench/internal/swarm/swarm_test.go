@@ -1,12 +1,14 @@
 package swarm
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -255,6 +257,30 @@ func TestAwaitReturnsWhenEveryMemberHasHeard(t *testing.T) {
 	for _, n := range []uint32{1, 100} {
 		if err := s.Await(Args{Group: "g", First: n, Seconds: 0.01}, nil); err == nil || !strings.Contains(err.Error(), "not every member has heard publication") {
 			t.Errorf("number %d was never said: %v", n, err)
+		}
+	}
+}
+
+func TestAnswersOfRequestsMayBeChunked(t *testing.T) {
+	for _, body := range []string{"0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"} {
+		target := serve(t, func(c net.Conn) {
+			for in := bufio.NewReader(c); ; {
+				r, err := http.ReadRequest(in)
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+				for _, b := range []byte("HTTP/1.1 201 Created\r\nTransfer-Encoding: Chunked\r\n\r\n" + body) {
+					_, _ = c.Write([]byte{b})
+				}
+			}
+		})
+		s := newSwarm(t)
+		if o := opened(s, Plan{Group: "g", Target: target, N: 1, HTTP: true}); o.Open != 1 {
+			t.Fatalf("%+v", o)
+		}
+		if h := talked(s, Talk{Group: "g", Channel: "c", Count: 10}); h.Messages != 10 || h.Refused+h.Missing > 0 {
+			t.Errorf("%q: %+v", body, h)
 		}
 	}
 }

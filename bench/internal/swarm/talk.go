@@ -13,9 +13,6 @@ import (
 	"wsify/bench/internal/ledger"
 )
 
-// grace is how long what is under way may still come back when a talk is over.
-const grace = 5 * time.Second
-
 // talk is a Talk under way.
 type talk struct {
 	Talk
@@ -162,7 +159,7 @@ func (k *talk) stop(s *Swarm) {
 	if !k.over {
 		k.over = true
 		if k.waiting > 0 {
-			s.after(s.now+int64(grace), func() { k.finish() })
+			s.after(s.now+int64(5*time.Second), func() { k.finish() }) // a grace for what is under way
 		}
 	}
 	if k.waiting == 0 {
@@ -189,6 +186,13 @@ func (s *Swarm) answers(c *conn, p []byte) []byte {
 		}
 		body, _ := number(p[:end], "content-length:")
 		size := end + 4 + body
+		if bytes.Contains(bytes.ToLower(p[:end]), []byte("transfer-encoding: chunked")) {
+			last := []byte("\r\n0\r\n\r\n") // behind the head, or another chunk
+			at := bytes.Index(p[end+2:], last)
+			if size = end + 2 + at + len(last); at < 0 {
+				return p
+			}
+		}
 		if len(p) < size {
 			return p
 		}
