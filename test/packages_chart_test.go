@@ -19,7 +19,9 @@ const everything = `
 image: { tag: "1.2.3" }
 imagePullSecrets: [{ name: pull }]
 settings: { broker-driver: redis, max-connections: 1000000, access-log: true, access-log-sample: 0.01, allowed-origins: "https://a.example,self" }
-secret: { name: wsify, broadcastingKey: key, brokerDSN: dsn, authorizerURL: authorizer }
+secret: { name: wsify, keys: { broadcasting-key: key, broker-dsn: dsn, authorizer-url: authorizer } }
+extraVolumes: [{ name: ca, configMap: { name: ca } }]
+extraVolumeMounts: [{ name: ca, mountPath: /etc/wsify }]
 autoscaling: { enabled: true, maxReplicas: 40, connectionsPerPod: 1000000 }
 serviceMonitor: { enabled: true, labels: { release: prometheus } }
 service: { type: LoadBalancer, annotations: { a: b } }
@@ -254,8 +256,9 @@ func TestChartRefusesValuesThatAreNone(t *testing.T) {
 		"settings: { broadcasting-key: s3cret }":               "broadcasting-key", // it would be in the list of processes
 		"settings: { admin-addr: \":3001\" }":                  "admin-addr",       // the chart sets it
 		"settings: { allowed-origins: [a, b] }":                "allowed-origins",
-		"secret: { brokerDSN: dsn }":                           "secret.name",
-		"secret: { name: s, brokerDSN: a/b }":                  "brokerDSN",
+		"secret: { keys: { broker-dsn: dsn } }":                "secret.name",
+		"secret: { name: s, keys: { loops: a } }":              "loops", // it is no secret
+		"secret: { name: s, keys: { broker-dsn: a/b } }":       "broker-dsn",
 		"shutdownDelaySeconds: 5s":                             "shutdownDelaySeconds",
 		"drainTimeoutSeconds: 0":                               "drainTimeoutSeconds",
 		"goMemLimit: 900MB":                                    "goMemLimit",

@@ -36,8 +36,9 @@ func TestThePackagesHaveAllSettings(t *testing.T) {
 	}
 }
 
-// chartSettings matches the names of settings in the schema of the Helm chart's values.
-var chartSettings = regexp.MustCompile(`("propertyNames": \{\s*"enum": )\[[^\]]*\]`)
+// chartNames matches the names of settings in the schema of the Helm chart's values: first those of
+// settings, then those of secrets.
+var chartNames = regexp.MustCompile(`(?s)("settings": .*?"enum": )\[[^\]]*\](.*?"keys": .*?"enum": )\[[^\]]*\]`)
 
 // setByChart are the settings that the chart itself sets.
 var setByChart = []string{"listen-addr", "admin-addr", "shutdown-delay", "drain-timeout"}
@@ -45,11 +46,15 @@ var setByChart = []string{"listen-addr", "admin-addr", "shutdown-delay", "drain-
 // TestTheChartKnowsAllSettings compares the schema with the table of settings.
 func TestTheChartKnowsAllSettings(t *testing.T) {
 	const path = "../../deploy/helm/wsify/values.schema.json"
-	var names []string
+	var settings, secrets []string
 	for _, g := range newCommandLine().settings {
 		for _, s := range g.settings {
-			if s.key() != "" && !s.secret && !slices.Contains(setByChart, s.name) {
-				names = append(names, s.name)
+			switch {
+			case s.key() == "" || slices.Contains(setByChart, s.name):
+			case s.secret:
+				secrets = append(secrets, s.name)
+			default:
+				settings = append(settings, s.name)
 			}
 		}
 	}
@@ -57,13 +62,13 @@ func TestTheChartKnowsAllSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := `["` + strings.Join(names, "\",\n     \"") + `"]`
-	want := chartSettings.ReplaceAllString(string(text), "${1}"+list)
+	list := func(names []string) string { return `["` + strings.Join(names, "\",\n     \"") + `"]` }
+	want := chartNames.ReplaceAllString(string(text), "${1}"+list(settings)+"${2}"+list(secrets))
 	if *testtool.Update {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	} else if want != string(text) || !chartSettings.Match(text) {
+	} else if want != string(text) || !chartNames.Match(text) {
 		t.Errorf("%s has not the names of the settings; make update writes them", path)
 	}
 }

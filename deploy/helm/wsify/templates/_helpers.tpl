@@ -23,8 +23,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas) }}
 {{- fail "autoscaling.maxReplicas is less than autoscaling.minReplicas" }}
 {{- end }}
-{{- $keys := join "" (list .Values.secret.broadcastingKey .Values.secret.brokerDSN .Values.secret.authorizerURL) }}
-{{- if and $keys (not .Values.secret.name) }}
+{{- if and .Values.secret.keys (not .Values.secret.name) }}
 {{- fail "secret.name is empty, and a key of the Secret is used" }}
 {{- end }}
 {{- end }}
@@ -42,9 +41,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{/* Secrets are files, which variables name. */}}
 {{- define "wsify.secrets" -}}
-{{- range $variable, $key := dict "BROADCASTING_KEY" .broadcastingKey "BROKER_DSN" .brokerDSN "AUTHORIZER_URL" .authorizerURL }}
-{{- if $key }}
-- { name: WSIFY_{{ $variable }}_FILE, value: {{ printf "/run/secrets/wsify/%s" $key | quote }} }
-{{- end }}
+{{- range $name, $key := .keys }}
+- { name: WSIFY_{{ $name | upper | replace "-" "_" }}_FILE, value: {{ printf "/run/secrets/wsify/%s" $key | quote }} }
 {{- end }}
 {{- end }}
