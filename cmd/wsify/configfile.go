@@ -14,7 +14,7 @@ import (
 // set. The error has one line for each wrong line of the file. A second line for the same setting
 // is wrong.
 func (c *commandLine) fromFile() error {
-	content, err := readFile(c.configFile, maxConfig)
+	content, err := readFile(c.configFile, maxConfig, c.again)
 	if err != nil {
 		return fmt.Errorf("-config: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 )
 
 // The sources of a setting, as -print-config shows them.
@@ -75,7 +76,7 @@ func (c *commandLine) load(env map[string]string) error {
 	var problems []error
 	for _, g := range c.settings {
 		for _, s := range g.settings {
-			problems = append(problems, s.fromEnv(env))
+			problems = append(problems, s.fromEnv(env, c.again))
 		}
 	}
 	problems = append(problems, c.checkNames(env)...)
@@ -100,7 +101,7 @@ func environment(environ []string) map[string]string {
 // fromEnv sets s from its variable, or from the file that its other variable names, unless the
 // command line has set it. Both variables at once are an error in any case, because one of them
 // does not have the effect that its author expects.
-func (s *setting) fromEnv(env map[string]string) error {
+func (s *setting) fromEnv(env map[string]string, again bool) error {
 	name, fileName := s.env(), s.fileEnv()
 	got, path := env[name], env[fileName]
 	switch {
@@ -109,7 +110,7 @@ func (s *setting) fromEnv(env map[string]string) error {
 	case s.source != sourceDefault:
 		return nil
 	case path != "":
-		secret, err := readSecret(path)
+		secret, err := readSecret(path, again)
 		if err != nil {
 			return fmt.Errorf("%s: %w", fileName, err)
 		}
@@ -148,8 +149,8 @@ const (
 )
 
 // readSecret returns the content of a file, without the newline at its end.
-func readSecret(path string) (string, error) {
-	p, err := readFile(path, maxSecret)
+func readSecret(path string, again bool) (string, error) {
+	p, err := readFile(path, maxSecret, again)
 	if err != nil {
 		return "", err
 	}
@@ -163,13 +164,22 @@ func readSecret(path string) (string, error) {
 // byteOrderMark is what some editors put at the beginning of a file; it belongs to no value.
 const byteOrderMark = "\ufeff"
 
-// readFile returns the content of a file, at most limit bytes, without a byte order mark.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+// readFile returns the content of a file, at most limit bytes, without a byte order mark. At the
+// start that may be a pipe. What is read again has to be a regular file: a pipe that was read is
+// empty, or would be waited for.
+func readFile(path string, limit int64, again bool) ([]byte, error) {
+	mode := os.O_RDONLY
+	if again {
+		mode |= syscall.O_NONBLOCK
+	}
+	f, err := os.OpenFile(path, mode, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); again && (err != nil || !info.Mode().IsRegular()) {
+		return nil, errors.Join(err, fmt.Errorf("%s is not a regular file, so it cannot be read again", path))
+	}
 	p, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(p)) > limit {
 		err = fmt.Errorf("%s has more than %s", path, formatSize(int(limit)))

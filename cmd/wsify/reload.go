@@ -9,13 +9,17 @@ import (
 	"wsify/internal/server"
 )
 
-// values returns the settings by name, as they were given. Validate may fill in others.
-func (c *commandLine) values() map[string]string {
-	all := map[string]string{}
+// values returns the settings by name, as they were given, and how many are from the file. Validate
+// may fill in others.
+func (c *commandLine) values() (all map[string]string, inFile int) {
+	all = map[string]string{}
 	for name, s := range c.byName {
 		all[name] = s.value.String()
+		if s.source == sourceFile {
+			inFile++
+		}
 	}
-	return all
+	return all, inFile
 }
 
 // reread reads the settings again: the configuration file, the files of secrets, and what the
@@ -23,15 +27,20 @@ func (c *commandLine) values() map[string]string {
 // differs from what is in force, and takes that for in force where a running server can change it.
 func (c *commandLine) reread(log *slog.Logger) (server.Rereading, error) {
 	next := newCommandLine()
+	next.again = true
 	err := errors.Join(next.parse(c.args), next.load(c.env))
-	given := next.values()
+	given, inFile := next.values()
 	if err = errors.Join(err, next.located(next.server.Validate())); err != nil {
 		return server.Rereading{}, err
 	}
 	for _, w := range next.warnings() {
 		log.Warn(w.text, w.key, w.value)
 	}
-	r := server.Rereading{Config: next.server, LogLevel: next.logLevel}
+	if inFile == 0 && c.inFile > 0 {
+		log.Warn("the configuration file has no settings any more: they have their defaults now", "file", next.configFile)
+	}
+	c.inFile = inFile
+	r := server.Rereading{Config: next.server, LogLevel: next.logLevel, Reloaded: server.Reloaded{Changed: []string{}, Restart: []string{}}}
 	for _, g := range next.settings {
 		for _, s := range g.settings {
 			switch {

@@ -87,7 +87,7 @@ func TestAReloadChangesWhatCanChangeAndNamesTheRest(t *testing.T) {
 	c.want("a pong", pongFrame)
 
 	l.signal(syscall.SIGHUP)
-	if line, want := l.awaitLog("the configuration was reloaded"), `"changed":null,"needs_restart":["-max-message-size"]`; !strings.Contains(line, want) {
+	if line, want := l.awaitLog("the configuration was reloaded"), `"changed":[],"needs_restart":["-max-message-size"]`; !strings.Contains(line, want) {
 		t.Errorf("a second reload: %s, want %s", line, want)
 	}
 }
@@ -114,6 +114,40 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 	l.signal(syscall.SIGHUP)
 	l.awaitLog("no such file")
 	l.wantStatus("201", publication("first"))
+}
+
+// A file that is a pipe by now would be waited for.
+func TestSignalsDoNotWaitForAReload(t *testing.T) {
+	t.Parallel() // mostly waits
+	file := write(t, "broadcasting-key first\n")
+	l := startLogged(t, "-config", file)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.signal(syscall.SIGHUP)
+	if line := l.awaitLog("the configuration was not reloaded"); !strings.Contains(line, "not a regular file") {
+		t.Errorf("log: %s", line)
+	}
+	l.wantStatus("201", publication("first"))
+	l.signal(syscall.SIGTERM)
+	l.wantEnd(exitOK)
+}
+
+func TestAFileThatHasLostItsSettingsIsWarnedAbout(t *testing.T) {
+	t.Parallel() // mostly waits
+	file := write(t, "broadcasting-key first\n")
+	l := startLogged(t, "-config", file)
+	rewrite(t, file, "# broadcasting-key first\n")
+	l.signal(syscall.SIGHUP)
+	l.awaitLog("the configuration file has no settings any more")
+	l.signal(syscall.SIGHUP) // and only once
+	l.awaitLog("the configuration was reloaded")
+	if line := l.awaitLog("the configuration"); !strings.Contains(line, "was reloaded") {
+		t.Errorf("a second reload: %s", line)
+	}
 }
 
 func TestAReloadReadsTheFilesOfSecrets(t *testing.T) {
@@ -211,7 +245,7 @@ func TestAReloadChangesLimits(t *testing.T) {
 	l.wantStatus("503", upgrade)
 	rewrite(t, file, "max-connections 0\n")
 	l.signal(syscall.SIGHUP)
-	if line, want := l.awaitLog("the configuration was reloaded"), `"changed":["-max-connections","-command-rate"],"needs_restart":null`; !strings.Contains(line, want) {
+	if line, want := l.awaitLog("the configuration was reloaded"), `"changed":["-max-connections","-command-rate"],"needs_restart":[]`; !strings.Contains(line, want) {
 		t.Errorf("log: %s, want %s", line, want)
 	}
 	l.wantStatus("101", upgrade)

@@ -60,7 +60,7 @@ func run(args, environ []string, stdout, stderr io.Writer, serve serveFunc) int 
 		return answer(stdout, stderr, func(w io.Writer) { fmt.Fprintln(w, describe(info)) })
 	}
 	loaded := c.load(env)
-	c.inForce = c.values()
+	c.inForce, c.inFile = c.values()
 	if c.command == commandHealthcheck {
 		return c.healthcheck(misused, errors.Join(loaded, c.located(c.server.Validate())), stdout, stderr)
 	}

@@ -112,7 +112,9 @@ type commandLine struct {
 
 	args    []string          // of the command line
 	env     map[string]string // the environment
+	again   bool              // files are read again, for a reload
 	inForce map[string]string // the settings, as they were given; a reload changes some
+	inFile  int               // how many are from the configuration file
 	level   slog.LevelVar     // of the log
 
 	mistakes []error  // of the command line

@@ -33,13 +33,23 @@ func serveUntil(signals, requests <-chan os.Signal, started <-chan *server.Serve
 	go func() { ended <- serve(ctx) }()
 	var srv *server.Server
 	var asked <-chan os.Signal // requests, once there is a server
+	reloads := make(chan struct{}, 1)
+	defer close(reloads)
 	for {
 		select {
 		case srv = <-started:
 			asked = requests
+			go func() { // a file may be slow, and signals are not to wait for it
+				for range reloads {
+					do.reload(srv)
+				}
+			}()
 		case s := <-asked:
 			if s == syscall.SIGHUP {
-				do.reload(srv)
+				select {
+				case reloads <- struct{}{}:
+				default: // a reload that has not begun reads what this one would
+				}
 			} else if !srv.Drain() {
 				log.Warn("SIGUSR1 changes nothing: this node is drained already")
 			}

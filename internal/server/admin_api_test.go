@@ -95,7 +95,7 @@ func TestOperatorsDrainReloadAndChangeTheLevel(t *testing.T) {
 	if level.Level() != slog.LevelDebug {
 		t.Errorf("the level is %s", level.Level())
 	}
-	change(t, srv, "/reload", ``, `{"changed":[],"needs_restart":["-loops"]}`)
+	change(t, srv, "/reload", ``, `{"changed":["-log-level"],"needs_restart":["-loops"]}`)
 	if level.Level() != slog.LevelWarn {
 		t.Errorf("after the reload the level is %s", level.Level())
 	}

@@ -62,7 +62,7 @@ func (c control) SetLogLevel(level slog.Level) bool {
 
 func (c control) Drain() bool    { return c.srv.Drain() }
 func (c control) Undrain() bool  { return c.srv.Undrain() }
-func (c control) Draining() bool { return c.srv.node.Draining() }
+func (c control) Draining() bool { return c.srv.node.Draining() || c.srv.leaving.Load() }
 
 func (c control) Reload() (api.Reloaded, error) {
 	got, err := c.srv.Reload()

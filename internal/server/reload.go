@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -42,10 +43,15 @@ func (srv *Server) Reload() (Reloaded, error) {
 	}
 	srv.key, srv.random = key, c.BroadcastingKey == "" && !c.BroadcastOpen
 	srv.node.Reload(c.settings(key))
-	srv.delay.Store(int64(c.ShutdownDelay))
-	srv.drain.Store(int64(c.DrainTimeout))
-	if srv.cfg.LogLevel != nil {
-		srv.cfg.LogLevel.Set(next.LogLevel)
+	if !srv.leaving.Load() { // the service manager was told how long the shutdown takes
+		srv.delay.Store(int64(c.ShutdownDelay))
+		srv.drain.Store(int64(c.DrainTimeout))
+	}
+	if level := srv.cfg.LogLevel; level != nil {
+		if level.Level() != next.LogLevel && !slices.Contains(next.Changed, "-log-level") { // an operator had changed it
+			next.Changed = append(next.Changed, "-log-level")
+		}
+		level.Set(next.LogLevel)
 	}
 	srv.log.Info("the configuration was reloaded", "changed", next.Changed, "needs_restart", next.Restart)
 	if random {
@@ -76,7 +82,7 @@ func (srv *Server) Drain() bool {
 // Undrain lets clients connect again after Drain. It reports false if the node is not drained, or
 // shuts down.
 func (srv *Server) Undrain() bool {
-	ended := srv.node.Undrain()
+	ended := !srv.leaving.Load() && srv.node.Undrain()
 	if ended {
 		srv.log.Info("the drain has ended: clients may connect again", "connections", srv.node.Connections())
 	}
