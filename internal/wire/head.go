@@ -116,7 +116,7 @@ func JudgeStart(p []byte, from int) error {
 	case end < 0 && bytes.IndexByte(p[:from], ' ') >= 0: // so was the method
 		return nil
 	case end < 0:
-		if !methodBegins(p[from:]) {
+		if !methodBegins(p[max(from-1, 0):]) { // what was last may have been half a line's end
 			return errMethod
 		}
 		return nil
