@@ -42,7 +42,7 @@ func (g *Group) Listen(addr string) (net.Addr, error) {
 type listener struct {
 	fd        int // -1 once closed; closed when every acceptor has stopped
 	addr      net.Addr
-	unlink    string      // path of a unix socket to remove on close
+	file      *socketFile // to remove on close; nil without one
 	acceptors []*acceptor // guarded by Group.mu, then by Group.closing
 	broke     sync.Once   // reports its failure once
 }
@@ -74,47 +74,52 @@ func (g *Group) register(n *listener) error {
 // that use package net and goroutines instead of the loops. mode is the file mode of
 // a unix socket. Closing the listener removes a unix socket.
 func OpenListener(addr string, mode os.FileMode) (net.Listener, error) {
-	ln, err := openNetListener(addr, mode)
+	ln, file, err := openNetListener(addr, mode)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, rootCause(err))
+	}
+	if file != nil {
+		return &fileListener{Listener: ln, file: file}, nil
 	}
 	return ln, nil
 }
 
 // openNetListener lets package net parse the address and open the socket. A unix socket
-// is created with its mode, so that others cannot connect, not even for a moment.
-func openNetListener(addr string, mode os.FileMode) (net.Listener, error) {
+// is created with its mode, so that others cannot connect, not even for a moment. The
+// caller removes its file.
+func openNetListener(addr string, mode os.FileMode) (net.Listener, *socketFile, error) {
 	if number, ok := strings.CutPrefix(addr, fdPrefix); ok {
-		return inherit(number)
-	}
-	network, address := "tcp", addr
-	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
-		network, address = "unix", path
-		if err := removeStale(path); err != nil {
-			return nil, err
-		}
-		defer unix.Umask(unix.Umask(int(0o777 &^ mode)))
+		ln, err := inherit(number)
+		return ln, nil, err
 	}
 	config := net.ListenConfig{KeepAlive: -1}
 	config.SetMultipathTCP(false)
-	return config.Listen(context.Background(), network, address)
+	path, ok := strings.CutPrefix(addr, unixPrefix)
+	if !ok {
+		ln, err := config.Listen(context.Background(), "tcp", addr)
+		return ln, nil, err
+	}
+	if err := removeStale(path); err != nil {
+		return nil, nil, err
+	}
+	defer unix.Umask(unix.Umask(int(0o777 &^ mode)))
+	ln, err := config.Listen(context.Background(), "unix", path)
+	if err != nil || strings.HasPrefix(path, "@") { // an abstract name is not a file
+		return ln, nil, err
+	}
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	return ln, newSocketFile(path), nil
 }
 
 // openListener takes the descriptor out of package net's listener, whose own poller
 // must not watch it too.
 func openListener(addr string, mode os.FileMode) (*listener, error) {
-	ln, err := openNetListener(addr, mode)
+	ln, file, err := openNetListener(addr, mode)
 	if err != nil {
 		return nil, err
 	}
 	defer ln.Close()
-	n := &listener{fd: -1, addr: ln.Addr()}
-	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
-		ln.(*net.UnixListener).SetUnlinkOnClose(false)
-		if !strings.HasPrefix(path, "@") { // an abstract name is not a file
-			n.unlink = path
-		}
-	}
+	n := &listener{fd: -1, addr: ln.Addr(), file: file}
 	return n, n.take(ln.(syscall.Conn))
 }
 
@@ -145,27 +150,6 @@ func (n *listener) take(ln syscall.Conn) error {
 		_ = unix.SetsockoptInt(n.fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentBytes)
 	}
 	return os.NewSyscallError("fcntl", unix.SetNonblock(n.fd, true))
-}
-
-// removeStale removes a unix socket without a listener. Only a refusal proves that
-// there is none: a server with a full queue, for example, answers EAGAIN.
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode()&os.ModeSocket == 0 {
-		return nil
-	}
-	c, err := net.Dial("unix", path)
-	switch {
-	case err == nil:
-		_ = c.Close()
-		return unix.EADDRINUSE
-	case errors.Is(err, unix.ECONNREFUSED):
-		return os.Remove(path)
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EPROTOTYPE):
-		return unix.EADDRINUSE
-	default:
-		return err
-	}
 }
 
 // rootCause cuts "listen tcp 1.2.3.4:80: bind:" off the front of an error, so that
@@ -221,9 +205,7 @@ func (n *listener) close() {
 	if n.fd < 0 {
 		return
 	}
-	if n.unlink != "" { // before the close, after which another process may take the path
-		_ = os.Remove(n.unlink)
-	}
+	n.file.remove()
 	_ = unix.Close(n.fd)
 	n.fd = -1
 }
