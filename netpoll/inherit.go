@@ -18,11 +18,16 @@ const firstInherited = 3
 
 // inherit returns the listener behind a descriptor that this process was started with,
 // and takes the descriptor. A descriptor that is no listening stream socket is left as
-// it is, because it may be in use by something else.
+// it is, because it may be in use by something else. One that closes on exec was opened
+// by this process itself, as Go opens all of them so.
 func inherit(number string) (net.Listener, error) {
 	fd, err := strconv.Atoi(number)
 	if err != nil || fd < firstInherited {
 		return nil, errors.New("this is not the number of an inherited descriptor, which is 3 or higher")
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	if err != nil || flags&unix.FD_CLOEXEC != 0 {
+		return nil, errors.New("no descriptor of this number was passed to this process")
 	}
 	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	if err != nil {

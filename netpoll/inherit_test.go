@@ -91,27 +91,34 @@ func TestPackageNetListensOnAnInheritedSocketToo(t *testing.T) {
 
 // What is no listening socket may be in use by another part of this process.
 func TestADescriptorThatIsNoListenerIsRefusedAndStaysOpen(t *testing.T) {
-	null, err := os.Open("/dev/null")
+	null, err := unix.Open("/dev/null", unix.O_RDONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer null.Close()
+	defer unix.Close(null)
 	connected, other := socketPair(t)
 	defer unix.Close(other)
 	defer unix.Close(connected)
-	datagrams, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if _, err := unix.FcntlInt(uintptr(connected), unix.F_SETFD, 0); err != nil {
+		t.Fatal(err)
+	}
+	datagrams, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(datagrams)
 	g := start(t, Config{}, echo())
+	listen(t, g, "127.0.0.1:0")
+	const notPassed = "no descriptor of this number was passed to this process"
 	for _, c := range []struct{ fd, want string }{
 		{"2", "this is not the number of an inherited descriptor, which is 3 or higher"},
 		{"-1", "this is not the number of an inherited descriptor, which is 3 or higher"},
 		{"web", "this is not the number of an inherited descriptor, which is 3 or higher"},
 		{"", "this is not the number of an inherited descriptor, which is 3 or higher"},
-		{"999999", "bad file descriptor"},
-		{fmt.Sprint(null.Fd()), "socket operation on non-socket"},
+		{"999999", notPassed},
+		{fmt.Sprint(g.listeners[0].fd), notPassed}, // a listener, but the process's own
+		{fmt.Sprint(other), notPassed},
+		{fmt.Sprint(null), "socket operation on non-socket"},
 		{fmt.Sprint(connected), "this descriptor is not a listening stream socket"},
 		{fmt.Sprint(datagrams), "this descriptor is not a listening stream socket"},
 	} {

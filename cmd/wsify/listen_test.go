@@ -10,10 +10,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestEachFurtherListenAddrAddsToTheOnesBefore(t *testing.T) {
@@ -90,15 +93,30 @@ func TestSocketsThatSystemdHasOpened(t *testing.T) {
 	}
 
 	for _, c := range []struct{ args, want string }{
-		{"-listen-addr fd://web", "wsify: -listen-addr: listen on fd://web: the service manager has not passed a socket of this name; it has passed 3: wsify.socket, wsify.socket, admin\n"},
+		{"-listen-addr fd://web", "wsify: -listen-addr: listen on fd://web: the service manager has not passed a socket of this name; it has passed admin, wsify.socket\n"},
 		{"-listen-addr fd://3 -listen-addr fd://wsify.socket", "wsify: -listen-addr: fd://3 is taken by -listen-addr fd://3\n"},
 		{"-listen-addr fd://admin -admin-addr fd://5", "wsify: -admin-addr: fd://5 is taken by -listen-addr fd://5\n"},
 		{"-admin-addr fd://wsify.socket", "wsify: -admin-addr: fd://wsify.socket is the name of 2 sockets; it has to be one\n"},
-		{"-listen-addr fd://999", "wsify: listen on fd://999: bad file descriptor\n"},
+		{"-listen-addr fd://999", "wsify: listen on fd://999: no descriptor of this number was passed to this process\n"},
 	} {
 		said, err := passed(append(strings.Fields(c.args), "-log-level", "error")...).CombinedOutput()
 		if string(said) != c.want || err == nil {
 			t.Errorf("%s: %v, %q; want %q", c.args, err, said, c.want)
+		}
+	}
+}
+
+// TestASocketThatNobodyHasPassed: without one, 3 is a descriptor that Go has opened, and the
+// listener of another address has one of the next numbers.
+func TestASocketThatNobodyHasPassed(t *testing.T) {
+	for number := 3; number < 24; number++ {
+		if flags, err := unix.FcntlInt(uintptr(number), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			continue // whoever has started the tests has passed it to them
+		}
+		addr := "fd://" + strconv.Itoa(number)
+		said, err := command(t, "-admin-addr", "off", "-listen-addr", "127.0.0.1:0,"+addr, "-log-level", "error").CombinedOutput()
+		if want := "wsify: listen on " + addr + ": no descriptor of this number was passed to this process\n"; string(said) != want || err == nil {
+			t.Errorf("%s: %v, %q; want %q", addr, err, said, want)
 		}
 	}
 }

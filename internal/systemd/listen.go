@@ -3,6 +3,7 @@ package systemd
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -33,11 +34,19 @@ func Inherited(addrs []string) (all []string, err error) {
 			}
 		}
 		if len(all) == before {
-			return nil, fmt.Errorf("listen on %s: the service manager has not passed a socket of this name; it has passed %d: %s",
-				addr, len(names), strings.Join(names, ", "))
+			return nil, fmt.Errorf("listen on %s: %s", addr, missing(names))
 		}
 	}
 	return all, nil
+}
+
+// missing says which sockets were passed instead, each name once.
+func missing(names []string) string {
+	if len(names) == 0 {
+		return "the service manager has passed no socket"
+	}
+	slices.Sort(names)
+	return "the service manager has not passed a socket of this name; it has passed " + strings.Join(slices.Compact(names), ", ")
 }
 
 // passed returns the names of the descriptors that were passed to this process, in the

@@ -20,11 +20,13 @@ func TestSocketsAreFoundByTheirNames(t *testing.T) {
 		{name: "one name for all sockets of a unit", pid: os.Getpid(), fds: "3", names: "wsify.socket:x:wsify.socket", addrs: []string{"fd://wsify.socket"}, want: []string{"fd://3", "fd://5"}},
 		{name: "no names", pid: os.Getpid(), fds: "2", addrs: []string{"fd://unknown"}, want: []string{"fd://3", "fd://4"}},
 		{name: "another name", pid: os.Getpid(), fds: "2", names: "web:admin", addrs: []string{"fd://wsify"},
-			problem: "listen on fd://wsify: the service manager has not passed a socket of this name; it has passed 2: web, admin"},
+			problem: "listen on fd://wsify: the service manager has not passed a socket of this name; it has passed admin, web"},
 		{name: "for another process", pid: 1, fds: "1", names: "web", addrs: []string{"fd://web"},
-			problem: "listen on fd://web: the service manager has not passed a socket of this name; it has passed 0: "},
+			problem: "listen on fd://web: the service manager has passed no socket"},
+		{name: "more than can be, without names", pid: os.Getpid(), fds: "1000000000", addrs: []string{"fd://web"},
+			problem: "listen on fd://web: the service manager has not passed a socket of this name; it has passed unknown"},
 		{name: "nonsense", pid: os.Getpid(), fds: "x", names: "web", addrs: []string{"fd://web"},
-			problem: "listen on fd://web: the service manager has not passed a socket of this name; it has passed 0: "},
+			problem: "listen on fd://web: the service manager has passed no socket"},
 		{name: "no address", addrs: []string{""}, want: []string{""}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
