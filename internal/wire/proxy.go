@@ -42,7 +42,7 @@ var (
 // ParseProxy reads a PROXY header, of version 1 or 2, at the start of p. It returns the
 // address of the proxy's client, and the size of the header. The address is not valid
 // when the header has none: a health check of the proxy itself, an unknown protocol, a
-// unix socket. The address of the proxy then stands.
+// unix socket, 0.0.0.0 or ::. The address of the proxy then stands.
 //
 // When p ends inside the header, it returns n == 0 and a nil error: call again with more
 // input. When p cannot be the start of a header, the error is ErrNoProxy. At any other
@@ -50,11 +50,16 @@ var (
 func ParseProxy(p []byte) (client netip.AddrPort, n int, err error) {
 	switch {
 	case begins(p, proxyMark1):
-		return parseProxyLine(p)
+		client, n, err = parseProxyLine(p)
 	case begins(p, proxyMark2):
-		return parseProxyBinary(p)
+		client, n, err = parseProxyBinary(p)
+	default:
+		err = ErrNoProxy
 	}
-	return netip.AddrPort{}, 0, ErrNoProxy
+	if client.Addr().IsUnspecified() {
+		client = netip.AddrPort{}
+	}
+	return client, n, err
 }
 
 // begins reports whether p begins with mark, or is the beginning of it.
