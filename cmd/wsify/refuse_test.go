@@ -56,11 +56,11 @@ func TestARefusedConfigurationExitsWith1AndNamesEveryProblem(t *testing.T) {
 		want []string
 	}{
 		{"-listen-addr 3000 -broker-driver kafka", nil, []string{
-			`-listen-addr: "3000" is not host:port, :port, [v6]:port, unix:/path or fd://NUMBER`,
+			`-listen-addr: "3000" is not host:port, :port, [v6]:port, unix:/path, fd://NUMBER or fd://NAME`,
 			`-broker-driver: there is no broker "kafka"; there are memory, redis and nats`,
 		}},
 		{"-admin-addr 3001 -check-config", nil, []string{
-			`-admin-addr: "3001" is not host:port, :port, [v6]:port, unix:/path or fd://NUMBER`,
+			`-admin-addr: "3001" is not host:port, :port, [v6]:port, unix:/path, fd://NUMBER or fd://NAME`,
 		}},
 		{"-loops 300 -check-config", nil, []string{"-loops: 300 is not between 1 and 256"}},
 		{"", []string{"WSIFY_PONG_TIMEOUT=3", "WSIFY_LOOPS=x"}, []string{
@@ -119,6 +119,7 @@ func TestAMistypedVariableIsRefusedAndTheNearestSettingNamed(t *testing.T) {
 }
 
 func TestWhatIsOddIsWarnedAbout(t *testing.T) {
+	const wide = "-trusted-proxies has a network wider than any private one, and whoever is in it can forge client addresses: "
 	for _, tc := range []struct {
 		name, check, log string
 		args, environ    []string
@@ -131,6 +132,14 @@ func TestWhatIsOddIsWarnedAbout(t *testing.T) {
 			[]string{"-broker-dsn", "redis://:hunter2@a"}, nil},
 		{"a burst without a rate", "-command-burst is set without -command-rate, and has no effect: 7", "burst=7",
 			[]string{"-command-burst", "7"}, nil},
+		{"a policy without a rate", "-rate-policy is set without -command-rate, and has no effect: drop", "policy=drop",
+			[]string{"-rate-policy", "drop"}, nil},
+		{"a limit above another", "-max-connections-per-address is more than -max-connections, and has no effect: 11", "per_address=11",
+			[]string{"-max-connections", "10", "-max-connections-per-address", "11"}, nil},
+		{"all of IPv4 trusted", wide + "0.0.0.0/0", "network=0.0.0.0/0", []string{"-trusted-proxies", "10.0.0.0/8,0.0.0.0/0"}, nil},
+		{"a part of IPv4 trusted", wide + "10.0.0.0/7", "network=10.0.0.0/7", []string{"-trusted-proxies", "10.0.0.0/7,192.0.2.1"}, nil},
+		{"all of IPv6 trusted", wide + "::/0", "network=::/0", []string{"-trusted-proxies", "unix,::/0"}, nil},
+		{"a part of IPv6 trusted", wide + "fc00::/6", "network=fc00::/6", []string{"-trusted-proxies", "fc00::/7,fc00::/6"}, nil},
 	} {
 		checked := start(append(tc.args, "-check-config"), tc.environ)
 		if want := "wsify: warning: " + tc.check + "\n"; checked.code != 0 || checked.stderr != want || checked.stdout != "configuration ok\n" {
@@ -142,6 +151,17 @@ func TestWhatIsOddIsWarnedAbout(t *testing.T) {
 		}
 		if strings.Contains(started.stderr, "hunter2") {
 			t.Errorf("the log has a secret: %s", started.stderr)
+		}
+	}
+}
+
+func TestLimitsAndNetworksThatMakeSenseAreNotWarnedAbout(t *testing.T) {
+	for _, args := range [][]string{
+		{"-max-connections", "10", "-max-connections-per-address", "10"}, {"-max-connections-per-address", "10"},
+		{"-rate-policy", "drop", "-command-rate", "1"}, {"-trusted-proxies", "unix,10.0.0.0/8,fc00::/7,127.0.0.1"},
+	} {
+		if got := start(append(args, "-check-config"), nil); got.code != 0 || got.stderr != "" {
+			t.Errorf("%q: %+v; want no warning", args, got)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (c *commandLine) serviceSettings() []*setting {
 	s := &c.server
 	return []*setting{
 		{name: "listen-addr", arg: argAddr, example: "127.0.0.1:3000,unix:/run/wsify.sock", value: lists(&s.ListenAddrs),
-			about: "Where clients and backends connect: host:port, :port, [v6]:port, unix:/path, or fd://NUMBER or fd://NAME for a socket that systemd has opened. May be a list, and may be repeated: wsify listens on all of them."},
+			about: "Where clients and backends connect: host:port, :port, [v6]:port, unix:/path, or fd://NUMBER or fd://NAME for a socket that systemd has opened. May be a list, and may be repeated on the command line: wsify listens on all of them."},
 		{name: "listen-mode", arg: "MODE", example: "0666", value: &value[os.FileMode]{&s.ListenMode, parseMode, formatMode},
 			about: "The mode of the unix sockets that are listened on, in octal. A proxy needs the right to write: let it be in the group of wsify, or choose 0666."},
 		{name: "broker-driver", arg: "memory|redis|nats", example: "redis", value: nonEmpty(&s.BrokerDriver),

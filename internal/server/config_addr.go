@@ -25,7 +25,7 @@ func checkListenAddr(addr string) error {
 	}
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil || port == "" {
-		return fmt.Errorf("%q is not host:port, :port, [v6]:port, unix:/path or fd://NUMBER", addr)
+		return fmt.Errorf("%q is not host:port, :port, [v6]:port, unix:/path, fd://NUMBER or fd://NAME", addr)
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {
 		return fmt.Errorf("%q has no port from 0 to 65535", addr)
@@ -109,6 +109,8 @@ func isAnyHost(host string) bool {
 
 func checkUnixPath(path string) error {
 	switch {
+	case strings.HasPrefix(path, "@"):
+		return fmt.Errorf("unix:%s is an abstract name, which has no mode: every user of this machine could connect; use a path", path)
 	case !strings.HasPrefix(path, "/"):
 		return fmt.Errorf("unix:%s does not name an absolute path, as in unix:/run/wsify.sock", path)
 	case len(path) > maxUnixPath:

@@ -53,7 +53,7 @@ func (p *problems) checkAccess(c *Config) {
 	}
 	_, err := c.authorizerTLS()
 	p.add("authorizer-ca", err)
-	p.positive("authorizer-timeout", c.AuthorizerTimeout)
+	p.timeout("authorizer-timeout", c.AuthorizerTimeout)
 	if len(c.AuthorizerEvents) == 0 {
 		p.add("authorizer-events", errors.New("nothing would be asked; leave it out to ask about everything"))
 	}

@@ -14,7 +14,7 @@ func ExampleConfig_Validate() {
 	cfg = server.Config{PingInterval: time.Minute}
 	fmt.Println(cfg.Validate(), cfg.ListenAddrs, cfg.PingInterval, cfg.PongTimeout)
 	// Output:
-	// -listen-addr: "3000" is not host:port, :port, [v6]:port, unix:/path or fd://NUMBER
+	// -listen-addr: "3000" is not host:port, :port, [v6]:port, unix:/path, fd://NUMBER or fd://NAME
 	// -broker-driver: there is no broker "kafka"; there are memory, redis and nats
 	// -pong-timeout: -1s is not positive
 	// <nil> [:3000] 1m0s 10s

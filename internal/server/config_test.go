@@ -72,7 +72,7 @@ func TestShardsAreRoundedUpToAPowerOfTwo(t *testing.T) {
 }
 
 func TestValidateRefuses(t *testing.T) {
-	const forms = " is not host:port, :port, [v6]:port, unix:/path or fd://NUMBER"
+	const forms = " is not host:port, :port, [v6]:port, unix:/path, fd://NUMBER or fd://NAME"
 	for _, tc := range []struct {
 		config Config
 		want   string
@@ -105,6 +105,7 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{ListenAddrs: []string{"300.1.1.1:80"}}, `-listen-addr: "300.1.1.1" is neither an address nor the name of a host`},
 		{Config{ListenAddrs: []string{"my host:80"}}, `-listen-addr: "my host" is neither an address nor the name of a host`},
 		{Config{ListenAddrs: []string{"unix:"}}, `-listen-addr: unix: does not name an absolute path, as in unix:/run/wsify.sock`},
+		{Config{ListenAddrs: []string{"unix:@wsify"}}, `-listen-addr: unix:@wsify is an abstract name, which has no mode: every user of this machine could connect; use a path`},
 		{Config{ListenAddrs: []string{"unix:a.sock"}}, `-listen-addr: unix:a.sock does not name an absolute path, as in unix:/run/wsify.sock`},
 		{Config{ListenAddrs: []string{"unix:/a\x00b"}}, `-listen-addr: the path of the unix socket holds a zero byte`},
 		{Config{ListenAddrs: []string{"unix:/" + strings.Repeat("a", 107)}}, `-listen-addr: the path of a unix socket has at most 107 bytes, this one 108`},
@@ -149,6 +150,12 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{HandshakeTimeout: -1}, `-handshake-timeout: -1ns is not positive`},
 		{Config{PongTimeout: -1}, `-pong-timeout: -1ns is not positive`},
 		{Config{DrainTimeout: -1}, `-drain-timeout: -1ns is not positive`},
+		{Config{DrainTimeout: 24*time.Hour + 1}, `-drain-timeout: 24h0m0.000000001s is more than 24h`},
+		{Config{ShutdownDelay: -1}, `-shutdown-delay: -1ns is not between 0 and 24h`},
+		{Config{ShutdownDelay: 24*time.Hour + 1}, `-shutdown-delay: 24h0m0.000000001s is not between 0 and 24h`},
+		{Config{HandshakeTimeout: 1_000_000 * time.Hour}, `-handshake-timeout: 1000000h0m0s is more than 24h`},
+		{Config{PongTimeout: 1_000_000 * time.Hour}, `-pong-timeout: 1000000h0m0s is more than 24h`},
+		{Config{AuthorizerTimeout: 1_000_000 * time.Hour}, `-authorizer-timeout: 1000000h0m0s is more than 24h`},
 		{Config{AdminKey: " k"}, `-admin-key: the key begins or ends with white space`},
 		{Config{AdminKey: "k", BrokerDriver: "redis", MaxMessageSize: 2048 + 6*255 - 1}, `-max-message-size: with an -admin-key and a broker it has to be at least 3578, for orders to the other nodes`},
 		{Config{AccessLogSample: 1.5}, `-access-log-sample: 1.5 is not above 0 and at most 1`},
@@ -163,6 +170,8 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{MaxConnections: -1}, `-max-connections: -1 is not between 0 and 1073741824`},
 		{Config{MaxConnectionsPerAddress: -1}, `-max-connections-per-address: -1 is not between 0 and 1073741824`},
 		{Config{AcceptRate: 1_000_001}, `-accept-rate: 1000001 is not between 0 and 1000000`},
+		{Config{CommandRate: -1}, `-command-rate: -1 is not between 0 and 1000000`},
+		{Config{CommandRate: 4294967295}, `-command-rate: 4294967295 is not between 0 and 1000000`},
 		{Config{CommandRate: -1, CommandBurst: 5}, `-command-rate: -1 is not between 0 and 1000000`},
 		{Config{CommandRate: 5, CommandBurst: 1_000_001}, `-command-burst: 1000001 is not between 0 and 1000000`},
 		{Config{PublishRate: -1}, `-publish-rate: -1 is not between 0 and 1000000`},
@@ -225,6 +234,10 @@ func TestValidateAccepts(t *testing.T) {
 		if err := (&Config{AuthorizerURL: url}).Validate(); err != nil {
 			t.Errorf("AuthorizerURL %q: %v", url, err)
 		}
+	}
+	const day = 24 * time.Hour
+	if err := (&Config{AuthorizerTimeout: day, HandshakeTimeout: day, PongTimeout: day, ShutdownDelay: day, DrainTimeout: day}).Validate(); err != nil {
+		t.Errorf("timeouts of a day: %v", err)
 	}
 	for _, d := range []time.Duration{-time.Hour, -1, 1, time.Hour} {
 		c := Config{PingInterval: d}

@@ -29,6 +29,7 @@ const (
 	maxBrokerPrefix    = 255
 	maxConnections     = 1 << 30
 	maxRate            = 1_000_000
+	maxTimeout         = 24 * time.Hour
 	shardsPerLoop      = 64
 	workersPerCore     = 64
 	queuePerWorker     = 64
@@ -101,7 +102,7 @@ func (c *Config) fillLimits() {
 	c.WriteQueueSize = cmp.Or(c.WriteQueueSize, 1<<20)
 	c.MaxMemory = cmp.Or(c.MaxMemory, memoryLimit())
 	c.MaxWriteMemory = cmp.Or(c.MaxWriteMemory, c.MaxMemory/4)
-	c.CommandBurst = cmp.Or(c.CommandBurst, c.CommandRate)
+	c.CommandBurst = cmp.Or(c.CommandBurst, min(max(c.CommandRate, 0), maxRate))
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
 	c.AccessLogSample = cmp.Or(c.AccessLogSample, 1)
 }
@@ -130,10 +131,13 @@ func (p *problems) policy(flag string, got Policy) {
 	}
 }
 
-// positive notes a duration that is not positive.
-func (p *problems) positive(flag string, got time.Duration) {
-	if got <= 0 {
+// timeout notes a duration that is not positive, or so long that it is a mistake.
+func (p *problems) timeout(flag string, got time.Duration) {
+	switch {
+	case got <= 0:
 		p.add(flag, fmt.Errorf("%s is not positive", got))
+	case got > maxTimeout:
+		p.add(flag, fmt.Errorf("%s is more than 24h", got))
 	}
 }
 
@@ -149,9 +153,9 @@ func (p *problems) checkPools(c *Config) {
 
 // checkLimits does not check PingInterval: every value is valid.
 func (p *problems) checkLimits(c *Config) {
-	p.positive("handshake-timeout", c.HandshakeTimeout)
+	p.timeout("handshake-timeout", c.HandshakeTimeout)
 	p.between("max-head-size", c.MaxHeadSize, minHeadSize, maxHeadSize)
-	p.positive("pong-timeout", c.PongTimeout)
+	p.timeout("pong-timeout", c.PongTimeout)
 	p.between("max-message-size", c.MaxMessageSize, 1, maxSize)
 	p.add("max-message-size", checkOrderSize(c))
 	p.between("max-channels-per-connection", c.MaxChannelsPerConnection, 1, maxChannelsPerConn)
@@ -164,13 +168,13 @@ func (p *problems) checkLimits(c *Config) {
 	p.between("accept-rate", c.AcceptRate, 0, maxRate)
 	p.between("command-rate", c.CommandRate, 0, maxRate)
 	p.between("command-burst", c.CommandBurst, 0, maxRate)
-	if c.ShutdownDelay < 0 {
-		p.add("shutdown-delay", fmt.Errorf("%s is negative", c.ShutdownDelay))
+	if c.ShutdownDelay < 0 || c.ShutdownDelay > maxTimeout {
+		p.add("shutdown-delay", fmt.Errorf("%s is not between 0 and 24h", c.ShutdownDelay))
 	}
 	p.between("publish-rate", c.PublishRate, 0, maxRate)
 	p.policy("rate-policy", c.RatePolicy)
 	p.policy("slow-policy", c.SlowPolicy)
-	p.positive("drain-timeout", c.DrainTimeout)
+	p.timeout("drain-timeout", c.DrainTimeout)
 	if !(c.AccessLogSample > 0 && c.AccessLogSample <= 1) {
 		p.add("access-log-sample", fmt.Errorf("%v is not above 0 and at most 1", c.AccessLogSample))
 	}
