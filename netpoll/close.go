@@ -45,6 +45,7 @@ func (c *Conn) Close(reason Reason) {
 
 // Linger ends the connection in order: it writes the queue, shuts down the write
 // side, then reads and discards until the peer ends its side or the timeout passes.
+// While a peer reads what is queued, it gets the timeout again, up to maxLonger times.
 // Closing a socket with unread bytes would reset the connection, and the peer would
 // never see the last message.
 //
@@ -56,10 +57,35 @@ func (c *Conn) Linger(reason Reason, timeout time.Duration) {
 	}
 	c.reason = reason
 	c.flags |= flagLingering
+	if c.out != 0 {
+		q := c.queue()
+		q.last, q.longer = q.unwritten(), 0
+	}
 	c.setDeadline(timeout)
 	c.Resume()
 	c.shutWhenWritten()
 }
+
+// maxLonger bounds how often a lingering connection gets more time: a minute with a
+// timeout of 3 s.
+const maxLonger = 20
+
+// lingerOver closes a lingering connection whose time has passed, unless its peer has
+// read since: a slow network is no reason to lose what is queued.
+func (c *Conn) lingerOver() {
+	if c.out != 0 {
+		q := c.queue()
+		if left := q.unwritten(); left < q.last && q.longer < maxLonger {
+			q.last, q.longer = left, q.longer+1
+			c.setDeadline(c.Loop().lingerTimeout)
+			return
+		}
+	}
+	c.Close(c.reason)
+}
+
+// unwritten falls with every byte that is written.
+func (q *queue) unwritten() int { return q.bytes - q.off }
 
 // shutWhenWritten ends our side of the stream once nothing is queued.
 func (c *Conn) shutWhenWritten() {

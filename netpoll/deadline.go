@@ -278,7 +278,7 @@ func (l *Loop) expire(c *Conn) {
 	defer c.contain()
 	c.clearDeadline()
 	if c.has(flagLingering) {
-		c.Close(c.reason)
+		c.lingerOver()
 	} else {
 		l.handler.Expired(c)
 	}

@@ -179,3 +179,55 @@ func TestLingerOfAResetConnectionEnds(t *testing.T) {
 		p.wantClosed(id, ReasonUser)
 	})
 }
+
+// A peer that reads slowly gets all that is queued, however often its time passes meanwhile. One
+// that has stopped reading does not. The test lets the time pass.
+func TestLingerGoesOnWhileThePeerReads(t *testing.T) {
+	p := newProbe(t, Config{LingerTimeout: patience}, hooks{})
+	b := shared(strings.Repeat("queued by", 5<<20))
+	defer b.Release()
+	linger := func(c *Conn) {
+		c.SendShared(b)
+		c.Linger(ReasonUser, patience)
+	}
+	client, id := p.connect()
+	p.with(id, linger)
+	got := make([]byte, b.Len())
+	read := 0
+	for range 2 {
+		const piece = 12 << 20 // more than the kernel keeps, so something was written meanwhile
+		if _, err := io.ReadFull(client, got[read:read+piece]); err != nil {
+			t.Fatal(err)
+		}
+		read += piece
+		p.with(id, (*Conn).lingerOver)
+	}
+	if _, err := io.ReadFull(client, got[read:]); err != nil || string(got) != string(b.Bytes()) {
+		t.Errorf("the rest of %d bytes: %v", len(got), err)
+	}
+	wantEnd(t, client)
+	_ = client.Close()
+	p.wantClosed(id, ReasonUser)
+
+	_, id = p.connect()
+	p.with(id, linger)
+	p.with(id, (*Conn).lingerOver)
+	p.wantClosed(id, ReasonUser)
+}
+
+// A peer that reads a little now and then is not waited for without end.
+func TestLingerEndsForAPeerThatReadsLittle(t *testing.T) {
+	p := newProbe(t, Config{LingerTimeout: patience}, hooks{})
+	b := shared(strings.Repeat("queued", 2<<20))
+	defer b.Release()
+	_, id := p.connect()
+	p.with(id, func(c *Conn) {
+		c.SendShared(b)
+		c.Linger(ReasonUser, patience)
+		for range maxLonger + 1 {
+			c.queue().last++ // as if a byte had been written
+			c.lingerOver()
+		}
+	})
+	p.wantClosed(id, ReasonUser)
+}

@@ -14,11 +14,13 @@ import (
 // A connection has one only while something is queued. It lies in a table of the
 // loop, and keeps the memory of its items for the next connection that needs a queue.
 type queue struct {
-	items []*buffer.Buffer
-	head  int    // items before head are written
-	off   int    // bytes of items[head] that are written
-	bytes int    // memory that the queue would keep if it were the only one (I11)
-	slot  uint32 // of its connection
+	items  []*buffer.Buffer
+	head   int    // items before head are written
+	off    int    // bytes of items[head] that are written
+	bytes  int    // memory that the queue would keep if it were the only one (I11)
+	slot   uint32 // of its connection
+	last   int    // of a lingering connection: what was unwritten at the last deadline
+	longer int    // and how often it got more time since
 }
 
 // placeSize is what an element of items counts: a pointer and a spare one, because
