@@ -147,7 +147,7 @@ func (a *accessLog) closed(c *netpoll.Conn, s *session, reason netpoll.Reason) b
 	}
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, endedMessage, 0)
 	r.AddAttrs(slog.String("conn", a.name(c.ID())), slog.String("addr", v.addr), slog.String("user_agent", v.agent),
-		slog.Float64("seconds", time.Since(v.began).Round(time.Millisecond).Seconds()),
+		slog.Float64("seconds", seconds(time.Since(v.began))),
 		slog.Uint64("messages_in", v.received), slog.Uint64("messages_out", v.sent))
 	if in, out, ok := c.Transferred(); ok {
 		r.AddAttrs(slog.Uint64("bytes_in", in), slog.Uint64("bytes_out", out))
@@ -155,4 +155,10 @@ func (a *accessLog) closed(c *netpoll.Conn, s *session, reason netpoll.Reason) b
 	r.AddAttrs(slog.Int("channels", v.channels), slog.Int("status", v.status), slog.Int("code", int(v.code)), slog.String("reason", reasonNames[reason]))
 	a.write(r)
 	return true
+}
+
+// seconds returns d to a millisecond. Duration.Seconds would add up two fractions, which shows as
+// 3.7039999999999997.
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
 }

@@ -3,8 +3,10 @@ package session
 import (
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"wsify/internal/command"
 	"wsify/internal/testtool"
@@ -260,4 +262,14 @@ func TestTheAccessLogCountsMessagesThatWaitOnce(t *testing.T) {
 	p.write(closing(1000, ""))
 	p.expectClose(1000)
 	expectRecord(t, ended(t, book, 1)[0], map[string]any{"messages_in": 2.0, "channels": 2.0})
+}
+
+func TestSecondsInTheAccessLogHaveThreeDecimalsAtMost(t *testing.T) {
+	t.Parallel()
+	for ms := range 100_000 {
+		got := strconv.FormatFloat(seconds(time.Duration(ms)*time.Millisecond+400*time.Microsecond), 'f', -1, 64)
+		if _, decimals, _ := strings.Cut(got, "."); len(decimals) > 3 {
+			t.Fatalf("%d ms are written as %s", ms, got)
+		}
+	}
 }
