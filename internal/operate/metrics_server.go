@@ -34,6 +34,8 @@ func connectionMetrics() []metric {
 			"reason", func(st *Stats) map[string]uint64 { return st.Rejected }),
 		counters("connections_closed_total", "Connections that have ended, by reason; http are those that were closed behind the answer to a request for a publication, or waited too long for the next.",
 			"reason", func(st *Stats) map[string]uint64 { return st.Closed }),
+		counters("admin_orders_total", "Kicks and revocations that this node has carried out, also those that other nodes were given.",
+			"order", func(st *Stats) map[string]uint64 { return st.Orders }),
 		counter("bytes_received_total", "Bytes read by the event loops.", func(st *Stats) float64 { return float64(st.Net.BytesReceived) }),
 		counter("bytes_sent_total", "Bytes that the kernel took from the event loops.", func(st *Stats) float64 { return float64(st.Net.BytesSent) }),
 		counter("panics_total", "Panics on an event loop that were contained; each is a defect of this program.",

@@ -52,7 +52,7 @@ func (s *testSource) AskLoop(i int) <-chan struct{} {
 func zeros() Stats {
 	one := func(label string) map[string]uint64 { return map[string]uint64{label: 0} }
 	return Stats{
-		Rejected: one("origin"), Received: one("join"), NotDone: one("denied"), Broadcasts: map[string]uint64{"client": 0, "http": 0}, Unpublished: one("key"),
+		Rejected: one("origin"), Received: one("join"), NotDone: one("denied"), Orders: one("kick"), Broadcasts: map[string]uint64{"client": 0, "http": 0}, Unpublished: one("key"),
 		Dropped: one("slow_consumer"), Closed: one("client_close"), Authorizer: map[string]map[string]uint64{"join": one("allow")},
 	}
 }
@@ -108,7 +108,7 @@ var contractMetrics = map[string]string{
 	"messages_dropped_total": "reason", "publications_refused_total": "reason", "broadcasts_total": "source", "authorizer_requests_total": "command,result",
 	"authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
 	// Not promised: they are counted anyway, and have no other place.
-	"commands_refused_total": "code", "panics_total": "", "loop_unanswered_seconds": "", "log_lines_dropped_total": "", "admin_requests_refused_total": "reason",
+	"commands_refused_total": "code", "panics_total": "", "loop_unanswered_seconds": "", "log_lines_dropped_total": "", "admin_requests_refused_total": "reason", "admin_orders_total": "order",
 }
 
 // engineMetrics are also there when the broker has an engine.

@@ -26,5 +26,6 @@ type Stats struct {
 	Sent          uint64                       // messages queued for connections
 	Dropped       map[string]uint64            // messages lost, by reason
 	Closed        map[string]uint64            // connections ended, by reason
+	Orders        map[string]uint64            // of operators, carried out on this node: kick, unsubscribe
 	Authorizer    map[string]map[string]uint64 // calls, by command and result
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -51,11 +52,51 @@ func (n *Node) Order(ctx context.Context, o Order) (done Carried, err error) {
 	told := n.orders.tell(ctx, o)
 	done.Here, err = n.carryOut(ctx, o)
 	done.Nodes = <-told
+	attrs := append(o.attrs(), slog.Int("here", done.Here), slog.String("nodes", done.Nodes))
+	if err != nil {
+		attrs = append(attrs, slog.Any("err", err))
+	}
+	n.log.Info("an order of the operator was carried out", attrs...)
 	return done, err
+}
+
+// Kinds of orders, for the counters.
+const (
+	orderKick = iota
+	orderUnsubscribe
+	numOrders
+)
+
+var orderNames = [numOrders]string{"kick", "unsubscribe"}
+
+func (o *Order) kind() int {
+	if o.Unsubscribe {
+		return orderUnsubscribe
+	}
+	return orderKick
+}
+
+// attrs describes an order for the log: what it is and whom it names.
+func (o *Order) attrs() []any {
+	all := []any{slog.String("order", orderNames[o.kind()])}
+	if o.ID != "" {
+		all = append(all, slog.String("conn", o.ID))
+	}
+	if o.Channel != "" {
+		all = append(all, slog.String("channel", o.Channel))
+	}
+	if o.Address.IsValid() {
+		all = append(all, slog.String("address", o.Address.String()))
+	}
+	if !o.Unsubscribe {
+		all = append(all, slog.Int("code", int(o.Code)))
+	}
+	return all
 }
 
 // carryOut carries out an order on this node. It returns how many connections it concerned so far.
 func (n *Node) carryOut(ctx context.Context, o Order) (here int, err error) {
+	n.obeyed[o.kind()].Add(1)
 	var count atomic.Int64
 	visit := func(l *loop, c *netpoll.Conn, s *session) bool {
 		if c.Open() && l.obey(c, s, &o) {

@@ -93,7 +93,8 @@ type Node struct {
 	events  event        // the events that the authorizer is asked about
 	broker  broker.Broker
 	orders  *orders // to and from the other nodes; nil without
-	name    string  // prefix of the ids of connections; see connID
+	obeyed  [numOrders]atomic.Uint64
+	name    string // prefix of the ids of connections; see connID
 	current atomic.Pointer[snapshot]
 
 	admission    admission

@@ -59,7 +59,7 @@ func (n *Node) obeyOther(o Order) {
 	if err != nil {
 		n.faults.Warn("an order of another node is not carried out yet", "err", err)
 	}
-	n.log.Info("an order of another node was carried out", "unsubscribe", o.Unsubscribe, "connections", here)
+	n.log.Info("an order of another node was carried out", append(o.attrs(), slog.Int("here", here))...)
 }
 
 // tell publishes an order, and returns a chan for the outcome, a value of Carried.Nodes.

@@ -172,3 +172,36 @@ func TestNobodyElseUsesTheChannelForOrders(t *testing.T) {
 		p.usable()
 	})
 }
+
+// Whoever looks for the reason of many lost clients finds the order, on each node.
+func TestAnOrderIsLoggedAndCountedWhereItIsCarriedOut(t *testing.T) {
+	withEngines(t, func(t *testing.T, e testEngine) {
+		var books [2]testtool.Log
+		var nodes [2]*Server
+		for i := range nodes {
+			nodes[i] = e.node(t, Config{AdminKey: "k3y", Logger: books[i].Logger()})
+			connect(t, nodes[i], "/ws").join("news")
+		}
+		for _, tc := range []struct {
+			o          Order
+			own, other string
+		}{
+			{Order{Unsubscribe: true, ID: "7-1", Channel: "news"}, "order=unsubscribe conn=7-1 channel=news here=0 nodes=told", "order=unsubscribe conn=7-1 channel=news here=0"},
+			{Order{Unsubscribe: true, Channel: "old"}, "order=unsubscribe channel=old here=0 nodes=told", "order=unsubscribe channel=old here=0"},
+			{Order{Address: netip.MustParsePrefix("192.0.2.0/24"), Code: 4010}, "order=kick address=192.0.2.0/24 code=4010 here=0 nodes=told", "order=kick address=192.0.2.0/24 code=4010 here=0"},
+			{Order{Channel: "news", Code: 4003}, "order=kick channel=news code=4003 here=1 nodes=told", "order=kick channel=news code=4003 here=1"},
+		} {
+			if _, err := nodes[0].Order(t.Context(), tc.o); err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range []string{`msg="an order of the operator was carried out" ` + tc.own, `msg="an order of another node was carried out" ` + tc.other} {
+				testtool.Until(t, want, func() bool { return strings.Contains(books[i].String(), "level=INFO "+want+"\n") })
+			}
+		}
+		for i, n := range nodes {
+			if got := n.Stats().Orders; got["kick"] != 2 || got["unsubscribe"] != 2 {
+				t.Errorf("node %d counted %v, want 2 and 2", i, got)
+			}
+		}
+	})
+}

@@ -88,6 +88,7 @@ type Stats struct {
 	Sent          uint64                       // messages given to connections
 	Dropped       map[string]uint64            // messages lost, by reason
 	Closed        map[string]uint64            // connections ended, by reason
+	Orders        map[string]uint64            // of operators, carried out here: kick, unsubscribe
 	Authorizer    map[string]map[string]uint64 // calls, by command and result
 }
 
@@ -106,12 +107,15 @@ func (n *Node) Stats() Stats {
 		Net: n.group.Stats(), Channels: h.Channels, Subscriptions: h.Subscriptions,
 		Asking: n.inFlight.Load(), Draining: n.draining.Load(), Broker: n.brokerStats(),
 		Rejected: map[string]uint64{}, Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{}, Unpublished: map[string]uint64{},
-		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Authorizer: map[string]map[string]uint64{},
+		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Orders: map[string]uint64{}, Authorizer: map[string]map[string]uint64{},
 	}
 	st.WorkersBusy, st.Waiting = n.workers.Busy()
 	st.Rejected["no_descriptor"] = uint64(st.Net.Refused) // not among those accepted
 	for _, l := range n.loops {
 		l.counts.addTo(&st)
+	}
+	for i, name := range orderNames {
+		add(st.Orders, name, &n.obeyed[i])
 	}
 	for i, name := range eventList {
 		of := map[string]uint64{}
