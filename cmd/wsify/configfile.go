@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/peterbourgon/ff/v3"
@@ -47,6 +48,19 @@ func (c *commandLine) located(err error) error {
 	return errors.Join(problems...)
 }
 
+// noLine returns the error about a line that is no setting.
+func (c *commandLine) noLine(text string) error {
+	variable, _ := nameOf(text)
+	for _, g := range c.settings {
+		for _, s := range g.settings {
+			if key := s.key(); key != "" && slices.Contains([]string{s.env(), s.fileEnv()}, variable) {
+				return fmt.Errorf("%s is a variable, which belongs into the environment (wsify.env of the packages); the line for this file is: %s VALUE", variable, key)
+			}
+		}
+	}
+	return noSetting(strings.TrimLeft(text, "-"), c.names((*setting).key))
+}
+
 // maxLine is the longest line, in bytes, that ff's parser reads; at a longer one it would stop
 // without an error.
 const maxLine = 32 << 10
@@ -71,7 +85,7 @@ func (c *commandLine) fromLine(line, place string) error {
 		bare := !strings.Contains(line, " ") || strings.HasPrefix(value, "#")
 		switch {
 		case s == nil:
-			return noSetting(name, c.names((*setting).key))
+			return c.noLine(name)
 		case s.key() == "":
 			return fmt.Errorf("%s cannot be set in a file", s.name)
 		case bare && !s.isSwitch():

@@ -57,9 +57,22 @@ func (c *commandLine) names(by ...func(*setting) string) (names []string) {
 	return names
 }
 
+// nameOf returns what is in front of the first = : or blank of text, and whether anything was cut
+// off. What follows may be a secret, so no message has it.
+func nameOf(text string) (name string, cut bool) {
+	if i := strings.IndexAny(text, "=: \t"); i >= 0 {
+		return text[:i], true
+	}
+	return text, false
+}
+
 // noSetting returns the error about an unknown name. It suggests the known name that is the fewest
-// edits away.
-func noSetting(name string, known []string) error {
+// edits away. It repeats nothing behind the name.
+func noSetting(text string, known []string) error {
+	name, cut := nameOf(text)
+	if cut && slices.Contains(known, name) {
+		return fmt.Errorf("%s has to be followed by a space and its value: %s VALUE", name, name)
+	}
 	plain := func(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
 	nearest := slices.MinFunc(known, func(a, b string) int {
 		return edits(plain(name), plain(a)) - edits(plain(name), plain(b))

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -42,10 +43,13 @@ func (c *commandLine) parse(args []string) error {
 		case err == nil && len(args) == 0:
 			return errors.Join(append(c.mistakes, c.misplaced()...)...)
 		case err == nil:
-			err = fmt.Errorf("unexpected argument %q", args[0])
+			err = unexpected(args[0])
 		default:
 			if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: "); ok {
 				err = noSetting(name, c.names((*setting).flag))
+			} else if text, ok := strings.CutPrefix(err.Error(), "bad flag syntax: "); ok {
+				name, _ := nameOf(text)
+				err = fmt.Errorf("bad flag syntax: %s", name)
 			}
 		}
 		c.mistakes = append(c.mistakes, err)
@@ -53,6 +57,15 @@ func (c *commandLine) parse(args []string) error {
 			args = args[1:] // the mistake itself, or the value of an unknown flag
 		}
 	}
+}
+
+// unexpected returns the error about an argument that is no flag.
+func unexpected(arg string) error {
+	name, _ := nameOf(arg)
+	if slices.Contains([]string{"help", "version"}, name) {
+		return fmt.Errorf("unexpected argument %q; it is a flag: -%s", name, name)
+	}
+	return fmt.Errorf("unexpected argument %q", name)
 }
 
 // misplaced returns a problem for each flag that only another command takes.

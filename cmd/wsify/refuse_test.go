@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -15,6 +16,8 @@ func TestAWrongCommandLineExitsWith2(t *testing.T) {
 		{"-chek-config", "wsify: -chek-config is no setting; the nearest is -check-config"},
 		{"-listen-addr", "wsify: flag needs an argument: -listen-addr"},
 		{"serve", `wsify: unexpected argument "serve"`},
+		{"help", `wsify: unexpected argument "help"; it is a flag: -help`},
+		{"version", `wsify: unexpected argument "version"; it is a flag: -version`},
 		{"-broadcast-open true", `wsify: unexpected argument "true"`},
 		{"-broadcast-open=si", `wsify: -broadcast-open: invalid value "si": it is neither true nor false`},
 		{"-listen-addr=", `wsify: -listen-addr: invalid value "": it is empty`},
@@ -97,6 +100,54 @@ func TestARefusedConfigurationExitsWith1AndNamesEveryProblem(t *testing.T) {
 		want := "wsify: " + strings.Join(tc.want, "\nwsify: ") + "\n"
 		if got.code != 1 || got.stderr != want || got.stdout != "" || got.served != nil {
 			t.Errorf("wsify %s with %q: exit %d, stdout %q, stderr\n%swant exit 1 and\n%s", tc.args, tc.env, got.code, got.stdout, got.stderr, want)
+		}
+	}
+}
+
+func TestASecretInAFileThatEveryUserMayReadIsWarnedAbout(t *testing.T) {
+	path := write(t, "broadcasting-key t0psecret\n")
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o644: true} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		got := start([]string{"-config", path, "-check-config"}, nil)
+		want := ""
+		if warned {
+			want = "wsify: warning: a secret is in a file that every user may read; take the right away, or set WSIFY_BROADCASTING_KEY_FILE: " + path + ":1 broadcasting-key\n"
+		}
+		if got.code != 0 || got.stderr != want {
+			t.Errorf("mode %o: exit %d, %q; want %q", mode, got.code, got.stderr, want)
+		}
+	}
+}
+
+// What stands behind a name that is no setting may be a secret.
+func TestMessagesHaveNoSecretOfAMistypedSetting(t *testing.T) {
+	const variable = "is a variable, which belongs into the environment (wsify.env of the packages); the line for this file is: admin-key VALUE"
+	for line, want := range map[string]string{
+		"WSIFY_ADMIN_KEY=t0psecret":        "WSIFY_ADMIN_KEY " + variable,
+		"WSIFY_ADMIN_KEY t0psecret":        "WSIFY_ADMIN_KEY " + variable,
+		"WSIFY_ADMIN_KEY_FILE=t0psecret":   "WSIFY_ADMIN_KEY_FILE " + variable,
+		"admin-key=t0psecret":              "admin-key has to be followed by a space and its value: admin-key VALUE",
+		"admin-key:\tt0psecret":            "admin-key has to be followed by a space and its value: admin-key VALUE",
+		"--admin-key=t0psecret":            "admin-key has to be followed by a space and its value: admin-key VALUE",
+		"export WSIFY_ADMIN_KEY=t0psecret": "export is no setting; the nearest is ",
+		"adminkey=t0psecret":               "adminkey is no setting; the nearest is admin-key",
+	} {
+		got := start([]string{"-config", write(t, line)}, nil)
+		if got.code != 1 || !strings.Contains(got.stderr, ":1: "+want) || strings.Contains(got.stderr, "t0psecret") {
+			t.Errorf("the line %q: exit %d, %q; want %q", line, got.code, got.stderr, want)
+		}
+	}
+	for arg, want := range map[string]string{
+		"-admin-key:t0psecret":   "-admin-key has to be followed by a space and its value: -admin-key VALUE",
+		"-adminkey=t0psecret":    "-adminkey is no setting; the nearest is -admin-key",
+		"---admin-key=t0psecret": "bad flag syntax: ---admin-key",
+		"admin-key=t0psecret":    `unexpected argument "admin-key"`,
+	} {
+		got := start([]string{arg}, nil)
+		if got.code != 2 || !strings.Contains(got.stderr, want) || strings.Contains(got.stderr, "t0psecret") {
+			t.Errorf("wsify %s: exit %d, %q; want %q", arg, got.code, got.stderr, want)
 		}
 	}
 }

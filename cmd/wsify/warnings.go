@@ -4,6 +4,7 @@ package main
 
 import (
 	"net/netip"
+	"os"
 	"strconv"
 
 	"wsify/internal/server"
@@ -25,6 +26,7 @@ func (c *commandLine) warnings() (found []warning) {
 			found = append(found, warning{"-trusted-proxies has a network wider than any private one, and whoever is in it can forge client addresses", "network", entry})
 		}
 	}
+	found = append(found, c.openSecrets()...)
 	for _, name := range c.empty {
 		found = append(found, warning{"a variable is set and empty, which counts as not set", "variable", name})
 	}
@@ -32,6 +34,22 @@ func (c *commandLine) warnings() (found []warning) {
 		for _, s := range g.settings {
 			if _, adds := s.value.(*repeatable); s.given > 1 && !adds {
 				found = append(found, warning{"a flag is given more than once, and the last one counts", "flag", s.flag()})
+			}
+		}
+	}
+	return found
+}
+
+// openSecrets returns a warning for each secret in a configuration file that every user may read.
+func (c *commandLine) openSecrets() (found []warning) {
+	info, err := os.Stat(c.configFile)
+	if err != nil || !info.Mode().IsRegular() || info.Mode()&0o004 == 0 {
+		return nil
+	}
+	for _, g := range c.settings {
+		for _, s := range g.settings {
+			if s.secret && s.source == sourceFile {
+				found = append(found, warning{"a secret is in a file that every user may read; take the right away, or set " + s.fileEnv(), "place", s.place + " " + s.name})
 			}
 		}
 	}
