@@ -85,11 +85,27 @@ func TestDebInstallsUpgradesAndRemoves(t *testing.T) {
 		t.Error("an upgrade restarts the server, or changes its secrets")
 	}
 
+	doctorExaminesTheService(m)
 	m.do("dpkg --remove wsify")
 	if out := m.do("test ! -e /usr/bin/wsify && ps -o pid= -C wsify || cat /etc/wsify/wsify.env"); out != secrets {
 		t.Errorf("after the removal: %s", out)
 	}
 	m.do("dpkg --purge wsify && test ! -e /etc/wsify")
+}
+
+// doctorExaminesTheService tries the line that has the secrets, and the warning without them.
+func doctorExaminesTheService(m *machine) {
+	m.t.Helper()
+	need(m.t, "dbus-daemon", "dbus") // systemd-run talks through it
+	m.do("systemctl start dbus && cp -p /etc/wsify/wsify.env /root/before && echo WSIFY_AUTHORIZER_URL=http://127.0.0.1:9/hook >> /etc/wsify/wsify.env")
+	line := console(readme(m.t, "doctor of the service"), "")[0].line
+	if out, _ := m.try(line); !strings.Contains(out, "http://127.0.0.1:9/hook cannot be reached") || strings.Contains(out, "warning: ") {
+		m.t.Errorf("%s:\n%s", line, out)
+	}
+	if out, _ := m.try("wsify doctor -config /etc/wsify/wsify.conf 2>&1 >/dev/null"); !strings.Contains(out, "As root: "+line) {
+		m.t.Errorf("without the secrets doctor warns %q", out)
+	}
+	m.do("mv /root/before /etc/wsify/wsify.env")
 }
 
 func TestDebStartsNothingByItself(t *testing.T) {

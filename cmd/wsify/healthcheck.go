@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 )
@@ -33,6 +34,9 @@ func (c *commandLine) healthcheck(misused, wrong error, stdout, stderr io.Writer
 	}
 	if misused == nil && wrong != nil {
 		err = fmt.Errorf("%w (and the configuration is wrong: %w)", err, wrong)
+	}
+	if text := c.unlikeService(os.DirFS("/")); text != "" {
+		err = fmt.Errorf("%w (%s)", err, text)
 	}
 	complain(stderr, errors.New(oneLine(err.Error())))
 	return exitFailure // also where the command line is wrong: Docker knows 0 and 1 only

@@ -90,6 +90,11 @@ func (c *commandLine) inspect(misused, loaded error, stdout, stderr io.Writer) (
 			fmt.Fprintf(stderr, "wsify: warning: %s: %s\n", w.text, w.value)
 		}
 	}
+	if c.checkConfig || c.command == commandDoctor {
+		if text := c.unlikeService(os.DirFS("/")); text != "" {
+			fmt.Fprintf(stderr, "wsify: warning: %s\n", text)
+		}
+	}
 	if c.printConfig {
 		code = answer(stdout, stderr, func(w io.Writer) { writeConfig(w, c.settings) })
 	}

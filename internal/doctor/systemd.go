@@ -39,15 +39,26 @@ func (r reader) unit() (u Unit) {
 	return u
 }
 
-// assigned returns the path of a file of systemd's, or "", and the hard limit that it or
-// one of its drop-ins assigns last. Drop-ins are read in the order of their names; of two
-// with the same name the one in the more important directory counts.
+// assigned returns the path of a file of systemd's, or "", and the hard limit that it or one of its
+// drop-ins assigns last.
 func (r reader) assigned(dirs []string, file, name string) (found string, limit int64) {
+	found, all := r.sources(dirs, file)
+	for _, value := range r.values(all, name) {
+		if n := hardLimit(value); n > 0 {
+			limit = n
+		}
+	}
+	return found, limit
+}
+
+// sources returns the path of a file of systemd's, or "", and what is read in its place: the file,
+// then its drop-ins in the order of their names. Of two drop-ins with the same name the one in the
+// more important directory counts.
+func (r reader) sources(dirs []string, file string) (found string, all []string) {
 	dropIns := map[string]string{}
 	for _, dir := range dirs {
 		if at := path.Join(dir, file); found == "" && r.exists(at) {
-			found = at
-			limit = r.lastLimit(at, name)
+			found, all = "/"+at, []string{at}
 		}
 		paths, _ := fs.Glob(r.root, path.Join(dir, file+".d", "*.conf"))
 		for _, at := range paths {
@@ -57,30 +68,27 @@ func (r reader) assigned(dirs []string, file, name string) (found string, limit 
 		}
 	}
 	for _, base := range slices.Sorted(maps.Keys(dropIns)) {
-		if n := r.lastLimit(dropIns[base], name); n > 0 {
-			limit = n
-		}
+		all = append(all, dropIns[base])
 	}
-	if found != "" {
-		found = "/" + found
-	}
-	return found, limit
+	return found, all
 }
 
-// lastLimit returns the hard limit that a file assigns to name, or 0. A value is one
-// limit, or the soft and the hard one: 1024:524288.
-func (r reader) lastLimit(file, name string) (limit int64) {
-	for line := range strings.Lines(r.text(file)) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		if strings.TrimSpace(key) != name {
-			continue
-		}
-		if at := strings.LastIndexByte(value, ':'); at >= 0 {
-			value = value[at+1:]
-		}
-		if n, ok := number(strings.TrimSpace(value)); ok {
-			limit = n
+// values returns what files assign to name, in their order.
+func (r reader) values(files []string, name string) (all []string) {
+	for _, file := range files {
+		for line := range strings.Lines(r.text(file)) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			if strings.TrimSpace(key) == name {
+				all = append(all, strings.TrimSpace(value))
+			}
 		}
 	}
-	return limit
+	return all
+}
+
+// hardLimit parses a limit, or the soft and the hard one: 1024:524288. It returns 0 for what is
+// neither.
+func hardLimit(value string) int64 {
+	n, _ := number(strings.TrimSpace(value[strings.LastIndexByte(value, ':')+1:]))
+	return n
 }
