@@ -247,14 +247,14 @@ func TestAQuestionThatIsWrongGetsAReason(t *testing.T) {
 		"/channels?limit=1001":                "limit has to be a number from 1 to 1000",
 		"/channels?limit=ten":                 "limit has to be a number from 1 to 1000",
 		"/channels?limit=":                    "limit has to be a number from 1 to 1000",
-		"/channels?chanel=a":                  `there is no parameter "chanel"; there are ["prefix" "after" "limit"]`,
+		"/channels?chanel=a":                  `there is no parameter "chanel"; there are "prefix", "after" and "limit"`,
 		"/channels?limit=1&limit=2":           "limit is there more than once",
-		"/channels?a=%zz":                     `the query cannot be read: invalid URL escape "%zz"`,
-		"/channels/a?limit=1":                 `there is no parameter "limit"; there are []`,
+		"/channels?a=%zz":                     "the query is not percent-encoded as it has to be",
+		"/channels/a?limit=1":                 `there is no parameter "limit"; there are none`,
 		"/connections?address=localhost":      `"localhost" is neither an address, as 192.0.2.1 or 2001:db8::1, nor a prefix, as 192.0.2.0/24`,
 		"/connections?address=fe80::1%25eth0": `"fe80::1%eth0" is neither an address, as 192.0.2.1 or 2001:db8::1, nor a prefix, as 192.0.2.0/24`,
 		"/connections?address=1.2.3.4/33":     `"1.2.3.4/33" is neither an address, as 192.0.2.1 or 2001:db8::1, nor a prefix, as 192.0.2.0/24`,
-		"/connections/7-1?x":                  `there is no parameter "x"; there are []`,
+		"/connections/7-1?x":                  `there is no parameter "x"; there are none`,
 	} {
 		f := &fake{}
 		w := do(newAPI("", true, f), "GET", target, "")

@@ -1,18 +1,11 @@
 package api
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"unicode/utf8"
 )
-
-// maxBody is the largest body of a request. The longest name of a channel takes most of it.
-const maxBody = 512 << 10
 
 // Codes of Close frames that a kick may send; RFC 6455, section 7.4.2: for private use.
 const (
@@ -22,39 +15,11 @@ const (
 	maxReason   = 123 // bytes; section 5.5
 )
 
-// decode reads the JSON of a request into v. It is strict, because a field that is written wrong
-// would be one that is missing.
-func decode(w http.ResponseWriter, r *http.Request, v any) error {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return &Error{415, "unsupported_media_type", "the Content-Type has to be application/json", nil}
-	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	d.DisallowUnknownFields()
-	err := d.Decode(v)
-	if err == nil {
-		if _, err = d.Token(); err == nil {
-			return badRequest("there is something behind the object")
-		} else if errors.Is(err, io.EOF) {
-			return nil
-		}
-	}
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return &Error{413, "too_large", fmt.Sprintf("the body has more than %d bytes", large.Limit), nil}
-	case errors.Is(err, io.EOF):
-		return badRequest("the body is empty; it has to be a JSON object")
-	}
-	return badRequest(strings.TrimPrefix(err.Error(), "json: "))
-}
-
 // kick closes connections on all nodes.
 func (a *API) kick(w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		ID, Channel, Address, Reason string
-		Code                         *int
-	}
-	if err := decode(w, r, &body); err != nil {
+	var body struct{ ID, Channel, Address, Reason string }
+	code := defaultCode
+	if err := decode(w, r, fields{"id": &body.ID, "channel": &body.Channel, "address": &body.Address, "reason": &body.Reason, "code": &code}); err != nil {
 		return err
 	}
 	body.Channel = strings.TrimSpace(body.Channel)
@@ -71,10 +36,6 @@ func (a *API) kick(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	code := defaultCode
-	if body.Code != nil {
-		code = *body.Code
-	}
 	switch {
 	case code < minCode || code > maxCode:
 		return badRequest(fmt.Sprintf("code has to be from %d to %d", minCode, maxCode))
@@ -90,7 +51,7 @@ func (a *API) unsubscribe(w http.ResponseWriter, r *http.Request) error {
 		Channel, ID string
 		All         bool
 	}
-	if err := decode(w, r, &body); err != nil {
+	if err := decode(w, r, fields{"channel": &body.Channel, "id": &body.ID, "all": &body.All}); err != nil {
 		return err
 	}
 	switch body.Channel = strings.TrimSpace(body.Channel); {

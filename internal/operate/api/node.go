@@ -31,7 +31,7 @@ func (a *API) logLevel(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Level string `json:"level"`
 	}
-	if err := decode(w, r, &body); err != nil {
+	if err := decode(w, r, fields{"level": &body.Level}); err != nil {
 		return err
 	}
 	level, ok := levels[body.Level]
@@ -90,5 +90,5 @@ func nothing(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength == 0 {
 		return nil
 	}
-	return decode(w, r, &struct{}{})
+	return decode(w, r, nil)
 }

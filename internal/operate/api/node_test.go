@@ -21,7 +21,7 @@ func TestTheNodeIsDrainedReloadedAndLogsMore(t *testing.T) {
 		{"POST /log-level", ``, fake{}, "", "the body is empty", 400},
 		{"POST /drain", ``, fake{}, "drain", `{"draining":true,"changed":true}`, 200},
 		{"POST /drain", `{}`, fake{draining: true}, "drain", `{"draining":true,"changed":false}`, 200},
-		{"POST /drain", `{"timeout":"1s"}`, fake{}, "", `unknown field \"timeout\"`, 400},
+		{"POST /drain", `{"timeout":"1s"}`, fake{}, "", `there is no field \"timeout\"; there are none`, 400},
 		{"DELETE /drain", ``, fake{draining: true, can: true}, "undrain", `{"draining":false,"changed":true}`, 200},
 		{"DELETE /drain", ``, fake{can: true}, "undrain", `{"draining":false,"changed":false}`, 200},
 		{"DELETE /drain", ``, fake{draining: true}, "undrain", `"code":"shutting_down"`, 409},

@@ -22,11 +22,11 @@ const (
 func query(r *http.Request, known ...string) (url.Values, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, badRequest("the query cannot be read: " + err.Error())
+		return nil, badRequest("the query is not percent-encoded as it has to be")
 	}
 	for name, values := range q {
 		if !slices.Contains(known, name) {
-			return nil, badRequest(fmt.Sprintf("there is no parameter %q; there are %q", name, known))
+			return nil, badRequest(fmt.Sprintf("there is no parameter %q; %s", name, list(known)))
 		}
 		if len(values) > 1 {
 			return nil, badRequest(fmt.Sprintf("%s is there more than once", name))
