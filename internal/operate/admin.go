@@ -82,7 +82,7 @@ func Open(cfg Config, source Source, sampler *Sampler) (*Admin, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	a.http = &http.Server{
-		Handler:     forLocalNames(ln.Addr(), a.handler()),
+		Handler:     forLocalNames(ln.Addr(), a.handler(), a.api.RefuseHost),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ReadTimeout: adminReadTimeout, WriteTimeout: adminWriteTimeout, IdleTimeout: adminIdleTimeout, MaxHeaderBytes: adminHead,
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug), // its errors are about unknown peers
@@ -173,9 +173,16 @@ const whatAdminHas = `/               for browsers: charts of the last 15 minute
 /readyz         200 while this node should be sent clients, else 503 and why not
 /metrics        for Prometheus
 /stats          the same as JSON
+/events         the stream of the live page
 /debug/pprof/   profiles
-/channels       channels and their members; docs/admin-api.md
+/openapi.json   describes what follows; docs/admin-api.md too
+/channels       channels and their members
 /connections    connections
+/kick           POST: close connections
+/unsubscribe    POST: end memberships
+/log-level      POST: change the level of the log
+/drain          POST: tell the clients to reconnect; DELETE: let them connect again
+/reload         POST: read the configuration again
 `
 
 // handler handles every request. Only those of package api can change something: other methods
@@ -195,10 +202,18 @@ func (a *Admin) handler() http.Handler {
 		mux.Handle("GET /debug/pprof/"+path, a.api.Guard(api.Profiles, handle))
 	}
 	a.api.Handle(mux)
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
-		say(w, http.StatusNotFound, "not found; there is\n"+whatAdminHas)
-	})
+	mux.HandleFunc("/", nowhere)
 	return mux
+}
+
+// nowhere answers requests for paths that there are not, and for methods that no other page takes.
+func nowhere(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		say(w, http.StatusMethodNotAllowed, "the method has to be GET or HEAD\n")
+		return
+	}
+	say(w, http.StatusNotFound, "not found; there is\n"+whatAdminHas)
 }
 
 // root answers with the live page if a browser asks, and with a list otherwise.

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// forLocalNames answers 421 to requests with a Host other than this machine, when the admin
+// forLocalNames refuses requests with a Host other than this machine, when the admin
 // listener is on loopback. Otherwise a web page could let its own name resolve to 127.0.0.1 and
 // read profiles through its visitor's browser (DNS rebinding). A browser always sends Host; a load
 // balancer's check may not.
-func forLocalNames(addr net.Addr, h http.Handler) http.Handler {
+func forLocalNames(addr net.Addr, h http.Handler, refuse http.HandlerFunc) http.Handler {
 	if tcp, ok := addr.(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
 		return h
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Host != "" && !isLocalName(r.Host) {
-			say(w, http.StatusMisdirectedRequest, "this listener is on loopback and answers requests for localhost or a loopback address only\n")
+			refuse(w, r)
 			return
 		}
 		h.ServeHTTP(w, r)

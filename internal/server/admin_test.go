@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -92,7 +93,11 @@ func TestAdminPages(t *testing.T) {
 		{"GET", "/debug/pprof/cmdline", 404, "text/plain", "Unknown profile"}, // it may hold a key
 		{"GET", "/nowhere", 404, "text/plain", "/metrics"},
 		{"GET", "/ws", 404, "text/plain", ""},
-		{"POST", "/broadcast", 405, "text/plain", ""},
+		{"PUT", "/drain", 405, "application/json", `"method_not_allowed"`},
+		{"GET", "/kick", 405, "application/json", `"method_not_allowed"`},
+		{"GET", "/channels/", 404, "application/json", `"not_found"`},
+		{"GET", "/connections/", 404, "application/json", `"not_found"`},
+		{"POST", "/broadcast", 405, "text/plain", "GET or HEAD"},
 		{"POST", "/healthz", 405, "text/plain", ""},
 		{"DELETE", "/metrics", 405, "text/plain", ""},
 		{"POST", "/debug/pprof/symbol", 405, "text/plain", ""},
@@ -103,6 +108,30 @@ func TestAdminPages(t *testing.T) {
 			t.Errorf("%s %s: %d, %s, %.200q; want %d, %s, with %q", tc.method, tc.path,
 				got.status, got.header.Get("Content-Type"), got.body, tc.status, tc.content, tc.body)
 		}
+	}
+}
+
+// TestTheListOfPathsIsComplete: what openapi.json describes, and the other pages.
+func TestTheListOfPathsIsComplete(t *testing.T) {
+	srv := startWithAdmin(t, Config{})
+	var described struct{ Paths map[string]json.RawMessage }
+	if err := json.Unmarshal([]byte(askAdmin(t, srv, "GET", "/openapi.json").body), &described); err != nil {
+		t.Fatal(err)
+	}
+	paths := []string{"/", "/healthz", "/readyz", "/metrics", "/stats", "/events", "/debug/pprof/", "/openapi.json"}
+	for path := range described.Paths {
+		if !strings.Contains(path, "{") {
+			paths = append(paths, path)
+		}
+	}
+	list := "\n" + askAdmin(t, srv, "GET", "/").body
+	for _, path := range paths {
+		if !strings.Contains(list, "\n"+path+" ") {
+			t.Errorf("the list at / lacks %s:%s", path, list)
+		}
+	}
+	if n := strings.Count(list, "\n") - 1; n != len(paths) {
+		t.Errorf("the list has %d paths, want %d:%s", n, len(paths), list)
 	}
 }
 

@@ -22,10 +22,11 @@ const (
 	refusedWrongKey
 	refusedOrigin
 	refusedNotLocal
+	refusedHost
 	numRefusals
 )
 
-var refusalNames = [numRefusals]string{"no_key", "wrong_key", "cross_origin", "not_local"}
+var refusalNames = [numRefusals]string{"no_key", "wrong_key", "cross_origin", "not_local", "wrong_host"}
 
 // Refused returns how many requests were refused, by reason.
 func (a *API) Refused() map[string]uint64 {
@@ -71,6 +72,11 @@ func (a *API) judge(needs access, r *http.Request) (refusal, *Error) {
 		return refusedWrongKey, &Error{401, "unauthorized", "the key is wrong", nil}
 	}
 	return 0, nil
+}
+
+// RefuseHost refuses a request with a Host that is not this machine.
+func (a *API) RefuseHost(w http.ResponseWriter, r *http.Request) {
+	a.refuse(w, r, refusedHost, &Error{421, "wrong_host", "this listener is on loopback and answers requests for localhost or a loopback address only", nil})
 }
 
 // refuse counts and logs a refusal, and answers at once.

@@ -70,23 +70,32 @@ func (a *API) Handle(mux *http.ServeMux) {
 		}))
 	}
 	mux.HandleFunc("GET /openapi.json", describe)
-	for path, methods := range changing() { // the listener says "not found" to any other GET
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+	for path, methods := range methodsOf() {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Allow", methods)
-			fail(w, &Error{405, "method_not_allowed", "the method has to be " + methods, nil})
+			fail(w, &Error{405, "method_not_allowed", "the method has to be one of " + methods, nil})
 		})
+		if !strings.HasSuffix(path, "}") {
+			mux.HandleFunc(path+"/", nothingThere)
+		}
 	}
 }
 
-// changing returns the paths of changes, each with its methods.
-func changing() map[string]string {
+// methodsOf returns the methods of each path.
+func methodsOf() map[string]string {
 	paths := map[string]string{}
 	for _, rt := range routes {
-		if method, path, _ := strings.Cut(rt.pattern, " "); rt.needs == changes {
-			paths[path] = strings.TrimPrefix(paths[path]+", "+method, ", ")
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		if method == http.MethodGet {
+			method += ", " + http.MethodHead
 		}
+		paths[path] = strings.TrimPrefix(paths[path]+", "+method, ", ")
 	}
 	return paths
+}
+
+func nothingThere(w http.ResponseWriter, _ *http.Request) {
+	fail(w, &Error{404, "not_found", "there is nothing at this path; GET / lists what there is, and slashes in a name have to be percent-encoded", nil})
 }
 
 // Error is a refusal, or a failure, as an operator's program sees it.

@@ -213,7 +213,7 @@ func TestRefusalsAreCountedByReason(t *testing.T) {
 	do(a, "GET", "/channels", "", bearer)
 	remote := newAPI("", false, &fake{})
 	do(remote, "GET", "/channels", "")
-	if got := fmt.Sprint(a.Refused(), remote.Refused()); got != "map[cross_origin:0 no_key:1 not_local:0 wrong_key:2] map[cross_origin:0 no_key:0 not_local:1 wrong_key:0]" {
+	if got := fmt.Sprint(a.Refused(), remote.Refused()); got != "map[cross_origin:0 no_key:1 not_local:0 wrong_host:0 wrong_key:2] map[cross_origin:0 no_key:0 not_local:1 wrong_host:0 wrong_key:0]" {
 		t.Errorf("counted %s", got)
 	}
 }

@@ -85,12 +85,34 @@ func TestAChangeThatIsWrongChangesNothing(t *testing.T) {
 	}
 }
 
-func TestAChangeIsNoGet(t *testing.T) {
-	for path, allow := range map[string]string{"/kick": "POST", "/unsubscribe": "POST", "/log-level": "POST", "/drain": "POST, DELETE", "/reload": "POST"} {
-		f := &fake{}
-		w := do(newAPI("k3y", true, f), "GET", path, "", bearer)
-		if w.Code != 405 || w.Header().Get("Allow") != allow || f.asked != "" {
-			t.Errorf("GET %s: %d, Allow: %s, the server was asked %q; want 405 and %s", path, w.Code, w.Header().Get("Allow"), f.asked, allow)
+func TestAnotherMethodGetsThoseThatThereAre(t *testing.T) {
+	const reads = "GET, HEAD"
+	for path, allow := range map[string]string{
+		"/kick": "POST", "/unsubscribe": "POST", "/log-level": "POST", "/drain": "POST, DELETE", "/reload": "POST",
+		"/channels": reads, "/channels/a": reads, "/connections": reads, "/connections/a": reads,
+	} {
+		for _, method := range []string{"GET", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"} {
+			if strings.Contains(allow, method) {
+				continue
+			}
+			f := &fake{}
+			w := do(newAPI("k3y", true, f), method, path, "", bearer)
+			if got := errorOf(t, w); w.Code != 405 || got.Code != "method_not_allowed" || w.Header().Get("Allow") != allow || f.asked != "" {
+				t.Errorf("%s %s: %d %+v, Allow: %s, the server was asked %q; want 405 and %s", method, path, w.Code, got, w.Header().Get("Allow"), f.asked, allow)
+			}
+		}
+	}
+}
+
+// A path that is nearly right gets an answer that a program can read.
+func TestAPathThatIsNearlyRightIsNotFound(t *testing.T) {
+	for _, path := range []string{"/channels/", "/channels/a/b", "/connections/", "/kick/", "/drain/now"} {
+		for _, method := range []string{"GET", "POST"} {
+			f := &fake{}
+			w := do(newAPI("k3y", true, f), method, path, "", bearer)
+			if got := errorOf(t, w); w.Code != 404 || got.Code != "not_found" || f.asked != "" {
+				t.Errorf("%s %s: %d %+v, the server was asked %q; want 404", method, path, w.Code, got, f.asked)
+			}
 		}
 	}
 }

@@ -34,6 +34,11 @@ func TestTheDescriptionHasThePathsThatThereAre(t *testing.T) {
 	for path, methods := range described(t).Paths {
 		for method := range methods {
 			got = append(got, strings.ToUpper(method)+" "+path)
+			for _, status := range []string{"401", "403", "405", "421"} {
+				if methods[method].Responses[status] == nil {
+					t.Errorf("%s %s: %s is not described", method, path, status)
+				}
+			}
 		}
 	}
 	slices.Sort(want)
