@@ -206,13 +206,13 @@ func makeReport(args []string, stdout, stderr io.Writer) int {
 // show writes a record to where it was asked for, and returns the exit code.
 func show(r *record.Record, o *options, stdout, stderr io.Writer) int {
 	var err error
+	if o.out != "" { // first: a reader of stdout that has ended, such as head, ends the program
+		err = r.Write(o.out)
+	}
 	if o.json {
-		err = r.Encode(stdout)
+		err = errors.Join(err, r.Encode(stdout))
 	} else {
 		table.Print(stdout, r, colored(stdout))
-	}
-	if o.out != "" {
-		err = errors.Join(err, r.Write(o.out))
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "wsbench:", err)
