@@ -49,7 +49,7 @@ func (n *Node) starvedBefore(due time.Time) bool {
 // deadline passed in the queue is not made, unless that is noticed late: the process may
 // have been stopped, which is not the authorizer's fault.
 func (n *Node) askTimed(call *auth.Call, about event) (auth.Decision, auth.Result) {
-	if lastread.Late(call.Deadline) && !n.availability.down.Load() {
+	if lastread.Late(call.Deadline) && n.availability.failures.Load() == 0 {
 		call.Deadline = lastread.Extended(call.Deadline, n.cfg.AuthorizerTimeout)
 	}
 	n.inFlight.Add(1)
@@ -76,33 +76,36 @@ func (n *Node) askTimed(call *auth.Call, about event) (auth.Decision, auth.Resul
 	return d, result
 }
 
-// availability records whether the authorizer answered the last call.
+// availability records how the last calls to the authorizer ended.
 type availability struct {
-	down  atomic.Bool
-	doubt sync.Once  // for the first 400, which may not come from the webhook
-	mu    sync.Mutex // a leaf lock, taken when down changes
-	said  bool       // guarded by mu; the last line in the log says that it is down
-	when  time.Time  // guarded by mu; time of that line
+	failures atomic.Int32 // in a row, up to downAfter
+	doubt    sync.Once    // for the first 400, which may not come from the webhook
+	mu       sync.Mutex   // a leaf lock, taken when failures changes
+	said     bool         // guarded by mu; the last line in the log says that it is down
+	when     time.Time    // guarded by mu; time of that line
 }
+
+// downAfter is how many calls in a row fail until the log says that the authorizer is down. One
+// may fail at a restart of the webhook.
+const downAfter = 2
 
 // downEvery is the least time between two log lines that say that the authorizer is down:
 // its state may change with each call.
 const downEvery = 10 * time.Second
 
-// noteAvailability logs when the authorizer goes down and when it is back. cause is the
-// error of the call, if the authorizer is down.
-func (n *Node) noteAvailability(down bool, cause error) {
-	a := &n.availability
-	if a.down.Load() == down || !a.changes(down) {
-		return
-	}
-	if down {
+// noteAvailability logs when a call fails, when the authorizer goes down and when it is back.
+// cause is the error of a call that failed.
+func (n *Node) noteAvailability(failed bool, cause error) {
+	switch n.availability.note(failed) {
+	case failedOnce:
+		n.faults.Warn("a call to the authorizer failed: its client got 1013, or 503 for an upgrade", "cause", cause)
+	case wentDown:
 		why := []any{"cause", cause}
 		if hint := n.auth.Hint(cause); hint != "" {
 			why = append(why, "hint", hint)
 		}
 		n.log.Warn("the authorizer is down: commands end connections with 1013, upgrades get 503", why...)
-	} else {
+	case cameBack:
 		n.log.Info("the authorizer is back")
 	}
 }
@@ -114,18 +117,41 @@ func (n *Node) noteDoubt(cause error) {
 	}
 }
 
-// changes records that the authorizer is down, or is back, and reports whether to log
-// that.
-func (a *availability) changes(down bool) bool {
+// outcome is what a call changes that the log should tell.
+type outcome uint8
+
+const (
+	nothingNew outcome = iota
+	failedOnce
+	wentDown
+	cameBack
+)
+
+// note records how a call ended.
+func (a *availability) note(failed bool) outcome {
+	if was := a.failures.Load(); failed && was == downAfter || !failed && was == 0 {
+		return nothingNew
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.down.Swap(down) == down {
-		return false
+	was := a.failures.Load()
+	switch {
+	case !failed && a.said:
+		a.failures.Store(0)
+		a.said = false
+		return cameBack
+	case !failed:
+		a.failures.Store(0)
+	case was == downAfter:
+	case was+1 < downAfter:
+		a.failures.Store(was + 1)
+		return failedOnce
+	default:
+		a.failures.Store(downAfter)
+		if time.Since(a.when) >= downEvery {
+			a.said, a.when = true, time.Now()
+			return wentDown
+		}
 	}
-	was := a.said
-	a.said = down && time.Since(a.when) >= downEvery
-	if a.said {
-		a.when = time.Now()
-	}
-	return a.said || was && !down
+	return nothingNew
 }

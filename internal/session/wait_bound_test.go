@@ -49,6 +49,12 @@ func TestLogTellsWhenTheAuthorizerGoesAndIsBack(t *testing.T) {
 	if lines(down)+lines(back) > 0 {
 		t.Errorf("an authorizer that answers is logged:\n%s", book)
 	}
+	ask(500, 1)
+	ask(200, 2)
+	const once = `level=WARN msg="a call to the authorizer failed`
+	if lines(down)+lines(back) > 0 || lines(once) != 1 || !strings.Contains(book.String(), `cause="authorizer answered 500 Internal Server Error"`) {
+		t.Errorf("one failure is logged as:\n%s", book)
+	}
 	ask(503, 5)
 	ask(403, 5)
 	if lines(down) != 1 || lines(back) != 1 || lines(`cause="authorizer answered 503 Service Unavailable"`) == 0 {
