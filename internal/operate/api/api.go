@@ -73,7 +73,7 @@ func (a *API) Handle(mux *http.ServeMux) {
 	for path, methods := range methodsOf() {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Allow", methods)
-			fail(w, &Error{405, "method_not_allowed", "the method has to be one of " + methods, nil})
+			fail(w, &Error{405, "method_not_allowed", "the method has to be " + strings.ReplaceAll(methods, ", ", " or "), nil})
 		})
 		if !strings.HasSuffix(path, "}") {
 			mux.HandleFunc(path+"/", nothingThere)

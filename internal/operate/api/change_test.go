@@ -97,7 +97,7 @@ func TestAnotherMethodGetsThoseThatThereAre(t *testing.T) {
 			}
 			f := &fake{}
 			w := do(newAPI("k3y", true, f), method, path, "", bearer)
-			if got := errorOf(t, w); w.Code != 405 || got.Code != "method_not_allowed" || w.Header().Get("Allow") != allow || f.asked != "" {
+			if got := errorOf(t, w); w.Code != 405 || got.Code != "method_not_allowed" || got.Message != "the method has to be "+strings.ReplaceAll(allow, ", ", " or ") || w.Header().Get("Allow") != allow || f.asked != "" {
 				t.Errorf("%s %s: %d %+v, Allow: %s, the server was asked %q; want 405 and %s", method, path, w.Code, got, w.Header().Get("Allow"), f.asked, allow)
 			}
 		}
