@@ -21,6 +21,7 @@ var theirs = map[string][]string{
 	"github.com/prometheus":          {"wsify/internal/operate", "wsify/internal/otlp"},
 	"go.opentelemetry.io":            {"wsify/internal/otlp"},
 	"google.golang.org/protobuf":     {"wsify/internal/otlp"},
+	"github.com/go-logr/logr":        {"wsify/internal/otlp"}, // OpenTelemetry's own logger is one
 	"github.com/nats-io/nats.go":     {"wsify/broker/nats"},
 	"github.com/nats-io/nats-server": {"wsify/internal/natstest"},
 	"github.com/Shopify/toxiproxy":   {"wsify/broker/brokertest"},

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	bridge "go.opentelemetry.io/contrib/bridges/prometheus"
 	"go.opentelemetry.io/otel"
@@ -80,14 +81,15 @@ func Start(cfg Config) (*Exporter, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The SDK writes to stderr otherwise, in a form of its own, and may block there.
+	otel.SetLogger(logr.FromSlogHandler(cfg.Logger.Handler()))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Logger.Warn("OpenTelemetry reports an error", "err", err) }))
 	origin, err := resource.New(ctx, resource.WithHost(), resource.WithTelemetrySDK(), resource.WithAttributes(
 		attribute.String("service.name", "wsify"), attribute.String("service.version", cfg.Version), attribute.String("service.instance.id", cfg.Instance),
 	), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	// The SDK logs to stderr otherwise, which may block.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Logger.Warn("OpenTelemetry reports an error", "err", err) }))
 	out := newSender(u.String(), headers, cfg.Logger)
 	cfg.Metrics.MustRegister(out.exports)
 	reader := metric.NewPeriodicReader(out, metric.WithProducer(bridge.NewMetricProducer(bridge.WithGatherer(cfg.Metrics))))

@@ -147,7 +147,7 @@ func TestACollectorGetsEveryKindOfMetric(t *testing.T) {
 	}
 	testtool.Until(t, "exports are counted", func() bool { return result(r, "ok") > 1 })
 	e.Stop()
-	if book.String() != "" || result(r, "failed") != 0 {
+	if text := book.String(); strings.Contains(text, "level=WARN") || strings.Contains(text, "level=ERROR") || result(r, "failed") != 0 {
 		t.Errorf("%v exports failed: %s", result(r, "failed"), book)
 	}
 }
@@ -240,6 +240,21 @@ func TestACollectorThatHangsDelaysTheEndByASecond(t *testing.T) {
 	e.Stop()
 	if took := time.Since(began); took > sendTimeout/2 {
 		t.Errorf("Stop took %s", took)
+	}
+}
+
+// The SDK's own messages go to the log: stderr has lines of JSON only.
+func TestAWrongIntervalIsLogged(t *testing.T) {
+	url, _ := startCollector(t, fine)
+	t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "2s")
+	book := &testtool.Log{}
+	e, err := Start(Config{Endpoint: url, Metrics: prometheus.NewRegistry(), Logger: book.Logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Stop()
+	if text := book.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "OTEL_METRIC_EXPORT_INTERVAL") || !strings.Contains(text, "2s") {
+		t.Errorf("the log is %q", text)
 	}
 }
 

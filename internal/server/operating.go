@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
 
 	"wsify/internal/logs"
 	"wsify/internal/operate"
@@ -30,12 +32,25 @@ func (srv *Server) openOperating(sampler *operate.Sampler) (err error) {
 		return nil
 	}
 	srv.export, err = otlp.Start(otlp.Config{
-		Endpoint: c.OTLPEndpoint, Version: c.Version, Instance: srv.addrs[0].String(), Metrics: metrics, Logger: slog.New(logs.Seldom(srv.log.Handler())),
+		Endpoint: c.OTLPEndpoint, Version: c.Version, Instance: instance(srv.addrs[0]), Metrics: metrics, Logger: slog.New(logs.Seldom(srv.log.Handler())),
 	})
 	if err != nil {
 		return fmt.Errorf("-otlp-endpoint: %w", err)
 	}
 	return nil
+}
+
+// instance names this node to a collector: no other process on any machine has the same name at the
+// same time, and the next process in its place has it again.
+func instance(listening net.Addr) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	if _, port, err := net.SplitHostPort(listening.String()); err == nil {
+		return net.JoinHostPort(host, port)
+	}
+	return host + ":" + listening.String() // the path of a unix socket
 }
 
 // closeOperating ends what openOperating began. The last export has the final counters.

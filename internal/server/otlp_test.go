@@ -2,8 +2,10 @@ package server
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -54,7 +56,7 @@ func TestMetricsAreExported(t *testing.T) {
 			return regexp.MustCompile(`count: *[2-9]`).MatchString(last()["wsify_loop_lag_seconds"])
 		})
 		got := last()
-		if !strings.Contains(got["resource"], "1.2.3") || !strings.Contains(got["resource"], srv.addrs[0].String()) {
+		if !strings.Contains(got["resource"], "1.2.3") || !strings.Contains(got["resource"], instance(srv.addrs[0])) {
 			t.Errorf("the resource is %s", got["resource"])
 		}
 		if got["process_resident_memory_bytes"] == "" || got["go_goroutines"] == "" {
@@ -62,6 +64,22 @@ func TestMetricsAreExported(t *testing.T) {
 		}
 		if admin != "" {
 			testtool.Until(t, "exports are counted", func() bool { return samples(t, srv)[`otlp_exports_total{result="ok"}`] > 0 })
+		}
+	}
+}
+
+func TestNodesOnAllMachinesHaveInstancesOfTheirOwn(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, addr := range map[string]net.Addr{
+		host + ":3000":       &net.TCPAddr{IP: net.IPv6unspecified, Port: 3000},
+		host + ":3002":       &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 3002},
+		host + ":/run/ws.so": &net.UnixAddr{Net: "unix", Name: "/run/ws.so"},
+	} {
+		if got := instance(addr); got != want {
+			t.Errorf("of %s: %s, want %s", addr, got, want)
 		}
 	}
 }
