@@ -83,6 +83,7 @@ func (cfg Config) withDefaults() Config {
 // parseURL parses the URL of a webhook. The error names the flag.
 func parseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
+	beforeQuery, _, _ := strings.Cut(raw, "?")
 	if err != nil {
 		return nil, fmt.Errorf("-authorizer-url: %w", withoutSecret(raw, err))
 	}
@@ -93,6 +94,8 @@ func parseURL(raw string) (*url.URL, error) {
 		return nil, errors.New("-authorizer-url: it names no host")
 	case strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }):
 		return nil, fmt.Errorf("-authorizer-url: host %q is not plain ASCII (write a name in other letters as xn--…)", host)
+	case strings.Contains(beforeQuery, " "): // a second value, or a path that was not encoded
+		return nil, errors.New("-authorizer-url: there is a space in it; in a path it is written %20")
 	case u.Fragment != "":
 		return nil, errors.New("-authorizer-url: a #fragment is never sent, remove it")
 	}

@@ -120,6 +120,8 @@ func TestValidateRefuses(t *testing.T) {
 
 		{Config{AuthorizerURL: "localhost:8000/auth"}, `-authorizer-url: it must start with http:// or https://, got scheme "localhost"`},
 		{Config{AuthorizerURL: "ftp://localhost"}, `-authorizer-url: it must start with http:// or https://, got scheme "ftp"`},
+		{Config{AuthorizerURL: "https://u:pw@h/ x"}, `-authorizer-url: there is a space in it; in a path it is written %20`},
+		{Config{AuthorizerURL: "http://h/x ?a"}, `-authorizer-url: there is a space in it; in a path it is written %20`},
 		{Config{AuthorizerURL: "https:///auth"}, `-authorizer-url: it names no host`},
 		{Config{AuthorizerCA: "/nowhere/ca.pem", AuthorizerURL: "https://a"}, `-authorizer-ca: open /nowhere/ca.pem: no such file or directory`},
 		{Config{AuthorizerCA: "/dev/null", AuthorizerURL: "https://a"}, `-authorizer-ca: /dev/null holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)`},
