@@ -12,13 +12,15 @@ cd "$(dirname "$0")/.."
 : "${VERSION:?is not set}" "${NFPM:=bin/tools/nfpm}" "${CYCLONEDX:=bin/tools/cyclonedx-gomod}"
 # The time of the commit is the time of every file, in seconds since 1970.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+# What -version says the program was built from; "-dirty" at its end when files were changed since.
+COMMIT=${COMMIT-$(git describe --always --exclude='*' --abbrev=40 --dirty)}
 export VERSION SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
 
 # build ARCH FILE compiles the program. The settings of the caller's environment that could change
 # the result are overridden.
 build() {
 	env -u GOEXPERIMENT GOOS=linux GOARCH="$1" GOAMD64=v1 GOARM64=v8.0 GORISCV64=rva20u64 CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off \
-		go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$VERSION" -o "$2" ./cmd/wsify
+		go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.version=$VERSION -X main.commit=$COMMIT" -o "$2" ./cmd/wsify
 }
 
 # archive NAME DIRECTORY packs DIRECTORY/NAME.

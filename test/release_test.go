@@ -14,6 +14,8 @@ import (
 // releaseName is how the files of a release for amd64 begin, in docs/install.md.
 const releaseName = "wsify-4.0.0-linux-amd64"
 
+const releaseCommit = "0123456789012345678901234567890123456789"
+
 // release returns a directory with a release for one processor, which is made once, as the page
 // says.
 func release(t *testing.T) string {
@@ -31,7 +33,7 @@ func makeRelease(t *testing.T, tree, dir, umask string) {
 	t.Helper()
 	need(t, "make", "make")
 	line := console(readme(t, "release"), "")[0].line
-	env := []string{"SOURCE_DATE_EPOCH=1700000000"} // the tree may have changes that have no time
+	env := []string{"SOURCE_DATE_EPOCH=1700000000", "COMMIT=" + releaseCommit} // the tree may have changes, and a copy has no commit
 	if out, err := run(t, tree, env, "sh", "-c", "umask "+umask+"; "+line+" ARCHS=amd64 RELEASE="+dir); err != nil {
 		t.Fatalf("%s: %v\n%s", line, err, out)
 	}
@@ -69,7 +71,7 @@ func TestReleaseArchiveHasAStaticProgramOfItsVersion(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if out, err := run(t, "/", nil, filepath.Join(tree, "wsify"), "-version"); err != nil || !strings.HasPrefix(out, "wsify 4.0.0 ") {
+	if out, err := run(t, "/", nil, filepath.Join(tree, "wsify"), "-version"); err != nil || !strings.HasPrefix(out, "wsify 4.0.0 (commit "+releaseCommit+", ") {
 		t.Errorf("wsify -version: %v %s", err, out)
 	}
 	// An interpreter is what loads shared libraries.

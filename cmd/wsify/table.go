@@ -173,7 +173,7 @@ func (c *commandLine) operatingSettings() []*setting {
 	addr := &value[string]{&c.server.AdminAddr, parseAdminAddr, formatAdminAddr}
 	return []*setting{
 		{name: "admin-addr", arg: argAddr, example: "127.0.0.1:3002", value: addr,
-			about: "Where health (/healthz, /readyz), metrics (/metrics, /stats) and profiles (/debug/pprof/) are served, without authentication: one address as for -listen-addr, or off. A second node on one machine needs another one."},
+			about: "Where health (/healthz, /readyz), metrics (/metrics, /stats) and profiles (/debug/pprof/) are served: one address as for -listen-addr, or off. -admin-key guards names, profiles and changes; the rest needs no key. A second node on one machine needs another one."},
 		{name: "admin-channels", example: "", value: toggle(&c.server.AdminChannels),
 			about: "Show the channels with the most members and publications on the live page of the admin listener. Everybody who reaches it sees their names, which may be secrets."},
 		{name: "otlp-endpoint", arg: argURL, example: "http://localhost:4318/v1/metrics", value: text(&c.server.OTLPEndpoint), note: "none",

@@ -8,8 +8,10 @@ import (
 	"runtime/debug"
 )
 
-// version is the release. Only the linker sets it (-ldflags "-X main.version=4.0.0").
-var version string
+// version is the release, and commit what it was built from. Only the linker sets them (-ldflags "-X
+// main.version=4.0.0"). A release has no other note of its commit: Go's own also has the state of the
+// tree, and so is not the same on every machine.
+var version, commit string
 
 // versionOf returns the release, or the version that the module system knows, or "dev". info may be
 // nil.
@@ -32,17 +34,20 @@ func describe(info *debug.BuildInfo) string {
 // commitOf returns the commit that the program was built from, and whether the tree had further
 // changes.
 func commitOf(info *debug.BuildInfo) string {
-	commit, changed := "unknown", ""
-	if info == nil {
+	if commit != "" {
 		return commit
+	}
+	revision, changed := "unknown", ""
+	if info == nil {
+		return revision
 	}
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "vcs.revision" && s.Value != "":
-			commit = s.Value
+			revision = s.Value
 		case s.Key == "vcs.modified" && s.Value == "true":
 			changed = " with changes"
 		}
 	}
-	return commit + changed
+	return revision + changed
 }
