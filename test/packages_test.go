@@ -93,6 +93,13 @@ func TestDebInstallsUpgradesAndRemoves(t *testing.T) {
 	m.do("dpkg --purge wsify && test ! -e /etc/wsify")
 }
 
+func TestDebIsRemovedFromARootThatIsNotBooted(t *testing.T) {
+	m := boot(t, map[string]string{"download/" + releaseName + ".deb": filepath.Join(release(t), releaseName+".deb")})
+	m.do("dpkg --install /download/" + releaseName + ".deb && systemctl enable wsify && test -L /etc/systemd/system/multi-user.target.wants/wsify.service")
+	m.do("unshare --mount sh -c 'mount -t tmpfs tmpfs /run && dpkg --purge wsify'")
+	m.do("test ! -L /etc/systemd/system/multi-user.target.wants/wsify.service && test ! -e /etc/wsify")
+}
+
 // doctorExaminesTheService tries the line that has the secrets, and the warning without them.
 func doctorExaminesTheService(m *machine) {
 	m.t.Helper()

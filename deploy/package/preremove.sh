@@ -5,6 +5,8 @@ case "$1" in
 remove | 0)
 	if [ -d /run/systemd/system ]; then
 		systemctl --quiet disable --now wsify.service
+	else # in a root that is not booted: the links only
+		systemctl --quiet disable wsify.service
 	fi
 	;;
 esac
