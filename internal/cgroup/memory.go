@@ -40,26 +40,39 @@ var (
 // process and those around them; cgroups(7). In a container the path may be one that
 // only the host sees: what is mounted there is the container's own, found at the root.
 func ReadMemory(root fs.FS) Memory {
-	least := Memory{Limit: NoLimit}
-	eachGroup(root, "memory", func(version int, group string) {
-		if version == 2 {
-			least = unified.lesser(root, group, least)
-		} else {
-			least = legacy.lesser(root, group, least)
-		}
-	})
-	if least.Limit == NoLimit {
-		return Memory{}
-	}
-	return least
+	return choose(root, func(a, b Memory) bool { return a.Limit < b.Limit })
 }
 
-// lesser returns the group at a path, or least when that has a lower limit.
-func (h hierarchy) lesser(root fs.FS, at string, least Memory) Memory {
+// FullestMemory is like ReadMemory, but returns the cgroup that has used most of its limit.
+// That may be one around the process's own, because of what other groups in it use.
+func FullestMemory(root fs.FS) Memory {
+	return choose(root, func(a, b Memory) bool { return a.part() > b.part() })
+}
+
+// part returns which part of its limit a cgroup has used.
+func (m Memory) part() float64 { return float64(m.Used) / float64(m.Limit) }
+
+// choose returns the cgroup with a limit that is before all others. Of equal ones it is the
+// innermost.
+func choose(root fs.FS, before func(a, b Memory) bool) (chosen Memory) {
+	eachGroup(root, "memory", func(version int, group string) {
+		h := unified
+		if version == 1 {
+			h = legacy
+		}
+		if m := h.read(root, group); m.Limit > 0 && (chosen.Limit == 0 || before(m, chosen)) {
+			chosen = m
+		}
+	})
+	return chosen
+}
+
+// read returns the memory of the group at a path, or the zero value if it has no limit.
+func (h hierarchy) read(root fs.FS, at string) Memory {
 	dir := path.Join(h.dir, at)
 	n := number(root, path.Join(dir, h.limit))
-	if n <= 0 || n >= least.Limit {
-		return least
+	if n <= 0 || n >= NoLimit {
+		return Memory{}
 	}
 	used := number(root, path.Join(dir, h.used)) - row(root, path.Join(dir, h.stats), h.inactive)
 	return Memory{Version: h.version, Path: at, Limit: n, Used: max(used, 0)}

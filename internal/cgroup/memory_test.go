@@ -43,3 +43,26 @@ func TestTheMemoryOfACgroupIsTheLeastAboveIt(t *testing.T) {
 		}
 	}
 }
+
+// A sibling may fill the group around this one. Its own limit, though lower, is far away then.
+func TestTheFullestGroupIsTheNearestToItsLimit(t *testing.T) {
+	group := func(root fstest.MapFS, dir, limit, used string) {
+		root["sys/fs/cgroup"+dir+"/memory.max"] = &fstest.MapFile{Data: []byte(limit + "\n")}
+		root["sys/fs/cgroup"+dir+"/memory.current"] = &fstest.MapFile{Data: []byte(used + "\n")}
+	}
+	root := fstest.MapFS{"proc/self/cgroup": {Data: []byte("0::/pod/own\n")}}
+	group(root, "/pod", "200", "188")
+	group(root, "/pod/own", "190", "5")
+	if got, want := FullestMemory(root), (Memory{2, "/pod", 200, 188}); got != want {
+		t.Errorf("a sibling fills the group: %+v, want %+v", got, want)
+	}
+	group(root, "/pod/own", "190", "180")
+	if got, want := FullestMemory(root), (Memory{2, "/pod/own", 190, 180}); got != want {
+		t.Errorf("the process fills its own: %+v, want %+v", got, want)
+	}
+	group(root, "/pod", "max", "500")
+	group(root, "/pod/own", "max", "500")
+	if got := FullestMemory(root); got != (Memory{}) {
+		t.Errorf("no group has a limit: %+v", got)
+	}
+}

@@ -36,7 +36,7 @@ func goMemoryLimit() int {
 //
 // There may be two limits: that of the process, MaxMemory, for the memory that only it has, and that
 // of its cgroup, for all that the kernel counts there: buffers of sockets too, but not files that it
-// could drop. What the function returns is of the limit that is nearer.
+// could drop. Groups around it count too. What the function returns is of the limit that is nearest.
 func (c *Config) memoryMeter() func() (used, limit int64) {
 	if c.MaxMemory == 0 {
 		return nil
@@ -47,7 +47,7 @@ func (c *Config) memoryMeter() func() (used, limit int64) {
 
 func nearest(root fs.FS, most int64) (used, limit int64) {
 	used, limit = ownMemory(root), most
-	group := cgroup.ReadMemory(root)
+	group := cgroup.FullestMemory(root)
 	if group.Limit > 0 && float64(group.Used)/float64(group.Limit) > float64(used)/float64(limit) {
 		return int64(group.Used), int64(group.Limit)
 	}
