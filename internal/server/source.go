@@ -36,8 +36,9 @@ func (s source) NotReady() (why []string) {
 	if st.Broker != nil && !st.Broker.Up {
 		why = append(why, "the broker is down")
 	}
-	if limit := s.srv.fileLimit - s.srv.kept; nextDescriptor() >= limit {
-		why = append(why, fmt.Sprintf("full: the %d descriptors that are not kept for the server itself are used; raise the limit (ulimit -Hn) or add nodes", limit))
+	if limit := s.srv.fileLimit; nextDescriptor() >= limit-s.srv.kept {
+		why = append(why, fmt.Sprintf("full: %d connections are open, and no descriptor is left for another: of %d, the server uses or keeps the rest for itself; raise the limit (ulimit -Hn) or add nodes",
+			s.srv.node.Connections(), limit))
 	}
 	if full := s.srv.node.Full(); full != "" {
 		why = append(why, full)
