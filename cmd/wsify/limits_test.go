@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bufio"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -37,9 +39,29 @@ func TestTheLimitsOfTheCommandLineAreInForce(t *testing.T) {
 		c.want("close code 4029", "\x88"+string(rune(2+len(text)))+"\x0f\xbd"+text)
 	})
 	t.Run("memory", func(t *testing.T) {
-		l := startLogged(t, "-max-memory", "1MiB") // less than the program needs
-		l.until("503", upgrade)
+		l := startLogged(t, "-max-memory", "16MiB")
+		half := upgrade + "\x81\xfe\xff\x00\x00\x00\x00\x00" + strings.Repeat("x", 60<<10) // of a message
+		for end := time.Now().Add(patience); !strings.Contains(l.answer(half), " 503 "); {
+			if time.Now().After(end) {
+				t.Fatal("unfinished messages took all memory, and no client is refused")
+			}
+		}
 	})
+}
+
+// answer sends a request on a connection that stays, and returns the first line of the answer,
+// or "" if there is none.
+func (l *logged) answer(request string) string {
+	l.t.Helper()
+	conn, err := net.Dial("tcp", l.addr)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	_, _ = conn.Write([]byte(request))
+	line, _ := bufio.NewReader(conn).ReadString('\n')
+	return line
 }
 
 // until sends a request again and again, until it gets this status.

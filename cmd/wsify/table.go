@@ -119,7 +119,7 @@ func (c *commandLine) limitSettings() []*setting {
 		{name: "write-queue-size", arg: argSize, example: "256KiB", value: size(&s.WriteQueueSize),
 			about: "Memory that what waits to be sent to one connection may keep, whole buffers counted; beyond it -slow-policy acts."},
 		{name: "max-memory", arg: argSize, example: "2GiB", value: sizeOrAuto(&s.MaxMemory), note: "0, GOMEMLIMIT or the cgroup's limit",
-			about: "Memory that the process may have. From nine tenths of it on, upgrades get 503 and /readyz says full; above 95 % the connections with the most waiting to be sent are closed with code 4001. The same holds for the cgroup's limit, if there is one. Without any limit, 0 is none."},
+			about: "Memory that the process may have. From nine tenths of it on, new clients get 503 and /readyz says full; above 95 % the connections that keep the most are closed: what waits to be sent to them (4001), unfinished input and memberships (1013, or 503). The same holds for the limits of the cgroup and of those around it. At least 16MiB. Without any limit, 0 is none."},
 		{name: "max-write-memory", arg: argSize, example: "512MiB", value: sizeOrAuto(&s.MaxWriteMemory), note: "0, a quarter of -max-memory",
 			about: "Memory that what waits to be sent to all connections may keep together; beyond it the slowest are closed with code 4001. Without a memory limit, 0 is no bound."},
 		{name: "slow-policy", reload: true, arg: "close|drop", example: "drop", value: policy,

@@ -37,18 +37,19 @@ type Reason uint8
 
 // The reasons. Reasons has their names, which metrics and logs use.
 const (
-	WrongKey     Reason = iota // wrong or missing key
-	WrongMethod                // neither POST nor OPTIONS
-	WrongType                  // not JSON, or with a Content-Encoding
-	TooLarge                   // over MaxMessageSize
-	Malformed                  // not a publication, or a malformed body
-	Timeout                    // the body did not arrive in time
-	ShuttingDown               // this node is shutting down
+	WrongKey      Reason = iota // wrong or missing key
+	WrongMethod                 // neither POST nor OPTIONS
+	WrongType                   // not JSON, or with a Content-Encoding
+	TooLarge                    // over MaxMessageSize
+	Malformed                   // not a publication, or a malformed body
+	Timeout                     // the body did not arrive in time
+	ShuttingDown                // this node is shutting down
+	ShortOfMemory               // -max-memory: the body was unfinished
 	NumReasons
 )
 
 // Reasons are the names of the reasons.
-var Reasons = [NumReasons]string{"key", "method", "media_type", "too_large", "malformed", "timeout", "shutdown"}
+var Reasons = [NumReasons]string{"key", "method", "media_type", "too_large", "malformed", "timeout", "shutdown", "memory"}
 
 // Refusal is the answer to a refused request. The zero value means not refused.
 type Refusal struct {

@@ -139,10 +139,11 @@ type Config struct {
 	// WriteQueueSize bounds the outbound queue of a connection, in bytes of memory; beyond it
 	// SlowPolicy acts. Default 1 MiB, at most 1 GiB.
 	WriteQueueSize int
-	// MaxMemory is how many bytes of memory the process may have. From nine tenths of it on, upgrades
-	// get 503; above 95 % the connections with the largest outbound queues are closed with 4001, until
-	// it is below nine tenths. The same holds for the limit of the cgroup, if there is one. Default
-	// GOMEMLIMIT, or the cgroup's limit; without one, no limit.
+	// MaxMemory is how many bytes of memory the process may have, 16 MiB at least. From nine tenths
+	// of it on, new clients get 503; above 95 % the connections that keep the most are closed (4001,
+	// 1013 or 503), until it is below nine tenths. The same holds for the limits of the cgroup and of
+	// those around it, if there are any. Default GOMEMLIMIT, or the cgroup's limit; without one, no
+	// limit.
 	MaxMemory int
 	// MaxWriteMemory bounds all outbound queues together, in bytes of memory. Beyond it the
 	// connections with the largest queues are closed with 4001, whatever SlowPolicy is. Default a

@@ -118,6 +118,9 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{BrokerBuffer: -1}, `-broker-buffer: -1 is not between 1 and 1073741824`},
 		{Config{BrokerPrefix: strings.Repeat("p", 256)}, `-broker-prefix: it has 256 bytes, and may have 255`},
 
+		{Config{MaxMemory: 1}, `-max-memory: 1 is not enough: a server needs 16777216 (16MiB) to have room for clients; 0 is the limit of GOMEMLIMIT or the cgroup`},
+		{Config{MaxMemory: 16<<20 - 1}, `-max-memory: 16777215 is not enough: a server needs 16777216 (16MiB) to have room for clients; 0 is the limit of GOMEMLIMIT or the cgroup`},
+		{Config{MaxMemory: -1}, `-max-memory: -1 is not enough: a server needs 16777216 (16MiB) to have room for clients; 0 is the limit of GOMEMLIMIT or the cgroup`},
 		{Config{AuthorizerURL: "localhost:8000/auth"}, `-authorizer-url: it must start with http:// or https://, got scheme "localhost"`},
 		{Config{AuthorizerURL: "ftp://localhost"}, `-authorizer-url: it must start with http:// or https://, got scheme "ftp"`},
 		{Config{AuthorizerURL: "https://u:pw@h/ x"}, `-authorizer-url: there is a space in it; in a path it is written %20`},

@@ -30,6 +30,7 @@ const (
 	maxConnections     = 1 << 30
 	maxRate            = 1_000_000
 	maxTimeout         = 24 * time.Hour
+	minMemory          = 16 << 20
 	shardsPerLoop      = 64
 	workersPerCore     = 64
 	queuePerWorker     = 64
@@ -161,7 +162,7 @@ func (p *problems) checkLimits(c *Config) {
 	p.between("max-channels-per-connection", c.MaxChannelsPerConnection, 1, maxChannelsPerConn)
 	p.between("max-channel-length", c.MaxChannelLength, 1, maxChannelLength)
 	p.between("write-queue-size", c.WriteQueueSize, 1, maxSize)
-	p.between("max-memory", c.MaxMemory, 0, math.MaxInt)
+	p.add("max-memory", checkMemory(c.MaxMemory))
 	p.between("max-write-memory", c.MaxWriteMemory, 0, math.MaxInt)
 	p.between("max-connections", c.MaxConnections, 0, maxConnections)
 	p.between("max-connections-per-address", c.MaxConnectionsPerAddress, 0, maxConnections)
@@ -195,6 +196,15 @@ func (c *Config) limits() session.Limits {
 		CommandRate: c.CommandRate, CommandBurst: c.CommandBurst, DropOverRate: c.RatePolicy == PolicyDrop,
 		PublishRate: c.PublishRate,
 	}
+}
+
+// checkMemory refuses a limit below which an empty server, of some 4 to 8 MiB, would refuse its
+// first clients. A limit that was found, not set, stands: there is no other.
+func checkMemory(limit int) error {
+	if limit == 0 || limit >= minMemory || limit == memoryLimit() {
+		return nil
+	}
+	return fmt.Errorf("%d is not enough: a server needs %d (16MiB) to have room for clients; 0 is the limit of GOMEMLIMIT or the cgroup", limit, minMemory)
 }
 
 // checkOrderSize reports whether an order to the other nodes may be too large for them: a

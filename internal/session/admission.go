@@ -29,7 +29,7 @@ type Limits struct {
 // back when the connection has ended, in Closed.
 //
 // What has no place is bounded otherwise: publications of backends and unfinished heads by
-// descriptors and timeouts. Loops use an admission at the same time.
+// descriptors, timeouts and the memory (loop.hoard). Loops use an admission at the same time.
 type admission struct {
 	counts bool             // places are counted, so each connection has a place to remember; immutable
 	now    func() time.Time // immutable
@@ -46,6 +46,7 @@ func (n *Node) openLimits() {
 	}
 	if n.watch.read = n.cfg.Memory; n.watch.read != nil {
 		n.admission.watch = &n.watch
+		n.watch.open()
 	}
 	n.admission.counts, n.admission.now = n.cfg.MaxConnections > 0 || n.cfg.MaxConnectionsPerAddress > 0, now
 	n.publications.seed = maphash.MakeSeed()
@@ -193,7 +194,7 @@ var noPlace = [numRejections]struct {
 	status int
 	text   string
 }{
-	rejectMemory:         {503, "This node is short of memory.\n"},
+	rejectMemory:         {503, shortOfMemory},
 	rejectMaxConnections: {503, "This node has as many connections as it may have.\n"},
 	rejectAddress:        {429, "Your address has as many connections as it may have.\n"},
 	rejectAcceptRate:     {503, "Too many clients connect at once.\n"},

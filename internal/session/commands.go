@@ -54,6 +54,9 @@ func (l *loop) join(c *netpoll.Conn, s *session, cmd *command.Command) {
 		return
 	}
 	l.hub.Join(c.Slot(), &s.subs, cmd.Channel)
+	if !l.hoard(c, s, membershipPrice+len(cmd.Channel)) {
+		return
+	}
 	if l.node.broker.Asynchronous() && l.awaitSubscription(c, s, cmd) {
 		return
 	}

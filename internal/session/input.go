@@ -51,6 +51,7 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
 		if begun {
 			l.startMessage(c, s)
 		}
+		l.hoard(c, s, size)
 	}
 	if s.state == parked {
 		e := l.more(s)
@@ -60,6 +61,7 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
 			e.input, e.searched = p, max(searched-(size-len(p)), 0)
 		}
 		l.keep(c, s)
+		l.hoard(c, s, len(p))
 	}
 	l.trim(s)
 }

@@ -66,6 +66,11 @@ func (l *loop) Opened(c *netpoll.Conn) {
 	}
 	c.SetDeadline(l.node.now().handshakeTimeout)
 	l.counts.accepted.Add(1)
+	if w := l.node.admission.watch; w != nil && !w.spend(connectionPrice) {
+		l.node.warnOfGrowth()
+		l.turnAway(c, l.session(c))
+		return
+	}
 	if l.access != nil {
 		l.access.opened(c, l.remoteAddr)
 	}
@@ -79,7 +84,9 @@ func (l *loop) Data(c *netpoll.Conn, p []byte) {
 	s := l.session(c)
 	switch s.state {
 	case handshaking, introducing, kept, receiving, publishing:
-		l.readRequests(c, s, p)
+		if l.readRequests(c, s, p); s.more != none {
+			l.hoard(c, s, len(p))
+		}
 	case open, pinged:
 		l.alive(c, s)
 		l.startCork(c)
@@ -90,10 +97,12 @@ func (l *loop) Data(c *netpoll.Conn, p []byte) {
 		e.input = append(e.input, p...)
 		l.seenAlive(c, s, e)
 		l.keep(c, s)
+		l.hoard(c, s, len(p))
 	case connecting:
 		// Reading is paused; these bytes were read before that took effect.
 		e := l.extend(s)
 		e.input = append(e.input, p...)
+		l.hoard(c, s, len(p))
 	case ending:
 	}
 	l.check(c, s)

@@ -15,51 +15,51 @@ import (
 // again after a collection, and the watch acts.
 func TestTheMemoryIsJudged(t *testing.T) {
 	var book testtool.Log
-	var now, used, collected, limit, queued int64 // seconds, and bytes: before and after a collection
+	var now, used, collected, limit int64 // seconds, and bytes: before and after a collection
 	var acts []string
 	busy := false
 	w := memoryWatch{log: book.Logger()}
 	w.read = func() (int64, int64) { return used, limit }
 	w.collect = func() { acts, used = append(acts, "collect"), collected }
-	w.queued = func() int64 { return queued }
-	w.close = func(goal int64) bool {
-		acts = append(acts, fmt.Sprint("close to ", goal))
+	w.close = func(excess int64) bool {
+		acts = append(acts, fmt.Sprint("close ", excess))
+		w.relieved.Store(!busy)
 		return !busy
 	}
 	for _, step := range []struct {
 		name            string
 		after           int64 // seconds since the step before
 		used, collected int64
-		limit, queued   int64
+		limit           int64
 		busy            bool
 		acts            []string
 		full            bool
 	}{
-		{"below nine tenths", 1, 899, 0, 1000, 500, false, nil, false},
-		{"at nine tenths, most of it uncollected", 1, 900, 899, 1000, 500, false, []string{"collect"}, false},
-		{"again, and at once", 0, 1000, 500, 1000, 500, false, []string{"collect"}, false},
-		{"at nine tenths, all of it needed", 1, 999, 900, 1000, 500, false, []string{"collect"}, true},
-		{"a collection was futile just now", 4, 940, 0, 1000, 500, false, nil, true},
-		{"it cannot be read: nothing changes", 0, 0, 0, 0, 500, false, nil, true},
-		{"it sinks", 0, 899, 0, 1000, 500, false, nil, false},
-		{"the pause after the futile collection is over", 1, 990, 949, 1000, 500, false, []string{"collect"}, true},
-		{"at 95 %", 1, 950, 0, 1000, 500, false, []string{"close to 450"}, true},
-		{"what was closed is collected at once", 0, 950, 880, 1000, 450, false, []string{"collect"}, false},
-		{"more to free than is queued", 0, 1000, 1000, 1000, 20, false, []string{"collect", "close to 0"}, true},
-		{"connections are being closed", 0, 1000, 1000, 1000, 10, true, []string{"collect", "close to 0"}, true},
-		{"nothing is queued", 0, 1000, 1000, 1000, 0, false, nil, true},
-		{"below again", 0, 500, 0, 1000, 0, false, nil, false},
+		{"below nine tenths", 1, 899, 0, 1000, false, nil, false},
+		{"at nine tenths, most of it uncollected", 1, 900, 899, 1000, false, []string{"collect"}, false},
+		{"again, and at once", 0, 1000, 500, 1000, false, []string{"collect"}, false},
+		{"at nine tenths, all of it needed", 1, 999, 900, 1000, false, []string{"collect"}, true},
+		{"a collection was futile just now", 4, 940, 0, 1000, false, nil, true},
+		{"it cannot be read: nothing changes", 0, 0, 0, 0, false, nil, true},
+		{"it sinks", 0, 899, 0, 1000, false, nil, false},
+		{"the pause after the futile collection is over", 1, 990, 949, 1000, false, []string{"collect"}, true},
+		{"at 95 %", 1, 950, 0, 1000, false, []string{"close 50"}, true},
+		{"what was closed is collected at once", 0, 950, 880, 1000, false, []string{"collect"}, false},
+		{"all is used", 0, 1000, 1000, 1000, false, []string{"collect", "close 100"}, true},
+		{"connections are being closed", 0, 1000, 1000, 1000, true, []string{"collect", "close 100"}, true},
+		{"they are still being closed", 0, 1000, 1000, 1000, true, []string{"close 100"}, true},
+		{"below again", 0, 500, 0, 1000, false, nil, false},
 	} {
 		now += step.after
-		used, collected, limit, queued, busy, acts = step.used, step.collected, step.limit, step.queued, step.busy, nil
-		if near := w.look(time.Unix(1_000_000+now, 0)); near != (used >= limit/100*75 && limit > 0) {
+		used, collected, limit, busy, acts = step.used, step.collected, step.limit, step.busy, nil
+		if near := w.judge(time.Unix(1_000_000+now, 0)); near != (used >= limit/100*75 && limit > 0) {
 			t.Errorf("%s: near is %v", step.name, near)
 		}
 		if !slices.Equal(acts, step.acts) || w.full.Load() != step.full {
 			t.Errorf("%s: %q, full %v; want %q, full %v", step.name, acts, w.full.Load(), step.acts, step.full)
 		}
 	}
-	for _, want := range []string{"upgrades are refused", "the slowest connections are closed", "no connection has a queue that could be dropped"} {
+	for _, want := range []string{"new clients are refused", "the connections that keep the most are closed"} {
 		if !strings.Contains(book.String(), want) {
 			t.Errorf("the log does not say %q: %s", want, book.String())
 		}
@@ -67,7 +67,7 @@ func TestTheMemoryIsJudged(t *testing.T) {
 }
 
 func TestUpgradesAreRefusedWhenMemoryIsShort(t *testing.T) {
-	const limit = 1000
+	const limit = 1 << 30
 	var used atomic.Int64
 	srv := start(t, Config{Memory: func() (int64, int64) { return used.Load(), limit }})
 	p := connect(t, srv, "/ws")
@@ -127,7 +127,7 @@ func TestTheSlowestIsClosedWhenMemoryIsShort(t *testing.T) {
 	}
 	slow[1].expectEnd()
 	testtool.Until(t, "it is counted", func() bool { return srv.Stats().Closed["memory"] == 1 })
-	if !strings.Contains(book.String(), "memory is short: the slowest connections are closed") {
+	if !strings.Contains(book.String(), "memory is short: the connections that keep the most are closed") {
 		t.Error("nothing was logged")
 	}
 	quick.usable()

@@ -62,29 +62,26 @@ func (l *loop) relieve() {
 	if slowest := l.node.slowest(); slowest != l {
 		hard += min(slowest.net.LargestQueue(), m.bound-m.high)
 	}
-	for l.node.group.Queued() > hard && l.endLargest(hard, math.MaxInt, reasonWriteMemory) {
+	for l.node.group.Queued() > hard && l.endLargest(hard, math.MaxInt) {
 	}
 	if l.node.group.Queued() > m.high {
-		l.node.endSlowest(m.low, reasonWriteMemory)
+		l.node.endSlowest()
 	}
 }
 
 // endLargest empties the largest queues of this loop until target is reached. Their
 // connections end at the end of the turn. It reports whether there were any.
-func (l *loop) endLargest(target int64, buffers int, reason netpoll.Reason) bool {
+func (l *loop) endLargest(target int64, buffers int) bool {
 	more := func() bool { return l.node.group.Queued() > target }
-	return l.net.EmptyLargest(buffers, more, reason, func(c *netpoll.Conn) { l.tooSlow(c, reason) })
+	return l.net.EmptyLargest(buffers, more, reasonWriteMemory, func(c *netpoll.Conn) { l.tooSlow(c, reasonWriteMemory) })
 }
 
-// endSlowest ends the slowest connections of all loops until the queues keep at most goal
-// bytes. It does not wait, and may be called from any goroutine. It reports false if
-// connections are being ended for this already.
-func (n *Node) endSlowest(goal int64, reason netpoll.Reason) bool {
-	if !n.memory.asked.CompareAndSwap(false, true) {
-		return false
+// endSlowest ends the slowest connections of all loops until the queues keep at most what
+// the low mark allows. It does not wait. It does nothing if that is under way already.
+func (n *Node) endSlowest() {
+	if n.memory.asked.CompareAndSwap(false, true) {
+		n.slowest().askSlow(0)
 	}
-	n.slowest().askSlow(goal, reason, 0)
-	return true
 }
 
 // slowest returns the loop with the largest known queue.
@@ -94,24 +91,24 @@ func (n *Node) slowest() *loop {
 
 // askSlow makes a loop end its slowest connections. At most one such task exists in the
 // process. It may be called from any goroutine.
-func (l *loop) askSlow(goal int64, reason netpoll.Reason, vain int) {
-	l.net.Post(func() { l.endSlowest(goal, reason, vain) })
+func (l *loop) askSlow(vain int) {
+	l.net.Post(func() { l.endSlowest(vain) })
 }
 
 // endSlowest ends the slowest connections of this loop, unless another loop has slower
-// ones. Then it asks the slowest loop again, until all queues keep at most goal bytes. The
-// last vain loops that were asked found no queue: what is queued then belongs to a turn, and
-// to peers that read.
-func (l *loop) endSlowest(goal int64, reason netpoll.Reason, vain int) {
+// ones. Then it asks the slowest loop again, until the low mark is reached. The last vain
+// loops that were asked found no queue: what is queued then belongs to a turn, and to peers
+// that read.
+func (l *loop) endSlowest(vain int) {
 	m := &l.node.memory
-	if l.node.group.Queued() <= goal || vain > 2*len(l.node.loops) {
+	if l.node.group.Queued() <= m.low || vain > 2*len(l.node.loops) {
 		m.asked.Store(false)
 		return
 	}
 	l.net.MeasureLargest()
 	vain++
-	if l.node.slowest() == l && l.endLargest(goal, writeMemoryBuffers, reason) {
+	if l.node.slowest() == l && l.endLargest(m.low, writeMemoryBuffers) {
 		vain = 0
 	}
-	l.node.slowest().askSlow(goal, reason, vain)
+	l.node.slowest().askSlow(vain)
 }
