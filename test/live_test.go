@@ -54,8 +54,12 @@ func TestTheLivePageDraws(t *testing.T) {
 		shows("the largest channel", `document.querySelectorAll('#channels .card')[1].innerText.replace(/\s+/g, ' ')`, "Largest channels <b>news</b> 1")
 	}
 	shows("a line is drawn", drawn, "true")
-	shows("an empty chart", `[...document.querySelectorAll('.plot.empty')].some(p => p.getAttribute('aria-label') === 'Authorizer latency: no data')`,
+	shows("an empty chart", `[...document.querySelectorAll('.plot.empty')].some(p => p.getAttribute('aria-label') === 'Time to deliver to all members: no data')`,
 		cmp.Or(os.Getenv("LIVE_EMPTY"), "true"))
+	if os.Getenv("LIVE_URL") == "" {
+		shows("the tile of drops", `[...document.querySelectorAll('#tiles .tile')].filter(t => t.innerText.endsWith('dropped')).map(t => t.querySelector('b').textContent).join()`, "0/s")
+		shows("charts of the authorizer that there is not", `[...document.querySelectorAll('h2')].some(h => h.textContent.startsWith('Authorizer'))`, "false")
+	}
 	b.photograph("dark")
 	for _, width := range []int{1280, 360} {
 		b.open(url, width, "light")

@@ -17,8 +17,8 @@ type column struct {
 	of   func(now, before *reading) float64
 }
 
-// columnsOf returns all columns. Labels and broker are those of the reading, and do not change
-// while the server runs.
+// columnsOf returns all columns. Labels, authorizer and broker are those of the reading, and do not
+// change while the server runs. The page draws no chart for which there is no column.
 func columnsOf(r *reading) []column {
 	all := slices.Concat(gaugeColumns(), rateColumns(), durationColumns())
 	for _, of := range []struct {
@@ -32,9 +32,15 @@ func columnsOf(r *reading) []column {
 		{"dropped", func(st *Stats) map[string]uint64 { return st.Dropped }},
 		{"authorizer", answers},
 	} {
+		if of.name == "authorizer" && !r.stats.HasAuthorizer {
+			continue
+		}
 		for _, label := range slices.Sorted(maps.Keys(of.read(&r.stats))) {
 			all = append(all, rate(of.name+"."+label, func(st *Stats) uint64 { return of.read(st)[label] }))
 		}
+	}
+	if r.stats.HasAuthorizer {
+		all = append(all, authorizerColumns()...)
 	}
 	if r.stats.Broker != nil {
 		all = append(all, engineColumns()...)
@@ -71,8 +77,6 @@ func gaugeColumns() []column {
 		level("channels", func(st *Stats) float64 { return float64(st.Channels) }),
 		level("subscriptions", func(st *Stats) float64 { return float64(st.Subscriptions) }),
 		level("write_queue_bytes", func(st *Stats) float64 { return float64(st.Net.QueuedBytes) }),
-		level("queue_depth", func(st *Stats) float64 { return float64(st.Waiting) }),
-		level("authorizer_inflight", func(st *Stats) float64 { return float64(st.Asking) }),
 		level("broker_up", func(st *Stats) float64 { return boolean(st.Broker == nil || st.Broker.Up) }),
 		{"resident_bytes", func(now, _ *reading) float64 { return now.resident }},
 		{"heap_bytes", func(now, _ *reading) float64 { return now.heap }},
@@ -100,6 +104,13 @@ func durationColumns() []column {
 	return []column{
 		{"loop_lag", func(now, _ *reading) float64 { return now.lag.Seconds() }},
 		{"fanout", func(now, before *reading) float64 { return mean(now.fanout, before.fanout) }},
+	}
+}
+
+func authorizerColumns() []column {
+	return []column{
+		level("queue_depth", func(st *Stats) float64 { return float64(st.Waiting) }),
+		level("authorizer_inflight", func(st *Stats) float64 { return float64(st.Asking) }),
 		{"authorizer_p50", func(now, before *reading) float64 { return quantile(.5, now.asking, before.asking) }},
 		{"authorizer_p99", func(now, before *reading) float64 { return quantile(.99, now.asking, before.asking) }},
 	}

@@ -80,6 +80,20 @@ func TestCountersAreRatesInPoints(t *testing.T) {
 	}
 }
 
+// TestPointsHaveNothingOfAnAuthorizerThatThereIsNot, so the page has no empty charts of it.
+func TestPointsHaveNothingOfAnAuthorizerThatThereIsNot(t *testing.T) {
+	for _, there := range []bool{false, true} {
+		source := &testSource{stats: zeros(), stuck: []bool{false}}
+		source.stats.HasAuthorizer = there
+		points := pointsOf(t, newTestAdmin(source), func(int) {}, 0, 1)
+		for _, name := range []string{"authorizer.allow", "authorizer_inflight", "authorizer_p50", "authorizer_p99", "queue_depth"} {
+			if _, got := points[0][name]; got != there {
+				t.Errorf("authorizer %t: %s is there: %t", there, name, got)
+			}
+		}
+	}
+}
+
 // TestDurationsOfPoints are of the last interval only, and unknown when there was nothing.
 func TestDurationsOfPoints(t *testing.T) {
 	source := &testSource{stats: zeros(), stuck: []bool{false}}

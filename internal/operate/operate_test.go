@@ -52,7 +52,8 @@ func (s *testSource) AskLoop(i int) <-chan struct{} {
 func zeros() Stats {
 	one := func(label string) map[string]uint64 { return map[string]uint64{label: 0} }
 	return Stats{
-		Rejected: one("origin"), Received: one("join"), NotDone: one("denied"), Orders: one("kick"), Broadcasts: map[string]uint64{"client": 0, "http": 0}, Unpublished: one("key"),
+		HasAuthorizer: true,
+		Rejected:      one("origin"), Received: one("join"), NotDone: one("denied"), Orders: one("kick"), Broadcasts: map[string]uint64{"client": 0, "http": 0}, Unpublished: one("key"),
 		Dropped: one("slow_consumer"), Closed: one("client_close"), Authorizer: map[string]map[string]uint64{"join": one("allow")},
 	}
 }

@@ -15,6 +15,7 @@ type Stats struct {
 	Waiting       int   // gauge: calls that wait for a worker
 	Asking        int64 // gauge: calls to the authorizer under way
 	Draining      bool
+	HasAuthorizer bool
 	Broker        *broker.Stats // nil without an engine
 	Accepted      uint64
 	Upgraded      uint64

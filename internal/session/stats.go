@@ -77,6 +77,7 @@ type Stats struct {
 	Waiting       int   // gauge: calls that wait for a worker
 	Asking        int64 // gauge: calls to the authorizer in progress
 	Draining      bool
+	HasAuthorizer bool
 	Broker        *broker.Stats // nil when it has no engine
 	Accepted      uint64
 	Upgraded      uint64
@@ -105,7 +106,7 @@ func (n *Node) Stats() Stats {
 	h := n.hub.Stats()
 	st := Stats{
 		Net: n.group.Stats(), Channels: h.Channels, Subscriptions: h.Subscriptions,
-		Asking: n.inFlight.Load(), Draining: n.draining.Load(), Broker: n.brokerStats(),
+		Asking: n.inFlight.Load(), Draining: n.draining.Load(), HasAuthorizer: n.cfg.AuthorizerURL != "", Broker: n.brokerStats(),
 		Rejected: map[string]uint64{}, Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{}, Unpublished: map[string]uint64{},
 		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Orders: map[string]uint64{}, Authorizer: map[string]map[string]uint64{},
 	}

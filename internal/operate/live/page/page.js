@@ -42,8 +42,11 @@ const charts = [
   ['Broker latency', seconds, { broker_p99: 'p99' }],
   ['Broker queues', bytes, { broker_queue_bytes: 'to publish', broker_backlog_bytes: 'received' }],
 ];
+// A tile has the name of a value, a unit and a label. A name that ends with a dot stands for the sum of
+// all values that begin with it.
 const tiles = [
-  ['connections', count, 'connections'], ['channels', count, 'channels'], ['sent', rate, 'deliveries'], ['bytes_sent', byteRate, 'sent'],
+  ['connections', count, 'connections'], ['channels', count, 'channels'], ['sent', rate, 'deliveries'],
+  ['dropped.', rate, 'dropped'], ['bytes_sent', byteRate, 'sent'],
   ['loop_lag', seconds, 'loop lag'], ['resident_bytes', bytes, 'memory'], ['cpu_cores', count, 'cores used'],
   ['broker_up', (v) => v ? 'up' : 'down', 'broker'],
 ];
@@ -71,6 +74,9 @@ function linesOf(wanted) {
       .filter((l) => isGroup ? l.name.startsWith(name) : l.name === name);
   });
 }
+
+// latest is the newest value of a tile; null when it is unknown.
+const latest = (name) => linesOf({ [name]: '' }).map((l) => data[l.at].at(-1)).reduce((sum, v) => v == null ? sum : sum + v, null);
 
 // yRange begins at zero, and has room above the largest value.
 const yRange = (u, min, max) => max > 0 ? [0, max * 1.1] : [0, 1];
@@ -132,7 +138,7 @@ function draw() {
   $('tiles').replaceChildren();
   for (const [name, unit, label] of tiles) {
     const tile = make('div', 'tile', '', $('tiles'));
-    make('b', '', unit(data[names.indexOf(name) + 1].at(-1)), tile);
+    make('b', '', unit(latest(name)), tile);
     make('span', '', label, tile);
   }
 }
