@@ -27,7 +27,9 @@ func (c *commandLine) unlikeService(root fs.FS) string {
 			line = append(line, "--property=EnvironmentFile="+e.Path)
 		}
 	}
+	as := "Run"
 	if len(line) > 0 {
+		as = "As root" // so that systemd does it
 		line = append([]string{"systemd-run --quiet --pipe --wait"}, line...)
 	}
 	if c.configFile != service.Config {
@@ -44,7 +46,7 @@ func (c *commandLine) unlikeService(root fs.FS) string {
 	if service.Config != "" {
 		line = append(line, "-config", service.Config)
 	}
-	return fmt.Sprintf("wsify.service also reads %s, this command did not. As root: %s", strings.Join(missing, " and "), strings.Join(line, " "))
+	return fmt.Sprintf("wsify.service also reads %s, this command did not. %s: %s", strings.Join(missing, " and "), as, strings.Join(line, " "))
 }
 
 // anySet reports whether a setting has another source than its default.

@@ -40,7 +40,7 @@ func TestACommandWithoutTheSettingsOfTheServiceSaysHowToHaveThem(t *testing.T) {
 		"secrets that are comments": {command: "doctor", root: fstest.MapFS{
 			"run/systemd/system": {}, "usr/lib/systemd/system/wsify.service": root["usr/lib/systemd/system/wsify.service"],
 			"etc/wsify/wsify.env": {Data: []byte("#WSIFY_ADMIN_KEY=SECRET\n")},
-		}, want: "wsify.service also reads /etc/wsify/wsify.conf, this command did not. As root: wsify doctor" + conf},
+		}, want: "wsify.service also reads /etc/wsify/wsify.conf, this command did not. Run: wsify doctor" + conf},
 	} {
 		c := newCommandLine()
 		c.command, c.configFile, c.env = tc.command, tc.config, map[string]string{"WSIFY_AUTHORIZER_URL": tc.env}
