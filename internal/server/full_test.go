@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -23,4 +24,14 @@ func TestANodeWithoutAPlaceIsNotReady(t *testing.T) {
 	}
 	_ = c.Close()
 	testtool.Until(t, "the node is ready again", func() bool { return askAdmin(t, srv, "GET", "/readyz").status == http.StatusOK })
+}
+
+// When descriptors are used up, /readyz says how many connections that are.
+func TestReadyzSaysHowManyConnectionsTookTheDescriptors(t *testing.T) {
+	t.Parallel()
+	srv := startLimited(t, limits{Descriptors: 96})
+	want := fmt.Sprintf("full: %d connections are open, and no descriptor is left for another: of 96, ", len(fillUp(t, srv.addr)))
+	if got := askAdminAt(t, srv.admin, "GET", "/readyz"); got.status != http.StatusServiceUnavailable || !strings.HasPrefix(got.body, want) {
+		t.Errorf("%d %q, want 503 %q", got.status, got.body, want)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"wsify/internal/testtool"
 )
@@ -16,11 +17,10 @@ var wholeMessage = masked(0x80|opText, strings.Repeat("x", 60_000))
 // relieve closes connections that keep as much as excess, and waits until that is done.
 func relieve(t *testing.T, srv *Server, excess int64) {
 	t.Helper()
-	srv.watch.relieved.Store(false)
 	if !srv.relieveMemory(context.Background(), excess) {
 		t.Fatal("connections are being closed already")
 	}
-	testtool.Until(t, "it is done", func() bool { return srv.watch.relieved.Load() && !srv.watch.closing.Load() })
+	testtool.Until(t, "it is done", func() bool { return !srv.watch.closing.Load() })
 }
 
 // Whatever a connection keeps counts: those that keep the most end first, and no more than are
@@ -163,4 +163,40 @@ func TestNothingIsKeptWithoutRoom(t *testing.T) {
 	})
 	idle.broadcast("a", "1") // what keeps nothing goes on
 	idle.expectText("1")
+}
+
+// Those that wait for the authorizer keep input, too. What is sent while they wait is not kept
+// without room, and they are told in the right way.
+func TestWhatWaitsForTheAuthorizerKeepsNoMoreWithoutRoom(t *testing.T) {
+	hook := newWebhook(t, nil)
+	srv := start(t, Config{
+		AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: time.Hour,
+		Memory: func() (int64, int64) { return 0, 0 },
+	})
+	release := hook.hold(nil)
+	waiting := parkMany(t, srv, 3)
+	awaitParked(t, srv, 3)
+	waiting[0].write(wholeMessage[:50_000])
+	testtool.Until(t, "it is read", func() bool { return srv.group.Stats().BytesReceived > 50_000 })
+	relieve(t, srv, 1)
+	waiting[0].expectClose(1013) // keeps the most
+	srv.watch.room.Store(0)
+	waiting[1].send("one more")
+	waiting[1].expectClose(1013)
+	srv.watch.room.Store(1 << 40) // a membership takes some
+	release()
+	waiting[2].expectText(`{"id":1,"ok":true}`)
+}
+
+// Who has not said what protocol it speaks gets no answer.
+func TestAnUnfinishedProxyHeaderIsNotKeptWithoutRoom(t *testing.T) {
+	srv := start(t, Config{ProxyProtocol: ProxyRequired, TrustedProxies: []string{"127.0.0.1"}, Memory: func() (int64, int64) { return 0, 0 }})
+	p := dial(t, srv)
+	testtool.Until(t, "it is open", func() bool { return srv.Connections() == 1 })
+	srv.watch.room.Store(0)
+	p.write("PROXY TCP4 ")
+	p.closedAtOnce()
+	if st := srv.Stats(); st.Rejected["memory"] != 1 {
+		t.Errorf("%v are counted, want 1", st.Rejected)
+	}
 }
