@@ -174,8 +174,9 @@ func TestAnIdleLoopTakesNoTurns(t *testing.T) {
 	before := turns.Load()
 	p.rounds(20)
 	// A turn may take a task after it is queued and before the Wake that follows,
-	// which then requests one more turn.
-	if n := turns.Load() - before; n < 20 || n > 40 {
+	// which then requests one more turn. And the last turn of either round of tasks may be
+	// counted after the round: its task runs first.
+	if n := turns.Load() - before; n < 19 || n > 41 {
 		t.Errorf("%d turns for 20 tasks on a loop where nothing happens", n)
 	}
 }
