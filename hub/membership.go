@@ -97,24 +97,24 @@ func (l *Local) Owed(conn uint32, set *Memberships, name []byte) *buffer.Buffer 
 	if ref == 0 {
 		return nil
 	}
+	return l.owed(ref)
+}
+
+// owed is Owed for one membership.
+func (l *Local) owed(ref uint32) *buffer.Buffer {
 	m := l.memberships.At(ref)
-	s := l.hub.shardOf(name)
+	p := l.part(m)
+	s := &l.hub.shards[p.channel.shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return l.part(m).owed(m.pos)
+	return p.owed(m.pos)
 }
 
 // EachOwed calls send with what Owed returns, for each channel of the connection that has
 // something. send must not change memberships.
 func (l *Local) EachOwed(set *Memberships, send func(*buffer.Buffer)) {
-	for ref := set.head; ref != 0; {
-		m := l.memberships.At(ref)
-		p := l.part(m)
-		s := &l.hub.shards[p.channel.shard]
-		s.mu.Lock()
-		owed := p.owed(m.pos)
-		s.mu.Unlock()
-		if ref = m.next; owed != nil {
+	for ref := set.head; ref != 0; ref = l.memberships.At(ref).next {
+		if owed := l.owed(ref); owed != nil {
 			send(owed)
 		}
 	}
