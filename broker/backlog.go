@@ -41,14 +41,14 @@ func newBacklog(limit int, r *Remote) *backlog {
 
 // deliver gives a publication to the members, after those that already wait for them.
 func (b *backlog) deliver(channel, content []byte) {
-	if b.busy.Load() == 0 && b.r.deliver(channel, content) == nil {
+	if b.busy.Load() == 0 && b.try(channel, content) {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.waits[string(channel)]
 	if c == nil {
-		if b.r.deliver(channel, content) == nil {
+		if b.try(channel, content) {
 			return
 		}
 		c = &busyChannel{name: string(channel)}
@@ -65,6 +65,16 @@ func (b *backlog) deliver(channel, content []byte) {
 	c.contents.Push(bytes.Clone(content))
 	c.bytes += size
 	b.bytes += size
+}
+
+// try gives a publication to the members, or drops it when its head cannot be read. It reports false
+// when they have no room.
+func (b *backlog) try(channel, content []byte) (done bool) {
+	err := b.r.deliver(channel, content)
+	if err == ErrHead {
+		b.r.drop(dropHead, channel, len(content))
+	}
+	return err == nil || err == ErrHead
 }
 
 // ready notes that a channel has room.
@@ -100,7 +110,7 @@ func (b *backlog) run() {
 func (b *backlog) deliverFirst(c *busyChannel) {
 	c.due = false
 	content := *c.contents.At(0)
-	if b.r.deliver(link.Bytes(c.name), content) != nil {
+	if !b.try(link.Bytes(c.name), content) {
 		return
 	}
 	c.contents.Pop()

@@ -12,11 +12,12 @@ type Broker interface {
 	// Start begins to work. It calls deliver for every publication that this node has to deliver,
 	// whichever node published it, in one order per channel. deliver does not block. An error of it
 	// means that the members have too much undelivered and deliver took nothing. Then the publisher
-	// waits; with an asynchronous broker the publication itself waits until Room is called. room is
-	// called when there is room for a waiter of Publish.
+	// waits; with an asynchronous broker the publication itself waits until Room is called. ErrHead
+	// means that the publication cannot be delivered at all. room is called when there is room for a
+	// waiter of Publish.
 	Start(deliver func(channel, content []byte) error, room func(w *Waiter)) error
 
-	// Publish takes a publication and borrows both slices. It either returns the outcome, with
+	// Publish takes a publication and borrows both slices. content may begin with a Head. It either returns the outcome, with
 	// pending false, or calls done once, later, from any goroutine. done may be nil when the
 	// outcome does not matter. A nil error means that the engine has the publication. Publications
 	// reach the engine in the order of the calls.
@@ -97,8 +98,8 @@ type Config struct {
 	// that a node's own clients are stopped before their publications to a slow channel are
 	// dropped. Zero means 16 MiB.
 	BufferSize int
-	// MaxContent is the most bytes of content that is delivered; larger publications are dropped
-	// and counted. Zero means 64 KiB.
+	// MaxContent is the most bytes of content, without its head, that is delivered; larger
+	// publications are dropped and counted. Zero means 64 KiB.
 	MaxContent int
 	// MaxChannel is the most bytes in the name of a channel, for Driver.Check. Zero means unknown.
 	MaxChannel int

@@ -30,8 +30,11 @@ func (l *linkSink) Received(channel, content []byte) {
 		return
 	}
 	r.counts.received.Add(1)
+	head := headSize(content)
 	switch {
-	case len(content) > r.cfg.MaxContent:
+	case head < 0:
+		r.drop(dropHead, channel, len(content))
+	case len(content)-head > r.cfg.MaxContent:
 		r.drop(dropTooBig, channel, len(content))
 	case !utf8.Valid(content): // a text message may not hold it; RFC 6455, section 8.1
 		r.drop(dropNotUTF8, channel, len(content))

@@ -52,7 +52,7 @@ func NewRemote(cfg Config, e Engine) *Remote {
 	r := &Remote{
 		cfg: cfg, engine: e, log: cfg.Logger.With("engine", e.String()),
 		table: newTable(), outbox: newOutbox(cfg.BufferSize / 4), news: make(chan struct{}, 1),
-		counts: counts{outcomes: newTally("ok", "down", "unknown", "refused"), dropped: newTally(dropBusy, dropTooBig, dropNotUTF8)},
+		counts: counts{outcomes: newTally("ok", "down", "unknown", "refused"), dropped: newTally(dropBusy, dropTooBig, dropNotUTF8, dropHead)},
 	}
 	r.faults = slog.New(logs.Seldom(r.log.Handler()))
 	r.backlog = newBacklog(cfg.BufferSize, r)

@@ -10,6 +10,7 @@ const (
 	dropBusy    = "channel_busy" // the channel has too much undelivered, and the backlog is full
 	dropTooBig  = "too_big"      // larger than Config.MaxContent
 	dropNotUTF8 = "not_utf8"     // a text message may not hold it
+	dropHead    = "bad_head"     // its head cannot be read
 )
 
 // tally is counters by name.
@@ -61,7 +62,7 @@ type Stats struct {
 	BacklogBytes     int               // bytes received that wait for room in their channel
 	Publications     map[string]uint64 // by result: ok, down, unknown, refused
 	Received         uint64            // publications that the engine sent
-	Dropped          map[string]uint64 // of those, by reason: channel_busy, too_big, not_utf8
+	Dropped          map[string]uint64 // of those, by reason: channel_busy, too_big, not_utf8, bad_head
 	Connects         uint64            // links opened
 	FailedConnects   uint64            // attempts to open one that failed
 	SubscriptionEnds uint64            // subscriptions that the engine refused or ended

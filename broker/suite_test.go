@@ -137,7 +137,7 @@ func checkOrder(t *testing.T, got []string, publishers int) {
 // Names and contents are bytes that no broker interprets.
 func TestAnyNameAndContentGoesThrough(t *testing.T) {
 	names := []string{"a", "chat.room.1", "user:42", "with blank", "*", ">", "a.*", "a.>", ".a", "a.", "a..b", "$SYS.x", "_INBOX.x", "%20", "ä/ö\tü", "日本", "*3\r\n$7\r\n", "%s{1}", "\x00\x01\r\n", strings.Repeat("long", 63)}
-	contents := []string{`"hi"`, `null`, `{"a":[1,2.50,"ü"]}`, strings.Repeat("x", 60<<10)}
+	contents := []string{`"hi"`, "\x00 {\"user\":\"ann\"}\n1", `null`, `{"a":[1,2.50,"ü"]}`, strings.Repeat("x", 60<<10)}
 	for _, prefix := range []string{"", "shop.1:"} {
 		forEach(t, func(t *testing.T, r *rig) {
 			n := r.up(t, broker.Config{Prefix: prefix})
@@ -184,6 +184,24 @@ func TestAnyClientOfTheEngineMayPublish(t *testing.T) {
 		n.Expect("hello", `"hi"`, `"again"`)
 		if d := n.Stats().Dropped; d["too_big"] != 1 || d["not_utf8"] != 1 {
 			t.Errorf("dropped %v, want one too_big and one not_utf8", d)
+		}
+	})
+}
+
+// The head does not count for the largest content. A publication whose head cannot be read, or does
+// not end, is dropped and counted.
+func TestAHeadIsNotContent(t *testing.T) {
+	withEngine(t, func(t *testing.T, r *rig) {
+		n := r.up(t, broker.Config{MaxContent: 10})
+		n.Join("c")
+		other := r.up(t, broker.Config{})
+		head := string(broker.AppendHead(nil, &broker.Head{User: "ann"}))
+		for _, content := range []string{head + "1234567890", head + "12345678901", "\x00 {\n1", "\x00" + strings.Repeat("x", 2*broker.MaxHead), head + "1"} {
+			other.MustPublish("c", content)
+		}
+		n.Expect("c", head+"1234567890", head+"1")
+		if d := n.Stats().Dropped; d["too_big"] != 1 || d["bad_head"] != 2 {
+			t.Errorf("dropped %v, want one too_big and two bad_head", d)
 		}
 	})
 }

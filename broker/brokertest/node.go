@@ -75,6 +75,9 @@ func (n *Node) deliver(channel, content []byte) error {
 	if n.refusing != nil {
 		return n.refusing
 	}
+	if _, _, ok := broker.SplitHead(content); !ok {
+		return broker.ErrHead
+	}
 	n.last = string(content)
 	n.got[string(channel)] = append(n.got[string(channel)], n.last)
 	n.total++

@@ -40,7 +40,7 @@ func newEngine(cfg broker.Config) (*engine, error) {
 	if len(o.unused) > 0 {
 		cfg.Logger.Warn("the broker's DSN has options that have no effect", "options", strings.Join(slices.Compact(o.unused), ","))
 	}
-	return &engine{o: o, addrs: o.addrs, limit: cfg.MaxContent + 1, log: cfg.Logger}, nil
+	return &engine{o: o, addrs: o.addrs, limit: broker.MaxHead + cfg.MaxContent + 1, log: cfg.Logger}, nil
 }
 
 // engine opens links to Redis.

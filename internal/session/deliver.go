@@ -3,6 +3,7 @@ package session
 import (
 	"github.com/gobwas/ws"
 
+	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/buffer"
 	"wsify/internal/wire"
@@ -18,6 +19,18 @@ const fanoutBudget = 256
 // are borrowed. If the channel has no room for an asynchronous broker, deliver returns
 // hub.ErrBusy; Node.Room tells the broker later. Otherwise the publisher has checked.
 func (n *Node) deliver(channel, content []byte) error {
+	var head broker.Head
+	if len(content) > 0 && content[0] == broker.HeadMark {
+		var ok bool
+		if head, content, ok = broker.SplitHead(content); !ok {
+			return broker.ErrHead
+		}
+	}
+	return n.encode(channel, content, &head)
+}
+
+// encode encodes a publication and gives it to the hub. head is what its publisher said of it.
+func (n *Node) encode(channel, content []byte, head *broker.Head) error {
 	size := wire.FrameSize(len(content))
 	if n.broker.Asynchronous() && n.hub.Full(channel, size) && n.hub.AwaitRoom(channel, size, &hub.Waiter{ID: brokerWaits, First: true}) {
 		return hub.ErrBusy
