@@ -47,6 +47,9 @@ type Config struct {
 	// UserAgent is sent with every call. Empty means "wsify".
 	UserAgent string
 
+	// Setting is what errors call the setting that has the URL. Empty means "-authorizer-url".
+	Setting string
+
 	// TLSConfig is used for https. Nil means the system's roots and Go's
 	// defaults. ServerName is taken from the URL where it is empty; HTTP/1.1
 	// is the only protocol offered, whatever NextProtos says.
@@ -55,8 +58,10 @@ type Config struct {
 
 // Validate returns all problems at once, or nil. No error has a password.
 func (cfg Config) Validate() error {
-	_, err := parseURL(cfg.URL)
-	problems := []error{err}
+	var problems []error
+	if _, err := parseURL(cfg.URL); err != nil {
+		problems = append(problems, fmt.Errorf("%s: %w", cmp.Or(cfg.Setting, "-authorizer-url"), err))
+	}
 	if cfg.Timeout < 0 {
 		problems = append(problems, fmt.Errorf("-authorizer-timeout: %s is negative", cfg.Timeout))
 	}
@@ -80,28 +85,28 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// parseURL parses the URL of a webhook. The error names the flag.
+// parseURL parses the URL of a webhook.
 func parseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	beforeQuery, _, _ := strings.Cut(raw, "?")
 	if err != nil {
-		return nil, fmt.Errorf("-authorizer-url: %w", withoutSecret(raw, err))
+		return nil, withoutSecret(raw, err)
 	}
 	switch host := u.Hostname(); {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("-authorizer-url: it must start with http:// or https://, got scheme %q", u.Scheme)
+		return nil, fmt.Errorf("it must start with http:// or https://, got scheme %q", u.Scheme)
 	case host == "":
-		return nil, errors.New("-authorizer-url: it names no host")
+		return nil, errors.New("it names no host")
 	case strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || r == ',' }):
-		return nil, fmt.Errorf("-authorizer-url: host %q is not plain ASCII (write a name in other letters as xn--…)", host)
+		return nil, fmt.Errorf("host %q is not plain ASCII (write a name in other letters as xn--…)", host)
 	case strings.Contains(beforeQuery, " "): // a second value, or a path that was not encoded
-		return nil, errors.New("-authorizer-url: there is a space in it; in a path it is written %20")
+		return nil, errors.New("there is a space in it; in a path it is written %20")
 	case u.Fragment != "":
-		return nil, errors.New("-authorizer-url: a #fragment is never sent, remove it")
+		return nil, errors.New("a #fragment is never sent, remove it")
 	}
 	if port := u.Port(); port != "" {
 		if _, err := net.LookupPort("tcp", port); err != nil {
-			return nil, fmt.Errorf("-authorizer-url: port %s is not between 0 and 65535", port)
+			return nil, fmt.Errorf("port %s is not between 0 and 65535", port)
 		}
 	}
 	return u, nil

@@ -61,3 +61,10 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("Timeout %s, want 5s", got)
 	}
 }
+
+// The client also sends events, whose URL is another setting.
+func TestABadURLNamesTheSettingItIsFrom(t *testing.T) {
+	if _, err := New(Config{URL: "ftp://a", Setting: "-events-url"}); err == nil || !strings.HasPrefix(err.Error(), "-events-url: ") {
+		t.Errorf("%v does not name -events-url", err)
+	}
+}
