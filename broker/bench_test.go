@@ -17,14 +17,14 @@ func BenchmarkMemory(b *testing.B) {
 	b.Run("goroutines=1", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = m.Publish(nil, channel, content, nil)
+			_, _, _ = m.Publish(nil, channel, content, nil)
 		}
 	})
 	b.Run("goroutines=cores", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				_, _ = m.Publish(nil, channel, content, nil)
+				_, _, _ = m.Publish(nil, channel, content, nil)
 			}
 		})
 	})
@@ -65,7 +65,7 @@ func BenchmarkPublishAndDeliver(b *testing.B) {
 			w := new(broker.Waiter)
 			for range b.N {
 				for {
-					_, err := node.Publish(w, channel, content, nil)
+					_, _, err := node.Publish(w, channel, content, nil)
 					if err == nil {
 						break
 					}

@@ -19,14 +19,15 @@ type Broker interface {
 
 	// Publish takes a publication and borrows both slices. content may begin with a Head. It either returns the outcome, with
 	// pending false, or calls done once, later, from any goroutine. done may be nil when the
-	// outcome does not matter. A nil error means that the engine has the publication. Publications
+	// outcome does not matter. A nil error means that the engine has the publication, and its
+	// history too where the channel keeps one: the Receipt then has the position. Publications
 	// reach the engine in the order of the calls.
 	//
 	// ErrFull means that there is no room, or that others wait for it. Then w waits, first come,
 	// first served; a nil w is for a publisher that cannot wait. After room was called for w, the
 	// caller publishes the same again, which is not refused as full, or calls Forgo. Either may
 	// happen more than once.
-	Publish(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error)
+	Publish(w *Waiter, channel, content []byte, done func(Receipt, error)) (pending bool, r Receipt, err error)
 	Forgo(w *Waiter)
 
 	// Subscribe is called when a channel gets its first member on this node, and Unsubscribe after
@@ -60,6 +61,11 @@ type Broker interface {
 	// Close ends the work, and may be called more than once. Nothing published or received after it
 	// returns is delivered.
 	Close() error
+}
+
+// Receipt is what the engine says of a publication that it has taken.
+type Receipt struct {
+	Position Position // zero for a channel without history
 }
 
 // Driver is a kind of broker. The server lists the available drivers.
@@ -106,6 +112,9 @@ type Config struct {
 	// PublishTook is called for each publication with the time until the engine had it. It must not
 	// block, and may be nil.
 	PublishTook func(time.Duration)
+	// History says which channels keep what was published to them. Nil means none. An engine that
+	// cannot keep history is an error of Open, or of each attempt to open a link.
+	History *History
 	// Logger may be nil.
 	Logger *slog.Logger
 }

@@ -99,7 +99,10 @@ func (v *visitor) visit(rnd *rand.Rand) {
 	inForce := v.outcome("Await", func(done func(error)) (bool, error) { return v.n.Await([]byte(v.name), done) }) == nil
 	v.sent++
 	content := fmt.Sprint(v.sent)
-	err := v.outcome("Publish", func(done func(error)) (bool, error) { return v.n.Publish([]byte(v.name), []byte(content), done) })
+	err := v.outcome("Publish", func(done func(error)) (bool, error) {
+		pending, _, err := v.n.Publish([]byte(v.name), []byte(content), func(_ broker.Receipt, err error) { done(err) })
+		return pending, err
+	})
 	if inForce && err == nil {
 		v.thanked = append(v.thanked, content)
 		v.all.Add(1)

@@ -74,10 +74,11 @@ type Link interface {
 type Publication struct {
 	Channel string // its name at the engine: with the prefix
 	Content []byte
-	Err     error // the outcome, set by Link.Publish
+	Receipt Receipt // set by Link.Publish, with Err
+	Err     error   // the outcome, set by Link.Publish
 
 	at   time.Time
-	done func(error) // may be nil
+	done func(Receipt, error) // may be nil
 }
 
 // Sink receives what a link reports. Any goroutine may call it, and it blocks for no longer than a

@@ -13,10 +13,10 @@ func ExampleMemory() {
 		fmt.Printf("%s <- %s\n", channel, content)
 		return nil
 	}, nil)
-	pending, err := m.Publish(nil, []byte("news"), []byte(`"hi"`), nil)
+	pending, _, err := m.Publish(nil, []byte("news"), []byte(`"hi"`), nil)
 	fmt.Println(pending, err)
 	_ = m.Close()
-	_, err = m.Publish(nil, []byte("news"), []byte(`"late"`), nil)
+	_, _, err = m.Publish(nil, []byte("news"), []byte(`"late"`), nil)
 	fmt.Println(err)
 	// Output:
 	// news <- "hi"

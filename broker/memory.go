@@ -28,11 +28,11 @@ func (m *Memory) Start(deliver func(channel, content []byte) error, _ func(*Wait
 }
 
 // Publish returns the error of deliver, or ErrClosed.
-func (m *Memory) Publish(_ *Waiter, channel, content []byte, _ func(error)) (pending bool, err error) {
+func (m *Memory) Publish(_ *Waiter, channel, content []byte, _ func(Receipt, error)) (pending bool, r Receipt, err error) {
 	if m.closed.Load() {
-		return false, ErrClosed
+		return false, r, ErrClosed
 	}
-	return false, m.deliver(channel, content)
+	return false, r, m.deliver(channel, content)
 }
 
 // The other methods of Broker.

@@ -9,8 +9,8 @@ import (
 )
 
 // neverDone is a done that must not be called.
-func neverDone(t *testing.T) func(error) {
-	return func(err error) { t.Errorf("done was called with %v", err) }
+func neverDone(t *testing.T) func(Receipt, error) {
+	return func(_ Receipt, err error) { t.Errorf("done was called with %v", err) }
 }
 
 func TestPublishDeliversBeforeItReturns(t *testing.T) {
@@ -23,11 +23,11 @@ func TestPublishDeliversBeforeItReturns(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Start: %v", err)
 	}
-	pending, err := m.Publish(nil, []byte("news"), []byte(`"hi"`), neverDone(t))
+	pending, _, err := m.Publish(nil, []byte("news"), []byte(`"hi"`), neverDone(t))
 	if pending || err != nil || got != `news<-"hi"` {
 		t.Fatalf("Publish = %t, %v; delivered %q", pending, err, got)
 	}
-	if pending, err = m.Publish(nil, []byte("news"), nil, nil); pending || err != nil || got != "news<-" {
+	if pending, _, err = m.Publish(nil, []byte("news"), nil, nil); pending || err != nil || got != "news<-" {
 		t.Fatalf("Publish without done = %t, %v; delivered %q", pending, err, got)
 	}
 }
@@ -37,7 +37,7 @@ func TestPublishReturnsDeliversError(t *testing.T) {
 	busy := errors.New("busy")
 	var m Memory
 	_ = m.Start(func(_, _ []byte) error { return busy }, nil)
-	if pending, err := m.Publish(nil, []byte("news"), nil, neverDone(t)); pending || err != busy {
+	if pending, _, err := m.Publish(nil, []byte("news"), nil, neverDone(t)); pending || err != busy {
 		t.Fatalf("Publish = %t, %v, want false, %v", pending, err, busy)
 	}
 }
@@ -45,7 +45,7 @@ func TestPublishReturnsDeliversError(t *testing.T) {
 func TestNothingIsPending(t *testing.T) {
 	var m Memory
 	m.Subscribe("news")
-	if pending, err := m.Await([]byte("news"), neverDone(t)); pending || err != nil || m.Asynchronous() || !m.Up() {
+	if pending, err := m.Await([]byte("news"), func(err error) { neverDone(t)(Receipt{}, err) }); pending || err != nil || m.Asynchronous() || !m.Up() {
 		t.Fatalf("Await = %t, %v, Asynchronous = %t, Up = %t", pending, err, m.Asynchronous(), m.Up())
 	}
 	m.Unsubscribe("news")
@@ -66,7 +66,7 @@ func TestWhatMeetsACloseIsDeliveredOrRefused(t *testing.T) {
 		begun.Add(1)
 		publishers.Go(func() {
 			for n := 0; ; n++ {
-				if _, err := m.Publish(nil, []byte("news"), nil, nil); err != nil {
+				if _, _, err := m.Publish(nil, []byte("news"), nil, nil); err != nil {
 					if err != ErrClosed || n == 0 {
 						t.Errorf("publication %d: %v, want %v after Close only", n, err, ErrClosed)
 					}
@@ -99,7 +99,7 @@ func TestOrderIsThePublishers(t *testing.T) {
 		return nil
 	}, nil)
 	for _, c := range []byte("abcdef") {
-		_, _ = m.Publish(nil, []byte("news"), []byte{c}, nil)
+		_, _, _ = m.Publish(nil, []byte("news"), []byte{c}, nil)
 	}
 	if string(got) != "abcdef" {
 		t.Fatalf("delivered %q, want abcdef", got)
@@ -110,7 +110,7 @@ func TestPublishDoesNotAllocate(t *testing.T) {
 	var m Memory
 	_ = m.Start(func(_, _ []byte) error { return nil }, nil)
 	channel, content := []byte("news"), []byte(`"hi"`)
-	if n := testing.AllocsPerRun(1000, func() { _, _ = m.Publish(nil, channel, content, nil) }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { _, _, _ = m.Publish(nil, channel, content, nil) }); n != 0 {
 		t.Errorf("Publish: %v allocations, want none", n)
 	}
 }

@@ -190,7 +190,7 @@ func (r *Remote) published(p *Publication, now time.Time) {
 		r.log.Debug("a publication was refused", "channel", p.Channel, "err", p.Err)
 	}
 	if p.done != nil {
-		p.done(p.Err)
+		p.done(p.Receipt, p.Err)
 	}
 	r.pending.Add(-1)
 }

@@ -72,7 +72,7 @@ func (r *Remote) Start(deliver func(channel, content []byte) error, room func(w 
 
 // Publish copies a publication. It returns ErrDown, ErrFull, ErrTooBig or ErrClosed; done may get
 // any error.
-func (r *Remote) Publish(w *Waiter, channel, content []byte, done func(error)) (pending bool, err error) {
+func (r *Remote) Publish(w *Waiter, channel, content []byte, done func(Receipt, error)) (pending bool, _ Receipt, err error) {
 	r.pending.Add(1)
 	if err = r.put(w, channel, content, done); err != nil {
 		r.pending.Add(-1)
@@ -83,10 +83,10 @@ func (r *Remote) Publish(w *Waiter, channel, content []byte, done func(error)) (
 			r.Forgo(w)
 		}
 	}
-	return err == nil, err
+	return err == nil, Receipt{}, err
 }
 
-func (r *Remote) put(w *Waiter, channel, content []byte, done func(error)) error {
+func (r *Remote) put(w *Waiter, channel, content []byte, done func(Receipt, error)) error {
 	now := time.Now()
 	if !r.up.Load() {
 		return ErrDown

@@ -150,7 +150,7 @@ func TestFullOutboxTellsOfRoom(t *testing.T) {
 	taken, w := 0, new(broker.Waiter)
 	var err error
 	for err == nil {
-		if _, err = n.Broker.Publish(w, []byte("c"), make([]byte, 1000), nil); err == nil {
+		if _, _, err = n.Broker.Publish(w, []byte("c"), make([]byte, 1000), nil); err == nil {
 			taken++
 		}
 	}
@@ -159,7 +159,7 @@ func TestFullOutboxTellsOfRoom(t *testing.T) {
 	}
 	close(gate)
 	brokertest.Until(t, "there is room", func() bool { return n.Rooms() == 1 })
-	if _, err := n.Broker.Publish(w, []byte("c"), make([]byte, 1000), nil); err != nil {
+	if _, _, err := n.Broker.Publish(w, []byte("c"), make([]byte, 1000), nil); err != nil {
 		t.Errorf("a waiter that was told gets %v", err)
 	}
 }
@@ -172,7 +172,7 @@ func TestOutcomesWhenTheLinkIsLost(t *testing.T) {
 	e.set(func() { e.gate = make(chan struct{}) })
 	outcomes := make(chan error, 2)
 	publish := func() {
-		if pending, err := n.Publish([]byte("c"), []byte("1"), func(err error) { outcomes <- err }); !pending {
+		if pending, _, err := n.Publish([]byte("c"), []byte("1"), func(_ broker.Receipt, err error) { outcomes <- err }); !pending {
 			t.Fatalf("Publish: %v", err)
 		}
 	}

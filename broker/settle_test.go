@@ -21,7 +21,7 @@ func TestSettledPublicationsAreAnsweredAndHeard(t *testing.T) {
 			const each = 50
 			var answered atomic.Int64
 			for i := range each {
-				pending, err := n.Broker.Publish(nil, []byte("c"), fmt.Append(nil, i), func(error) { answered.Add(1) })
+				pending, _, err := n.Broker.Publish(nil, []byte("c"), fmt.Append(nil, i), func(broker.Receipt, error) { answered.Add(1) })
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -57,7 +57,7 @@ func TestSettleEndsWithItsContext(t *testing.T) {
 	gate := make(chan struct{})
 	e.set(func() { e.gate = gate })
 	defer close(gate)
-	if _, err := n.Broker.Publish(nil, []byte("c"), []byte("1"), nil); err != nil {
+	if _, _, err := n.Broker.Publish(nil, []byte("c"), []byte("1"), nil); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)

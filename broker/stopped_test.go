@@ -46,7 +46,7 @@ func TestStoppedChild(t *testing.T) {
 	var bad atomic.Int64
 	ended := make(chan struct{}, 2)
 	outcome := make(chan error, 1)
-	note := func(pending bool, err error) {
+	note := func(pending bool, _ broker.Receipt, err error) {
 		if pending {
 			err = <-outcome
 		}
@@ -56,7 +56,7 @@ func TestStoppedChild(t *testing.T) {
 	}
 	go func() {
 		for !stop.Load() {
-			note(r.Publish(nil, []byte("c"), []byte("1"), func(err error) { outcome <- err }))
+			note(r.Publish(nil, []byte("c"), []byte("1"), func(_ broker.Receipt, err error) { outcome <- err }))
 		}
 		ended <- struct{}{}
 	}()

@@ -139,7 +139,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		var outcomes atomic.Int64
 		pendingCount := int64(0)
 		for range 1000 {
-			if pending, _ := n.Publish([]byte("c"), []byte("1"), func(error) { outcomes.Add(1) }); pending {
+			if pending, _, _ := n.Publish([]byte("c"), []byte("1"), func(broker.Receipt, error) { outcomes.Add(1) }); pending {
 				pendingCount++
 			}
 		}
@@ -150,7 +150,7 @@ func TestCloseEndsEverything(t *testing.T) {
 			t.Errorf("%d outcomes of %d pending publications after Close", outcomes.Load(), pendingCount)
 		}
 		delivered := n.Count()
-		if _, err := n.Publish([]byte("c"), []byte("2"), nil); err == nil {
+		if _, _, err := n.Publish([]byte("c"), []byte("2"), nil); err == nil {
 			t.Error("a closed broker takes a publication")
 		}
 		if r.publish != nil {

@@ -104,7 +104,7 @@ func publishNumbers(n *brokertest.Node, channel string, publisher, count int) {
 	var pending sync.WaitGroup
 	for i := range count {
 		pending.Add(1)
-		note := func(err error) {
+		note := func(_ broker.Receipt, err error) {
 			if err != nil {
 				n.T.Errorf("publication %d: %v", i, err)
 			}
@@ -112,10 +112,10 @@ func publishNumbers(n *brokertest.Node, channel string, publisher, count int) {
 		}
 		later, err := true, broker.ErrFull
 		for err == broker.ErrFull {
-			later, err = n.Publish([]byte(channel), fmt.Appendf(nil, "%d:%d", publisher, i), note)
+			later, _, err = n.Publish([]byte(channel), fmt.Appendf(nil, "%d:%d", publisher, i), note)
 		}
 		if !later {
-			note(err)
+			note(broker.Receipt{}, err)
 		}
 	}
 	pending.Wait()

@@ -43,7 +43,7 @@ func (n *Node) Load(channel, name string) *Load {
 
 func (l *Load) publish(channel, content string) {
 	l.pending.Add(1)
-	pending, err := l.n.Publish([]byte(channel), []byte(content), func(err error) { l.note(content, err) })
+	pending, _, err := l.n.Publish([]byte(channel), []byte(content), func(_ broker.Receipt, err error) { l.note(content, err) })
 	if pending {
 		return
 	}

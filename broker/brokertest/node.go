@@ -62,7 +62,7 @@ func Up(t testing.TB, open Open, cfg broker.Config) *Node {
 }
 
 // Publish publishes as a publisher that cannot wait.
-func (n *Node) Publish(channel, content []byte, done func(error)) (pending bool, err error) {
+func (n *Node) Publish(channel, content []byte, done func(broker.Receipt, error)) (pending bool, r broker.Receipt, err error) {
 	return n.Broker.Publish(nil, channel, content, done)
 }
 
@@ -192,7 +192,7 @@ func (n *Node) Awaited(channel string) error {
 func (n *Node) Published(channel, content string) error {
 	n.T.Helper()
 	outcome := make(chan error, 1)
-	pending, err := n.Publish([]byte(channel), []byte(content), func(err error) { outcome <- err })
+	pending, _, err := n.Publish([]byte(channel), []byte(content), func(_ broker.Receipt, err error) { outcome <- err })
 	if !pending {
 		return err
 	}

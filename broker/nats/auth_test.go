@@ -268,7 +268,7 @@ func publishSome(t *testing.T, n *brokertest.Node, good, bad string) {
 	outcomes := make(chan error, 2*each)
 	for i := range 2 * each {
 		channel := []string{good, bad}[i%2]
-		_, err := n.Publish([]byte(channel), []byte("x"), func(err error) {
+		_, _, err := n.Publish([]byte(channel), []byte("x"), func(_ broker.Receipt, err error) {
 			if refused := errors.Is(err, nats.ErrPermissionViolation); refused != (channel == bad) {
 				err = fmt.Errorf("publication to %q: %w", channel, errors.Join(err, errors.New("is not the outcome")))
 			} else {

@@ -119,7 +119,7 @@ func BenchmarkPublish(b *testing.B) {
 	for b.Loop() {
 		done.Add(1)
 		for {
-			_, err := n.Publish([]byte("news"), content, func(err error) {
+			_, _, err := n.Publish([]byte("news"), content, func(_ broker.Receipt, err error) {
 				if err != nil {
 					b.Errorf("publication: %v", err)
 				}

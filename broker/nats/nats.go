@@ -42,10 +42,15 @@ func check(cfg broker.Config) broker.Problems {
 	return p
 }
 
+var errNoHistory = errors.New("nats keeps no history: -history-channels needs another broker")
+
 func newEngine(cfg broker.Config) (*engine, error) {
 	d, err := readDSN(cfg.DSN)
 	if err := cmp.Or(err, checkPrefix(cfg.Prefix)); err != nil {
 		return nil, err
+	}
+	if cfg.History != nil {
+		return nil, errNoHistory
 	}
 	cfg = cfg.Filled()
 	return &engine{dsn: d, log: cfg.Logger, largest: cfg.MaxContent}, nil

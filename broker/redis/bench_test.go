@@ -39,7 +39,7 @@ func carryMany(b *testing.B, n *brokertest.Node, names ...string) {
 	for i := 0; b.Loop(); i++ {
 		window <- struct{}{}
 		pending.Add(1)
-		if _, err := n.Publish(channels[i%len(channels)], content, func(err error) {
+		if _, _, err := n.Publish(channels[i%len(channels)], content, func(_ broker.Receipt, err error) {
 			if err != nil {
 				b.Error(err)
 			}

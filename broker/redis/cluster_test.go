@@ -292,7 +292,7 @@ func TestClusterHasAMasterThatHangs(t *testing.T) {
 	var want []string
 	for i := range 6 {
 		content := strconv.Itoa(i)
-		if _, err := n.Publish([]byte(hung), []byte(content), func(err error) {
+		if _, _, err := n.Publish([]byte(hung), []byte(content), func(_ broker.Receipt, err error) {
 			if err == nil {
 				t.Errorf("the master that hangs has taken %s", content)
 			}

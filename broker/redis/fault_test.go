@@ -118,7 +118,7 @@ func TestCloseWhileTheServerIsPaused(t *testing.T) {
 	n.Join("c")
 	s.Pause()
 	outcome := make(chan error, 1)
-	if _, err := n.Publish([]byte("c"), []byte("1"), func(err error) { outcome <- err }); err != nil {
+	if _, _, err := n.Publish([]byte("c"), []byte("1"), func(_ broker.Receipt, err error) { outcome <- err }); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.Close(); err != nil {

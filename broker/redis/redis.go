@@ -31,10 +31,15 @@ var Driver = broker.Driver{
 	Examine: examine,
 }
 
+var errNoHistory = errors.New("redis keeps no history: -history-channels needs another broker")
+
 func newEngine(cfg broker.Config) (*engine, error) {
 	o, err := checkDSN(cfg.DSN)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.History != nil {
+		return nil, errNoHistory
 	}
 	cfg = cfg.Filled()
 	if len(o.unused) > 0 {

@@ -43,7 +43,7 @@ func BenchmarkFanOut(b *testing.B) {
 					drain()
 					b.StartTimer()
 				}
-				if _, err := srv.broker.Publish(nil, channel, body, nil); err != nil {
+				if _, _, err := srv.broker.Publish(nil, channel, body, nil); err != nil {
 					b.Fatal(err)
 				}
 				undelivered++

@@ -20,7 +20,7 @@ func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	case l.node.broker.Asynchronous():
 		l.broadcastLater(c, s, cmd, msg)
 	default:
-		_, err := l.node.broker.Publish(nil, cmd.Channel, cmd.Content, nil)
+		_, _, err := l.node.broker.Publish(nil, cmd.Channel, cmd.Content, nil)
 		l.forgo(l.takeRoom(s))
 		l.published(c, cmd, err)
 	}
@@ -36,10 +36,10 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 		done = l.later(c, cloneID(cmd.ID))
 	}
 	if l.node.debugging() {
-		done = l.logged(c, cmd, publishError, done)
+		done = l.loggedPublication(c, cmd, done)
 	}
 	room, brokerRoom := l.takeRoom(s), l.takeBrokerRoom(c, s)
-	pending, err := l.node.broker.Publish(brokerRoom, cmd.Channel, cmd.Content, l.thenForgo(room, done))
+	pending, _, err := l.node.broker.Publish(brokerRoom, cmd.Channel, cmd.Content, l.thenForgo(room, done))
 	switch {
 	case pending:
 	case errors.Is(err, broker.ErrFull):
@@ -63,7 +63,7 @@ func (l *loop) published(c *netpoll.Conn, cmd *command.Command, err error) {
 
 // note counts the outcome of a client's publication. It may be called from any
 // goroutine.
-func (l *loop) note(err error) {
+func (l *loop) note(_ broker.Receipt, err error) {
 	if err != nil {
 		l.counts.dropped[dropBroker].Add(1)
 		l.counts.notDone(publishError(err).Code)
@@ -153,22 +153,22 @@ func (l *loop) forgo(room *hub.Waiter) {
 }
 
 // thenForgo returns a function that gives room back, if there is any, and calls done.
-func (l *loop) thenForgo(room *hub.Waiter, done func(error)) func(error) {
+func (l *loop) thenForgo(room *hub.Waiter, done func(broker.Receipt, error)) func(broker.Receipt, error) {
 	if room == nil {
 		return done
 	}
-	return func(err error) {
+	return func(r broker.Receipt, err error) {
 		l.forgo(room)
-		done(err)
+		done(r, err)
 	}
 }
 
 // later returns a function that answers a broadcast once its outcome is known. It
 // may be called from any goroutine.
-func (l *loop) later(c *netpoll.Conn, id []byte) func(error) {
+func (l *loop) later(c *netpoll.Conn, id []byte) func(broker.Receipt, error) {
 	conn := c.ID()
-	return func(err error) {
-		l.note(err)
+	return func(r broker.Receipt, err error) {
+		l.note(r, err)
 		l.net.PostTo(conn, func(c *netpoll.Conn) { l.answerPublication(c, id, err) })
 	}
 }

@@ -50,13 +50,13 @@ func (b *testBroker) Settle(context.Context) error {
 	return nil
 }
 
-func (b *testBroker) Publish(w *broker.Waiter, channel, content []byte, done func(error)) (bool, error) {
+func (b *testBroker) Publish(w *broker.Waiter, channel, content []byte, done func(broker.Receipt, error)) (bool, broker.Receipt, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tried++
 	if !b.asynchronous {
 		if b.err != nil {
-			return false, b.err
+			return false, broker.Receipt{}, b.err
 		}
 		return b.Memory.Publish(nil, channel, content, nil)
 	}
@@ -68,21 +68,21 @@ func (b *testBroker) Publish(w *broker.Waiter, channel, content []byte, done fun
 		if w != nil {
 			b.queue = append(b.queue, w)
 		}
-		return false, broker.ErrFull
+		return false, broker.Receipt{}, broker.ErrFull
 	default:
 		b.places--
 	}
 	channel, content = slices.Clone(channel), slices.Clone(content)
 	b.waiting = append(b.waiting, func() {
-		err := b.err
+		r, err := broker.Receipt{}, b.err
 		if err == nil {
-			_, err = b.Memory.Publish(nil, channel, content, nil)
+			_, r, err = b.Memory.Publish(nil, channel, content, nil)
 		}
 		if done != nil {
-			done(err)
+			done(r, err)
 		}
 	})
-	return true, nil
+	return true, broker.Receipt{}, nil
 }
 
 // Forgo implements Broker. No other Waiter gets the place.

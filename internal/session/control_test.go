@@ -162,7 +162,7 @@ func TestARevocationComesBehindWhatWasPublishedBefore(t *testing.T) {
 	p.join("c")
 	release := holdLoop(t, srv.loops[0])
 	for i := range 3 {
-		if _, err := srv.broker.Publish(nil, []byte("c"), fmt.Append(nil, i), nil); err != nil {
+		if _, _, err := srv.broker.Publish(nil, []byte("c"), fmt.Append(nil, i), nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"wsify/broker"
 	"wsify/internal/command"
 	"wsify/netpoll"
 )
@@ -67,6 +68,15 @@ func (l *loop) logged(c *netpoll.Conn, cmd *command.Command, toError func(error)
 			refused(toError(err))
 		}
 		done(err)
+	}
+}
+
+// loggedPublication is logged for the outcome of a publication.
+func (l *loop) loggedPublication(c *netpoll.Conn, cmd *command.Command, done func(broker.Receipt, error)) func(broker.Receipt, error) {
+	log := l.logged(c, cmd, publishError, func(error) {})
+	return func(r broker.Receipt, err error) {
+		log(err)
+		done(r, err)
 	}
 }
 

@@ -32,7 +32,7 @@ func TestFanoutIsTimedToTheLastMember(t *testing.T) {
 	a.join("c")
 	b.join("c")
 	say := func(channel, content string) { // not over HTTP: the held loop might accept the connection
-		if _, err := srv.broker.Publish(nil, []byte(channel), []byte(content), nil); err != nil {
+		if _, _, err := srv.broker.Publish(nil, []byte(channel), []byte(content), nil); err != nil {
 			t.Fatal(err)
 		}
 	}

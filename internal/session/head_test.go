@@ -21,7 +21,7 @@ func TestAHeadIsNotContent(t *testing.T) {
 		{"\x00e-3-2 \n3", nil},
 		{"4", nil},
 	} {
-		if _, err := srv.broker.Publish(nil, []byte("news"), []byte(tc.content), nil); !errors.Is(err, tc.want) {
+		if _, _, err := srv.broker.Publish(nil, []byte("news"), []byte(tc.content), nil); !errors.Is(err, tc.want) {
 			t.Errorf("Publish(%q): %v, want %v", tc.content, err, tc.want)
 		}
 	}

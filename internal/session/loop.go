@@ -38,7 +38,7 @@ type loop struct {
 	addrs  map[uint64]string // addresses of connections; only while debugging
 	access *accessLog        // nil while the access log is off
 
-	noted func(error) // the method note, for publications that need no answer
+	noted func(broker.Receipt, error) // the method note, for publications that need no answer
 
 	// Memory for building one answer at a time, reused for the next.
 	reply []byte

@@ -70,7 +70,7 @@ func (s *orders) tell(ctx context.Context, o Order) <-chan string {
 		return outcome
 	}
 	answer := make(chan error, 1)
-	pending, err := s.broker.Publish(nil, orderChannel, s.seal(o, time.Now()), func(err error) { answer <- err })
+	pending, _, err := s.broker.Publish(nil, orderChannel, s.seal(o, time.Now()), func(_ broker.Receipt, err error) { answer <- err })
 	if !pending {
 		outcome <- toldBy(err)
 		return outcome

@@ -165,7 +165,7 @@ func TestNobodyElseUsesTheChannelForOrders(t *testing.T) {
 		}
 		// Somebody who may publish to the engine.
 		p.join("c")
-		if _, err := b.broker.Publish(nil, orderChannel, []byte("forged"), nil); err != nil {
+		if _, _, err := b.broker.Publish(nil, orderChannel, []byte("forged"), nil); err != nil {
 			t.Fatal(err)
 		}
 		testtool.Until(t, "the forgery is in the log", func() bool { return strings.Contains(book.String(), "an order of another node is ignored") })

@@ -14,7 +14,7 @@ import (
 // panicking is a broker with a bug.
 type panicking struct{ broker.Broker }
 
-func (b panicking) Publish(w *broker.Waiter, channel, content []byte, done func(error)) (bool, error) {
+func (b panicking) Publish(w *broker.Waiter, channel, content []byte, done func(broker.Receipt, error)) (bool, broker.Receipt, error) {
 	if string(channel) == "panic" {
 		panic("a bug in the broker")
 	}

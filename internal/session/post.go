@@ -87,12 +87,12 @@ func (l *loop) publish(c *netpoll.Conn, s *session, m publish.Manner, body []byt
 		return
 	}
 	if !l.node.broker.Asynchronous() {
-		_, err := l.node.broker.Publish(nil, p.Channel, p.Content, nil)
+		_, _, err := l.node.broker.Publish(nil, p.Channel, p.Content, nil)
 		l.outcome(c, s, m, err)
 		return
 	}
 	id, net := c.ID(), l.net
-	pending, err := l.node.broker.Publish(nil, p.Channel, p.Content, func(err error) {
+	pending, _, err := l.node.broker.Publish(nil, p.Channel, p.Content, func(_ broker.Receipt, err error) {
 		net.PostTo(id, func(c *netpoll.Conn) { l.brokerAnswered(c, err) })
 	})
 	if !pending {

@@ -1,0 +1,68 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// History says which channels keep what was published to them, and how much of it.
+type History struct {
+	// Match reports whether a channel keeps history. It must not block, nor keep the name. All nodes
+	// have to agree about it: a node without history publishes past it.
+	Match func(channel string) bool
+	// Size is how many publications a channel keeps, the newest ones.
+	Size int
+	// TTL is how long a publication is kept.
+	TTL time.Duration
+	// Memory bounds, in bytes, what Memory keeps of all channels. The least recently published
+	// channel loses its history first. Engines have bounds of their own.
+	Memory int64
+}
+
+// Keeps reports whether a channel keeps history. A nil History keeps none.
+func (h *History) Keeps(channel string) bool { return h != nil && h.Match(channel) }
+
+// ErrNoHistory means that the channel, or the broker, keeps no history.
+var ErrNoHistory = errors.New("the channel keeps no history")
+
+// Historian is a Broker that keeps history. Publish puts the position of a publication into its
+// head, so deliver gets it, with the offset of the publication before: see Head. Content without a
+// position was published past the history, by another client of the engine.
+//
+// Memory delivers every publication itself, so a node misses none, whatever Prev says. A Remote may
+// miss some while a subscription is not in force.
+type Historian interface {
+	Broker
+
+	// ReadHistory reads what was published to a channel after a position, oldest first; with last
+	// above zero the newest publications instead, so many at most; and with neither only the tail.
+	// It blocks until the engine has answered or ctx ends, so it is for workers. An error is one of
+	// ErrDown, ErrClosed and ErrNoHistory, or what the engine or ctx says.
+	ReadHistory(ctx context.Context, channel string, after Position, last int) (Page, error)
+
+	// WhenResumed is called before Start. resumed is called when the subscription of a channel is in
+	// force again after it had ended, or its link was lost, so that publications may have been
+	// missed; before what is received from then on. It must not block, and comes from any goroutine.
+	WhenResumed(resumed func(channel string))
+}
+
+// Page is what ReadHistory has read.
+type Page struct {
+	Entries []Entry // owned by the caller; what they refer to is shared, and must not be changed
+
+	// Tail is the position to go on from: that of the last entry if there are any, otherwise that
+	// of the newest publication. It is never zero.
+	Tail Position
+
+	// Complete is false when something after the position that was asked for may be missing: the
+	// position is of another history, or from the future, or something behind it is not kept any
+	// more. There may be entries nevertheless. With last it says nothing, and is true.
+	Complete bool
+}
+
+// Entry is a publication that a history keeps. Its Head has the position.
+type Entry struct {
+	Head    Head
+	Content []byte
+}
