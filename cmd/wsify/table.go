@@ -28,6 +28,7 @@ const (
 func (c *commandLine) table() []group {
 	return []group{
 		{"Service", c.serviceSettings()},
+		{"History", c.historySettings()},
 		{"Access", c.accessSettings()},
 		{"Event loops and pools", c.poolSettings()},
 		{"Limits", c.limitSettings()},
@@ -57,6 +58,20 @@ func (c *commandLine) serviceSettings() []*setting {
 			about: "What stands before the names of channels at the engine, so that several services can share one."},
 		{name: "broker-buffer", arg: argSize, example: "64MiB", value: size(&s.BrokerBuffer),
 			about: "Received bytes that may wait for members that are behind; beyond it they are dropped and counted. A quarter of it may wait for the engine to take it; beyond that clients are not read and backends get 503."},
+	}
+}
+
+func (c *commandLine) historySettings() []*setting {
+	s := &c.server
+	return []*setting{
+		{name: "history-channels", arg: argList, example: "news,chat:*", value: list(&s.HistoryChannels), note: "none",
+			about: "Channels that keep what was published to them, so that clients that come back get what they missed. A * at the end of a name stands for any rest; * alone for all channels. All nodes need the same."},
+		{name: "history-size", arg: argNumber, example: "1000", value: count(&s.HistorySize),
+			about: "How many publications each of these channels keeps; older ones are dropped."},
+		{name: "history-ttl", arg: argDuration, example: "1h", value: timeout(&s.HistoryTTL),
+			about: "How long a publication is kept."},
+		{name: "history-memory", arg: argSize, example: "1GiB", value: size(&s.HistoryMemory),
+			about: "What the memory broker keeps of all channels together; beyond it the least recently published channel loses its history, and a larger publication is refused. Redis and NATS have bounds of their own."},
 	}
 }
 

@@ -36,5 +36,6 @@ func brokerConfig(c *Config) broker.Config {
 	return broker.Config{
 		DSN: c.BrokerDSN, Prefix: c.BrokerPrefix, BufferSize: c.BrokerBuffer,
 		MaxContent: c.MaxMessageSize, MaxChannel: c.MaxChannelLength, Logger: c.Logger,
+		History: c.history(),
 	}
 }

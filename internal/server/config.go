@@ -72,6 +72,19 @@ type Config struct {
 	// BrokerBuffer bounds, in bytes, the received publications that wait for room in their channel.
 	// Publications that wait for the engine have a quarter of it. Default 16 MiB, at most 1 GiB.
 	BrokerBuffer int
+	// HistoryChannels lists the channels that keep what was published to them, for members that come
+	// back: names, or the beginning of names with a * behind it. At most 100. Default none. All nodes
+	// need the same.
+	HistoryChannels []string
+	// HistorySize is how many publications each of these channels keeps, at most 100,000; older ones
+	// are dropped. Default 100.
+	HistorySize int
+	// HistoryTTL is how long a publication is kept, at most 30 days. Default 5m.
+	HistoryTTL time.Duration
+	// HistoryMemory bounds, in bytes, what the memory broker keeps of all channels; beyond it the
+	// least recently published channel loses its history. A publication that is larger alone is
+	// refused. An engine has bounds of its own. Default 64 MiB.
+	HistoryMemory int
 	// AuthorizerURL is the operator's webhook; empty allows everything.
 	AuthorizerURL string
 	// AuthorizerCA is a PEM file with the authorities of an https webhook's certificate; it is read

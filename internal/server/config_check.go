@@ -27,6 +27,7 @@ func (p *problems) checkService(c *Config) {
 		p.add("otlp-endpoint", otlp.CheckEndpoint(c.OTLPEndpoint))
 	}
 	p.checkBroker(c)
+	p.checkHistory(c)
 }
 
 func (p *problems) checkBroker(c *Config) {

@@ -3,6 +3,7 @@ package server
 import (
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,8 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 		AllowedOrigins:    []string{"*"},
 		ProxyProtocol:     "off",
 		BrokerBuffer:      16 << 20,
-		Loops:             cores, Shards: powerOfTwo(64 * cores), Workers: 64 * cores, Queue: 64 * 64 * cores, Poller: "native",
+		HistorySize:       100, HistoryTTL: 5 * time.Minute, HistoryMemory: 64 << 20,
+		Loops: cores, Shards: powerOfTwo(64 * cores), Workers: 64 * cores, Queue: 64 * 64 * cores, Poller: "native",
 		HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, PongTimeout: 10 * time.Second,
 		MaxHeadSize: 16384, MaxMessageSize: 65536, MaxChannelsPerConnection: 128, MaxChannelLength: 255,
 		WriteQueueSize: 1 << 20, MaxMemory: memoryLimit(), MaxWriteMemory: memoryLimit() / 4, SlowPolicy: PolicyClose, DrainTimeout: 30 * time.Second, AccessLogSample: 1,
@@ -118,6 +120,21 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{BrokerBuffer: -1}, `-broker-buffer: -1 is not between 1 and 1073741824`},
 		{Config{BrokerPrefix: strings.Repeat("p", 256)}, `-broker-prefix: it has 256 bytes, and may have 255`},
 
+		{Config{HistoryChannels: []string{""}}, `-history-channels: a name is empty; * alone stands for all channels`},
+		{Config{HistoryChannels: []string{"a*b"}}, `-history-channels: "a*b" has a * that is not at its end`},
+		{Config{HistoryChannels: []string{"a**"}}, `-history-channels: "a**" has a * that is not at its end`},
+		{Config{HistoryChannels: []string{strings.Repeat("a", 256)}}, `-history-channels: a name has 256 bytes, and a channel's name may have 255 (-max-channel-length)`},
+		{Config{HistoryChannels: []string{strings.Repeat("a", 256) + "*"}}, `-history-channels: a name has 256 bytes, and a channel's name may have 255 (-max-channel-length)`},
+		{Config{HistoryChannels: []string{"a\xff"}}, `-history-channels: "a\xff" is not UTF-8, and no channel has such a name`},
+		{Config{HistoryChannels: []string{"\x00a"}}, `-history-channels: "\x00a" begins with U+0000, and no channel has such a name`},
+		{Config{HistoryChannels: slices.Repeat([]string{"a"}, 101)}, `-history-channels: there are 101 names, and may be 100; a * at the end stands for many`},
+		{Config{HistorySize: -1}, `-history-size: -1 is not between 1 and 100000`},
+		{Config{HistorySize: 100_001}, `-history-size: 100001 is not between 1 and 100000`},
+		{Config{HistoryTTL: -1}, `-history-ttl: -1ns is not between 1ms and 720h`},
+		{Config{HistoryTTL: time.Millisecond - 1}, `-history-ttl: 999.999µs is not between 1ms and 720h`},
+		{Config{HistoryTTL: 720*time.Hour + 1}, `-history-ttl: 720h0m0.000000001s is not between 1ms and 720h`},
+		{Config{HistoryMemory: -1}, `-history-memory: -1 is not between 1 and 9223372036854775807`},
+
 		{Config{MaxMemory: 1}, `-max-memory: 1 is not enough: a server needs 16777216 (16MiB) to have room for clients; 0 is the limit of GOMEMLIMIT or the cgroup`},
 		{Config{MaxMemory: 16<<20 - 1}, `-max-memory: 16777215 is not enough: a server needs 16777216 (16MiB) to have room for clients; 0 is the limit of GOMEMLIMIT or the cgroup`},
 		{Config{MaxMemory: -1}, `-max-memory: -1 is not enough: a server needs 16777216 (16MiB) to have room for clients; 0 is the limit of GOMEMLIMIT or the cgroup`},
@@ -191,14 +208,14 @@ func TestValidateRefuses(t *testing.T) {
 
 func TestValidateReportsAllProblemsAtOnceInTheOrderOfTheFields(t *testing.T) {
 	c := Config{
-		ListenAddrs: []string{"x"}, BrokerDriver: "kafka", AuthorizerURL: "x", AuthorizerTimeout: -1,
+		ListenAddrs: []string{"x"}, BrokerDriver: "kafka", HistoryChannels: []string{"*x"}, HistorySize: -1, HistoryTTL: -1, HistoryMemory: -1, AuthorizerURL: "x", AuthorizerTimeout: -1,
 		AuthorizerEvents: []string{"x", "y"}, BroadcastingKey: " ", AllowedOrigins: []string{"x"},
 		TrustedProxies: []string{"x"}, ProxyProtocol: "x",
 		Loops: -1, Shards: -1, Workers: -1, Queue: -1, Poller: "x", HandshakeTimeout: -1, PongTimeout: -1,
 		MaxHeadSize: -1, MaxMessageSize: -1, MaxChannelsPerConnection: -1, MaxChannelLength: -1, WriteQueueSize: -1,
 		SlowPolicy: 9, DrainTimeout: -1,
 	}
-	want := "listen-addr broker-driver authorizer-url authorizer-timeout authorizer-events authorizer-events " +
+	want := "listen-addr broker-driver history-channels history-size history-ttl history-memory authorizer-url authorizer-timeout authorizer-events authorizer-events " +
 		"broadcasting-key allowed-origins trusted-proxies proxy-protocol loops shards workers queue poller handshake-timeout max-head-size pong-timeout max-message-size " +
 		"max-channels-per-connection max-channel-length write-queue-size slow-policy drain-timeout"
 	var got []string

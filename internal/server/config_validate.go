@@ -27,6 +27,9 @@ const (
 	maxChannelLength   = 1 << 16
 	maxChannelsPerConn = 1 << 24
 	maxBrokerPrefix    = 255
+	maxHistoryChannels = 100
+	maxHistorySize     = 100_000
+	maxHistoryTTL      = 30 * 24 * time.Hour
 	maxConnections     = 1 << 30
 	maxRate            = 1_000_000
 	maxTimeout         = 24 * time.Hour
@@ -63,6 +66,9 @@ func (c *Config) fillService() {
 	c.ListenMode = cmp.Or(c.ListenMode, 0o660)
 	c.BrokerDriver = cmp.Or(c.BrokerDriver, drivers[0].Name)
 	c.BrokerBuffer = cmp.Or(c.BrokerBuffer, 16<<20)
+	c.HistorySize = cmp.Or(c.HistorySize, 100)
+	c.HistoryTTL = cmp.Or(c.HistoryTTL, 5*time.Minute)
+	c.HistoryMemory = cmp.Or(c.HistoryMemory, 64<<20)
 	c.AuthorizerTimeout = cmp.Or(c.AuthorizerTimeout, 5*time.Second)
 	if c.AuthorizerEvents == nil {
 		c.AuthorizerEvents = allEvents
