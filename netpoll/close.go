@@ -63,6 +63,7 @@ func (c *Conn) Linger(reason Reason, timeout time.Duration) {
 	}
 	c.setDeadline(timeout)
 	c.Resume()
+	c.LetGo()
 	c.shutWhenWritten()
 }
 

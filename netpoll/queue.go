@@ -84,6 +84,9 @@ func (q *queue) letGo(b *buffer.Buffer) (freed int) {
 // flush writes the queue until the kernel takes no more. It closes the connection
 // when a write fails.
 func (c *Conn) flush() {
+	if c.has(flagHeld) {
+		return
+	}
 	for c.out != 0 {
 		n, e := c.queue().write(c.fd)
 		if wouldBlock(e) {
@@ -151,7 +154,7 @@ func (c *Conn) written(n int) {
 }
 
 // DropQueued discards the queue, except a buffer that the kernel has taken in part,
-// so that the peer never sees half a frame. It frees a slow consumer's memory
+// so that the peer never sees half a frame, and the first one that is held. It frees a slow consumer's memory
 // before its Close frame is sent.
 func (c *Conn) DropQueued() {
 	c.check()
@@ -159,7 +162,7 @@ func (c *Conn) DropQueued() {
 		return
 	}
 	q := c.queue()
-	if q.off != 0 {
+	if q.off != 0 || c.has(flagHeld) {
 		c.dropFrom(q, q.head+1)
 		return
 	}
@@ -188,9 +191,10 @@ func (c *Conn) dropFrom(q *queue, i int) {
 	c.Loop().queuedBytes.Add(-int64(freed))
 }
 
-// watchWritable keeps write interest on exactly while something is queued (I5).
+// watchWritable keeps write interest on exactly while something is queued that may be
+// written (I5).
 func (c *Conn) watchWritable(on bool) {
-	if on == c.has(flagWriteOn) || !c.has(flagOpen) {
+	if on == c.has(flagWriteOn) || c.flags&(flagOpen|flagHeld) != flagOpen {
 		return
 	}
 	c.flags ^= flagWriteOn
