@@ -64,8 +64,9 @@ type shard struct {
 	mu       sync.Mutex
 	channels map[string]*channel
 	peak     int      // most channels since the map was made
-	members  int64    // subscriptions in this shard
-	_        [32]byte // fills the cache line, so that shards share none
+	members  int64    // subscriptions in this shard, without those of implicit channels
+	implicit int      // implicit channels
+	_        [24]byte // fills the cache line, so that shards share none
 }
 
 // New returns an empty hub.
@@ -130,7 +131,7 @@ func (h *Hub) Publish(channel []byte, frame *buffer.Buffer) (members int) {
 	return members
 }
 
-// Stats is what a hub holds now.
+// Stats is what a hub holds now, without implicit channels.
 type Stats struct {
 	Channels      int64
 	Subscriptions int64
@@ -141,7 +142,7 @@ func (h *Hub) Stats() (st Stats) {
 	for i := range h.shards {
 		s := &h.shards[i]
 		s.mu.Lock()
-		st.Channels += int64(len(s.channels))
+		st.Channels += int64(len(s.channels) - s.implicit)
 		st.Subscriptions += s.members
 		s.mu.Unlock()
 	}
@@ -156,6 +157,7 @@ func (s *shard) createLocked(name string, index uint32) *channel {
 		s.channels = make(map[string]*channel)
 	}
 	s.channels[name] = ch
+	s.implicit += 1 - int(ch.counted())
 	s.peak = max(s.peak, len(s.channels))
 	return ch
 }
@@ -167,6 +169,7 @@ const shrinkAt = 32
 
 func (s *shard) removeLocked(ch *channel) {
 	delete(s.channels, ch.name)
+	s.implicit -= 1 - int(ch.counted())
 	if s.peak < shrinkAt || len(s.channels) > s.peak/8 {
 		return
 	}

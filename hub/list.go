@@ -9,7 +9,7 @@ type listed struct {
 	members int
 }
 
-// Each calls fn for each channel that has members, in no order, until fn returns false. It locks a
+// Each calls fn for each channel that has members and is not implicit, in no order, until fn returns false. It locks a
 // shard for a slice of its channels at a time, and no lock is held while fn runs. A channel that
 // exists all the time is visited once. One that is made or removed meanwhile may be missed, or be
 // visited twice.
@@ -39,7 +39,7 @@ func (s *shard) each(slice []listed, fn func(name string, members int) (more boo
 	}
 	s.mu.Lock()
 	for _, ch := range s.channels {
-		if ch.members > 0 {
+		if ch.members > 0 && !implicit(ch.name) {
 			slice = append(slice, listed{ch.name, int(ch.members)})
 		}
 		if len(slice) == cap(slice) {
@@ -65,9 +65,14 @@ func (h *Hub) Count(name string) int {
 	return 0
 }
 
-// Names returns the channels of a connection, the latest first, and at most this many.
+// Names returns the channels of a connection but an implicit one, the latest first, and at most
+// this many.
 func (l *Local) Names(set *Memberships, most int) (names []string) {
-	for ref := set.head; ref != 0 && len(names) < most; {
+	first := set.head
+	if l.isImplicit(first) {
+		first = l.memberships.At(first).next
+	}
+	for ref := first; ref != 0 && len(names) < most; {
 		m := l.memberships.At(ref)
 		names = append(names, l.part(m).channel.name)
 		ref = m.next

@@ -16,7 +16,7 @@ type Memberships struct {
 	count uint32
 }
 
-// Count returns how many channels the connection is a member of.
+// Count returns how many channels the connection is a member of, without an implicit one.
 func (m *Memberships) Count() int { return int(m.count) }
 
 // membership ties one connection to one part. There may be millions, so it holds no pointer
@@ -42,7 +42,9 @@ type Local struct {
 
 	active ring.Ring[*Part] // parts with something to deliver, in turn
 	sweeps []*sweep         // unused ones
-	spare  []*Part          // the empty list that is swapped with due
+
+	implicit int     // memberships of implicit channels
+	spare    []*Part // the empty list that is swapped with due
 
 	delivered int64 // see Delivered
 
@@ -79,7 +81,7 @@ func (l *Local) Join(conn uint32, set *Memberships, name []byte) (joined bool) {
 	l.seal(p)
 	*m = membership{part: p.ref, pos: p.insert(Member{Conn: conn, ref: ref})}
 	ch.members++
-	s.members++
+	s.members += ch.counted()
 	if ch.members == 1 {
 		l.hub.watcher.Subscribe(ch.name)
 	}
@@ -154,7 +156,7 @@ func (l *Local) end(conn uint32, set *Memberships, ref uint32) {
 		ch.drop(p)
 	}
 	ch.members--
-	s.members--
+	s.members -= ch.counted()
 	if ch.members == 0 {
 		s.removeLocked(ch)
 		l.hub.watcher.Unsubscribe(ch.name)
@@ -212,15 +214,23 @@ func (l *Local) find(conn uint32, set *Memberships, name []byte) uint32 {
 	return 0
 }
 
-// link puts a membership at the head of the connection's list.
+// link puts a membership at the head of the connection's list, or behind an implicit one.
 func (l *Local) link(conn uint32, set *Memberships, ref uint32) {
 	m := l.memberships.At(ref)
-	m.next = set.head
-	if m.next != 0 {
+	before := &set.head
+	if implicit(l.part(m).channel.name) {
+		l.implicit++
+	} else {
+		if l.isImplicit(set.head) {
+			m.prev = set.head
+			before = &l.memberships.At(set.head).next
+		}
+		set.count++
+	}
+	if m.next = *before; m.next != 0 {
 		l.memberships.At(m.next).prev = ref
 	}
-	set.head = ref
-	set.count++
+	*before = ref
 	if set.count < indexUntil {
 		return
 	}
@@ -243,6 +253,10 @@ func (l *Local) unlink(conn uint32, set *Memberships, ref uint32) {
 		l.memberships.At(m.next).prev = m.prev
 	}
 	switch {
+	case implicit(l.part(m).channel.name):
+		l.implicit--
+		delete(l.index[conn], l.part(m).channel.name)
+		return // it was not counted
 	case set.count > indexUntil:
 		delete(l.index[conn], l.part(m).channel.name)
 	case set.count == indexUntil:
