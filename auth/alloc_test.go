@@ -13,7 +13,7 @@ func TestAskAllocatesNothing(t *testing.T) {
 	}
 	for name, answer := range answers {
 		c, call := newClient(t, Config{URL: newEcho(t, answer).URL}), question()
-		if n := testing.AllocsPerRun(1000, func() { c.Ask(call) }); n > 0 {
+		if n := testing.AllocsPerRun(1000, func() { c.Consult(call) }); n > 0 {
 			t.Errorf("%s: a call allocates %v times, want 0", name, n)
 		}
 	}

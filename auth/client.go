@@ -29,10 +29,11 @@ type Call struct {
 	// no call is made: the decision is Down, with ResultBusy.
 	Deadline time.Time
 
-	// Channel is sent as X-Wsify-Channel: its letters, digits, "-", ".", "_" and "~"
+	// User and Channel are sent as X-Wsify-User and X-Wsify-Channel: their letters, digits, "-", ".", "_" and "~"
 	// (in ASCII) as they are, every other byte as "%" and two upper-case hexadecimal
 	// digits. So decodeURIComponent, url.PathUnescape, rawurldecode and their like
-	// return it. An empty one is left out.
+	// return them. An empty one is left out.
+	User    string
 	Channel string
 
 	// Connection, RemoteAddr and Query are sent as X-Wsify-Connection, X-Wsify-Remote-Addr and
@@ -85,6 +86,12 @@ func New(cfg Config) (*Client, error) {
 // cause is nil exactly for Allow. It is a *StatusError when the webhook answered, otherwise a
 // *CallError that says why there is no answer.
 func (c *Client) Ask(call *Call) (d Decision, cause error) { return c.ask(call, nil) }
+
+// Consult is Ask, and returns what the headers of the answer say besides; nil for nothing.
+func (c *Client) Consult(call *Call) (d Decision, a *Answer, cause error) {
+	d, cause = c.ask(call, func(r *fasthttp.Response) { a = answerOf(r) })
+	return d, a, cause
+}
 
 // ask is Ask. If see is not nil, it is called with the answer, which it borrows.
 func (c *Client) ask(call *Call, see func(*fasthttp.Response)) (d Decision, cause error) {

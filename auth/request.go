@@ -8,8 +8,9 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Names of the headers that carry a Call's strings.
+// Names of the headers that carry a Call's strings. HeaderUser is in answers, too.
 const (
+	HeaderUser       = "X-Wsify-User"
 	HeaderChannel    = "X-Wsify-Channel"
 	HeaderConnection = "X-Wsify-Connection"
 	HeaderRemoteAddr = "X-Wsify-Remote-Addr"
@@ -89,6 +90,7 @@ func (t *template) exchange() *exchange {
 // prepare fills in call, whose body the exchange borrows until reset.
 func (x *exchange) prepare(call *Call) {
 	x.request.SetBodyRaw(call.Body)
+	x.set(HeaderUser, call.User, unreserved)
 	x.set(HeaderChannel, call.Channel, unreserved)
 	x.set(HeaderConnection, call.Connection, visible)
 	x.set(HeaderRemoteAddr, call.RemoteAddr, visible)

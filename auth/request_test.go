@@ -74,7 +74,7 @@ func TestBodyArrivesByteForByte(t *testing.T) {
 
 func TestRequestHead(t *testing.T) {
 	all := asks(t, plain,
-		&Call{Body: []byte("{}"), Channel: "user:ann", Connection: "c-17", RemoteAddr: "[2001:db8::1]:4711", Query: "user=ann&tag=a%20b&x=1+2"},
+		&Call{Body: []byte("{}"), User: "ann,é", Channel: "user:ann", Connection: "c-17", RemoteAddr: "[2001:db8::1]:4711", Query: "user=ann&tag=a%20b&x=1+2"},
 		&Call{Body: []byte("{}")},
 	)
 	r := all[0].request
@@ -82,6 +82,7 @@ func TestRequestHead(t *testing.T) {
 		"Content-Type":   {"application/json"},
 		"Content-Length": {"2"},
 		"User-Agent":     {"wsify"},
+		HeaderUser:       {"ann%2C%C3%A9"},
 		HeaderChannel:    {"user%3Aann"},
 		HeaderConnection: {"c-17"},
 		HeaderRemoteAddr: {"[2001:db8::1]:4711"},
@@ -92,7 +93,7 @@ func TestRequestHead(t *testing.T) {
 		t.Errorf("request line %s %s %s, want POST / HTTP/1.1", r.Method, r.URL, r.Proto)
 	}
 
-	for _, name := range []string{HeaderChannel, HeaderConnection, HeaderRemoteAddr, HeaderQuery} {
+	for _, name := range []string{HeaderUser, HeaderChannel, HeaderConnection, HeaderRemoteAddr, HeaderQuery} {
 		delete(want, name) // headers of the previous call are not sent again
 	}
 	sameHeader(t, all[1].request.Header, want)
