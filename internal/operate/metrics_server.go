@@ -10,7 +10,7 @@ import (
 func serverMetrics(version string) []metric {
 	all := append(gauges(), connectionMetrics()...)
 	all = append(all, messageMetrics()...)
-	return append(all, authorizerRequests(), buildInfo(version))
+	return append(all, authorizerRequests(), headersIgnored(), buildInfo(version))
 }
 
 func gauges() []metric {
@@ -68,6 +68,11 @@ func authorizerRequests() metric {
 			sendAll(to, desc, results, command)
 		}
 	}}
+}
+
+func headersIgnored() metric {
+	return counters("authorizer_headers_ignored_total", "Headers of the authorizer's answers that break a rule and have no effect, by header.", "header",
+		func(st *Stats) map[string]uint64 { return st.Ignored })
 }
 
 func logMetric(dropped func() uint64) metric {

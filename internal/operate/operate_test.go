@@ -54,7 +54,7 @@ func zeros() Stats {
 	return Stats{
 		HasAuthorizer: true,
 		Rejected:      one("origin"), Received: one("join"), NotDone: one("denied"), Orders: one("kick"), Broadcasts: map[string]uint64{"client": 0, "http": 0}, Unpublished: one("key"),
-		Dropped: one("slow_consumer"), Closed: one("client_close"), Authorizer: map[string]map[string]uint64{"join": one("allow")},
+		Dropped: one("slow_consumer"), Closed: one("client_close"), Authorizer: map[string]map[string]uint64{"join": one("allow")}, Ignored: one("X-Wsify-User"),
 	}
 }
 
@@ -107,7 +107,7 @@ var contractMetrics = map[string]string{
 	"connections_accepted_total": "", "connections_rejected_total": "reason", "connections_closed_total": "reason",
 	"messages_received_total": "command", "messages_sent_total": "", "bytes_received_total": "", "bytes_sent_total": "",
 	"messages_dropped_total": "reason", "publications_refused_total": "reason", "broadcasts_total": "source", "authorizer_requests_total": "command,result",
-	"authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
+	"authorizer_headers_ignored_total": "header", "authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
 	// Not promised: they are counted anyway, and have no other place.
 	"commands_refused_total": "code", "panics_total": "", "loop_unanswered_seconds": "", "log_lines_dropped_total": "", "admin_requests_refused_total": "reason", "admin_orders_total": "order",
 }

@@ -29,4 +29,5 @@ type Stats struct {
 	Closed        map[string]uint64            // connections ended, by reason
 	Orders        map[string]uint64            // of operators, carried out on this node: kick, unsubscribe
 	Authorizer    map[string]map[string]uint64 // calls, by command and result
+	Ignored       map[string]uint64            // headers of the authorizer's answers that break a rule, by header
 }

@@ -19,20 +19,20 @@ const timeoutSpread = 50 * time.Millisecond
 // askPatiently asks the authorizer about an upgrade or a command. A lack of descriptors in
 // this process says nothing about the authorizer. An open session then waits, unread, until
 // a descriptor is free or the client disconnects.
-func (n *Node) askPatiently(call *auth.Call, about event, gone *atomic.Bool) auth.Decision {
+func (n *Node) askPatiently(call *auth.Call, about event, gone *atomic.Bool) (auth.Decision, *auth.Answer) {
 	if about != eventConnect && n.starvedBefore(call.Deadline) {
 		call.Deadline = n.decisionDue()
 	}
 	for {
-		d, result := n.askTimed(call, about)
+		d, answer, result := n.askTimed(call, about)
 		if result != auth.ResultNoDescriptor {
-			return d
+			return d, answer
 		}
 		now := time.Now()
 		n.starved.Store(&now)
 		n.faults.Warn("no descriptor for a question to the authorizer: the session waits; raise the file limit or add nodes")
 		if about == eventConnect || gone.Load() {
-			return d
+			return d, answer
 		}
 		call.Deadline = n.decisionDue()
 	}
@@ -48,13 +48,13 @@ func (n *Node) starvedBefore(due time.Time) bool {
 // askTimed asks the authorizer, counts the call and measures its duration. A call whose
 // deadline passed in the queue is not made, unless that is noticed late: the process may
 // have been stopped, which is not the authorizer's fault.
-func (n *Node) askTimed(call *auth.Call, about event) (auth.Decision, auth.Result) {
+func (n *Node) askTimed(call *auth.Call, about event) (auth.Decision, *auth.Answer, auth.Result) {
 	if lastread.Late(call.Deadline) && n.availability.failures.Load() == 0 {
 		call.Deadline = lastread.Extended(call.Deadline, n.cfg.AuthorizerTimeout)
 	}
 	n.inFlight.Add(1)
 	began := time.Now()
-	d, cause := n.auth.Ask(call)
+	d, answer, cause := n.auth.Consult(call)
 	n.times.Asked(time.Since(began))
 	n.inFlight.Add(-1)
 	result := auth.ResultOf(d, cause)
@@ -70,10 +70,11 @@ func (n *Node) askTimed(call *auth.Call, about event) (auth.Decision, auth.Resul
 	if status, ok := cause.(*auth.StatusError); ok && status.Status == http.StatusBadRequest {
 		n.availability.doubt.Do(func() { go n.noteDoubt(cause) })
 	}
+	n.noteIgnored(answer)
 	if result == auth.ResultTimeout {
 		time.Sleep(rand.N(timeoutSpread))
 	}
-	return d, result
+	return d, answer, result
 }
 
 // availability records how the last calls to the authorizer ended.

@@ -88,6 +88,7 @@ func (l *loop) submit(c *netpoll.Conn, s *session, trace wire.Trace) bool {
 	e := l.more(s)
 	call := auth.Call{
 		Body:        e.question,
+		User:        l.userOf(s),
 		Connection:  l.node.connID(c.ID()),
 		RemoteAddr:  l.remoteAddr(c),
 		Query:       e.query,
@@ -103,8 +104,8 @@ func (l *loop) submit(c *netpoll.Conn, s *session, trace wire.Trace) bool {
 		if msg != nil {
 			defer inquiries.Put(compose(&call, msg))
 		}
-		decision := l.node.askPatiently(&call, about, gone)
-		net.PostTo(id, func(c *netpoll.Conn) { l.answered(c, decision) })
+		decision, answer := l.node.askPatiently(&call, about, gone)
+		net.PostTo(id, func(c *netpoll.Conn) { l.answered(c, decision, answer) })
 	})
 }
 
@@ -147,14 +148,14 @@ func (l *loop) unblock() {
 }
 
 // answered acts on the authorizer's decision about the pending upgrade or command of
-// a session.
-func (l *loop) answered(c *netpoll.Conn, d auth.Decision) {
+// a session. a is what the answer says besides, or nil.
+func (l *loop) answered(c *netpoll.Conn, d auth.Decision, a *auth.Answer) {
 	if !c.Open() {
 		return
 	}
 	switch s := l.session(c); s.state {
 	case connecting:
-		l.answeredConnect(c, s, d)
+		l.answeredConnect(c, s, d, a)
 	case parked:
 		if l.more(s).why == whyAuthorizer {
 			l.answeredCommand(c, s, d)
@@ -233,7 +234,7 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 	}
 }
 
-func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision) {
+func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision, a *auth.Answer) {
 	e := l.more(s)
 	switch d {
 	case auth.Allow:
@@ -248,7 +249,7 @@ func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision) {
 			l.refuse(c, s, rejectShutdown, 503, publish.RetryAfter(), goingAway)
 			return
 		}
-		l.upgrade(c, s, nil, reply, rest)
+		l.upgrade(c, s, nil, a, reply, rest)
 	case auth.Deny:
 		l.refuse(c, s, rejectDenied, 403, "", "The authorizer does not allow this connection.\n")
 	default:

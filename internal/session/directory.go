@@ -60,6 +60,7 @@ type ConnInfo struct {
 	Queued   int // bytes of memory
 	State    string
 	Loop     int
+	User     string   // empty if the authorizer has named none
 	Names    []string // of its channels; only from Connection, and at most maxNames
 }
 
@@ -166,7 +167,7 @@ func (n *Node) Connection(ctx context.Context, name string) (info ConnInfo, err 
 func (l *loop) describe(c *netpoll.Conn, s *session) ConnInfo {
 	info := ConnInfo{
 		ID: l.node.connID(c.ID()), Address: l.remoteAddr(c), Since: time.Now().Add(-c.Age()).UTC().Truncate(time.Second),
-		Channels: s.subs.Count(), Queued: c.Queued(), State: stateNames[s.state], Loop: l.net.Index(),
+		Channels: s.subs.Count(), Queued: c.Queued(), State: stateNames[s.state], Loop: l.net.Index(), User: l.userOf(s),
 	}
 	switch s.state {
 	case open, pinged, parked:

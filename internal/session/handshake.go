@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 
+	"wsify/auth"
 	"wsify/internal/publish"
 	"wsify/internal/wire"
 	"wsify/netpoll"
@@ -107,7 +108,7 @@ func (l *loop) atWS(c *netpoll.Conn, s *session, r *wire.Request, head, rest []b
 	case l.node.asks(eventConnect):
 		l.askConnect(c, s, r, reply, rest)
 	default:
-		l.upgrade(c, s, r, reply, rest)
+		l.upgrade(c, s, r, nil, reply, rest)
 	}
 }
 
@@ -119,10 +120,10 @@ func (l *loop) refuseError(c *netpoll.Conn, s *session, err error) {
 	l.refuse(c, s, rejectMalformed, 400, "", "bad request\n")
 }
 
-// upgrade answers 101 and opens the session. rest may hold frames that arrived with
-// the head. It handles them too.
-func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, reply, rest []byte) {
-	if !c.SendUrgent(reply) {
+// upgrade answers 101 and opens the session, with what the authorizer's answer says. rest may
+// hold frames that arrived with the head. It handles them too.
+func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, a *auth.Answer, reply, rest []byte) {
+	if a != nil && !l.admitAs(c, s, a) || !c.SendUrgent(reply) {
 		return
 	}
 	if l.node.asksLater() && r != nil && len(r.RawQuery) > 0 {

@@ -108,6 +108,7 @@ type Node struct {
 	endDrain func()        // ends the Drain; nil without one, and once the shutdown has begun. Guarded by drains
 
 	authorizer   [numEvents][auth.NumResults]atomic.Uint64
+	ignored      ignored
 	inFlight     atomic.Int64              // calls to the authorizer
 	availability availability              // of the authorizer
 	starved      atomic.Pointer[time.Time] // when a call last found no descriptor; nil: never

@@ -91,6 +91,7 @@ type Stats struct {
 	Closed        map[string]uint64            // connections ended, by reason
 	Orders        map[string]uint64            // of operators, carried out here: kick, unsubscribe
 	Authorizer    map[string]map[string]uint64 // calls, by command and result
+	Ignored       map[string]uint64            // headers of the authorizer's answers that break a rule, by header
 }
 
 // Connections returns the number of connections.
@@ -108,7 +109,7 @@ func (n *Node) Stats() Stats {
 		Net: n.group.Stats(), Channels: h.Channels, Subscriptions: h.Subscriptions,
 		Asking: n.inFlight.Load(), Draining: n.draining.Load(), HasAuthorizer: n.cfg.AuthorizerURL != "", Broker: n.brokerStats(),
 		Rejected: map[string]uint64{}, Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{}, Unpublished: map[string]uint64{},
-		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Orders: map[string]uint64{}, Authorizer: map[string]map[string]uint64{},
+		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Orders: map[string]uint64{}, Authorizer: map[string]map[string]uint64{}, Ignored: map[string]uint64{},
 	}
 	st.WorkersBusy, st.Waiting = n.workers.Busy()
 	st.Rejected["no_descriptor"] = uint64(st.Net.Refused) // not among those accepted
@@ -117,6 +118,9 @@ func (n *Node) Stats() Stats {
 	}
 	for i, name := range orderNames {
 		add(st.Orders, name, &n.obeyed[i])
+	}
+	for h := range auth.NumHeaders {
+		add(st.Ignored, h.String(), &n.ignored[h])
 	}
 	for i, name := range eventList {
 		of := map[string]uint64{}

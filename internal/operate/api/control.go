@@ -52,6 +52,7 @@ type Connection struct {
 	Queued   int       `json:"queued_bytes"`
 	State    string    `json:"state"`
 	Loop     int       `json:"loop"`
+	User     string    `json:"user,omitempty"`
 	Names    []string  `json:"channel_names,omitempty"`
 }
 

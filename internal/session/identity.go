@@ -1,0 +1,50 @@
+package session
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"wsify/auth"
+	"wsify/internal/command"
+	"wsify/netpoll"
+)
+
+// userPrefix begins the names of the implicit channels of users. No client can name them.
+const userPrefix = command.ReservedPrefix + "wsify/user/"
+
+// userChannel is the channel of which each connection of the user is a member.
+func userChannel(user string) string { return userPrefix + user }
+
+// userOf returns the user that the authorizer has named for the session, or "".
+func (l *loop) userOf(s *session) string {
+	return strings.TrimPrefix(l.hub.Implicit(&s.subs), userPrefix)
+}
+
+// admitAs gives a session that is about to be opened what the authorizer's answer says. It reports
+// false if the session has ended.
+func (l *loop) admitAs(c *netpoll.Conn, s *session, a *auth.Answer) bool {
+	if a.User == "" {
+		return true
+	}
+	name := userChannel(a.User)
+	if !l.hoard(c, s, membershipPrice+len(name)) {
+		return false
+	}
+	l.hub.Join(c.Slot(), &s.subs, []byte(name))
+	return true
+}
+
+// ignored counts headers of the authorizer's answers that break a rule, by header.
+type ignored [auth.NumHeaders]atomic.Uint64
+
+// noteIgnored counts the headers of an answer that break a rule. The first of each is logged.
+func (n *Node) noteIgnored(a *auth.Answer) {
+	if a == nil {
+		return
+	}
+	for _, e := range a.Ignored {
+		if n.ignored[e.Header].Add(1) == 1 {
+			n.log.Warn("a header of the authorizer's answer is ignored; later ones are only counted", "header", e.Header.String(), "cause", e.Err)
+		}
+	}
+}
