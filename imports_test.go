@@ -17,6 +17,7 @@ var theirs = map[string][]string{
 	"github.com/gobwas/httphead":     {"wsify/internal/wire"},
 	"github.com/valyala/fasthttp":    {"wsify/auth"},
 	"github.com/goccy/go-json":       {"wsify/internal/command"},
+	"github.com/klauspost/compress":  {"wsify/internal/wire"},
 	"github.com/peterbourgon/ff":     {"wsify/cmd/wsify"},
 	"github.com/prometheus":          {"wsify/internal/operate", "wsify/internal/otlp"},
 	"go.opentelemetry.io":            {"wsify/internal/otlp"},

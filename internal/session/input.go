@@ -72,7 +72,7 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
 func (l *loop) keep(c *netpoll.Conn, s *session) {
 	e := l.more(s)
 	for {
-		control, next, ok := wire.FindControl(e.input, e.searched)
+		control, next, ok := wire.FindControl(e.input, e.searched, false)
 		e.searched = next
 		if !ok {
 			break

@@ -25,6 +25,7 @@ const (
 const (
 	bitFin    = 0x80
 	bitsRSV   = 0x70
+	bitRSV1   = 0x40
 	bitsOp    = 0x0f
 	bitMask   = 0x80
 	bitsLen   = 0x7f

@@ -54,15 +54,19 @@ func (b *buffer) extend(piece []byte) *buffer {
 	if b == nil {
 		b = newBuffer(len(piece))
 	}
-	need := len(b.p) + len(piece)
-	if need > cap(b.p) {
-		grown := newBuffer(max(need, 2*cap(b.p)))
-		grown.p = append(grown.p, b.p...)
-		b.free()
-		b = grown
+	if need := len(b.p) + len(piece); need > cap(b.p) {
+		b = b.move(max(need, 2*cap(b.p)))
 	}
 	b.p = append(b.p, piece...)
 	return b
+}
+
+// move returns a buffer with room for n bytes that holds those of b, and frees b.
+func (b *buffer) move(n int) *buffer {
+	grown := newBuffer(n)
+	grown.p = append(grown.p, b.p...)
+	b.free()
+	return grown
 }
 
 // classOf returns the smallest class with room for n bytes, for n up to maxPooled.

@@ -16,11 +16,12 @@ type Control struct {
 // FindControl looks for the first whole ping or pong in p, the unread frames of a
 // client. from is 0, or the next of an earlier call; the caller may have cut bytes
 // before it off p since. Data frames are skipped without reading their payload. The
-// search stops at a Close frame or a protocol violation, which Reader will report.
-func FindControl(p []byte, from int) (c Control, next int, ok bool) {
+// search stops at a Close frame or a protocol violation, which Reader will report. deflate
+// is the Deflate of that Reader.
+func FindControl(p []byte, from int, deflate bool) (c Control, next int, ok bool) {
 	for from < len(p) {
 		continued := p[from]&bitsOp == byte(ws.OpContinuation)
-		h, n, bad := parseHeader(p[from:], continued, math.MaxInt64-maxHeader)
+		h, n, bad := parseHeader(p[from:], continued, deflate, math.MaxInt64/2-maxHeader)
 		switch {
 		case bad != nil || h.op == ws.OpClose:
 			return Control{}, math.MaxInt, false

@@ -17,7 +17,7 @@ func found(p []byte, n int) (controls []string, rest []byte) {
 		piece := min(n, len(p))
 		rest, p = append(rest, p[:piece]...), p[piece:]
 		for {
-			c, at, ok := FindControl(rest, next)
+			c, at, ok := FindControl(rest, next, false)
 			next = at
 			if !ok {
 				break

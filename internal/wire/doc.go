@@ -10,9 +10,10 @@
 // # Frames
 //
 // A [Reader] is the state of one connection: one pointer, nil while nothing is
-// buffered. It takes pieces of any size, as the socket gives them, and returns
-// events: whole messages, and control frames in between. A frame that is complete
-// in the input is unmasked in place and lent without a copy.
+// buffered, and whether messages may be compressed. It takes pieces of any size, as
+// the socket gives them, and returns events: whole messages, and control frames in
+// between. A frame that is complete in the input is unmasked in place and lent without
+// a copy. A compressed message is inflated into memory that is lent in the same way.
 //
 //	for {
 //		ev, n, ok, err := r.Next(in, maxMessage)
@@ -35,6 +36,12 @@
 // [ParseRequest] checks it strictly, and [AppendUpgrade] runs the Upgrader of
 // gobwas/ws on it in memory. A refusal is a [*HandshakeError] with the status of
 // the answer; [AppendResponse] writes that answer.
+//
+// # Compression
+//
+// [Request.Deflate] finds the offer of permessage-deflate that can be accepted, and
+// [Deflate.AppendTo] answers it. No context is taken over between messages, so nothing is
+// kept for a connection, and a [Deflater] compresses a message once for many of them.
 //
 // # Proxies
 //

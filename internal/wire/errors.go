@@ -31,8 +31,9 @@ var (
 	errTooBig           = &ProtocolError{TooBig, "message over the size limit"}
 )
 
-// Errors in a payload; RFC 6455, sections 5.5.1, 7.4 and 8.1.
+// Errors in a payload; RFC 6455, sections 5.5.1, 7.4 and 8.1, and RFC 7692, section 7.2.2.
 var (
+	errDeflate     = &ProtocolError{InvalidPayload, "message does not inflate"}
 	errText        = &ProtocolError{InvalidPayload, "text message is not valid UTF-8"}
 	errCloseShort  = &ProtocolError{ProtocolViolation, "close frame with a payload of one byte"}
 	errCloseCode   = &ProtocolError{ProtocolViolation, "close code that may not be sent"}

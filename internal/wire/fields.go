@@ -131,6 +131,10 @@ func (r *Request) note(name, value []byte) *HandshakeError {
 		if equalFold(name, "Sec-WebSocket-Version") {
 			r.noteVersion(value)
 		}
+	case len(extensionsHeader):
+		if equalFold(name, extensionsHeader) {
+			r.seen |= seenExtensions
+		}
 	}
 	return nil
 }

@@ -57,6 +57,7 @@ const (
 	seenKeyTwice                     // more than one
 	seenVersion                      // a Sec-WebSocket-Version header
 	seenTwoVersions                  // more than one
+	seenExtensions                   // a Sec-WebSocket-Extensions header
 )
 
 // add puts fact into the set and reports whether the set had it.

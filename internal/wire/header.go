@@ -8,10 +8,11 @@ const maxHeader = 2 + 8 + 4
 
 // header is the checked header of a client frame.
 type header struct {
-	op     Opcode
-	fin    bool
-	mask   [4]byte
-	length int // payload bytes that follow; at most the room given to parseHeader
+	op       Opcode
+	fin      bool
+	deflated bool // the message is compressed; only in its first frame
+	mask     [4]byte
+	length   int // payload bytes that follow; at most the room given to parseHeader
 }
 
 // parseHeader reads the header at the start of p and returns it with its size in
@@ -20,13 +21,20 @@ type header struct {
 // that byte.
 //
 // open says that a fragmented message is in progress. room is how many bytes of
-// payload it, or a new message, may still take.
-func parseHeader(p []byte, open bool, room uint64) (h header, n int, err *ProtocolError) {
+// payload it, or a new message, may still take; a compressed one may begin with some
+// more. deflate says that messages may be compressed.
+func parseHeader(p []byte, open, deflate bool, room uint64) (h header, n int, err *ProtocolError) {
 	if len(p) == 0 {
 		return h, 0, nil
 	}
 	h.op, h.fin = Opcode(p[0]&bitsOp), p[0]&bitFin != 0
-	if err = judgeFirst(p[0], open); err != nil || len(p) == 1 {
+	if p[0]&bitsRSV != 0 { // RFC 6455, section 5.2
+		if !deflate || !beginsDeflated(p[0]) {
+			return h, 0, errReservedBits
+		}
+		h.deflated, room = true, deflatedRoom(room)
+	}
+	if err = judgeFirst(h.op, h.fin, open); err != nil || len(p) == 1 {
 		return h, 0, err
 	}
 	if p[1]&bitMask == 0 { // RFC 6455, section 5.1
@@ -41,16 +49,24 @@ func parseHeader(p []byte, open bool, room uint64) (h header, n int, err *Protoc
 	return h, 1 + at + 4, nil
 }
 
-// judgeFirst checks the first byte of a header.
-func judgeFirst(b byte, open bool) *ProtocolError {
+// beginsDeflated reports whether b may be the first byte of a compressed message: RSV1
+// alone, on the first frame of a data message; RFC 7692, section 6.1.
+func beginsDeflated(b byte) bool {
 	op := Opcode(b & bitsOp)
+	return b&bitsRSV == bitRSV1 && (op == OpText || op == OpBinary)
+}
+
+// deflatedRoom is the most compressed bytes for which a message of room bytes is read.
+// The worst encoder of content that does not shrink uses the fixed codes, of 9 bits each.
+func deflatedRoom(room uint64) uint64 { return room + room/8 + 64 }
+
+// judgeFirst checks the opcode of a frame and whether it may be fragmented.
+func judgeFirst(op Opcode, fin, open bool) *ProtocolError {
 	switch {
-	case b&bitsRSV != 0: // no extension negotiated; RFC 6455, section 5.2
-		return errReservedBits
 	case op.IsReserved(): // RFC 6455, section 5.2
 		return errReservedOpcode
 	case op.IsControl():
-		if b&bitFin == 0 { // RFC 6455, section 5.5
+		if !fin { // RFC 6455, section 5.5
 			return errControlFragment
 		}
 	case op == ws.OpContinuation:

@@ -86,7 +86,17 @@ func checksum(s string) (sum uint32) {
 // not depend on them.
 func feed(t testing.TB, maxMessage int, chunks ...[]byte) string {
 	t.Helper()
-	var r Reader
+	return feedTo(t, &Reader{}, maxMessage, chunks...)
+}
+
+// feedDeflated is feed with an agreement on permessage-deflate.
+func feedDeflated(t testing.TB, maxMessage int, chunks ...[]byte) string {
+	t.Helper()
+	return feedTo(t, &Reader{Deflate: true}, maxMessage, chunks...)
+}
+
+func feedTo(t testing.TB, r *Reader, maxMessage int, chunks ...[]byte) string {
+	t.Helper()
 	defer r.Release()
 	var lines []string
 	for _, chunk := range chunks {
@@ -97,7 +107,7 @@ func feed(t testing.TB, maxMessage int, chunks ...[]byte) string {
 				t.Fatalf("Next of %d bytes: n = %d, ok = %t", len(in), n, ok)
 			}
 			if err != nil {
-				return strings.Join(append(lines, failure(t, &r, err)), "\n")
+				return strings.Join(append(lines, failure(t, r, err)), "\n")
 			}
 			if !ok {
 				break

@@ -155,8 +155,8 @@ func TestALimitThatShrinksInsideAMessageIsObeyed(t *testing.T) {
 }
 
 func TestReaderIsOnePointerAndNilWhenIdle(t *testing.T) {
-	if size := unsafe.Sizeof(Reader{}); size != unsafe.Sizeof(uintptr(0)) {
-		t.Fatalf("Reader has %d bytes, want one pointer", size)
+	if size := unsafe.Sizeof(Reader{}); size != 2*unsafe.Sizeof(uintptr(0)) {
+		t.Fatalf("Reader has %d bytes, want one pointer and a flag", size)
 	}
 	var r Reader
 	steps := []struct {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"sync"
+	"unicode/utf8"
 
 	"github.com/gobwas/ws"
 
@@ -16,9 +17,10 @@ type state struct {
 	taken  int  // payload bytes of the current frame that arrived
 	inBody bool // head is set and the frame is not finished
 
-	op   Opcode    // of the message in progress; OpContinuation when there is none
-	text textCheck // of the message in progress
-	msg  *buffer   // payload of the message in progress; nil when empty
+	op       Opcode    // of the message in progress; OpContinuation when there is none
+	deflated bool      // the message in progress is compressed
+	text     textCheck // of the message in progress, unless it is compressed
+	msg      *buffer   // payload of the message in progress; nil when empty
 
 	lent bool           // the state holds the last event's payload, and nothing else
 	err  *ProtocolError // sticky
@@ -61,9 +63,12 @@ func (s *state) size() int {
 
 // takeHeader takes header bytes from in and returns their number. If inBody is set
 // afterwards, the header is complete; otherwise in is used up.
-func (s *state) takeHeader(in []byte, maxMessage int) (n int, err *ProtocolError) {
+func (s *state) takeHeader(in []byte, maxMessage int, deflate bool) (n int, err *ProtocolError) {
 	n = copy(s.rawHead[s.heldHead:], in)
-	h, size, err := parseHeader(s.rawHead[:int(s.heldHead)+n], s.open(), room(maxMessage, s.size()))
+	if s.deflated {
+		maxMessage = int(deflatedRoom(room(maxMessage, 0)))
+	}
+	h, size, err := parseHeader(s.rawHead[:int(s.heldHead)+n], s.open(), deflate, room(maxMessage, s.size()))
 	if err != nil {
 		return n, err
 	}
@@ -75,14 +80,14 @@ func (s *state) takeHeader(in []byte, maxMessage int) (n int, err *ProtocolError
 	s.heldHead = 0
 	s.head, s.left, s.taken, s.inBody = h, h.length, 0, true
 	if h.op.IsData() && h.op != ws.OpContinuation {
-		s.op = h.op
+		s.op, s.deflated = h.op, h.deflated
 	}
 	return n, nil
 }
 
 // takePayload takes piece, the next payload bytes of the current frame, unmasks
 // it in place, and returns the event it completes, if any.
-func (s *state) takePayload(piece []byte) (ev Event, ok bool, err *ProtocolError) {
+func (s *state) takePayload(piece []byte, maxMessage int) (ev Event, ok bool, err *ProtocolError) {
 	ws.Cipher(piece, s.head.mask, s.taken)
 	s.taken += len(piece)
 	s.left -= len(piece)
@@ -90,6 +95,9 @@ func (s *state) takePayload(piece []byte) (ev Event, ok bool, err *ProtocolError
 	if s.head.op.IsControl() {
 		ev, ok = s.takeControl(piece)
 		return ev, ok, nil
+	}
+	if s.deflated {
+		return s.takeDeflated(piece, maxMessage)
 	}
 	return s.takeData(piece)
 }
@@ -108,6 +116,29 @@ func (s *state) takeControl(piece []byte) (ev Event, ok bool) {
 	s.heldCtl = 0
 	s.lent = !s.open()
 	return Event{s.head.op, payload}, true
+}
+
+// takeDeflated keeps compressed payload until the message is complete, then inflates it.
+func (s *state) takeDeflated(piece []byte, maxMessage int) (ev Event, ok bool, err *ProtocolError) {
+	if len(piece) > 0 {
+		s.msg = s.msg.extend(piece)
+	}
+	if s.inBody || !s.head.fin {
+		return Event{}, false, nil
+	}
+	packed := s.msg.extend(deflateTail)
+	s.msg, err = inflate(packed.p, maxMessage)
+	packed.free()
+	if err != nil {
+		return Event{}, false, err
+	}
+	payload := s.msg.p[:len(s.msg.p):len(s.msg.p)]
+	if s.op == OpText && !utf8.Valid(payload) { // RFC 6455, section 8.1
+		return Event{}, false, errText
+	}
+	ev = Event{s.op, payload}
+	s.op, s.deflated, s.lent = ws.OpContinuation, false, true
+	return ev, true, nil
 }
 
 // takeData keeps message payload until the message is complete. A payload that
