@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 )
 
@@ -57,7 +58,7 @@ type Page struct {
 
 	// Complete is false when something after the position that was asked for may be missing: the
 	// position is of another history, or from the future, or something behind it is not kept any
-	// more. There may be entries nevertheless. With last it says nothing, and is true.
+	// more. The entries are all that is kept then. With last it says nothing, and is true.
 	Complete bool
 }
 
@@ -65,4 +66,19 @@ type Page struct {
 type Entry struct {
 	Head    Head
 	Content []byte
+}
+
+// positionRoom is the most bytes that a position adds to content: the longest one, with a mark, two
+// dashes, a space and a line feed.
+const positionRoom = MaxEpoch + 2*20 + 5
+
+// withPosition returns a copy of content whose head has this position. ok is false when the head has
+// another form than without a position.
+func withPosition(content []byte, p Position, prev uint64) (_ []byte, ok bool) {
+	b := append(make([]byte, 0, positionRoom+len(content)), HeadMark)
+	b = strconv.AppendUint(append(p.append(b), '-'), prev, 10)
+	if len(content) == 0 || content[0] != HeadMark {
+		return append(append(b, ' ', '\n'), content...), true
+	}
+	return append(b, content[1:]...), len(content) > 1 && content[1] == ' '
 }

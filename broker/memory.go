@@ -4,21 +4,33 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+
+	"wsify/broker/internal/link"
 )
 
 // ErrClosed means that Close was called: the broker takes no more publications.
 var ErrClosed = errors.New("the broker is closed")
 
 // MemoryDriver is the driver of Memory.
-var MemoryDriver = Driver{Name: "memory", Open: func(Config) (Broker, error) { return &Memory{}, nil }}
+var MemoryDriver = Driver{Name: "memory", Open: func(cfg Config) (Broker, error) { return NewMemory(cfg), nil }}
 
-var _ Broker = (*Memory)(nil)
+var _ Historian = (*Memory)(nil)
 
-// Memory is the broker of a single node. It delivers each publication at once and keeps nothing, so
-// nothing is ever pending, no publisher waits, and no other node is involved.
+// Memory is the broker of a single node. It delivers each publication at once, so nothing is ever
+// pending, no publisher waits, and no other node is involved. It keeps nothing but the history of
+// Config.History, in this process. The zero value keeps none.
 type Memory struct {
 	deliver func(channel, content []byte) error // immutable after Start
+	history *rings                              // nil without
 	closed  atomic.Bool
+}
+
+// NewMemory returns a Memory. Of cfg, it uses History.
+func NewMemory(cfg Config) *Memory {
+	if cfg.History == nil {
+		return &Memory{}
+	}
+	return &Memory{history: newRings(*cfg.History)}
 }
 
 // Start sets the receiver of publications.
@@ -27,13 +39,31 @@ func (m *Memory) Start(deliver func(channel, content []byte) error, _ func(*Wait
 	return nil
 }
 
-// Publish returns the error of deliver, or ErrClosed.
+// Publish returns the error of deliver, or ErrClosed, or ErrTooBig for a publication that does not
+// fit into the history. Publications of one channel are delivered one after another if it keeps
+// history.
 func (m *Memory) Publish(_ *Waiter, channel, content []byte, _ func(Receipt, error)) (pending bool, r Receipt, err error) {
 	if m.closed.Load() {
 		return false, r, ErrClosed
 	}
+	if m.history != nil && m.history.keep.Match(link.String(channel)) {
+		r.Position, err = m.history.publish(channel, content, m.deliver)
+		return false, r, err
+	}
 	return false, r, m.deliver(channel, content)
 }
+
+// ReadHistory implements Historian. It does not wait, but for a publication of the channel that is
+// being delivered.
+func (m *Memory) ReadHistory(_ context.Context, channel string, after Position, last int) (Page, error) {
+	if m.history == nil || !m.history.keep.Match(channel) {
+		return Page{}, ErrNoHistory
+	}
+	return m.history.read(channel, after, last)
+}
+
+// WhenResumed does nothing: no publication is ever missed.
+func (m *Memory) WhenResumed(func(string)) {}
 
 // The other methods of Broker.
 

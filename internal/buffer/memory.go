@@ -3,13 +3,7 @@ package buffer
 import "unsafe"
 
 // Memory returns how many bytes of memory b keeps, whatever it contains.
-func (b *Buffer) Memory() int {
-	n := int(unsafe.Sizeof(*b)) + cap(b.b)
-	if b.holes != nil {
-		n += b.holes.size
-	}
-	return n
-}
+func (b *Buffer) Memory() int { return int(unsafe.Sizeof(*b)) + cap(b.b) }
 
 // MemoryFor returns the Memory of a New buffer with room for n bytes.
 func MemoryFor(n int) int {

@@ -1,0 +1,21 @@
+package broker_test
+
+import (
+	"testing"
+
+	"wsify/broker"
+	"wsify/broker/brokertest"
+)
+
+// historyRigs are the engines that keep history, by name.
+var historyRigs = map[string]func(t *testing.T) *brokertest.HistoryRig{
+	"memory": func(*testing.T) *brokertest.HistoryRig {
+		return &brokertest.HistoryRig{Open: broker.MemoryDriver.Open, Nodes: 1}
+	},
+}
+
+func TestHistory(t *testing.T) {
+	for name, open := range historyRigs {
+		t.Run(name, func(t *testing.T) { brokertest.History(t, open) })
+	}
+}
