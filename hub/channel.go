@@ -100,7 +100,7 @@ func (p *Part) waiting() (bytes, live int) {
 		return 0, 0
 	}
 	if p.pending != nil {
-		bytes = p.pending.Len()
+		bytes = p.pending.Size()
 	}
 	if p.sweep != nil {
 		bytes += p.sweep.bytes
@@ -118,7 +118,7 @@ func (p *Part) add(frame *buffer.Buffer, limit int) (tell bool) {
 	case p.pending == nil:
 		p.pending, p.joined = frame.Retain(), false
 	case p.joined && p.pending.Room() >= frame.Len():
-		p.pending.Append(frame.Bytes(), frame.Messages)
+		p.pending.Join(frame)
 		p.pending.Stamp = cmp.Or(p.pending.Stamp, frame.Stamp)
 	default:
 		p.join(frame, limit)
@@ -134,8 +134,8 @@ func (p *Part) add(frame *buffer.Buffer, limit int) (tell bool) {
 func (p *Part) join(frame *buffer.Buffer, limit int) {
 	old := p.pending
 	b := buffer.New(min(2*(old.Len()+frame.Len()), limit))
-	b.Append(old.Bytes(), old.Messages)
-	b.Append(frame.Bytes(), frame.Messages)
+	b.Join(old)
+	b.Join(frame)
 	b.Stamp = cmp.Or(old.Stamp, frame.Stamp)
 	old.Release()
 	p.pending, p.joined = b, true

@@ -226,7 +226,7 @@ func checkSweep(t *testing.T, p *Part, w *sweep) {
 	t.Helper()
 	bytes := 0
 	for _, l := range w.live {
-		bytes += l.b.Len()
+		bytes += l.b.Size()
 		if n := uint32(len(p.members)); w.cursor > n || !l.wrapped && l.start > w.cursor || l.wrapped && l.start > n {
 			t.Fatalf("part of %q: start %d, wrapped %t, cursor %d of %d", p.channel.name, l.start, l.wrapped, w.cursor, n)
 		}

@@ -116,7 +116,7 @@ func (h *Hub) Publish(channel []byte, frame *buffer.Buffer) (members int) {
 		return 0
 	}
 	members = int(ch.members)
-	ch.bytes += uint32(frame.Len())
+	ch.bytes += uint32(frame.Size())
 	ch.count++
 	for p := range ch.parts() {
 		if len(p.members) > 0 && p.add(frame, h.maxPending) {

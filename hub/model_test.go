@@ -61,7 +61,7 @@ func (w *twin) run(script []byte) {
 		return twinChannels[arg(len(twinChannels))]
 	}
 	for len(script) > 0 {
-		op, loop := arg(18), arg(twinLoops)
+		op, loop := arg(19), arg(twinLoops)
 		conn := uint32(arg(twinConns))
 		switch op {
 		case 0, 1, 2, 3:
@@ -76,6 +76,11 @@ func (w *twin) run(script []byte) {
 			w.take(loop)
 		case 12, 13:
 			w.next(loop, limits[arg(len(limits))])
+		case 18:
+			w.except = w.except[:0:0]
+			for range arg(4) {
+				w.except = append(w.except, twinID(arg(twinLoops), uint32(arg(twinConns))))
+			}
 		case 14:
 			w.awaitRoom(channel(), arg(2*twinLimit), arg(4) == 0)
 		case 15:

@@ -60,7 +60,7 @@ func (p *publication) waitsFor(pos, cursor uint32) bool {
 // add starts the round of b among n members. The sweep takes over the reference.
 func (w *sweep) add(b *buffer.Buffer, n uint32) {
 	w.live = append(w.live, publication{b: b, start: w.cursor, end: n})
-	w.bytes += b.Len()
+	w.bytes += b.Size()
 	w.forget()
 }
 
@@ -73,7 +73,7 @@ func (w *sweep) settle(n uint32) {
 	kept := w.live[:0]
 	for _, p := range w.live {
 		if p.wrapped && p.start <= w.cursor {
-			w.bytes -= p.b.Len()
+			w.bytes -= p.b.Size()
 			w.stamp = cmp.Or(w.stamp, p.b.Stamp)
 			p.b.Release()
 		} else {
@@ -129,7 +129,7 @@ func (w *sweep) joined() *buffer.Buffer {
 	if w.all == nil {
 		w.all = buffer.New(w.bytes)
 		for i := range live {
-			w.all.Append(live[i].b.Bytes(), live[i].b.Messages)
+			w.all.Join(live[i].b)
 		}
 	}
 	return w.all
@@ -250,7 +250,7 @@ func (p *Part) owed(pos uint32) *buffer.Buffer {
 		if owed == nil {
 			owed = buffer.New(b.Len())
 		}
-		owed.Append(b.Bytes(), b.Messages)
+		owed.Join(b)
 	}
 	if w := p.sweep; w != nil {
 		for i := range w.live {

@@ -42,7 +42,7 @@ func (w *twin) full(ch *channel, kept, size int) bool {
 	for p := range ch.parts() {
 		bytes := 0
 		if p.pending != nil {
-			bytes += p.pending.Len()
+			bytes += p.pending.Size()
 		}
 		if p.sweep != nil {
 			bytes += p.sweep.bytes

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -38,9 +39,13 @@ type twinPart struct {
 // twinChannel is a channel in the simplest form. The number of a publication is its
 // index in sizes.
 type twinChannel struct {
-	sizes []int
-	parts [twinLoops]twinPart
+	sizes  []int
+	except [][]uint64 // the connections that do not get a publication, as twinID names them
+	parts  [twinLoops]twinPart
 }
+
+// twinID is the id of a connection in the holes of buffers.
+func twinID(loop int, conn uint32) uint64 { return uint64(loop)*twinConns + uint64(conn) }
 
 // twin runs a Hub and a naive model of it side by side.
 type twin struct {
@@ -52,6 +57,7 @@ type twin struct {
 	watch    watchLog
 	crowds   []*twinCrowd
 	refs     references
+	except   []uint64 // of the next publication
 }
 
 func (w *twin) Wake(loop int) { w.woken[loop] = true }
@@ -116,6 +122,7 @@ func (w *twin) owed(loop int, conn uint32, name string, st *stay) {
 	if _, run := w.parse(b); run != [2]int{st.next, published} {
 		w.t.Fatalf("%q on loop %d: %d is owed %v, expects %+v of %d", name, loop, conn, run, *st, published)
 	}
+	w.without(b, loop, conn, st.next)
 }
 
 func (w *twin) leaveAll(loop int, conn uint32) {
@@ -158,6 +165,7 @@ func (w *twin) publish(name string, padding int) {
 func (w *twin) send(ch *twinChannel, name, text string) {
 	w.t.Helper()
 	b := frameOf(text)
+	b.Except(w.except)
 	w.refs.hold(b)
 	n := w.h.Publish([]byte(name), b)
 	b.Release()
@@ -166,6 +174,7 @@ func (w *twin) send(ch *twinChannel, name, text string) {
 	}
 	if n > 0 {
 		ch.sizes = append(ch.sizes, len(text))
+		ch.except = append(ch.except, w.except)
 	}
 }
 
@@ -211,7 +220,28 @@ func (w *twin) deliver(loop int, s Slice) {
 		if st.next != run[0] {
 			w.t.Fatalf("%q on loop %d: %v for %d, which expects %d", name, loop, run, m.Conn, st.next)
 		}
+		w.without(s.Buffer, loop, m.Conn, run[0])
 		st.next = run[1]
+	}
+}
+
+// without compares what a member gets of a buffer with what the twin expects: all publications from
+// first on that do not leave it out.
+func (w *twin) without(b *buffer.Buffer, loop int, conn uint32, first int) {
+	w.t.Helper()
+	own := b.Without(twinID(loop, conn))
+	defer own.Release()
+	var want strings.Builder
+	messages := 0
+	for i, text := range strings.SplitAfter(string(b.Bytes()), ";")[:b.Messages] {
+		name, _, _ := strings.Cut(text, " ")
+		if !slices.Contains(w.channels[name].except[first+i], twinID(loop, conn)) {
+			want.WriteString(text)
+			messages++
+		}
+	}
+	if string(own.Bytes()) != want.String() || own.Messages != messages {
+		w.t.Fatalf("%d on loop %d gets %q of %q, want %q", conn, loop, own.Bytes(), b.Bytes(), want.String())
 	}
 }
 

@@ -24,6 +24,7 @@ type Buffer struct {
 	// Joined buffers keep the first one.
 	Stamp int64
 	b     []byte
+	holes *holes // nil: all bytes are for every connection
 }
 
 // Buffers of 256 bytes to 256 KiB are pooled by their capacity. It is a power of
@@ -125,7 +126,7 @@ func (b *Buffer) giveBack() {
 	if invariants.Enabled {
 		invariants.Clobber(b.b)
 	}
-	b.b, b.Messages, b.Stamp = b.b[:0], 0, 0
+	b.b, b.Messages, b.Stamp, b.holes = b.b[:0], 0, 0, nil
 	if i := class(cap(b.b)); i < classes && cap(b.b) == smallest<<i {
 		pools[i].Put(b)
 	}

@@ -3,7 +3,13 @@ package buffer
 import "unsafe"
 
 // Memory returns how many bytes of memory b keeps, whatever it contains.
-func (b *Buffer) Memory() int { return int(unsafe.Sizeof(*b)) + cap(b.b) }
+func (b *Buffer) Memory() int {
+	n := int(unsafe.Sizeof(*b)) + cap(b.b)
+	if b.holes != nil {
+		n += b.holes.size
+	}
+	return n
+}
 
 // MemoryFor returns the Memory of a New buffer with room for n bytes.
 func MemoryFor(n int) int {

@@ -9,7 +9,7 @@ import (
 func TestMemoryIsThatOfTheCapacity(t *testing.T) {
 	for n, capacity := range map[int]int{0: 256, 1: 256, 256: 256, 257: 512, 5000: 8 << 10, 256 << 10: 256 << 10, 256<<10 + 1: 256<<10 + 1} {
 		b := New(n)
-		if got, want := b.Memory(), capacity+48; got != want || MemoryFor(n) != want {
+		if got, want := b.Memory(), capacity+56; got != want || MemoryFor(n) != want {
 			t.Errorf("New(%d) keeps %d bytes, MemoryFor says %d, want %d", n, got, MemoryFor(n), want)
 		}
 		b.Release()
@@ -39,7 +39,7 @@ func TestTheFirstQueueAddsAndTheLastFrees(t *testing.T) {
 		t.Error("our own reference counts as a queue's")
 	}
 	b.Release() // the queue is the last to hold it
-	if freed := b.Drop(); freed != 256+48 {
+	if freed := b.Drop(); freed != 256+56 {
 		t.Errorf("the last reference freed %d", freed)
 	}
 }

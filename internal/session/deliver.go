@@ -38,6 +38,7 @@ func (n *Node) encode(channel, content []byte, head *broker.Head) error {
 	b := buffer.New(size)
 	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, content))
 	b.Messages = 1
+	b.Except(n.own(head.Except))
 	b.Stamp = n.times.Stamp(channel)
 	n.hub.Publish(channel, b)
 	b.Release()
@@ -60,13 +61,10 @@ func (l *loop) Turn() (more bool) {
 			break
 		}
 		budget -= 1 + len(slice.Members)
-		if l.access != nil {
-			l.access.deliveredAll(slice.Members, slice.Buffer.Messages)
-		}
-		if parts > 1 {
-			l.queue(slice.Buffer, slice.Members)
+		if slice.Buffer.Holes() == nil {
+			l.give(slice.Buffer, slice.Members, parts > 1)
 		} else {
-			l.sendAll(slice.Buffer, slice.Members)
+			l.giveAround(slice.Buffer, slice.Members, parts > 1)
 		}
 		l.relieve()
 	}
@@ -75,6 +73,18 @@ func (l *loop) Turn() (more bool) {
 	}
 	l.endSlow()
 	return l.hub.Pending()
+}
+
+// give gives the same bytes to each member. gather: they may get more in this turn.
+func (l *loop) give(b *buffer.Buffer, members []hub.Member, gather bool) {
+	if l.access != nil {
+		l.access.deliveredAll(members, b.Messages)
+	}
+	if gather {
+		l.queue(b, members)
+	} else {
+		l.sendAll(b, members)
+	}
 }
 
 // sendAll sends b to each member.
@@ -89,8 +99,12 @@ func (l *loop) sendAll(b *buffer.Buffer, members []hub.Member) {
 	l.counts.sent.Add(uint64(sent * b.Messages))
 }
 
-// sendOne sends b to one member.
+// sendOne sends b to one member, without what it is left out of.
 func (l *loop) sendOne(c *netpoll.Conn, b *buffer.Buffer) {
+	if b.Holes() != nil {
+		b = b.Without(c.ID())
+		defer b.Release()
+	}
 	l.access.visit(c).delivered(b.Messages)
 	if c.SendShared(b) {
 		l.counts.sent.Add(uint64(b.Messages))
