@@ -94,11 +94,9 @@ type Part struct {
 }
 
 // waiting returns how many bytes the members still have to be given, and how many
-// publications have a round of their own.
+// publications have a round of their own. A part whose members have left counts until
+// its loop has looked at it: the next to join may find its sweep.
 func (p *Part) waiting() (bytes, live int) {
-	if len(p.members) == 0 {
-		return 0, 0
-	}
 	if p.pending != nil {
 		bytes = p.pending.Size()
 	}

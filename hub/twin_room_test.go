@@ -47,7 +47,7 @@ func (w *twin) full(ch *channel, kept, size int) bool {
 		if p.sweep != nil {
 			bytes += p.sweep.bytes
 		}
-		if len(p.members) > 0 && bytes > 0 && bytes+kept+size > twinLimit {
+		if bytes > 0 && bytes+kept+size > twinLimit {
 			return true
 		}
 	}
