@@ -23,7 +23,7 @@ func BenchmarkPublish(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					for range joined {
-						h.Publish(channel, frame)
+						h.publishRaw(channel, frame)
 					}
 					h.Local(0).Take()
 					for s, ok := h.Local(0).Next(256); ok; s, ok = h.Local(0).Next(256) {
@@ -100,7 +100,7 @@ func publishAndMove(pb *testing.PB, h *Hub, loop int, names [][]byte) {
 		if h.Busy(name, frame.Len()) {
 			deliverAll(l, 256)
 		}
-		h.Publish(name, frame)
+		h.publishRaw(name, frame)
 		l.Leave(2, &wanders, name)
 		if i%16 == 0 {
 			deliverAll(l, 256)
@@ -219,5 +219,30 @@ func benchPublish(b *testing.B, h *Hub, channel []byte, frame *buffer.Buffer) {
 	if h.Busy(channel, frame.Len()) {
 		b.Fatal("no room")
 	}
-	h.Publish(channel, frame)
+	h.publishRaw(channel, frame)
+}
+
+// BenchmarkClasses publishes and delivers to members of one class and of two. The second
+// class is encoded when Publish has asked for it, as in a session.
+func BenchmarkClasses(b *testing.B) {
+	for _, both := range []bool{false, true} {
+		b.Run(fmt.Sprintf("two=%t", both), func(b *testing.B) {
+			h := newHub(1)
+			l, channel := h.Local(0), []byte("news")
+			joinAll(l, 1000, "news")
+			if both {
+				crowdOf(l, Envelope, 1000, 1000, "news")
+			}
+			raw, envelope := frameOf("a publication"), frameOf(`{"content":"a publication"}`)
+			b.ReportAllocs()
+			for b.Loop() {
+				f := Frames{Raw: raw}
+				if _, missing := h.Publish(channel, &f); missing != 0 {
+					f[Envelope] = envelope
+					h.Publish(channel, &f)
+				}
+				deliverAll(l, 256)
+			}
+		})
+	}
 }

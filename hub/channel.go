@@ -12,7 +12,7 @@ import (
 // channel is one named destination. It exists while it has members. Its shard's
 // lock guards everything in it, unless a Part says otherwise.
 //
-// Most channels have one member. So the part of the first loop lies in the channel,
+// Most channels have one member. So the part that is made first lies in the channel,
 // with space for one member: such a channel is one allocation, besides its name.
 type channel struct {
 	name    string
@@ -21,18 +21,17 @@ type channel struct {
 	crowd   *crowd // waiters for room; nil while there are none
 	// Upper bounds of what one part has undelivered, in bytes and in publications.
 	// Publish only adds to them; they are measured anew when they leave no room.
-	bytes, count uint32
-	first        Part
-	more         []*Part // each has members
+	bytes   uint32
+	count   uint16
+	classes Classes // that have members
+	first   Part
+	more    []*Part // each has members
 }
-
-// noLoop marks the first part while no loop has taken it.
-const noLoop = -1
 
 // parts yields every part of the channel.
 func (ch *channel) parts() iter.Seq[*Part] {
 	return func(yield func(*Part) bool) {
-		if ch.first.loop != noLoop && !yield(&ch.first) {
+		if ch.first.key != noKey && !yield(&ch.first) {
 			return
 		}
 		for _, p := range ch.more {
@@ -43,30 +42,46 @@ func (ch *channel) parts() iter.Seq[*Part] {
 	}
 }
 
-// partOf returns the part of a loop, and makes it if there is none.
-func (ch *channel) partOf(loop int) *Part {
-	if ch.first.loop == noLoop {
-		ch.first.loop = int16(loop)
+// lacks returns the classes that have members and no frame.
+func (ch *channel) lacks(f *Frames) (missing Classes) {
+	for c := range ch.classes.Each() {
+		if f[c] == nil {
+			missing.Add(c)
+		}
+	}
+	return missing
+}
+
+// partOf returns the part of this key, and makes it if there is none.
+func (ch *channel) partOf(k key) *Part {
+	if ch.first.key == noKey {
+		ch.first.key = k
 		ch.first.members = ch.first.inline[:0]
 	}
 	for p := range ch.parts() {
-		if int(p.loop) == loop {
+		if p.key == k {
 			return p
 		}
 	}
-	p := &Part{channel: ch, loop: int16(loop)}
+	p := &Part{channel: ch, key: k}
 	p.members = p.inline[:0]
 	ch.more = append(ch.more, p)
 	return p
 }
 
-// drop removes a part without members, so that publications skip it; the loop may
+// drop removes a part without members, so that publications skip it; its loop may
 // still have it on its list. The first part stays.
 func (ch *channel) drop(p *Part) {
 	if i := slices.Index(ch.more, p); i >= 0 {
 		last := len(ch.more) - 1
 		ch.more[i], ch.more[last] = ch.more[last], nil
 		ch.more = ch.more[:last]
+	}
+	ch.classes = 0
+	for p := range ch.parts() {
+		if len(p.members) > 0 {
+			ch.classes.Add(p.key.class())
+		}
 	}
 }
 
@@ -76,7 +91,8 @@ type Member struct {
 	ref  uint32 // its membership in the Local
 }
 
-// Part holds the members of one channel on one loop, and what they are to be sent.
+// Part holds the members of one channel on one loop that have the same class, and what
+// they are to be sent.
 //
 // Only its loop changes members, with the shard locked. So the loop reads it
 // without the lock, and others read its length under the lock. The shard's lock
@@ -87,7 +103,7 @@ type Part struct {
 	sweep     *sweep         // what is being delivered; nil while there is nothing
 	members   []Member
 	ref       uint32 // in its Local's parts while it has members; owned by the loop
-	loop      int16
+	key       key
 	scheduled bool // in the loop's due list, or being delivered by it
 	joined    bool // pending was made by us and may be appended to
 	inline    [1]Member
@@ -158,7 +174,7 @@ const maxLoops = 256
 // wakeSet is a set of loops on the stack.
 type wakeSet [maxLoops / 64]uint64
 
-func (w *wakeSet) add(loop int16) { w[loop>>6] |= 1 << (loop & 63) }
+func (w *wakeSet) add(loop int) { w[loop>>6] |= 1 << (loop & 63) }
 
 func (w *wakeSet) each() iter.Seq[int] {
 	return func(yield func(int) bool) {

@@ -85,7 +85,7 @@ func TestSinglePublicationIsNotCopied(t *testing.T) {
 	joinAll(h.Local(1), 1, "news")
 	b := frameOf("hi")
 	b.Messages = 3
-	h.Publish([]byte("news"), b)
+	h.publishRaw([]byte("news"), b)
 	for loop := range 2 {
 		h.Local(loop).Take()
 		if s, _ := h.Local(loop).Next(1); s.Buffer != b || s.Buffer.Messages != 3 {
@@ -108,7 +108,7 @@ func TestMessagesAddUp(t *testing.T) {
 		b := buffer.New(100)
 		b.Append([]byte(strings.Repeat("x", 100)), n)
 		want += n
-		h.Publish([]byte("news"), b)
+		h.publishRaw([]byte("news"), b)
 		b.Release()
 	}
 	h.Local(0).Take()
@@ -191,7 +191,7 @@ func TestChannelEndsAndComesAgainInMidDelivery(t *testing.T) {
 	l := h.Local(0)
 	conns := joinAll(l, 3, "news")
 	b := frameOf("old")
-	h.Publish([]byte("news"), b)
+	h.publishRaw([]byte("news"), b)
 	l.Take()
 	l.Next(1)
 	for _, c := range conns {
@@ -234,7 +234,7 @@ func TestAStampComesOutOnceEveryMemberWasServed(t *testing.T) {
 		for _, stamp := range stamps {
 			b := frameOf("x")
 			b.Stamp = stamp
-			h.Publish([]byte("news"), b)
+			h.publishRaw([]byte("news"), b)
 			b.Release()
 		}
 		for i, members := range []int{3, 1} {

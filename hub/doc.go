@@ -4,9 +4,10 @@
 //
 // # Shape
 //
-// A Hub is a table of channels, striped over separately locked shards. A channel
-// has a Part for each loop with members: a dense array of them, which only that
-// loop changes. Each loop has a Local, through which it uses the hub.
+// A Hub is a table of channels, striped over separately locked shards. A channel has
+// a Part for each loop and class with members: a dense array of them, which only that
+// loop changes. A class is how the messages to a member are encoded. Each loop has a
+// Local, through which it uses the hub.
 //
 // # Order
 //

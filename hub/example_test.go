@@ -21,7 +21,7 @@ func publish(h *hub.Hub, channel, text string) {
 	b := buffer.New(len(text))
 	b.Append([]byte(text), 1)
 	defer b.Release()
-	h.Publish([]byte(channel), b)
+	h.Publish([]byte(channel), &hub.Frames{hub.Raw: b})
 }
 
 // deliver is a turn of an event loop.

@@ -74,7 +74,16 @@ func publish(t testing.TB, h *Hub, channel, text string) (members int) {
 	if h.Busy([]byte(channel), len(text)) {
 		t.Fatalf("no room in %q for %q", channel, text)
 	}
-	return h.Publish([]byte(channel), b)
+	return h.publishRaw([]byte(channel), b)
+}
+
+// publishRaw publishes b for members of the class Raw, and panics if there are others.
+func (h *Hub) publishRaw(channel []byte, b *buffer.Buffer) (members int) {
+	members, missing := h.Publish(channel, &Frames{Raw: b})
+	if missing != 0 {
+		panic("the channel has members that are not Raw")
+	}
+	return members
 }
 
 // delivery is a Slice as text: the members and what they get.
@@ -143,17 +152,20 @@ func checkHub(t *testing.T, h *Hub) {
 			if ch.name != name || ch.members == 0 || h.shardOf([]byte(name)) != s || &h.shards[ch.shard] != s {
 				t.Fatalf("channel %q with %d members is under %q in shard %d", ch.name, ch.members, name, i)
 			}
-			inChannel := 0
+			inChannel, classes := 0, Classes(0)
 			for p := range ch.parts() {
 				checkPart(t, h, p)
 				if p.channel != ch || p.scheduled != (listed[p] == 1) {
-					t.Fatalf("part of %q on loop %d: scheduled is %t, on %d lists", name, p.loop, p.scheduled, listed[p])
+					t.Fatalf("part of %q on loop %d: scheduled is %t, on %d lists", name, p.key.loop(), p.scheduled, listed[p])
 				}
 				inChannel += len(p.members)
+				if len(p.members) > 0 {
+					classes.Add(p.key.class())
+				}
 			}
 			checkCrowd(t, h, ch, listed)
-			if inChannel != int(ch.members) {
-				t.Fatalf("channel %q counts %d members, has %d", name, ch.members, inChannel)
+			if inChannel != int(ch.members) || classes != ch.classes {
+				t.Fatalf("channel %q counts %d members of classes %b, has %d of %b", name, ch.members, ch.classes, inChannel, classes)
 			}
 			if ch.counted() > 0 {
 				inShard += inChannel
@@ -215,8 +227,8 @@ func checkPart(t *testing.T, h *Hub, p *Part) {
 		t.Fatalf("part of %q has something to deliver and is not scheduled", p.channel.name)
 	}
 	for pos, m := range p.members {
-		ms := h.locals[p.loop].memberships.At(m.ref)
-		if h.locals[p.loop].part(ms) != p || int(ms.pos) != pos {
+		ms := h.locals[p.key.loop()].memberships.At(m.ref)
+		if h.locals[p.key.loop()].part(ms) != p || int(ms.pos) != pos {
 			t.Fatalf("part of %q: member %d is at %d, its membership says %+v", p.channel.name, m.Conn, pos, *ms)
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"sync"
-
-	"wsify/internal/buffer"
 )
 
 // ErrBusy says that a channel takes no more, because too much is undelivered in it.
@@ -101,34 +99,48 @@ func (h *Hub) shardOf(name []byte) *shard {
 
 func (h *Hub) indexOf(name []byte) uint32 { return uint32(maphash.Bytes(h.seed, name) & h.mask) }
 
-// Publish gives frame to every loop that has members of the channel, and returns
-// the number of these members. frame holds one or more encoded messages; the caller
-// keeps its reference, and the bytes must not change any more (I9).
+// Publish gives a publication to every loop that has members of the channel, and
+// returns the number of these members. Each gets the frame of its class, which holds
+// one or more encoded messages. The caller keeps its references, and the bytes must not
+// change any more (I9).
+//
+// If a class with members has no frame, Publish does nothing, and returns all such
+// classes. The caller encodes them and calls again.
 //
 // It refuses nothing: the caller has asked for room, with Busy, Full or AwaitRoom.
-func (h *Hub) Publish(channel []byte, frame *buffer.Buffer) (members int) {
+func (h *Hub) Publish(channel []byte, f *Frames) (members int, missing Classes) {
 	var wake wakeSet
 	s := h.shardOf(channel)
 	s.mu.Lock()
 	ch := s.channels[string(channel)]
 	if ch == nil {
 		s.mu.Unlock()
-		return 0
+		return 0, 0
 	}
-	members = int(ch.members)
-	ch.bytes += uint32(frame.Size())
-	ch.count++
+	if missing = ch.lacks(f); missing != 0 {
+		s.mu.Unlock()
+		return 0, missing
+	}
+	largest := 0
 	for p := range ch.parts() {
-		if len(p.members) > 0 && p.add(frame, h.maxPending) {
-			h.locals[p.loop].schedule(p)
-			wake.add(p.loop)
+		if len(p.members) == 0 {
+			continue
+		}
+		frame := f[p.key.class()]
+		largest = max(largest, frame.Size())
+		if p.add(frame, h.maxPending) {
+			h.locals[p.key.loop()].schedule(p)
+			wake.add(p.key.loop())
 		}
 	}
+	members = int(ch.members)
+	ch.bytes += uint32(largest)
+	ch.count = min(ch.count+1, maxSealed) // from there on it leaves no room anyway
 	s.mu.Unlock()
 	for loop := range wake.each() {
 		h.sink.Wake(loop)
 	}
-	return members
+	return members, 0
 }
 
 // Stats is what a hub holds now, without implicit channels.
@@ -152,7 +164,7 @@ func (h *Hub) Stats() (st Stats) {
 // createLocked makes a channel with this name in the shard of this index.
 func (s *shard) createLocked(name string, index uint32) *channel {
 	ch := &channel{name: name, shard: index}
-	ch.first.channel, ch.first.loop = ch, noLoop
+	ch.first.channel, ch.first.key = ch, noKey
 	if s.channels == nil {
 		s.channels = make(map[string]*channel)
 	}

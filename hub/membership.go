@@ -9,15 +9,28 @@ import (
 	"wsify/internal/slab"
 )
 
-// Memberships is the channels of one connection. The connection's owner keeps one
-// beside its own state and passes it to its Local. The zero value has no channels.
+// Memberships is the channels of one connection, and its class. The connection's owner
+// keeps one beside its own state and passes it to its Local. The zero value has no
+// channels, and is Raw.
 type Memberships struct {
-	head  uint32 // first membership; 0 = none
-	count uint32
+	head  uint32  // first membership; 0 = none
+	count [3]byte // little-endian; see MaxMemberships
+	// Class is set before the first Join, and then never changes.
+	Class Class
 }
 
+// MaxMemberships is how many channels one connection may be a member of. The caller of
+// Join sees to it.
+const MaxMemberships = 1<<24 - 1
+
 // Count returns how many channels the connection is a member of, without an implicit one.
-func (m *Memberships) Count() int { return int(m.count) }
+func (m *Memberships) Count() int {
+	return int(m.count[0]) | int(m.count[1])<<8 | int(m.count[2])<<16
+}
+
+func (m *Memberships) setCount(n int) {
+	m.count = [3]byte{byte(n), byte(n >> 8), byte(n >> 16)}
+}
 
 // membership ties one connection to one part. There may be millions, so it holds no pointer
 // and the garbage collector does not read it. Its connection is in the part's members.
@@ -47,6 +60,7 @@ type Local struct {
 	spare    []*Part // the empty list that is swapped with due
 
 	delivered int64 // see Delivered
+	class     Class // see Class
 
 	mu  sync.Mutex // locked after a shard's lock, or alone
 	due []*Part    // guarded by mu; scheduled by publishers, not yet active
@@ -74,9 +88,10 @@ func (l *Local) Join(conn uint32, set *Memberships, name []byte) (joined bool) {
 	if ch == nil {
 		ch = s.createLocked(string(name), index)
 	}
-	p := ch.partOf(l.loop)
+	p := ch.partOf(keyOf(l.loop, set.Class))
 	if len(p.members) == 0 {
 		l.name(p)
+		ch.classes.Add(set.Class)
 	}
 	l.seal(p)
 	*m = membership{part: p.ref, pos: p.insert(Member{Conn: conn, ref: ref})}
@@ -199,7 +214,7 @@ func (l *Local) moved(m Member, pos uint32) {
 
 // find returns the connection's membership of the channel, or 0.
 func (l *Local) find(conn uint32, set *Memberships, name []byte) uint32 {
-	if set.count >= indexUntil {
+	if set.Count() >= indexUntil {
 		if names := l.index[conn]; names != nil {
 			return names[string(name)]
 		}
@@ -225,18 +240,19 @@ func (l *Local) link(conn uint32, set *Memberships, ref uint32) {
 			m.prev = set.head
 			before = &l.memberships.At(set.head).next
 		}
-		set.count++
+		set.setCount(set.Count() + 1)
 	}
 	if m.next = *before; m.next != 0 {
 		l.memberships.At(m.next).prev = ref
 	}
 	*before = ref
-	if set.count < indexUntil {
+	count := set.Count()
+	if count < indexUntil {
 		return
 	}
 	if names := l.index[conn]; names != nil {
 		names[l.part(m).channel.name] = ref
-	} else if set.count >= indexFrom {
+	} else if count >= indexFrom {
 		l.buildIndex(conn, set)
 	}
 }
@@ -252,17 +268,18 @@ func (l *Local) unlink(conn uint32, set *Memberships, ref uint32) {
 	if m.next != 0 {
 		l.memberships.At(m.next).prev = m.prev
 	}
+	count := set.Count()
 	switch {
 	case implicit(l.part(m).channel.name):
 		l.implicit--
 		delete(l.index[conn], l.part(m).channel.name)
 		return // it was not counted
-	case set.count > indexUntil:
+	case count > indexUntil:
 		delete(l.index[conn], l.part(m).channel.name)
-	case set.count == indexUntil:
+	case count == indexUntil:
 		l.dropIndex(conn)
 	}
-	set.count--
+	set.setCount(count - 1)
 }
 
 func (l *Local) buildIndex(conn uint32, set *Memberships) {

@@ -32,7 +32,7 @@ func churn(t testing.TB, h *Hub, n, perConn int) {
 	b := frameOf("hello")
 	for i := range conns {
 		for j := range perConn {
-			if got := h.Publish(fmt.Appendf(nil, "user:%d:%d", i, j), b); got != 1 {
+			if got := h.publishRaw(fmt.Appendf(nil, "user:%d:%d", i, j), b); got != 1 {
 				t.Fatalf("Publish = %d", got)
 			}
 		}

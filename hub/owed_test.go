@@ -28,7 +28,7 @@ func TestAMemberThatLeavesIsOwedWhatWasPublishedBefore(t *testing.T) {
 		b := buffer.New(len(text))
 		b.Append([]byte(text), 1)
 		defer b.Release()
-		h.Publish([]byte("news"), b)
+		h.publishRaw([]byte("news"), b)
 	}
 	if got := owedText(l, 1, &sets[1], "news"); got != "" {
 		t.Errorf("owed before any publication: %q", got)

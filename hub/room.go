@@ -118,7 +118,7 @@ func (ch *channel) hasRoom(size, limit int, first bool) bool {
 		return true
 	}
 	bytes, live := ch.waiting()
-	ch.bytes, ch.count = uint32(bytes), uint32(live)+1 // what is pending may become one more
+	ch.bytes, ch.count = uint32(bytes), uint16(live)+1 // what is pending may become one more
 	return bytes == 0 || bytes+size <= limit && live+told < maxSealed
 }
 

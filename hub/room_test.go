@@ -133,7 +133,7 @@ func TestRoomIsGivenInTurn(t *testing.T) {
 	publish := func(w *Waiter) {
 		b := frameOf("abcd")
 		defer b.Release()
-		h.Publish([]byte("news"), b)
+		h.publishRaw([]byte("news"), b)
 		h.Forgo(w)
 	}
 	publish(waiters[1])

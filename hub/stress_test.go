@@ -96,7 +96,7 @@ func (ls *testLoops) publishAll(h *Hub, publisher, n int) bool {
 				return false
 			}
 		}
-		h.Publish([]byte("news"), b)
+		h.publishRaw([]byte("news"), b)
 		b.Release()
 		if waits {
 			h.Forgo(w)

@@ -116,7 +116,7 @@ func (w *twin) goOn(name string, which int, publishes bool) {
 		}
 		one := all[which%len(all)]
 		now := w.channels[name]
-		if text := fmt.Sprintf("%s %d ", name, len(now.sizes)); publishes && one.told && len(text) < one.size {
+		if text := fmt.Sprintf("%s %d 0 ", name, len(now.sizes)); publishes && one.told && len(text) < one.size {
 			w.send(now, name, text+strings.Repeat("x", one.size-1-len(text))+";")
 		}
 		w.forgo(q, one)

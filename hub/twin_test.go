@@ -14,9 +14,18 @@ import (
 // so that random operations meet.
 const (
 	twinLoops = 3
-	twinConns = 5 // connections on each loop
+	twinConns = 6 // connections on each loop
 	twinLimit = 40
 )
+
+// twinClass is the class of a connection: three of them share one, so that there are
+// crowds as well as channels of several classes.
+func twinClass(conn uint32) Class {
+	if conn < twinConns/2 {
+		return Raw
+	}
+	return Class(conn) % NumClasses
+}
 
 // twinChannels are enough for a connection to have an index.
 var twinChannels = func() (names []string) {
@@ -67,7 +76,7 @@ func newTwin(t *testing.T) *twin {
 	w.h = New(Config{Loops: twinLoops, Shards: 4, MaxPendingBytes: twinLimit, Sink: w, Watcher: &w.watch})
 	for loop := range w.conns {
 		for i := range w.conns[loop] {
-			w.conns[loop][i] = &testConn{local: w.h.Local(loop), id: uint32(i)}
+			w.conns[loop][i] = &testConn{local: w.h.Local(loop), id: uint32(i), set: Memberships{Class: twinClass(uint32(i))}}
 		}
 	}
 	for _, name := range twinChannels {
@@ -119,7 +128,7 @@ func (w *twin) owed(loop int, conn uint32, name string, st *stay) {
 		return
 	}
 	defer b.Release()
-	if _, run := w.parse(b); run != [2]int{st.next, published} {
+	if _, run := w.parse(b, twinClass(conn)); run != [2]int{st.next, published} {
 		w.t.Fatalf("%q on loop %d: %d is owed %v, expects %+v of %d", name, loop, conn, run, *st, published)
 	}
 	w.without(b, loop, conn, st.next)
@@ -132,11 +141,11 @@ func (w *twin) leaveAll(loop int, conn uint32) {
 	}
 }
 
-// part returns what the hub has of a channel on a loop, or nil.
-func (w *twin) part(loop int, name string) *Part {
+// part returns what the hub has of a channel on a loop for a class, or nil.
+func (w *twin) part(loop int, class Class, name string) *Part {
 	if ch := w.h.shardOf([]byte(name)).channels[name]; ch != nil {
 		for p := range ch.parts() {
-			if int(p.loop) == loop {
+			if p.key == keyOf(loop, class) {
 				return p
 			}
 		}
@@ -151,26 +160,55 @@ func (ch *twinChannel) members() (n int) {
 	return n
 }
 
-// publish publishes "name number padding;" and compares the result of Publish.
+// classes returns the classes of the members.
+func (ch *twinChannel) classes() (s Classes) {
+	for i := range ch.parts {
+		for conn := range ch.parts[i].stays {
+			s.Add(twinClass(conn))
+		}
+	}
+	return s
+}
+
+// publish publishes "name number class padding;" and compares the result of Publish.
 func (w *twin) publish(name string, padding int) {
 	w.t.Helper()
 	ch := w.channels[name]
-	text := fmt.Sprintf("%s %d %s;", name, len(ch.sizes), strings.Repeat("x", padding))
+	text := fmt.Sprintf("%s %d 0 %s;", name, len(ch.sizes), strings.Repeat("x", padding))
 	if !w.busy(name, len(text), false) {
 		w.send(ch, name, text)
 	}
 }
 
-// send publishes text and compares the number of members.
+// send publishes text. It encodes one class first, as a session does, and compares what
+// is missing, and the number of members. The frame of each class names it.
 func (w *twin) send(ch *twinChannel, name, text string) {
 	w.t.Helper()
-	b := frameOf(text)
-	b.Except(w.except)
-	w.refs.hold(b)
-	n := w.h.Publish([]byte(name), b)
-	b.Release()
-	if n != ch.members() {
-		w.t.Fatalf("Publish(%q) = %d, want %d", text, n, ch.members())
+	first := Class(len(ch.sizes)) % NumClasses
+	want := ch.classes() &^ (1 << first)
+	var f Frames
+	encode := func(c Class) {
+		fields := strings.SplitN(text, " ", 4)
+		fields[2] = strconv.Itoa(int(c))
+		f[c] = frameOf(strings.Join(fields, " "))
+		f[c].Except(w.except)
+		w.refs.hold(f[c])
+	}
+	encode(first)
+	n, missing := w.h.Publish([]byte(name), &f)
+	if missing != want {
+		w.t.Fatalf("Publish(%q) without frames for %b lacks %b", text, want, missing)
+	}
+	if missing != 0 {
+		w.check() // nothing has happened
+		for c := range missing.Each() {
+			encode(c)
+		}
+		n, missing = w.h.Publish([]byte(name), &f)
+	}
+	f.Release()
+	if n != ch.members() || missing != 0 {
+		w.t.Fatalf("Publish(%q) = %d, %b, want %d and nothing missing", text, n, missing, ch.members())
 	}
 	if n > 0 {
 		ch.sizes = append(ch.sizes, len(text))
@@ -204,9 +242,10 @@ func (w *twin) next(loop, limit int) bool {
 // publications that the loop may have taken, for members that got those before.
 func (w *twin) deliver(loop int, s Slice) {
 	w.t.Helper()
-	name, run := w.parse(s.Buffer)
+	class := w.h.Local(loop).Class()
+	name, run := w.parse(s.Buffer, class)
 	ch := w.channels[name]
-	if p := w.part(loop, name); run[1] != len(ch.sizes) && len(p.sweep.live) < maxLive {
+	if p := w.part(loop, class, name); run[1] != len(ch.sizes) && len(p.sweep.live) < maxLive {
 		w.t.Fatalf("slice of %v, %d are published: not all joined", run, len(ch.sizes))
 	}
 	if len(s.Members) == 0 {
@@ -214,6 +253,9 @@ func (w *twin) deliver(loop int, s Slice) {
 	}
 	for _, m := range s.Members {
 		st := ch.parts[loop].stays[m.Conn]
+		if twinClass(m.Conn) != class {
+			w.t.Fatalf("%q on loop %d: class %d for %d, which has class %d", name, loop, class, m.Conn, twinClass(m.Conn))
+		}
 		if st == nil {
 			w.t.Fatalf("%q on loop %d: %v for %d, which is not a member", name, loop, run, m.Conn)
 		}
@@ -245,18 +287,18 @@ func (w *twin) without(b *buffer.Buffer, loop int, conn uint32, first int) {
 	}
 }
 
-// parse returns the channel and the publications that a buffer holds.
-func (w *twin) parse(b *buffer.Buffer) (name string, run [2]int) {
+// parse returns the channel and the publications that a buffer of this class holds.
+func (w *twin) parse(b *buffer.Buffer, class Class) (name string, run [2]int) {
 	w.t.Helper()
 	texts := strings.Split(strings.TrimSuffix(string(b.Bytes()), ";"), ";")
 	if len(texts) != b.Messages {
 		w.t.Fatalf("%q counts as %d messages", b.Bytes(), b.Messages)
 	}
 	for i, text := range texts {
-		fields := strings.SplitN(text, " ", 3)
+		fields := strings.SplitN(text, " ", 4)
 		n, err := strconv.Atoi(fields[1])
-		if err != nil || i > 0 && (fields[0] != name || n != run[1]) {
-			w.t.Fatalf("%q is not a row of publications", b.Bytes())
+		if err != nil || fields[2] != strconv.Itoa(int(class)) || i > 0 && (fields[0] != name || n != run[1]) {
+			w.t.Fatalf("%q is not a row of publications for class %d", b.Bytes(), class)
 		}
 		if i == 0 {
 			name, run[0] = fields[0], n
@@ -294,8 +336,10 @@ func (w *twin) check() {
 func (w *twin) checkWoken(loop int, name string, ch *twinChannel) {
 	w.t.Helper()
 	p := &ch.parts[loop]
-	if part := w.part(loop, name); part != nil && part.pending != nil && !w.woken[loop] && !w.h.Local(loop).Pending() {
-		w.t.Fatalf("loop %d has publications of %q and was not woken", loop, name)
+	for class := range Class(NumClasses) {
+		if part := w.part(loop, class, name); part != nil && part.pending != nil && !w.woken[loop] && !w.h.Local(loop).Pending() {
+			w.t.Fatalf("loop %d has publications of %q for class %d and was not woken", loop, name, class)
+		}
 	}
 	for i, c := range w.conns[loop] {
 		if c.in(name) != (p.stays[uint32(i)] != nil) {

@@ -186,7 +186,7 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{MaxHeadSize: 1<<20 + 1}, `-max-head-size: 1048577 is not between 1024 and 1048576`},
 		{Config{MaxMessageSize: -1}, `-max-message-size: -1 is not between 1 and 1073741824`},
 		{Config{MaxMessageSize: 1<<30 + 1}, `-max-message-size: 1073741825 is not between 1 and 1073741824`},
-		{Config{MaxChannelsPerConnection: -1}, `-max-channels-per-connection: -1 is not between 1 and 16777216`},
+		{Config{MaxChannelsPerConnection: -1}, `-max-channels-per-connection: -1 is not between 1 and 16000000`},
 		{Config{MaxChannelLength: -1}, `-max-channel-length: -1 is not between 1 and 65536`},
 		{Config{WriteQueueSize: -1}, `-write-queue-size: -1 is not between 1 and 1073741824`},
 		{Config{MaxConnections: -1}, `-max-connections: -1 is not between 0 and 1073741824`},

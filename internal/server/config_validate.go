@@ -25,7 +25,7 @@ const (
 	minHeadSize        = 1 << 10
 	maxHeadSize        = 1 << 20
 	maxChannelLength   = 1 << 16
-	maxChannelsPerConn = 1 << 24
+	maxChannelsPerConn = 16_000_000 // fewer than hub.MaxMemberships
 	maxBrokerPrefix    = 255
 	maxHistoryChannels = 100
 	maxHistorySize     = 100_000

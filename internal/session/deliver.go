@@ -1,8 +1,6 @@
 package session
 
 import (
-	"github.com/gobwas/ws"
-
 	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/buffer"
@@ -14,35 +12,42 @@ import (
 // kernel time. The rest waits for the next turn, behind new events.
 const fanoutBudget = 256
 
-// deliver encodes a publication once and gives it to the hub. The broker calls it
-// for each publication that this node has to deliver, from any goroutine. Both slices
-// are borrowed. If the channel has no room for an asynchronous broker, deliver returns
-// hub.ErrBusy; Node.Room tells the broker later. Otherwise the publisher has checked.
+// deliver encodes a publication once for each class that has members, and gives it to
+// the hub. The broker calls it for each publication that this node has to deliver, from
+// any goroutine. Both slices are borrowed. If the channel has no room for an asynchronous
+// broker, deliver returns hub.ErrBusy; Node.Room tells the broker later. Otherwise the
+// publisher has checked.
 func (n *Node) deliver(channel, content []byte) error {
-	var head broker.Head
+	p := published{channel: channel, content: content}
 	if len(content) > 0 && content[0] == broker.HeadMark {
 		var ok bool
-		if head, content, ok = broker.SplitHead(content); !ok {
+		if p.head, p.content, ok = broker.SplitHead(content); !ok {
 			return broker.ErrHead
 		}
 	}
-	return n.encode(channel, content, &head)
-}
-
-// encode encodes a publication and gives it to the hub. head is what its publisher said of it.
-func (n *Node) encode(channel, content []byte, head *broker.Head) error {
-	size := wire.FrameSize(len(content))
+	size := wire.FrameSize(len(p.content))
 	if n.broker.Asynchronous() && n.hub.Full(channel, size) && n.hub.AwaitRoom(channel, size, &hub.Waiter{ID: brokerWaits, First: true}) {
 		return hub.ErrBusy
 	}
-	b := buffer.New(size)
-	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, content))
-	b.Messages = 1
-	b.Except(n.own(head.Except))
-	b.Stamp = n.times.Stamp(channel)
-	n.hub.Publish(channel, b)
-	b.Release()
+	n.encode(p)
 	return nil
+}
+
+// encode gives a publication to the hub. It begins with the class that nearly every
+// channel has. The hub says which others there are, so a node whose clients are all Raw
+// does not look for them. There may be new ones by the next call.
+func (n *Node) encode(p published) {
+	var frames hub.Frames
+	stamp, except := n.times.Stamp(p.channel), n.own(p.head.Except)
+	for lacks := hub.Classes(1 << hub.Raw); lacks != 0; {
+		for class := range lacks.Each() {
+			frames[class] = voices[class].publication(p)
+			frames[class].Stamp = stamp
+			frames[class].Except(except)
+		}
+		_, lacks = n.hub.Publish(p.channel, &frames)
+	}
+	frames.Release()
 }
 
 // Wake asks a loop to deliver. It implements hub.Sink.

@@ -1,0 +1,38 @@
+package session
+
+import (
+	"github.com/gobwas/ws"
+
+	"wsify/broker"
+	"wsify/hub"
+	"wsify/internal/buffer"
+	"wsify/internal/wire"
+)
+
+// published is a publication as the members of a channel get it. Its slices are borrowed.
+// It is passed by value: what a voice is given by pointer would escape.
+type published struct {
+	channel []byte
+	content []byte      // without the head
+	head    broker.Head // what the publisher and the engine say of it
+}
+
+// voice is how the server speaks to the connections of one class.
+type voice struct {
+	// publication encodes what each member gets. The caller owns the buffer.
+	publication func(p published) *buffer.Buffer
+}
+
+// voices has the voice of each class. It is read-only. A class without a voice has no
+// connections.
+var voices = [hub.NumClasses]voice{
+	hub.Raw: {publication: rawPublication},
+}
+
+// rawPublication is the bare content.
+func rawPublication(p published) *buffer.Buffer {
+	b := buffer.New(wire.FrameSize(len(p.content)))
+	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, p.content))
+	b.Messages = 1
+	return b
+}
