@@ -3,6 +3,10 @@ package auth
 import (
 	"errors"
 	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
@@ -14,6 +18,14 @@ type Answer struct {
 	// means that the answer names nobody.
 	User string
 
+	// Expires is how long the connection may live: X-Wsify-Expires, at least a nanosecond. Zero means
+	// that the answer sets no bound.
+	Expires time.Duration
+
+	// Reason says why the answer is a no: X-Wsify-Reason, decoded. It has at most MaxReason bytes of
+	// UTF-8, and no control characters; empty means that the answer gives none.
+	Reason string
+
 	// Ignored are the headers that break a rule. They have no effect.
 	Ignored []*HeaderError
 }
@@ -24,16 +36,24 @@ type Header uint8
 
 const (
 	InUser     Header = iota // X-Wsify-User
+	InExpires                // X-Wsify-Expires
+	InReason                 // X-Wsify-Reason
 	NumHeaders               // their number; not a header
 )
 
-var headerNames = [NumHeaders]string{HeaderUser}
+var headerNames = [NumHeaders]string{HeaderUser, "X-Wsify-Expires", "X-Wsify-Reason"}
 
 // String returns the header's name.
 func (h Header) String() string { return headerNames[h] }
 
-// MaxUser is how many bytes the name of a user may have.
-const MaxUser = 255
+// Bounds on decoded headers, in bytes.
+const (
+	MaxUser   = 255
+	MaxReason = 200
+)
+
+// maxExpires is the longest life that an answer can allow: 100 years.
+const maxExpires = 100 * 365 * 24 * 3600 * time.Second
 
 // HeaderError says why a header of an answer is ignored.
 type HeaderError struct {
@@ -48,20 +68,27 @@ func (e *HeaderError) Error() string { return e.Header.String() + ": " + e.Err.E
 func (e *HeaderError) Unwrap() error { return e.Err }
 
 var (
-	errRepeated = errors.New("it is there more than once")
-	errEmpty    = errors.New("it is empty")
-	errPercent  = errors.New("a % is not followed by two hexadecimal digits")
-	errUTF8     = errors.New("it is not UTF-8 when it is decoded")
-	errLongUser = errors.New("it has more than 255 bytes when it is decoded")
+	errRepeated   = errors.New("it is there more than once")
+	errEmpty      = errors.New("it is empty")
+	errPercent    = errors.New("a % is not followed by two hexadecimal digits")
+	errUTF8       = errors.New("it is not UTF-8 when it is decoded")
+	errLongUser   = errors.New("it has more than 255 bytes when it is decoded")
+	errSeconds    = errors.New("it is not a number of seconds")
+	errLongReason = errors.New("it has more than 200 bytes when it is decoded")
+	errControl    = errors.New("it has a control character when it is decoded")
 )
 
 // answerOf reads the headers of an answer. It returns nil, and allocates nothing, if none concerns us.
 func answerOf(r *fasthttp.Response) *Answer {
 	var a Answer
-	if r.StatusCode() == fasthttp.StatusOK {
-		a.User = a.one(r, InUser, readUser)
+	switch d, _ := judge(r.StatusCode()); d {
+	case Allow:
+		a.User = one(&a, r, InUser, readUser)
+		a.Expires = one(&a, r, InExpires, readExpires)
+	case Deny:
+		a.Reason = one(&a, r, InReason, readReason)
 	}
-	if a.User == "" && a.Ignored == nil {
+	if a.User == "" && a.Expires == 0 && a.Reason == "" && a.Ignored == nil {
 		return nil
 	}
 	found := a // so that only what is found is allocated
@@ -69,20 +96,20 @@ func answerOf(r *fasthttp.Response) *Answer {
 }
 
 // one returns the value of a header that may be there once.
-func (a *Answer) one(r *fasthttp.Response, h Header, read func(value string) (string, error)) string {
+func one[T any](a *Answer, r *fasthttp.Response, h Header, read func(value string) (T, error)) (value T) {
 	values := r.Header.PeekAll(h.String())
 	if len(values) == 0 {
-		return ""
+		return value
 	}
-	value, err := "", errRepeated
+	decoded, err := value, errRepeated
 	if len(values) == 1 {
-		value, err = read(string(values[0]))
+		decoded, err = read(string(values[0]))
 	}
 	if err != nil {
 		a.Ignored = append(a.Ignored, &HeaderError{h, err})
-		return ""
+		return value
 	}
-	return value
+	return decoded
 }
 
 // readUser reads the value of X-Wsify-User.
@@ -92,6 +119,32 @@ func readUser(value string) (string, error) {
 		err = errLongUser
 	}
 	return user, err
+}
+
+// readExpires reads the value of X-Wsify-Expires. A time that is over must not become a life without
+// end: a webhook that subtracts its clock from a token's end sends 0 or less, and that is a bound.
+func readExpires(value string) (time.Duration, error) {
+	if strings.Trim(value, "-.0123456789") != "" { // ParseFloat reads more
+		return 0, errSeconds
+	}
+	seconds, err := strconv.ParseFloat(value, 64)
+	if errors.Is(err, strconv.ErrSyntax) {
+		return 0, errSeconds
+	}
+	return max(time.Duration(min(seconds, maxExpires.Seconds())*float64(time.Second)), 1), nil
+}
+
+// readReason reads the value of X-Wsify-Reason.
+func readReason(value string) (string, error) {
+	reason, err := decode(value)
+	switch {
+	case err != nil:
+	case len(reason) > MaxReason:
+		err = errLongReason
+	case strings.ContainsFunc(reason, unicode.IsControl):
+		err = errControl
+	}
+	return reason, err
 }
 
 // decode decodes percent-encoded text, which must not be empty.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 // consult asks a webhook that answers with this head, and returns what the headers say.
@@ -66,6 +67,63 @@ func TestANoNamesNoUser(t *testing.T) {
 	for _, status := range []string{"403 Forbidden", "204 No Content", "500 Internal Server Error"} {
 		if a := consult(t, status, "X-Wsify-User: ann"); a.User != "" || a.Ignored != nil {
 			t.Errorf("%s: the user is %q, ignored: %s", status, a.User, ignored(a))
+		}
+	}
+}
+
+// A yes may bound the life of the connection. A time that is over already is a bound, too.
+func TestAnAnswerBoundsTheLifeOfTheConnection(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"3600":                   time.Hour,
+		"1.5":                    1500 * time.Millisecond,
+		"0":                      1,
+		"-7":                     1,
+		"9999999999":             maxExpires,
+		strings.Repeat("9", 400): maxExpires,
+	} {
+		if a := consult(t, "200 OK", "X-Wsify-Expires: "+value); a.Expires != want || a.Ignored != nil {
+			t.Errorf("X-Wsify-Expires: %s: %v, ignored: %s; want %v", value, a.Expires, ignored(a), want)
+		}
+	}
+	for _, value := range []string{"", "soon", "1h", "1e3", "0x10", "1_000", "--1", "-", "Inf", "Sun, 06 Nov 2044 08:49:37 GMT"} {
+		if a := consult(t, "200 OK", "X-Wsify-Expires: "+value); a.Expires != 0 || ignored(a) != "X-Wsify-Expires: it is not a number of seconds" {
+			t.Errorf("X-Wsify-Expires: %q: %v, ignored: %q; want no bound", value, a.Expires, ignored(a))
+		}
+	}
+	if a := consult(t, "200 OK", "X-Wsify-Expires: 1", "X-Wsify-Expires: 2"); a.Expires != 0 || ignored(a) != "X-Wsify-Expires: it is there more than once" {
+		t.Errorf("two of X-Wsify-Expires: %v, ignored: %q; want no bound", a.Expires, ignored(a))
+	}
+}
+
+// A no may give a reason, which is shown to the client.
+func TestANoGivesAReason(t *testing.T) {
+	full := strings.Repeat("é", 100)
+	for value, want := range map[string]string{
+		"the trial is over":                     "the trial is over",
+		"100%25%20gone%2C%20%C2%AB%22%C2%BB":    `100% gone, «"»`,
+		strings.ReplaceAll(full, "é", "%C3%A9"): full,
+	} {
+		if a := consult(t, "403 Forbidden", "X-Wsify-Reason: "+value); a.Reason != want || a.Ignored != nil {
+			t.Errorf("X-Wsify-Reason: %s: %q, ignored: %s; want %q", value, a.Reason, ignored(a), want)
+		}
+	}
+	for value, want := range map[string]string{
+		"":                       "it is empty",
+		full + "x":               "it has more than 200 bytes when it is decoded",
+		"a%0D%0AB":               "it has a control character when it is decoded",
+		"%7F":                    "it has a control character when it is decoded",
+		"%C2%9B":                 "it has a control character when it is decoded",
+		"%FF":                    "it is not UTF-8 when it is decoded",
+		"50% off":                "a % is not followed by two hexadecimal digits",
+		"a\r\nX-Wsify-Reason: b": "it is there more than once",
+	} {
+		if a := consult(t, "403 Forbidden", "X-Wsify-Reason: "+value); a.Reason != "" || ignored(a) != "X-Wsify-Reason: "+want {
+			t.Errorf("X-Wsify-Reason: %q: %q, ignored: %q; want none, %s", value, a.Reason, ignored(a), want)
+		}
+	}
+	for _, status := range []string{"200 OK", "503 Service Unavailable"} {
+		if a := consult(t, status, "X-Wsify-Reason: why"); a.Reason != "" || a.Ignored != nil {
+			t.Errorf("%s with a reason: %q, ignored: %s; want neither", status, a.Reason, ignored(a))
 		}
 	}
 }

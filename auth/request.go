@@ -8,7 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Names of the headers that carry a Call's strings. HeaderUser is in answers, too.
+// Names of the headers that carry a Call's strings.
 const (
 	HeaderUser       = "X-Wsify-User"
 	HeaderChannel    = "X-Wsify-Channel"

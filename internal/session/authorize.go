@@ -158,12 +158,12 @@ func (l *loop) answered(c *netpoll.Conn, d auth.Decision, a *auth.Answer) {
 		l.answeredConnect(c, s, d, a)
 	case parked:
 		if l.more(s).why == whyAuthorizer {
-			l.answeredCommand(c, s, d)
+			l.answeredCommand(c, s, d, a)
 		}
 	}
 }
 
-func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
+func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision, a *auth.Answer) {
 	e := l.more(s)
 	e.question, e.gone = nil, nil
 	if d == auth.Allow && e.revoked {
@@ -174,7 +174,7 @@ func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision) {
 		l.resume(c, s)
 	case auth.Deny:
 		cmd, _ := l.parser.Parse(e.message)
-		l.notDone(c, &cmd, command.ErrDenied)
+		l.notDone(c, &cmd, deniedFor(a))
 		e.message = nil
 		l.resume(c, s)
 	default:
@@ -251,7 +251,7 @@ func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision, a *
 		}
 		l.upgrade(c, s, nil, a, reply, rest)
 	case auth.Deny:
-		l.refuse(c, s, rejectDenied, 403, "", "The authorizer does not allow this connection.\n")
+		l.refuse(c, s, rejectDenied, 403, "", refusalFor(a))
 	default:
 		l.refuse(c, s, rejectDown, 503, publish.RetryAfter(), "The authorizer is down.\n")
 	}

@@ -23,6 +23,9 @@ func (l *loop) userOf(s *session) string {
 // admitAs gives a session that is about to be opened what the authorizer's answer says. It reports
 // false if the session has ended.
 func (l *loop) admitAs(c *netpoll.Conn, s *session, a *auth.Answer) bool {
+	if a.Expires > 0 {
+		l.endAfter(c, a.Expires)
+	}
 	if a.User == "" {
 		return true
 	}
@@ -47,4 +50,20 @@ func (n *Node) noteIgnored(a *auth.Answer) {
 			n.log.Warn("a header of the authorizer's answer is ignored; later ones are only counted", "header", e.Header.String(), "cause", e.Err)
 		}
 	}
+}
+
+// deniedFor is the error of a command that the authorizer denied.
+func deniedFor(a *auth.Answer) *command.Error {
+	if a == nil || a.Reason == "" {
+		return command.ErrDenied
+	}
+	return &command.Error{Code: command.Denied, Message: a.Reason}
+}
+
+// refusalFor is the body of the answer to an upgrade that the authorizer denied.
+func refusalFor(a *auth.Answer) string {
+	if a == nil || a.Reason == "" {
+		return "The authorizer does not allow this connection.\n"
+	}
+	return a.Reason + "\n"
 }

@@ -21,15 +21,19 @@ var pingFrame = wire.AppendFrame(nil, ws.OpPing, nil)
 func (l *loop) startKeepalive(c *netpoll.Conn, s *session) {
 	s.seen = l.net.Tick()
 	if interval := l.node.cfg.PingInterval; interval > 0 {
-		c.SetDeadline(time.Duration(1 + rand.Int64N(int64(interval))))
+		l.checkIn(c, time.Duration(1+rand.Int64N(int64(interval))))
 	} else {
 		c.ClearDeadline()
+		l.checkIn(c, 0)
 	}
 }
 
 // Expired acts on a deadline that has passed. It implements netpoll.Handler.
 func (l *loop) Expired(c *netpoll.Conn) {
 	s := l.session(c)
+	if l.expireSession(c, s) {
+		return
+	}
 	switch s.state {
 	case introducing:
 		if l.node.proxies.required {
@@ -86,7 +90,7 @@ func (l *loop) seenAlive(c *netpoll.Conn, s *session, e *extra) {
 	s.seen = l.net.Tick()
 	if e.pinged {
 		e.pinged = false
-		c.SetDeadline(l.node.cfg.PingInterval)
+		l.checkIn(c, l.node.cfg.PingInterval)
 	}
 }
 
@@ -101,7 +105,7 @@ func (l *loop) keepaliveParked(c *netpoll.Conn, s *session) {
 	switch {
 	case c.Paused():
 		e.pinged = false
-		c.SetDeadline(max(l.node.cfg.PingInterval, time.Second))
+		l.checkIn(c, max(l.node.cfg.PingInterval, time.Second))
 	case e.pinged:
 		l.noPong(c, s)
 	default:
@@ -128,7 +132,7 @@ func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 		} else {
 			s.state = pinged
 		}
-		c.SetDeadline(l.node.cfg.PongTimeout)
+		l.checkIn(c, l.node.cfg.PongTimeout)
 	}
 }
 
@@ -163,7 +167,5 @@ func (l *loop) lookIn(c *netpoll.Conn, s *session, d time.Duration) {
 	if left, half := l.messageLeft(s); half && (d <= 0 || left < d) {
 		d = left
 	}
-	if d > 0 {
-		c.SetDeadline(d)
-	}
+	l.checkIn(c, d)
 }

@@ -21,6 +21,7 @@ type loop struct {
 	places   slab.Slab[place]    // by slot; empty unless places are counted
 	buckets  slab.Slab[bucket]   // by slot; empty without a rate of commands
 	told     slab.Slab[endpoint] // by slot: addresses of clients, from proxies; empty unless proxies are believed
+	expiries slab.Slab[expiry]   // by slot; empty until the authorizer limits a session's time
 	extras   slab.Pool[extra]
 	parser   command.Parser
 	// cork collects the answers to one piece of input, so that they leave in one send,
@@ -125,6 +126,7 @@ func (l *loop) Closed(c *netpoll.Conn, reason netpoll.Reason) {
 	if l.node.proxies.on() {
 		*l.told.At(c.Slot()) = endpoint{}
 	}
+	l.forgetTime(c)
 	s.state = ending
 	l.counts.closed[reason].Add(1)
 }

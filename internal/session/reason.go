@@ -25,6 +25,7 @@ const (
 	reasonHandshakeTimeout
 	reasonHTTP
 	reasonKicked
+	reasonExpired
 	numReasons
 )
 
@@ -50,6 +51,7 @@ var reasonNames = [numReasons]string{
 	reasonHandshakeTimeout:   "handshake_timeout",
 	reasonHTTP:               "http",
 	reasonKicked:             "kicked",
+	reasonExpired:            "expired",
 }
 
 // rejection is why a handshake was refused. The names are values of the reason label

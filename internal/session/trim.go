@@ -95,6 +95,7 @@ func (l *loop) tidy() {
 	l.sessions.Cut(l.net.Slots())
 	l.places.Cut(l.net.Slots())
 	l.buckets.Cut(l.net.Slots())
+	l.expiries.Cut(l.net.Slots())
 	l.access.cut(l.net.Slots())
 	l.told.Cut(l.net.Slots())
 	l.cork, l.reply, l.frame, l.small = nil, nil, nil, nil

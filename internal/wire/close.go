@@ -26,10 +26,11 @@ const (
 	BadGateway         CloseCode = 1014 // a gateway got an invalid answer from its server
 	TLSFailure         CloseCode = 1015 // never sent: the TLS handshake failed
 
-	SlowConsumer CloseCode = 4001 // the outbound queue passed its high-water mark
-	NoPong       CloseCode = 4002 // a ping was not answered in time
-	Kicked       CloseCode = 4003 // closed by the operator: do not reconnect
-	RateLimited  CloseCode = 4029 // too many commands a second
+	SlowConsumer   CloseCode = 4001 // the outbound queue passed its high-water mark
+	NoPong         CloseCode = 4002 // a ping was not answered in time
+	Kicked         CloseCode = 4003 // closed by the operator: do not reconnect
+	SessionExpired CloseCode = 4004 // the authorizer's time for it is over: get a new token, reconnect
+	RateLimited    CloseCode = 4029 // too many commands a second
 )
 
 // maxCloseReason is the size that a control frame leaves for the reason after the
