@@ -28,6 +28,9 @@ type Classes uint8
 // Add adds a class.
 func (s *Classes) Add(c Class) { *s |= 1 << c }
 
+// Has reports whether c is in the set.
+func (s Classes) Has(c Class) bool { return s&(1<<c) != 0 }
+
 // Each yields the classes of the set.
 func (s Classes) Each() iter.Seq[Class] {
 	return func(yield func(Class) bool) {

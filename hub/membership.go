@@ -80,10 +80,18 @@ func (l *Local) Join(conn uint32, set *Memberships, name []byte) (joined bool) {
 	if l.find(conn, set, name) != 0 {
 		return false
 	}
-	ref, m := l.memberships.Take()
 	index := l.hub.indexOf(name)
 	s := &l.hub.shards[index]
 	s.mu.Lock()
+	ref := l.insertLocked(s, index, conn, set, name)
+	s.mu.Unlock()
+	l.link(conn, set, ref)
+	return true
+}
+
+// insertLocked makes conn a member of the channel. It does not link the membership.
+func (l *Local) insertLocked(s *shard, index, conn uint32, set *Memberships, name []byte) (ref uint32) {
+	ref, m := l.memberships.Take()
 	ch := s.channels[string(name)]
 	if ch == nil {
 		ch = s.createLocked(string(name), index)
@@ -100,9 +108,7 @@ func (l *Local) Join(conn uint32, set *Memberships, name []byte) (joined bool) {
 	if ch.members == 1 {
 		l.hub.watcher.Subscribe(ch.name)
 	}
-	s.mu.Unlock()
-	l.link(conn, set, ref)
-	return true
+	return ref
 }
 
 // Owed returns, in one buffer, what was published to the channel while the connection was
