@@ -26,7 +26,7 @@ var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n
 var triedHere = []string{
 	"admin api lists", "admin api kick", "admin api unsubscribe", "admin api node",
 	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
-	"webhook.go", "webhook.mjs", "with a webhook", "nginx", "admin", "access log", "many nodes",
+	"webhook.go", "webhook.mjs", "with a webhook", "events.mjs", "with events", "nginx", "admin", "access log", "many nodes",
 	"unit", "doctor of the service", "key file", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 	"doctor", "haproxy addresses", "nginx addresses",
 	"haproxy tcp", "node behind haproxy tcp", "socket",

@@ -50,13 +50,14 @@ func TestHelpFitsInAHundredColumnsAndNamesEverySetting(t *testing.T) {
 	}
 }
 
-// The examples of the help start a program.
+// The examples of the help start a program. Some settings need another one.
 func TestTheExamplesOfHelpAreValid(t *testing.T) {
+	needs := map[string][]string{"events": {"-events-url", "http://localhost"}, "events-url": {"-events", "kicked"}}
 	for name, s := range newCommandLine().byName {
 		if s.once || s.arg == argFile { // the example's file does not exist here
 			continue
 		}
-		args := []string{"-" + name}
+		args := append(needs[name], "-"+name)
 		if !s.isSwitch() {
 			args = append(args, s.example)
 		}

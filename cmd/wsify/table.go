@@ -87,6 +87,11 @@ func (c *commandLine) accessSettings() []*setting {
 			about: "How long one call to the authorizer may take; longer counts as down."},
 		{name: "authorizer-events", arg: argList, example: "connect,join", value: list(&s.AuthorizerEvents),
 			about: "Which commands the authorizer is asked about; the others are allowed."},
+		{name: "events", arg: argList, example: "disconnect,occupied,vacated", value: list(&s.Events), note: "none",
+			about: "Lifecycle events that -events-url is told of, out of disconnect, occupied, vacated, slow and kicked, in batches; docs/messages.md. Nobody waits for it: at most 10,000 wait, and what is lost is counted."},
+		{name: "events-url", arg: argURL, example: "http://localhost:8000/events", value: text(&s.EventsURL), secret: true,
+			note:  "none, that of -authorizer-url",
+			about: "The webhook for -events. -authorizer-timeout and -authorizer-ca hold for it too. Any answer of 2xx takes a batch; otherwise it is tried once more."},
 		{name: "broadcasting-key", reload: true, arg: argSecret, example: "8f2c6e0b91d7", value: text(&s.BroadcastingKey), secret: true,
 			note:  "none, a random one is made at each start and logged",
 			about: "What POST /broadcast has to carry, as ?key=SECRET or as Authorization: Bearer SECRET. Every user of the machine can read a command line; better keep it in a file."},
@@ -180,7 +185,7 @@ func (c *commandLine) shutdownSettings() []*setting {
 		{name: "shutdown-delay", reload: true, arg: argDuration, example: "10s", value: delay,
 			about: "How long the server goes on after SIGTERM or SIGINT, while /readyz says that it should get no more clients. Set it to the time that a balancer takes to notice."},
 		{name: "drain-timeout", reload: true, arg: argDuration, example: "1m", value: timeout(&c.server.DrainTimeout),
-			about: "How long the shutdown may take after -shutdown-delay. Clients are told to reconnect (close code 1012), spread evenly over this time. A second signal ends at once."},
+			about: "How long the shutdown may take after -shutdown-delay. Clients are told to reconnect (close code 1012), spread evenly over this time; with -events, over two thirds of it. A second signal ends at once."},
 	}
 }
 

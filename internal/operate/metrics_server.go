@@ -10,6 +10,7 @@ import (
 func serverMetrics(version string) []metric {
 	all := append(gauges(), connectionMetrics()...)
 	all = append(all, messageMetrics()...)
+	all = append(all, eventMetrics()...)
 	return append(all, authorizerRequests(), headersIgnored(), buildInfo(version))
 }
 
@@ -73,6 +74,17 @@ func authorizerRequests() metric {
 func headersIgnored() metric {
 	return counters("authorizer_headers_ignored_total", "Headers of the authorizer's answers that break a rule and have no effect, by header.", "header",
 		func(st *Stats) map[string]uint64 { return st.Ignored })
+}
+
+func eventMetrics() []metric {
+	return []metric{
+		gauge("events_waiting", "Lifecycle events that wait to be sent, and changes of channels that may become some.",
+			func(st *Stats) float64 { return float64(st.EventsWaiting) }),
+		counters("events_total", "Lifecycle events that -events-url has taken.", "event",
+			func(st *Stats) map[string]uint64 { return st.Events }),
+		counters("events_dropped_total", "Lifecycle events that were lost, by reason.", "reason",
+			func(st *Stats) map[string]uint64 { return st.EventsLost }),
+	}
 }
 
 func logMetric(dropped func() uint64) metric {

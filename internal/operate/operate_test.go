@@ -55,6 +55,7 @@ func zeros() Stats {
 		HasAuthorizer: true,
 		Rejected:      one("origin"), Received: one("join"), NotDone: one("denied"), Orders: one("kick"), Broadcasts: map[string]uint64{"client": 0, "http": 0}, Unpublished: one("key"),
 		Dropped: one("slow_consumer"), Closed: one("client_close"), Authorizer: map[string]map[string]uint64{"join": one("allow")}, Ignored: one("X-Wsify-User"),
+		Events: one("kicked"), EventsLost: one("shutdown"),
 	}
 }
 
@@ -110,6 +111,7 @@ var contractMetrics = map[string]string{
 	"authorizer_headers_ignored_total": "header", "authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
 	// Not promised: they are counted anyway, and have no other place.
 	"commands_refused_total": "code", "panics_total": "", "loop_unanswered_seconds": "", "log_lines_dropped_total": "", "admin_requests_refused_total": "reason", "admin_orders_total": "order",
+	"events_waiting": "", "events_total": "event", "events_dropped_total": "reason",
 }
 
 // engineMetrics are also there when the broker has an engine.

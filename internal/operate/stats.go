@@ -30,4 +30,7 @@ type Stats struct {
 	Orders        map[string]uint64            // of operators, carried out on this node: kick, unsubscribe
 	Authorizer    map[string]map[string]uint64 // calls, by command and result
 	Ignored       map[string]uint64            // headers of the authorizer's answers that break a rule, by header
+	EventsWaiting int                          // gauge
+	Events        map[string]uint64            // lifecycle events that were sent; nil without
+	EventsLost    map[string]uint64            // by reason
 }

@@ -13,17 +13,24 @@ import (
 	"wsify/internal/testtool"
 )
 
-// An https webhook is trusted by the file of its authority. A server that calls it without TLS, or
-// without the file, logs that once.
-func TestAuthorizerOverTLS(t *testing.T) {
-	hook := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+// startTLS starts an https webhook, and returns a file with its authority.
+func startTLS(t *testing.T, answer http.HandlerFunc) (hook *httptest.Server, ca string) {
+	t.Helper()
+	hook = httptest.NewUnstartedServer(answer)
 	hook.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes
 	hook.StartTLS()
-	defer hook.Close()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
+	t.Cleanup(hook.Close)
+	ca = filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return hook, ca
+}
+
+// An https webhook is trusted by the file of its authority. A server that calls it without TLS, or
+// without the file, logs that once.
+func TestAuthorizerOverTLS(t *testing.T) {
+	hook, ca := startTLS(t, func(http.ResponseWriter, *http.Request) {})
 	for _, tc := range []struct {
 		cfg    Config
 		status int

@@ -95,6 +95,12 @@ type Config struct {
 	// AuthorizerEvents lists the commands that the authorizer is asked about: connect, join, leave,
 	// broadcast. Nil means all four.
 	AuthorizerEvents []string
+	// Events lists the lifecycle events that EventsURL is told of: disconnect, occupied, vacated, slow,
+	// kicked. At most 10,000 wait; what falls out is lost and counted. Nil, the default, means none.
+	Events []string
+	// EventsURL is the webhook for Events, in any form of AuthorizerURL; AuthorizerTimeout and
+	// AuthorizerCA hold for it too. Default AuthorizerURL. Without Events it is an error.
+	EventsURL string
 	// BroadcastingKey is the secret of POST /broadcast. When empty, Start makes a
 	// random one and logs it.
 	BroadcastingKey string

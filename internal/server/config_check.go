@@ -63,12 +63,29 @@ func (p *problems) checkAccess(c *Config) {
 			p.add("authorizer-events", fmt.Errorf("%q is none of connect, join, leave, broadcast", name))
 		}
 	}
+	p.checkEvents(c)
 	p.add("broadcasting-key", checkKey(c.BroadcastingKey))
 	p.add("admin-key", checkKey(c.AdminKey))
 	for _, pattern := range c.AllowedOrigins {
 		p.add("allowed-origins", session.CheckOrigin(pattern))
 	}
 	p.checkProxies(c)
+}
+
+func (p *problems) checkEvents(c *Config) {
+	for _, name := range c.Events {
+		p.add("events", session.CheckEvent(name))
+	}
+	switch {
+	case c.EventsURL != "" && len(c.Events) == 0:
+		p.add("events-url", errors.New("nothing is sent there without -events"))
+	case c.EventsURL != "":
+		if err := (auth.Config{URL: c.EventsURL, Setting: "-events-url"}).Validate(); err != nil {
+			*p = append(*p, err)
+		}
+	case len(c.Events) > 0 && c.AuthorizerURL == "":
+		p.add("events", errors.New("there is nowhere to send them: it needs -events-url or -authorizer-url"))
+	}
 }
 
 func (p *problems) checkProxies(c *Config) {
@@ -86,13 +103,17 @@ func (p *problems) checkProxies(c *Config) {
 	}
 }
 
-// authorizerTLS returns the TLS configuration for the authorizer; nil means Go's default.
+// authorizerTLS returns the TLS configuration for the authorizer and for events; nil means Go's default.
 func (c *Config) authorizerTLS() (*tls.Config, error) {
 	if c.AuthorizerCA == "" {
 		return nil, nil
 	}
-	if u, err := url.Parse(c.AuthorizerURL); err == nil && u.Scheme != "https" { // a wrong URL is reported elsewhere
-		return nil, errors.New("it is for an -authorizer-url that begins with https://")
+	plain := func(raw string) bool { // a wrong URL is reported elsewhere
+		u, err := url.Parse(raw)
+		return err == nil && u.Scheme != "https"
+	}
+	if plain(c.AuthorizerURL) && plain(c.EventsURL) {
+		return nil, errors.New("it is for an -authorizer-url or -events-url that begins with https://")
 	}
 	roots, err := auth.LoadRoots(c.AuthorizerCA)
 	return &tls.Config{RootCAs: roots}, err

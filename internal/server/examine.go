@@ -11,11 +11,14 @@ import (
 )
 
 // Keeps returns how many of limit descriptors a server keeps for itself, and how many it
-// needs for all its workers, the admin listener and the engine. It keeps a quarter of the
+// needs for all its workers, the admin listener, the engine and events. It keeps a quarter of the
 // limit at most. c is valid.
 func (c *Config) Keeps(limit uint64) (kept, needed uint64) {
 	const links = 64 // to the engine
 	needed = uint64(c.Workers) + operate.MaxConnections + links
+	if len(c.Events) > 0 {
+		needed++ // one POST is under way at a time
+	}
 	return min(limit/4, needed), needed
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,6 +142,7 @@ func (c *Config) settings(key string) session.Settings {
 		Loops: c.Loops, Shards: c.Shards, Poller: c.Poller, ListenMode: c.ListenMode,
 		TrustedProxies: c.TrustedProxies, ProxyProtocol: c.ProxyProtocol,
 		AuthorizerURL: c.AuthorizerURL, AuthorizerTimeout: c.AuthorizerTimeout, AuthorizerEvents: c.AuthorizerEvents,
+		Events: c.Events, EventsURL: cmp.Or(c.EventsURL, c.AuthorizerURL),
 		Workers: c.Workers, Queue: c.Queue, BroadcastingKey: key, AdminKey: c.AdminKey, AllowedOrigins: c.AllowedOrigins,
 		HandshakeTimeout: c.HandshakeTimeout, MaxHeadSize: c.MaxHeadSize, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout,
 		MaxMessageSize: c.MaxMessageSize, MaxChannelsPerConnection: c.MaxChannelsPerConnection, MaxChannelLength: c.MaxChannelLength,

@@ -10,57 +10,68 @@ import (
 	"time"
 
 	"wsify/hub"
+	"wsify/internal/events"
 	"wsify/internal/slab"
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
 
-// accessLog is a loop's part of the access log: one record for each connection at its end.
-// A loop has none while the access log is off. It belongs to the loop's goroutine.
+// accessLog is a loop's notes for the access log, which has one record for each connection at its
+// end, and for the events of sessions. A loop has none while both are off. It belongs to the loop's
+// goroutine.
 type accessLog struct {
-	sample float64             // the fraction of connections that have a visit
-	visits slab.Slab[*visit]   // by slot; nil for a connection that is not logged
-	write  func(r slog.Record) // must not block
-	name   func(id uint64) string
+	sample   float64             // the fraction of connections that are logged
+	visits   slab.Slab[*visit]   // by slot; nil for a connection of which nothing is noted
+	write    func(r slog.Record) // must not block
+	name     func(id uint64) string
+	user     func(s *session) string
+	events   *events.Sender // nil while no events of sessions are sent
+	laggards int            // visits that are slow
 }
 
-// visit is what the access log knows of one connection.
+// visit is what is noted of one connection.
 type visit struct {
 	began          time.Time
 	addr, agent    string
-	received, sent uint64         // messages
+	user           string         // noted when it ends
+	received, sent uint64         // messages; not counted for events
 	channels       int            // that it was a member of when it ended
 	status         int            // of the last HTTP answer; 0 for none
 	code           wire.CloseCode // of the Close frame that ended it; 0 for none
+	logged         bool           // in the access log
+	opened         bool           // it became a session
+	slow           bool           // that was told, and it has not caught up
 }
 
 // maxAgent is how many bytes of a User-Agent are kept.
 const maxAgent = 256
 
-// newAccessLog returns nil if nothing is to be logged. The records do not depend on the level of
+// newAccessLog returns nil if nothing is to be noted. The records do not depend on the level of
 // the log: whoever switches the access log on wants them.
-func newAccessLog(n *Node) *accessLog {
-	if n.cfg.AccessLogSample <= 0 {
+func newAccessLog(n *Node, user func(s *session) string) *accessLog {
+	sender := n.sessionEvents()
+	if n.cfg.AccessLogSample <= 0 && sender == nil {
 		return nil
 	}
 	handler := n.log.Handler()
-	return &accessLog{sample: n.cfg.AccessLogSample, name: n.connID, write: func(r slog.Record) {
+	return &accessLog{sample: n.cfg.AccessLogSample, name: n.connID, user: user, events: sender, write: func(r slog.Record) {
 		_ = handler.Handle(context.Background(), r)
 	}}
 }
 
-// opened decides whether a connection is logged.
-func (a *accessLog) opened(c *netpoll.Conn, addr func(*netpoll.Conn) string) {
+// accepted decides whether a connection is logged.
+func (a *accessLog) accepted(c *netpoll.Conn, addr func(*netpoll.Conn) string) {
 	a.visits.Grow(c.Slot())
 	v := a.visits.At(c.Slot())
-	if *v = nil; rand.Float64() < a.sample {
-		*v = &visit{began: time.Now(), addr: addr(c)}
+	logged := rand.Float64() < a.sample
+	if *v = nil; logged || a.events != nil {
+		*v = &visit{began: time.Now(), addr: addr(c), logged: logged}
 	}
 }
 
-// visit returns what is known of a connection; nil if it is not logged, and for a nil accessLog.
+// visit returns what is noted of a connection; nil for nothing, and for a nil accessLog.
 func (a *accessLog) visit(c *netpoll.Conn) *visit {
-	if a == nil {
+	if a == nil || !a.visits.Has(c.Slot()) { // it was turned away before it was noted
 		return nil
 	}
 	return *a.visits.At(c.Slot())
@@ -72,6 +83,9 @@ func (v *visit) asked(r *wire.Request, addr string) {
 		return
 	}
 	v.addr = cmp.Or(addr, v.addr) // the peer may have reset the connection
+	if !v.logged {
+		return
+	}
 	for name, value := range r.Headers {
 		if bytes.EqualFold(name, []byte("User-Agent")) {
 			v.agent = strings.ToValidUTF8(string(value[:min(len(value), maxAgent)]), "\uFFFD")
@@ -87,6 +101,13 @@ func (a *accessLog) cut(slot uint32) {
 	}
 }
 
+// open notes that a connection became a session, and the status of the answer.
+func (v *visit) open(status int) {
+	if v != nil {
+		v.status, v.opened = status, true
+	}
+}
+
 // answered notes the status of an HTTP answer.
 func (v *visit) answered(status int) {
 	if v != nil {
@@ -95,14 +116,19 @@ func (v *visit) answered(status int) {
 }
 
 // closing notes the Close frame that is sent, and the memberships that end.
-func (v *visit) closing(code wire.CloseCode, channels int) {
+func (a *accessLog) closing(c *netpoll.Conn, s *session, code wire.CloseCode) {
+	v := a.visit(c)
 	if v == nil {
 		return
 	}
-	if v.code, v.channels = code, channels; code == 0 {
+	a.leaves(v, s)
+	if v.code = code; code == 0 {
 		v.code = wire.NoStatus
 	}
 }
+
+// leaves notes the memberships of a session that end.
+func (a *accessLog) leaves(v *visit, s *session) { v.channels, v.user = s.subs.Count(), a.user(s) }
 
 // message notes a message of the client.
 func (v *visit) message() {
@@ -120,6 +146,9 @@ func (v *visit) delivered(messages int) {
 
 // deliveredAll is delivered for the members of a slice.
 func (a *accessLog) deliveredAll(members []hub.Member, messages int) {
+	if a.sample <= 0 {
+		return // nothing is logged
+	}
 	for _, m := range members {
 		(*a.visits.At(m.Conn)).delivered(messages)
 	}
@@ -132,7 +161,8 @@ func (v *visit) undelivered(messages int) {
 	}
 }
 
-// closed writes the record of a connection. It reports false if the connection is not logged.
+// closed writes the record of a connection, and hands over the event of its end. It reports false
+// if the connection is not logged.
 func (a *accessLog) closed(c *netpoll.Conn, s *session, reason netpoll.Reason) bool {
 	v := a.visit(c)
 	if v == nil {
@@ -140,10 +170,14 @@ func (a *accessLog) closed(c *netpoll.Conn, s *session, reason netpoll.Reason) b
 	}
 	*a.visits.At(c.Slot()) = nil
 	if s.state != ending {
-		v.channels = s.subs.Count()
+		a.leaves(v, s)
 	}
-	if v.status == 101 && v.code == 0 {
+	if v.opened && v.code == 0 {
 		v.code = wire.Abnormal
+	}
+	a.ended(c, v, reason)
+	if !v.logged {
+		return false
 	}
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, endedMessage, 0)
 	r.AddAttrs(slog.String("conn", a.name(c.ID())), slog.String("addr", v.addr), slog.String("user_agent", v.agent),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wsify/internal/command"
+	"wsify/internal/events"
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
@@ -132,6 +133,7 @@ func (l *loop) kick(c *netpoll.Conn, s *session, o *Order) bool {
 	case connecting:
 		l.refuseFor(c, s, reasonKicked, rejectKicked, 403, "", "This connection was closed by the operator.\n")
 	case open, pinged, parked:
+		l.report(c, s, events.Kicked, wire.CloseCode(o.Code), o.Reason)
 		l.end(c, s, reasonKicked, wire.CloseCode(o.Code), o.Reason)
 	default:
 		return false

@@ -84,6 +84,7 @@ func (l *loop) Turn() (more bool) {
 func (l *loop) give(b *buffer.Buffer, members []hub.Member, gather bool) {
 	if l.access != nil {
 		l.access.deliveredAll(members, b.Messages)
+		l.caughtUp(members)
 	}
 	if gather {
 		l.queue(b, members)
@@ -164,6 +165,8 @@ func (l *loop) overflowed(c *netpoll.Conn, messages int) {
 	l.counts.dropped[dropSlow].Add(uint64(messages))
 	if !l.node.now().dropSlow {
 		l.tooSlow(c, reasonSlowConsumer)
+	} else {
+		l.reportSlow(c, l.session(c), 0, reasonSlowConsumer)
 	}
 }
 
@@ -202,5 +205,6 @@ var slowTexts = map[netpoll.Reason]string{
 // queue, which frees the memory at once, so that the Close frame is next.
 func (l *loop) slowConsumer(c *netpoll.Conn, s *session, reason netpoll.Reason) {
 	c.DropQueued()
+	l.reportSlow(c, s, wire.SlowConsumer, reason)
 	l.end(c, s, reason, wire.SlowConsumer, slowTexts[reason])
 }

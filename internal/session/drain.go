@@ -13,10 +13,11 @@ import (
 
 // Shutdown stops accepting, answers HTTP requests in progress, closes every session with
 // 1012 so that clients reconnect, and closes the broker, all within timeout. It paces the
-// closing as Drain does. It returns how many connections were cut off. It must be called at
+// closing as Drain does. The last third of the time is for lifecycle events. It returns how many connections were cut off. It must be called at
 // most once.
 func (n *Node) Shutdown(timeout time.Duration) (cutOff int64, err error) {
-	due := time.Now().Add(timeout)
+	end := time.Now().Add(timeout)
+	due := end.Add(-n.timeForEvents(timeout))
 	n.beginShutdown()
 	n.group.StopListening()
 	n.finishRequests(left(due) / 2) // first, so that sessions still receive what these publish
@@ -31,6 +32,7 @@ func (n *Node) Shutdown(timeout time.Duration) (cutOff int64, err error) {
 	if n.auth != nil {
 		n.auth.Close()
 	}
+	n.lifecycle.Stop(end)
 	return cutOff, err
 }
 

@@ -19,7 +19,7 @@ func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire
 		return
 	}
 	l.flushCork(c)
-	l.access.visit(c).closing(code, s.subs.Count())
+	l.access.closing(c, s, code)
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)
 	s.state = ending

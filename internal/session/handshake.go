@@ -138,7 +138,7 @@ func (l *loop) opened(c *netpoll.Conn, s *session) {
 	s.state = open
 	l.fillBucket(c)
 	l.counts.upgraded.Add(1)
-	l.access.visit(c).answered(101)
+	l.access.visit(c).open(101)
 	if l.node.debugging() {
 		l.node.log.Debug("session opened", "conn", l.node.connID(c.ID()), "addr", l.logAddr(c))
 	}

@@ -37,7 +37,7 @@ type loop struct {
 	spare   *broker.Waiter // not in use by any session
 
 	addrs  map[uint64]string // addresses of connections; only while debugging
-	access *accessLog        // nil while the access log is off
+	access *accessLog        // nil while the access log and the events of sessions are off
 
 	noted func(broker.Receipt, error) // the method note, for publications that need no answer
 
@@ -73,7 +73,7 @@ func (l *loop) Opened(c *netpoll.Conn) {
 		return
 	}
 	if l.access != nil {
-		l.access.opened(c, l.remoteAddr)
+		l.access.accepted(c, l.remoteAddr)
 	}
 	if l.node.debugging() {
 		l.logAs(c, l.remoteAddr(c))

@@ -15,6 +15,7 @@ import (
 	"wsify/auth"
 	"wsify/broker"
 	"wsify/hub"
+	"wsify/internal/events"
 	"wsify/netpoll"
 )
 
@@ -31,6 +32,9 @@ type Settings struct {
 	AuthorizerTimeout time.Duration
 	AuthorizerEvents  []string
 	Workers, Queue    int
+
+	Events    []string // names of lifecycle events that are sent; nil: none
+	EventsURL string   // where to
 
 	TrustedProxies []string // networks of proxies that are believed when they say who their client is
 	ProxyProtocol  string   // ProxyOff, ProxyOptional or ProxyRequired
@@ -91,11 +95,13 @@ type Node struct {
 	workers *auth.Workers
 	auth    *auth.Client // nil without an authorizer
 	events  event        // the events that the authorizer is asked about
-	broker  broker.Broker
-	orders  *orders // to and from the other nodes; nil without
-	obeyed  [numOrders]atomic.Uint64
-	name    string // prefix of the ids of connections; see connID
-	current atomic.Pointer[snapshot]
+
+	lifecycle *events.Sender // of lifecycle events; nil without
+	broker    broker.Broker
+	orders    *orders // to and from the other nodes; nil without
+	obeyed    [numOrders]atomic.Uint64
+	name      string // prefix of the ids of connections; see connID
+	current   atomic.Pointer[snapshot]
 
 	admission    admission
 	watch        memoryWatch
@@ -126,6 +132,9 @@ func Open(cfg Settings) (*Node, error) {
 	if err := n.openAuthorizer(); err != nil {
 		return nil, err
 	}
+	if err := n.openEvents(); err != nil {
+		return nil, err
+	}
 	if err := n.openLoops(); err != nil {
 		return nil, err
 	}
@@ -145,6 +154,7 @@ func (n *Node) Listen(addrs ...string) (at []net.Addr, err error) {
 		}
 		at = append(at, in)
 	}
+	n.lifecycle.Start()
 	go n.trim()
 	if n.watch.read != nil {
 		go n.watchMemory()
@@ -177,7 +187,7 @@ func (n *Node) openAuthorizer() (err error) {
 func (n *Node) openLoops() (err error) {
 	n.hub = hub.New(hub.Config{
 		Loops: n.cfg.Loops, Shards: n.cfg.Shards, MaxPendingBytes: n.cfg.WriteQueueSize / 4,
-		Sink: n, Watcher: n.broker,
+		Sink: n, Watcher: n.watcher(),
 	})
 	n.group, err = netpoll.Open(netpoll.Config{
 		Loops: n.cfg.Loops, MaxQueuedBytes: n.cfg.WriteQueueSize, LingerTimeout: closeTimeout,
@@ -188,7 +198,7 @@ func (n *Node) openLoops() (err error) {
 
 func (n *Node) newLoop(net *netpoll.Loop) netpoll.Handler {
 	l := &loop{node: n, net: net, hub: n.hub.Local(net.Index())}
-	l.noted, l.access = l.note, newAccessLog(n)
+	l.noted, l.access = l.note, newAccessLog(n, l.userOf)
 	n.loops = append(n.loops, l)
 	return l
 }

@@ -92,6 +92,9 @@ type Stats struct {
 	Orders        map[string]uint64            // of operators, carried out here: kick, unsubscribe
 	Authorizer    map[string]map[string]uint64 // calls, by command and result
 	Ignored       map[string]uint64            // headers of the authorizer's answers that break a rule, by header
+	EventsWaiting int                          // gauge
+	Events        map[string]uint64            // lifecycle events that were sent; nil without
+	EventsLost    map[string]uint64            // by reason
 }
 
 // Connections returns the number of connections.
@@ -112,6 +115,8 @@ func (n *Node) Stats() Stats {
 		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Orders: map[string]uint64{}, Authorizer: map[string]map[string]uint64{}, Ignored: map[string]uint64{},
 	}
 	st.WorkersBusy, st.Waiting = n.workers.Busy()
+	told := n.lifecycle.Stats()
+	st.EventsWaiting, st.Events, st.EventsLost = told.Waiting, told.Sent, told.Lost
 	st.Rejected["no_descriptor"] = uint64(st.Net.Refused) // not among those accepted
 	for _, l := range n.loops {
 		l.counts.addTo(&st)
