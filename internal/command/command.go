@@ -43,6 +43,7 @@ type Command struct {
 	Channel []byte // decoded, without white space around it; never empty in a valid command
 	Content []byte // raw JSON as sent, for Broadcast only; null when none was sent
 	Args    []byte // raw JSON of args as sent, an object; nil when none was sent
+	Whom    *Whom  // of a Broadcast that has members of a Whom; Channel is empty when it is Targeted
 	ID      []byte // raw JSON of the id, a string or a number; nil when there is none
 }
 
@@ -113,12 +114,16 @@ func kindOf(name []byte) Kind {
 
 // check validates the members of the outer object. c was made from them.
 func (e *envelope) check(c *Command) *Error {
-	name := e.top[fieldCommand]
+	name, set := e.top[fieldCommand], fieldSet(0)
+	if c.Kind == Broadcast {
+		set = whomOfArgs
+	}
+	unclear := e.unclear(1, set)
 	switch {
 	case c.ID == nil && !e.top[fieldID].absent():
 		return errID
-	case e.ambiguous:
-		return errAmbiguous
+	case unclear != nil:
+		return unclear
 	case name.absent():
 		return errNoCommand
 	case name.kind != '"':
@@ -136,13 +141,21 @@ func (p *Parser) arguments(e *envelope, c *Command) *Error {
 	if c.Args == nil {
 		return errNoChannel
 	}
-	name := e.inArgs[fieldChannel]
-	if err := p.s.checkChannel(name); err != nil {
-		return err
+	if c.Kind == Broadcast && e.seen[1]&whomOfArgs != 0 {
+		var err *Error
+		if c.Whom, err = p.s.whom(&e.inArgs, whomOfArgs); err != nil {
+			return err
+		}
 	}
-	c.Channel = bytes.TrimSpace(p.text(name))
-	if err := checkName(c.Channel); err != nil {
-		return err
+	if !c.Whom.Targeted() {
+		name := e.inArgs[fieldChannel]
+		if err := p.s.checkChannel(name); err != nil {
+			return err
+		}
+		c.Channel = bytes.TrimSpace(p.text(name))
+		if err := checkName(c.Channel); err != nil {
+			return err
+		}
 	}
 	if c.Kind == Broadcast {
 		if content := e.inArgs[fieldContent]; content.kind != 0 {

@@ -23,6 +23,11 @@
 // message means the same to every reader. Case is Unicode's simple folding here, as in
 // encoding/json. Members of other names, and of objects deeper inside, may repeat.
 //
+// In the args of a broadcast, and in a body, channels, user, users and except may say whom
+// the publication is for, and in args also echo and members: see Whom. Exactly one of
+// channel, channels, user and users is given. There these names must not repeat or differ
+// in case either. Anywhere else they are members of other names.
+//
 // The member id, which the authorizer does not get, matches in any case, and the last
 // one counts. A null for command, args, channel or id counts as absent; a null for
 // content is a content. Other members of the message are ignored. Other members of

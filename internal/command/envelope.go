@@ -12,16 +12,47 @@ const (
 	fieldArgs
 	fieldChannel
 	fieldContent
+	fieldChannels // this field and those below are known only where a broadcast has them
+	fieldUser
+	fieldUsers
+	fieldExcept
+	fieldEcho
+	fieldMembers
 	fields
 )
+
+// fieldNames are the names of the fields.
+var fieldNames = [fields]string{
+	"", "id", "command", "args", "channel", "content", "channels", "user", "users", "except", "echo", "members",
+}
+
+// fieldSet has one bit for each field.
+type fieldSet uint16
+
+// always are the fields that must not be ambiguous in any message or body.
+const always fieldSet = 1<<fieldCommand | 1<<fieldArgs | 1<<fieldChannel | 1<<fieldContent
 
 // envelope holds the positions of the known members of a message or a body.
 type envelope struct {
 	top    [fields]token // members of the object itself
 	inArgs [fields]token // members of args; valid only if args is an object
-	// ambiguous: a known member other than id repeats or is written in another
-	// case. Decoders differ in which of two members counts and whether case matters.
-	ambiguous bool
+	seen   [2]fieldSet   // the known members of the object and of args, as foldedField knows them
+	// ambiguous has the known members other than id, of the object and of args, that repeat
+	// or are written in another case. Decoders differ in which of two members counts and
+	// whether case matters.
+	ambiguous [2]fieldSet
+}
+
+// unclear returns the error of an envelope in which a member is ambiguous that must not be.
+// set are the fields of a broadcast at that level, 0 or 1 as in ambiguous.
+func (e *envelope) unclear(level int, set fieldSet) *Error {
+	switch {
+	case (e.ambiguous[0]|e.ambiguous[1])&always != 0:
+		return errAmbiguous
+	case e.ambiguous[level]&set != 0:
+		return errAmbiguousWhom
+	}
+	return nil
 }
 
 // bom is the byte order mark in UTF-8.
@@ -80,8 +111,9 @@ func (s *scanner) member(e *envelope, found *[fields]token, depth int) bool {
 		return false
 	}
 	f, exact := s.field(name)
+	e.seen[depth-1] |= 1 << f
 	if f > fieldID && (!exact || found[f].kind != 0) {
-		e.ambiguous = true
+		e.ambiguous[depth-1] |= 1 << f
 	}
 	t := token{start: s.pos, kind: s.peek()}
 	if f == fieldArgs && t.kind == '{' && depth == 1 {
@@ -101,9 +133,9 @@ func (s *scanner) member(e *envelope, found *[fields]token, depth int) bool {
 	return true
 }
 
-// maxName is the size of the longest form of a known name: seven letters, as in
-// "command", each written as \uXXXX.
-const maxName = 7 * 6
+// maxName is the size of the longest form of a known name: eight letters, as in
+// "channels", each written as \uXXXX.
+const maxName = 8 * 6
 
 // field returns the known member that name stands for in any case, and whether name
 // matches exactly.
@@ -128,28 +160,20 @@ func (s *scanner) field(name token) (f field, exact bool) {
 	case "content":
 		return fieldContent, true
 	}
-	return foldedField(raw), false
+	f = foldedField(raw)
+	return f, fieldNames[f] == string(raw)
 }
 
 // foldedField returns the known member that name stands for to a decoder that
 // ignores case. As in encoding/json, case is Unicode's simple folding: "argſ" is
-// args. No other letter of the known names has a fold of more than one byte.
+// args, and each s may take a byte more. No other letter of the known names has a fold
+// of more than one byte.
 func foldedField(name []byte) field {
-	switch len(name) {
-	case len("id"):
-		return ifFolded(name, "id", fieldID)
-	case len("args"), len("argſ"):
-		return ifFolded(name, "args", fieldArgs)
-	case len("command"): // and channel, and content
-		return ifFolded(name, "command", fieldCommand) + ifFolded(name, "channel", fieldChannel) + ifFolded(name, "content", fieldContent)
-	}
-	return fieldOther
-}
-
-// ifFolded returns f if name is want in any case, else fieldOther, which is 0.
-func ifFolded(name []byte, want string, f field) field {
-	if bytes.EqualFold(name, []byte(want)) {
-		return f
+	for f := fieldID; f < fields; f++ {
+		known := fieldNames[f]
+		if more := len(name) - len(known); more >= 0 && more <= 2 && name[0]|0x20 == known[0] && bytes.EqualFold(name, []byte(known)) {
+			return f
+		}
 	}
 	return fieldOther
 }

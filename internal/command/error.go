@@ -38,6 +38,15 @@ var (
 	errCommandType    = &Error{BadRequest, "command must be a string"}
 	errArgsType       = &Error{BadRequest, "args must be an object"}
 	errAmbiguous      = &Error{BadRequest, "command, args, channel and content must be written exactly so, and once"}
+	errAmbiguousWhom  = &Error{BadRequest, "channels, user, users, except, echo and members must be written exactly so, and once"}
+	errTargets        = &Error{BadRequest, "give one of channel, channels, user and users"}
+	errChannels       = &Error{BadRequest, "channels must be a list of 1 to 100 strings"}
+	errUser           = &Error{BadRequest, "user must be a string of 1 to 255 bytes"}
+	errUsers          = &Error{BadRequest, "users must be a list of 1 to 100 strings of 1 to 255 bytes"}
+	errRepeats        = &Error{BadRequest, "a channel or user is in the list twice"}
+	errExcept         = &Error{BadRequest, "except must be a list of 1 to 100 ids of connections"}
+	errEcho           = &Error{BadRequest, "echo must be true or false"}
+	errMembers        = &Error{BadRequest, "members must be true or false"}
 	errSurrogate      = &Error{BadRequest, "the channel's name has half a surrogate pair"}
 	errNoChannel      = &Error{BadRequest, "channel is missing or empty"}
 	errReserved       = &Error{BadRequest, "a channel's name must not begin with U+0000"}

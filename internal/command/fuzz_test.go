@@ -18,10 +18,17 @@ func addCases(f *testing.F, names ...string) {
 	}
 }
 
+var whomSeeds = []string{
+	`"channels":["a"," b "],"except":["x-1"]`, `"user":"ann","echo":false,"members":true`, `"users":["ann","ann"]`, `"channel":"a","uſer":"b"`, `"channels":[null]`,
+}
+
 // FuzzParse compares Parse with encoding/json and with goccy/go-json, and checks
 // the other promises of the package.
 func FuzzParse(f *testing.F) {
 	addCases(f, "accepted.txt", "refused.txt")
+	for _, members := range whomSeeds {
+		f.Add([]byte(`{"command":"broadcast","args":{` + members + `}}`))
+	}
 	var used Parser // has seen every message so far
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		compareParse(t, msg)
@@ -99,6 +106,9 @@ func checkFolded(t *testing.T, c *Command, text []byte) {
 // FuzzPublication compares ParsePublication with encoding/json and goccy/go-json.
 func FuzzPublication(f *testing.F) {
 	addCases(f, "publication_accepted.txt", "publication_refused.txt")
+	for _, members := range whomSeeds {
+		f.Add([]byte(`{` + members + `}`))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		comparePublication(t, body)
 		p, err := ParsePublication(body)

@@ -10,6 +10,7 @@ import (
 type Publication struct {
 	Channel []byte // decoded, without white space around it, never empty and not reserved
 	Content []byte // raw JSON as sent; null when none was sent
+	Whom    *Whom  // nil for everybody in Channel; Channel is empty when it is Targeted
 }
 
 // ParsePublication reads a body in one of two forms. Version 3 documented the
@@ -18,6 +19,7 @@ type Publication struct {
 //	{"channel":"news","content":{"any":"JSON"}}
 //	{"channel":"news","args":{"content":{"any":"JSON"}}}
 //
+// In place of channel it may have channels, user or users, and besides except.
 // A content of the outer object, even null, has precedence over the one in args.
 // Members match as in a message; the package comment has the rules.
 // It allocates only for a channel that has to be decoded and for an absent
@@ -28,29 +30,44 @@ func ParsePublication(body []byte) (Publication, *Error) {
 	if err := s.envelope(&e); err != nil {
 		return Publication{}, err
 	}
-	if e.ambiguous {
-		return Publication{}, errAmbiguous
+	if err := e.unclear(0, whomOfBody); err != nil {
+		return Publication{}, err
 	}
 	args := e.top[fieldArgs]
 	if !args.absent() && args.kind != '{' {
 		return Publication{}, errArgsType
 	}
-	name := e.top[fieldChannel]
-	if err := s.checkChannel(name); err != nil {
-		return Publication{}, err
+	var p Publication
+	var err *Error
+	if e.seen[0]&whomOfBody != 0 {
+		if p.Whom, err = s.whom(&e.top, whomOfBody); err != nil {
+			return Publication{}, err
+		}
 	}
-	channel := bytes.TrimSpace(s.text(name))
-	if err := checkName(channel); err != nil {
-		return Publication{}, err
+	if !p.Whom.Targeted() {
+		if p.Channel, err = s.channel(e.top[fieldChannel]); err != nil {
+			return Publication{}, err
+		}
 	}
 	content := e.top[fieldContent]
 	if content.kind == 0 && args.kind == '{' {
 		content = e.inArgs[fieldContent]
 	}
 	if content.kind == 0 {
-		return Publication{channel, []byte("null")}, nil
+		p.Content = []byte("null")
+	} else {
+		p.Content = s.raw(content)
 	}
-	return Publication{channel, s.raw(content)}, nil
+	return p, nil
+}
+
+// channel reads the channel in t.
+func (s *scanner) channel(t token) ([]byte, *Error) {
+	if err := s.checkChannel(t); err != nil {
+		return nil, err
+	}
+	channel := bytes.TrimSpace(s.text(t))
+	return channel, checkName(channel)
 }
 
 // text returns the decoded text of the string t. It is part of the body if the text

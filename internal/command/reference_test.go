@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	stdjson "encoding/json"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -46,7 +47,7 @@ func (l library) parse(msg []byte) (c Command, code string) {
 	name, ok := l.str(m.Command)
 	c.Name, c.Kind = name, kindOf(name)
 	switch {
-	case !ok, ambiguous(msg, m.Args), c.ID == nil && !null(m.ID), c.Args == nil && !null(m.Args):
+	case !ok, ambiguous(msg, m.Args), c.Kind == Broadcast && kind(m.Args) == '{' && ambiguousNames(m.Args, argsNames...), c.ID == nil && !null(m.ID), c.Args == nil && !null(m.Args):
 		return c, BadRequest
 	case c.Kind == Unknown:
 		return c, UnknownCommand
@@ -55,8 +56,13 @@ func (l library) parse(msg []byte) (c Command, code string) {
 	if c.Args != nil && l.unmarshal(c.Args, &args) != nil {
 		return c, BadRequest
 	}
-	if c.Channel = l.channel(args["channel"]); c.Channel == nil {
-		return c, BadRequest
+	if c.Kind == Broadcast {
+		c.Whom, ok = l.whom(args, argsNames)
+	}
+	if !ok || !c.Whom.Targeted() {
+		if c.Channel = l.channel(args["channel"]); !ok || c.Channel == nil {
+			return c, BadRequest
+		}
 	}
 	if c.Kind == Broadcast {
 		c.Content = content(args["content"])
@@ -71,8 +77,9 @@ func (l library) publication(body []byte) (p Publication, code string) {
 		Content stdjson.RawMessage `json:"content"`
 		Args    stdjson.RawMessage `json:"args"`
 	}
+	var all map[string]stdjson.RawMessage
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	if !l.object(body, &m) || ambiguous(body, m.Args) || kind(m.Args) != '{' && !null(m.Args) {
+	if !l.object(body, &m) || l.unmarshal(body, &all) != nil || ambiguous(body, m.Args) || ambiguousNames(body, bodyNames...) || kind(m.Args) != '{' && !null(m.Args) {
 		return p, BadRequest
 	}
 	if m.Content == nil && !null(m.Args) {
@@ -82,16 +89,109 @@ func (l library) publication(body []byte) (p Publication, code string) {
 		}
 		m.Content = args["content"]
 	}
-	channel := l.channel(m.Channel)
-	if channel == nil {
+	whom, ok := l.whom(all, bodyNames)
+	if !ok {
 		return p, BadRequest
 	}
-	return Publication{channel, content(m.Content)}, ""
+	channel := []byte(nil)
+	if !whom.Targeted() {
+		if channel = l.channel(m.Channel); channel == nil {
+			return p, BadRequest
+		}
+	}
+	return Publication{channel, content(m.Content), whom}, ""
 }
 
 // object decodes an object that is not nested too deeply.
 func (l library) object(p []byte, v any) bool {
 	return kind(bytes.TrimLeft(p, " \t\r\n")) == '{' && l.unmarshal(p, v) == nil && depth(p) <= MaxDepth
+}
+
+// The names that make a Whom.
+var (
+	bodyNames = []string{"channels", "user", "users", "except"}
+	argsNames = append([]string{"echo", "members"}, bodyNames...)
+)
+
+// whom does what scanner.whom does.
+func (l library) whom(object map[string]stdjson.RawMessage, names []string) (*Whom, bool) {
+	w, has, ok, targets := &Whom{}, false, true, 0
+	for _, name := range append([]string{"channel"}, names...) {
+		raw, given := object[name]
+		has = has || given && name != "channel"
+		if null(raw) {
+			continue
+		}
+		yes := string(raw) == "true"
+		switch name {
+		case "channel":
+			targets++
+		case "channels":
+			targets++
+			w.Channels = l.list(raw, func(s string) string { return string(l.channel(mustJSON(s))) }, &ok)
+		case "users":
+			targets++
+			w.Users = l.list(raw, userOf, &ok)
+		case "user":
+			targets++
+			w.Users = l.list([]byte("["+string(raw)+"]"), userOf, &ok)
+		case "except":
+			w.Except = l.list(raw, connOf, nil)
+			ok = ok && w.Except != nil
+		case "echo":
+			w.Silent = !yes
+			ok = ok && (yes || string(raw) == "false")
+		case "members":
+			w.Members = yes
+			ok = ok && (yes || string(raw) == "false")
+		}
+	}
+	if !has {
+		return nil, true
+	}
+	return w, ok && targets < 2
+}
+
+func mustJSON(s string) []byte {
+	p, _ := stdjson.Marshal(s)
+	return p
+}
+
+func userOf(s string) string {
+	if len(s) > MaxUserLength {
+		return ""
+	}
+	return s
+}
+
+func connOf(s string) string {
+	if len(s) > MaxConnLength || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return ""
+	}
+	return s
+}
+
+// list returns a list of 1 to 100 strings that read does not make empty. unique, if not nil, is
+// cleared when it is no such list, or has one string twice.
+func (l library) list(raw []byte, read func(string) string, unique *bool) (list []string) {
+	var texts []*string
+	bad := kind(raw) != '[' || hasHalfPair(raw) || l.unmarshal(raw, &texts) != nil || len(texts) == 0 || len(texts) > 100
+	seen := map[string]bool{}
+	for _, text := range texts {
+		if bad || text == nil || read(*text) == "" || unique != nil && seen[read(*text)] {
+			bad = true
+			break
+		}
+		seen[read(*text)] = true
+		list = append(list, read(*text))
+	}
+	if bad {
+		if unique != nil {
+			*unique = false
+		}
+		return nil
+	}
+	return list
 }
 
 func (l library) str(raw []byte) (text []byte, ok bool) {
@@ -116,10 +216,11 @@ func (l library) channel(raw []byte) []byte {
 // ambiguous reports whether one of our names repeats or is written in another case. It
 // looks for each name both in the object and in its args.
 func ambiguous(object, args []byte) bool {
-	return ambiguousNames(object) || kind(args) == '{' && ambiguousNames(args)
+	always := []string{"command", "args", "channel", "content"}
+	return ambiguousNames(object, always...) || kind(args) == '{' && ambiguousNames(args, always...)
 }
 
-func ambiguousNames(object []byte) bool {
+func ambiguousNames(object []byte, names ...string) bool {
 	d := stdjson.NewDecoder(bytes.NewReader(object))
 	_, _ = d.Token()
 	seen := map[string]bool{}
@@ -127,7 +228,7 @@ func ambiguousNames(object []byte) bool {
 		name, _ := d.Token()
 		var value stdjson.RawMessage
 		_ = d.Decode(&value)
-		for _, ours := range []string{"command", "args", "channel", "content"} {
+		for _, ours := range names {
 			if strings.EqualFold(name.(string), ours) {
 				if name != ours || seen[ours] {
 					return true
@@ -212,6 +313,7 @@ func compareParse(t *testing.T, msg []byte) {
 			compareField(t, l, msg, "channel", got.Channel, want.Channel)
 			compareField(t, l, msg, "content", got.Content, want.Content)
 			compareField(t, l, msg, "args", got.Args, want.Args)
+			compareWhom(t, l, msg, got.Whom, want.Whom)
 		}
 	}
 }
@@ -230,6 +332,9 @@ func comparePublication(t *testing.T, body []byte) {
 		}
 		compareField(t, l, body, "channel", got.Channel, want.Channel)
 		compareField(t, l, body, "content", got.Content, want.Content)
+		if err == nil {
+			compareWhom(t, l, body, got.Whom, want.Whom)
+		}
 	}
 }
 
@@ -237,5 +342,12 @@ func compareField(t *testing.T, l library, input []byte, what string, got, want 
 	t.Helper()
 	if !bytes.Equal(got, want) {
 		t.Fatalf("%q: the %s is %q, with %s %q", input, what, got, l.name, want)
+	}
+}
+
+func compareWhom(t *testing.T, l library, input []byte, got, want *Whom) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("%q is for %+v, with %s for %+v", input, got, l.name, want)
 	}
 }

@@ -1,6 +1,10 @@
 package command
 
-import "github.com/goccy/go-json"
+import (
+	"strconv"
+
+	"github.com/goccy/go-json"
+)
 
 // AppendOK appends the answer to the message with the given id, whose command
 // was carried out. The id is the raw JSON of Command.ID.
@@ -8,6 +12,13 @@ func AppendOK(dst []byte, id []byte) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = append(dst, id...)
 	return append(dst, `,"ok":true}`...)
+}
+
+// AppendOKMembers is AppendOK for a broadcast, with the number of members that got it.
+func AppendOKMembers(dst []byte, id []byte, members int) []byte {
+	dst = AppendOK(dst, id)
+	dst = append(dst[:len(dst)-1], `,"members":`...)
+	return append(strconv.AppendInt(dst, int64(members), 10), '}')
 }
 
 // AppendError appends the answer to the message with the given id, whose command
