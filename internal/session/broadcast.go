@@ -14,7 +14,12 @@ import (
 // broker too much to publish, it parks the session until there is room. This is the
 // publisher's backpressure.
 func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte) {
-	switch {
+	cmd.Content = l.withHead(c, s, cmd)
+	switch w := cmd.Whom; {
+	case w.Restricted() && !l.node.asks(eventBroadcast):
+		l.notDone(c, cmd, errUnasked)
+	case w.Targeted() || w != nil && w.Members:
+		l.broadcastAll(c, s, cmd, msg)
 	case l.node.now().publications.rate > 0 && l.overPublishRate(c, s, cmd):
 	case !l.hasRoom(s) && l.awaitRoom(c, s, cmd, msg):
 	case l.node.broker.Asynchronous():

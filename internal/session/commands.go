@@ -17,7 +17,7 @@ func (l *loop) message(c *netpoll.Conn, s *session, msg []byte) {
 		l.access.visit(c).message()
 	}
 	cmd, bad := l.parser.Parse(msg)
-	if bad == nil && len(cmd.Channel) > l.node.cfg.MaxChannelLength {
+	if bad == nil && (len(cmd.Channel) > l.node.cfg.MaxChannelLength || cmd.Whom != nil && cmd.Whom.Longest() > l.node.cfg.MaxChannelLength) {
 		bad = command.ErrChannelLength
 	}
 	kind := cmd.Kind
@@ -132,6 +132,14 @@ func (l *loop) leaveChannel(c *netpoll.Conn, s *session, channel []byte) {
 func (l *loop) ok(c *netpoll.Conn, id []byte) {
 	if id != nil {
 		l.reply = command.AppendOK(l.reply[:0], id)
+		l.answerText(c)
+	}
+}
+
+// okMembers is ok for a broadcast that asked how many members got it.
+func (l *loop) okMembers(c *netpoll.Conn, id []byte, members int) {
+	if id != nil {
+		l.reply = command.AppendOKMembers(l.reply[:0], id, members)
 		l.answerText(c)
 	}
 }

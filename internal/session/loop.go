@@ -45,6 +45,8 @@ type loop struct {
 	reply []byte
 	frame []byte
 	small []byte
+	// headed is the publication that is being made; see withHead.
+	headed []byte
 
 	bodiless bool  // the request being read is a HEAD: its answer has no body
 	dated    int64 // the second for which dateLine was made

@@ -74,6 +74,7 @@ type extra struct {
 	due        time.Time      // deadline of the authorizer's decision
 	room       *hub.Waiter    // room for message in its channel, or a place in the queue
 	brokerRoom *broker.Waiter // room for message in the broker, or a place in the queue
+	spread     *spread        // message, if it goes to several channels and waits for room in one of them
 	asked      event          // the event that the authorizer is asked about
 	revoked    bool           // an operator took the channel of the join that waits, so it is denied
 	post       *publication   // a backend's publication, in the states receiving and publishing
