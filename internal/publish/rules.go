@@ -127,12 +127,17 @@ func isJSON(kind []byte) bool {
 
 var errNotUTF8 = &command.Error{Code: command.BadRequest, Message: "not valid UTF-8"}
 
+var errNotYet = &command.Error{Code: command.BadRequest, Message: "channel is missing or empty, or a member is not taken here yet"}
+
 // Parse reads a publication from body. The publication borrows from body.
 func (r *Rules) Parse(body []byte) (command.Publication, *command.Error) {
 	if !utf8.Valid(body) { // a text message must be UTF-8; RFC 6455, section 8.1
 		return command.Publication{}, errNotUTF8
 	}
 	p, bad := command.ParsePublication(body)
+	if bad == nil && p.Whom != nil {
+		return p, errNotYet
+	}
 	if bad == nil && len(p.Channel) > r.MaxChannelLength {
 		bad = command.ErrChannelLength
 	}
