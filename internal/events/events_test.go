@@ -234,6 +234,42 @@ func raw(t *testing.T, w http.ResponseWriter, text string) {
 	_ = conn.Close()
 }
 
+// A webhook that closes a connection which has served before, without an answer, is asked on a new
+// one at once: it looks like a connection that was idle for too long.
+func TestAClosedConnectionIsNoTry(t *testing.T) {
+	t.Parallel()
+	requests := 0
+	r := startReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+		if requests++; requests == 2 {
+			reset(t, w)
+		}
+	})
+	s, _ := open(t, r.URL)
+	s.pause = time.Hour
+	s.Start()
+	for i := range 2 {
+		s.Add(ended(i))
+		testtool.Until(t, "it is taken", func() bool { return s.Stats().Sent["disconnect"] == uint64(i+1) })
+	}
+	s.Stop(time.Now().Add(testtool.Patience))
+	if posts := r.got(); len(posts) != 3 || posts[1].Batch != posts[2].Batch || posts[0].Batch == posts[1].Batch {
+		t.Errorf("%d POSTs: %v", len(posts), posts)
+	}
+}
+
+func TestTheStartSaysWhetherTheWebhookIsReached(t *testing.T) {
+	t.Parallel()
+	r := startReceiver(t, nil)
+	s, book := open(t, r.URL+"/path?secret")
+	s.Check()
+	r.Close()
+	s.Check()
+	text := book.String()
+	if !strings.Contains(text, "is reached") || !strings.Contains(text, "cannot be reached") || strings.Contains(text, "secret") || strings.Contains(text, "authorizer") {
+		t.Errorf("the log is %s", text)
+	}
+}
+
 func TestAWebhookThatIsUnreachableLosesEvents(t *testing.T) {
 	t.Parallel()
 	r := startReceiver(t, nil)

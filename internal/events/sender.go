@@ -1,6 +1,7 @@
 package events
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"sync/atomic"
@@ -120,6 +121,18 @@ func (s *Sender) Add(e *Event) {
 func (s *Sender) Start() {
 	if s != nil {
 		go s.run()
+	}
+}
+
+// Check logs whether the webhook can be reached. It waits for that, at most for Config.Timeout.
+func (s *Sender) Check() {
+	if s == nil {
+		return
+	}
+	if report, err := s.client.Check(context.Background()); err != nil {
+		s.log.Warn("the webhook for events cannot be reached", "url", report.URL, "hint", report.Hint, "err", noAnswer(err))
+	} else {
+		s.log.Info("the webhook for events is reached", "url", report.URL, "addr", report.Addr)
 	}
 }
 

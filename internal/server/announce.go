@@ -34,7 +34,7 @@ func (srv *Server) announce(before uint64, key string, random bool) {
 	if c.ProxyProtocol == session.ProxyRequired && len(c.TrustedProxies) == 0 {
 		srv.log.Warn("whoever connects may claim any address with a PROXY header: set -trusted-proxies, or let only proxies reach this port")
 	}
-	go srv.node.CheckAuthorizer()
+	go srv.node.CheckWebhooks()
 }
 
 // joined returns a comma-separated list.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"wsify/hub"
 	"wsify/internal/events"
@@ -139,6 +140,14 @@ func TestASlowConsumerIsToldAgainAfterItCaughtUp(t *testing.T) {
 		p.expectText(loud(n))
 		deaf.expectText(loud(n))
 		n, read = n+1, read+1
+	}
+}
+
+// What is noted of a connection is bounded: there may be a million.
+func TestWhatIsNotedOfAConnectionIsSmall(t *testing.T) {
+	t.Parallel()
+	if n := unsafe.Sizeof(visit{}); n > 112 {
+		t.Errorf("a visit has %d bytes, want at most 112", n)
 	}
 }
 

@@ -222,14 +222,17 @@ func (n *Node) roomInPool() {
 	}
 }
 
-// CheckAuthorizer logs whether the authorizer, if configured, can be reached. Otherwise
-// every connection will be refused. It waits for the answer.
-func (n *Node) CheckAuthorizer() {
+// CheckWebhooks logs whether the authorizer and the webhook for events, if configured, can be
+// reached. Without the first, every connection will be refused. It waits for the answers.
+func (n *Node) CheckWebhooks() {
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.AuthorizerTimeout)
+	defer cancel()
+	if n.cfg.EventsURL != n.cfg.AuthorizerURL {
+		defer n.lifecycle.Check()
+	}
 	if n.auth == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.AuthorizerTimeout)
-	defer cancel()
 	if report, err := n.auth.Check(ctx); err != nil {
 		n.log.Warn(report.String(), "err", err)
 	} else {
