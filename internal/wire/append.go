@@ -49,6 +49,21 @@ func FrameSize(n int) int {
 	}
 }
 
+// maxServerHeader is the size in bytes of the longest header of a server frame.
+const maxServerHeader = 2 + 8
+
+// headerSize returns the size in bytes of the header of a server frame.
+func headerSize(frame []byte) int {
+	switch frame[1] {
+	case len16:
+		return 2 + 2
+	case len64:
+		return 2 + 8
+	default:
+		return 2
+	}
+}
+
 // AppendFrameHeader appends the header of one unmasked final frame to dst. The
 // caller then appends the payload of n bytes. A control frame holds at most 125
 // bytes; RFC 6455, section 5.5.

@@ -9,7 +9,7 @@ import (
 
 // deflated returns the frame of a message, or nil when it does not shrink.
 func deflated(d *Deflater, payload string, narrow bool) (frame []byte) {
-	d.Deflate(OpText, []byte(payload), narrow, func(p []byte) { frame = bytes.Clone(p) })
+	d.Deflate(AppendFrame(nil, OpText, []byte(payload)), narrow, func(p []byte) { frame = bytes.Clone(p) })
 	return frame
 }
 
@@ -19,13 +19,7 @@ func unpacked(t testing.TB, frame []byte) []byte {
 	if frame[0] != 0xc1 {
 		t.Fatalf("the frame begins with %#x, want a final text frame with RSV1", frame[0])
 	}
-	at := 2
-	switch frame[1] {
-	case len16:
-		at = 4
-	case len64:
-		at = 10
-	}
+	at := headerSize(frame)
 	if FrameSize(len(frame)-at) != len(frame) {
 		t.Fatalf("the frame has %d bytes and a header of %d", len(frame), at)
 	}
@@ -59,7 +53,7 @@ func checkDeflated(t testing.TB, d *Deflater, payload string, narrow bool) (size
 
 func TestDeflatedMessagesComeBackAndKeepToTheirWindow(t *testing.T) {
 	for _, level := range []int{1, 6, 9} {
-		d := NewDeflater(level)
+		d := NewDeflater(level, 0)
 		for _, n := range []int{512, 1 << 10, 34_000} {
 			for _, data := range deflateData(n) {
 				for _, narrow := range []bool{false, true} {
@@ -74,7 +68,7 @@ func TestDeflatedMessagesComeBackAndKeepToTheirWindow(t *testing.T) {
 }
 
 func TestMessagesThatDoNotShrinkAreLeftPlain(t *testing.T) {
-	d := NewDeflater(1)
+	d := NewDeflater(1, 0)
 	for _, payload := range []string{"", "a", "ab", strings.Repeat("x", 3), deflateData(1 << 10)[1].want} {
 		if frame := deflated(d, payload, false); frame != nil {
 			t.Errorf("%d bytes became a frame of %d", len(payload), len(frame))
@@ -85,8 +79,17 @@ func TestMessagesThatDoNotShrinkAreLeftPlain(t *testing.T) {
 	}
 }
 
+func TestSmallMessagesAreLeftPlain(t *testing.T) {
+	d := NewDeflater(1, 512)
+	for n, want := range map[int]bool{0: false, 511: false, 512: true, 513: true} {
+		if got := deflated(d, strings.Repeat("x", n), true) != nil; got != want {
+			t.Errorf("%d bytes with a least size of 512: compressed is %t, want %t", n, got, want)
+		}
+	}
+}
+
 func TestSeveralGoroutinesDeflateAtOnce(t *testing.T) {
-	d := NewDeflater(1)
+	d := NewDeflater(1, 0)
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
@@ -99,19 +102,19 @@ func TestSeveralGoroutinesDeflateAtOnce(t *testing.T) {
 }
 
 func TestDeflatingAllocatesNothing(t *testing.T) {
-	d, payload := NewDeflater(1), []byte(deflateData(1 << 10)[0].want)
+	d, payload := NewDeflater(1, 0), AppendFrame(nil, OpText, []byte(deflateData(1 << 10)[0].want))
 	size := 0
 	for _, narrow := range []bool{false, true} {
-		allocates(t, "deflate", func() { d.Deflate(OpText, payload, narrow, func(p []byte) { size += len(p) }) })
+		allocates(t, "deflate", func() { d.Deflate(payload, narrow, func(p []byte) { size += len(p) }) })
 	}
 }
 
 func BenchmarkDeflate1KiB(b *testing.B) {
-	d, payload, size := NewDeflater(1), []byte(deflateData(1 << 10)[0].want), 0
+	d, payload, size := NewDeflater(1, 0), AppendFrame(nil, OpText, []byte(deflateData(1 << 10)[0].want)), 0
 	b.ReportAllocs()
 	b.SetBytes(int64(len(payload)))
 	for b.Loop() {
-		d.Deflate(OpText, payload, false, func(p []byte) { size = len(p) })
+		d.Deflate(payload, false, func(p []byte) { size = len(p) })
 	}
 	b.ReportMetric(float64(size), "bytes/frame")
 }

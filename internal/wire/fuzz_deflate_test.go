@@ -79,7 +79,7 @@ func FuzzDeflate(f *testing.F) {
 	f.Add([]byte("abc"), uint8(6), uint8(255), false)
 	var levels [9]*Deflater
 	for i := range levels {
-		levels[i] = NewDeflater(1 + i)
+		levels[i] = NewDeflater(1+i, 0)
 	}
 	f.Fuzz(func(t *testing.T, p []byte, level, times uint8, narrow bool) {
 		payload := strings.Repeat(string(p), 1+int(times))

@@ -23,12 +23,14 @@ type session struct {
 	reader wire.Reader
 	head   []byte // incomplete head of the request
 	open   bool   // the upgrade is done
+	narrow bool   // the client's window is small
 }
 
 // echo handles one event loop.
 type echo struct {
 	max      int
 	out      []byte
+	deflater *wire.Deflater
 	sessions slab.Slab[session]
 }
 
@@ -76,8 +78,19 @@ func (e *echo) Data(c *netpoll.Conn, p []byte) {
 		case ev.Op == ws.OpClose:
 			e.closeFrame(c, ev.Payload)
 		case ev.Op != ws.OpPong:
-			e.out = wire.AppendFrame(e.out, ev.Op, ev.Payload)
+			e.echo(s, wire.AppendFrame(nil, ev.Op, ev.Payload))
 		}
+	}
+}
+
+// echo adds a message to the echoes, compressed if the client has agreed on that.
+func (e *echo) echo(s *session, frame []byte) {
+	size := len(e.out)
+	if s.reader.Deflate {
+		e.deflater.Deflate(frame, s.narrow, func(deflated []byte) { e.out = append(e.out, deflated...) })
+	}
+	if len(e.out) == size {
+		e.out = append(e.out, frame...)
 	}
 }
 
@@ -98,6 +111,10 @@ func (e *echo) upgrade(c *netpoll.Conn, s *session, end int) []byte {
 		refusal := err.(*wire.HandshakeError)
 		e.refuse(c, refusal.Status, refusal.ExtraHeaders(), refusal.Detail)
 		return nil
+	}
+	if d, ok := r.Deflate(); ok {
+		s.reader.Deflate, s.narrow = true, d.Narrow()
+		e.out = d.AppendTo(e.out)
 	}
 	s.head, s.open = nil, true
 	c.ClearDeadline()
@@ -156,7 +173,7 @@ func main() {
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	_, _, _ = netpoll.RaiseFileLimit()
 	group, err := netpoll.Open(netpoll.Config{Loops: *loops, Poller: netpoll.Poller(*poller), MaxQueuedBytes: 2 * *size, Logger: log},
-		func(*netpoll.Loop) netpoll.Handler { return &echo{max: *size} })
+		func(*netpoll.Loop) netpoll.Handler { return &echo{max: *size, deflater: wire.NewDeflater(1, 0)} })
 	if err == nil {
 		bound, listenErr := group.Listen(*addr)
 		if err = listenErr; err == nil {
