@@ -19,6 +19,8 @@ const (
 	RawDeflated                   // Raw, compressed
 	EnvelopeDeflated              // Envelope, compressed
 	Streams                       // server-sent events of several channels that keep history
+	RawNarrow                     // RawDeflated, for clients with a small window
+	EnvelopeNarrow                // EnvelopeDeflated, likewise
 	NumClasses       = iota
 )
 

@@ -78,7 +78,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 				"-authorizer-events connect,join -loops 1 -shards 2 -workers 3 -queue 4 -handshake-timeout 5s " +
 				"-ping-interval 6s -pong-timeout 7s -max-head-size 32KiB -max-message-size 8KiB -max-channels-per-connection 9 " +
 				"-max-channel-length 10 -write-queue-size 11KB -slow-policy drop -drain-timeout 12s -admin-addr unix:/run/admin.sock -admin-key s3cret -access-log -access-log-sample 0.25 " +
-				"-trusted-proxies 10.0.0.0/8,unix -proxy-protocol optional",
+				"-trusted-proxies 10.0.0.0/8,unix -proxy-protocol optional -compression on -compression-min-size 1KiB -compression-level 6",
 			change: func(c *server.Config) {
 				c.BroadcastOpen, c.AllowedOrigins = true, []string{"https://a.com", "https://b.com"}
 				c.AuthorizerTimeout, c.AuthorizerEvents = 2*time.Second, []string{"connect", "join"}
@@ -89,6 +89,7 @@ func TestSettingsReachTheServer(t *testing.T) {
 				c.AdminAddr, c.AdminKey = "unix:/run/admin.sock", "s3cret"
 				c.AccessLog, c.AccessLogSample = true, 0.25
 				c.TrustedProxies, c.ProxyProtocol = []string{"10.0.0.0/8", "unix"}, "optional"
+				c.Compression, c.CompressionMinSize, c.CompressionLevel = "on", 1024, 6
 			},
 		},
 		{

@@ -33,6 +33,7 @@ func (c *commandLine) table() []group {
 		{"Event loops and pools", c.poolSettings()},
 		{"Limits", c.limitSettings()},
 		{"Connections and rates", c.rateSettings()},
+		{"Compression", c.compressionSettings()},
 		{"Keepalive", c.keepaliveSettings()},
 		{"Shutdown", c.shutdownSettings()},
 		{"Operating", c.operatingSettings()},
@@ -165,6 +166,18 @@ func (c *commandLine) rateSettings() []*setting {
 			about: "What happens to a connection above -command-rate: close ends it with code 4029, drop refuses the command with the error limit and counts it."},
 		{name: "publish-rate", reload: true, arg: argNumber, example: "100", value: auto(&s.PublishRate), note: "0, no limit",
 			about: "Publications of one channel that this node takes in a second, from clients and backends together; as many may come at once. Beyond it clients get the error limit, and backends 429."},
+	}
+}
+
+func (c *commandLine) compressionSettings() []*setting {
+	s := &c.server
+	return []*setting{
+		{name: "compression", arg: "off|on", example: "on", value: nonEmpty(&s.Compression),
+			about: "Whether WebSocket clients that offer permessage-deflate get it. A publication is compressed once for all of them; nothing is kept for a connection. Answers and pings stay as they are."},
+		{name: "compression-min-size", arg: argSize, example: "1KiB", value: size(&s.CompressionMinSize),
+			about: "The smallest message that is compressed."},
+		{name: "compression-level", arg: argNumber, example: "6", value: count(&s.CompressionLevel),
+			about: "From 1, the fastest, to 9, the smallest."},
 	}
 }
 

@@ -190,6 +190,14 @@ type Config struct {
 	// and backends together; as many may come at once. Further ones get "limit" or 429. Default 0,
 	// no limit.
 	PublishRate int
+	// Compression says whether clients that offer permessage-deflate get it: "on", or "off", the
+	// default.
+	Compression string
+	// CompressionMinSize is the size in bytes from which on a message is compressed; smaller ones
+	// are sent as they are. Default 512, at most 1 GiB.
+	CompressionMinSize int
+	// CompressionLevel is from 1, the fastest, to 9, the smallest. Default 1.
+	CompressionLevel int
 	// SlowPolicy is what happens to a slow consumer: PolicyClose closes it with 4001, PolicyDrop
 	// drops what its outbound queue has no room for.
 	SlowPolicy Policy

@@ -26,7 +26,7 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 		Loops: cores, Shards: powerOfTwo(64 * cores), Workers: 64 * cores, Queue: 64 * 64 * cores, Poller: "native",
 		HandshakeTimeout: 10 * time.Second, PingInterval: 25 * time.Second, PongTimeout: 10 * time.Second,
 		MaxHeadSize: 16384, MaxMessageSize: 65536, MaxChannelsPerConnection: 128, MaxChannelLength: 255,
-		WriteQueueSize: 1 << 20, MaxMemory: memoryLimit(), MaxWriteMemory: memoryLimit() / 4, SlowPolicy: PolicyClose, DrainTimeout: 30 * time.Second, AccessLogSample: 1,
+		WriteQueueSize: 1 << 20, MaxMemory: memoryLimit(), MaxWriteMemory: memoryLimit() / 4, SlowPolicy: PolicyClose, Compression: "off", CompressionMinSize: 512, CompressionLevel: 1, DrainTimeout: 30 * time.Second, AccessLogSample: 1,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("Config{} after Validate:\n got %+v\nwant %+v", c, want)
@@ -201,6 +201,10 @@ func TestValidateRefuses(t *testing.T) {
 		{Config{CommandRate: -1, CommandBurst: 5}, `-command-rate: -1 is not between 0 and 1000000`},
 		{Config{CommandRate: 5, CommandBurst: 1_000_001}, `-command-burst: 1000001 is not between 0 and 1000000`},
 		{Config{PublishRate: -1}, `-publish-rate: -1 is not between 0 and 1000000`},
+		{Config{Compression: "yes"}, `-compression: "yes" is neither off nor on`},
+		{Config{CompressionMinSize: -1}, `-compression-min-size: -1 is not between 1 and 1073741824`},
+		{Config{CompressionLevel: 10}, `-compression-level: 10 is not between 1 and 9`},
+		{Config{CompressionLevel: -1}, `-compression-level: -1 is not between 1 and 9`},
 		{Config{RatePolicy: 2}, `-rate-policy: Policy(2) is neither close nor drop`},
 		{Config{SlowPolicy: 7}, `-slow-policy: Policy(7) is neither close nor drop`},
 	} {
@@ -217,11 +221,11 @@ func TestValidateReportsAllProblemsAtOnceInTheOrderOfTheFields(t *testing.T) {
 		TrustedProxies: []string{"x"}, ProxyProtocol: "x",
 		Loops: -1, Shards: -1, Workers: -1, Queue: -1, Poller: "x", HandshakeTimeout: -1, PongTimeout: -1,
 		MaxHeadSize: -1, MaxMessageSize: -1, MaxChannelsPerConnection: -1, MaxChannelLength: -1, WriteQueueSize: -1,
-		SlowPolicy: 9, DrainTimeout: -1,
+		Compression: "x", CompressionMinSize: -1, CompressionLevel: -1, SlowPolicy: 9, DrainTimeout: -1,
 	}
 	want := "listen-addr broker-driver history-channels history-size history-ttl history-memory authorizer-url authorizer-timeout authorizer-events authorizer-events " +
 		"broadcasting-key allowed-origins trusted-proxies proxy-protocol loops shards workers queue poller handshake-timeout max-head-size pong-timeout max-message-size " +
-		"max-channels-per-connection max-channel-length write-queue-size slow-policy drain-timeout"
+		"max-channels-per-connection max-channel-length write-queue-size compression compression-min-size compression-level slow-policy drain-timeout"
 	var got []string
 	for line := range strings.Lines(c.Validate().Error()) {
 		flag, _, _ := strings.Cut(line, ":")

@@ -40,6 +40,12 @@ const (
 	defaultListenAddr  = ":3000"
 )
 
+// Values of Compression.
+const (
+	compressionOff = "off"
+	compressionOn  = "on"
+)
+
 var allEvents = []string{"connect", "join", "leave", "broadcast"}
 
 // Validate fills in the defaults of zero fields, then checks all fields. The error has one line for
@@ -110,6 +116,9 @@ func (c *Config) fillLimits() {
 	c.MaxMemory = cmp.Or(c.MaxMemory, memoryLimit())
 	c.MaxWriteMemory = cmp.Or(c.MaxWriteMemory, c.MaxMemory/4)
 	c.CommandBurst = cmp.Or(c.CommandBurst, min(max(c.CommandRate, 0), maxRate))
+	c.Compression = cmp.Or(c.Compression, compressionOff)
+	c.CompressionMinSize = cmp.Or(c.CompressionMinSize, 512)
+	c.CompressionLevel = cmp.Or(c.CompressionLevel, 1)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 30*time.Second)
 	c.AccessLogSample = cmp.Or(c.AccessLogSample, 1)
 }
@@ -179,6 +188,11 @@ func (p *problems) checkLimits(c *Config) {
 		p.add("shutdown-delay", fmt.Errorf("%s is not between 0 and 24h", c.ShutdownDelay))
 	}
 	p.between("publish-rate", c.PublishRate, 0, maxRate)
+	if c.Compression != compressionOff && c.Compression != compressionOn {
+		p.add("compression", fmt.Errorf("%q is neither off nor on", c.Compression))
+	}
+	p.between("compression-min-size", c.CompressionMinSize, 1, maxSize)
+	p.between("compression-level", c.CompressionLevel, 1, 9)
 	p.policy("rate-policy", c.RatePolicy)
 	p.policy("slow-policy", c.SlowPolicy)
 	p.timeout("drain-timeout", c.DrainTimeout)

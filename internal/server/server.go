@@ -147,6 +147,7 @@ func (c *Config) settings(key string) session.Settings {
 		HandshakeTimeout: c.HandshakeTimeout, MaxHeadSize: c.MaxHeadSize, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout,
 		MaxMessageSize: c.MaxMessageSize, MaxChannelsPerConnection: c.MaxChannelsPerConnection, MaxChannelLength: c.MaxChannelLength,
 		WriteQueueSize: c.WriteQueueSize, MaxWriteMemory: c.MaxWriteMemory, DropSlow: c.SlowPolicy == PolicyDrop, Limits: c.limits(), Memory: c.memoryMeter(),
+		Compression: c.Compression == compressionOn, CompressionMinSize: c.CompressionMinSize, CompressionLevel: c.CompressionLevel,
 		AccessLogSample: c.accessLogSample(), BrokerDriver: c.BrokerDriver,
 	}
 }

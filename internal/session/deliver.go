@@ -38,12 +38,10 @@ func (n *Node) deliver(channel, content []byte) error {
 // does not look for them. There may be new ones by the next call.
 func (n *Node) encode(p published) {
 	var frames hub.Frames
-	stamp, except := n.times.Stamp(p.channel), n.own(p.head.Except)
+	p.stamp, p.except = n.times.Stamp(p.channel), n.own(p.head.Except)
 	for lacks := hub.Classes(1 << hub.Raw); lacks != 0; {
 		for class := range lacks.Each() {
-			frames[class] = voices[class].publication(p)
-			frames[class].Stamp = stamp
-			frames[class].Except(except)
+			n.speak(&frames, class, p)
 		}
 		_, lacks = n.hub.Publish(p.channel, &frames)
 	}

@@ -97,6 +97,9 @@ func (l *loop) atWS(c *netpoll.Conn, s *session, r *wire.Request, head, rest []b
 		return
 	}
 	reply, err := wire.AppendUpgrade(l.scratch(), r, head)
+	if err == nil && l.node.deflater != nil {
+		reply = l.agreeToDeflate(s, r, reply)
+	}
 	switch {
 	case err != nil:
 		l.refuseError(c, s, err)

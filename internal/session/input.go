@@ -31,6 +31,7 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
 	if e := l.more(s); e != nil {
 		r, e.reader = e.reader, wire.Reader{}
 	}
+	r.Deflate = s.deflated()
 	begun := r.Idle() // an incomplete message at the end began in p
 	for s.state == open {
 		ev, n, ok, err := r.Next(p, l.node.cfg.MaxMessageSize)
@@ -72,7 +73,7 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
 func (l *loop) keep(c *netpoll.Conn, s *session) {
 	e := l.more(s)
 	for {
-		control, next, ok := wire.FindControl(e.input, e.searched, false)
+		control, next, ok := wire.FindControl(e.input, e.searched, s.deflated())
 		e.searched = next
 		if !ok {
 			break

@@ -16,6 +16,7 @@ import (
 	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/events"
+	"wsify/internal/wire"
 	"wsify/netpoll"
 )
 
@@ -53,6 +54,9 @@ type Settings struct {
 	WriteQueueSize           int
 	MaxWriteMemory           int // 0: no bound
 	DropSlow                 bool
+
+	Compression                          bool // clients that offer permessage-deflate get it
+	CompressionMinSize, CompressionLevel int  // of messages in bytes; from 1 to 9
 
 	Limits
 	Now func() time.Time // the clock of rates; nil: time.Now
@@ -106,6 +110,7 @@ type Node struct {
 	admission    admission
 	watch        memoryWatch
 	publications publishRate
+	deflater     *wire.Deflater // nil without compression
 	proxies      proxies
 
 	draining atomic.Bool   // new clients are refused
@@ -127,6 +132,9 @@ func Open(cfg Settings) (*Node, error) {
 		name: newNodeName(), stopping: make(chan struct{}), proxies: newProxies(cfg.TrustedProxies, cfg.ProxyProtocol),
 	}
 	n.openLimits()
+	if cfg.Compression {
+		n.deflater = wire.NewDeflater(cfg.CompressionLevel, cfg.CompressionMinSize)
+	}
 	n.Reload(cfg)
 	n.memory.limit(cfg.MaxWriteMemory, cfg.Loops)
 	if err := n.openAuthorizer(); err != nil {

@@ -20,9 +20,11 @@ import (
 // the test's goroutine may call them. Every method has a deadline.
 type peer struct {
 	net.Conn
-	t     testing.TB
-	r     *bufio.Reader
-	pings int
+	t        testing.TB
+	r        *bufio.Reader
+	pings    int
+	deflate  bool // compression was agreed on
+	deflated int  // compressed messages received
 }
 
 // dial connects to the server and sends nothing. The connection ends with the test.
@@ -140,7 +142,8 @@ func (p *peer) send(text string) {
 }
 
 // next reads one frame. It checks the rules for every frame of a server: no mask,
-// no reserved bits, the shortest length form, small unfragmented control frames.
+// no reserved bits, the shortest length form, small unfragmented control frames. It
+// inflates a compressed message where that was agreed on.
 func (p *peer) next() (frame, error) {
 	_ = p.SetReadDeadline(time.Now().Add(patience))
 	var head [2]byte
@@ -148,6 +151,11 @@ func (p *peer) next() (frame, error) {
 		return frame{}, err
 	}
 	f := frame{fin: head[0]&0x80 != 0, op: head[0] & 0xf}
+	packed := p.deflate && head[0]&0x70 == rsv1 && f.fin && f.op < opClose
+	if packed {
+		head[0] &^= rsv1
+		p.deflated++
+	}
 	n, shortest, extra := uint64(head[1]&0x7f), uint64(0), 0
 	switch n {
 	case 126:
@@ -170,7 +178,9 @@ func (p *peer) next() (frame, error) {
 	}
 	payload := make([]byte, n)
 	_, err := io.ReadFull(p.r, payload)
-	f.payload = string(payload)
+	if f.payload = string(payload); packed && err == nil {
+		f.payload, err = unpacked(f.payload)
+	}
 	return f, err
 }
 

@@ -15,18 +15,27 @@ type published struct {
 	channel []byte
 	content []byte      // without the head
 	head    broker.Head // what the publisher and the engine say of it
+	stamp   int64       // see Times
+	except  []uint64    // the connections of this node that do not get it
 }
 
 // voice is how the server speaks to the connections of one class.
 type voice struct {
 	// publication encodes what each member gets. The caller owns the buffer.
 	publication func(p published) *buffer.Buffer
+
+	deflated bool // messages may be compressed, in both directions
+	// What a class with compression compresses, and for which clients; see wire.Deflate.
+	plain  hub.Class
+	narrow bool
 }
 
 // voices has the voice of each class. It is read-only. A class without a voice has no
 // connections.
 var voices = [hub.NumClasses]voice{
-	hub.Raw: {publication: rawPublication},
+	hub.Raw:         {publication: rawPublication},
+	hub.RawDeflated: {deflated: true, plain: hub.Raw},
+	hub.RawNarrow:   {deflated: true, plain: hub.Raw, narrow: true},
 }
 
 // rawPublication is the bare content.

@@ -1,0 +1,216 @@
+package session
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"wsify/internal/testtool"
+)
+
+// deflating is a Config with compression from 512 bytes on.
+func deflating() Config {
+	return Config{Compression: true, CompressionMinSize: 512, CompressionLevel: 1}
+}
+
+// jsonOf returns a JSON string of n bytes that shrinks.
+func jsonOf(n int) string { return `"` + strings.Repeat("abc ", 1+n/4)[:n-2] + `"` }
+
+func TestCompressionIsDeclinedByDefault(t *testing.T) {
+	srv := start(t, Config{})
+	p := dial(t, srv)
+	p.write(upgradeHead("/ws", offerHeader("; client_max_window_bits")))
+	if got := p.expectStatus(101).header.Values("Sec-WebSocket-Extensions"); got != nil {
+		t.Fatalf("Sec-WebSocket-Extensions: %q, want none", got)
+	}
+	p.sendDeflated(`{"command":"join","args":{"channel":"c"}}`)
+	p.expectClose(1002)
+}
+
+func TestAClientThatOffersNothingIsNotCompressedTo(t *testing.T) {
+	srv := start(t, deflating())
+	p := connect(t, srv, "/ws")
+	p.join("c")
+	post201(t, srv, "c", jsonOf(2000))
+	p.expectText(jsonOf(2000))
+	p.sendDeflated(`{"command":"leave","args":{"channel":"c"}}`)
+	p.expectClose(1002)
+}
+
+func TestAPublicationReachesMembersOfEveryKind(t *testing.T) {
+	srv := start(t, deflating())
+	var plain, wide, narrow []*peer
+	for range 4 { // on both loops
+		plain, wide = append(plain, connect(t, srv, "/ws")), append(wide, connectDeflated(t, srv, "/ws"))
+		p := dial(t, srv)
+		p.write(upgradeHead("/ws", offerHeader("; server_max_window_bits=12; client_max_window_bits=12")))
+		p.expectDeflate("; server_max_window_bits=12; client_max_window_bits=12")
+		narrow = append(narrow, p)
+	}
+	all := append(append(append([]*peer(nil), plain...), wide...), narrow...)
+	for _, p := range all {
+		p.join("c", "d")
+	}
+	for _, content := range []string{jsonOf(600), `1`, jsonOf(60_000), jsonOf(1 << 10)} {
+		post201(t, srv, "c", content)
+		wide[0].sendDeflated(`{"command":"broadcast","args":{"channel":"d","content":` + content + `}}`)
+		shrinks := strings.HasPrefix(content, `"abc`)
+		for _, p := range all {
+			p.expectDeflated(shrinks && p.deflate, content)
+			p.expectDeflated(shrinks && p.deflate, content)
+		}
+	}
+	for _, p := range all {
+		p.leave("c")
+		p.usable()
+	}
+}
+
+func TestAMessageIsCompressedFromTheMinimalSizeOn(t *testing.T) {
+	srv := start(t, deflating())
+	p := connectDeflated(t, srv, "/ws")
+	p.join("c")
+	for n, compressed := range map[int]bool{2: false, 511: false, 512: true, 513: true} {
+		post201(t, srv, "c", jsonOf(n))
+		p.expectDeflated(compressed, jsonOf(n))
+	}
+	long := strings.Repeat("x", 200)
+	for range 3 {
+		p.sendDeflated(`{"command":"nothing","id":"` + long + `"}`) // answers are plain
+		p.expectDeflated(false, fmt.Sprintf(`{"id":%q,"ok":false,"error":{"code":"unknown_command","message":"the commands are join, leave and broadcast"}}`, long))
+	}
+}
+
+func TestAMessageThatDoesNotShrinkIsSentAsItIs(t *testing.T) {
+	cfg := deflating()
+	cfg.CompressionMinSize = 1
+	srv := start(t, cfg)
+	p := connectDeflated(t, srv, "/ws")
+	p.join("c")
+	for content, compressed := range map[string]bool{`1`: false, `"abcdefgh"`: false, jsonOf(100): true} {
+		post201(t, srv, "c", content)
+		p.expectDeflated(compressed, content)
+	}
+}
+
+func TestPublicationsThatAMemberIsOwedAreCompressed(t *testing.T) {
+	srv := start(t, deflating())
+	p := connectDeflated(t, srv, "/ws")
+	p.join("c")
+	broadcast := func(n int) string {
+		return squeezed(opText, `{"command":"broadcast","args":{"channel":"c","content":`+jsonOf(n)+`}}`, 10)
+	}
+	p.write(broadcast(700) + broadcast(10) + broadcast(900) + squeezed(opText, `{"command":"leave","args":{"channel":"c"},"id":1}`, 7))
+	p.expectDeflated(true, jsonOf(700))
+	p.expectDeflated(false, jsonOf(10))
+	p.expectDeflated(true, jsonOf(900))
+	p.expectDeflated(false, `{"id":1,"ok":true}`)
+}
+
+func TestACompressedMessageIsBoundedWhileItInflates(t *testing.T) {
+	cfg := deflating()
+	cfg.MaxMessageSize = 10_000
+	srv := start(t, cfg)
+	command := func(n int) string { // a command of n bytes
+		head := `{"command":"join","args":{"channel":"c"},"x":"`
+		return head + strings.Repeat("x", n-len(head)-len(`"}`)) + `"}`
+	}
+	p := connectDeflated(t, srv, "/ws")
+	p.sendDeflated(command(10_000))
+	p.usable()
+	p.sendDeflated(command(10_001))
+	p.expectClose(1009)
+	bomb := connectDeflated(t, srv, "/ws")
+	bomb.sendDeflated(strings.Repeat("0", 9_000_000)) // in some 9,000 bytes
+	bomb.expectClose(1009)
+}
+
+func TestBadCompressedMessagesCloseTheConnection(t *testing.T) {
+	srv := start(t, deflating())
+	for name, tt := range map[string]struct {
+		bytes string
+		code  int
+	}{
+		"garbage":                    {masked(0xc1, "\xff\xff\xff"), 1007},
+		"no byte":                    {masked(0xc1, ""), 1007},
+		"a message that is cut":      {masked(0xc1, packed(`{"command":"join"}`)[:5]), 1007},
+		"text that is no UTF-8":      {squeezed(opText, "\"\xff\"", whole), 1007},
+		"binary that is no JSON":     {squeezed(opBinary, "\x00\xff", whole), 1003},
+		"the bit on a ping":          {masked(0xc9, packed("ping")), 1002},
+		"the bit on a second frame":  {masked(0x41, "") + masked(0xc0, packed("1")), 1002},
+		"the bits 1 and 2":           {masked(0xe1, packed("1")), 1002},
+		"the bit 3":                  {masked(0x91, "1"), 1002},
+		"a context that was kept":    {masked(0xc2, "\xf2\x00\x11\x00\x00"), 1007},
+		"garbage behind a last part": {masked(0xc1, "\x03\x00\xff\xff"), 1007},
+	} {
+		p := connectDeflated(t, srv, "/ws")
+		p.write(tt.bytes)
+		t.Log(name)
+		p.expectClose(tt.code)
+	}
+	for _, good := range []string{masked(0xc1, "\x00"), masked(0xc1, "\x03\x00"), masked(0x41, "") + masked(0x80, "\x00"), squeezed(opText, "1", 1)} {
+		p := connectDeflated(t, srv, "/ws")
+		p.chopped(good, 1)
+		p.usable()
+	}
+}
+
+func TestAParkedSessionAnswersPingsBehindCompressedMessages(t *testing.T) {
+	hook := newWebhook(t, nil)
+	cfg := deflating()
+	cfg.AuthorizerURL, cfg.AuthorizerEvents = hook.URL, []string{"join"}
+	srv := start(t, cfg)
+	p := connectDeflated(t, srv, "/ws")
+	release := hook.hold(nil)
+	p.sendDeflated(`{"command":"join","args":{"channel":"c"},"id":1}`)
+	hook.awaitQuestions(1, "join")
+	p.write(squeezed(opText, `{"command":"leave","args":{"channel":"c"},"id":2}`, 9) + masked(0x89, "there?"))
+	p.expect(opPong, "there?")
+	release()
+	p.expectText(`{"id":1,"ok":true}`, `{"id":2,"ok":true}`)
+}
+
+func TestNothingIsKeptForAnIdleConnectionWithCompression(t *testing.T) {
+	srv := start(t, deflating())
+	p := connectDeflated(t, srv, "/ws")
+	p.join("c")
+	for i := range 20 {
+		p.write(squeezed(opText, `{"command":"broadcast","args":{"channel":"c","content":`+jsonOf(600+i)+`}}`, 30))
+		p.expectDeflated(true, jsonOf(600+i))
+	}
+	testtool.Until(t, "the session has no extra", func() bool {
+		extras := 0
+		for _, l := range srv.loops {
+			onLoop(t, l, func() { extras += l.extras.Len() })
+		}
+		return extras == 0
+	})
+}
+
+func TestACompressedPublicationLeavesMembersOut(t *testing.T) {
+	srv := start(t, deflating())
+	var members []*peer
+	for range 3 {
+		members = append(members, connectDeflated(t, srv, "/ws"), connect(t, srv, "/ws"))
+	}
+	var ids []string
+	for _, p := range members {
+		p.join("c")
+		ids = append(ids, idOf(t, srv, p))
+	}
+	for i := range members {
+		for _, n := range []int{10, 600, 5000} { // 10 goes plain to all
+			publishBut(t, srv, "c", jsonOf(n+i), ids[i])
+		}
+	}
+	for i, p := range members {
+		for left := range members {
+			for _, n := range []int{10, 600, 5000} {
+				if left != i {
+					p.expectDeflated(p.deflate && n > 10, jsonOf(n+left))
+				}
+			}
+		}
+		p.expectNothing()
+	}
+}
