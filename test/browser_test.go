@@ -110,7 +110,9 @@ func TestPageInABrowser(t *testing.T) {
 	p := newPage(t, "")
 	s := serve(t, "-allowed-origins", p.origin)
 	strict := serve(t, "-allowed-origins", "https://example.com")
-	p.open("/?" + url.Values{"ws": {s.ws()}, "strict": {strict.ws()}}.Encode())
+	deflating := serve(t, "-compression", "on")
+	between := countTo(t, deflating.addr)
+	p.open("/?" + url.Values{"ws": {s.ws()}, "strict": {strict.ws()}, "deflating": {between.ws()}}.Encode())
 
 	p.expect("refused for its origin", `{"code":1006,"reason":"","wasClean":false}`)
 	p.expect("after offering a subprotocol", `{"code":1006,"reason":"","wasClean":false}`)
@@ -124,6 +126,12 @@ func TestPageInABrowser(t *testing.T) {
 	p.expect("heard what was sent in binary", `"\"in binary\""`)
 	p.expect("heard a number of 64 bits", `"18446744073709551615"`)
 	p.expect("closed", `{"code":3999,"reason":"","wasClean":true}`)
+	p.expect("open with compression", `{"open":true,"protocol":"","extensions":"permessage-deflate; server_no_context_takeover; client_no_context_takeover"}`)
+	p.expect("joined there", `"{\"id\":\"join\",\"ok\":true}"`)
+	p.expect("heard itself, compressed", `"\"from a page from a page"`)
+	publish(t, deflating, `{"channel":"page","content":"`+strings.Repeat("to a page ", 6000)+`"}`)
+	p.expect("heard a backend, compressed", "60002")
+	between.check()
 	p.expect("ready", "null")
 	if code := s.stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d after SIGTERM, want 0", code)

@@ -38,7 +38,23 @@ func MayInstall() bool { return os.Getenv("CI") == "true" || os.Getenv("E2E") ==
 // test with a reason. Several test binaries may need the same program at the same time.
 func Need(t testing.TB, name, pkg string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
+	return need(t, name, pkg, func() (string, error) { return exec.LookPath(name) })
+}
+
+// NeedPython returns the path of Debian's Python, which has a module. Like Need, it installs the
+// package or skips the test.
+func NeedPython(t testing.TB, module, pkg string) string {
+	t.Helper()
+	const python = "/usr/bin/python3"
+	return need(t, "Python's "+module, pkg, func() (string, error) {
+		return python, exec.Command(python, "-c", "import "+module).Run()
+	})
+}
+
+// need is Need for what find finds.
+func need(t testing.TB, name, pkg string, find func() (string, error)) string {
+	t.Helper()
+	path, err := find()
 	if err == nil {
 		return path
 	}
@@ -48,8 +64,8 @@ func Need(t testing.TB, name, pkg string) string {
 	case os.Geteuid() != 0:
 		t.Skipf("%s is not installed, and only root can install Debian's %s", name, pkg)
 	}
-	install(t, name, pkg)
-	if path, err = exec.LookPath(name); err != nil {
+	install(t, pkg, find)
+	if path, err = find(); err != nil {
 		t.Fatalf("%s is not in Debian's %s: %v", name, pkg, err)
 	}
 	return path
@@ -61,7 +77,7 @@ var installing sync.Mutex
 // install installs a package. Other test binaries may do the same: apt-get waits for another
 // installation, but not while another process fetches lists. So it retries, and accepts a package
 // that another binary has installed.
-func install(t testing.TB, name, pkg string) {
+func install(t testing.TB, pkg string, find func() (string, error)) {
 	t.Helper()
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		t.Skipf("%s is missing, and this is no Debian that could install it", pkg)
@@ -73,7 +89,7 @@ func install(t testing.TB, name, pkg string) {
 		if err == nil {
 			return
 		}
-		if _, found := exec.LookPath(name); found == nil {
+		if _, missing := find(); missing == nil {
 			return
 		}
 		if attempt == 5 {

@@ -110,6 +110,19 @@ func TestOffersAreDeclined(t *testing.T) {
 	})
 }
 
+func TestOffersOfCompressionAreAcceptedWhereItIsOn(t *testing.T) {
+	each(t, []string{"-compression", "on", "-compression-min-size", "1"}, func(t *testing.T, _ *server, dial func(offer) *client) {
+		c := dial(offer{compression: true})
+		if got := c.answer.Header.Values("Sec-Websocket-Extensions"); len(got) != 1 || !strings.HasPrefix(got[0], "permessage-deflate;") {
+			t.Fatalf("Sec-WebSocket-Extensions: %q, want permessage-deflate", got)
+		}
+		c.join("news")
+		for _, text := range []string{"", "a", strings.Repeat("compressible ", 4000)} {
+			c.ask(`{"command":"broadcast","args":{"channel":"news","content":"`+text+`"}}`, `message "`+text+`"`)
+		}
+	})
+}
+
 func TestPingsAreAnswered(t *testing.T) {
 	each(t, []string{"-ping-interval", "0"}, func(t *testing.T, _ *server, dial func(offer) *client) {
 		c := dial(offer{})

@@ -6,7 +6,7 @@ import WebSocket from 'ws';
 const say = (line) => process.stdout.write(line + '\n');
 const socket = new WebSocket(process.argv[2]);
 
-socket.on('open', () => say('open'));
+socket.on('open', () => say(`open ${socket.extensions}`.trim()));
 socket.on('message', (data, isBinary) => say(isBinary ? `binary ${data.length}` : `message ${data}`));
 socket.on('close', (code, reason) => say(`close ${code} ${reason}`.trim()));
 socket.on('unexpected-response', (request, response) => {
