@@ -31,6 +31,7 @@ type busyChannel struct {
 	contents ring.Ring[[]byte]
 	bytes    int
 	due      bool // in backlog.due
+	missed   bool // some were dropped
 }
 
 func newBacklog(limit int, r *Remote) *backlog {
@@ -56,6 +57,11 @@ func (b *backlog) deliver(channel, content []byte) {
 	size := len(content) + publicationOverhead
 	if b.closed || b.bytes+size > b.limit || c.bytes+size > b.limit/2 {
 		b.r.drop(dropBusy, channel, len(content))
+		if c.bytes > 0 {
+			c.missed = true
+		} else if !b.closed {
+			b.r.mayHaveMissed(c.name)
+		}
 		return
 	}
 	if c.bytes == 0 {
@@ -120,6 +126,9 @@ func (b *backlog) deliverFirst(c *busyChannel) {
 	if c.bytes == 0 {
 		delete(b.waits, c.name)
 		b.busy.Add(-1)
+		if c.missed {
+			b.r.mayHaveMissed(c.name)
+		}
 		return
 	}
 	c.due = true

@@ -70,10 +70,22 @@ type Link interface {
 	Close()
 }
 
+// HistoryLink is a Link of an engine that keeps history. It gives a Receipt to each publication that
+// asks for it. Engines that can keep history open no other when Config.History is set; if the server
+// cannot, that is an error of Engine.Open.
+type HistoryLink interface {
+	Link
+
+	// ReadHistory implements Historian.ReadHistory. channel is the name at the engine. Any goroutine
+	// may call it, several at once.
+	ReadHistory(ctx context.Context, channel string, after Position, last int) (Page, error)
+}
+
 // Publication is content on its way to the engine.
 type Publication struct {
 	Channel string // its name at the engine: with the prefix
 	Content []byte
+	Keep    bool    // the channel keeps history
 	Receipt Receipt // set by Link.Publish, with Err
 	Err     error   // the outcome, set by Link.Publish
 
@@ -118,4 +130,5 @@ const (
 	OpenTimeout      = 10 * time.Second // to open a link
 	SubscribeTimeout = 10 * time.Second // for a batch of subscriptions
 	PublishTimeout   = 5 * time.Second  // for a batch of publications
+	ReadTimeout      = 5 * time.Second  // for a page of history
 )

@@ -19,6 +19,7 @@ type Examination struct {
 	Subscribe error  // why the user may not subscribe, or nil
 	Publish   error  // why the user may not publish, or nil
 	Deaf      error  // why the subscriber did not hear the publication, or nil
+	History   error  // why history cannot be kept or read, or nil; nil without Config.History
 }
 
 // Server is what one server of an engine says of itself.
@@ -36,6 +37,7 @@ type Waiting struct{ Hard, Soft, Seconds int }
 var (
 	errUnanswered = errors.New("the engine did not answer in time")
 	errUnheard    = errors.New("the engine took a publication and did not deliver it to its subscriber")
+	errForgotten  = errors.New("the engine took a publication, and history does not have it")
 )
 
 // Examine opens a link to e, and tries to subscribe and to publish with a channel of its
@@ -55,7 +57,25 @@ func Examine(ctx context.Context, cfg Config, e Engine, facts func(context.Conte
 	defer link.Close()
 	x.Opened, x.MaxContent = time.Since(began), most
 	s.run(ctx, link, &x)
+	if h, ok := link.(HistoryLink); ok && cfg.History != nil {
+		x.History = s.keep(ctx, h)
+	}
 	facts(ctx, link, &x)
+	return x, nil
+}
+
+// WithoutHistory examines an engine again that opens no link with history, to tell whether that is the
+// reason. err is that of the first time.
+func WithoutHistory(cfg Config, err error, examine func(Config) (Examination, error)) (Examination, error) {
+	if err == nil || cfg.History == nil {
+		return Examination{}, err
+	}
+	cfg.History = nil
+	x, again := examine(cfg)
+	if again != nil {
+		return x, err
+	}
+	x.History = err
 	return x, nil
 }
 
@@ -92,6 +112,21 @@ func (s *trial) run(ctx context.Context, link Link, x *Examination) {
 	if x.Deaf = s.await(publishing, s.heard, errUnheard); x.Deaf == nil {
 		x.RoundTrip = time.Since(began)
 	}
+}
+
+// keep publishes to history, and reads that.
+func (s *trial) keep(ctx context.Context, link HistoryLink) error {
+	ctx, cancel := context.WithTimeout(ctx, PublishTimeout)
+	defer cancel()
+	batch := []Publication{{Channel: s.channel, Content: []byte(`"wsify doctor"`), Keep: true}}
+	if link.Publish(ctx, batch); batch[0].Err != nil {
+		return batch[0].Err
+	}
+	page, err := link.ReadHistory(ctx, s.channel, Position{}, 1)
+	if err == nil && (len(page.Entries) != 1 || page.Tail != batch[0].Receipt.Position) {
+		err = errForgotten
+	}
+	return err
 }
 
 // await returns what outcome brings, or why nothing comes.

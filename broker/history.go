@@ -38,13 +38,15 @@ type Historian interface {
 
 	// ReadHistory reads what was published to a channel after a position, oldest first; with last
 	// above zero the newest publications instead, so many at most; and with neither only the tail.
-	// It blocks until the engine has answered or ctx ends, so it is for workers. An error is one of
-	// ErrDown, ErrClosed and ErrNoHistory, or what the engine or ctx says.
+	// It blocks until the engine has answered, for ReadTimeout at most, so it is for workers; ctx is
+	// looked at before. An error is one of ErrDown, ErrClosed and ErrNoHistory, or what the engine or
+	// ctx says.
 	ReadHistory(ctx context.Context, channel string, after Position, last int) (Page, error)
 
-	// WhenResumed is called before Start. resumed is called when the subscription of a channel is in
-	// force again after it had ended, or its link was lost, so that publications may have been
-	// missed; before what is received from then on. It must not block, and comes from any goroutine.
+	// WhenResumed is called before Start. resumed is called when publications of a channel may have
+	// been missed: when its subscription is in force again after it had ended, or its link was lost,
+	// and when publications were dropped because its members were behind. It comes before what is
+	// received from then on, from any goroutine, and must not block.
 	WhenResumed(resumed func(channel string))
 }
 

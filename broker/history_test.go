@@ -5,12 +5,18 @@ import (
 
 	"wsify/broker"
 	"wsify/broker/brokertest"
+	"wsify/broker/redis"
+	"wsify/internal/redistest"
 )
 
 // historyRigs are the engines that keep history, by name.
 var historyRigs = map[string]func(t *testing.T) *brokertest.HistoryRig{
 	"memory": func(*testing.T) *brokertest.HistoryRig {
 		return &brokertest.HistoryRig{Open: broker.MemoryDriver.Open, Nodes: 1}
+	},
+	"redis": func(t *testing.T) *brokertest.HistoryRig {
+		s := redistest.Start(t)
+		return &brokertest.HistoryRig{Open: at(redis.Driver, s.DSN()), Nodes: 2, Restart: s.Restart}
 	},
 }
 

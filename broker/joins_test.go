@@ -54,7 +54,8 @@ func TestAnAnswerIsForWaitersThatAreNotLate(t *testing.T) {
 	}
 	first, _ := tab.overdue(now.Add(awaitTimeout))
 	tell(first, errNoAck)
-	tell(tab.confirm("c", now), nil)
+	first, _ = tab.confirm("c", now)
+	tell(first, nil)
 	if first, _ = tab.overdue(now.Add(2 * awaitTimeout)); first != nil {
 		t.Error("an answered join is overdue")
 	}

@@ -48,7 +48,7 @@ func (t *table) renewPart(i int) {
 
 // renew resets s for a link that does not know it, and returns it, or nil when s has no members.
 func (t *table) renew(s *subscription) *subscription {
-	*s = subscription{name: s.name, wanted: s.wanted, refusals: s.refusals, link: t.link}
+	*s = subscription{name: s.name, wanted: s.wanted, lapsed: true, refusals: s.refusals, link: t.link}
 	if !s.wanted {
 		t.channels.remove(s)
 		return nil

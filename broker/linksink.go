@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -30,17 +31,26 @@ func (l *linkSink) Received(channel, content []byte) {
 		return
 	}
 	r.counts.received.Add(1)
-	head := headSize(content)
-	switch {
-	case head < 0:
-		r.drop(dropHead, channel, len(content))
-	case len(content)-head > r.cfg.MaxContent:
-		r.drop(dropTooBig, channel, len(content))
-	case !utf8.Valid(content): // a text message may not hold it; RFC 6455, section 8.1
-		r.drop(dropNotUTF8, channel, len(content))
-	default:
-		r.backlog.deliver(channel, content)
+	reason, head := dropHead, headSize(content)
+	if head >= 0 {
+		reason = r.unfit(content[head:])
 	}
+	if reason != "" {
+		r.drop(reason, channel, len(content))
+		return
+	}
+	r.backlog.deliver(channel, content)
+}
+
+// unfit returns the reason why content is not delivered, or "".
+func (r *Remote) unfit(content []byte) string {
+	switch {
+	case len(content) > r.cfg.MaxContent:
+		return dropTooBig
+	case !utf8.Valid(content): // a text message may not hold it; RFC 6455, section 8.1
+		return dropNotUTF8
+	}
+	return ""
 }
 
 // drop counts a publication that is not delivered. It logs the channel at debug only, because the
@@ -51,7 +61,11 @@ func (r *Remote) drop(reason string, channel []byte, size int) {
 }
 
 func (l *linkSink) Confirmed(channel string) {
-	tell(l.r.table.confirm(channel, time.Now()), nil)
+	first, lapsed := l.r.table.confirm(channel, time.Now())
+	if lapsed {
+		l.r.mayHaveMissed(strings.TrimPrefix(channel, l.r.cfg.Prefix))
+	}
+	tell(first, nil)
 	if !l.r.up.Load() {
 		l.r.wake()
 	}

@@ -26,6 +26,7 @@ type Remote struct {
 
 	deliver func(channel, content []byte) error // immutable after Start
 	room    func(w *Waiter)                     // immutable after Start
+	resumed func(channel string)                // immutable after Start; nil without history
 
 	table   *table
 	outbox  *outbox
@@ -44,7 +45,7 @@ type Remote struct {
 	running sync.WaitGroup
 }
 
-var _ Broker = (*Remote)(nil)
+var _ Historian = (*Remote)(nil)
 
 // NewRemote returns a Remote for an engine; Start starts it.
 func NewRemote(cfg Config, e Engine) *Remote {
@@ -102,7 +103,8 @@ func (r *Remote) put(w *Waiter, channel, content []byte, done func(Receipt, erro
 	if r.table.isDeaf(name) {
 		return ErrDown
 	}
-	return r.outbox.put(Publication{Channel: name, Content: b[n:], at: now, done: done}, w)
+	keep := r.cfg.History != nil && r.cfg.History.Match(name[len(r.cfg.Prefix):])
+	return r.outbox.put(Publication{Channel: name, Content: b[n:], Keep: keep, at: now, done: done}, w)
 }
 
 // Forgo ends a wait, or gives the room kept for w to the waiters behind it.

@@ -17,6 +17,7 @@ type subscription struct {
 	link       uint8 // table.link when the other fields, except wanted and refusals, were set
 	wanted     bool  // the channel has members (I12)
 	owed       bool  // counted by table.owed
+	lapsed     bool  // it was asked for before, or on an earlier link
 	deaf       bool  // members that were told of a subscription in force do not receive anything; counted by table.deaf
 	refusals   uint8 // by the engine, in a row, up to numRests-1; also 1 after a move
 }
@@ -132,15 +133,17 @@ func (t *table) repaid(s *subscription) {
 	}
 }
 
-// confirm notes that a subscription is in force, and returns the joins that waited for it.
-func (t *table) confirm(name string, now time.Time) *join {
+// confirm notes that a subscription is in force, and returns the joins that waited for it. lapsed
+// means that it may have been in force before.
+func (t *table) confirm(name string, now time.Time) (first *join, lapsed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.find(name)
 	if s == nil || s.standing != asked {
-		return nil
+		return nil, false
 	}
 	s.refusals = 0
+	lapsed, s.lapsed = s.lapsed, false
 	if s.wanted {
 		t.move(s, inForce)
 	} else {
@@ -150,7 +153,7 @@ func (t *table) confirm(name string, now time.Time) *join {
 	t.progress = now
 	t.repaid(s)
 	t.probed(s, false)
-	return t.answer(s)
+	return t.answer(s), lapsed
 }
 
 // end notes that a subscription has ended, and returns the waiting joins that have to be answered.
@@ -164,6 +167,7 @@ func (t *table) end(name string, now time.Time, cause error) (first *join, known
 		return nil, false
 	}
 	isAway := errors.Is(cause, ErrUnreachable)
+	s.lapsed = true
 	t.progress = now // a refusal is an answer, too
 	t.probed(s, isAway)
 	t.setDeaf(s, isAway)

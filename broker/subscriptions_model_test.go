@@ -136,7 +136,8 @@ func (w *tableTwin) takeSome() {
 func (w *tableTwin) confirmOne(name string) {
 	if w.engine[name] == asked {
 		w.engine[name] = inForce
-		tell(w.confirm(name, w.now), nil)
+		first, _ := w.confirm(name, w.now)
+		tell(first, nil)
 	}
 }
 

@@ -26,6 +26,7 @@ type Node struct {
 	last     string
 	refusing error // the error of deliver
 	rooms    int   // calls of room
+	resumed  []string
 	log      bytes.Buffer
 }
 
@@ -39,6 +40,9 @@ func Start(t testing.TB, open Open, cfg broker.Config) *Node {
 		t.Fatalf("open: %v", err)
 	}
 	n.Broker = b
+	if h, ok := b.(broker.Historian); ok {
+		h.WhenResumed(n.noteResumed)
+	}
 	if err := n.Start(n.deliver, n.room); err != nil {
 		t.Fatalf("Start: %v", err)
 	}
@@ -123,6 +127,21 @@ func (n *Node) Last() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.last
+}
+
+// noteResumed notes the channel, and what had been delivered to it before.
+func (n *Node) noteResumed(channel string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.resumed = append(n.resumed, fmt.Sprintf("%s after %d", channel, len(n.got[channel])))
+}
+
+// Resumed returns the channels whose publications may have been missed, each with the number of
+// publications that were delivered to it before, as in "news after 3".
+func (n *Node) Resumed() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.resumed)
 }
 
 // Rooms returns how often the broker has called room.

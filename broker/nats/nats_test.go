@@ -78,10 +78,10 @@ func TestChannelsMayHaveAnyName(t *testing.T) {
 	names := append(unusualChannels(), strings.Repeat("x", maxSubject), strings.Repeat(" ", maxChannel("")))
 	n.Join(names...)
 	for _, name := range names {
-		n.MustPublish(name, name)
+		n.MustPublish(name, "to "+name)
 	}
 	for _, name := range names {
-		n.Expect(name, name)
+		n.Expect(name, "to "+name)
 	}
 	if st := n.Stats(); st.Connects != 1 || st.SubscriptionEnds != 0 {
 		t.Errorf("%d connects, %d subscriptions ended; want 1 and 0", st.Connects, st.SubscriptionEnds)

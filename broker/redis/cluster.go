@@ -50,7 +50,7 @@ type clusterLink struct {
 	quiet    time.Time                   // until then, nothing is published
 }
 
-var _ broker.Link = (*clusterLink)(nil)
+var _ broker.HistoryLink = (*clusterLink)(nil)
 
 // openCluster makes a link to the cluster of c, and also returns the masters.
 func openCluster(ctx context.Context, to broker.Sink, d *dialer, c *conn) (_ broker.Link, masters []string, err error) {
@@ -59,6 +59,7 @@ func openCluster(ctx context.Context, to broker.Sink, d *dialer, c *conn) (_ bro
 		return nil, nil, err
 	}
 	d.timeout = min(d.timeout, nodeTimeout) // some nodes may be unreachable, and others wait
+	d.keep = d.keep.inCluster()
 	sharded := d.o.sharded == "yes"
 	if d.o.sharded == "auto" {
 		if sharded, err = d.allShard(ctx, t.masters); err != nil {

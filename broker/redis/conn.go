@@ -39,6 +39,8 @@ type conn struct {
 	to      broker.Sink   // receives pushes and the ends of subscriptions; its Lost is not called
 	done    chan struct{} // closed when the connection has ended
 	quiet   atomic.Int32  // signs of life asked for since anything arrived
+	keep    *keeper       // nil when the connection is not for history
+	run     string        // of the server, for keep
 	running sync.WaitGroup
 
 	mu       sync.Mutex        // held while lost is called
@@ -281,16 +283,33 @@ func (c *conn) caughtUp(ctx context.Context) error {
 // publish publishes with verb and sets the outcomes: ErrDown for publications that cannot be sent,
 // ErrUnknown for those without an answer.
 func (c *conn) publish(ctx context.Context, verb string, batch []*broker.Publication) {
-	q := &command{want: len(batch), answer: func(i int, _ respReply, refusal error) error {
+	c.send(ctx, verb, batch, nil)
+	if c.keep == nil {
+		return
+	}
+	if again := scriptLacks(batch); len(again) > 0 {
+		c.send(ctx, verb, again, &publishScript)
+	}
+}
+
+// send publishes. script is nil unless the server has to be sent it.
+func (c *conn) send(ctx context.Context, verb string, batch []*broker.Publication, script *string) {
+	q := &command{want: len(batch), answer: func(i int, r respReply, refusal error) (err error) {
 		batch[i].Err = nil
 		if refusal != nil {
 			batch[i].Err = fmt.Errorf("redis refuses the publication: %w", refusal)
+		} else if batch[i].Keep {
+			batch[i].Receipt, err = receipt(r)
 		}
-		return nil
+		return err
 	}}
 	sent, err := c.exchange(ctx, q, func(b []byte) []byte {
 		for _, pub := range batch {
-			b = appendCommand(b, verb, pub.Channel, link.String(pub.Content))
+			if pub.Keep {
+				b = c.appendKept(b, verb, pub, script)
+			} else {
+				b = appendCommand(b, verb, pub.Channel, link.String(pub.Content))
+			}
 		}
 		return b
 	})

@@ -15,9 +15,13 @@ func examine(ctx context.Context, cfg broker.Config) (broker.Examination, error)
 	if err != nil {
 		return broker.Examination{}, err
 	}
-	return broker.Examine(ctx, cfg, e, func(ctx context.Context, _ broker.Link, x *broker.Examination) {
+	x, err := broker.Examine(ctx, cfg, e, func(ctx context.Context, _ broker.Link, x *broker.Examination) {
 		x.Servers = e.servers(ctx)
 	})
+	if err != nil {
+		return broker.WithoutHistory(cfg, err, func(cfg broker.Config) (broker.Examination, error) { return examine(ctx, cfg) })
+	}
+	return x, nil
 }
 
 // servers asks the masters for what they say of themselves. Those that do not answer are
@@ -27,7 +31,7 @@ func (e *engine) servers(ctx context.Context) []broker.Server {
 	if err != nil {
 		return nil
 	}
-	d := &dialer{o: e.o, tls: config, timeout: e.o.timeout, limit: e.limit, log: e.log}
+	d := &dialer{o: e.o, tls: config, timeout: e.o.timeout, limit: e.limit, keep: e.keep, log: e.log}
 	addrs := e.addrs
 	if e.o.masterSet != "" {
 		if addrs, _, err = d.askSentinels(ctx); err != nil {

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,38 +12,53 @@ import (
 // watchInterval is the time between two checks that a server is still the right one.
 const watchInterval = 5 * time.Second
 
-// pair holds the connections to a server. When one is lost the other is closed, so that a pair only
+// pair holds the connections to a server. When one is lost the others are closed, so that a pair only
 // publishes where it is subscribed. There are two, so that outcomes do not wait behind received
-// publications.
+// publications; and a third one for reading history, behind which neither waits.
 type pair struct {
-	pub *conn // for publishing
-	sub *conn // for subscriptions; nil for a link that only publishes
+	pub  *conn // for publishing
+	sub  *conn // for subscriptions; nil for a link that only publishes
+	read *conn // for history; nil without
 }
 
 // connect opens a pair. to is nil for a link that only publishes.
 func (d *dialer) connect(ctx context.Context, addr string, to broker.Sink) (p pair, err error) {
-	if p.pub, _, err = d.login(ctx, addr, nil); err != nil || to == nil {
+	defer func() {
+		if err != nil {
+			p.close()
+			p = pair{}
+		}
+	}()
+	if p.pub, err = d.keeping(ctx, addr); err != nil {
 		return p, err
 	}
-	if p.sub, _, err = d.login(ctx, addr, to); err != nil {
-		p.pub.close()
-		return pair{}, err
+	if to != nil {
+		if p.sub, _, err = d.login(ctx, addr, to); err != nil {
+			return p, err
+		}
 	}
-	return p, nil
+	if d.keep != nil {
+		p.read, err = d.keeping(ctx, addr)
+	}
+	return p, err
 }
 
-// use calls use on both connections.
+// all returns the connections that there are.
+func (p pair) all() []*conn {
+	return slices.DeleteFunc([]*conn{p.pub, p.sub, p.read}, func(c *conn) bool { return c == nil })
+}
+
+// use calls use on the connections. Where history is kept, a server that is no master any more ends
+// them: it would have another run when it is the master again.
 func (p pair) use(mustLead bool, lost func(cause error)) {
-	p.pub.use(mustLead, lost)
-	if p.sub != nil {
-		p.sub.use(mustLead, lost)
+	for _, c := range p.all() {
+		c.use(mustLead || p.read != nil, lost)
 	}
 }
 
 func (p pair) close() {
-	p.pub.close()
-	if p.sub != nil {
-		p.sub.close()
+	for _, c := range p.all() {
+		c.close()
 	}
 }
 
@@ -54,7 +70,7 @@ type singleLink struct {
 	running sync.WaitGroup
 }
 
-var _ broker.Link = (*singleLink)(nil)
+var _ broker.HistoryLink = (*singleLink)(nil)
 
 func openSingle(ctx context.Context, to broker.Sink, d *dialer, addr string) (broker.Link, error) {
 	p, err := d.connect(ctx, addr, to)
@@ -88,6 +104,11 @@ func (l *singleLink) Publish(ctx context.Context, batch []broker.Publication) {
 	}
 	l.pub.publish(ctx, "PUBLISH", l.batch)
 	clear(l.batch)
+}
+
+// ReadHistory implements broker.HistoryLink.
+func (l *singleLink) ReadHistory(ctx context.Context, channel string, after broker.Position, last int) (broker.Page, error) {
+	return l.read.readHistory(ctx, channel, after, last)
 }
 
 // Flush implements broker.Link: Redis answers behind what it has sent before.

@@ -21,6 +21,7 @@ type dialer struct {
 	tls     *tls.Config
 	timeout time.Duration // to connect to a server and to log in
 	limit   int           // the most bytes of a content that are kept
+	keep    *keeper       // nil without history
 	log     *slog.Logger
 }
 
@@ -34,6 +35,21 @@ func (s serverInfo) replica() bool { return s["role"] == "slave" || s["role"] ==
 // login opens a connection as the user of the DSN. to is nil for a connection that does not subscribe.
 func (d *dialer) login(ctx context.Context, addr string, to broker.Sink) (*conn, serverInfo, error) {
 	return d.loginAs(ctx, addr, d.o.user, d.o.password, to)
+}
+
+// keeping opens a connection that publishes or reads history, if any is kept.
+func (d *dialer) keeping(ctx context.Context, addr string) (*conn, error) {
+	c, s, err := d.login(ctx, addr, nil)
+	if err != nil || d.keep == nil {
+		return c, err
+	}
+	ctx, cancel := link.Within(ctx, d.timeout)
+	defer cancel()
+	if err := c.keepHistory(ctx, d.keep, s); err != nil {
+		c.close()
+		return nil, fmt.Errorf("redis at %s: %w", addr, err)
+	}
+	return c, nil
 }
 
 // loginAs opens a connection, logs in and asks for the serverInfo.

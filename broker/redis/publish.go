@@ -144,6 +144,8 @@ func (n *node) redirected(goOn bool) []*broker.Publication {
 		refusal, _ := errors.AsType[respError](pub.Err)
 		_, to, moved := refusal.moved(n.addr)
 		switch {
+		case refusal.code() == "ASK", refusal.code() == "TRYAGAIN": // keys of the slot are being moved
+			pub.Err = fmt.Errorf("%w: %w", broker.ErrDown, errSlotMove)
 		case moved && to != "" && goOn && !taken[slot]:
 			n.l.mu.Lock()
 			n.l.moved(slot, n, to)

@@ -31,27 +31,23 @@ var Driver = broker.Driver{
 	Examine: examine,
 }
 
-var errNoHistory = errors.New("redis keeps no history: -history-channels needs another broker")
-
 func newEngine(cfg broker.Config) (*engine, error) {
 	o, err := checkDSN(cfg.DSN)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.History != nil {
-		return nil, errNoHistory
-	}
 	cfg = cfg.Filled()
 	if len(o.unused) > 0 {
 		cfg.Logger.Warn("the broker's DSN has options that have no effect", "options", strings.Join(slices.Compact(o.unused), ","))
 	}
-	return &engine{o: o, addrs: o.addrs, limit: broker.MaxHead + cfg.MaxContent + 1, log: cfg.Logger}, nil
+	return &engine{o: o, addrs: o.addrs, limit: broker.MaxHead + cfg.MaxContent + 1, keep: newKeeper(cfg.History), log: cfg.Logger}, nil
 }
 
 // engine opens links to Redis.
 type engine struct {
 	o     *options
-	limit int // the most bytes of a content that are kept
+	limit int     // the most bytes of a content that are kept
+	keep  *keeper // nil without history
 	log   *slog.Logger
 	addrs []string // of the DSN, and of known masters of a cluster, since those of the DSN may be unreachable; for Open only
 }
@@ -68,7 +64,7 @@ func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxCo
 	if err != nil {
 		return nil, 0, err
 	}
-	d := &dialer{o: e.o, tls: tlsConfig, timeout: e.o.timeout, limit: e.limit, log: e.log}
+	d := &dialer{o: e.o, tls: tlsConfig, timeout: e.o.timeout, limit: e.limit, keep: e.keep, log: e.log}
 	addrs := e.addrs
 	if e.o.masterSet != "" {
 		if addrs, _, err = d.askSentinels(ctx); err != nil {

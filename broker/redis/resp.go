@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"wsify/broker/internal/dsn"
+	"wsify/broker/internal/link"
 )
 
 // Bounds on what a Redis server may send besides publications.
@@ -17,6 +18,7 @@ const (
 	maxReplyDepth = 8
 	maxReplyList  = 1 << 17 // elements of one list
 	maxReplyText  = 1 << 20
+	maxAnyText    = 1 << 31 // Redis takes 512 MiB, unless it is told otherwise
 	respBuffer    = 64 << 10
 	maxScratch    = 1 << 20 // memory kept for the next message
 )
@@ -124,20 +126,22 @@ func (r *respReader) value(b []byte, depth int) (respReply, error) {
 	return respReply{}, errRESP
 }
 
-// text reads the text that a header announces; minus one means null.
+// text reads the text that a header announces; minus one means null. Of one that exceeds all bounds,
+// it keeps just enough to show that it is too long.
 func (r *respReader) text(header []byte) (respReply, error) {
 	n, err := respNumber(header[1:])
-	if err != nil || n < -1 || n > maxReplyText {
+	if err != nil || n < -1 || n > maxAnyText {
 		return respReply{}, errRESP
 	}
 	if n < 0 {
 		return respReply{}, nil
 	}
-	b := make([]byte, n+2)
+	b := make([]byte, min(int(n), max(maxReplyText, r.limit)))
 	if _, err := io.ReadFull(r.br, b); err != nil {
 		return respReply{}, err
 	}
-	return respReply{text: string(b[:n])}, nil
+	_, err = r.br.Discard(int(n) - len(b) + 2)
+	return respReply{text: link.String(b)}, err
 }
 
 // list reads the elements that a header announces; a map has names and values in turn. Minus one

@@ -202,11 +202,15 @@ func TestWhatAnEngineLetsUsDo(t *testing.T) {
 		"may not subscribe":      {"redis", nil, broker.Examination{Channel: "shop:x", Subscribe: noPerm}, expected{Problem, "wsify cannot subscribe to shop:x: NOPERM.", "ACL SETUSER ann '&shop:*' +hello"}},
 		"may not publish":        {"nats", nil, broker.Examination{Channel: "shop:x", Publish: noPerm}, expected{Problem, "cannot publish to shop:x: NOPERM", `for the user ann: permissions: { publish: "shop:>", subscribe: "shop:>" }`}},
 		"hears nothing":          {"redis", nil, broker.Examination{Channel: "shop:x", Deaf: noPerm}, expected{Problem, "cannot hear shop:x: NOPERM", ""}},
+		"keeps no history":       {"redis", nil, broker.Examination{Channel: "shop:x", History: noPerm}, expected{Problem, "cannot keep history of shop:x: NOPERM", "ACL SETUSER ann '&shop:*' '~wsify:*' +hello"}},
 		"no link":                {"redis", errors.New("dial\nrefused"), broker.Examination{}, expected{Problem, "There is no link to the engine: dial; refused.", ""}},
 	} {
 		f := facts(t, nil, func(f *Facts) {
 			f.Broker, f.BrokerErr = &tc.x, tc.err
 			f.Config.BrokerDriver, f.Config.BrokerDSN, f.Config.BrokerPrefix = tc.driver, tc.driver+"://ann:hunter2@r", "shop:"
+			if tc.x.History != nil {
+				f.Config.HistoryChannels = []string{"*"}
+			}
 		})
 		tc.want.compare(t, name, finding(t, Examine(f, asked), "broker"))
 	}

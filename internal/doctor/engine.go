@@ -61,14 +61,19 @@ func (c *checker) rights(x *broker.Examination, f *Finding) {
 	for _, tried := range []struct {
 		what string
 		err  error
-	}{{"subscribe to", x.Subscribe}, {"publish to", x.Publish}, {"hear", x.Deaf}} {
+	}{{"subscribe to", x.Subscribe}, {"publish to", x.Publish}, {"hear", x.Deaf}, {"keep history of", x.History}} {
 		if tried.err != nil {
 			f.worse(Problem, fmt.Sprintf("wsify cannot %s %s: %s.", tried.what, x.Channel, tried.err))
 		}
 	}
-	if f.Status == Problem && errors.Join(x.Subscribe, x.Publish) != nil {
+	if f.Status == Problem && errors.Join(x.Subscribe, x.Publish) != nil || f.Status == Problem && denied(x.History) {
 		f.Change = c.grant()
 	}
+}
+
+// denied reports whether an engine says that the user lacks a right.
+func denied(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "NOPERM") || strings.Contains(strings.ToLower(err.Error()), "permission"))
 }
 
 // grant returns the lines that give our user its rights.
@@ -84,7 +89,12 @@ func (c *checker) grant() []Change {
 	if len(c.Broker.Servers) > 1 {
 		rights += " '+cluster|slots' '+cluster|info' +spublish +ssubscribe +sunsubscribe"
 	}
-	return []Change{{"redis-cli; an ACL file needs it too", fmt.Sprintf("ACL SETUSER %s '&%s*' %s", user, c.Config.BrokerPrefix, rights)}}
+	keys := ""
+	if len(c.Config.HistoryChannels) > 0 {
+		keys = "'~wsify:*' "
+		rights += " +info +eval +evalsha '+script|load' +hmget +hset +hincrby +del +xadd +xdel +xrange +xrevrange +pexpire +time"
+	}
+	return []Change{{"redis-cli; an ACL file needs it too", fmt.Sprintf("ACL SETUSER %s '&%s*' %s%s", user, c.Config.BrokerPrefix, keys, rights)}}
 }
 
 // waiting judges how much may wait at the servers for a node that is slow for a moment.

@@ -38,6 +38,19 @@ func TestARedisIsCuredByTheLinesOfTheReport(t *testing.T) {
 	}
 }
 
+// The same where history is kept: INFO is needed for a link already.
+func TestARedisIsGivenTheRightsForHistory(t *testing.T) {
+	s := redistest.Start(t, "--client-output-buffer-limit", "pubsub 256mb 64mb 60")
+	s.CLI("ACL", "SETUSER", "ann", "reset", "on", ">hunter2", "resetchannels", "&shop:*", "+hello", "+publish", "+subscribe", "+unsubscribe", "+config|get")
+	cfg := ofRedis("redis://ann:hunter2@" + s.Addr)
+	expected{OK, "A publication is back", ""}.compare(t, "without history", finding(t, examined(t, cfg), "broker"))
+	cfg.HistoryChannels = []string{"news"}
+	sick := finding(t, examined(t, cfg), "broker")
+	expected{Problem, "wsify cannot keep history of shop:wsify-doctor-", "'~wsify:*' +hello"}.compare(t, "without rights", sick)
+	s.CLI(words(sick.Change[0].Line)...)
+	expected{OK, "A publication is back", ""}.compare(t, "afterwards", finding(t, examined(t, cfg), "broker"))
+}
+
 // words splits a line as redis-cli does.
 func words(line string) (all []string) {
 	for i, part := range strings.Split(line, "'") {

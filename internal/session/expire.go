@@ -41,7 +41,8 @@ func (l *loop) expireSession(c *netpoll.Conn, s *session) bool {
 	if left, bound := l.timeLeft(c); !bound || left > 0 {
 		return false
 	}
-	if s.isClient() {
+	switch s.state {
+	case open, pinged, parked:
 		l.end(c, s, reasonExpired, wire.SessionExpired, "the session has expired, get a new token and reconnect")
 		return true
 	}

@@ -35,9 +35,6 @@ func (e *extra) size() int {
 	if e.post != nil {
 		n += cap(e.post.Bytes)
 	}
-	if e.stream != nil {
-		n += e.stream.size()
-	}
 	return n
 }
 
@@ -152,7 +149,7 @@ func (l *loop) endForMemory(c *netpoll.Conn, s *session) {
 		l.dismiss(c, s, reasonMemory, 503, publish.AllowCORS+publish.RetryAfter(), "this node is short of memory\n")
 	case kept:
 		l.endQuietly(c, s, reasonMemory)
-	case open, pinged, parked, streaming:
+	case open, pinged, parked:
 		if c.Queued() >= connectionPrice {
 			l.slowConsumer(c, s, reasonMemory)
 		} else {
