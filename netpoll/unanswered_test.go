@@ -1,28 +1,13 @@
 package netpoll
 
 import (
-	"net"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// goSilent makes the kernel drop what arrives for a socket, before TCP sees it. To the other
-// end, the machine is gone. On a loopback interface a filter of the socket does that.
-func goSilent(t *testing.T, c *net.TCPConn) {
-	t.Helper()
-	nothing := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err2 := raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing[0]})
-	}); err != nil || err2 != nil {
-		t.Fatal(err, err2)
-	}
-}
+	"wsify/internal/testtool"
+)
 
 func TestAPeerWhoseMachineIsGoneIsUnanswered(t *testing.T) {
 	p := newProbe(t, Config{}, hooks{})
@@ -36,7 +21,7 @@ func TestAPeerWhoseMachineIsGoneIsUnanswered(t *testing.T) {
 	if unanswered(0) {
 		t.Error("a peer that acknowledges is unanswered")
 	}
-	goSilent(t, client)
+	testtool.GoSilent(t, client)
 	if unanswered(0) {
 		t.Error("a peer that was sent nothing is unanswered")
 	}

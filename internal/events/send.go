@@ -26,18 +26,21 @@ func (s *Sender) run() {
 	for {
 		select {
 		case <-s.full:
-			for !s.stopped() && len(s.queue) >= maxBatch && s.sendSome(time.Now()) {
+			for !s.stopped() && len(s.queue) >= maxBatch && s.send(s.take(time.Now())) {
 			}
 		case <-tick.C:
-			for !s.stopped() && s.sendSome(time.Now()) {
+			for !s.stopped() && s.send(s.take(time.Now())) {
 			}
 		case <-s.stopping:
-			for time.Now().Before(s.due) && s.sendSome(time.Now().Add(settleTime)) {
+			for time.Now().Before(s.due) && s.send(s.rest()) {
 			}
 			return
 		}
 	}
 }
+
+// rest is take at the end: a change of a channel that has not settled will not be undone any more.
+func (s *Sender) rest() []*Event { return s.take(time.Now().Add(settleTime)) }
 
 // take returns what waits, at most a batch: of the changes of channels those that have settled at
 // now.
@@ -54,13 +57,13 @@ func (s *Sender) take(now time.Time) (events []*Event) {
 	return s.channels.take(events, now)
 }
 
-// sendSome sends a batch, once more if it fails, and counts its events. It reports false if there is
+// send sends a batch, once more if it fails, and counts its events. It reports false if there is
 // nothing to send.
-func (s *Sender) sendSome(now time.Time) bool {
-	b := &batch{Events: s.take(now)}
-	if len(b.Events) == 0 {
+func (s *Sender) send(events []*Event) bool {
+	if len(events) == 0 {
 		return false
 	}
+	b := &batch{Events: events}
 	s.batches++
 	b.ID = s.node + "/" + strconv.FormatUint(s.batches, 10)
 	s.current.Store(b)
@@ -69,8 +72,11 @@ func (s *Sender) sendSome(now time.Time) bool {
 		panic(err) // all its fields can be written
 	}
 	outcome, cause := s.try(body)
-	if cause != nil && s.rest() {
+	if cause != nil && s.wait() {
 		outcome, cause = s.try(body)
+	}
+	if cause != nil && s.stopped() && !time.Now().Before(s.due) {
+		outcome = lostShutdown
 	}
 	if s.settle(b, outcome) && cause != nil {
 		s.log.Warn("events are lost: -events-url does not take them", "events", len(b.Events), "reason", lostNames[outcome], "err", cause)
@@ -89,8 +95,8 @@ func (s *Sender) stopped() bool {
 	}
 }
 
-// rest is the pause before a retry. It reports false if there is no time for it.
-func (s *Sender) rest() bool {
+// wait is the pause before a retry. It reports false if there is no time for it.
+func (s *Sender) wait() bool {
 	select {
 	case <-time.After(s.pause):
 		return true
@@ -141,9 +147,6 @@ func (s *Sender) settle(b *batch, outcome int) bool {
 		return false
 	}
 	if outcome != taken {
-		if s.stopped() && !time.Now().Before(s.due) {
-			outcome = lostShutdown
-		}
 		s.lost[outcome].Add(uint64(len(b.Events)))
 		return true
 	}

@@ -148,7 +148,7 @@ func (s *Sender) Stop(due time.Time) {
 	if b := s.current.Load(); b != nil {
 		s.settle(b, lostShutdown)
 	}
-	for events := s.take(due.Add(settleTime)); len(events) > 0; events = s.take(due.Add(settleTime)) {
+	for events := s.rest(); len(events) > 0; events = s.rest() {
 		s.lost[lostShutdown].Add(uint64(len(events)))
 	}
 	s.client.Close()

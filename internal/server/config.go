@@ -204,7 +204,8 @@ type Config struct {
 	// ShutdownDelay is how long Run serves on after its context has ended, while the node is not
 	// ready, so that balancers stop sending clients. Default none.
 	ShutdownDelay time.Duration
-	// DrainTimeout bounds the shutdown: clients are told to reconnect at an even pace. Default 30s.
+	// DrainTimeout bounds the shutdown: clients are told to reconnect at an even pace. With Events, its
+	// last third is for the last of these. Default 30s.
 	DrainTimeout time.Duration
 
 	// Started is called once clients can connect; nil is not.

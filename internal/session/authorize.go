@@ -88,7 +88,7 @@ func (l *loop) submit(c *netpoll.Conn, s *session, trace wire.Trace) bool {
 	e := l.more(s)
 	call := auth.Call{
 		Body:        e.question,
-		User:        l.userOf(s),
+		User:        l.userAsked(s, e),
 		Connection:  l.node.connID(c.ID()),
 		RemoteAddr:  l.remoteAddr(c),
 		Query:       e.query,
@@ -143,7 +143,7 @@ func (l *loop) unblock() {
 			return true
 		}
 		s := l.session(c)
-		return s.state != parked || l.submit(c, s, wire.Trace{})
+		return s.state != parked && s.state != connecting || l.submit(c, s, wire.Trace{})
 	})
 }
 
@@ -155,7 +155,11 @@ func (l *loop) answered(c *netpoll.Conn, d auth.Decision, a *auth.Answer) {
 	}
 	switch s := l.session(c); s.state {
 	case connecting:
-		l.answeredConnect(c, s, d, a)
+		if l.more(s).stream != nil {
+			l.answeredStream(c, s, d, a)
+		} else {
+			l.answeredConnect(c, s, d, a)
+		}
 	case parked:
 		if l.more(s).why == whyAuthorizer {
 			l.answeredCommand(c, s, d, a)
@@ -216,7 +220,9 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 		l.refuse(c, s, rejectMalformed, 400, "", "The request cannot be sent to the authorizer.\n")
 		return
 	}
-	*l.extend(s) = extra{
+	e := l.extend(s)
+	*e = extra{
+		stream:   e.stream,
 		reply:    append([]byte(nil), reply...),
 		input:    append([]byte(nil), rest...),
 		query:    string(r.RawQuery),
@@ -253,7 +259,7 @@ func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision, a *
 	case auth.Deny:
 		l.refuse(c, s, rejectDenied, 403, "", refusalFor(a))
 	default:
-		l.refuse(c, s, rejectDown, 503, publish.RetryAfter(), "The authorizer is down.\n")
+		l.refuse(c, s, rejectDown, 503, publish.RetryAfter(), authorizerDown)
 	}
 }
 

@@ -132,7 +132,7 @@ func (l *loop) kick(c *netpoll.Conn, s *session, o *Order) bool {
 	switch s.state {
 	case connecting:
 		l.refuseFor(c, s, reasonKicked, rejectKicked, 403, "", "This connection was closed by the operator.\n")
-	case open, pinged, parked:
+	case open, pinged, parked, streaming:
 		l.report(c, s, events.Kicked, wire.CloseCode(o.Code), o.Reason)
 		l.end(c, s, reasonKicked, wire.CloseCode(o.Code), o.Reason)
 	default:
@@ -153,10 +153,13 @@ func (l *loop) unsubscribe(c *netpoll.Conn, s *session, channel []byte) bool {
 
 // revoke makes a join that waits for the authorizer fail: the decision may be older than the order.
 func (l *loop) revoke(s *session, channel []byte) {
+	e := l.more(s)
+	if s.state == connecting && e.stream != nil {
+		e.stream.revoke(channel)
+	}
 	if s.state != parked {
 		return
 	}
-	e := l.more(s)
 	if e.why != whyAuthorizer || e.asked != eventJoin {
 		return
 	}

@@ -40,6 +40,13 @@ func (l *loop) logAddr(c *netpoll.Conn) string {
 	return l.remoteAddr(c)
 }
 
+// logOpened writes the record of a session that is open now.
+func (l *loop) logOpened(c *netpoll.Conn) {
+	if l.node.debugging() {
+		l.node.log.Debug("session opened", "conn", l.node.connID(c.ID()), "addr", l.logAddr(c))
+	}
+}
+
 // endedMessage is the message of the last record of a connection.
 const endedMessage = "connection ended"
 

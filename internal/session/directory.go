@@ -69,7 +69,7 @@ const maxNames = 1000
 
 // stateNames are the states as operators see them.
 var stateNames = [...]string{
-	handshaking: "handshake", connecting: "authorizing", open: "open", pinged: "open", parked: "waiting",
+	handshaking: "handshake", connecting: "authorizing", open: "open", pinged: "open", parked: "waiting", streaming: "open",
 	receiving: "http", publishing: "http", kept: "http", ending: "closing",
 }
 

@@ -12,8 +12,8 @@ import (
 // Close frame and end its side.
 const closeTimeout = 3 * time.Second
 
-// end closes a session with a Close frame, after the answers before it. The
-// memberships end at once.
+// end closes a session with a Close frame, or what its class has instead, after the
+// answers before it. The memberships end at once.
 func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire.CloseCode, text string) {
 	if s.state == ending {
 		return
@@ -23,10 +23,10 @@ func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)
 	s.state = ending
-	var frame [2 + 125]byte
-	if !c.SendUrgent(wire.AppendClose(frame[:0], code, text)) {
-		c.DropQueued() // a slow consumer's queue: only the Close frame matters now
-		c.SendUrgent(wire.AppendClose(frame[:0], code, text))
+	last := voices[s.subs.Class].farewell(l.scratch(), code, text)
+	if !c.SendUrgent(last) {
+		c.DropQueued() // a slow consumer's queue: only the last frame matters now
+		c.SendUrgent(last)
 	}
 	linger := closeTimeout
 	if code == wire.SlowConsumer { // a slow consumer needs longer to read
@@ -51,6 +51,9 @@ func (l *loop) refuseFor(c *netpoll.Conn, s *session, reason netpoll.Reason, why
 
 // dismiss answers a request with a refusal and ends the connection.
 func (l *loop) dismiss(c *netpoll.Conn, s *session, reason netpoll.Reason, status int, headers, body string) {
+	if e := l.more(s); e != nil && e.stream != nil {
+		headers = e.stream.cors + headers
+	}
 	l.drop(s)
 	s.state = ending
 	l.access.visit(c).answered(status)

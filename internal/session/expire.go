@@ -41,8 +41,7 @@ func (l *loop) expireSession(c *netpoll.Conn, s *session) bool {
 	if left, bound := l.timeLeft(c); !bound || left > 0 {
 		return false
 	}
-	switch s.state {
-	case open, pinged, parked:
+	if s.isClient() {
 		l.end(c, s, reasonExpired, wire.SessionExpired, "the session has expired, get a new token and reconnect")
 		return true
 	}

@@ -5,6 +5,7 @@ import (
 
 	"wsify/auth"
 	"wsify/internal/publish"
+	"wsify/internal/sse"
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
@@ -13,7 +14,12 @@ const (
 	pathWS = "/ws"
 
 	howToConnect = "This is a WebSocket endpoint. Connect with a WebSocket client, for example:\n" +
-		"  new WebSocket(\"ws://host/ws\")   or   wscat -c ws://host/ws\n"
+		"  new WebSocket(\"ws://host/ws\")   or   wscat -c ws://host/ws\n" +
+		"Without WebSockets, read a stream of events:\n" +
+		"  new EventSource(\"http://host/sse?channel=news\")   or   curl -N \"http://host/sse?channel=news\"\n"
+
+	originRefused  = "This origin is not allowed.\n"
+	authorizerDown = "The authorizer is down.\n"
 )
 
 // readHead collects the request head and acts on it when it is complete. A head
@@ -84,8 +90,10 @@ func (l *loop) request(c *netpoll.Conn, s *session, head, rest []byte) []byte {
 		l.atWS(c, s, &r, head, rest)
 	case string(r.Path) == publish.Path:
 		return l.atBroadcast(c, s, &r, rest)
+	case string(r.Path) == sse.Path:
+		l.atSSE(c, s, &r)
 	default:
-		l.refuse(c, s, rejectNotFound, 404, "", "not found: this server has /ws and POST /broadcast\n")
+		l.refuse(c, s, rejectNotFound, 404, "", "not found: this server has /ws, /sse and POST /broadcast\n")
 	}
 	return nil
 }
@@ -104,7 +112,7 @@ func (l *loop) atWS(c *netpoll.Conn, s *session, r *wire.Request, head, rest []b
 	case err != nil:
 		l.refuseError(c, s, err)
 	case !l.node.now().origins.allow(r.Origin, r.Host):
-		l.refuse(c, s, rejectOrigin, 403, "", "This origin is not allowed.\n")
+		l.refuse(c, s, rejectOrigin, 403, "", originRefused)
 	case l.node.draining.Load():
 		l.refuse(c, s, rejectShutdown, 503, publish.RetryAfter(), goingAway)
 	case !l.admit(c, s): // it has answered
@@ -142,8 +150,6 @@ func (l *loop) opened(c *netpoll.Conn, s *session) {
 	l.fillBucket(c)
 	l.counts.upgraded.Add(1)
 	l.access.visit(c).open(101)
-	if l.node.debugging() {
-		l.node.log.Debug("session opened", "conn", l.node.connID(c.ID()), "addr", l.logAddr(c))
-	}
+	l.logOpened(c)
 	l.startKeepalive(c, s)
 }

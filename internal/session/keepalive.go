@@ -61,6 +61,8 @@ func (l *loop) Expired(c *netpoll.Conn) {
 		l.keepalive(c, s)
 	case pinged:
 		l.noPong(c, s)
+	case streaming:
+		l.heartbeat(c, s)
 	case ending:
 	}
 	l.check(c, s)
@@ -69,7 +71,7 @@ func (l *loop) Expired(c *netpoll.Conn) {
 // check asserts I10 in builds with assertions.
 func (l *loop) check(c *netpoll.Conn, s *session) {
 	if invariants.Enabled {
-		pings := s.state == open || s.state == pinged || s.state == parked
+		pings := s.isClient()
 		unbound := pings && l.node.cfg.PingInterval <= 0
 		invariants.Check(c.HasDeadline() || unbound || !c.Open(), "I10: a session in state %d has no deadline", s.state)
 	}
@@ -126,7 +128,7 @@ func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 		l.lookIn(c, s, 0)
 	case silent < l.node.cfg.PingInterval/2:
 		l.lookIn(c, s, l.node.cfg.PingInterval/2)
-	case l.sendUrgent(c, s, pingFrame):
+	case l.sendUrgent(c, s, voices[s.subs.Class].ping):
 		if s.state == parked {
 			l.more(s).pinged = true
 		} else {

@@ -106,7 +106,7 @@ func (l *loop) Data(c *netpoll.Conn, p []byte) {
 		e := l.extend(s)
 		e.input = append(e.input, p...)
 		l.hoard(c, s, len(p))
-	case ending:
+	case streaming, ending:
 	}
 	l.check(c, s)
 	l.relieve()

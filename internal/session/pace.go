@@ -158,8 +158,11 @@ func (l *loop) pick(wanted func(*session) bool) []uint64 {
 	return ids
 }
 
-// isClient reports whether s has been upgraded and has not ended.
-func (s *session) isClient() bool { return s.state == open || s.state == pinged || s.state == parked }
+// isClient reports whether s is a client that has been upgraded, or reads a stream, and has
+// not ended.
+func (s *session) isClient() bool {
+	return s.state == open || s.state == pinged || s.state == parked || s.state == streaming
+}
 
 // tell tells these connections to reconnect.
 func (l *loop) tell(ids []uint64) {

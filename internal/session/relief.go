@@ -35,6 +35,9 @@ func (e *extra) size() int {
 	if e.post != nil {
 		n += cap(e.post.Bytes)
 	}
+	if e.stream != nil {
+		n += e.stream.size()
+	}
 	return n
 }
 
@@ -149,7 +152,7 @@ func (l *loop) endForMemory(c *netpoll.Conn, s *session) {
 		l.dismiss(c, s, reasonMemory, 503, publish.AllowCORS+publish.RetryAfter(), "this node is short of memory\n")
 	case kept:
 		l.endQuietly(c, s, reasonMemory)
-	case open, pinged, parked:
+	case open, pinged, parked, streaming:
 		if c.Queued() >= connectionPrice {
 			l.slowConsumer(c, s, reasonMemory)
 		} else {

@@ -41,6 +41,7 @@ const (
 	open                     // frames are read
 	pinged                   // open, and a ping was sent since the last bytes arrived
 	parked                   // one command waits, nothing after it is handled (I6)
+	streaming                // events are sent, and what the client sends is ignored
 	receiving                // the body of a publication is incomplete
 	publishing               // the broker has a backend's publication; reading is paused
 	kept                     // a request was answered, and the next may follow
@@ -63,21 +64,22 @@ const (
 type extra struct {
 	reader     wire.Reader    // reader of an incomplete message
 	begun      uint32         // loop tick at which that message began
+	why        why            // what a parked session waits for
+	pinged     bool           // like the state pinged, for a parked session
+	asked      event          // the event that the authorizer is asked about
+	revoked    bool           // an operator took the channel of the join that waits, so it is denied
 	input      []byte         // incomplete head, or input after the request or command that waits
 	searched   int            // bytes of input that were searched for the end of the head, or for pings
 	reply      []byte         // 101 response, sent when the authorizer allows
 	message    []byte         // the command that waits, as received; borrowed by the call in progress
 	question   []byte         // body of the question about the upgrade; borrowed by the call in progress
 	gone       *atomic.Bool   // set when the session no longer waits for the call in progress
-	why        why            // what a parked session waits for
-	pinged     bool           // like the state pinged, for a parked session
 	due        time.Time      // deadline of the authorizer's decision
 	room       *hub.Waiter    // room for message in its channel, or a place in the queue
 	brokerRoom *broker.Waiter // room for message in the broker, or a place in the queue
 	spread     *spread        // message, if it goes to several channels and waits for room in one of them
-	asked      event          // the event that the authorizer is asked about
-	revoked    bool           // an operator took the channel of the join that waits, so it is denied
 	post       *publication   // a backend's publication, in the states receiving and publishing
+	stream     *opening       // a stream of events that is not open yet
 	query      string         // query of the upgrade, as sent, for the authorizer
 }
 

@@ -1,11 +1,14 @@
 package session
 
 import (
+	"bytes"
+
 	"github.com/gobwas/ws"
 
 	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/buffer"
+	"wsify/internal/sse"
 	"wsify/internal/wire"
 )
 
@@ -23,6 +26,10 @@ type published struct {
 type voice struct {
 	// publication encodes what each member gets. The caller owns the buffer.
 	publication func(p published) *buffer.Buffer
+	// ping is sent when a connection may be idle.
+	ping []byte
+	// farewell appends what tells the client why its connection ends.
+	farewell func(dst []byte, code wire.CloseCode, text string) []byte
 
 	deflated bool // messages may be compressed, in both directions
 	// What a class with compression compresses, and for which clients; see wire.Deflate.
@@ -33,9 +40,10 @@ type voice struct {
 // voices has the voice of each class. It is read-only. A class without a voice has no
 // connections.
 var voices = [hub.NumClasses]voice{
-	hub.Raw:         {publication: rawPublication},
-	hub.RawDeflated: {deflated: true, plain: hub.Raw},
-	hub.RawNarrow:   {deflated: true, plain: hub.Raw, narrow: true},
+	hub.Raw:         {publication: rawPublication, ping: pingFrame, farewell: wire.AppendClose},
+	hub.RawDeflated: {deflated: true, plain: hub.Raw, ping: pingFrame, farewell: wire.AppendClose},
+	hub.RawNarrow:   {deflated: true, plain: hub.Raw, narrow: true, ping: pingFrame, farewell: wire.AppendClose},
+	hub.Stream:      {publication: streamPublication, ping: []byte(sse.Heartbeat), farewell: streamFarewell},
 }
 
 // rawPublication is the bare content.
@@ -44,4 +52,20 @@ func rawPublication(p published) *buffer.Buffer {
 	b.SetBytes(wire.AppendFrame(b.Bytes(), ws.OpText, p.content))
 	b.Messages = 1
 	return b
+}
+
+// streamPublication is an event. What is for a user has no channel.
+func streamPublication(p published) *buffer.Buffer {
+	if bytes.HasPrefix(p.channel, []byte(userPrefix)) {
+		p.channel = nil
+	}
+	b := buffer.New(sse.EventSize(len(p.channel), len(p.content)))
+	b.SetBytes(sse.AppendEvent(b.Bytes(), p.head.Position.String(), p.channel, p.content))
+	b.Messages = 1
+	return b
+}
+
+// streamFarewell is the last event, and when the client shall reconnect.
+func streamFarewell(dst []byte, code wire.CloseCode, text string) []byte {
+	return sse.AppendClose(dst, uint16(code), text, retryAfter(code))
 }

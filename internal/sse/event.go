@@ -23,6 +23,10 @@ func AppendEvent(dst []byte, id string, channel, content []byte) []byte {
 	return append(dst, "}\n\n"...)
 }
 
+// EventSize is how many bytes most events have at most, for a channel and content of these
+// sizes.
+func EventSize(channel, content int) int { return 128 + channel + content }
+
 // inOneLine replaces line ends, which would end the field. In JSON they are white space.
 func inOneLine(p []byte) {
 	for i, b := range p {

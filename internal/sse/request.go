@@ -51,8 +51,10 @@ var (
 	errQuery  = Refusal{400, "", "the query cannot be decoded"}
 	errUTF8   = Refusal{400, "", "a channel's name is not UTF-8 when it is decoded"}
 	errMany   = Refusal{400, "", "more channels than -max-channels-per-connection"}
-	errNone   = Refusal{400, "", "name at least one channel: /sse?channel=NAME"}
 )
+
+// NoChannel refuses a request that names no channel.
+var NoChannel = Refusal{400, "", "name at least one channel: /sse?channel=NAME"}
 
 // Parse reads a request. The channels and the position are those of the query, with one
 // exception: the header Last-Event-ID, which a browser sends when it reconnects, is newer.
@@ -73,7 +75,7 @@ func (r *Rules) Parse(req *wire.Request) (q Request, no Refusal) {
 		}
 	}
 	if len(q.Channels) == 0 && r.NeedsChannel {
-		return q, errNone
+		return q, NoChannel
 	}
 	if q.After = string(req.Header("Last-Event-ID")); q.After == "" {
 		q.After = query.Get(inLastEventID)
