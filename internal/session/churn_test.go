@@ -63,6 +63,13 @@ var lives = []life{
 		}
 		return c.readEnd()
 	},
+	func(c rawClient, i int) error { // reads a stream of events, and closes
+		if err := c.write(streamHead("/sse?channel=churn&channel=own-" + fmt.Sprint(i))); err != nil {
+			return err
+		}
+		_, err := c.readUntil("\n\n")
+		return err
+	},
 	func(c rawClient, i int) error { // requests an unknown path, and does not wait
 		return c.write("GET /favicon.ico HTTP/1.1\r\nHost: a\r\n\r\n")
 	},

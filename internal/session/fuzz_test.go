@@ -133,7 +133,7 @@ func FuzzRequest(f *testing.F) {
 		post, post + post, post + upgradeHead("/ws") + final(opPing, "x"), post[:len(post)-3],
 		postRequest("/broadcast?key=k", `{"channel":"c","args":{"content":1}}`, "Expect: 100-continue"),
 		"POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1b\r\n" + `{"channel":"c","content":1}` + "\r\n0\r\n\r\n",
-		"OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "HEAD http://a/ws HTTP/1.1\r\nHost: a\r\n\r\n",
+		"OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\n", "GET /sse?channel=a HTTP/1.0\r\n\r\n" + post, "GET / HTTP/1.0\r\n\r\n", "HEAD http://a/ws HTTP/1.1\r\nHost: a\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -19,7 +19,7 @@ import (
 //
 //	server key=KEY authorizer=on events=a,b queue=N …   first; optional
 //	answer STATUS [COMMAND]                             of the authorizer, from now on
-//	connect NAME TARGET [| HEADER]…
+//	connect NAME TARGET [| HEADER]…     stream NAME TARGET [| HEADER]…
 //	send NAME TEXT     binary NAME TEXT     ping NAME TEXT
 //	close NAME CODE    leave-without-a-word NAME
 //	post TARGET BODY [| HEADER]…
@@ -69,7 +69,7 @@ const dashes = "----"
 
 // play runs the steps of a script and returns the script with the actual results.
 func play(t *testing.T, text string) string {
-	s := &stage{t: t, peers: map[string]*peer{}, members: map[string]int{}, statuses: map[string]int{}}
+	s := &stage{t: t, peers: map[string]*peer{}, streams: map[string]*stream{}, members: map[string]int{}, statuses: map[string]int{}}
 	var out strings.Builder
 	for i, block := range strings.Split(strings.TrimRight(text, "\n"), "\n\n") {
 		if i > 0 {
@@ -100,7 +100,8 @@ type stage struct {
 	asked    int // number of questions already printed
 	statuses map[string]int
 	peers    map[string]*peer // open peers
-	members  map[string]int   // last number of members, by channel
+	streams  map[string]*stream
+	members  map[string]int // last number of members, by channel
 }
 
 // step runs one step and returns its effects.
@@ -164,7 +165,7 @@ func number(t *testing.T, text string) int {
 func (s *stage) do(step, verb, name, arg string) []string {
 	s.t.Helper()
 	p := s.peers[name]
-	if p == nil && verb != "connect" && verb != "post" && verb != "answer" {
+	if p == nil && !slices.Contains([]string{"connect", "stream", "post", "answer"}, verb) {
 		s.t.Fatalf("%s: %q is not connected", step, name)
 	}
 	switch verb {
@@ -179,6 +180,8 @@ func (s *stage) do(step, verb, name, arg string) []string {
 		})
 	case "connect":
 		return s.connect(name, arg)
+	case "stream":
+		return s.stream(name, arg)
 	case "send":
 		p.send(arg)
 	case "binary":
@@ -217,12 +220,17 @@ func (s *stage) connect(name, arg string) []string {
 		s.peers[name] = p
 		return []string{name + ": 101"}
 	}
+	return []string{turnedDown(name, p, res)}
+}
+
+// turnedDown describes a refusal, and expects the end of the connection.
+func turnedDown(name string, p *peer, res response) string {
 	p.expectEnd()
 	line := fmt.Sprintf("%s: %d %s", name, res.status, strings.TrimSpace(res.body))
 	if after := res.header.Get("Retry-After"); after != "" {
 		line += " (Retry-After)"
 	}
-	return []string{line}
+	return line
 }
 
 // caused waits until the step has had all its effects, and lists them.
@@ -236,6 +244,9 @@ func (s *stage) caused() (out []string) {
 		// Pings are answered while a command waits for the authorizer.
 		testtool.Until(s.t, "no session is parked", func() bool { return sessionsIn(s.t, s.srv, parked) == 0 })
 		settle(s.t, s.srv)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.streams)) {
+		got[name] = s.streamed(name)
 	}
 	if s.hook != nil {
 		questions := s.hook.questions()

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,44 @@ func follow(t testing.TB, srv *Server, target string, headers ...string) *stream
 	p := dial(t, srv)
 	p.write(streamHead(target, headers...))
 	return p.followed(srv)
+}
+
+// stream follows a stream in a script. The stage keeps it if it begins.
+func (s *stage) stream(name, arg string) []string {
+	s.t.Helper()
+	target, headers := splitHeaders(arg)
+	p := dial(s.t, s.srv)
+	p.write(streamHead(target, headers...))
+	_ = p.SetReadDeadline(time.Now().Add(patience))
+	if begin, err := p.r.Peek(len("HTTP/1.1 200")); err != nil || string(begin) != "HTTP/1.1 200" {
+		return []string{turnedDown(name, p, p.response())}
+	}
+	s.streams[name] = p.followed(s.srv)
+	for _, channel := range query(target)["channel"] {
+		s.members[channel] += 0
+	}
+	return []string{name + ": 200"}
+}
+
+func query(target string) url.Values {
+	u, _ := url.Parse(target)
+	return u.Query()
+}
+
+// streamed lists what a stream has got.
+func (s *stage) streamed(name string) (out []string) {
+	s.t.Helper()
+	for _, b := range s.streams[name].received() {
+		line := name + " <- event"
+		if b.event != "" {
+			line += " " + b.event
+		}
+		if b.id != "" {
+			line += " id " + b.id
+		}
+		out = append(out, line+" "+b.data)
+	}
+	return out
 }
 
 // followed reads the head of a stream and its first block.

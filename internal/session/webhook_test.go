@@ -118,6 +118,13 @@ func (h *webhook) questions(commands ...string) []question {
 	return found
 }
 
+// forget forgets the questions so far, and their memory.
+func (h *webhook) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.heard = nil
+}
+
 // awaitQuestions waits until there are n questions about this command, and returns
 // them.
 func (h *webhook) awaitQuestions(n int, command string) []question {
