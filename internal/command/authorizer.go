@@ -7,7 +7,7 @@ import "github.com/goccy/go-json"
 func AppendAuthorizerBody(dst []byte, c *Command) []byte {
 	dst = append(dst, `{"command":`...)
 	if c.Kind == Unknown {
-		dst = appendQuoted(dst, string(c.Name))
+		dst = appendQuoted(dst, c.Name)
 	} else {
 		dst = appendQuoted(dst, c.Kind.String())
 	}

@@ -1,6 +1,6 @@
 // Package command reads the JSON of clients and backends: the command in a
-// message, and the body of POST /broadcast. It writes the reply to a message
-// and the body of the request to the authorizer.
+// message, and the body of POST /broadcast. It writes the reply to a message,
+// the objects of the subprotocol wsify.v1, and the body of the request to the authorizer.
 //
 // # A message
 //

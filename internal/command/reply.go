@@ -1,10 +1,6 @@
 package command
 
-import (
-	"strconv"
-
-	"github.com/goccy/go-json"
-)
+import "strconv"
 
 // AppendOK appends the answer to the message with the given id, whose command
 // was carried out. The id is the raw JSON of Command.ID.
@@ -31,30 +27,4 @@ func AppendError(dst []byte, id []byte, e *Error) []byte {
 	dst = append(dst, `,"message":`...)
 	dst = appendQuoted(dst, e.Message)
 	return append(dst, '}', '}')
-}
-
-// appendQuoted appends text as a JSON string. It allocates only for a text that needs
-// an escape. The texts of this package need none.
-func appendQuoted(dst []byte, text string) []byte {
-	if !plain(text) {
-		quoted, err := json.Marshal(text)
-		if err != nil {
-			panic("command: quoting a string: " + err.Error()) // impossible: go-json accepts every string
-		}
-		return append(dst, quoted...)
-	}
-	dst = append(dst, '"')
-	dst = append(dst, text...)
-	return append(dst, '"')
-}
-
-// plain reports whether text needs no escape in a JSON string: printable ASCII
-// without quote and backslash.
-func plain(text string) bool {
-	for i := 0; i < len(text); i++ {
-		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
 }
