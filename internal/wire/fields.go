@@ -135,6 +135,10 @@ func (r *Request) note(name, value []byte) *HandshakeError {
 		if equalFold(name, extensionsHeader) {
 			r.seen |= seenExtensions
 		}
+	case len(protocolHeader):
+		if equalFold(name, protocolHeader) {
+			r.seen |= seenProtocol
+		}
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ const (
 	seenVersion                      // a Sec-WebSocket-Version header
 	seenTwoVersions                  // more than one
 	seenExtensions                   // a Sec-WebSocket-Extensions header
+	seenProtocol                     // a Sec-WebSocket-Protocol header
 )
 
 // add puts fact into the set and reports whether the set had it.

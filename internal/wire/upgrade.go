@@ -24,6 +24,7 @@ const keySize = 16
 // repeated or not 16 bytes in base64, a Sec-WebSocket-Version that is missing,
 // repeated or not 13, a request body. An offered subprotocol or extension is no
 // error: the answer does not mention it, which declines it; RFC 6455, section 4.2.2.
+// [AppendProtocol] and [Deflate.AppendTo] add those that the server accepts.
 //
 // Any error is a [*HandshakeError], and dst is then returned unchanged. An answer
 // with status 426 needs ExtraHeaders.
