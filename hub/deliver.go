@@ -102,8 +102,8 @@ func (l *Local) advance(p *Part) (told *Waiter) {
 	return p.channel.grant(l.hub.maxPending)
 }
 
-// Delivered returns the stamp of a publication that every member on this loop has
-// been given since the last call, or 0. If there are several, it returns the last.
+// Delivered returns the stamp of a publication that every member of one class on this loop
+// has been given since the last call, or 0. If there are several, it returns the last.
 func (l *Local) Delivered() (stamp int64) {
 	stamp, l.delivered = l.delivered, 0
 	return stamp

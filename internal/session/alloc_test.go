@@ -82,7 +82,7 @@ func TestNoAllocations(t *testing.T) {
 			noAllocations(t, p, x.do)
 		})
 	}
-	t.Run("delivery", func(t *testing.T) {
+	t.Run("delivery to two classes", func(t *testing.T) {
 		srv := start(t, Config{Loops: 1})
 		members := make([]*exchange, many)
 		publisher := connect(t, srv, "/ws")
@@ -93,6 +93,12 @@ func TestNoAllocations(t *testing.T) {
 			}
 			members[i].p.join("own")
 			_ = members[i].p.SetDeadline(time.Now().Add(patience))
+		}
+		const typed = `{"type":"message","channel":"own","content":{"text":"hello"}}`
+		for range many / 10 {
+			p := connectTyped(t, srv, "/ws", "own")
+			members = append(members, newExchange(p, "", frameSize(typed)))
+			_ = p.SetDeadline(time.Now().Add(patience))
 		}
 		noAllocations(t, publisher, func() error {
 			if err := members[0].do(); err != nil {

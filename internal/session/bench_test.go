@@ -10,14 +10,22 @@ import (
 
 // BenchmarkFanOut publishes 128 bytes to real sockets on one loop. It measures the server alone:
 // from the publication until the kernel has every delivery. The timer is stopped while the
-// sockets are read.
+// sockets are read. Some members get envelopes: the typed ones.
 func BenchmarkFanOut(b *testing.B) {
-	for _, n := range []int{1, 100, 5000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
+	for _, tc := range []struct{ members, typed int }{{1, 0}, {100, 0}, {5000, 0}, {5000, 2500}} {
+		n, name := tc.members, fmt.Sprint(tc.members)
+		if tc.typed > 0 {
+			name = fmt.Sprintf("%d/typed=%d", n, tc.typed)
+		}
+		b.Run(name, func(b *testing.B) {
 			srv := start(b, Config{Loops: 1, WriteQueueSize: 64 << 20})
 			content := `"` + strings.Repeat("x", 126) + `"`
 			members := make([]*exchange, n)
 			for i := range members {
+				if i < tc.typed {
+					members[i] = newExchange(connectTyped(b, srv, "/ws", "c"), "", frameSize(`{"type":"message","channel":"c","content":`+content+`}`))
+					continue
+				}
 				p := connect(b, srv, "/ws")
 				p.join("c")
 				members[i] = newExchange(p, "", frameSize(content))

@@ -1,10 +1,7 @@
 package session
 
 import (
-	"github.com/gobwas/ws"
-
 	"wsify/internal/command"
-	"wsify/internal/wire"
 	"wsify/netpoll"
 )
 
@@ -152,8 +149,8 @@ func (l *loop) fail(c *netpoll.Conn, id []byte, e *command.Error) {
 	}
 }
 
-// answerText sends l.reply as one text message.
+// answerText sends l.reply as one message.
 func (l *loop) answerText(c *netpoll.Conn) {
-	l.frame = wire.AppendFrame(l.frame[:0], ws.OpText, l.reply)
+	l.frame = l.session(c).voice().reply(l.frame[:0], l.reply)
 	l.answer(c, l.frame)
 }

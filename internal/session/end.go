@@ -23,7 +23,7 @@ func (l *loop) end(c *netpoll.Conn, s *session, reason netpoll.Reason, code wire
 	l.hub.LeaveAll(c.Slot(), &s.subs)
 	l.drop(s)
 	s.state = ending
-	last := voices[s.subs.Class].farewell(l.scratch(), code, text)
+	last := s.voice().farewell(l.scratch(), code, text)
 	if !c.SendUrgent(last) {
 		c.DropQueued() // a slow consumer's queue: only the last frame matters now
 		c.SendUrgent(last)

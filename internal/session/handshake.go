@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"wsify/auth"
+	"wsify/hub"
 	"wsify/internal/publish"
 	"wsify/internal/sse"
 	"wsify/internal/wire"
@@ -105,6 +106,10 @@ func (l *loop) atWS(c *netpoll.Conn, s *session, r *wire.Request, head, rest []b
 		return
 	}
 	reply, err := wire.AppendUpgrade(l.scratch(), r, head)
+	if err == nil && r.Offers(envelope) {
+		reply = wire.AppendProtocol(reply, envelope)
+		s.subs.Class = hub.Envelope
+	}
 	if err == nil && l.node.deflater != nil {
 		reply = l.agreeToDeflate(s, r, reply)
 	}

@@ -4,17 +4,12 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"wsify/broker"
 	"wsify/internal/invariants"
 	"wsify/internal/publish"
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
-
-// pingFrame is an empty ping; RFC 6455, section 5.5.2.
-var pingFrame = wire.AppendFrame(nil, ws.OpPing, nil)
 
 // startKeepalive schedules the first ping at a random time within the interval, so that
 // clients that connected together are not pinged together.
@@ -128,7 +123,7 @@ func (l *loop) keepalive(c *netpoll.Conn, s *session) {
 		l.lookIn(c, s, 0)
 	case silent < l.node.cfg.PingInterval/2:
 		l.lookIn(c, s, l.node.cfg.PingInterval/2)
-	case l.sendUrgent(c, s, voices[s.subs.Class].ping):
+	case l.sendUrgent(c, s, s.voice().ping):
 		if s.state == parked {
 			l.more(s).pinged = true
 		} else {

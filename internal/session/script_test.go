@@ -218,7 +218,7 @@ func (s *stage) connect(name, arg string) []string {
 	res := p.response()
 	if res.status == 101 {
 		s.peers[name] = p
-		return []string{name + ": 101"}
+		return []string{strings.TrimSpace(name + ": 101 " + res.header.Get("Sec-WebSocket-Protocol"))}
 	}
 	return []string{turnedDown(name, p, res)}
 }

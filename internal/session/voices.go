@@ -1,13 +1,12 @@
 package session
 
 import (
-	"bytes"
-
 	"github.com/gobwas/ws"
 
 	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/buffer"
+	"wsify/internal/command"
 	"wsify/internal/sse"
 	"wsify/internal/wire"
 )
@@ -22,10 +21,21 @@ type published struct {
 	except  []uint64    // the connections of this node that do not get it
 }
 
+// shown is the channel as members see it. A user's implicit channel has no name.
+func (p published) shown() []byte {
+	if p.channel[0] == command.ReservedPrefix[0] {
+		return nil
+	}
+	return p.channel
+}
+
 // voice is how the server speaks to the connections of one class.
 type voice struct {
 	// publication encodes what each member gets. The caller owns the buffer.
 	publication func(p published) *buffer.Buffer
+	// reply appends the message that answers a command. answer is what package command has
+	// made. A class that sends no commands has none.
+	reply func(dst, answer []byte) []byte
 	// ping is sent when a connection may be idle.
 	ping []byte
 	// farewell appends what tells the client why its connection ends.
@@ -37,14 +47,37 @@ type voice struct {
 	narrow bool
 }
 
+// The voices of WebSocket clients: raw, and with the subprotocol.
+var (
+	raw   = voice{publication: rawPublication, reply: rawReply, ping: pingFrame, farewell: wire.AppendClose}
+	typed = voice{publication: envelopePublication, reply: envelopeReply, ping: pingFrame, farewell: wire.AppendClose}
+)
+
+// compressed returns the voice of the class plain for clients that have agreed on
+// compression. Only publications are compressed.
+func (v voice) compressed(plain hub.Class, narrow bool) voice {
+	v.publication = nil
+	v.deflated, v.plain, v.narrow = true, plain, narrow
+	return v
+}
+
 // voices has the voice of each class. It is read-only. A class without a voice has no
 // connections.
 var voices = [hub.NumClasses]voice{
-	hub.Raw:         {publication: rawPublication, ping: pingFrame, farewell: wire.AppendClose},
-	hub.RawDeflated: {deflated: true, plain: hub.Raw, ping: pingFrame, farewell: wire.AppendClose},
-	hub.RawNarrow:   {deflated: true, plain: hub.Raw, narrow: true, ping: pingFrame, farewell: wire.AppendClose},
-	hub.Stream:      {publication: streamPublication, ping: []byte(sse.Heartbeat), farewell: streamFarewell},
+	hub.Raw:              raw,
+	hub.RawDeflated:      raw.compressed(hub.Raw, false),
+	hub.RawNarrow:        raw.compressed(hub.Raw, true),
+	hub.Envelope:         typed,
+	hub.EnvelopeDeflated: typed.compressed(hub.Envelope, false),
+	hub.EnvelopeNarrow:   typed.compressed(hub.Envelope, true),
+	hub.Stream:           {publication: streamPublication, ping: []byte(sse.Heartbeat), farewell: streamFarewell},
 }
+
+// voice returns how the server speaks to this session.
+func (s *session) voice() *voice { return &voices[s.subs.Class] }
+
+// pingFrame is an empty ping; RFC 6455, section 5.5.2.
+var pingFrame = wire.AppendFrame(nil, ws.OpPing, nil)
 
 // rawPublication is the bare content.
 func rawPublication(p published) *buffer.Buffer {
@@ -54,13 +87,32 @@ func rawPublication(p published) *buffer.Buffer {
 	return b
 }
 
-// streamPublication is an event. What is for a user has no channel.
+func rawReply(dst, answer []byte) []byte { return wire.AppendFrame(dst, ws.OpText, answer) }
+
+// envelope is the subprotocol of clients that get objects with a type.
+const envelope = "wsify.v1"
+
+// envelopePublication is an object of the type message.
+func envelopePublication(p published) *buffer.Buffer {
+	channel, user, position := p.shown(), p.head.User, p.head.Position.String()
+	b := buffer.New(wire.MaxHeader + command.EnvelopeOverhead + len(channel) + len(p.content) + len(user) + len(position))
+	room := b.Bytes()[:wire.MaxHeader]
+	b.SetBytes(wire.FrameInPlace(command.AppendEnvelope(room, channel, p.content, user, position), ws.OpText))
+	b.Messages = 1
+	return b
+}
+
+// envelopeReply is an object of the type reply.
+func envelopeReply(dst, answer []byte) []byte {
+	dst = wire.AppendFrameHeader(dst, ws.OpText, len(answer)+command.ReplyOverhead)
+	return command.AppendReply(dst, answer)
+}
+
+// streamPublication is an event.
 func streamPublication(p published) *buffer.Buffer {
-	if bytes.HasPrefix(p.channel, []byte(userPrefix)) {
-		p.channel = nil
-	}
-	b := buffer.New(sse.EventSize(len(p.channel), len(p.content)))
-	b.SetBytes(sse.AppendEvent(b.Bytes(), p.head.Position.String(), p.channel, p.content))
+	channel := p.shown()
+	b := buffer.New(sse.EventSize(len(channel), len(p.content)))
+	b.SetBytes(sse.AppendEvent(b.Bytes(), p.head.Position.String(), channel, p.content))
 	b.Messages = 1
 	return b
 }

@@ -49,9 +49,6 @@ func FrameSize(n int) int {
 	}
 }
 
-// maxServerHeader is the size in bytes of the longest header of a server frame.
-const maxServerHeader = 2 + 8
-
 // headerSize returns the size in bytes of the header of a server frame.
 func headerSize(frame []byte) int {
 	switch frame[1] {
@@ -81,6 +78,16 @@ func AppendFrameHeader(dst []byte, op Opcode, n int) []byte {
 		dst = append(dst, first, len64)
 		return binary.BigEndian.AppendUint64(dst, uint64(n))
 	}
+}
+
+// MaxHeader is the size in bytes of the longest header of a server frame.
+const MaxHeader = 2 + 8
+
+// FrameInPlace makes one unmasked final frame in the memory of p, which holds MaxHeader
+// bytes of room and then the payload. So a payload whose size is not known before can be
+// appended where it is sent from.
+func FrameInPlace(p []byte, op Opcode) []byte {
+	return append(AppendFrameHeader(p[:0], op, len(p)-MaxHeader), p[MaxHeader:]...)
 }
 
 // AppendFrame appends one unmasked final frame to dst: a whole message, or a

@@ -148,3 +148,13 @@ func TestTextCheckAgreesWithTheLibraryOnAllShortTexts(t *testing.T) {
 		}
 	}
 }
+
+func TestAFrameInPlaceIsTheFrameOfItsPayload(t *testing.T) {
+	for _, n := range []int{0, 1, 125, 126, 1<<16 - 1, 1 << 16} {
+		payload := bytes.Repeat([]byte("p"), n)
+		p := append(make([]byte, MaxHeader), payload...)
+		if got, want := FrameInPlace(p, OpText), AppendFrame(nil, OpText, payload); !bytes.Equal(got, want) || n > 0 && &got[0] != &p[0] {
+			t.Errorf("FrameInPlace of %d bytes begins %q, want %q, in the same memory", n, got[:min(len(got), 16)], want[:min(len(want), 16)])
+		}
+	}
+}

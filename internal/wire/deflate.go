@@ -65,7 +65,7 @@ func (d *Deflater) Deflate(plain []byte, narrow bool, use func(frame []byte)) {
 	}
 	z := pool.Get().(*deflating)
 	defer pool.Put(z)
-	if z.run(payload); len(z.out)-maxServerHeader-len(flushMark) < len(payload) {
+	if z.run(payload); len(z.out)-MaxHeader-len(flushMark) < len(payload) {
 		use(z.frame(plain[0] | bitRSV1))
 	}
 	if cap(z.out) > maxDeflated {
@@ -78,7 +78,7 @@ const flushMark = "\x00\x00\xff\xff"
 
 // run compresses payload into out, behind room for a header.
 func (z *deflating) run(payload []byte) {
-	var room [maxServerHeader]byte
+	var room [MaxHeader]byte
 	z.out = append(z.out[:0], room[:]...)
 	z.w.Reset(z)
 	_, _ = z.w.Write(payload) // memory does not fail
@@ -87,11 +87,11 @@ func (z *deflating) run(payload []byte) {
 
 // frame puts a header before what was compressed, and returns both.
 func (z *deflating) frame(first byte) []byte {
-	packed := z.out[maxServerHeader : len(z.out)-len(flushMark)]
-	var head [maxServerHeader]byte
+	packed := z.out[MaxHeader : len(z.out)-len(flushMark)]
+	var head [MaxHeader]byte
 	header := AppendFrameHeader(head[:0], 0, len(packed))
 	header[0] = first
-	at := maxServerHeader - len(header)
+	at := MaxHeader - len(header)
 	copy(z.out[at:], header)
-	return z.out[at : maxServerHeader+len(packed)]
+	return z.out[at : MaxHeader+len(packed)]
 }
