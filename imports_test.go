@@ -12,27 +12,28 @@ import (
 // theirs maps modules of others to the packages that may import them. A module that is used in one
 // place can be replaced in one place.
 var theirs = map[string][]string{
-	"github.com/mailru/easygo":       {"wsify/netpoll"},
-	"github.com/gobwas/ws":           {"wsify/internal/wire", "wsify/internal/session"},
-	"github.com/gobwas/httphead":     {"wsify/internal/wire"},
-	"github.com/valyala/fasthttp":    {"wsify/auth"},
-	"github.com/goccy/go-json":       {"wsify/internal/command"},
-	"github.com/klauspost/compress":  {"wsify/internal/wire"},
-	"github.com/peterbourgon/ff":     {"wsify/cmd/wsify"},
-	"github.com/prometheus":          {"wsify/internal/operate", "wsify/internal/otlp"},
-	"go.opentelemetry.io":            {"wsify/internal/otlp"},
-	"google.golang.org/protobuf":     {"wsify/internal/otlp"},
-	"github.com/go-logr/logr":        {"wsify/internal/otlp"}, // OpenTelemetry's own logger is one
-	"github.com/nats-io/nats.go":     {"wsify/broker/nats"},
-	"github.com/nats-io/nats-server": {"wsify/internal/natstest"},
-	"github.com/Shopify/toxiproxy":   {"wsify/broker/brokertest"},
-	"github.com/rs/zerolog":          {"wsify/broker/brokertest"}, // for toxiproxy's log
-	"go.uber.org/goleak":             {"wsify/broker/brokertest"},
-	"github.com/coreos/go-systemd":   {"wsify/internal/systemd"},
-	"golang.org/x/time":              {"wsify/internal/session"},
-	"golang.org/x/sys/unix":          {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/internal/operate", "wsify/internal/doctor", "wsify/internal/testtool"},
-	"github.com/gobwas/ws/wsutil":    {}, // it reads from sockets and blocks
-	"github.com/gobwas/ws/wsflate":   {},
+	"github.com/mailru/easygo":        {"wsify/netpoll"},
+	"github.com/gobwas/ws":            {"wsify/internal/wire", "wsify/internal/session"},
+	"github.com/gobwas/httphead":      {"wsify/internal/wire"},
+	"github.com/valyala/fasthttp":     {"wsify/auth"},
+	"github.com/hashicorp/golang-lru": {"wsify/auth"},
+	"github.com/goccy/go-json":        {"wsify/internal/command"},
+	"github.com/klauspost/compress":   {"wsify/internal/wire"},
+	"github.com/peterbourgon/ff":      {"wsify/cmd/wsify"},
+	"github.com/prometheus":           {"wsify/internal/operate", "wsify/internal/otlp"},
+	"go.opentelemetry.io":             {"wsify/internal/otlp"},
+	"google.golang.org/protobuf":      {"wsify/internal/otlp"},
+	"github.com/go-logr/logr":         {"wsify/internal/otlp"}, // OpenTelemetry's own logger is one
+	"github.com/nats-io/nats.go":      {"wsify/broker/nats"},
+	"github.com/nats-io/nats-server":  {"wsify/internal/natstest"},
+	"github.com/Shopify/toxiproxy":    {"wsify/broker/brokertest"},
+	"github.com/rs/zerolog":           {"wsify/broker/brokertest"}, // for toxiproxy's log
+	"go.uber.org/goleak":              {"wsify/broker/brokertest"},
+	"github.com/coreos/go-systemd":    {"wsify/internal/systemd"},
+	"golang.org/x/time":               {"wsify/internal/session"},
+	"golang.org/x/sys/unix":           {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/internal/operate", "wsify/internal/doctor", "wsify/internal/testtool"},
+	"github.com/gobwas/ws/wsutil":     {}, // it reads from sockets and blocks
+	"github.com/gobwas/ws/wsflate":    {},
 }
 
 func TestPackagesImportWhatTheArchitectureSays(t *testing.T) {

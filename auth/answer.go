@@ -26,6 +26,11 @@ type Answer struct {
 	// UTF-8, and no control characters; empty means that the answer gives none.
 	Reason string
 
+	// MaxAge is for how long the same question may have this answer without a call, by Cache-Control;
+	// zero means never. With Public, others may have it, too.
+	MaxAge time.Duration
+	Public bool
+
 	// Ignored are the headers that break a rule. They have no effect.
 	Ignored []*HeaderError
 }
@@ -35,13 +40,14 @@ type Answer struct {
 type Header uint8
 
 const (
-	InUser     Header = iota // X-Wsify-User
-	InExpires                // X-Wsify-Expires
-	InReason                 // X-Wsify-Reason
-	NumHeaders               // their number; not a header
+	InUser         Header = iota // X-Wsify-User
+	InExpires                    // X-Wsify-Expires
+	InReason                     // X-Wsify-Reason
+	InCacheControl               // Cache-Control
+	NumHeaders                   // their number; not a header
 )
 
-var headerNames = [NumHeaders]string{HeaderUser, "X-Wsify-Expires", "X-Wsify-Reason"}
+var headerNames = [NumHeaders]string{HeaderUser, "X-Wsify-Expires", "X-Wsify-Reason", "Cache-Control"}
 
 // String returns the header's name.
 func (h Header) String() string { return headerNames[h] }
@@ -85,10 +91,12 @@ func answerOf(r *fasthttp.Response) *Answer {
 	case Allow:
 		a.User = one(&a, r, InUser, readUser)
 		a.Expires = one(&a, r, InExpires, readExpires)
+		a.readFreshness(r)
 	case Deny:
 		a.Reason = one(&a, r, InReason, readReason)
+		a.readFreshness(r)
 	}
-	if a.User == "" && a.Expires == 0 && a.Reason == "" && a.Ignored == nil {
+	if a.User == "" && a.Expires == 0 && a.Reason == "" && a.MaxAge == 0 && a.Ignored == nil {
 		return nil
 	}
 	found := a // so that only what is found is allocated

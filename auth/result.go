@@ -24,12 +24,13 @@ const (
 	ResultClosed                     // asked after Client.Close
 	ResultNoDescriptor               // this process had no free descriptor all the time
 	ResultInternal                   // a defect of this package
+	ResultCached                     // given by a Cache, without a call; ResultOf never returns it
 	NumResults                       // their number; not a result
 )
 
 var resultNames = [NumResults]string{
 	"deny", "allow", "status_5xx", "timeout", "busy",
-	"unreachable", "reset", "malformed", "closed", "no_descriptor", "internal",
+	"unreachable", "reset", "malformed", "closed", "no_descriptor", "internal", "cached",
 }
 
 // String returns the label: lower case, no spaces, stable between versions.
