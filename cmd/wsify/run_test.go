@@ -75,13 +75,14 @@ func TestSettingsReachTheServer(t *testing.T) {
 		{
 			name: "every other flag",
 			args: "-broadcast-open -allowed-origins https://a.com,https://b.com -authorizer-timeout 2s " +
-				"-authorizer-events connect,join -loops 1 -shards 2 -workers 3 -queue 4 -handshake-timeout 5s " +
+				"-authorizer-events connect,join -authorizer-cache 8 -loops 1 -shards 2 -workers 3 -queue 4 -handshake-timeout 5s " +
 				"-ping-interval 6s -pong-timeout 7s -max-head-size 32KiB -max-message-size 8KiB -max-channels-per-connection 9 " +
 				"-max-channel-length 10 -write-queue-size 11KB -slow-policy drop -drain-timeout 12s -admin-addr unix:/run/admin.sock -admin-key s3cret -access-log -access-log-sample 0.25 " +
 				"-trusted-proxies 10.0.0.0/8,unix -proxy-protocol optional -compression on -compression-min-size 1KiB -compression-level 6",
 			change: func(c *server.Config) {
 				c.BroadcastOpen, c.AllowedOrigins = true, []string{"https://a.com", "https://b.com"}
 				c.AuthorizerTimeout, c.AuthorizerEvents = 2*time.Second, []string{"connect", "join"}
+				c.AuthorizerCache = 8
 				c.Loops, c.Shards, c.Workers, c.Queue = 1, 2, 3, 4
 				c.HandshakeTimeout, c.PingInterval, c.PongTimeout = 5*time.Second, 6*time.Second, 7*time.Second
 				c.MaxHeadSize, c.MaxMessageSize, c.MaxChannelsPerConnection, c.MaxChannelLength = 32768, 8192, 9, 10
@@ -96,6 +97,11 @@ func TestSettingsReachTheServer(t *testing.T) {
 			name:   "-ping-interval 0 switches pings off",
 			args:   "-ping-interval 0",
 			change: func(c *server.Config) { c.PingInterval = -1 },
+		},
+		{
+			name:   "-authorizer-cache 0 keeps no answers",
+			args:   "-authorizer-cache 0",
+			change: func(c *server.Config) { c.AuthorizerCache = -1 },
 		},
 		{
 			name:   "0 leaves the pools to the machine",

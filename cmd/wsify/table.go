@@ -88,6 +88,8 @@ func (c *commandLine) accessSettings() []*setting {
 			about: "How long one call to the authorizer may take; longer counts as down."},
 		{name: "authorizer-events", arg: argList, example: "connect,join", value: list(&s.AuthorizerEvents),
 			about: "Which commands the authorizer is asked about; the others are allowed."},
+		{name: "authorizer-cache", arg: argNumber, example: "100000", value: &value[int]{&s.AuthorizerCache, parseCache, formatCache},
+			about: "Answers of the authorizer that are kept, if their Cache-Control has a max-age, and given again without a call; the least recently used goes first. 0 keeps none."},
 		{name: "events", arg: argList, example: "disconnect,occupied,vacated", value: list(&s.Events), note: "none",
 			about: "Lifecycle events that -events-url is told of, out of disconnect, occupied, vacated, slow and kicked, in batches; docs/messages.md. Nobody waits for it: at most 10,000 wait, and what is lost is counted."},
 		{name: "events-url", arg: argURL, example: "http://localhost:8000/events", value: text(&s.EventsURL), secret: true,

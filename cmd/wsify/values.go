@@ -201,3 +201,14 @@ func parseFraction(s string) (float64, error) {
 }
 
 func formatFraction(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+
+// parseCache returns a negative number for 0: nothing is kept.
+func parseCache(s string) (int, error) {
+	n, err := parseAuto(s)
+	if err == nil && n == 0 {
+		return -1, nil
+	}
+	return n, err
+}
+
+func formatCache(n int) string { return strconv.Itoa(max(n, 0)) }

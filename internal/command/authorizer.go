@@ -1,6 +1,10 @@
 package command
 
-import "github.com/goccy/go-json"
+import (
+	"bytes"
+
+	"github.com/goccy/go-json"
+)
 
 // AppendAuthorizerBody appends the body that asks the authorizer about c: the
 // command and its args exactly as the client sent them, without the id.
@@ -63,4 +67,28 @@ func copyWithoutNil(m map[string][]string) map[string][]string {
 		copied[name] = append([]string{}, list...)
 	}
 	return copied
+}
+
+// endOfHeaders follows the headers in the body of a question about a connection. No string of JSON
+// holds it, so nothing that a client sends looks like it.
+var endOfHeaders = []byte(`},"query":{`)
+
+// passing are the headers that differ with each request of one client: the nonce of the upgrade, and
+// the trace that it belongs to. They are sorted, as the names in a body are.
+var passing = [...][]byte{[]byte(`"Sec-Websocket-Key":[`), []byte(`"Traceparent":[`), []byte(`"Tracestate":[`)}
+
+// AppendConnectQuestion appends what the body of AppendConnectBody asks, without the headers that
+// differ with each request. So two upgrades ask the same if all the rest is the same, byte for byte.
+// The result is no JSON; it is to be compared.
+func AppendConnectQuestion(dst, body []byte) []byte {
+	headers, query, _ := bytes.Cut(body, endOfHeaders)
+	for _, name := range passing {
+		if before, values, found := bytes.Cut(headers, name); found {
+			dst = append(dst, before...)
+			_, headers, _ = bytes.Cut(values, []byte("]")) // one in a value leaves more to compare
+		}
+	}
+	dst = append(dst, headers...)
+	dst = append(dst, endOfHeaders...)
+	return append(dst, query...)
 }

@@ -3,6 +3,7 @@ package command
 import (
 	stdjson "encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -105,5 +106,60 @@ func compareConnectBody(t *testing.T, headers, query map[string][]string) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("AppendConnectBody(%q, %q)\n got %q\nwant %q", headers, query, ours, theirs)
+	}
+}
+
+// Two upgrades ask the same exactly if all but the headers that differ each time is the same.
+func TestConnectQuestionLeavesOutWhatDiffersEachTime(t *testing.T) {
+	type upgrade struct{ headers, query map[string][]string }
+	one := func(more ...string) upgrade {
+		u := upgrade{map[string][]string{"Cookie": {"a=b"}, "Sec-Websocket-Key": {"x"}, "X-A": {"]"}}, map[string][]string{"q": {"1"}}}
+		for i := 0; i < len(more); i += 2 {
+			u.headers[more[i]] = []string{more[i+1]}
+		}
+		return u
+	}
+	asks := func(u upgrade) string {
+		body, err := AppendConnectBody(nil, u.headers, u.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(AppendConnectQuestion(nil, body))
+	}
+	want := asks(one())
+	if !strings.Contains(want, `"Cookie":["a=b"]`) || strings.Contains(want, `"x"`) {
+		t.Errorf("the question is %s", want)
+	}
+	if got := asks(one("Sec-Websocket-Key", "y")); got != want {
+		t.Errorf("with another nonce the question is %s, want %s", got, want)
+	}
+	if a, b := asks(one("Traceparent", "00-1", "Tracestate", "a=b")), asks(one("Traceparent", "00-2", "Tracestate", "c=d")); a != b {
+		t.Errorf("with two traces the questions are %s and %s, want the same", a, b)
+	}
+	inQuery := func(name, value string) upgrade {
+		u := one()
+		u.query[name] = []string{value}
+		return u
+	}
+	different := map[string]upgrade{
+		"a cookie":                   one("Cookie", "a=c"),
+		"a header":                   one("X-B", "1"),
+		"a query":                    inQuery("q", "2"),
+		"a trace in the query":       inQuery("Traceparent", "1"),
+		"another trace in the query": inQuery("Traceparent", "2"),
+		"a nonce in the query":       inQuery("Sec-Websocket-Key", "1"),
+		"another nonce in the query": inQuery("Sec-Websocket-Key", "2"),
+		"the end of headers":         one("X-A", `},"query":{`),
+		"a header in a header":       one("X-A", `"Sec-Websocket-Key":["1"]`),
+		"another header in a header": one("X-A", `"Sec-Websocket-Key":["2"]`),
+		"an end in a trace":          one("Traceparent", `"],"Cookie":["x`),
+		"another end in a trace":     one("Traceparent", `"],"Cookie":["y`),
+	}
+	seen := map[string]string{want: "the first"}
+	for name, u := range different {
+		if other, ok := seen[asks(u)]; ok {
+			t.Errorf("%s and %s ask the same: %s", name, other, asks(u))
+		}
+		seen[asks(u)] = name
 	}
 }

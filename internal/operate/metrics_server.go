@@ -63,7 +63,7 @@ func messageMetrics() []metric {
 
 // authorizerRequests counts calls by command and result.
 func authorizerRequests() metric {
-	desc := describe("authorizer_requests_total", "Calls to the authorizer, by what they asked about and how they ended.", "command", "result")
+	desc := describe("authorizer_requests_total", "Questions to the authorizer, by what they were about and how they ended; cached needed no call.", "command", "result")
 	return metric{desc, func(st *Stats, desc *prometheus.Desc, to chan<- prometheus.Metric) {
 		for command, results := range st.Authorizer {
 			sendAll(to, desc, results, command)

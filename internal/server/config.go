@@ -95,6 +95,10 @@ type Config struct {
 	// AuthorizerEvents lists the commands that the authorizer is asked about: connect, join, leave,
 	// broadcast. Nil means all four.
 	AuthorizerEvents []string
+	// AuthorizerCache is how many answers of the authorizer are kept, if their Cache-Control has a
+	// max-age; the least recently used goes first. Default 10,000, at most 10 million; negative keeps
+	// none.
+	AuthorizerCache int
 	// Events lists the lifecycle events that EventsURL is told of: disconnect, occupied, vacated, slow,
 	// kicked. At most 10,000 wait; what falls out is lost and counted. Nil, the default, means none.
 	Events []string

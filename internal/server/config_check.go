@@ -63,6 +63,9 @@ func (p *problems) checkAccess(c *Config) {
 			p.add("authorizer-events", fmt.Errorf("%q is none of connect, join, leave, broadcast", name))
 		}
 	}
+	if c.AuthorizerCache > maxAuthorizerCache {
+		p.add("authorizer-cache", fmt.Errorf("%d is more than %d", c.AuthorizerCache, maxAuthorizerCache))
+	}
 	p.checkEvents(c)
 	p.add("broadcasting-key", checkKey(c.BroadcastingKey))
 	p.add("admin-key", checkKey(c.AdminKey))

@@ -18,6 +18,7 @@ func TestZeroConfigIsValidAndGetsTheDefaults(t *testing.T) {
 	want := Config{
 		ListenAddrs: []string{":3000"}, ListenMode: 0o660, BrokerDriver: "memory",
 		AuthorizerTimeout: 5 * time.Second,
+		AuthorizerCache:   10_000,
 		AuthorizerEvents:  []string{"connect", "join", "leave", "broadcast"},
 		AllowedOrigins:    []string{"*"},
 		ProxyProtocol:     "off",
@@ -216,14 +217,14 @@ func TestValidateRefuses(t *testing.T) {
 
 func TestValidateReportsAllProblemsAtOnceInTheOrderOfTheFields(t *testing.T) {
 	c := Config{
-		ListenAddrs: []string{"x"}, BrokerDriver: "kafka", HistoryChannels: []string{"*x"}, HistorySize: -1, HistoryTTL: -1, HistoryMemory: -1, AuthorizerURL: "x", AuthorizerTimeout: -1,
+		ListenAddrs: []string{"x"}, BrokerDriver: "kafka", HistoryChannels: []string{"*x"}, HistorySize: -1, HistoryTTL: -1, HistoryMemory: -1, AuthorizerURL: "x", AuthorizerTimeout: -1, AuthorizerCache: 10_000_001,
 		AuthorizerEvents: []string{"x", "y"}, BroadcastingKey: " ", AllowedOrigins: []string{"x"},
 		TrustedProxies: []string{"x"}, ProxyProtocol: "x",
 		Loops: -1, Shards: -1, Workers: -1, Queue: -1, Poller: "x", HandshakeTimeout: -1, PongTimeout: -1,
 		MaxHeadSize: -1, MaxMessageSize: -1, MaxChannelsPerConnection: -1, MaxChannelLength: -1, WriteQueueSize: -1,
 		Compression: "x", CompressionMinSize: -1, CompressionLevel: -1, SlowPolicy: 9, DrainTimeout: -1,
 	}
-	want := "listen-addr broker-driver history-channels history-size history-ttl history-memory authorizer-url authorizer-timeout authorizer-events authorizer-events " +
+	want := "listen-addr broker-driver history-channels history-size history-ttl history-memory authorizer-url authorizer-timeout authorizer-events authorizer-events authorizer-cache " +
 		"broadcasting-key allowed-origins trusted-proxies proxy-protocol loops shards workers queue poller handshake-timeout max-head-size pong-timeout max-message-size " +
 		"max-channels-per-connection max-channel-length write-queue-size compression compression-min-size compression-level slow-policy drain-timeout"
 	var got []string

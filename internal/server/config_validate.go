@@ -27,6 +27,7 @@ const (
 	maxChannelLength   = 1 << 16
 	maxChannelsPerConn = 16_000_000 // fewer than hub.MaxMemberships
 	maxBrokerPrefix    = 255
+	maxAuthorizerCache = 10_000_000
 	maxHistoryChannels = 100
 	maxHistorySize     = 100_000
 	maxHistoryTTL      = 30 * 24 * time.Hour
@@ -76,6 +77,7 @@ func (c *Config) fillService() {
 	c.HistoryTTL = cmp.Or(c.HistoryTTL, 5*time.Minute)
 	c.HistoryMemory = cmp.Or(c.HistoryMemory, 64<<20)
 	c.AuthorizerTimeout = cmp.Or(c.AuthorizerTimeout, 5*time.Second)
+	c.AuthorizerCache = cmp.Or(c.AuthorizerCache, 10_000)
 	if c.AuthorizerEvents == nil {
 		c.AuthorizerEvents = allEvents
 	}

@@ -141,7 +141,7 @@ func (c *Config) settings(key string) session.Settings {
 	return session.Settings{
 		Loops: c.Loops, Shards: c.Shards, Poller: c.Poller, ListenMode: c.ListenMode,
 		TrustedProxies: c.TrustedProxies, ProxyProtocol: c.ProxyProtocol,
-		AuthorizerURL: c.AuthorizerURL, AuthorizerTimeout: c.AuthorizerTimeout, AuthorizerEvents: c.AuthorizerEvents,
+		AuthorizerURL: c.AuthorizerURL, AuthorizerTimeout: c.AuthorizerTimeout, AuthorizerEvents: c.AuthorizerEvents, AuthorizerCache: c.AuthorizerCache,
 		Events: c.Events, EventsURL: cmp.Or(c.EventsURL, c.AuthorizerURL),
 		Workers: c.Workers, Queue: c.Queue, BroadcastingKey: key, AdminKey: c.AdminKey, AllowedOrigins: c.AllowedOrigins,
 		HandshakeTimeout: c.HandshakeTimeout, MaxHeadSize: c.MaxHeadSize, PingInterval: c.PingInterval, PongTimeout: c.PongTimeout,

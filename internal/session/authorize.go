@@ -104,7 +104,7 @@ func (l *loop) submit(c *netpoll.Conn, s *session, trace wire.Trace) bool {
 		if msg != nil {
 			defer inquiries.Put(compose(&call, msg))
 		}
-		decision, answer := l.node.askPatiently(&call, about, gone)
+		decision, answer := l.node.decide(id, &call, about, gone)
 		net.PostTo(id, func(c *netpoll.Conn) { l.answered(c, decision, answer) })
 	})
 }
@@ -231,6 +231,10 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 		due:      l.node.decisionDue(),
 	}
 	s.state = connecting
+	if d, a, known := l.recallConnect(c, body); known {
+		l.answered(c, d, a)
+		return
+	}
 	c.Pause()
 	if len(rest) == 0 { // in a storm of reconnects, calls for clients that gave up would delay the others
 		c.CloseOnEnd()

@@ -27,7 +27,7 @@ func (l *loop) message(c *netpoll.Conn, s *session, msg []byte) {
 	case bad != nil:
 		l.notDone(c, &cmd, bad)
 	case l.node.asks(eventOf(kind)):
-		l.ask(c, s, &cmd, msg)
+		l.judge(c, s, &cmd, msg)
 	default:
 		l.apply(c, s, &cmd, msg)
 	}

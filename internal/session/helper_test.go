@@ -53,6 +53,7 @@ func filled(cfg Config) Config {
 	cfg.Loops, cfg.Shards, cfg.ListenMode = cmp.Or(cfg.Loops, 2), cmp.Or(cfg.Shards, 128), cmp.Or(cfg.ListenMode, 0o660)
 	cfg.Workers, cfg.Queue = cmp.Or(cfg.Workers, 128), cmp.Or(cfg.Queue, 8192)
 	cfg.Poller, cfg.MaxDescriptor = cmp.Or(cfg.Poller, "native"), cmp.Or(cfg.MaxDescriptor, 1<<20)
+	cfg.AuthorizerCache = cmp.Or(cfg.AuthorizerCache, 10_000)
 	cfg.AuthorizerTimeout = cmp.Or(cfg.AuthorizerTimeout, 5*time.Second)
 	if cfg.AuthorizerEvents == nil {
 		cfg.AuthorizerEvents = eventList[:]

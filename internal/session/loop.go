@@ -48,6 +48,8 @@ type loop struct {
 	// headed is the publication that is being made; see withHead.
 	headed []byte
 
+	question []byte // for the cache of the authorizer's answers
+
 	bodiless bool  // the request being read is a HEAD: its answer has no body
 	dated    int64 // the second for which dateLine was made
 	dateLine []byte

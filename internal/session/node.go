@@ -32,6 +32,7 @@ type Settings struct {
 	AuthorizerTLS     *tls.Config // nil: Go's defaults
 	AuthorizerTimeout time.Duration
 	AuthorizerEvents  []string
+	AuthorizerCache   int // answers that are kept; 0 or less: none
 	Workers, Queue    int
 
 	Events    []string // names of lifecycle events that are sent; nil: none
@@ -98,6 +99,7 @@ type Node struct {
 	memory  writeMemory
 	workers *auth.Workers
 	auth    *auth.Client // nil without an authorizer
+	cache   *auth.Cache  // of its answers; nil if none are kept
 	events  event        // the events that the authorizer is asked about
 
 	lifecycle *events.Sender // of lifecycle events; nil without
@@ -182,6 +184,7 @@ func (n *Node) openAuthorizer() (err error) {
 	if n.cfg.AuthorizerURL == "" {
 		return nil
 	}
+	n.cache = auth.NewCache(n.cfg.AuthorizerCache)
 	for _, name := range n.cfg.AuthorizerEvents {
 		n.events |= eventNames[name]
 	}

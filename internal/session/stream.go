@@ -82,6 +82,11 @@ func (l *loop) askJoin(c *netpoll.Conn, s *session, channel string) {
 	e.message = command.AppendJoin(nil, channel)
 	e.asked, e.due = eventJoin, l.node.decisionDue()
 	s.state = connecting
+	cmd, _ := l.parser.Parse(e.message)
+	if d, a, known := l.recallCommand(c, l.userAsked(s, e), &cmd); known {
+		l.answeredStream(c, s, d, a)
+		return
+	}
 	c.Pause()
 	c.CloseOnEnd()
 	c.SetDeadline(l.node.now().handshakeTimeout)

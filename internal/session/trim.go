@@ -98,7 +98,7 @@ func (l *loop) tidy() {
 	l.expiries.Cut(l.net.Slots())
 	l.access.cut(l.net.Slots())
 	l.told.Cut(l.net.Slots())
-	l.cork, l.reply, l.frame, l.small, l.headed = nil, nil, nil, nil, nil
+	l.cork, l.reply, l.frame, l.small, l.headed, l.question = nil, nil, nil, nil, nil, nil
 	l.parser = command.Parser{}
 }
 
