@@ -33,7 +33,7 @@ type page struct {
 	current chan struct{} // open while the page waits
 }
 
-// newPage starts a server of pages: testdata/page.html, and at /readme the block of README.md, with
+// newPage starts a server of pages: testdata/page.html, at /sse testdata/sse.html, and at /readme the block of README.md, with
 // addr as its server.
 func newPage(t *testing.T, readmeAddr string) *page {
 	t.Helper()
@@ -41,6 +41,9 @@ func newPage(t *testing.T, readmeAddr string) *page {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, "testdata/page.html")
+	})
+	mux.HandleFunc("GET /sse", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, "testdata/sse.html")
 	})
 	mux.HandleFunc("GET /readme", func(w http.ResponseWriter, _ *http.Request) {
 		block := strings.ReplaceAll(readme(t, "page"), "localhost:3000", readmeAddr)

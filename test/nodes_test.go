@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -31,10 +32,12 @@ func TestNodesHearEachOther(t *testing.T) {
 			c.join("hello")
 			c.join("hello") // a second join is still one membership
 		}
+		s := follow(t, http.DefaultClient, nodes[1].http()+"/sse?channel=hello", nil)
 		both := func(want string) {
 			t.Helper()
 			a.expect("message " + want)
 			b.expect("message " + want)
+			s.expect(`data: {"channel":"hello","content":` + want + "}")
 		}
 
 		b.send(`{"command":"broadcast","args":{"channel":"hello","content":{"order":9007199254740993}}}`)

@@ -78,7 +78,7 @@ func TestProxiesOfDeployPassClientsOn(t *testing.T) {
 	for _, f := range fronts {
 		t.Run(f.program, func(t *testing.T) {
 			hook := noteAddresses(t)
-			s := serve(t, "-trusted-proxies", "127.0.0.1", "-authorizer-url", hook.URL, "-allowed-origins", "self")
+			s := serve(t, "-trusted-proxies", "127.0.0.1", "-authorizer-url", hook.URL, "-allowed-origins", "self", "-ping-interval", "500ms")
 			addr := f.start(t, s, certificate)
 			_, port, _ := net.SplitHostPort(addr)
 			dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -107,7 +107,15 @@ func TestProxiesOfDeployPassClientsOn(t *testing.T) {
 			if answer.StatusCode != http.StatusNotFound {
 				t.Errorf("POST /broadcast through the proxy: %s", answer.Status)
 			}
+			stream := follow(t, &web, "https://"+addr+"/sse?channel=news", http.Header{"Origin": {"https://" + addr}})
+			if got := hook.address(); got != "127.0.0.5" {
+				t.Errorf("the authorizer is told that the client of a stream is %q", got)
+			}
+			stream.expect(":") // a heartbeat, through whatever the proxy buffers
+			c.ask(`{"command":"broadcast","args":{"channel":"news","content":"`+strings.Repeat("x", 20_000)+`"}}`, `message "`+strings.Repeat("x", 20_000)+`"`)
+			stream.expectData(`{"channel":"news","content":"` + strings.Repeat("x", 20_000) + `"}`)
 			s.stop(syscall.SIGTERM)
+			stream.expectClose()
 			c.expect("close 1012 this node restarts, reconnect")
 		})
 	}

@@ -29,7 +29,7 @@ var triedHere = []string{
 	"webhook.go", "webhook.mjs", "with a webhook", "events.mjs", "with events", "nginx", "admin", "access log", "many nodes",
 	"unit", "doctor of the service", "key file", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 	"doctor", "haproxy addresses", "nginx addresses",
-	"haproxy tcp", "node behind haproxy tcp", "socket",
+	"haproxy tcp", "node behind haproxy tcp", "socket", "sse",
 }
 
 // readme returns a block of any page.
