@@ -132,6 +132,7 @@ func (l *Loop) handlerClosed(c *Conn) {
 // in limbo until no event of this batch can name it.
 func (l *Loop) forget(c *Conn) {
 	c.clearDeadline()
+	c.forgetWritten()
 	if c.out != 0 {
 		c.dropQueue()
 	}

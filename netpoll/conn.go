@@ -45,6 +45,7 @@ const (
 	flagEndWaits                    // the end of the peer's stream pauses the connection
 	flagMore                        // the last read filled its share, so more may be unread
 	flagExtended                    // the deadline was found late, and was extended
+	flagTell                        // WhenWritten was called
 	flagHeld                        // what is queued must not be written yet; see Hold
 )
 

@@ -64,6 +64,8 @@ type Loop struct {
 	queues   slab.Pool[queue] // of connections that have something queued
 	enqueued uint64           // bytes of memory that queues have taken up
 
+	whenWritten map[uint64]func(*Conn) // by ID: the functions of WhenWritten
+
 	// Read by every loop that accepts; written when a connection is opened or ends.
 	// They are not on the cache lines that the loop writes after each event.
 	_      [64]byte

@@ -99,8 +99,8 @@ func (c *Conn) flush() {
 		c.written(n)
 	}
 	c.watchWritable(c.out != 0)
-	if c.out == 0 && c.has(flagLingering) {
-		c.shutWhenWritten()
+	if c.out == 0 && c.flags&(flagLingering|flagTell) != 0 {
+		c.allWritten()
 	}
 }
 
