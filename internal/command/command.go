@@ -44,6 +44,7 @@ type Command struct {
 	Content []byte // raw JSON as sent, for Broadcast only; null when none was sent
 	Args    []byte // raw JSON of args as sent, an object; nil when none was sent
 	Whom    *Whom  // of a Broadcast that has members of a Whom; Channel is empty when it is Targeted
+	From    *From  // of a Join that says where to begin
 	ID      []byte // raw JSON of the id, a string or a number; nil when there is none
 }
 
@@ -146,6 +147,9 @@ func (p *Parser) arguments(e *envelope, c *Command) *Error {
 		if c.Whom, err = p.s.whom(&e.inArgs, whomOfArgs); err != nil {
 			return err
 		}
+	}
+	if c.Kind == Join && e.seen[1]&fromOfArgs != 0 {
+		c.From = p.s.from(e)
 	}
 	if !c.Whom.Targeted() {
 		name := e.inArgs[fieldChannel]

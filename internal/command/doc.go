@@ -28,6 +28,9 @@
 // channel, channels, user and users is given. There these names must not repeat or differ
 // in case either. Anywhere else they are members of other names.
 //
+// In the args of a join, since and last may say where to begin: see From. They are read where
+// the channel keeps history; elsewhere they are members of other names.
+//
 // The member id, which the authorizer does not get, matches in any case, and the last
 // one counts. A null for command, args, channel or id counts as absent; a null for
 // content is a content. Other members of the message are ignored. Other members of

@@ -18,12 +18,14 @@ const (
 	fieldExcept
 	fieldEcho
 	fieldMembers
+	fieldSince // this field and those below are known only where a join has them
+	fieldLast
 	fields
 )
 
 // fieldNames are the names of the fields.
 var fieldNames = [fields]string{
-	"", "id", "command", "args", "channel", "content", "channels", "user", "users", "except", "echo", "members",
+	"", "id", "command", "args", "channel", "content", "channels", "user", "users", "except", "echo", "members", "since", "last",
 }
 
 // fieldSet has one bit for each field.
@@ -164,6 +166,9 @@ func (s *scanner) field(name token) (f field, exact bool) {
 	return f, fieldNames[f] == string(raw)
 }
 
+// longS is the first byte of an ſ, which is an s in another case.
+const longS = 0xC5
+
 // foldedField returns the known member that name stands for to a decoder that
 // ignores case. As in encoding/json, case is Unicode's simple folding: "argſ" is
 // args, and each s may take a byte more. No other letter of the known names has a fold
@@ -171,7 +176,7 @@ func (s *scanner) field(name token) (f field, exact bool) {
 func foldedField(name []byte) field {
 	for f := fieldID; f < fields; f++ {
 		known := fieldNames[f]
-		if more := len(name) - len(known); more >= 0 && more <= 2 && name[0]|0x20 == known[0] && bytes.EqualFold(name, []byte(known)) {
+		if more := len(name) - len(known); more >= 0 && more <= 2 && (name[0]|0x20 == known[0] || name[0] == longS) && bytes.EqualFold(name, []byte(known)) {
 			return f
 		}
 	}

@@ -47,6 +47,10 @@ var (
 	errExcept         = &Error{BadRequest, "except must be a list of 1 to 100 ids of connections"}
 	errEcho           = &Error{BadRequest, "echo must be true or false"}
 	errMembers        = &Error{BadRequest, "members must be true or false"}
+	errFromUnclear    = &Error{BadRequest, "since and last must be written exactly so, and once"}
+	errSinceAndLast   = &Error{BadRequest, "give one of since and last"}
+	errSince          = &Error{BadRequest, "since must be a string of at most 64 bytes"}
+	errLast           = &Error{BadRequest, "last must be a whole number from 0 to 999999999"}
 	errSurrogate      = &Error{BadRequest, "the channel's name has half a surrogate pair"}
 	errNoChannel      = &Error{BadRequest, "channel is missing or empty"}
 	errReserved       = &Error{BadRequest, "a channel's name must not begin with U+0000"}

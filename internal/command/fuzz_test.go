@@ -29,6 +29,9 @@ func FuzzParse(f *testing.F) {
 	for _, members := range whomSeeds {
 		f.Add([]byte(`{"command":"broadcast","args":{` + members + `}}`))
 	}
+	for _, members := range fromSeeds {
+		f.Add([]byte(`{"command":"join","args":{"channel":"a",` + members + `}}`))
+	}
 	var used Parser // has seen every message so far
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		compareParse(t, msg)

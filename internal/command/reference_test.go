@@ -64,6 +64,9 @@ func (l library) parse(msg []byte) (c Command, code string) {
 			return c, BadRequest
 		}
 	}
+	if since, last := args["since"], args["last"]; c.Kind == Join && (ambiguousNames(c.Args, fromNames...) || since != nil || last != nil) {
+		c.From = &From{unclear: ambiguousNames(c.Args, fromNames...), since: notNull(since), last: notNull(last)}
+	}
 	if c.Kind == Broadcast {
 		c.Content = content(args["content"])
 	}
@@ -105,6 +108,24 @@ func (l library) publication(body []byte) (p Publication, code string) {
 // object decodes an object that is not nested too deeply.
 func (l library) object(p []byte, v any) bool {
 	return kind(bytes.TrimLeft(p, " \t\r\n")) == '{' && l.unmarshal(p, v) == nil && depth(p) <= MaxDepth
+}
+
+// The names that make a From.
+var fromNames = []string{"since", "last"}
+
+func notNull(raw []byte) []byte {
+	if null(raw) {
+		return nil
+	}
+	return raw
+}
+
+// equal compares what counts: an unclear From is refused, whatever it says.
+func (f *From) equal(g *From) bool {
+	if f == nil || g == nil {
+		return f == g
+	}
+	return f.unclear == g.unclear && (f.unclear || bytes.Equal(f.since, g.since) && bytes.Equal(f.last, g.last))
 }
 
 // The names that make a Whom.
@@ -313,6 +334,9 @@ func compareParse(t *testing.T, msg []byte) {
 			compareField(t, l, msg, "channel", got.Channel, want.Channel)
 			compareField(t, l, msg, "content", got.Content, want.Content)
 			compareField(t, l, msg, "args", got.Args, want.Args)
+			if !got.From.equal(want.From) {
+				t.Fatalf("Parse(%q) begins at %+v, with %s at %+v", msg, got.From, l.name, want.From)
+			}
 			compareWhom(t, l, msg, got.Whom, want.Whom)
 		}
 	}
