@@ -17,6 +17,22 @@ func AppendOKMembers(dst []byte, id []byte, members int) []byte {
 	return append(strconv.AppendInt(dst, int64(members), 10), '}')
 }
 
+// AppendJoined appends the answer to a join of a channel with history: the position to go on
+// from, unless it is empty, and, if the join was from a position, whether nothing is missing.
+func AppendJoined(dst []byte, id []byte, position string, asked, all bool) []byte {
+	dst = AppendOK(dst, id)
+	dst = dst[:len(dst)-1]
+	if asked {
+		dst = append(dst, `,"recovered":`...)
+		dst = strconv.AppendBool(dst, all)
+	}
+	if position != "" {
+		dst = append(dst, `,"position":`...)
+		dst = appendQuoted(dst, position)
+	}
+	return append(dst, '}')
+}
+
 // AppendError appends the answer to the message with the given id, whose command
 // was not carried out because of e. The id is the raw JSON of Command.ID.
 func AppendError(dst []byte, id []byte, e *Error) []byte {

@@ -164,13 +164,30 @@ func (l *Log[T]) Next() (Step, Entry[T]) {
 	if e := &l.held[0]; e.Epoch != l.last.Epoch {
 		l.jump(Position{Epoch: e.Epoch})
 		return l.Next()
-	} else if e.Prev != l.last.Offset {
+	} else if e.Prev != l.last.Offset && !l.set.InOrder {
 		return Read, none
 	}
 	e := l.takeHeld()
 	l.last = e.Position
 	l.keep(e)
 	return Deliver, e
+}
+
+// Peek returns Read or Start if that is the next step, and else Idle.
+func (l *Log[T]) Peek() Step {
+	waits := l.behind || len(l.held) > 0
+	switch {
+	case !l.known && waits:
+		return Start
+	case !l.known || l.gap || !waits:
+		return Idle
+	case len(l.held) == 0:
+		return Read
+	}
+	if e := &l.held[0]; e.Epoch == l.last.Epoch && e.Offset > l.last.Offset && e.Prev != l.last.Offset && !l.set.InOrder {
+		return Read
+	}
+	return Idle
 }
 
 // Given says that the members have been given what Next has returned.

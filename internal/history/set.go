@@ -9,6 +9,9 @@ type Limits struct {
 	Memory int64
 	// TTL is how long a publication is kept, in the unit of Entry.At. Zero means for ever.
 	TTL int64
+	// InOrder says that nothing is missing between two publications that arrive, whatever
+	// their Prev says.
+	InOrder bool
 }
 
 // maxHeld is how many bytes one log may hold back, and leastHeld how many all of them at

@@ -11,6 +11,7 @@ func serverMetrics(version string) []metric {
 	all := append(gauges(), connectionMetrics()...)
 	all = append(all, messageMetrics()...)
 	all = append(all, eventMetrics()...)
+	all = append(all, historyMetrics()...)
 	return append(all, authorizerRequests(), headersIgnored(), buildInfo(version))
 }
 
@@ -84,6 +85,23 @@ func eventMetrics() []metric {
 			func(st *Stats) map[string]uint64 { return st.Events }),
 		counters("events_dropped_total", "Lifecycle events that were lost, by reason.", "reason",
 			func(st *Stats) map[string]uint64 { return st.EventsLost }),
+	}
+}
+
+func historyMetrics() []metric {
+	return []metric{
+		gauge("history_channels", "Channels with history that this node follows: they have members here, or joins that wait.",
+			func(st *Stats) float64 { return float64(st.Followed) }),
+		gauge("history_bytes", "Memory of the publications that this node keeps of these channels, besides the engine.",
+			func(st *Stats) float64 { return float64(st.HistoryBytes) }),
+		counters("recoveries_total", "Joins from a position, by result; lost means that something missed could not be given.", "result",
+			func(st *Stats) map[string]uint64 { return st.Recoveries }),
+		counters("history_reads_total", "Questions of this node to the engine about the past of a channel, by result.", "result",
+			func(st *Stats) map[string]uint64 { return st.HistoryReads }),
+		counter("history_gaps_total", "Times that something published to a channel could not be given to its members on this node.",
+			func(st *Stats) float64 { return float64(st.HistoryGaps) }),
+		counter("history_doubles_total", "Publications that came from the engine again and were not delivered twice.",
+			func(st *Stats) float64 { return float64(st.HistoryDoubles) }),
 	}
 }
 

@@ -148,7 +148,7 @@ func (c *Config) settings(key string) session.Settings {
 		MaxMessageSize: c.MaxMessageSize, MaxChannelsPerConnection: c.MaxChannelsPerConnection, MaxChannelLength: c.MaxChannelLength,
 		WriteQueueSize: c.WriteQueueSize, MaxWriteMemory: c.MaxWriteMemory, DropSlow: c.SlowPolicy == PolicyDrop, Limits: c.limits(), Memory: c.memoryMeter(),
 		Compression: c.Compression == compressionOn, CompressionMinSize: c.CompressionMinSize, CompressionLevel: c.CompressionLevel,
-		AccessLogSample: c.accessLogSample(), BrokerDriver: c.BrokerDriver,
+		AccessLogSample: c.accessLogSample(), BrokerDriver: c.BrokerDriver, History: c.history(),
 	}
 }
 

@@ -25,6 +25,7 @@ var (
 	errBrokerLimit   = &command.Error{Code: command.Limit, Message: broker.ErrTooBig.Error() + ": not published"}
 	errBrokerRefused = &command.Error{Code: command.BrokerDown, Message: "the broker refused the publication"}
 	errJoinedDeaf    = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker is unreachable: nothing is received until it is back"}
+	errHistory       = &command.Error{Code: command.BrokerDown, Message: "joined, but the history cannot be read: messages may have been missed"}
 	errJoinedRefused = &command.Error{Code: command.BrokerDown, Message: "joined, but the broker does not confirm the subscription: messages may be missed"}
 )
 

@@ -50,6 +50,9 @@ func (l *loop) join(c *netpoll.Conn, s *session, cmd *command.Command) {
 		l.notDone(c, cmd, errChannels)
 		return
 	}
+	if l.node.trackers != nil && l.joinKept(c, s, cmd) {
+		return
+	}
 	l.hub.Join(c.Slot(), &s.subs, cmd.Channel)
 	if !l.hoard(c, s, membershipPrice+len(cmd.Channel)) {
 		return

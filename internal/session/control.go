@@ -151,9 +151,13 @@ func (l *loop) unsubscribe(c *netpoll.Conn, s *session, channel []byte) bool {
 	return true
 }
 
-// revoke makes a join that waits for the authorizer fail: the decision may be older than the order.
+// revoke makes a join fail that waits for the authorizer, whose decision may be older than the order,
+// or for what was missed.
 func (l *loop) revoke(s *session, channel []byte) {
 	e := l.more(s)
+	if e != nil && e.recovery != nil && string(e.recovery.track.name) == string(channel) {
+		e.recovery.revoked = true
+	}
 	if s.state == connecting && e.stream != nil {
 		e.stream.revoke(channel)
 	}

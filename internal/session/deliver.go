@@ -24,13 +24,21 @@ func (n *Node) deliver(channel, content []byte) error {
 		if p.head, p.content, ok = broker.SplitHead(content); !ok {
 			return broker.ErrHead
 		}
+		if p.head.Position.Epoch != "" && n.trackers != nil {
+			return n.deliverTracked(p)
+		}
 	}
-	size := wire.FrameSize(len(p.content))
-	if n.broker.Asynchronous() && n.hub.Full(channel, size) && n.hub.AwaitRoom(channel, size, &hub.Waiter{ID: brokerWaits, First: true}) {
+	if n.mustWait(&p) {
 		return hub.ErrBusy
 	}
 	n.encode(p)
 	return nil
+}
+
+// mustWait reports whether an asynchronous broker has to wait for room in the channel.
+func (n *Node) mustWait(p *published) bool {
+	size := wire.FrameSize(len(p.content))
+	return n.broker.Asynchronous() && n.hub.Full(p.channel, size) && n.hub.AwaitRoom(p.channel, size, &hub.Waiter{ID: brokerWaits, First: true})
 }
 
 // encode gives a publication to the hub. It begins with the class that nearly every
@@ -142,6 +150,10 @@ func (l *loop) sendOrQueue(c *netpoll.Conn, b *buffer.Buffer) bool {
 // Room resumes the session or the broker that waited for room in a channel. It
 // implements hub.Sink.
 func (n *Node) Room(w *hub.Waiter) {
+	if w.ID == trackerWaits {
+		n.trackers.roomCame(w)
+		return
+	}
 	if w.ID == brokerWaits {
 		n.broker.Room(w.Channel())
 		n.hub.Forgo(w) // the broker delivers ahead of others, so it needs no reservation

@@ -44,9 +44,9 @@ func (n *Node) timeForEvents(timeout time.Duration) time.Duration {
 // channels, if they are sent.
 func (n *Node) watcher() hub.Watcher {
 	if channels := n.lifecycle.Channels(); channels != nil {
-		return watchers{n.broker, channels}
+		return watchers{n.subscriptions(), channels}
 	}
-	return n.broker
+	return n.subscriptions()
 }
 
 // watchers tells two of channels. Implicit channels have no events.

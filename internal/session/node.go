@@ -67,7 +67,8 @@ type Settings struct {
 	AccessLogSample float64 // the fraction of connections in the access log; 0: it is off
 
 	Broker       broker.Broker
-	BrokerDriver string // name of the broker's driver
+	History      *broker.History // which channels keep history; nil: none
+	BrokerDriver string          // name of the broker's driver
 	Times        Times
 	Logger       *slog.Logger
 	Faults       *slog.Logger // like Logger, for errors that may repeat without end
@@ -104,7 +105,8 @@ type Node struct {
 
 	lifecycle *events.Sender // of lifecycle events; nil without
 	broker    broker.Broker
-	orders    *orders // to and from the other nodes; nil without
+	trackers  *trackers // of the channels that keep history; nil without
+	orders    *orders   // to and from the other nodes; nil without
 	obeyed    [numOrders]atomic.Uint64
 	name      string // prefix of the ids of connections; see connID
 	current   atomic.Pointer[snapshot]
@@ -143,6 +145,9 @@ func Open(cfg Settings) (*Node, error) {
 		return nil, err
 	}
 	if err := n.openEvents(); err != nil {
+		return nil, err
+	}
+	if err := n.openTrackers(); err != nil {
 		return nil, err
 	}
 	if err := n.openLoops(); err != nil {

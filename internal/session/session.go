@@ -57,6 +57,7 @@ const (
 	whyRoom                    // room in its channel: until the loops have delivered, or closed slow consumers
 	whyBroker                  // room in the broker: until the engine has answered, or its link is given up
 	whySubscription            // the broker's confirmation of a join: the broker's own timeout
+	whyHistory                 // what a join has missed: readTimeout for each question, and until the client has read
 )
 
 // extra is the part of a session that most connections do not need most of the
@@ -80,12 +81,13 @@ type extra struct {
 	spread     *spread        // message, if it goes to several channels and waits for room in one of them
 	post       *publication   // a backend's publication, in the states receiving and publishing
 	stream     *opening       // a stream of events that is not open yet
+	recovery   *recovery      // a join of a channel with history that is under way
 	query      string         // query of the upgrade, as sent, for the authorizer
 }
 
 // empty reports whether e holds nothing that must be kept.
 func (e *extra) empty() bool {
-	return e.reader == wire.Reader{} && e.input == nil && e.reply == nil && e.message == nil && e.question == nil && e.query == ""
+	return e.reader == wire.Reader{} && e.input == nil && e.reply == nil && e.message == nil && e.question == nil && e.recovery == nil && e.query == ""
 }
 
 // more returns the session's extra, or nil if it has none.
@@ -130,6 +132,7 @@ func (l *loop) drop(s *session) {
 	l.forgo(l.takeRoom(s))
 	l.forgoBrokerRoom(s)
 	e := l.more(s)
+	l.dropRecovery(e)
 	if e.post != nil {
 		l.underWay.Add(-1)
 	}

@@ -70,31 +70,37 @@ func (n *counts) notDone(code string) {
 // Stats are the counters of a node since its start, and some gauges. Maps have an entry
 // for each value of their label, also if it is zero.
 type Stats struct {
-	Net           netpoll.Stats
-	Channels      int64 // gauge
-	Subscriptions int64 // gauge
-	WorkersBusy   int   // gauge
-	Waiting       int   // gauge: calls that wait for a worker
-	Asking        int64 // gauge: calls to the authorizer in progress
-	Draining      bool
-	HasAuthorizer bool
-	Broker        *broker.Stats // nil when it has no engine
-	Accepted      uint64
-	Upgraded      uint64
-	Rejected      map[string]uint64            // handshakes refused, by reason
-	Received      map[string]uint64            // messages, by command, or "invalid"
-	NotDone       map[string]uint64            // commands refused, by error code
-	Broadcasts    map[string]uint64            // by source: client, http
-	Unpublished   map[string]uint64            // publications of backends refused before the broker, by reason
-	Sent          uint64                       // messages given to connections
-	Dropped       map[string]uint64            // messages lost, by reason
-	Closed        map[string]uint64            // connections ended, by reason
-	Orders        map[string]uint64            // of operators, carried out here: kick, unsubscribe
-	Authorizer    map[string]map[string]uint64 // calls, by command and result
-	Ignored       map[string]uint64            // headers of the authorizer's answers that break a rule, by header
-	EventsWaiting int                          // gauge
-	Events        map[string]uint64            // lifecycle events that were sent; nil without
-	EventsLost    map[string]uint64            // by reason
+	Net            netpoll.Stats
+	Channels       int64 // gauge
+	Subscriptions  int64 // gauge
+	WorkersBusy    int   // gauge
+	Waiting        int   // gauge: calls that wait for a worker
+	Asking         int64 // gauge: calls to the authorizer in progress
+	Draining       bool
+	HasAuthorizer  bool
+	Broker         *broker.Stats // nil when it has no engine
+	Accepted       uint64
+	Upgraded       uint64
+	Rejected       map[string]uint64            // handshakes refused, by reason
+	Received       map[string]uint64            // messages, by command, or "invalid"
+	NotDone        map[string]uint64            // commands refused, by error code
+	Broadcasts     map[string]uint64            // by source: client, http
+	Unpublished    map[string]uint64            // publications of backends refused before the broker, by reason
+	Sent           uint64                       // messages given to connections
+	Dropped        map[string]uint64            // messages lost, by reason
+	Closed         map[string]uint64            // connections ended, by reason
+	Orders         map[string]uint64            // of operators, carried out here: kick, unsubscribe
+	Authorizer     map[string]map[string]uint64 // calls, by command and result
+	Ignored        map[string]uint64            // headers of the authorizer's answers that break a rule, by header
+	EventsWaiting  int                          // gauge
+	Events         map[string]uint64            // lifecycle events that were sent; nil without
+	EventsLost     map[string]uint64            // by reason
+	Followed       int                          // gauge: channels with history that this node follows
+	HistoryBytes   int64                        // gauge: of publications that it keeps for them
+	HistoryReads   map[string]uint64            // questions to the engine, by result; nil without history
+	HistoryGaps    uint64                       // of channels: something cannot be given to the members
+	HistoryDoubles uint64                       // publications that came again, and were not delivered
+	Recoveries     map[string]uint64            // joins from a position, by result; nil without history
 }
 
 // Connections returns the number of connections.
@@ -114,6 +120,7 @@ func (n *Node) Stats() Stats {
 		Rejected: map[string]uint64{}, Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{}, Unpublished: map[string]uint64{},
 		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Orders: map[string]uint64{}, Authorizer: map[string]map[string]uint64{}, Ignored: map[string]uint64{},
 	}
+	n.trackers.addTo(&st)
 	st.WorkersBusy, st.Waiting = n.workers.Busy()
 	told := n.lifecycle.Stats()
 	st.EventsWaiting, st.Events, st.EventsLost = told.Waiting, told.Sent, told.Lost

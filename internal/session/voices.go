@@ -36,6 +36,9 @@ type voice struct {
 	// reply appends the message that answers a command. answer is what package command has
 	// made. A class that sends no commands has none.
 	reply func(dst, answer []byte) []byte
+	// gap encodes that something is missing before a position. Nil for a class that is told
+	// nothing.
+	gap func(channel []byte, position string) *buffer.Buffer
 	// ping is sent when a connection may be idle.
 	ping []byte
 	// farewell appends what tells the client why its connection ends.

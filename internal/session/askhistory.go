@@ -1,0 +1,251 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"wsify/broker"
+	"wsify/hub"
+	"wsify/internal/history"
+)
+
+// Bounds of the questions to the engine.
+const (
+	maxReaders  = 16              // at once; each has a goroutine
+	readTimeout = 5 * time.Second // for one question, and before it for the subscription
+	roomTimeout = 5 * time.Second
+	restFirst   = 100 * time.Millisecond // before the next question about a channel, when one has failed; it doubles
+	restLast    = 3 * time.Second        // before the next question for a first position, while the engine is unreachable
+	maxFailed   = 5                      // failures until a gap is given up
+)
+
+// historyQuestion is what the engine is asked about one channel. With last above zero it is for the
+// newest ones, else for what follows after.
+type historyQuestion struct {
+	kind  questionKind
+	asked time.Time
+	after broker.Position
+	last  int
+}
+
+type questionKind uint8
+
+const (
+	askNothing questionKind = iota
+	askStart                // for the first position of a channel
+	askMissing              // for what the members miss
+	askOlder                // for what a join needs, and the log does not have
+)
+
+// answer is what an engine has said about the past of a channel.
+type answer struct {
+	asked    time.Time
+	after    broker.Position // what it was asked for; zero if nothing
+	tail     broker.Position
+	complete bool
+}
+
+// denies reports whether the answer says that not all is kept that follows p, to a join that
+// has begun at some time. What is not kept any more does not come back, so in a storm of
+// reconnects one answer is enough. Positions of the future and of other epochs may come from a
+// node that is ahead of this one: there the answer has to be newer than the join.
+func (a *answer) denies(p broker.Position, began time.Time) bool {
+	if !a.complete && p.Epoch == a.after.Epoch && p.Offset <= a.after.Offset && p.Epoch == a.tail.Epoch {
+		return true
+	}
+	return a.asked.After(began) && (p.Epoch != a.tail.Epoch || p.Offset > a.tail.Offset)
+}
+
+// orderLocked makes a reader ask the engine about a channel.
+func (t *trackers) orderLocked(tr *tracker) {
+	if tr.due || tr.gone {
+		return
+	}
+	tr.due = true
+	t.due.Push(tr)
+	if t.readers < maxReaders {
+		t.readers++
+		go t.serve()
+	}
+}
+
+// serve asks about one channel after another, until none is due.
+func (t *trackers) serve() {
+	for {
+		t.mu.Lock()
+		if t.due.Len() == 0 {
+			t.readers--
+			t.mu.Unlock()
+			return
+		}
+		tr := t.due.Pop()
+		q := tr.question()
+		t.mu.Unlock()
+		q.asked = time.Now()
+		t.read(tr, q)
+	}
+}
+
+// question returns what the engine has to be asked. Needs trackers.mu.
+func (tr *tracker) question() historyQuestion {
+	at, known := tr.log.Position()
+	step := tr.log.Peek()
+	switch {
+	case tr.gone:
+		return historyQuestion{}
+	case !known && len(tr.waiting) > 0:
+		return historyQuestion{kind: askStart, after: tr.waiting[0].since, last: tr.waiting[0].last}
+	case !known:
+		return historyQuestion{kind: askStart}
+	case tr.behind || step == history.Read:
+		return historyQuestion{kind: askMissing, after: broker.Position(at)}
+	case len(tr.waiting) > 0:
+		r := tr.waiting[0]
+		if r.last == 0 && (r.since.Epoch != at.Epoch || r.since.Offset > at.Offset) {
+			return historyQuestion{kind: askMissing, after: broker.Position(at)}
+		}
+		return historyQuestion{kind: askOlder, after: r.since, last: r.last}
+	}
+	return historyQuestion{}
+}
+
+// read asks the engine, and gives what it answers to the members and the joins that wait.
+func (t *trackers) read(tr *tracker, q historyQuestion) {
+	var page history.Page[*record]
+	var err error
+	if q.kind != askNothing {
+		page, err = t.ask(tr, q)
+		t.counts.reads[toInt(err == nil)].Add(1)
+	}
+	t.mu.Lock()
+	if tr.due = false; err != nil {
+		t.failedLocked(tr, err)
+	} else {
+		t.apply(tr, q, page)
+	}
+	told := tr.waiting
+	tr.waiting = nil
+	s := t.beginLocked(tr)
+	t.mu.Unlock()
+	t.carryOut(tr, s, func(size int) { t.awaitRoom(tr.name, size) })
+	for _, r := range told {
+		r.tell(&page, err)
+	}
+}
+
+// ask asks the engine. It blocks. The first question about a channel waits for its
+// subscription: what is published from then on arrives.
+func (t *trackers) ask(tr *tracker, q historyQuestion) (page history.Page[*record], err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	if q.kind == askStart {
+		if err = t.awaitSubscription(ctx, tr.name); err != nil {
+			return page, err
+		}
+	}
+	if q.last > 0 {
+		q.after = broker.Position{}
+	}
+	p, err := t.source.ReadHistory(ctx, string(tr.name), q.after, q.last)
+	if lost := err == nil && !p.Complete && q.kind == askMissing; lost && (p.Tail.Epoch != q.after.Epoch || p.Tail.Offset > q.after.Offset) {
+		q.after, q.last = broker.Position{}, t.size // what is left of it
+		p, err = t.source.ReadHistory(ctx, string(tr.name), q.after, q.last)
+	}
+	if err != nil {
+		return page, err
+	}
+	return pageOf(tr.name, &p, q.after, q.last), nil
+}
+
+func (t *trackers) awaitSubscription(ctx context.Context, channel []byte) error {
+	confirmed := make(chan error, 1)
+	pending, err := t.node.broker.Await(channel, func(err error) { confirmed <- err })
+	if !pending {
+		return err
+	}
+	select {
+	case err = <-confirmed:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// apply adds an answer to the log. Needs mu.
+func (t *trackers) apply(tr *tracker, q historyQuestion, page history.Page[*record]) {
+	tr.failed, tr.resting = 0, false
+	if q.kind == askNothing || tr.gone {
+		return
+	}
+	tr.answer = answer{asked: q.asked, after: q.after, tail: broker.Position(page.Tail), complete: page.Complete}
+	switch q.kind {
+	case askStart:
+		tr.log.Begin(page, tr.members)
+	case askMissing:
+		tr.behind = false
+		tr.log.Fill(history.Position(q.after), page)
+	case askOlder:
+		tr.log.Backfill(page)
+	}
+}
+
+// failedLocked notes that a question has failed. While the link is lost, there is no next one:
+// resumed is called when there is a link again. A gap that cannot be read for long is given up.
+func (t *trackers) failedLocked(tr *tracker, err error) {
+	tr.resting = true
+	rest := restFirst << tr.failed
+	_, known := tr.log.Position()
+	switch down := errors.Is(err, broker.ErrDown); {
+	case errors.Is(err, broker.ErrClosed), down && known:
+		return
+	case down: // its subscription was never in force, so it does not resume
+		rest = restLast
+	default:
+		if tr.failed++; tr.failed >= maxFailed {
+			tr.failed, tr.behind = 0, false
+			tr.log.GiveUp()
+		}
+	}
+	time.AfterFunc(rest, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		_, known := tr.log.Position()
+		if tr.resting = false; !known || tr.behind || tr.log.Peek() >= history.Read {
+			t.orderLocked(tr)
+		}
+	})
+}
+
+// trackerWaits is the ID of a Waiter with which a reader waits for room in a channel. No
+// connection has this ID, because a generation is never 0.
+const trackerWaits = 1 << 32
+
+// awaitRoom waits until the members of a channel have room for size bytes. Members that are
+// too slow are closed, so that takes no longer than roomTimeout.
+func (t *trackers) awaitRoom(channel []byte, size int) {
+	w, room := &hub.Waiter{ID: trackerWaits, First: true}, make(chan struct{})
+	t.rooms.Store(w, room)
+	if t.node.hub.AwaitRoom(channel, size, w) {
+		select {
+		case <-room:
+		case <-time.After(roomTimeout):
+		}
+		t.node.hub.Forgo(w)
+	}
+	t.rooms.Delete(w)
+}
+
+// roomCame ends an awaitRoom.
+func (t *trackers) roomCame(w *hub.Waiter) {
+	if room, waits := t.rooms.LoadAndDelete(w); waits {
+		close(room.(chan struct{}))
+	}
+}
+
+func toInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

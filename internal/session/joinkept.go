@@ -1,0 +1,56 @@
+package session
+
+import (
+	"wsify/broker"
+	"wsify/internal/command"
+	"wsify/netpoll"
+)
+
+var errNoHistory = &command.Error{Code: command.BadRequest, Message: "this channel keeps no history"}
+
+// joinKept carries out a join of a node that keeps history. It reports false for a channel
+// without, which is joined like any other.
+func (l *loop) joinKept(c *netpoll.Conn, s *session, cmd *command.Command) bool {
+	begin, bad := l.beginning(cmd)
+	switch {
+	case bad != nil:
+		l.notDone(c, cmd, bad)
+		return true
+	case !l.node.trackers.keeps(string(cmd.Channel)):
+		return false
+	case !l.hoard(c, s, membershipPrice+len(cmd.Channel)):
+		return true
+	}
+	id := cloneID(cmd.ID)
+	if l.recover(c, s, cmd.Channel, begin, func(c *netpoll.Conn, s *session, r recovered) { l.joinedKept(c, s, id, r) }) {
+		l.park(c, s, nil, whyHistory)
+	}
+	return true
+}
+
+// beginning returns where a join begins.
+func (l *loop) beginning(cmd *command.Command) (f from, bad *command.Error) {
+	since, asked, last, bad := cmd.From.Read()
+	if bad == nil && (asked || last > 0) && !l.node.trackers.keeps(string(cmd.Channel)) {
+		bad = errNoHistory
+	}
+	f = from{asked: asked, last: min(last, l.node.trackers.size)}
+	f.since, _ = broker.ParsePosition(since) // one that cannot be read is none of this history
+	return f, bad
+}
+
+// joinedKept answers a join of a channel with history, and resumes its session if it has waited.
+func (l *loop) joinedKept(c *netpoll.Conn, s *session, id []byte, r recovered) {
+	switch {
+	case r.err != nil:
+		l.counts.notDone(r.err.Code)
+		l.fail(c, id, r.err)
+	case id != nil:
+		l.reply = command.AppendJoined(l.reply[:0], id, r.position.String(), r.asked, !r.lost)
+		l.answerText(c)
+	}
+	if e := l.more(s); s.state == parked && e.why == whyHistory && c.Open() {
+		l.uncork()
+		l.resume(c, s)
+	}
+}
