@@ -104,6 +104,25 @@ func TestAKickIsToldWithTheUser(t *testing.T) {
 	expectRecord(t, all[1], map[string]any{"event": "disconnect", "connection": id, "user": "ann b", "code": 4003.0, "reason": "kicked"})
 }
 
+func TestTheEndOfAStreamIsTold(t *testing.T) {
+	t.Parallel()
+	srv, h := startTold(t, Config{}, "disconnect", "kicked")
+	s := follow(t, srv, "/sse?channel=a")
+	carried(t, srv, Order{Channel: "a", Code: 4003, Reason: "spam"}, 1)
+	s.expectClose(`{"code":4003,"reason":"spam"}`)
+	_ = s.Close()
+	gone := follow(t, srv, "/sse?channel=a")
+	_ = gone.Close()
+	all := h.awaitTold(3)
+	for i, want := range []map[string]any{
+		{"event": "kicked", "address": s.LocalAddr().String(), "code": 4003.0, "reason": "spam"},
+		{"event": "disconnect", "address": s.LocalAddr().String(), "code": 4003.0, "reason": "kicked"},
+		{"event": "disconnect", "address": gone.LocalAddr().String(), "code": 1006.0},
+	} {
+		expectRecord(t, all[i], want)
+	}
+}
+
 func TestASlowConsumerIsToldBeforeItsEnd(t *testing.T) {
 	t.Parallel()
 	srv, h := startTold(t, Config{WriteQueueSize: 64 << 10}, "disconnect", "slow")
