@@ -119,6 +119,9 @@ func TestPageInABrowser(t *testing.T) {
 
 	p.expect("refused for its origin", `{"code":1006,"reason":"","wasClean":false}`)
 	p.expect("after offering a subprotocol", `{"code":1006,"reason":"","wasClean":false}`)
+	p.expect("open with envelopes", `{"open":true,"protocol":"wsify.v1","extensions":""}`)
+	p.expect("joined with envelopes", `"{\"type\":\"reply\",\"id\":\"join\",\"ok\":true}"`)
+	p.expect("heard an envelope", `"{\"type\":\"message\",\"channel\":\"typed\",\"content\":\"ü😀\"}"`)
 	p.expect("open", `{"open":true,"protocol":"","extensions":""}`)
 	p.expect("joined", `"{\"id\":\"join\",\"ok\":true}"`)
 	p.expect("heard itself", `"{\"text\":\"ü😀\"}"`)

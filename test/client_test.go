@@ -67,9 +67,15 @@ func (c *client) join(channel string) {
 // other things; tests of clients are in their own module.
 func dialGo(t *testing.T, url string) *client {
 	t.Helper()
+	return dialOffering(t, url)
+}
+
+// dialOffering is dialGo with subprotocols that the client offers.
+func dialOffering(t *testing.T, url string, protocols ...string) *client {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	conn, early, _, err := ws.Dial(ctx, url)
+	conn, early, _, err := ws.Dialer{Protocols: protocols}.Dial(ctx, url)
 	if status := ws.StatusError(0); errors.As(err, &status) {
 		events := make(chan string, 1)
 		events <- fmt.Sprintf("refused %d", int(status))

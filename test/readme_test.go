@@ -25,7 +25,7 @@ var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n
 // triedHere are all names, so that each comment has a test.
 var triedHere = []string{
 	"admin api lists", "admin api kick", "admin api unsubscribe", "admin api node",
-	"run", "join", "publish", "heard", "page", "command", "answers", "bodies",
+	"run", "join", "publish", "heard", "page", "command", "answers", "envelope", "bodies",
 	"webhook.go", "webhook.mjs", "with a webhook", "events.mjs", "with events", "nginx", "admin", "access log", "many nodes",
 	"unit", "doctor of the service", "key file", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 	"doctor", "haproxy addresses", "nginx addresses",
@@ -165,11 +165,16 @@ func TestReadmeJoinsWithWscat(t *testing.T) {
 	}
 }
 
-func TestReadmeAnswers(t *testing.T) {
+func TestReadmeAnswers(t *testing.T)  { talk(t, readme(t, "answers")) }
+func TestReadmeEnvelope(t *testing.T) { talk(t, readme(t, "envelope"), "wsify.v1") }
+
+// talk sends the lines of a dialogue, and expects those that are received.
+func talk(t *testing.T, dialogue string, protocols ...string) {
+	t.Helper()
 	s := serve(t)
-	c := dialGo(t, s.ws())
+	c := dialOffering(t, s.ws(), protocols...)
 	c.expect("open")
-	for line := range strings.Lines(readme(t, "answers")) {
+	for line := range strings.Lines(dialogue) {
 		line = strings.TrimSuffix(line, "\n")
 		if text, ok := strings.CutPrefix(line, "> "); ok {
 			c.send(text)

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-
-	"wsify/internal/command"
 )
 
 // offer is the header line of a client that wants envelopes.
@@ -93,7 +91,8 @@ func TestAnEnvelopeSaysWhatTheHeadSays(t *testing.T) {
 	}
 }
 
-// TestAMessageToAUserNamesNoChannel, as the channel is not one that clients know of.
+// TestAMessageToAUserNamesNoChannel, as the channel is not one that clients know of. One from
+// a user says who it is.
 func TestAMessageToAUserNamesNoChannel(t *testing.T) {
 	hook := newNamingWebhook(t)
 	srv := start(t, Config{AuthorizerURL: hook.URL})
@@ -102,6 +101,8 @@ func TestAMessageToAUserNamesNoChannel(t *testing.T) {
 	p.expectText(`{"type":"message","content":"for ann"}`)
 	publishRaw(t, srv, "news", `"for all"`)
 	p.expectText(`{"type":"message","channel":"news","content":"for all"}`)
+	p.send(`{"command":"broadcast","args":{"channel":"news","content":"from ann"}}`)
+	p.expectText(`{"type":"message","user":"ann","channel":"news","content":"from ann"}`)
 }
 
 // TestBothClassesHearOneOrder: publications to members of both classes on every loop come
@@ -193,25 +194,5 @@ func TestEnvelopesAreCompressedToo(t *testing.T) {
 		for _, p := range []*peer{wide, narrow} {
 			p.expectDeflated(len(content) > 1, `{"type":"message","channel":"c","content":`+content+`}`)
 		}
-	}
-}
-
-// TestEveryClassWithConnectionsHasAVoice that is complete.
-func TestEveryClassWithConnectionsHasAVoice(t *testing.T) {
-	for class, v := range voices {
-		if v.publication == nil && !v.deflated {
-			continue
-		}
-		if v.farewell == nil || len(v.ping) == 0 || v.deflated && voices[v.plain].publication == nil {
-			t.Errorf("class %d: its voice is %+v", class, v)
-		}
-		if v.publication == nil {
-			continue
-		}
-		b := v.publication(published{channel: []byte(command.ReservedPrefix + "x"), content: []byte("1")})
-		if b.Messages != 1 || b.Len() == 0 {
-			t.Errorf("class %d: a publication has %d messages in %d bytes", class, b.Messages, b.Len())
-		}
-		b.Release()
 	}
 }
