@@ -40,6 +40,7 @@ func (l *loop) beginning(cmd *command.Command) (f from, bad *command.Error) {
 }
 
 // joinedKept answers a join of a channel with history, and resumes its session if it has waited.
+// Where there is no answer, what is lost is a gap.
 func (l *loop) joinedKept(c *netpoll.Conn, s *session, id []byte, r recovered) {
 	switch {
 	case r.err != nil:
@@ -49,8 +50,22 @@ func (l *loop) joinedKept(c *netpoll.Conn, s *session, id []byte, r recovered) {
 		l.reply = command.AppendJoined(l.reply[:0], id, r.position.String(), r.asked, !r.lost)
 		l.answerText(c)
 	}
+	if id == nil && r.lost {
+		l.tellGap(c, s, r.channel, r.position)
+	}
 	if e := l.more(s); s.state == parked && e.why == whyHistory && c.Open() {
 		l.uncork()
 		l.resume(c, s)
 	}
+}
+
+// tellGap tells one member of a gap, if its class is told of gaps.
+func (l *loop) tellGap(c *netpoll.Conn, s *session, channel []byte, at broker.Position) {
+	gap := gapVoice(s.subs.Class)
+	if gap == nil || at == (broker.Position{}) {
+		return
+	}
+	b := gap(channel, at.String())
+	l.answer(c, b.Bytes())
+	b.Release()
 }

@@ -21,6 +21,7 @@ type from struct {
 
 // recovered is the outcome of a join of a channel with history.
 type recovered struct {
+	channel  []byte          // nil if the connection is a member already
 	position broker.Position // to go on from; zero when it is not known, or was told before
 	asked    bool            // there was a since
 	lost     bool            // not all that was missed could be given
@@ -68,6 +69,10 @@ const maxTries = 4
 // the caller sees to it that the session does nothing else meanwhile. If the session ends, then is
 // not called.
 //
+// Who joins several channels, like a stream or a session that is admitted with channels, calls it
+// for one after another, each from the function of the one before. What is sent goes through
+// loop.answer in the form of the session's class.
+//
 // A member that joins from now on stays one. With a position or a number it begins anew: what it
 // has not been sent yet is part of what it asks for.
 func (l *loop) recover(c *netpoll.Conn, s *session, channel []byte, f from, then func(*netpoll.Conn, *session, recovered)) (pending bool) {
@@ -102,11 +107,13 @@ func (l *loop) goOn(c *netpoll.Conn, s *session, r *recovery) (done bool) {
 			l.finish(c, s, r, nil)
 			return true
 		case takeSome:
+			c.LetGo() // what is on hold is written before, or nothing ever is
 			l.sendRecords(c, s, r)
 			if l.flushCork(c); !c.Open() {
 				return false
 			}
 		case takeLater:
+			c.LetGo()
 			l.awaitWritten(c, s, r)
 			return false
 		case takeRead:
@@ -151,7 +158,7 @@ func (l *loop) finish(c *netpoll.Conn, s *session, r *recovery, err *command.Err
 			t.counts.recoveries[recoveryDone].Add(1)
 		}
 	}
-	r.then(c, s, recovered{position: r.at, asked: r.asked, lost: r.lost, err: err})
+	r.then(c, s, recovered{channel: r.track.name, position: r.at, asked: r.asked, lost: r.lost, err: err})
 }
 
 // tell passes an answer of the engine to the loop, or wakes the join because the log has

@@ -53,7 +53,7 @@ type voice struct {
 // The voices of WebSocket clients: raw, and with the subprotocol.
 var (
 	raw   = voice{publication: rawPublication, reply: rawReply, ping: pingFrame, farewell: wire.AppendClose}
-	typed = voice{publication: envelopePublication, reply: envelopeReply, ping: pingFrame, farewell: wire.AppendClose}
+	typed = voice{publication: envelopePublication, gap: envelopeGap, reply: envelopeReply, ping: pingFrame, farewell: wire.AppendClose}
 )
 
 // compressed returns the voice of the class plain for clients that have agreed on
@@ -73,7 +73,7 @@ var voices = [hub.NumClasses]voice{
 	hub.Envelope:         typed,
 	hub.EnvelopeDeflated: typed.compressed(hub.Envelope, false),
 	hub.EnvelopeNarrow:   typed.compressed(hub.Envelope, true),
-	hub.Stream:           {publication: streamPublication, ping: []byte(sse.Heartbeat), farewell: streamFarewell},
+	hub.Stream:           {publication: streamPublication, gap: streamGap, ping: []byte(sse.Heartbeat), farewell: streamFarewell},
 }
 
 // voice returns how the server speaks to this session.
@@ -109,6 +109,22 @@ func envelopePublication(p published) *buffer.Buffer {
 func envelopeReply(dst, answer []byte) []byte {
 	dst = wire.AppendFrameHeader(dst, ws.OpText, len(answer)+command.ReplyOverhead)
 	return command.AppendReply(dst, answer)
+}
+
+// envelopeGap is an object of the type gap.
+func envelopeGap(channel []byte, position string) *buffer.Buffer {
+	b := buffer.New(wire.MaxHeader + command.EnvelopeOverhead + len(channel) + len(position))
+	b.SetBytes(wire.FrameInPlace(command.AppendGap(b.Bytes()[:wire.MaxHeader], channel, position), ws.OpText))
+	b.Messages = 1
+	return b
+}
+
+// streamGap is an event of the type gap.
+func streamGap(channel []byte, position string) *buffer.Buffer {
+	b := buffer.New(sse.EventSize(len(channel), len(position)))
+	b.SetBytes(sse.AppendGap(b.Bytes(), position, string(channel), position))
+	b.Messages = 1
+	return b
 }
 
 // streamPublication is an event.
