@@ -4,6 +4,7 @@ import (
 	"wsify/hub"
 	"wsify/internal/buffer"
 	"wsify/internal/wire"
+	"wsify/netpoll"
 )
 
 // deflated reports whether the client has agreed on compression.
@@ -56,4 +57,23 @@ func (n *Node) deflate(plain *buffer.Buffer, narrow bool) (b *buffer.Buffer) {
 		b = plain.Retain()
 	}
 	return b
+}
+
+// maxInflated is how many bytes of messages a session with compression handles before other
+// connections have their turn. Without it, a read of 64 KiB could hold a thousand messages of the
+// largest size, and the loop for tens of milliseconds.
+const maxInflated = 256 << 10
+
+// letOthers parks a session that has inflated much, if there is more input: it goes on in the
+// next turn.
+func (l *loop) letOthers(c *netpoll.Conn, s *session, inflated, left int) {
+	if inflated < maxInflated || left == 0 || s.state != open {
+		return
+	}
+	l.park(c, s, nil, whyOthers)
+	l.net.PostTo(c.ID(), func(c *netpoll.Conn) {
+		if s := l.session(c); c.Open() && s.state == parked && l.more(s).why == whyOthers {
+			l.resume(c, s)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"wsify/internal/command"
 	"wsify/internal/testtool"
 )
 
@@ -212,5 +213,49 @@ func TestACompressedPublicationLeavesMembersOut(t *testing.T) {
 			}
 		}
 		p.expectNothing()
+	}
+}
+
+// A few bytes inflate to a message of the largest size, so there may be hundreds in one read.
+func TestOthersHaveTheirTurnBetweenLargeCompressedMessages(t *testing.T) {
+	cfg := deflating()
+	cfg.Loops = 1
+	srv := start(t, cfg)
+	p, other := connectDeflated(t, srv, "/ws"), connect(t, srv, "/ws")
+	const many = 300
+	var all strings.Builder
+	for i := range many {
+		all.WriteString(squeezed(opText, fmt.Sprintf(`{"command":"broadcast","args":{"channel":"c","pad":"%s"},"id":%d}`, strings.Repeat("x", 65_000), i), whole))
+	}
+	if all.Len() > 60_000 {
+		t.Fatalf("%d messages in %d bytes, want fewer", many, all.Len())
+	}
+	l, turns := srv.loops[0], make(chan []uint64, 1)
+	release := holdLoop(t, l)
+	p.write(all.String())
+	handled := []uint64{0} // by the loop's turns
+	var look func()
+	look = func() {
+		if n := l.counts.received[command.Broadcast].Load(); n > handled[len(handled)-1] {
+			handled = append(handled, n)
+		}
+		if handled[len(handled)-1] < many {
+			l.net.Post(look)
+		} else {
+			turns <- handled
+		}
+	}
+	l.net.Post(look)
+	release()
+	other.usable()
+	for i := range many {
+		p.expectText(fmt.Sprintf(`{"id":%d,"ok":true}`, i))
+	}
+	p.usable()
+	handled = <-turns
+	for i, n := range handled[1:] {
+		if n-handled[i] > 2+maxInflated/65_000 { // one may be that of the other
+			t.Fatalf("%d messages were handled in one turn: %v", n-handled[i], handled)
+		}
 	}
 }

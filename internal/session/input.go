@@ -26,7 +26,7 @@ const unkept = -1
 // Most input consists of whole frames and leaves no state. Only the Reader of an
 // incomplete message is kept with the session.
 func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
-	size := len(p)
+	size, inflated := len(p), 0
 	var r wire.Reader
 	if e := l.more(s); e != nil {
 		r, e.reader = e.reader, wire.Reader{}
@@ -43,6 +43,10 @@ func (l *loop) readFrames(c *netpoll.Conn, s *session, p []byte, searched int) {
 		} else {
 			l.event(c, s, ev)
 			begun = begun || r.Idle()
+			if r.Deflate {
+				inflated += len(ev.Payload)
+				l.letOthers(c, s, inflated, len(p))
+			}
 		}
 	}
 	if r.Idle() || s.state == ending {

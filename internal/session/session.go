@@ -57,6 +57,7 @@ const (
 	whyRoom                    // room in its channel: until the loops have delivered, or closed slow consumers
 	whyBroker                  // room in the broker: until the engine has answered, or its link is given up
 	whySubscription            // the broker's confirmation of a join: the broker's own timeout
+	whyOthers                  // compressed messages behind the last one have their turn after other connections: one turn
 	whyHistory                 // what a join has missed: readTimeout for each question, and until the client has read
 )
 
