@@ -74,9 +74,9 @@ type Entry struct {
 // dashes, a space and a line feed.
 const positionRoom = MaxEpoch + 2*20 + 5
 
-// withPosition returns a copy of content whose head has this position. ok is false when the head has
+// WithPosition returns a copy of content whose head has this position. ok is false when the head has
 // another form than without a position.
-func withPosition(content []byte, p Position, prev uint64) (_ []byte, ok bool) {
+func WithPosition(content []byte, p Position, prev uint64) (_ []byte, ok bool) {
 	b := append(make([]byte, 0, positionRoom+len(content)), HeadMark)
 	b = strconv.AppendUint(append(p.append(b), '-'), prev, 10)
 	if len(content) == 0 || content[0] != HeadMark {

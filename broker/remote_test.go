@@ -85,7 +85,7 @@ func TestRefusedChannelIsAskedForAgain(t *testing.T) {
 	brokertest.Until(t, "it was refused", func() bool { return n.Stats().SubscriptionEnds > 0 })
 	e.stop()
 	e.start()
-	n.WaitUp() // although the engine refuses one of the two
+	n.Until("it is up again, although the engine refuses one of the two", func() bool { return n.Stats().Connects == 2 && n.Up() })
 	e.set(func() { delete(e.refused, "secret") })
 	brokertest.Until(t, "it is in force", func() bool { return n.Stats().Pending == 0 })
 	n.MustPublish("secret", "1")

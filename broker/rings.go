@@ -76,7 +76,7 @@ func (s *rings) publish(channel, content []byte, deliver func(channel, content [
 	defer c.mu.Unlock()
 	defer s.settle(c)
 	p := Position{c.epoch, c.last + 1}
-	content, ok := withPosition(content, p, c.last)
+	content, ok := WithPosition(content, p, c.last)
 	if !ok {
 		return Position{}, ErrHead
 	}

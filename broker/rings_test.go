@@ -241,7 +241,7 @@ func FuzzWithPosition(f *testing.F) {
 			t.Skip()
 		}
 		before, rest, readable := SplitHead(content)
-		b, ok := withPosition(content, p, prev)
+		b, ok := WithPosition(content, p, prev)
 		if !readable || before.Position != (Position{}) {
 			return
 		}

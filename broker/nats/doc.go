@@ -6,6 +6,9 @@
 // cluster, servers exchange subscriptions in the background. So a publication that another server
 // takes shortly after a subscription was confirmed may be missed.
 //
+// History is kept by a stream of JetStream, which takes publications at other subjects and publishes
+// them again in one order.
+//
 // The DSN is a comma-separated list of URLs, nats://user:pass@host:4222, nats://token@host or
 // tls://host, also ws:// and wss://, followed by parameters, as in ?creds=FILE&name=wsify. Servers
 // without a user get that of the first server that has one. An empty DSN means

@@ -38,6 +38,8 @@ type address struct {
 	certificates   dsn.TLS
 	name           string
 	connectTimeout time.Duration
+	replicas       int  // of the stream with the history; zero leaves it as it is
+	memory         bool // a new stream is kept in memory, not in files
 }
 
 // readDSN parses a DSN, and reads the files that it names.
@@ -64,6 +66,8 @@ func parseDSN(text string) (*address, error) {
 		dsn.Parameter{Name: "creds", Set: dsn.Text(&d.creds)},
 		dsn.Parameter{Name: "name", Set: dsn.Text(&d.name)},
 		dsn.Parameter{Name: "nkey", Set: dsn.Text(&d.nkey)},
+		dsn.Parameter{Name: "replicas", Set: d.setReplicas},
+		dsn.Parameter{Name: "storage", Set: d.setStorage},
 	))
 	switch {
 	case err != nil:
@@ -72,6 +76,23 @@ func parseDSN(text string) (*address, error) {
 		return nil, errors.New("the DSN has credentials in more than one form: a user or token in a URL, creds, nkey")
 	}
 	return d, d.certificates.Check()
+}
+
+func (d *address) setReplicas(value string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > 5 {
+		return errors.New("must be a number of servers, from 1 to 5")
+	}
+	d.replicas = n
+	return nil
+}
+
+func (d *address) setStorage(value string) error {
+	if value != "file" && value != "memory" {
+		return errors.New("must be file or memory")
+	}
+	d.memory = value == "memory"
+	return nil
 }
 
 // add adds a server.

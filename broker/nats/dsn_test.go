@@ -61,7 +61,7 @@ func TestAddressesThatAreWrong(t *testing.T) {
 		{"nats://secret?secret=a@host", "%3F"},
 		{"nats://user:secret%zz@host", "%40"},
 		{"nats://host/secret", "behind host and port"},
-		{"nats://host?user=secret", "unknown parameter \"user\"; there are ca, cert, connect_timeout, creds, key, name, nkey, skip_verify"},
+		{"nats://host?user=secret", "unknown parameter \"user\"; there are ca, cert, connect_timeout, creds, key, name, nkey, replicas, skip_verify, storage"},
 		{"nats://host?name=a&name=secret", "more than once"},
 		{"nats://host?name=%zzsecret", "%40"},
 		{"nats://host?connect_timeout=0s", "above zero"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 
@@ -56,7 +57,7 @@ func (l *serverLink) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
 func (l *serverLink) refuse(violation error) {
 	var what, subject string
 	_, err := fmt.Sscanf(violation.Error(), nats.ErrPermissionViolation.Error()+": Permissions Violation for %s to %q", &what, &subject)
-	channel := string(channelOf(subject))
+	channel := string(channelOf(strings.TrimPrefix(subject, inbound)))
 	violation = l.engine.dsn.secrets.Err(violation)
 	switch {
 	case err == nil && what == "Subscription":

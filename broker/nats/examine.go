@@ -28,7 +28,7 @@ func examineAt(ctx context.Context, cfg broker.Config, port string) (broker.Exam
 	if err != nil {
 		return broker.Examination{}, err
 	}
-	return broker.Examine(ctx, cfg, e, func(ctx context.Context, l broker.Link, x *broker.Examination) {
+	x, err := broker.Examine(ctx, cfg, e, func(ctx context.Context, l broker.Link, x *broker.Examination) {
 		nc := l.(*serverLink).nc
 		s := broker.Server{Addr: nc.ConnectedAddr(), Version: nc.ConnectedServerVersion()}
 		if most, ok := askMaxPending(ctx, nc, port); ok {
@@ -36,6 +36,10 @@ func examineAt(ctx context.Context, cfg broker.Config, port string) (broker.Exam
 		}
 		x.Servers = []broker.Server{s}
 	})
+	if err != nil {
+		return broker.WithoutHistory(cfg, err, func(cfg broker.Config) (broker.Examination, error) { return examineAt(ctx, cfg, port) })
+	}
+	return x, nil
 }
 
 // askMaxPending asks the monitoring of the server that nc is connected to, if it has one on

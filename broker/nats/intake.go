@@ -28,6 +28,7 @@ type intake struct {
 	passed chan struct{}      // capacity one; holds a value when the mark has been reached
 	done   chan struct{}      // closed when no more publications come
 	fences chan chan struct{} // by flush: closed when the publications in the queue have been passed on
+	keep   *keeper            // immutable while run runs; nil without history
 	read   int                // bytes read since the queue was empty; used by the reading goroutine
 }
 
@@ -72,7 +73,11 @@ func (q *intake) hand(m *nats.Msg, to broker.Sink) {
 		q.passed <- struct{}{}
 		return
 	}
-	to.Received(channelOf(m.Subject), m.Data)
+	channel, content := channelOf(m.Subject), m.Data
+	if q.keep != nil {
+		content = q.keep.whole(m, channel)
+	}
+	to.Received(channel, content)
 }
 
 // wait returns when there is room for one more read, or no more publications come.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"wsify/broker"
 )
@@ -23,6 +25,7 @@ type serverLink struct {
 	to     broker.Sink
 	in     *intake
 	nc     *nats.Conn // immutable after Open
+	keep   *keeper    // immutable after Open; nil without history
 
 	running sync.WaitGroup // the intake, and a goroutine that leaves the server
 	ended   chan struct{}  // closed when nats.go calls no more handlers
@@ -30,10 +33,43 @@ type serverLink struct {
 	publishing sync.Mutex // locked while a batch is published; locked before mu
 	conn       atomic.Pointer[gatedConn]
 
+	acks []pendingAck // of the batch; used with publishing locked
+
 	mu      sync.Mutex                    // locked before nats.go's locks and those of to
 	subs    map[string]*nats.Subscription // by channel
 	limited int                           // subscriptions that the server refused because of its limit
 	refused map[string]error              // publications that the server refused, by channel
+}
+
+// pendingAck is a publication that the stream has not answered yet.
+type pendingAck struct {
+	of  *broker.Publication
+	ack jetstream.PubAckFuture
+}
+
+// openHistory finds the stream of the history, if one is kept.
+func (l *serverLink) openHistory(ctx context.Context) (err error) {
+	if l.engine.plan == nil {
+		return nil
+	}
+	if l.keep, err = openKeeper(ctx, l.engine.plan, l.nc); err != nil {
+		return explain(err, l.deniedAPI(ctx))
+	}
+	l.in.keep = l.keep
+	return nil
+}
+
+// deniedAPI returns what the server has refused of JetStream's API, or nil.
+func (l *serverLink) deniedAPI(ctx context.Context) error {
+	_ = l.sync(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for subject, violation := range l.refused {
+		if strings.HasPrefix(subject, jetstream.DefaultAPIPrefix) {
+			return violation
+		}
+	}
+	return nil
 }
 
 // cut closes the connection below nats.go, which may be blocked in a write to it. Any goroutine may
@@ -96,6 +132,9 @@ func (l *serverLink) ask(channel string) {
 	defer l.mu.Unlock()
 	if sub, err := l.nc.ChanSubscribe(subject, l.in.queue); err == nil {
 		l.subs[channel] = sub
+		if l.keep.keeps(channel) {
+			l.keep.subscribed(channel)
+		}
 	}
 }
 
@@ -129,6 +168,9 @@ func (l *serverLink) end(channel string, cause error) bool {
 	sub := l.subs[channel]
 	delete(l.subs, channel)
 	l.mu.Unlock()
+	if l.keep.keeps(channel) {
+		l.keep.ended(channel)
+	}
 	if sub == nil || sub.Unsubscribe() != nil { // or the link is lost
 		return false
 	}
@@ -153,7 +195,26 @@ func (l *serverLink) Publish(ctx context.Context, batch []broker.Publication) {
 	if sent == 0 {
 		return
 	}
-	err := l.sync(ctx)
+	l.answered(batch, l.sync(ctx))
+	for _, a := range l.acks {
+		if a.of.Err == nil {
+			l.acknowledged(ctx, a)
+		}
+	}
+	clear(l.acks)
+	l.acks = l.acks[:0]
+}
+
+// acknowledged waits for the answer of the stream.
+func (l *serverLink) acknowledged(ctx context.Context, a pendingAck) {
+	var replaced bool
+	if a.of.Receipt, replaced, a.of.Err = l.keep.receipt(ctx, a.ack, l.ended); replaced {
+		l.lost(errReplaced)
+	}
+}
+
+// answered sets the outcomes of what was sent. err is that of sync.
+func (l *serverLink) answered(batch []broker.Publication, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range batch {
@@ -178,7 +239,7 @@ func (l *serverLink) send(ctx context.Context, p *broker.Publication) error {
 	if err != nil {
 		return err
 	}
-	switch err := l.nc.Publish(subject, p.Content); {
+	switch err := l.hand(subject, p); {
 	case err == nil:
 		return nil
 	case errors.Is(err, nats.ErrConnectionClosed):
@@ -188,4 +249,16 @@ func (l *serverLink) send(ctx context.Context, p *broker.Publication) error {
 	default:
 		return broker.ErrUnknown
 	}
+}
+
+// hand gives a publication to nats.go: for the stream, or for the subject.
+func (l *serverLink) hand(subject string, p *broker.Publication) error {
+	if !p.Keep || l.keep == nil {
+		return l.nc.Publish(subject, p.Content)
+	}
+	ack, err := l.keep.publish(subject, p.Content)
+	if err == nil {
+		l.acks = append(l.acks, pendingAck{p, ack})
+	}
+	return err
 }

@@ -36,29 +36,31 @@ var Driver = broker.Driver{
 func check(cfg broker.Config) broker.Problems {
 	_, err := readDSN(cfg.DSN)
 	p := broker.Problems{DSN: err, Prefix: checkPrefix(cfg.Prefix)}
+	if cfg.History != nil {
+		p.Prefix = cmp.Or(p.Prefix, checkHistory(cfg.Prefix))
+	}
 	if most := maxChannel(cfg.Prefix); cfg.MaxChannel > most {
 		p.MaxChannel = fmt.Errorf("with NATS and this prefix a name may have %d bytes, for a subject that fits in a line of its protocol", most)
 	}
 	return p
 }
 
-var errNoHistory = errors.New("nats keeps no history: -history-channels needs another broker")
-
 func newEngine(cfg broker.Config) (*engine, error) {
 	d, err := readDSN(cfg.DSN)
 	if err := cmp.Or(err, checkPrefix(cfg.Prefix)); err != nil {
 		return nil, err
 	}
-	if cfg.History != nil {
-		return nil, errNoHistory
+	if cfg.History != nil && checkHistory(cfg.Prefix) != nil {
+		return nil, checkHistory(cfg.Prefix)
 	}
 	cfg = cfg.Filled()
-	return &engine{dsn: d, log: cfg.Logger, largest: cfg.MaxContent}, nil
+	return &engine{dsn: d, plan: newPlan(cfg, d), log: cfg.Logger, largest: cfg.MaxContent}, nil
 }
 
 // engine opens links to NATS servers. It has one at a time.
 type engine struct {
 	dsn     *address
+	plan    *plan // nil without history
 	log     *slog.Logger
 	largest int      // the largest content
 	told    []string // servers that the last one named; for Open and a link's Close
@@ -90,6 +92,11 @@ func (e *engine) Open(ctx context.Context, to broker.Sink) (_ broker.Link, maxCo
 	}
 	e.welcome(nc)
 	l.nc = nc
+	if err := l.openHistory(ctx); err != nil {
+		nc.Close()
+		<-l.ended
+		return nil, 0, fmt.Errorf("NATS at %s: %w", e.dsn, e.dsn.secrets.Err(err))
+	}
 	l.running.Go(func() { l.in.run(to) })
 	return l, int(nc.MaxPayload()), nil
 }

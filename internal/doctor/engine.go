@@ -83,7 +83,11 @@ func (c *checker) grant() []Change {
 		user = u.User.Username()
 	}
 	if c.Config.BrokerDriver == "nats" {
-		return []Change{{"nats.conf, for the user " + user, fmt.Sprintf("permissions: { publish: %[1]q, subscribe: %[1]q }", c.Config.BrokerPrefix+">")}}
+		all, rights := c.Config.BrokerPrefix+">", "permissions: { publish: %[1]q, subscribe: %[1]q }"
+		if len(c.Config.HistoryChannels) > 0 {
+			rights = `permissions: { publish: [%[1]q, "_WSIFY.%[1]s", "$JS.API.>"], subscribe: [%[1]q, "_INBOX.>"] }`
+		}
+		return []Change{{"nats.conf, for the user " + user, fmt.Sprintf(rights, all)}}
 	}
 	rights := "+hello +ping '+client|setname' +publish +subscribe +unsubscribe"
 	if len(c.Broker.Servers) > 1 {

@@ -109,6 +109,23 @@ func TestANATSThatDeniesOrTakesLittle(t *testing.T) {
 	}
 }
 
+func TestANATSWithoutWhatHistoryNeeds(t *testing.T) {
+	only := func(subjects ...string) *nats.SubjectPermission { return &nats.SubjectPermission{Allow: subjects} }
+	for name, tc := range map[string]struct {
+		jetStream          bool
+		publish, subscribe *nats.SubjectPermission
+		want               expected
+	}{
+		"all is there":   {true, only("shop.>", "_WSIFY.shop.>", "$JS.API.>"), only("shop.>", "_INBOX.>"), expected{OK, "version " + nats.VERSION, ""}},
+		"no JetStream":   {false, only(">"), only(">"), expected{Problem, "wsify cannot keep history of shop.wsify-doctor-", ""}},
+		"no right to it": {true, only("shop.>"), only("shop.>", "_INBOX.>"), expected{Problem, "Permissions Violation", `publish: ["shop.>", "_WSIFY.shop.>", "$JS.API.>"], subscribe: ["shop.>", "_INBOX.>"]`}},
+	} {
+		s := natstest.Start(t, &nats.Options{JetStream: tc.jetStream, StoreDir: t.TempDir(), Users: []*nats.User{{Username: "ann", Password: "hunter2", Permissions: &nats.Permissions{Publish: tc.publish, Subscribe: tc.subscribe}}}})
+		dsn := strings.Replace(s.URL, "nats://", "nats://ann:hunter2@", 1)
+		tc.want.compare(t, name, finding(t, examined(t, server.Config{BrokerDriver: "nats", BrokerDSN: dsn, BrokerPrefix: "shop.", HistoryChannels: []string{"*"}}), "broker"))
+	}
+}
+
 func TestEveryMasterOfAClusterIsExamined(t *testing.T) {
 	servers := redistest.StartCluster(t, 3)
 	for _, s := range servers {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -59,6 +60,32 @@ func Cluster(t testing.TB, n int) []*Server {
 	for _, s := range servers {
 		testtool.Until(t, "the server's routes are there", func() bool { return s.NATS.NumRoutes() >= n-1 })
 	}
+	return servers
+}
+
+// JetStreamCluster starts servers that keep streams together, and waits until they have a leader. Each
+// of them has to know the others from the start.
+func JetStreamCluster(t testing.TB, n int) []*Server {
+	t.Helper()
+	servers, ports := make([]*Server, n), make([]int, n)
+	var routes []*url.URL
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+		routes = append(routes, &url.URL{Scheme: "nats", Host: l.Addr().String()})
+		_ = l.Close()
+	}
+	for i := range servers {
+		opts := &server.Options{JetStream: true, StoreDir: t.TempDir(), ServerName: fmt.Sprintf("stream%d", i), Routes: routes}
+		opts.Cluster.Name, opts.Cluster.Host, opts.Cluster.Port = "streams", "127.0.0.1", ports[i]
+		servers[i] = Start(t, opts)
+	}
+	testtool.Until(t, "the servers have a leader", func() bool {
+		return slices.ContainsFunc(servers, func(s *Server) bool { return s.NATS.JetStreamIsLeader() })
+	})
 	return servers
 }
 
