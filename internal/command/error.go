@@ -32,6 +32,7 @@ var (
 var (
 	errSyntax         = &Error{BadRequest, "not valid JSON"}
 	errNotObject      = &Error{BadRequest, "not a JSON object"}
+	errNotArray       = &Error{BadRequest, "not a JSON array"}
 	errDepth          = &Error{BadRequest, "objects and arrays nest deeper than 1000"}
 	errID             = &Error{BadRequest, "id must be a string or a number, and at most 256 bytes long"}
 	errNoCommand      = &Error{BadRequest, "command is missing"}

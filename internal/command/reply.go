@@ -38,9 +38,14 @@ func AppendJoined(dst []byte, id []byte, position string, asked, all bool) []byt
 func AppendError(dst []byte, id []byte, e *Error) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = append(dst, id...)
-	dst = append(dst, `,"ok":false,"error":{"code":`...)
+	dst = append(dst, `,"ok":false,"error":`...)
+	return append(AppendFailure(dst, e), '}')
+}
+
+// AppendFailure appends e as a JSON object.
+func AppendFailure(dst []byte, e *Error) []byte {
+	dst = append(dst, `{"code":`...)
 	dst = appendQuoted(dst, e.Code)
 	dst = append(dst, `,"message":`...)
-	dst = appendQuoted(dst, e.Message)
-	return append(dst, '}', '}')
+	return append(appendQuoted(dst, e.Message), '}')
 }

@@ -34,8 +34,11 @@ func (w *Whom) Restricted() bool {
 // Targeted reports whether w names channels or users, so that there is no single channel. w may be nil.
 func (w *Whom) Targeted() bool { return w != nil && (len(w.Channels) > 0 || len(w.Users) > 0) }
 
-// Longest returns the bytes of the longest name in Channels.
+// Longest returns the bytes of the longest name in Channels. w may be nil.
 func (w *Whom) Longest() (most int) {
+	if w == nil {
+		return 0
+	}
 	for _, name := range w.Channels {
 		most = max(most, len(name))
 	}
