@@ -16,7 +16,7 @@ var theirs = map[string][]string{
 	"github.com/gobwas/ws":            {"wsify/internal/wire", "wsify/internal/session"},
 	"github.com/gobwas/httphead":      {"wsify/internal/wire"},
 	"github.com/valyala/fasthttp":     {"wsify/auth"},
-	"github.com/hashicorp/golang-lru": {"wsify/auth"},
+	"github.com/hashicorp/golang-lru": {"wsify/auth", "wsify/internal/repeat"},
 	"github.com/goccy/go-json":        {"wsify/internal/command"},
 	"github.com/klauspost/compress":   {"wsify/internal/wire"},
 	"github.com/peterbourgon/ff":      {"wsify/cmd/wsify"},

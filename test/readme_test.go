@@ -26,7 +26,7 @@ var triedBlock = regexp.MustCompile("(?ms)^<!-- tried: ([^\n]+) -->\n```[a-z]*\n
 var triedHere = []string{
 	"admin api lists", "admin api kick", "admin api unsubscribe", "admin api node",
 	"run", "join", "publish", "heard", "page", "command", "answers", "envelope", "bodies",
-	"webhook.go", "webhook.mjs", "with a webhook", "events.mjs", "with events", "nginx", "admin", "access log", "many nodes",
+	"reply=1", "batch", "webhook.go", "webhook.mjs", "with a webhook", "events.mjs", "with events", "nginx", "admin", "access log", "many nodes",
 	"unit", "doctor of the service", "key file", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 	"doctor", "haproxy addresses", "nginx addresses",
 	"haproxy tcp", "node behind haproxy tcp", "socket", "sse",
@@ -148,6 +148,17 @@ func TestReadmePublishes(t *testing.T) {
 		t.Errorf("%s\nprinted %s, README.md shows %s", publish.line, got, publish.want[0])
 	}
 	member.expect("message " + strings.TrimSpace(readme(t, "heard")))
+}
+
+func TestPageOfMessagesPublishes(t *testing.T) {
+	s := serve(t, "-broadcasting-key", "dev")
+	need(t, "curl", "curl")
+	for _, name := range []string{"reply=1", "batch"} {
+		publish := console(readme(t, name), s.addr)[0]
+		if got := shell(t, scratch, nil, publish.line+"; echo").line(); got != publish.want[0] {
+			t.Errorf("%s\nprinted %s, the page shows %s", publish.line, got, publish.want[0])
+		}
+	}
 }
 
 func TestReadmeJoinsWithWscat(t *testing.T) {

@@ -50,12 +50,16 @@ func bearer(authorization []byte) []byte {
 
 // queryKey returns the first parameter "key", decoded. It is nil when there is none,
 // and empty when it has an invalid escape.
-func queryKey(query []byte) []byte {
+func queryKey(query []byte) []byte { return parameter(query, "key") }
+
+// parameter returns the first parameter of this name, decoded. It is nil when there is none, and
+// empty when it has an invalid escape.
+func parameter(query []byte, want string) []byte {
 	for len(query) > 0 {
 		var part []byte
 		part, query, _ = bytes.Cut(query, []byte("&"))
 		name, value, _ := bytes.Cut(part, []byte("="))
-		if string(name) == "key" {
+		if string(name) == want {
 			decoded, _ := url.QueryUnescape(string(value))
 			return []byte(decoded)
 		}

@@ -21,13 +21,13 @@ const (
 const (
 	AllowCORS = "Access-Control-Allow-Origin: *\r\n" // in every answer
 	Preflight = "Access-Control-Allow-Methods: " + Methods + "\r\n" +
-		"Access-Control-Allow-Headers: Content-Type, Authorization\r\nAccess-Control-Max-Age: 86400\r\n" // in the answer to OPTIONS
+		"Access-Control-Allow-Headers: Content-Type, Authorization, " + keyHeader + "\r\nAccess-Control-Max-Age: 86400\r\n" // in the answer to OPTIONS
 )
 
 // Rules are the rules for requests. They are immutable.
 type Rules struct {
 	Keys             Keys
-	MaxMessageSize   int // bytes of a body
+	MaxMessageSize   int // bytes of a body with one publication, and of each content of a batch
 	MaxHeadSize      int // bytes of the extensions and trailers of a chunked body
 	MaxChannelLength int // bytes
 }
@@ -39,17 +39,19 @@ type Reason uint8
 const (
 	WrongKey      Reason = iota // wrong or missing key
 	WrongMethod                 // neither POST nor OPTIONS
-	WrongType                   // not JSON, or with a Content-Encoding
-	TooLarge                    // over MaxMessageSize
+	WrongType                   // neither JSON nor lines of it, or with a Content-Encoding
+	TooLarge                    // over MaxMessageSize, or a bound of batches
 	Malformed                   // not a publication, or a malformed body
 	Timeout                     // the body did not arrive in time
 	ShuttingDown                // this node is shutting down
 	ShortOfMemory               // -max-memory: the body was unfinished
+	Repeated                    // answered as an earlier request with its Idempotency-Key
+	KeyReused                   // its Idempotency-Key is in use, or has come with another body
 	NumReasons
 )
 
 // Reasons are the names of the reasons.
-var Reasons = [NumReasons]string{"key", "method", "media_type", "too_large", "malformed", "timeout", "shutdown", "memory"}
+var Reasons = [NumReasons]string{"key", "method", "media_type", "too_large", "malformed", "timeout", "shutdown", "memory", "repeated", "key_reused"}
 
 // Refusal is the answer to a refused request. The zero value means not refused.
 type Refusal struct {
@@ -59,7 +61,10 @@ type Refusal struct {
 	Detail  string
 }
 
-var tooLarge = Refusal{TooLarge, 413, "", "the body is larger than -max-message-size"}
+var (
+	tooLarge       = Refusal{TooLarge, 413, "", "the body is larger than -max-message-size"}
+	tooLargeForAny = Refusal{TooLarge, 413, "", "the body is larger than -max-message-size, or the 1 MiB of a batch"}
+)
 
 // Draining returns the refusal of a node that is shutting down.
 func Draining() Refusal {
@@ -75,31 +80,57 @@ func RetryAfter() string {
 
 // Judge refuses a request if its head suffices for that. draining: this node is shutting down.
 func (r *Rules) Judge(req *wire.Request, draining bool) Refusal {
-	kinds, json, plain := 0, true, true
+	var h headers
 	for name, value := range req.Headers {
-		switch {
-		case bytes.EqualFold(name, []byte("Content-Type")):
-			kinds++
-			json = json && areJSON(value)
-		case bytes.EqualFold(name, []byte("Content-Encoding")):
-			plain = plain && (len(value) == 0 || bytes.EqualFold(value, []byte("identity")))
-		}
+		h.note(name, value)
 	}
 	switch {
 	case string(req.Method) != "POST":
 		return Refusal{WrongMethod, 405, "Allow: " + Methods + "\r\n", "publish with POST"}
 	case !r.Keys.Admit(req.RawQuery, req.Header("Authorization")):
 		return Refusal{WrongKey, 403, "", "wrong or missing key: POST /broadcast?key=KEY, or Authorization: Bearer KEY"}
-	case kinds == 0 || !json:
-		return Refusal{WrongType, 415, "", "Content-Type must be application/json"}
-	case !plain:
+	case h.json == h.lines || h.others: // neither, or both
+		return Refusal{WrongType, 415, "", "Content-Type must be application/json or application/x-ndjson"}
+	case h.encoded:
 		return Refusal{WrongType, 415, "Accept-Encoding: identity\r\n", "Content-Encoding is not supported"}
-	case req.Length() > int64(r.MaxMessageSize):
-		return tooLarge
+	case h.badKey || h.keys > 1:
+		return Refusal{Malformed, 400, "", keyHeader + " must be there once, with 1 to 255 printable characters"}
+	case h.lines && req.Length() > MaxBatchBytes:
+		return batchSize
+	case req.Length() > int64(max(r.MaxMessageSize, MaxBatchBytes)):
+		return tooLargeForAny
 	case draining:
 		return Draining()
 	}
 	return Refusal{}
+}
+
+// headers is what the headers of a request say about its body.
+type headers struct {
+	json, lines, others bool // kinds in Content-Type
+	encoded             bool // it has a Content-Encoding
+	keys                int  // fields of keyHeader
+	badKey              bool
+}
+
+func (h *headers) note(name, value []byte) {
+	switch {
+	case bytes.EqualFold(name, []byte("Content-Type")):
+		switch {
+		case areJSON(value):
+			h.json = true
+		case isMedia(value, lines):
+			h.lines = true
+		default:
+			h.others = true
+		}
+	case bytes.EqualFold(name, []byte("Content-Encoding")):
+		h.encoded = h.encoded || len(value) > 0 && !bytes.EqualFold(value, []byte("identity"))
+	case bytes.EqualFold(name, []byte(keyHeader)):
+		_, ok := parseIdempotencyKey(value)
+		h.keys++
+		h.badKey = h.badKey || !ok
+	}
 }
 
 // areJSON reports whether a Content-Type is JSON. A proxy may have joined several into a list
@@ -116,8 +147,12 @@ func areJSON(kinds []byte) bool {
 	return true
 }
 
-func isJSON(kind []byte) bool {
-	const want = "application/json"
+func isJSON(kind []byte) bool { return isMedia(kind, "application/json") }
+
+// lines is the media type of a body with one JSON object a line.
+const lines = "application/x-ndjson"
+
+func isMedia(kind []byte, want string) bool {
 	if bytes.EqualFold(kind, []byte(want)) {
 		return true
 	}
@@ -127,18 +162,13 @@ func isJSON(kind []byte) bool {
 
 var errNotUTF8 = &command.Error{Code: command.BadRequest, Message: "not valid UTF-8"}
 
-var errNotYet = &command.Error{Code: command.BadRequest, Message: "channel is missing or empty, or a member is not taken here yet"}
-
 // Parse reads a publication from body. The publication borrows from body.
 func (r *Rules) Parse(body []byte) (command.Publication, *command.Error) {
 	if !utf8.Valid(body) { // a text message must be UTF-8; RFC 6455, section 8.1
 		return command.Publication{}, errNotUTF8
 	}
 	p, bad := command.ParsePublication(body)
-	if bad == nil && p.Whom != nil {
-		return p, errNotYet
-	}
-	if bad == nil && len(p.Channel) > r.MaxChannelLength {
+	if bad == nil && max(len(p.Channel), p.Whom.Longest()) > r.MaxChannelLength {
 		bad = command.ErrChannelLength
 	}
 	return p, bad

@@ -49,7 +49,7 @@ func (n *Node) openLimits() {
 		n.watch.open()
 	}
 	n.admission.counts, n.admission.now = n.cfg.MaxConnections > 0 || n.cfg.MaxConnectionsPerAddress > 0, now
-	n.publications.seed = maphash.MakeSeed()
+	n.publications.seed, n.clock = maphash.MakeSeed(), now
 }
 
 // limitsInForce are the limits of a snapshot.

@@ -132,10 +132,15 @@ func (l *loop) awaitRoom(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	return true
 }
 
-// roomCame resumes the session for which room is reserved.
+// roomCame resumes the session for which room is reserved, or the batch of a backend.
 func (l *loop) roomCame(c *netpoll.Conn, room *hub.Waiter) {
-	if s := l.session(c); s.state == parked && l.more(s).room == room {
+	switch s := l.session(c); {
+	case s.state == parked && l.more(s).room == room:
 		l.resume(c, s)
+	case s.state == publishing:
+		if p := l.more(s).post.posting; p != nil && p.room == room {
+			l.postingGoesOn(c, p)
+		}
 	}
 }
 

@@ -14,7 +14,7 @@ func (l *loop) message(c *netpoll.Conn, s *session, msg []byte) {
 		l.access.visit(c).message()
 	}
 	cmd, bad := l.parser.Parse(msg)
-	if bad == nil && (len(cmd.Channel) > l.node.cfg.MaxChannelLength || cmd.Whom != nil && cmd.Whom.Longest() > l.node.cfg.MaxChannelLength) {
+	if bad == nil && max(len(cmd.Channel), cmd.Whom.Longest()) > l.node.cfg.MaxChannelLength {
 		bad = command.ErrChannelLength
 	}
 	kind := cmd.Kind

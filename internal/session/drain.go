@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"wsify/broker"
 	"wsify/internal/lastread"
 	"wsify/internal/publish"
 	"wsify/netpoll"
@@ -150,7 +149,7 @@ func (l *loop) drainOne(c *netpoll.Conn) {
 	case receiving:
 		l.turnDown(c, s, publish.Draining())
 	case publishing:
-		l.lost(c, s, publish.Manner{}, dropBroker, "5", broker.ErrUnknown.Error())
+		l.unknown(c, s)
 	case kept, introducing:
 		l.endQuietly(c, s, reasonShutdown)
 	default:

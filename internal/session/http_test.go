@@ -177,7 +177,8 @@ func TestExpectContinue(t *testing.T) {
 	}{
 		{"wrong key", head("POST", "/broadcast?key=x", "application/json", len(body)), 403},
 		{"other type", head("POST", "/broadcast?key=k", "text/plain", len(body)), 415},
-		{"too large", head("POST", "/broadcast?key=k", "application/json", 101), 413},
+		{"too large", head("POST", "/broadcast?key=k", "application/json", 1<<20+1), 413},
+		{"too many lines", head("POST", "/broadcast?key=k", "application/x-ndjson", 1<<20+1), 413},
 		{"other method", head("PUT", "/broadcast?key=k", "application/json", len(body)), 405},
 		{"other path", head("POST", "/other", "application/json", len(body)), 404},
 	} {

@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"wsify/broker"
 	"wsify/internal/invariants"
 	"wsify/internal/publish"
 	"wsify/internal/wire"
@@ -41,7 +40,7 @@ func (l *loop) Expired(c *netpoll.Conn) {
 	case receiving:
 		l.turnDown(c, s, publish.Refusal{Reason: publish.Timeout, Status: 408, Detail: "the body was not finished in time"})
 	case publishing:
-		l.lost(c, s, publish.Manner{}, dropBroker, "5", broker.ErrUnknown.Error())
+		l.tooLate(c, s)
 	case kept:
 		l.endQuietly(c, s, reasonHTTP)
 	case connecting:

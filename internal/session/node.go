@@ -16,6 +16,7 @@ import (
 	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/events"
+	"wsify/internal/repeat"
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
@@ -114,7 +115,9 @@ type Node struct {
 	admission    admission
 	watch        memoryWatch
 	publications publishRate
-	deflater     *wire.Deflater // nil without compression
+	deflater     *wire.Deflater   // nil without compression
+	answers      *repeat.Memory   // to requests with an Idempotency-Key
+	clock        func() time.Time // Settings.Now, or time.Now
 	proxies      proxies
 
 	draining atomic.Bool   // new clients are refused
@@ -135,6 +138,7 @@ func Open(cfg Settings) (*Node, error) {
 		cfg: cfg, log: cfg.Logger, faults: cfg.Faults, times: cfg.Times, broker: cfg.Broker, tick: tickFor(&cfg),
 		name: newNodeName(), stopping: make(chan struct{}), proxies: newProxies(cfg.TrustedProxies, cfg.ProxyProtocol),
 	}
+	n.answers = repeat.NewMemory()
 	n.openLimits()
 	if cfg.Compression {
 		n.deflater = wire.NewDeflater(cfg.CompressionLevel, cfg.CompressionMinSize)

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"errors"
 	"time"
 
 	"wsify/broker"
@@ -21,6 +20,7 @@ const publishTimeout = 5 * time.Second
 type publication struct {
 	publish.Manner
 	publish.Body
+	posting *posting // nil for a plain publication, and while its body is incomplete
 }
 
 // atBroadcast acts on the head of a request for /broadcast. If the head suffices for the
@@ -40,8 +40,13 @@ func (l *loop) atBroadcast(c *netpoll.Conn, s *session, r *wire.Request, rest []
 		l.turnDown(c, s, no)
 		return nil
 	}
-	p := publication{publish.MannerOf(r), publish.Body{Length: r.Length()}}
+	p := publication{Manner: publish.MannerOf(r)}
+	p.Body = publish.Body{Length: r.Length(), Lines: p.Manner.Lines}
 	if n := p.Length; n >= 0 && int64(len(rest)) >= n {
+		if no := p.Fits(rest[:n], &l.node.now().rules); no.Status != 0 {
+			l.turnDown(c, s, no)
+			return nil
+		}
 		l.publish(c, s, p.Manner, rest[:n])
 		return rest[n:]
 	}
@@ -72,10 +77,18 @@ func (l *loop) readBody(c *netpoll.Conn, s *session, in []byte) (rest []byte) {
 // publish gives a publication to the broker. It answers now or, for an asynchronous
 // broker, when the broker has answered. body is borrowed.
 func (l *loop) publish(c *netpoll.Conn, s *session, m publish.Manner, body []byte) {
+	if !m.Plain() || publish.IsArray(body) {
+		l.publishAll(c, s, m, body)
+		return
+	}
 	p, bad := l.node.now().rules.Parse(body)
 	if bad != nil {
 		l.unpublished(publish.Malformed, c, bad.Message)
 		l.respond(c, s, m, 400, "", bad.Message+"\n")
+		return
+	}
+	if p.Whom != nil {
+		l.publishAll(c, s, m, body)
 		return
 	}
 	if l.node.hub.Busy(p.Channel, wire.FrameSize(len(p.Content))) {
@@ -114,6 +127,11 @@ func (l *loop) brokerAnswered(c *netpoll.Conn, err error) {
 	m, input := e.post.Manner, e.input
 	l.done(s)
 	l.outcome(c, s, m, err)
+	l.readOn(c, s, input)
+}
+
+// readOn handles the input after a request that was answered late.
+func (l *loop) readOn(c *netpoll.Conn, s *session, input []byte) {
 	if c.Open() {
 		c.Resume()
 		l.readRequests(c, s, input)
@@ -122,24 +140,15 @@ func (l *loop) brokerAnswered(c *netpoll.Conn, err error) {
 
 // outcome answers and counts a publication. err is the broker's error, or nil.
 func (l *loop) outcome(c *netpoll.Conn, s *session, m publish.Manner, err error) {
-	switch {
-	case err == nil:
+	if err == nil {
 		l.counts.publishedHTTP.Add(1)
 		l.respond(c, s, m, 201, "", "")
-	case errors.Is(err, hub.ErrBusy):
-		l.lost(c, s, m, dropBusy, "1", "not published: "+err.Error())
-	case errors.Is(err, broker.ErrFull):
-		l.lost(c, s, m, dropFull, "1", "not published: "+err.Error())
-	case errors.Is(err, broker.ErrUnknown):
-		l.lost(c, s, m, dropBroker, "5", broker.ErrUnknown.Error())
-	case errors.Is(err, broker.ErrDown): // the cause may name machines, and is in the log
-		l.lost(c, s, m, dropBroker, "5", "not published: "+broker.ErrDown.Error())
-	case errors.Is(err, broker.ErrTooBig): // a retry cannot succeed
-		l.counts.dropped[dropBroker].Add(1)
-		l.respond(c, s, m, 413, "", "not published: "+broker.ErrTooBig.Error()+"\n")
-	default:
-		l.lost(c, s, m, dropBroker, "5", "not published: "+err.Error())
+		return
 	}
+	no := unsentFor(err)
+	l.counts.dropped[no.why].Add(1)
+	l.logUnpublished(c, dropNames[no.why], no.Message)
+	l.respond(c, s, m, no.status, no.retryAfter(), no.Message+"\n")
 }
 
 func (l *loop) lost(c *netpoll.Conn, s *session, m publish.Manner, why dropReason, retry, detail string) {

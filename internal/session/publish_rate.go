@@ -116,6 +116,6 @@ func (l *loop) overPublishRate(c *netpoll.Conn, s *session, cmd *command.Command
 // tooMany answers a backend whose channel has had too many publications.
 func (l *loop) tooMany(c *netpoll.Conn, s *session, m publish.Manner) {
 	l.counts.dropped[dropPublishRate].Add(1)
-	l.logUnpublished(c, dropNames[dropPublishRate], errPublishRate.Message)
-	l.respond(c, s, m, 429, "Retry-After: 1\r\n", errPublishRate.Message+"\n")
+	l.logUnpublished(c, dropNames[dropPublishRate], tooOften.Message)
+	l.respond(c, s, m, tooOften.status, tooOften.retryAfter(), tooOften.Message+"\n")
 }

@@ -34,6 +34,9 @@ func (e *extra) size() int {
 	n := cap(e.input) + cap(e.message) + cap(e.question) + cap(e.reply) + len(e.query) + e.reader.Buffered()
 	if e.post != nil {
 		n += cap(e.post.Bytes)
+		if p := e.post.posting; p != nil {
+			n += p.size
+		}
 	}
 	if e.stream != nil {
 		n += e.stream.size()
@@ -145,6 +148,9 @@ func (l *loop) endForMemory(c *netpoll.Conn, s *session) {
 	case handshaking, connecting:
 		l.refuseFor(c, s, reasonMemory, rejectMemory, 503, publish.RetryAfter(), shortOfMemory)
 	case publishing: // the broker has the publication
+		if p := l.more(s).post.posting; p != nil {
+			p.forget()
+		}
 		l.counts.dropped[dropBroker].Add(1)
 		l.dismiss(c, s, reasonMemory, 503, publish.AllowCORS+publish.RetryAfter(), broker.ErrUnknown.Error()+"\n")
 	case receiving:

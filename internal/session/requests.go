@@ -47,12 +47,17 @@ func (l *loop) done(s *session) {
 	l.forget(s)
 }
 
-// respond answers a request whose body, if it has one, was read. It keeps the connection
-// for the next request if the client wants that.
+// respond answers a request, with a body of plain text.
 func (l *loop) respond(c *netpoll.Conn, s *session, m publish.Manner, status int, headers, body string) {
+	l.respondAs(c, s, m, status, wire.PlainText, headers, body)
+}
+
+// respondAs answers a request whose body, if it has one, was read. kind is the media type of the
+// answer's. It keeps the connection for the next request if the client wants that.
+func (l *loop) respondAs(c *netpoll.Conn, s *session, m publish.Manner, status int, kind, headers, body string) {
 	l.access.visit(c).answered(status)
 	keep := m.Persistent && !l.node.stopped()
-	p := append(wire.AppendResponseHead(l.scratch(), status, len(body)), publish.AllowCORS...)
+	p := append(wire.AppendResponseHead(l.scratch(), status, kind, len(body)), publish.AllowCORS...)
 	p = append(p, l.date()...)
 	switch {
 	case !keep:

@@ -136,6 +136,9 @@ func (l *loop) drop(s *session) {
 	l.dropRecovery(e)
 	if e.post != nil {
 		l.underWay.Add(-1)
+		if p := e.post.posting; p != nil {
+			p.stop(errPublisherGone)
+		}
 	}
 	e.reader.Release()
 	if e.gone != nil {

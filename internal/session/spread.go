@@ -32,16 +32,16 @@ func (l *loop) withHead(c *netpoll.Conn, s *session, cmd *command.Command) []byt
 // targetsOf returns the channels that a publication goes to; those of users are implicit.
 func targetsOf(channel []byte, w *command.Whom) []string {
 	switch {
+	case !w.Targeted():
+		return []string{string(channel)}
 	case len(w.Users) > 0:
 		names := make([]string, len(w.Users))
 		for i, user := range w.Users {
 			names[i] = userChannel(user)
 		}
 		return names
-	case len(w.Channels) > 0:
-		return w.Channels
 	}
-	return []string{string(channel)}
+	return w.Channels
 }
 
 // spread is a client's broadcast to several channels or users, or one whose reply says how many

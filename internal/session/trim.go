@@ -42,6 +42,7 @@ func (n *Node) trim() {
 		}
 		if tidy || collect {
 			n.publications.tidy(&n.now().publications)
+			n.answers.Tidy(n.clock())
 		}
 		if collect {
 			giveBack()

@@ -10,17 +10,23 @@ import (
 // extraHeaders is empty, or raw header lines that each end with CR LF. They are not
 // checked and must not contain bytes of the peer.
 func AppendResponse(dst []byte, status int, extraHeaders string, body string) []byte {
-	dst = AppendResponseHead(dst, status, len(body))
+	dst = AppendResponseHead(dst, status, PlainText, len(body))
 	dst = append(dst, "Connection: close\r\n"...)
 	dst = append(dst, extraHeaders...)
 	dst = append(dst, "\r\n"...)
 	return append(dst, body...)
 }
 
-// AppendResponseHead appends the status line of a response and the headers of a plain text
-// body of length bytes. Without a body it appends only Content-Length, and with 204 not
+// Media types of bodies.
+const (
+	PlainText = "text/plain; charset=utf-8"
+	JSON      = "application/json"
+)
+
+// AppendResponseHead appends the status line of a response and the headers of a body of this
+// media type and length in bytes. Without a body it appends only Content-Length, and with 204 not
 // even that; RFC 9110, section 8.6. Further header lines and a blank line have to follow.
-func AppendResponseHead(dst []byte, status, length int) []byte {
+func AppendResponseHead(dst []byte, status int, kind string, length int) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
@@ -30,7 +36,7 @@ func AppendResponseHead(dst []byte, status, length int) []byte {
 		return dst
 	}
 	if length > 0 {
-		dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\n"...)
+		dst = append(append(append(dst, "Content-Type: "...), kind...), "\r\n"...)
 	}
 	dst = append(dst, "Content-Length: "...)
 	dst = strconv.AppendInt(dst, int64(length), 10)
