@@ -246,7 +246,7 @@ func TestLeavingWhileParked(t *testing.T) {
 func TestParkedSessionIsNotRead(t *testing.T) {
 	t.Parallel()
 	hook := newWebhook(t, nil)
-	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: patience, WriteQueueSize: 64 << 20})
+	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: patience, WriteQueueSize: 256 << 20})
 	p := connect(t, srv, "/ws")
 	release := hook.hold(nil)
 	p.send(`{"command":"join","args":{"channel":"c"}}`)
