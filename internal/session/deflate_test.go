@@ -259,3 +259,47 @@ func TestOthersHaveTheirTurnBetweenLargeCompressedMessages(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAClientRecoversIsCompressedLikeOtherPublications(t *testing.T) {
+	srv := start(t, keepHistory(deflating(), 10, 1<<20))
+	first := connect(t, srv, "/ws").expectJoin("h", "", "", "joined")
+	sizes := []int{600, 20, 5000}
+	for _, n := range sizes {
+		post201(t, srv, "h", jsonOf(n))
+	}
+	for _, offered := range []string{"", "; server_max_window_bits=8"} {
+		for range 2 { // the second is given what was compressed for the first
+			p := dial(t, srv)
+			p.write(upgradeHead("/ws", offerHeader(offered)))
+			p.expectDeflate(offered)
+			p.send(fmt.Sprintf(`{"command":"join","args":{"channel":"h"%s},"id":77}`, sincePosition(first.Position)))
+			for _, n := range sizes {
+				p.expectDeflated(n > 512, jsonOf(n))
+			}
+			if f, err := p.next(); err != nil || !strings.Contains(f.payload, `"recovered":true`) || p.deflated != 2 {
+				t.Errorf("after what was missed: %v, %v, with %d compressed messages", f, err, p.deflated)
+			}
+		}
+	}
+}
+
+func TestTheMinimalSizeIsThatOfTheEnvelope(t *testing.T) {
+	srv := start(t, deflating())
+	for _, offered := range []string{"", "; server_max_window_bits=10"} {
+		p, q := dial(t, srv), connectDeflated(t, srv, "/ws")
+		p.write(upgradeHead("/ws", offer, offerHeader(offered)))
+		p.expectDeflate(offered)
+		q.join("c")
+		p.sendDeflated(`{"command":"join","args":{"channel":"c"},"id":1}`)
+		p.expectDeflated(false, `{"type":"reply","id":1,"ok":true}`)
+		for _, n := range []int{480, 511, 512} { // with its type and channel, 480 bytes are over the minimum
+			post201(t, srv, "c", jsonOf(n))
+			p.expectDeflated(true, `{"type":"message","channel":"c","content":`+jsonOf(n)+`}`)
+			q.expectDeflated(n >= 512, jsonOf(n))
+		}
+		post201(t, srv, "c", "1")
+		p.expectDeflated(false, `{"type":"message","channel":"c","content":1}`)
+		q.expectDeflated(false, "1")
+		p.Close()
+	}
+}
