@@ -35,8 +35,9 @@ type visit struct {
 	addr, agent    string
 	user           string         // noted when it ends
 	received, sent uint64         // messages; not counted for events
-	channels       int            // that it was a member of when it ended
-	status         int            // of the last HTTP answer; 0 for none
+	channels       uint32         // that it was a member of when it ended
+	dropped        uint32         // tick of the last drop of a slow consumer
+	status         uint16         // of the last HTTP answer; 0 for none
 	code           wire.CloseCode // of the Close frame that ended it; 0 for none
 	logged         bool           // in the access log
 	opened         bool           // it became a session
@@ -104,14 +105,14 @@ func (a *accessLog) cut(slot uint32) {
 // open notes that a connection became a session, and the status of the answer.
 func (v *visit) open(status int) {
 	if v != nil {
-		v.status, v.opened = status, true
+		v.status, v.opened = uint16(status), true
 	}
 }
 
 // answered notes the status of an HTTP answer.
 func (v *visit) answered(status int) {
 	if v != nil {
-		v.status = status
+		v.status = uint16(status)
 	}
 }
 
@@ -128,7 +129,9 @@ func (a *accessLog) closing(c *netpoll.Conn, s *session, code wire.CloseCode) {
 }
 
 // leaves notes the memberships of a session that end.
-func (a *accessLog) leaves(v *visit, s *session) { v.channels, v.user = s.subs.Count(), a.user(s) }
+func (a *accessLog) leaves(v *visit, s *session) {
+	v.channels, v.user = uint32(s.subs.Count()), a.user(s)
+}
 
 // message notes a message of the client.
 func (v *visit) message() {
@@ -186,7 +189,7 @@ func (a *accessLog) closed(c *netpoll.Conn, s *session, reason netpoll.Reason) b
 	if in, out, ok := c.Transferred(); ok {
 		r.AddAttrs(slog.Uint64("bytes_in", in), slog.Uint64("bytes_out", out))
 	}
-	r.AddAttrs(slog.Int("channels", v.channels), slog.Int("status", v.status), slog.Int("code", int(v.code)), slog.String("reason", reasonNames[reason]))
+	r.AddAttrs(slog.Int("channels", int(v.channels)), slog.Int("status", int(v.status)), slog.Int("code", int(v.code)), slog.String("reason", reasonNames[reason]))
 	a.write(r)
 	return true
 }

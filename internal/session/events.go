@@ -95,27 +95,33 @@ func (a *accessLog) ended(c *netpoll.Conn, v *visit, reason netpoll.Reason) {
 	}
 }
 
+// slowQuiet is how long nothing was dropped for a slow consumer that has caught up. Queues at their
+// limit become full and empty in turns.
+const slowQuiet = 3 * time.Second
+
 // reportSlow hands over that a session became a slow consumer: once, until it has caught up. code is
 // 0 when the session goes on.
 func (l *loop) reportSlow(c *netpoll.Conn, s *session, code wire.CloseCode, reason netpoll.Reason) {
 	if !l.node.lifecycle.Wants(events.Slow) || !s.isClient() {
 		return
 	}
-	if v := l.access.visit(c); !v.slow {
+	v := l.access.visit(c)
+	if v.dropped = l.net.Tick(); !v.slow {
 		v.slow = true
 		l.access.laggards++
 		l.report(c, s, events.Slow, code, reasonNames[reason])
 	}
 }
 
-// caughtUp looks for members that have been slow, and for which nothing waits any more. It is called
-// before something is delivered to them.
+// caughtUp looks for members that have been slow, for which nothing waits any more, and nothing was
+// dropped for slowQuiet. It is called before something is delivered to them.
 func (l *loop) caughtUp(members []hub.Member) {
 	if l.access.laggards == 0 {
 		return
 	}
+	quiet, now := uint32(slowQuiet/l.node.tick), l.net.Tick()
 	for _, m := range members {
-		if v := *l.access.visits.At(m.Conn); v.slow && l.net.ConnAt(m.Conn).Queued() == 0 {
+		if v := *l.access.visits.At(m.Conn); v.slow && now-v.dropped > quiet && l.net.ConnAt(m.Conn).Queued() == 0 {
 			v.slow = false
 			l.access.laggards--
 		}
