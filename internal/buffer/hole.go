@@ -31,6 +31,14 @@ func (b *Buffer) Except(conns []uint64) {
 	}
 }
 
+// Apart is Except, and makes a hole for nobody, too: the holes then tell where each message
+// begins, also in a joined buffer.
+func (b *Buffer) Apart(conns []uint64) {
+	if b.Except(conns); b.holes == nil {
+		b.punch(Hole{End: uint32(b.Len()), Messages: uint32(b.Messages)})
+	}
+}
+
 func (b *Buffer) punch(h Hole) {
 	if b.holes == nil {
 		b.holes = new(holes)

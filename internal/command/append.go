@@ -9,3 +9,8 @@ func AppendJoin(dst []byte, channel string) []byte {
 	dst = append(dst, `{"command":"join","args":{"channel":`...)
 	return append(appendQuoted(dst, channel), '}', '}')
 }
+
+// AppendChannel appends the member channel of an object.
+func AppendChannel(dst []byte, channel string) []byte {
+	return appendQuoted(append(dst, `"channel":`...), channel)
+}

@@ -34,7 +34,11 @@ func (n *Node) speak(f *hub.Frames, class hub.Class, p published) {
 	if !v.deflated {
 		f[class] = v.publication(p)
 		f[class].Stamp = p.stamp
-		f[class].Except(p.except)
+		if v.apart {
+			f[class].Apart(p.except)
+		} else {
+			f[class].Except(p.except)
+		}
 		return
 	}
 	if f[v.plain] == nil {

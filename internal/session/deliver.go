@@ -114,7 +114,7 @@ func (l *loop) sendAll(b *buffer.Buffer, members []hub.Member) {
 // sendOne sends b to one member, without what it is left out of.
 func (l *loop) sendOne(c *netpoll.Conn, b *buffer.Buffer) {
 	if b.Holes() != nil {
-		b = b.Without(c.ID())
+		b = l.without(c, b)
 		defer b.Release()
 	}
 	l.access.visit(c).delivered(b.Messages)

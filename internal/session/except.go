@@ -21,6 +21,10 @@ func (n *Node) own(except []string) (conns []uint64) {
 // giveAround is give for bytes with holes. A member that is left out of some of them gets a copy of
 // the others; all other members share b.
 func (l *loop) giveAround(b *buffer.Buffer, members []hub.Member, gather bool) {
+	if l.hub.Class() == hub.Streams {
+		l.giveEach(b, members, gather)
+		return
+	}
 	out := l.leftOut(b)
 	from := 0
 	for i, m := range members {
@@ -37,6 +41,14 @@ func (l *loop) giveAround(b *buffer.Buffer, members []hub.Member, gather bool) {
 		own.Release()
 	}
 	l.give(b, members[from:], gather)
+}
+
+// without returns what one connection gets of bytes with holes. The caller releases it.
+func (l *loop) without(c *netpoll.Conn, b *buffer.Buffer) *buffer.Buffer {
+	if l.session(c).subs.Class == hub.Streams {
+		return l.own(c, b)
+	}
+	return b.Without(c.ID())
 }
 
 // leftOut returns the connections of this loop for which b has a hole, sorted.

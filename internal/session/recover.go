@@ -128,7 +128,7 @@ func (l *loop) sendRecords(c *netpoll.Conn, s *session, r *recovery) {
 	class, grown := s.subs.Class, 0
 	for _, k := range r.values {
 		form, more := k.form(l.node, class)
-		l.answer(c, form)
+		l.answer(c, l.ownForm(s, form))
 		if more > 0 {
 			grown += more
 			l.node.trackers.grow(r.track, k, more)
@@ -203,6 +203,7 @@ func (l *loop) joinWithout(c *netpoll.Conn, s *session, r *recovery, err error) 
 
 // awaitWritten goes on with a join when what is queued has been written.
 func (l *loop) awaitWritten(c *netpoll.Conn, s *session, r *recovery) {
+	c.LetGo() // of a stream, which is told here first that it is open
 	c.WhenWritten(func(c *netpoll.Conn) { l.heard(c, r, nil, nil) })
 }
 

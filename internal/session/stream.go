@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"wsify/auth"
-	"wsify/hub"
 	"wsify/internal/command"
 	"wsify/internal/publish"
 	"wsify/internal/sse"
@@ -15,13 +14,18 @@ import (
 )
 
 // opening is a stream of server-sent events that is not open yet: questions about it are
-// asked, or its channels are not confirmed.
+// asked, or its channels are not joined or confirmed.
 type opening struct {
 	cors    string // header lines of every answer
 	request sse.Request
 	allowed int          // so many of the channels need no question any more
 	answer  *auth.Answer // to the question about the connection; nil for nothing
 	revoked bool         // an operator took one of the channels meanwhile
+
+	// Of an open stream only this is kept, and only if it has the class Streams.
+	reached           []reached // in the channels that keep history
+	joined, recovered int       // channels, and those of them that keep history
+	lost              bool      // something is missing
 }
 
 // size is how many bytes o keeps.
@@ -29,6 +33,9 @@ func (o *opening) size() int {
 	n := len(o.cors) + len(o.request.After)
 	for _, name := range o.request.Channels {
 		n += len(name)
+	}
+	for i := range o.reached {
+		n += len(o.reached[i].data) + len(o.reached[i].position)
 	}
 	return n
 }
@@ -134,7 +141,7 @@ func (l *loop) openStream(c *netpoll.Conn, s *session, o *opening) {
 		c.Close(reasonSlowConsumer) // answers to requests before this one are unread
 		return
 	}
-	s.state, s.subs.Class = streaming, hub.Stream
+	s.state, s.subs.Class = streaming, l.streamClass(o)
 	l.counts.upgraded.Add(1)
 	l.access.visit(c).open(200)
 	l.logOpened(c)
@@ -142,13 +149,7 @@ func (l *loop) openStream(c *netpoll.Conn, s *session, o *opening) {
 		return
 	}
 	l.startHeartbeats(c, s)
-	for _, name := range o.request.Channels {
-		l.hub.Join(c.Slot(), &s.subs, []byte(name))
-		if !l.hoard(c, s, membershipPrice+len(name)) {
-			return
-		}
-	}
-	l.confirm(c, s, o.request.Channels)
+	l.joinStream(c, s, o)
 }
 
 // confirm waits until the broker has confirmed the subscriptions to these channels, then
@@ -174,8 +175,7 @@ func (l *loop) confirm(c *netpoll.Conn, s *session, channels []string) {
 			break
 		}
 	}
-	l.forget(s)
-	c.LetGo()
+	l.openedStream(c, s, l.more(s).stream)
 }
 
 // refusalOf is the body of the answer when the authorizer says no about the connection or a

@@ -44,6 +44,7 @@ type voice struct {
 	// farewell appends what tells the client why its connection ends.
 	farewell func(dst []byte, code wire.CloseCode, text string) []byte
 
+	apart    bool // each connection has its own form: see loop.own
 	deflated bool // messages may be compressed, in both directions
 	// What a class with compression compresses, and for which clients; see wire.Deflate.
 	plain  hub.Class
@@ -55,6 +56,20 @@ var (
 	raw   = voice{publication: rawPublication, reply: rawReply, ping: pingFrame, farewell: wire.AppendClose}
 	typed = voice{publication: envelopePublication, gap: envelopeGap, reply: envelopeReply, ping: pingFrame, farewell: wire.AppendClose}
 )
+
+// streamed is the voice of streams of events.
+var streamed = voice{publication: streamPublication, gap: streamGap, ping: []byte(sse.Heartbeat), farewell: streamFarewell}
+
+// each returns the voice of a class in which each connection has its own form of an event.
+func (v voice) each() voice {
+	v.apart = true
+	v.gap = func(channel []byte, position string) *buffer.Buffer {
+		b := streamGap(channel, position)
+		b.Apart(nil)
+		return b
+	}
+	return v
+}
 
 // compressed returns the voice of the class plain for clients that have agreed on
 // compression. Only publications are compressed.
@@ -73,7 +88,8 @@ var voices = [hub.NumClasses]voice{
 	hub.Envelope:         typed,
 	hub.EnvelopeDeflated: typed.compressed(hub.Envelope, false),
 	hub.EnvelopeNarrow:   typed.compressed(hub.Envelope, true),
-	hub.Stream:           {publication: streamPublication, gap: streamGap, ping: []byte(sse.Heartbeat), farewell: streamFarewell},
+	hub.Stream:           streamed,
+	hub.Streams:          streamed.each(),
 }
 
 // voice returns how the server speaks to this session.
@@ -119,19 +135,19 @@ func envelopeGap(channel []byte, position string) *buffer.Buffer {
 	return b
 }
 
-// streamGap is an event of the type gap.
-func streamGap(channel []byte, position string) *buffer.Buffer {
-	b := buffer.New(sse.EventSize(len(channel), len(position)))
-	b.SetBytes(sse.AppendGap(b.Bytes(), position, string(channel), position))
-	b.Messages = 1
-	return b
-}
-
 // streamPublication is an event.
 func streamPublication(p published) *buffer.Buffer {
 	channel := p.shown()
 	b := buffer.New(sse.EventSize(len(channel), len(p.content)))
 	b.SetBytes(sse.AppendEvent(b.Bytes(), p.head.Position.String(), channel, p.content))
+	b.Messages = 1
+	return b
+}
+
+// streamGap is the event that says that something is missing.
+func streamGap(channel []byte, position string) *buffer.Buffer {
+	b := buffer.New(sse.EventSize(len(channel), 2*len(position)))
+	b.SetBytes(sse.AppendGap(b.Bytes(), position, string(channel), position))
 	b.Messages = 1
 	return b
 }

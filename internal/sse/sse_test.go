@@ -150,12 +150,39 @@ func TestEvents(t *testing.T) {
 		"id: e-1\ndata: {\"channel\":\"a\\nb\",\"content\":1}\n\n":                       AppendEvent(nil, "e-1", []byte("a\nb"), []byte("1")),
 		"data: {\"content\":\"no\\n\\nJSON\"}\n\n":                                       AppendEvent(nil, "", nil, []byte("no\n\nJSON")),
 		"id: e-1,e-2\nevent: gap\ndata: {\"channel\":\"c\\n\",\"position\":\"e-2\"}\n\n": AppendGap(nil, "e-1,e-2", "c\n", "e-2"),
+		"id: e-1\nevent: joined\ndata: {}\n\n":                                           AppendJoined(nil, "e-1", false, true),
+		"event: joined\ndata: {\"recovered\":false}\n\n":                                 AppendJoined(nil, "", true, false),
 		"event: close\ndata: {\"code\":4003,\"reason\":\"a\\nb\"}\n\n":                   AppendClose(nil, 4003, "a\nb", 0),
 		"retry: 250\nevent: close\ndata: {\"code\":1012,\"reason\":\"\"}\n\n":            AppendClose(nil, 1012, "", 250*time.Millisecond),
 		"before data: {\"channel\":\"c\",\"content\":\"  \\r\"}\n\n":                     append([]byte("before "), AppendEvent(nil, "", []byte("c"), []byte(`"  \r"`))...),
 	} {
 		if string(got) != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestTheIDOfAnEventCanBeReplaced, whatever kind of event it is, if it is one of this channel.
+func TestTheIDOfAnEventCanBeReplaced(t *testing.T) {
+	for _, c := range []struct {
+		event []byte
+		id    string
+		of    bool // channel a"b
+	}{
+		{AppendEvent(nil, "e-1", []byte("a\"b"), []byte("1")), "e-1", true},
+		{AppendEvent(nil, "e-1", []byte("a\"bc"), []byte("1")), "e-1", false},
+		{AppendEvent(nil, "e-1", []byte("a"), []byte(`"a\"b"`)), "e-1", false},
+		{AppendGap(nil, "e-2", "a\"b", "e-2"), "e-2", true},
+		{AppendGap(nil, "e-2", "c", "e-2"), "e-2", false},
+		{AppendEvent(nil, "", []byte("a\"b"), []byte("1")), "", true},
+		{AppendJoined(nil, "e-1,f-2", true, true), "e-1,f-2", false},
+	} {
+		id, rest, ok := CutID(c.event)
+		if string(id) != c.id || ok != (c.id != "") || HasData(rest, DataOf("a\"b")) != c.of {
+			t.Errorf("%q: id %q, %v; of the channel: %v", c.event, id, ok, !c.of)
+		}
+		if again := append(AppendID(nil, string(id)), rest...); string(again) != string(c.event) {
+			t.Errorf("%q became %q", c.event, again)
 		}
 	}
 }
