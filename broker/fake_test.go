@@ -101,6 +101,10 @@ func (l *fakeLink) Unsubscribe(_ context.Context, channels []string) error {
 
 func (l *fakeLink) Flush(context.Context) error { return nil }
 
+func (l *fakeLink) ReadHistory(context.Context, string, broker.Position, int) (broker.Page, error) {
+	return broker.Page{Tail: broker.Position{Epoch: "fake"}, Complete: true}, nil
+}
+
 func (l *fakeLink) Publish(ctx context.Context, batch []broker.Publication) {
 	e := l.engine
 	e.mu.Lock()

@@ -40,7 +40,7 @@ type Historian interface {
 	// above zero the newest publications instead, so many at most; and with neither only the tail.
 	// It blocks until the engine has answered, for ReadTimeout at most, so it is for workers; ctx is
 	// looked at before. An error is one of ErrDown, ErrClosed and ErrNoHistory, or what the engine or
-	// ctx says.
+	// ctx says. After ErrDown, a channel that is subscribed to will be reported as resumed.
 	ReadHistory(ctx context.Context, channel string, after Position, last int) (Page, error)
 
 	// WhenResumed is called before Start. resumed is called when publications of a channel may have

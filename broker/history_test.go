@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"strings"
 	"testing"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
@@ -20,14 +21,19 @@ var historyRigs = map[string]func(t *testing.T) *brokertest.HistoryRig{
 	},
 	"redis": func(t *testing.T) *brokertest.HistoryRig {
 		s := redistest.Start(t)
-		return &brokertest.HistoryRig{Open: at(redis.Driver, s.DSN()), Nodes: 2, Restart: s.Restart}
+		open := func(addr string) brokertest.Open { return at(redis.Driver, "redis://"+addr) }
+		return &brokertest.HistoryRig{Open: open(s.Addr), Nodes: 2, Server: s.Addr, OpenAt: open, Restart: s.Restart}
 	},
 	"nats": func(t *testing.T) *brokertest.HistoryRig {
 		s := natstest.Start(t, &natsserver.Options{JetStream: true, StoreDir: t.TempDir()})
-		return &brokertest.HistoryRig{Nodes: 2, Restart: func() { s.Stop(); s.Restart() }, Open: func(cfg broker.Config) (broker.Broker, error) {
-			cfg.DSN, cfg.Prefix = s.URL, "shop."
-			return nats.Driver.Open(cfg)
-		}}
+		open := func(addr string) brokertest.Open {
+			return func(cfg broker.Config) (broker.Broker, error) {
+				cfg.DSN, cfg.Prefix = "nats://"+addr, "shop."
+				return nats.Driver.Open(cfg)
+			}
+		}
+		addr := strings.TrimPrefix(s.URL, "nats://")
+		return &brokertest.HistoryRig{Open: open(addr), Nodes: 2, Server: addr, OpenAt: open, Restart: func() { s.Stop(); s.Restart() }}
 	},
 }
 

@@ -39,6 +39,7 @@ type Remote struct {
 
 	using   sync.Mutex               // locked while current is published to, and while it changes
 	current atomic.Pointer[linkSink] // the link in use, nil while the node is down
+	opened  atomic.Pointer[linkSink] // the link, nil without one; history is read before the node is up
 
 	ctx     context.Context // ends when the broker is closed
 	stop    context.CancelCauseFunc

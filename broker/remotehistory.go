@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"wsify/broker/internal/link"
@@ -13,7 +14,7 @@ func (r *Remote) ReadHistory(ctx context.Context, channel string, after Position
 	if !r.cfg.History.Keeps(channel) {
 		return Page{}, ErrNoHistory
 	}
-	l := r.current.Load()
+	l := r.opened.Load()
 	switch {
 	case r.ctx.Err() != nil:
 		return Page{}, ErrClosed
@@ -29,6 +30,9 @@ func (r *Remote) ReadHistory(ctx context.Context, channel string, after Position
 	within, cancel := link.Within(l.ctx, ReadTimeout)
 	defer cancel()
 	page, err := h.ReadHistory(within, r.cfg.Prefix+channel, after, last)
+	if err != nil && l.ctx.Err() != nil {
+		return Page{}, fmt.Errorf("%w: %w", ErrDown, err)
+	}
 	page.Entries = slices.DeleteFunc(page.Entries, func(e Entry) bool {
 		reason := r.unfit(e.Content)
 		if reason == "" {

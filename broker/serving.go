@@ -98,6 +98,7 @@ func (r *Remote) tryOpen() (*linkSink, error) {
 func (r *Remote) serve(l *linkSink) error {
 	began := time.Now()
 	owed := r.table.opened(began)
+	r.opened.Store(l)
 	r.counts.opened.Add(1)
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
@@ -184,6 +185,7 @@ func (r *Remote) change(l *linkSink, do func(context.Context, []string) error, n
 // giveUp ends a link that is no longer used.
 func (r *Remote) giveUp(l *linkSink, cause error) {
 	r.up.Store(false)
+	r.opened.Store(nil)
 	l.Lost(cause) // a Publish that is under way returns
 	r.use(nil)
 	l.link.Close()

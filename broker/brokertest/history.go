@@ -18,6 +18,11 @@ type HistoryRig struct {
 
 	Misses bool // a node may miss publications while it is subscribed
 
+	// Server is the address of the engine's server, and OpenAt opens a broker at another address that
+	// leads there; without an engine, they are empty.
+	Server string
+	OpenAt func(addr string) Open
+
 	// Restart ends the engine without a warning and starts it again; nil without an engine.
 	Restart func()
 }
@@ -43,6 +48,7 @@ func History(t *testing.T, open func(t *testing.T) *HistoryRig) {
 		"a head is kept":                                     keepsHeads,
 		"every node has one order, and history has it too":   oneOrder,
 		"nothing is passed over when the engine starts anew": restarted,
+		"nothing is missed by a node that was cut off":       cutOff,
 		"names do not matter":                                anyName,
 		"other channels keep nothing":                        keepsNothing,
 	} {

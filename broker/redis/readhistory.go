@@ -46,9 +46,18 @@ func (c *conn) readHistory(ctx context.Context, channel string, after broker.Pos
 	return c.readPage(ctx, stream, position, "XRANGE", stream, "-", "+")
 }
 
-// ReadHistory implements broker.HistoryLink. It asks the master of the channel's slot, which another
-// may name.
+// ReadHistory implements broker.HistoryLink. Without sharding, the subscription does not end with the
+// master of the channel, so it will not be in force again: the error is not ErrDown then.
 func (l *clusterLink) ReadHistory(ctx context.Context, channel string, after broker.Position, last int) (broker.Page, error) {
+	page, err := l.readAtOwner(ctx, channel, after, last)
+	if !l.sharded && errors.Is(err, broker.ErrDown) {
+		err = fmt.Errorf("%w: %s", broker.ErrUnreachable, err)
+	}
+	return page, err
+}
+
+// readAtOwner asks the master of the channel's slot, which another may name.
+func (l *clusterLink) readAtOwner(ctx context.Context, channel string, after broker.Position, last int) (broker.Page, error) {
 	slot := slotOf(channel)
 	for range maxHops {
 		l.mu.Lock()
