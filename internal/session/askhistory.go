@@ -16,7 +16,7 @@ const (
 	readTimeout = 5 * time.Second // for one question, and before it for the subscription
 	roomTimeout = 5 * time.Second
 	restFirst   = 100 * time.Millisecond // before the next question about a channel, when one has failed; it doubles
-	restLast    = 3 * time.Second        // before the next question for a first position, while the engine is unreachable
+	restLast    = 3 * time.Second        // while the link is lost
 	maxFailed   = 5                      // failures until a gap is given up
 )
 
@@ -174,7 +174,7 @@ func (t *trackers) awaitSubscription(ctx context.Context, channel []byte) error 
 
 // apply adds an answer to the log. Needs mu.
 func (t *trackers) apply(tr *tracker, q historyQuestion, page history.Page[*record]) {
-	tr.failed, tr.resting = 0, false
+	tr.failed, tr.downs, tr.resting = 0, 0, false
 	if q.kind == askNothing || tr.gone {
 		return
 	}
@@ -190,28 +190,42 @@ func (t *trackers) apply(tr *tracker, q historyQuestion, page history.Page[*reco
 	}
 }
 
-// failedLocked notes that a question has failed. While the link is lost, there is no next one:
-// resumed is called when there is a link again. A gap that cannot be read for long is given up.
+// failedLocked notes that a question has failed. It is asked again after a rest. A gap that
+// cannot be read for long is given up, but not while the engine is unreachable: then nothing
+// arrives, either.
 func (t *trackers) failedLocked(tr *tracker, err error) {
-	tr.resting = true
-	rest := restFirst << tr.failed
-	_, known := tr.log.Position()
-	switch down := errors.Is(err, broker.ErrDown); {
-	case errors.Is(err, broker.ErrClosed), down && known:
+	switch {
+	case errors.Is(err, broker.ErrClosed):
+		tr.resting = true
 		return
-	case down: // its subscription was never in force, so it does not resume
-		rest = restLast
+	case errors.Is(err, broker.ErrDown):
+		tr.downs = min(tr.downs+1, maxFailed)
 	default:
-		if tr.failed++; tr.failed >= maxFailed {
-			tr.failed, tr.behind = 0, false
-			tr.log.GiveUp()
-		}
+		tr.failed++
 	}
+	rest := restFirst << max(tr.failed, tr.downs) / 2
+	if tr.failed >= maxFailed {
+		tr.failed, tr.behind = 0, false
+		tr.log.GiveUp()
+	}
+	t.restLocked(tr, rest)
+}
+
+// restLocked asks about a channel again after a rest, if there is still something to ask. While
+// the link is lost, it rests on.
+func (t *trackers) restLocked(tr *tracker, rest time.Duration) {
+	tr.resting = true
 	time.AfterFunc(rest, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		_, known := tr.log.Position()
-		if tr.resting = false; !known || tr.behind || tr.log.Peek() >= history.Read {
+		switch {
+		case tr.gone || !tr.resting || known && !tr.behind && tr.log.Peek() < history.Read:
+			tr.resting = false
+		case !t.node.broker.Up():
+			t.restLocked(tr, restLast)
+		default:
+			tr.resting = false
 			t.orderLocked(tr)
 		}
 	})

@@ -46,7 +46,8 @@ type tracker struct {
 	due     bool // in trackers.due, or being read
 	resting bool // the last question has failed: the next one is asked later
 	behind  bool // the link was lost: something may be missing
-	failed  int  // questions in a row
+	failed  int  // answers in a row that are errors
+	downs   int  // questions in a row that did not reach the engine
 	waiting []*recovery
 	answer  answer // the last one
 }
@@ -152,7 +153,7 @@ func (t *trackers) resumed(channel string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if tr := t.byName[channel]; tr != nil {
-		tr.behind, tr.resting, tr.failed = true, false, 0
+		tr.behind, tr.resting, tr.failed, tr.downs = true, false, 0, 0
 		t.orderLocked(tr)
 	}
 }
