@@ -100,6 +100,19 @@ type headJSON struct {
 	Except []string `json:"except,omitempty"`
 }
 
+// A head with a user alone is read and written without a JSON library when the user needs no escape:
+// each publication of a client with a user has one.
+const userBegins, userEnds = `{"user":"`, `"}`
+
+func isPlain[T string | []byte](text T) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // AppendHead appends h as it stands before the content, and nothing when h is zero.
 func AppendHead(dst []byte, h *Head) []byte {
 	if h.IsZero() {
@@ -110,7 +123,11 @@ func AppendHead(dst []byte, h *Head) []byte {
 		dst = strconv.AppendUint(append(h.Position.append(dst), '-'), h.Prev, 10)
 	}
 	dst = append(dst, ' ')
-	if h.User != "" || len(h.Except) > 0 {
+	switch {
+	case len(h.Except) == 0 && h.User == "":
+	case len(h.Except) == 0 && isPlain(h.User):
+		dst = append(append(append(dst, userBegins...), h.User...), userEnds...)
+	default:
 		said, _ := json.Marshal(headJSON{h.User, h.Except}) // strings cannot fail
 		dst = append(dst, said...)
 	}
@@ -164,6 +181,12 @@ func (h *Head) setPosition(text []byte) (ok bool) {
 func (h *Head) setJSON(text []byte) (ok bool) {
 	if len(text) == 0 {
 		return true
+	}
+	if user, ok := bytes.CutPrefix(text, []byte(userBegins)); ok {
+		if user, ok = bytes.CutSuffix(user, []byte(userEnds)); ok && isPlain(user) {
+			h.User = string(user)
+			return true
+		}
 	}
 	var said headJSON
 	if text[0] != '{' || json.Unmarshal(text, &said) != nil {

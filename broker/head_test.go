@@ -19,6 +19,7 @@ func TestAHeadIsReadAsItWasWritten(t *testing.T) {
 	}{
 		{broker.Head{}, ""},
 		{broker.Head{User: "ann"}, "\x00 {\"user\":\"ann\"}\n"},
+		{broker.Head{User: `a"b\é`}, "\x00 {\"user\":\"a\\\"b\\\\é\"}\n"},
 		{broker.Head{Except: []string{"a-1", "b-2"}}, "\x00 {\"except\":[\"a-1\",\"b-2\"]}\n"},
 		{broker.Head{Position: broker.Position{Epoch: "e1", Offset: 12}, Prev: 11}, "\x00e1-12-11 \n"},
 		{broker.Head{Position: broker.Position{Epoch: "e1", Offset: 12}, Prev: 9, User: "a\nb"}, "\x00e1-12-9 {\"user\":\"a\\nb\"}\n"},
@@ -97,6 +98,8 @@ func FuzzSplitHead(f *testing.F) {
 	for _, s := range []string{"", `"hi"`, "\x00 \n1", "\x00e-2-1 {\"user\":\"ann\",\"except\":[\"a-1\"]}\n{}", "\x00 {\"User\":\"ann\",\"new\":[1]}\n1", "\x00 {}", "\x00 {\"user\":\"\\ud800\"}\n"} {
 		f.Add([]byte(s))
 	}
+	f.Add([]byte("\x00 {\"user\":\"\",\"except\":[\"a\"]}\n"))
+	f.Add([]byte("\x00 {\"user\":\"\"}\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		before := bytes.Clone(content)
 		h, rest, ok := broker.SplitHead(content)

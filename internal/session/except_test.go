@@ -87,3 +87,45 @@ func TestAPublicationThatLeavesOutTheOnlyMember(t *testing.T) {
 	publishBut(t, srv, "a", "2")
 	p.expectText("2")
 }
+
+// Members of every class are left out alike: raw, envelope, compressed, and a stream.
+func TestEachClassLeavesOutItsOwn(t *testing.T) {
+	srv := start(t, deflating())
+	channel, long := "a", jsonOf(2<<10)
+	both := func() (in, out *peer) { return connect(t, srv, "/ws"), connect(t, srv, "/ws") }
+	raw, rawOut := both()
+	raw.join(channel)
+	rawOut.join(channel)
+	typed, typedOut := connectTyped(t, srv, "/ws", channel), connectTyped(t, srv, "/ws", channel)
+	small, smallOut := connectDeflated(t, srv, "/ws"), connectDeflated(t, srv, "/ws")
+	small.join(channel)
+	smallOut.join(channel)
+	events, eventsOut := follow(t, srv, "/sse?channel=a"), follow(t, srv, "/sse?channel=a")
+	except := []string{idOf(t, srv, rawOut), idOf(t, srv, typedOut), idOf(t, srv, smallOut), idOf(t, srv, eventsOut.peer)}
+	for _, content := range []string{"1", long} {
+		publishBut(t, srv, channel, content, except...)
+	}
+	publishBut(t, srv, channel, "2")
+	object := func(content string) string { return `"channel":"a","content":` + content + `}` }
+	for _, p := range []*peer{raw, rawOut} {
+		if p == raw {
+			p.expectText("1", long)
+		}
+		p.expectText("2")
+	}
+	for _, p := range []*peer{typed, typedOut} {
+		if p == typed {
+			p.expectText(`{"type":"message",`+object("1"), `{"type":"message",`+object(long))
+		}
+		p.expectText(`{"type":"message",` + object("2"))
+	}
+	for _, p := range []*peer{small, smallOut} {
+		if p == small {
+			p.expectDeflated(false, "1")
+			p.expectDeflated(true, long)
+		}
+		p.expectDeflated(false, "2")
+	}
+	events.expectEvents("{"+object("1"), "{"+object(long), "{"+object("2"))
+	eventsOut.expectEvents("{" + object("2"))
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"hash/maphash"
 	"sync/atomic"
+	"unsafe"
 
 	"wsify/broker"
 	"wsify/hub"
@@ -25,7 +26,7 @@ type posting struct {
 	manner publish.Manner
 	batch  bool
 	sum    uint64 // of the body; only with a key
-	size   int    // bytes of the body
+	size   int    // bytes of memory: the body, and the sends
 	items  []publish.Item
 	sends  []send
 	next   int         // the first send that the broker was not given
@@ -44,6 +45,8 @@ type send struct {
 	receipt broker.Receipt
 }
 
+const sendSize = int(unsafe.Sizeof(send{}))
+
 // sendsInTurn is how many sends a posting makes before other connections have their turn.
 const sendsInTurn = 64
 
@@ -60,6 +63,7 @@ func (l *loop) publishAll(c *netpoll.Conn, s *session, m publish.Manner, body []
 		l.respond(c, s, m, no.Status, "", no.Detail+"\n")
 		return
 	}
+	p.size += len(p.sends) * sendSize
 	if l.sendAllOf(c, p) {
 		l.respondAll(c, s, p)
 		return

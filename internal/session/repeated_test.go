@@ -119,7 +119,7 @@ func TestABatchOfWhichTheClientGoes(t *testing.T) {
 	testtool.Until(t, "it has gone", func() bool { return waits() == 0 })
 	release()
 	expectAnswer(t, srv, "/broadcast", body, 200,
-		`[{"ok":true,"members":0},{"ok":false,"error":{"code":"broker_down","message":"not published: the publisher has disconnected"}}]`, "Idempotency-Key: one")
+		`[{"ok":true,"members":0},{"ok":false,"error":{"code":"limit","message":"not published: the publisher has disconnected"}}]`, "Idempotency-Key: one")
 	member.expectText(`"` + strings.Repeat("x", 2<<10) + `"`)
 	member.expectNothing()
 }

@@ -20,10 +20,11 @@ const (
 	dropFull                          // a backend's publication: the broker had too much to publish
 	dropRate                          // a command over the rate of its connection
 	dropPublishRate                   // a publication over the rate of its channel
+	dropGone                          // of a batch whose publisher has disconnected
 	numDropReasons
 )
 
-var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy", "broker_full", "rate", "publish_rate"}
+var dropNames = [numDropReasons]string{"slow_consumer", "broker_down", "channel_busy", "broker_full", "rate", "publish_rate", "publisher_gone"}
 
 // counts are the counters of one loop. Any goroutine may read them, and some are also
 // written outside of the loop.

@@ -32,6 +32,8 @@ func unsentFor(err error) *unsent {
 	switch {
 	case errors.Is(err, hub.ErrBusy):
 		return said(command.Limit, "not published: "+err.Error(), 503, "1", dropBusy)
+	case errors.Is(err, errPublisherGone): // who sends it again, with the same Idempotency-Key, is told
+		return said(command.Limit, "not published: "+err.Error(), 503, "1", dropGone)
 	case errors.Is(err, broker.ErrFull):
 		return said(command.Limit, "not published: "+err.Error(), 503, "1", dropFull)
 	case errors.Is(err, broker.ErrUnknown):

@@ -1,7 +1,9 @@
 package session
 
 import (
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -291,4 +293,38 @@ func TestASpreadThatNobodyWaitsFor(t *testing.T) {
 	if len(b.queue) != 0 {
 		t.Error("the broker still has its waiter")
 	}
+}
+
+// An envelope says which user has published, where the authorizer has named one. What is for a user
+// has no channel.
+func TestAnEnvelopeSaysWhoPublished(t *testing.T) {
+	hook := newNamingWebhook(t)
+	srv := start(t, Config{AuthorizerURL: hook.URL})
+	ann, nobody := connectTyped(t, srv, "/ws?user=ann", "a"), connect(t, srv, "/ws")
+	for _, tc := range []struct {
+		p          *peer
+		args, want string
+	}{
+		{nobody, `"channel":"a"`, `{"type":"message","channel":"a","content":1}`},
+		{ann, `"channel":"a"`, `{"type":"message","channel":"a","content":1,"user":"ann"}`},
+		{ann, `"user":"ann"`, `{"type":"message","content":1,"user":"ann"}`},
+	} {
+		tc.p.send(`{"command":"broadcast","args":{"content":1,` + tc.args + `}}`)
+		f, err := ann.next()
+		if err != nil || !sameObject(f.payload, tc.want) {
+			t.Errorf("%s: got %v, %v; want %s", tc.args, f, err, tc.want)
+		}
+	}
+	expectAnswer(t, srv, "/broadcast", `{"user":"ann","content":2}`, 201, "")
+	if f, err := ann.next(); err != nil || !sameObject(f.payload, `{"type":"message","content":2}`) {
+		t.Errorf("from a backend: %v, %v", f, err)
+	}
+	ann.send(whomMessage(`"channel":"a","members":true,"echo":false`, 3))
+	ann.expectText(`{"type":"reply","id":3,"ok":true,"members":0}`)
+}
+
+// sameObject reports whether two JSON objects are equal, in whatever order.
+func sameObject(a, b string) bool {
+	var x, y map[string]any
+	return json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
 }
