@@ -18,6 +18,10 @@ type Answer struct {
 	// means that the answer names nobody.
 	User string
 
+	// Join are the channels that the connection joins at once: X-Wsify-Join, decoded, in order, each
+	// UTF-8 and not empty. There may be as many as a head has room for.
+	Join []string
+
 	// Expires is how long the connection may live: X-Wsify-Expires, at least a nanosecond. Zero means
 	// that the answer sets no bound.
 	Expires time.Duration
@@ -41,13 +45,14 @@ type Header uint8
 
 const (
 	InUser         Header = iota // X-Wsify-User
+	InJoin                       // X-Wsify-Join
 	InExpires                    // X-Wsify-Expires
 	InReason                     // X-Wsify-Reason
 	InCacheControl               // Cache-Control
 	NumHeaders                   // their number; not a header
 )
 
-var headerNames = [NumHeaders]string{HeaderUser, "X-Wsify-Expires", "X-Wsify-Reason", "Cache-Control"}
+var headerNames = [NumHeaders]string{HeaderUser, "X-Wsify-Join", "X-Wsify-Expires", "X-Wsify-Reason", "Cache-Control"}
 
 // String returns the header's name.
 func (h Header) String() string { return headerNames[h] }
@@ -90,13 +95,14 @@ func answerOf(r *fasthttp.Response) *Answer {
 	switch d, _ := judge(r.StatusCode()); d {
 	case Allow:
 		a.User = one(&a, r, InUser, readUser)
+		a.readJoin(r)
 		a.Expires = one(&a, r, InExpires, readExpires)
 		a.readFreshness(r)
 	case Deny:
 		a.Reason = one(&a, r, InReason, readReason)
 		a.readFreshness(r)
 	}
-	if a.User == "" && a.Expires == 0 && a.Reason == "" && a.MaxAge == 0 && a.Ignored == nil {
+	if a.User == "" && a.Join == nil && a.Expires == 0 && a.Reason == "" && a.MaxAge == 0 && a.Ignored == nil {
 		return nil
 	}
 	found := a // so that only what is found is allocated
@@ -127,6 +133,38 @@ func readUser(value string) (string, error) {
 		err = errLongUser
 	}
 	return user, err
+}
+
+// readJoin sets what X-Wsify-Join says. One name that cannot be read spoils the whole list: what it
+// meant is not known.
+func (a *Answer) readJoin(r *fasthttp.Response) {
+	headers := r.Header.PeekAll(InJoin.String())
+	if len(headers) == 0 {
+		return
+	}
+	names, err := joinsOf(headers)
+	if err != nil {
+		a.Ignored = append(a.Ignored, &HeaderError{InJoin, err})
+		return
+	}
+	a.Join = names
+}
+
+// joinsOf returns the names in headers, which are one list; RFC 9110, section 5.6.1.
+func joinsOf(headers [][]byte) (names []string, err error) {
+	for _, h := range headers {
+		for part := range strings.SplitSeq(string(h), ",") {
+			if part = strings.Trim(part, " \t"); part == "" {
+				continue
+			}
+			name, err := decode(part)
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // readExpires reads the value of X-Wsify-Expires. A time that is over must not become a life without

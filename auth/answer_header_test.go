@@ -2,9 +2,12 @@ package auth
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // consult asks a webhook that answers with this head, and returns what the headers say.
@@ -126,4 +129,67 @@ func TestANoGivesAReason(t *testing.T) {
 			t.Errorf("%s with a reason: %q, ignored: %s; want neither", status, a.Reason, ignored(a))
 		}
 	}
+}
+
+// A yes may name channels to join. Several headers are one list, empty parts are nothing, and one name
+// that cannot be read spoils the list.
+func TestAnAnswerNamesChannelsToJoin(t *testing.T) {
+	for header, want := range map[string]string{
+		"news":                             `["news"]`,
+		"news, user%3A%C3%A9%2C,a b":       `["news" "user:é," "a b"]`,
+		" ,, a\t, ,b,":                     `["a" "b"]`,
+		"a,a":                              `["a" "a"]`,
+		"a\r\nX-WSIFY-JOIN: b,c":           `["a" "b" "c"]`,
+		"":                                 "[]",
+		" , ":                              "[]",
+		"%00a, %0A, %20":                   `["\x00a" "\n" " "]`, // what a name may be is for those who know channels
+		strings.Repeat("a,", 1000):         fmt.Sprintf("%q", strings.Split(strings.Repeat("a,", 999)+"a", ",")),
+		strings.Repeat("a%2C", 3000) + "a": `["` + strings.Repeat("a,", 3000) + `a"]`,
+	} {
+		if a := consult(t, "200 OK", "X-Wsify-Join: "+header); fmt.Sprintf("%q", a.Join) != want || a.Ignored != nil {
+			t.Errorf("X-Wsify-Join: %.100q: %.100q, ignored: %s; want %.100s", header, a.Join, ignored(a), want)
+		}
+	}
+	for header, want := range map[string]string{
+		"a,b%":                 "a % is not followed by two hexadecimal digits",
+		"%GG,b":                "a % is not followed by two hexadecimal digits",
+		"a,%FF":                "it is not UTF-8 when it is decoded",
+		"a\r\nX-Wsify-Join: %": "a % is not followed by two hexadecimal digits",
+	} {
+		if a := consult(t, "200 OK", "X-Wsify-Join: "+header); a.Join != nil || ignored(a) != "X-Wsify-Join: "+want {
+			t.Errorf("X-Wsify-Join: %q: %q, ignored: %q; want none, %s", header, a.Join, ignored(a), want)
+		}
+	}
+	if a := consult(t, "403 Forbidden", "X-Wsify-Join: a"); a.Join != nil {
+		t.Errorf("a no joins %q", a.Join)
+	}
+}
+
+// FuzzJoin: a list means the same in one header and in several, and whatever is encoded comes back.
+func FuzzJoin(f *testing.F) {
+	for _, seed := range []string{"news", "a,b", " a ,,%2C", "%", "%zz,a", "\xff", "%FF", "a%20b,\t", strings.Repeat("a,", 50)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		names, err := joinsOf([][]byte{[]byte(header)})
+		var again []string
+		for _, name := range names {
+			if name == "" || !utf8.ValidString(name) {
+				t.Fatalf("%q names %q", header, name)
+			}
+			again = append(again, string(appendEncoded(nil, name, unreserved)))
+		}
+		if back, errBack := joinsOf([][]byte{[]byte(strings.Join(again, ", "))}); errBack != nil || !slices.Equal(back, names) {
+			t.Fatalf("%q names %q, and encoded %q, %v", header, names, back, errBack)
+		}
+		for i := range header {
+			if header[i] != ',' {
+				continue
+			}
+			split, errSplit := joinsOf([][]byte{[]byte(header[:i]), []byte(header[i+1:])})
+			if !slices.Equal(split, names) || errSplit != err {
+				t.Fatalf("%q in two headers at %d: %q, %v; in one: %q, %v", header, i, split, errSplit, names, err)
+			}
+		}
+	})
 }
