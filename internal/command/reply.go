@@ -5,9 +5,7 @@ import "strconv"
 // AppendOK appends the answer to the message with the given id, whose command
 // was carried out. The id is the raw JSON of Command.ID.
 func AppendOK(dst []byte, id []byte) []byte {
-	dst = append(dst, `{"id":`...)
-	dst = append(dst, id...)
-	return append(dst, `,"ok":true}`...)
+	return append(appendSubject(dst, id), `,"ok":true}`...)
 }
 
 // AppendOKMembers is AppendOK for a broadcast, with the number of members that got it.
@@ -36,9 +34,7 @@ func AppendJoined(dst []byte, id []byte, position string, asked, all bool) []byt
 // AppendError appends the answer to the message with the given id, whose command
 // was not carried out because of e. The id is the raw JSON of Command.ID.
 func AppendError(dst []byte, id []byte, e *Error) []byte {
-	dst = append(dst, `{"id":`...)
-	dst = append(dst, id...)
-	dst = append(dst, `,"ok":false,"error":`...)
+	dst = append(appendSubject(dst, id), `,"ok":false,"error":`...)
 	return append(AppendFailure(dst, e), '}')
 }
 
@@ -48,4 +44,20 @@ func AppendFailure(dst []byte, e *Error) []byte {
 	dst = appendQuoted(dst, e.Code)
 	dst = append(dst, `,"message":`...)
 	return append(appendQuoted(dst, e.Message), '}')
+}
+
+// unasked begins what takes the place of an id in the answer to a join that no client has sent. No
+// id begins with it.
+const unasked = 0
+
+// UnaskedID takes the place of an id in the answer to a join of this channel that no client has
+// sent. The answer names the channel instead.
+func UnaskedID(channel string) []byte { return append([]byte{unasked}, channel...) }
+
+// appendSubject appends the beginning of an answer, which says what it is about.
+func appendSubject(dst []byte, id []byte) []byte {
+	if len(id) > 0 && id[0] == unasked {
+		return appendQuoted(append(dst, `{"channel":`...), string(id[1:]))
+	}
+	return append(append(dst, `{"id":`...), id...)
 }

@@ -60,3 +60,20 @@ func TestCodesAreTheContractsOwn(t *testing.T) {
 		}
 	}
 }
+
+// The answer to a join that no client has sent names the channel.
+func TestAnswersToUnaskedJoinsNameTheChannel(t *testing.T) {
+	id := UnaskedID("a\"\u0000b")
+	for got, want := range map[string]string{
+		string(AppendOK(nil, id)):               `{"channel":"a\"\u0000b","ok":true}`,
+		string(AppendError(nil, id, ErrDenied)): `{"channel":"a\"\u0000b","ok":false,"error":{"code":"denied","message":"` + ErrDenied.Message + `"}}`,
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	var p Parser
+	if cmd, bad := p.Parse([]byte("{\"command\":\"join\",\"args\":{\"channel\":\"c\"},\"id\":\x00}")); bad == nil {
+		t.Errorf("an id that begins like the place of one is accepted: %q", cmd.ID)
+	}
+}

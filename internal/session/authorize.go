@@ -193,11 +193,15 @@ func (l *loop) answeredCommand(c *netpoll.Conn, s *session, d auth.Decision, a *
 // parks again.
 func (l *loop) resume(c *netpoll.Conn, s *session) {
 	e := l.more(s)
-	msg, input, searched := e.message, e.input, e.searched
-	e.message, e.input, e.searched, e.why = nil, nil, 0, whyNothing
-	s.state = open
+	e.why, s.state = whyNothing, open
 	l.seenAlive(c, s, e)
 	l.startCork(c)
+	if e.joins != nil && !l.joinRest(c, s) { // no command waits before the last of them
+		l.uncork()
+		return
+	}
+	msg, input, searched := e.message, e.input, e.searched
+	e.message, e.input, e.searched = nil, nil, 0
 	if msg != nil {
 		if cmd, bad := l.parser.Parse(msg); bad == nil {
 			l.apply(c, s, &cmd, msg)

@@ -158,6 +158,7 @@ func (l *loop) revoke(s *session, channel []byte) {
 	if e != nil && e.recovery != nil && string(e.recovery.track.name) == string(channel) {
 		e.recovery.revoked = true
 	}
+	l.revokeJoin(e, channel)
 	if s.state == connecting && e.stream != nil {
 		e.stream.revoke(channel)
 	}

@@ -20,35 +20,41 @@ func (l *loop) userOf(s *session) string {
 	return strings.TrimPrefix(l.hub.Implicit(&s.subs), userPrefix)
 }
 
-// admitAs gives a session that is about to be opened what the authorizer's answer says. It reports
-// false if the session has ended.
+// admitAs gives a session that is about to be opened what the authorizer's answer says, the channels
+// to join but for streams. It reports false if the session has ended.
 func (l *loop) admitAs(c *netpoll.Conn, s *session, a *auth.Answer) bool {
 	if a.Expires > 0 {
 		l.endAfter(c, a.Expires)
 	}
-	if a.User == "" {
-		return true
-	}
-	name := userChannel(a.User)
-	if !l.hoard(c, s, membershipPrice+len(name)) {
+	return a.User == "" || l.enter(c, s, []byte(userChannel(a.User)))
+}
+
+// enter makes a session that is about to be opened a member of a channel. It reports false if the
+// session has ended, for want of memory.
+func (l *loop) enter(c *netpoll.Conn, s *session, channel []byte) bool {
+	if !l.hoard(c, s, membershipPrice+len(channel)) {
 		return false
 	}
-	l.hub.Join(c.Slot(), &s.subs, []byte(name))
+	l.hub.Join(c.Slot(), &s.subs, channel)
 	return true
 }
 
 // ignored counts headers of the authorizer's answers that break a rule, by header.
 type ignored [auth.NumHeaders]atomic.Uint64
 
-// noteIgnored counts the headers of an answer that break a rule. The first of each is logged.
+// noteIgnored counts the headers of an answer that break a rule.
 func (n *Node) noteIgnored(a *auth.Answer) {
-	if a == nil {
-		return
-	}
-	for _, e := range a.Ignored {
-		if n.ignored[e.Header].Add(1) == 1 {
-			n.log.Warn("a header of the authorizer's answer is ignored; later ones are only counted", "header", e.Header.String(), "cause", e.Err)
+	if a != nil {
+		for _, e := range a.Ignored {
+			n.noteHeader(e)
 		}
+	}
+}
+
+// noteHeader counts a header that has no effect, or not all of it. The first of each is logged.
+func (n *Node) noteHeader(e *auth.HeaderError) {
+	if n.ignored[e.Header].Add(1) == 1 {
+		n.log.Warn("a header of the authorizer's answer is ignored; later ones are only counted", "header", e.Header.String(), "cause", e.Err)
 	}
 }
 

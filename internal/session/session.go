@@ -83,12 +83,13 @@ type extra struct {
 	post       *publication   // a backend's publication, in the states receiving and publishing
 	stream     *opening       // a stream of events that is not open yet
 	recovery   *recovery      // a join of a channel with history that is under way
+	joins      []string       // channels that the authorizer has ordered to join, and that are not confirmed
 	query      string         // query of the upgrade, as sent, for the authorizer
 }
 
 // empty reports whether e holds nothing that must be kept.
 func (e *extra) empty() bool {
-	return e.reader == wire.Reader{} && e.input == nil && e.reply == nil && e.message == nil && e.question == nil && e.recovery == nil && e.query == ""
+	return e.reader == wire.Reader{} && e.input == nil && e.reply == nil && e.message == nil && e.question == nil && e.recovery == nil && e.joins == nil && e.query == ""
 }
 
 // more returns the session's extra, or nil if it has none.

@@ -54,7 +54,7 @@ func (l *loop) atSSE(c *netpoll.Conn, s *session, r *wire.Request) {
 		l.dismiss(c, s, reasonHTTP, 204, sse.Preflight, "")
 		return
 	}
-	rules := sse.Rules{MaxChannels: now.maxChannelsPerConnection, MaxChannelLength: l.node.cfg.MaxChannelLength, NeedsChannel: !l.node.asks(eventConnect)}
+	rules := l.streamRules()
 	var no sse.Refusal
 	o.request, no = rules.Parse(r)
 	switch {
@@ -69,6 +69,11 @@ func (l *loop) atSSE(c *netpoll.Conn, s *session, r *wire.Request) {
 		e.query = string(r.RawQuery)
 		l.askOrOpen(c, s)
 	}
+}
+
+// streamRules are the rules for the query of a stream.
+func (l *loop) streamRules() sse.Rules {
+	return sse.Rules{MaxChannels: l.node.now().maxChannelsPerConnection, MaxChannelLength: l.node.cfg.MaxChannelLength, NeedsChannel: !l.node.asks(eventConnect)}
 }
 
 // askOrOpen asks the authorizer about the next channel of a stream, or opens the stream
@@ -114,12 +119,22 @@ func (l *loop) answeredStream(c *netpoll.Conn, s *session, d auth.Decision, a *a
 	case d != auth.Allow:
 		l.refuse(c, s, rejectDown, 503, publish.RetryAfter(), authorizerDown)
 	case connect:
-		o.answer = a
-		l.askOrOpen(c, s)
+		l.connectedStream(c, s, o, a)
 	default:
 		o.allowed++
 		l.askOrOpen(c, s)
 	}
+}
+
+// connectedStream goes on with a stream whose connection the authorizer allows.
+func (l *loop) connectedStream(c *netpoll.Conn, s *session, o *opening, a *auth.Answer) {
+	if o.answer = a; a != nil && a.Join != nil {
+		if no := l.addJoins(o); no.Status != 0 {
+			l.refuse(c, s, rejectMalformed, no.Status, no.Headers, no.Detail+"\n")
+			return
+		}
+	}
+	l.askOrOpen(c, s)
 }
 
 // openStream opens a stream: it joins the channels, and answers 200 when the broker has
@@ -150,6 +165,14 @@ func (l *loop) openStream(c *netpoll.Conn, s *session, o *opening) {
 	}
 	l.startHeartbeats(c, s)
 	l.joinStream(c, s, o)
+}
+
+// confirmed are the channels that the broker has to confirm before the head goes.
+func (o *opening) confirmed() []string {
+	if o.answer == nil || o.answer.User == "" {
+		return o.request.Channels
+	}
+	return append([]string{userChannel(o.answer.User)}, o.request.Channels...)
 }
 
 // confirm waits until the broker has confirmed the subscriptions to these channels, then

@@ -53,7 +53,7 @@ func (l *loop) joinStream(c *netpoll.Conn, s *session, o *opening) {
 			return
 		}
 	}
-	l.confirm(c, s, o.request.Channels)
+	l.confirm(c, s, o.confirmed())
 }
 
 // recoverStream joins a channel with history. It reports true if the stream has to wait; it goes

@@ -45,6 +45,7 @@ type voice struct {
 	farewell func(dst []byte, code wire.CloseCode, text string) []byte
 
 	apart    bool // each connection has its own form: see loop.own
+	tells    bool // answers that no command has asked for are no surprise: they cannot look like content
 	deflated bool // messages may be compressed, in both directions
 	// What a class with compression compresses, and for which clients; see wire.Deflate.
 	plain  hub.Class
@@ -54,7 +55,7 @@ type voice struct {
 // The voices of WebSocket clients: raw, and with the subprotocol.
 var (
 	raw   = voice{publication: rawPublication, reply: rawReply, ping: pingFrame, farewell: wire.AppendClose}
-	typed = voice{publication: envelopePublication, gap: envelopeGap, reply: envelopeReply, ping: pingFrame, farewell: wire.AppendClose}
+	typed = voice{publication: envelopePublication, gap: envelopeGap, reply: envelopeReply, ping: pingFrame, farewell: wire.AppendClose, tells: true}
 )
 
 // streamed is the voice of streams of events.

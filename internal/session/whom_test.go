@@ -140,7 +140,14 @@ func TestABroadcastThatAsksForMembers(t *testing.T) {
 		hook := newNamingWebhook(t)
 		b := &testBroker{asynchronous: asynchronous}
 		srv := startWith(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"connect", "broadcast"}}, b)
-		me, second := connect(t, srv, "/ws?user=ann"), connect(t, srv, "/ws?user=ann")
+		ann := func() *peer {
+			p := connect(t, srv, "/ws?user=ann")
+			if asynchronous { // the user's channel
+				b.await(t, 1)
+			}
+			return p
+		}
+		me, second := ann(), ann()
 		join := func(p *peer, channel string) {
 			p.send(fmt.Sprintf(`{"command":"join","args":{"channel":%q},"id":"join"}`, channel))
 			if asynchronous {

@@ -70,7 +70,7 @@ func (r *Rules) Parse(req *wire.Request) (q Request, no Refusal) {
 		return q, errQuery
 	}
 	for _, name := range query[inChannel] {
-		if no := r.add(&q, strings.TrimSpace(name)); no.Status != 0 {
+		if no := r.Add(&q, strings.TrimSpace(name)); no.Status != 0 {
 			return q, no
 		}
 	}
@@ -83,8 +83,8 @@ func (r *Rules) Parse(req *wire.Request) (q Request, no Refusal) {
 	return q, Refusal{}
 }
 
-// add adds a channel, unless the request has it.
-func (r *Rules) add(q *Request, name string) Refusal {
+// Add adds a channel, unless the request has it.
+func (r *Rules) Add(q *Request, name string) Refusal {
 	bad := command.CheckName([]byte(name))
 	if bad == nil && len(name) > r.MaxChannelLength {
 		bad = command.ErrChannelLength
