@@ -33,7 +33,7 @@ type page struct {
 	current chan struct{} // open while the page waits
 }
 
-// newPage starts a server of pages: testdata/page.html, at /sse testdata/sse.html, and at /readme the block of README.md, with
+// newPage starts a server of pages: testdata/page.html, at /sse and /resume others, and at /readme the block of README.md, with
 // addr as its server.
 func newPage(t *testing.T, readmeAddr string) *page {
 	t.Helper()
@@ -42,9 +42,11 @@ func newPage(t *testing.T, readmeAddr string) *page {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, "testdata/page.html")
 	})
-	mux.HandleFunc("GET /sse", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFile(w, r, "testdata/sse.html")
-	})
+	for _, other := range []string{"sse", "resume"} {
+		mux.HandleFunc("GET /"+other, func(w http.ResponseWriter, r *http.Request) {
+			http.ServeFile(w, r, "testdata/"+other+".html")
+		})
+	}
 	mux.HandleFunc("GET /readme", func(w http.ResponseWriter, _ *http.Request) {
 		block := strings.ReplaceAll(readme(t, "page"), "localhost:3000", readmeAddr)
 		_ = readmePage.Execute(w, template.JS(block))
