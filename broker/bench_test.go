@@ -1,8 +1,10 @@
 package broker_test
 
 import (
+	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"wsify/broker"
 	"wsify/broker/brokertest"
@@ -27,6 +29,25 @@ func BenchmarkMemory(b *testing.B) {
 				_, _, _ = m.Publish(nil, channel, content, nil)
 			}
 		})
+	})
+}
+
+// BenchmarkMemoryHistory publishes to channels that keep history, one and many at once.
+func BenchmarkMemoryHistory(b *testing.B) {
+	m := broker.NewMemory(broker.Config{History: &broker.History{Match: func(string) bool { return true }, Size: 100, TTL: time.Minute, Memory: 64 << 20}})
+	_ = m.Start(func(_, _ []byte) error { return nil }, nil)
+	content := make([]byte, 200)
+	b.Run("one", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _, _ = m.Publish(nil, []byte("news"), content, nil)
+		}
+	})
+	b.Run("100000 channels", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			_, _, _ = m.Publish(nil, strconv.AppendInt(nil, int64(i%100_000), 10), content, nil)
+		}
 	})
 }
 

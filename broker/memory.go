@@ -62,6 +62,17 @@ func (m *Memory) ReadHistory(_ context.Context, channel string, after Position, 
 	return m.history.read(channel, after, last)
 }
 
+// HistoryStats returns the memory that the history takes, and how many channels have lost theirs to
+// make room for others.
+func (m *Memory) HistoryStats() (bytes int64, losses uint64) {
+	if m.history == nil {
+		return 0, 0
+	}
+	m.history.mu.Lock()
+	defer m.history.mu.Unlock()
+	return m.history.bytes, m.history.losses
+}
+
 // WhenResumed does nothing: no publication is ever missed.
 func (m *Memory) WhenResumed(func(string)) {}
 

@@ -36,6 +36,7 @@ type rings struct {
 	byName map[string]*channelRing
 	bytes  int64
 	floor  uint64    // the largest offset of a lost ring
+	losses uint64    // rings with publications that were lost to make room
 	full   list.List // of *channelRing, those with publications: the least recently published is first
 	empty  list.List // the others, the first to be lost
 }
@@ -173,6 +174,9 @@ func (s *rings) shrink(l *list.List, c *channelRing) {
 		at = at.Next()
 		if other == c || !other.mu.TryLock() {
 			continue
+		}
+		if len(other.kept) > 0 {
+			s.losses++
 		}
 		s.bytes -= other.counted
 		s.floor = max(s.floor, other.last)

@@ -65,6 +65,9 @@ func TestTheLeastRecentlyPublishedChannelLosesItsHistory(t *testing.T) {
 	if p := k.read("a", Position{at["a"].Epoch, 0}); !p.Complete || len(p.Entries) != 2 {
 		t.Errorf("of a, %+v is read", p)
 	}
+	if bytes, losses := k.HistoryStats(); bytes != k.history.bytes || losses != 1 {
+		t.Errorf("%d bytes and %d losses are told", bytes, losses)
+	}
 	// The last one of b has missed nothing, the one before has.
 	if p := k.read("b", at["b"]); !p.Complete || len(p.Entries) > 0 {
 		t.Errorf("after the last of b, %+v is read", p)

@@ -112,7 +112,7 @@ var contractMetrics = map[string]string{
 	"authorizer_headers_ignored_total": "header", "authorizer_duration_seconds": "", "broadcast_fanout_seconds": "", "loop_lag_seconds": "", "build_info": "version",
 	// Not promised: they are counted anyway, and have no other place.
 	"commands_refused_total": "code", "panics_total": "", "loop_unanswered_seconds": "", "log_lines_dropped_total": "", "admin_requests_refused_total": "reason", "admin_orders_total": "order",
-	"recoveries_total": "result", "history_channels": "", "history_bytes": "", "history_reads_total": "result", "history_gaps_total": "", "history_doubles_total": "",
+	"recoveries_total": "result", "history_channels": "", "history_bytes": "", "memory_history_bytes": "", "memory_history_lost_total": "", "history_reads_total": "result", "history_gaps_total": "", "history_doubles_total": "",
 	"events_waiting": "", "events_total": "event", "events_dropped_total": "reason",
 }
 

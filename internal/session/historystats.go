@@ -24,6 +24,9 @@ func (t *trackers) addTo(st *Stats) {
 	for i, name := range readNames {
 		add(st.HistoryReads, name, &t.counts.reads[i])
 	}
+	if m, ok := t.source.(interface{ HistoryStats() (int64, uint64) }); ok {
+		st.RingBytes, st.RingsLost = m.HistoryStats()
+	}
 	st.HistoryGaps, st.HistoryDoubles = t.counts.gaps.Load(), t.counts.doubles.Load()
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -98,6 +98,8 @@ type Stats struct {
 	EventsLost     map[string]uint64            // by reason
 	Followed       int                          // gauge: channels with history that this node follows
 	HistoryBytes   int64                        // gauge: of publications that it keeps for them
+	RingBytes      int64                        // gauge: memory of the history that the memory broker keeps
+	RingsLost      uint64                       // channels that have lost it, to make room for others
 	HistoryReads   map[string]uint64            // questions to the engine, by result; nil without history
 	HistoryGaps    uint64                       // of channels: something cannot be given to the members
 	HistoryDoubles uint64                       // publications that came again, and were not delivered
