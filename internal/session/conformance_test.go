@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The cases in conformance_*_test.go are groups 1 to 7, 9 and 10 of the Autobahn test
+// The cases in conformance_*_test.go are groups 1 to 7, 9, 10, 12 and 13 of the Autobahn test
 // suite, and have its numbers. Each runs on a real socket, against the server and
 // against testdata/echo.
 //

@@ -7,6 +7,7 @@ import (
 
 	"wsify/internal/command"
 	"wsify/internal/testtool"
+	"wsify/internal/wire"
 )
 
 // deflating is a Config with compression from 512 bytes on.
@@ -301,5 +302,36 @@ func TestTheMinimalSizeIsThatOfTheEnvelope(t *testing.T) {
 		p.expectDeflated(false, `{"type":"message","channel":"c","content":1}`)
 		q.expectDeflated(false, "1")
 		p.Close()
+	}
+}
+
+// TestSlowMembersShareOneCompressedPublication: what waits for all of them is kept once.
+func TestSlowMembersShareOneCompressedPublication(t *testing.T) {
+	cfg := deflating()
+	cfg.Loops, cfg.WriteQueueSize = 1, 64<<20
+	srv := start(t, cfg)
+	members := make([]*peer, 8)
+	for i := range members {
+		members[i] = connectDeflated(t, srv, "/ws")
+		members[i].join("c")
+	}
+	content := `"` + deflateTexts(60_000)["12.1 a list"] + `"`
+	const many = 100
+	size := 0
+	srv.deflater.Deflate(wire.AppendFrame(nil, wire.OpText, []byte(content)), false, func(frame []byte) { size = len(frame) })
+	for range many {
+		post201(t, srv, "c", content)
+		settle(t, srv)
+	}
+	most := int64(2*size*many + 16*many*len(members)) // a buffer is up to twice as large as what it holds
+	if got := srv.group.Queued(); got < int64(size) || got > most {
+		t.Errorf("%d publications of %d bytes keep %d bytes for %d members, want at most %d, and not none", many, size, got, len(members), most)
+	} else {
+		t.Logf("%d publications of %d bytes keep %d bytes for %d members", many, size, got, len(members))
+	}
+	for _, p := range members {
+		for range many {
+			p.expectDeflated(true, content)
+		}
 	}
 }
