@@ -24,6 +24,8 @@ type scripted struct {
 	err   error          // of ReadHistory
 	asked []string       // what ReadHistory was asked
 	gate  chan struct{}  // if not nil, ReadHistory waits until it is closed
+	late  bool           // it waits with its answer, not with the question
+	after func()         // if not nil, called with each answer
 	wants map[string]bool
 }
 
@@ -94,12 +96,24 @@ func (b *scripted) set(change func()) {
 
 func (b *scripted) ReadHistory(ctx context.Context, channel string, after broker.Position, last int) (broker.Page, error) {
 	b.mu.Lock()
-	gate := b.gate
+	gate, late, then := b.gate, b.late, b.after
 	b.asked = append(b.asked, fmt.Sprintf("%s/%d", after, last))
 	b.mu.Unlock()
-	if gate != nil {
+	if gate != nil && !late {
 		<-gate
 	}
+	page, err := b.read(after, last)
+	if gate != nil && late {
+		<-gate
+	}
+	if then != nil {
+		then()
+	}
+	return page, err
+}
+
+// read returns what is kept now.
+func (b *scripted) read(after broker.Position, last int) (broker.Page, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {

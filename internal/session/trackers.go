@@ -29,6 +29,7 @@ type trackers struct {
 	mu      sync.Mutex
 	set     history.Set[*record]
 	byName  map[string]*tracker
+	most    int                 // largest size of byName since it was made
 	due     ring.Ring[*tracker] // those for which the engine has to be asked
 	readers int                 // goroutines that ask
 
@@ -51,6 +52,10 @@ type tracker struct {
 	waiting []*recovery
 	answer  answer // the last one
 }
+
+// shrinkTrackers is the size from which the map of trackers is replaced when it becomes empty,
+// because Go's maps keep the memory of their largest size.
+const shrinkTrackers = 1024
 
 // errNoHistorian means that the broker cannot do what is configured.
 var errNoHistorian = errors.New("this broker keeps no history")
@@ -131,6 +136,7 @@ func (t *trackers) trackLocked(channel string) *tracker {
 	if tr == nil {
 		tr = &tracker{name: []byte(channel), log: t.set.New()}
 		t.byName[channel] = tr
+		t.most = max(t.most, len(t.byName))
 		t.node.broker.Subscribe(channel)
 	}
 	return tr
@@ -144,6 +150,9 @@ func (t *trackers) forgetLocked(tr *tracker) {
 	tr.gone = true
 	tr.log.Close()
 	delete(t.byName, string(tr.name))
+	if len(t.byName) == 0 && t.most >= shrinkTrackers {
+		t.byName, t.most = map[string]*tracker{}, 0
+	}
 	t.node.broker.Unsubscribe(string(tr.name))
 }
 
