@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"wsify/broker"
 	"wsify/internal/testtool"
 )
 
@@ -97,4 +98,24 @@ func TestAJoinWithHistoryLeavesTheSessionSmall(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The engine was unreachable when they joined: the join stood, without a position. They get one as
+// soon as it is known, as a gap, because what came before was not given to them.
+func TestMembersWithoutAPositionAreToldOneWhenTheEngineIsBack(t *testing.T) {
+	srv, b := startScripted(t)
+	b.set(func() { b.err = broker.ErrDown })
+	p, q := connect(t, srv, "/ws", "Sec-WebSocket-Protocol: wsify.v1"), connect(t, srv, "/ws")
+	p.send(`{"command":"join","args":{"channel":"h"},"id":1}`)
+	p.expectText(`{"type":"reply","id":1,"ok":false,"error":{"code":"broker_down","message":"joined, but the broker is unreachable: nothing is received until it is back"}}`)
+	if _, r := q.joinFrom("h", `,"last":1`); r.Error.Code != "broker_down" {
+		t.Errorf("the join is answered by %+v", r)
+	}
+	b.publish("1")
+	b.set(func() { b.err = nil })
+	p.expectText(gap("e-1"))
+	b.receive(b.publish("2"))
+	p.expectText(enveloped("2", "e-2"))
+	q.expectText("2")
+	q.expectJoin("h", sincePosition("e-0"), "1 2", "recovered true")
 }
