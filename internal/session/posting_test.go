@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -274,6 +275,26 @@ func dialTo(t *testing.T, srv *Server, want *loop) *peer {
 	}
 	t.Fatal("no connection was given to the wanted loop")
 	return nil
+}
+
+// The answer to a batch may be longer than what the kernel keeps. The connection stays for the next
+// request.
+func TestALongAnswerToABatch(t *testing.T) {
+	srv := start(t, Config{})
+	p := dial(t, srv)
+	_ = p.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	channels := make([]string, 100)
+	for i := range channels {
+		channels[i] = fmt.Sprintf(`"%d"`, i)
+	}
+	item := `{"channels":[` + strings.Join(channels, ",") + `]}`
+	p.write(postRequest("/broadcast", strings.Repeat(item+"\n", publish.MaxBatch), ndjson))
+	testtool.Until(t, "it is answered", func() bool { return sessionsIn(t, srv, kept) == 1 })
+	if res := p.response(); res.status != 200 || strings.Count(res.body, `"members":0`) != 101*publish.MaxBatch || res.close {
+		t.Errorf("%d, %d bytes, close %t", res.status, len(res.body), res.close)
+	}
+	p.write(postRequest("/broadcast", `{"channel":"a"}`))
+	p.expectStatus(201)
 }
 
 // A batch that finds no room in time says so for what is left.

@@ -123,3 +123,20 @@ func TestABatchOfWhichTheClientGoes(t *testing.T) {
 	member.expectText(`"` + strings.Repeat("x", 2<<10) + `"`)
 	member.expectNothing()
 }
+
+// When the broker does not answer in time, the outcome is unknown, and is not remembered: also not when
+// it comes later.
+func TestAnUnknownOutcomeIsNotRemembered(t *testing.T) {
+	long(t)
+	b := &testBroker{asynchronous: true}
+	srv := startWith(t, Config{}, b)
+	const body = `{"channel":"a","content":1}`
+	expectAnswer(t, srv, "/broadcast", body, 503, broker.ErrUnknown.Error()+"\n", "Idempotency-Key: one")
+	b.await(t, 1)
+	p := dial(t, srv)
+	p.write(postRequest("/broadcast?reply=1", body, "Idempotency-Key: one"))
+	b.await(t, 1)
+	if res := p.response(); res.status != 201 || res.body != `{"ok":true,"members":0}` {
+		t.Errorf("%d %q", res.status, res.body)
+	}
+}

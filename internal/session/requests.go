@@ -66,10 +66,11 @@ func (l *loop) respondAs(c *netpoll.Conn, s *session, m publish.Manner, status i
 		p = append(p, "Connection: keep-alive\r\n"...)
 	}
 	p = append(append(append(p, headers...), "\r\n"...), body...)
+	unread := c.Queued() // an answer alone may have any size: a batch has a long one
 	switch {
 	case !c.SendUrgent(p): // the client sends requests and reads no answers
 		c.Close(reasonSlowConsumer)
-	case c.Queued() > maxUnread:
+	case unread > 0 && c.Queued() > maxUnread:
 		l.endQuietly(c, s, reasonSlowConsumer)
 	case keep:
 		s.state = kept

@@ -15,8 +15,12 @@ var errUnasked = &command.Error{Code: command.Denied, Message: "channels, user, 
 // withHead returns the content of a client's broadcast behind its head. Without anything to say it
 // is just the content. The slice is borrowed until the next call.
 func (l *loop) withHead(c *netpoll.Conn, s *session, cmd *command.Command) []byte {
-	h := broker.Head{User: l.userOf(s)}
-	if w := cmd.Whom; w != nil {
+	user, w := l.userOf(s), cmd.Whom
+	if user == "" && w == nil {
+		return cmd.Content
+	}
+	h := broker.Head{User: user}
+	if w != nil {
 		h.Except = w.Except
 		if w.Silent {
 			h.Except = append(slices.Clip(h.Except), l.node.connID(c.ID()))
