@@ -131,3 +131,18 @@ func (a *Answer) after(age time.Duration) *Answer {
 	later.Expires = max(a.Expires-age, 1)
 	return &later
 }
+
+// Forget drops what only this user may be given, and what has named this user. It takes time in
+// proportion to all that is kept.
+func (c *Cache) Forget(user string) {
+	if !c.Used() {
+		return
+	}
+	for _, k := range c.entries.Keys() {
+		if k.scope == ofUser && k.user == user {
+			c.entries.Remove(k)
+		} else if found, ok := c.entries.Peek(k); ok && found.answer.User == user {
+			c.entries.Remove(k)
+		}
+	}
+}

@@ -137,6 +137,23 @@ func TestACacheServesManyAtOnce(t *testing.T) {
 	}
 }
 
+func TestWhatConcernsAUserIsForgotten(t *testing.T) {
+	c := NewCache(10)
+	c.Forget("ann")
+	c.Keep(ask("ann", 1, "a"), Deny, kept(false))
+	c.Keep(ask("", 2, "connect"), Allow, &Answer{MaxAge: time.Minute, Public: true, User: "ann"})
+	c.Keep(ask("bob", 3, "a"), Allow, kept(false))
+	c.Keep(ask("ann", 1, "b"), Allow, kept(true))
+	c.Forget("ann")
+	for q, want := range map[*Question]bool{
+		{"ann", 1, []byte("a")}: false, {"", 7, []byte("connect")}: false, {"bob", 3, []byte("a")}: true, {"", 7, []byte("b")}: true,
+	} {
+		if got := has(c, *q); got != want {
+			t.Errorf("user %q, %q: kept is %t, want %t", q.User, q.Text, got, want)
+		}
+	}
+}
+
 // A question that has no answer costs no allocation, so that those who are asked anew pay nothing.
 func TestGetAllocatesNothing(t *testing.T) {
 	c := NewCache(10)

@@ -96,7 +96,7 @@ type Config struct {
 	// broadcast. Nil means all four.
 	AuthorizerEvents []string
 	// AuthorizerCache is how many answers of the authorizer are kept, if their Cache-Control has a
-	// max-age; the least recently used goes first. Default 10,000, at most 10 million; negative keeps
+	// max-age; the least recently used goes first. Default 10,000, at most a million; negative keeps
 	// none.
 	AuthorizerCache int
 	// Events lists the lifecycle events that EventsURL is told of: disconnect, occupied, vacated, slow,

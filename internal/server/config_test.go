@@ -217,7 +217,7 @@ func TestValidateRefuses(t *testing.T) {
 
 func TestValidateReportsAllProblemsAtOnceInTheOrderOfTheFields(t *testing.T) {
 	c := Config{
-		ListenAddrs: []string{"x"}, BrokerDriver: "kafka", HistoryChannels: []string{"*x"}, HistorySize: -1, HistoryTTL: -1, HistoryMemory: -1, AuthorizerURL: "x", AuthorizerTimeout: -1, AuthorizerCache: 10_000_001,
+		ListenAddrs: []string{"x"}, BrokerDriver: "kafka", HistoryChannels: []string{"*x"}, HistorySize: -1, HistoryTTL: -1, HistoryMemory: -1, AuthorizerURL: "x", AuthorizerTimeout: -1, AuthorizerCache: 1_000_001,
 		AuthorizerEvents: []string{"x", "y"}, BroadcastingKey: " ", AllowedOrigins: []string{"x"},
 		TrustedProxies: []string{"x"}, ProxyProtocol: "x",
 		Loops: -1, Shards: -1, Workers: -1, Queue: -1, Poller: "x", HandshakeTimeout: -1, PongTimeout: -1,

@@ -27,7 +27,7 @@ const (
 	maxChannelLength   = 1 << 16
 	maxChannelsPerConn = 16_000_000 // fewer than hub.MaxMemberships
 	maxBrokerPrefix    = 255
-	maxAuthorizerCache = 10_000_000
+	maxAuthorizerCache = 1_000_000
 	maxHistoryChannels = 100
 	maxHistorySize     = 100_000
 	maxHistoryTTL      = 30 * 24 * time.Hour

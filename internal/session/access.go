@@ -190,6 +190,9 @@ func (a *accessLog) closed(c *netpoll.Conn, s *session, reason netpoll.Reason) b
 		r.AddAttrs(slog.Uint64("bytes_in", in), slog.Uint64("bytes_out", out))
 	}
 	r.AddAttrs(slog.Int("channels", int(v.channels)), slog.Int("status", int(v.status)), slog.Int("code", int(v.code)), slog.String("reason", reasonNames[reason]))
+	if v.user != "" {
+		r.AddAttrs(slog.String("user", v.user))
+	}
 	a.write(r)
 	return true
 }

@@ -71,6 +71,23 @@ func TestTheAccessLogHasEachConnectionAtItsEnd(t *testing.T) {
 	}
 }
 
+// A connection of a user has the user's name in its record; others have none.
+func TestTheAccessLogHasTheUser(t *testing.T) {
+	t.Parallel()
+	srv, book := startAccess(t, Config{AccessLogSample: 1, AuthorizerURL: newNamingWebhook(t).URL})
+	for i, tc := range []struct {
+		target string
+		want   any
+	}{{"/ws?user=ann%20b", "ann b"}, {"/ws", nil}} {
+		p := connect(t, srv, tc.target)
+		p.write(closing(1000, ""))
+		p.expectClose(1000)
+		if got := ended(t, book, i+1)[i]["user"]; got != tc.want {
+			t.Errorf("%s: the user is %v, want %v", tc.target, got, tc.want)
+		}
+	}
+}
+
 // The kernel's counts are exact when both sides end the stream in order, and also in the middle.
 func TestTheAccessLogHasTheBytesOfBothDirections(t *testing.T) {
 	t.Parallel()

@@ -15,14 +15,15 @@ import (
 
 // Order is what an operator wants done to connections, on every node.
 //
-// A kick closes connections: the one with an ID, the members of a Channel, or those from an
-// Address. With Unsubscribe, the one with an ID, or all if it is empty, lose their memberships of
-// Channel and stay.
+// A kick closes connections: the one with an ID, the members of a Channel, those from an Address, or
+// those of a User. With Unsubscribe, the one with an ID, those of a User, or all if both are empty,
+// lose their memberships of Channel and stay.
 type Order struct {
 	Unsubscribe bool         `json:"unsubscribe,omitempty"`
 	ID          string       `json:"id,omitempty"`
 	Channel     string       `json:"channel,omitempty"`
 	Address     netip.Prefix `json:"address,omitzero"`
+	User        string       `json:"user,omitempty"`
 	Code        uint16       `json:"code,omitempty"` // of the Close frame
 	Reason      string       `json:"reason,omitempty"`
 }
@@ -86,6 +87,9 @@ func (o *Order) attrs() []any {
 	if o.Channel != "" {
 		all = append(all, slog.String("channel", o.Channel))
 	}
+	if o.User != "" {
+		all = append(all, slog.String("user", o.User))
+	}
 	if o.Address.IsValid() {
 		all = append(all, slog.String("address", o.Address.String()))
 	}
@@ -98,6 +102,9 @@ func (o *Order) attrs() []any {
 // carryOut carries out an order on this node. It returns how many connections it concerned so far.
 func (n *Node) carryOut(ctx context.Context, o Order) (here int, err error) {
 	n.obeyed[o.kind()].Add(1)
+	if o.User != "" { // what is kept would let the user in again, and nobody would be asked
+		n.cache.Forget(o.User)
+	}
 	var count atomic.Int64
 	visit := func(l *loop, c *netpoll.Conn, s *session) bool {
 		if c.Open() && l.obey(c, s, &o) {
@@ -120,9 +127,12 @@ func (n *Node) carryOut(ctx context.Context, o Order) (here int, err error) {
 // obey carries out an order for one connection, and reports whether it concerned it.
 func (l *loop) obey(c *netpoll.Conn, s *session, o *Order) bool {
 	if o.Unsubscribe {
+		if o.User != "" && !l.isOf(s, o.User) {
+			return false
+		}
 		return l.unsubscribe(c, s, []byte(o.Channel))
 	}
-	target := ConnFilter{o.Channel, o.Address}
+	target := ConnFilter{o.Channel, o.Address, o.User}
 	return target.matches(l, c, s) && l.kick(c, s, o)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -223,4 +224,61 @@ func TestAnOrderNamesTheLoopThatHangs(t *testing.T) {
 	for _, p := range peers {
 		p.expectClose(4003)
 	}
+}
+
+// TestAnOrderForAUserReachesAllConnectionsOfTheUser, and nobody else's, on every node. The others go on.
+func TestAnOrderForAUserReachesAllConnectionsOfTheUser(t *testing.T) {
+	withEngines(t, func(t *testing.T, e testEngine) {
+		hook := newNamingWebhook(t)
+		cfg := Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"connect"}, AdminKey: "k3y"}
+		a, b := e.node(t, cfg), e.node(t, cfg)
+		var anns, others []*peer
+		for _, srv := range []*Server{a, b} {
+			for range 2 {
+				anns = append(anns, connect(t, srv, "/ws?user=ann"))
+			}
+			others = append(others, connect(t, srv, "/ws?user=bob"), connect(t, srv, "/ws"))
+		}
+		stream := follow(t, b, "/sse?channel=c&user=ann")
+		for _, p := range slices.Concat(anns, others) {
+			p.join("c")
+		}
+		if done, err := a.Order(t.Context(), Order{Unsubscribe: true, Channel: "c", User: "ann"}); err != nil || done != (Carried{2, NodesTold}) {
+			t.Errorf("unsubscribe: %+v, %v; want 2 here", done, err)
+		}
+		for _, srv := range []*Server{a, b} {
+			testtool.Until(t, "the others are members", func() bool { return srv.Members("c") == 2 })
+		}
+		if done, err := a.Order(t.Context(), Order{User: "ann", Code: 4003}); err != nil || done != (Carried{2, NodesTold}) {
+			t.Errorf("kick: %+v, %v; want 2 here", done, err)
+		}
+		for _, p := range anns {
+			p.expectClose(4003)
+		}
+		stream.expectClose(`{"code":4003,"reason":""}`)
+		for _, p := range others {
+			p.leave("c")
+		}
+		for _, srv := range []*Server{a, b} {
+			testtool.Until(t, "ann's have ended", func() bool { return srv.Connections() == 2 })
+			if found := listed(t, srv, ConnFilter{User: "bob"}, 10); len(found) != 1 || found[0].User != "bob" {
+				t.Errorf("the connections of bob are %+v, want one", found)
+			}
+		}
+	})
+}
+
+// TestAKickedUserIsAskedAboutAgain: what is kept of the authorizer's answers does not let the user in.
+func TestAKickedUserIsAskedAboutAgain(t *testing.T) {
+	hook := newCachingWebhook(t, "public, max-age=60")
+	srv := start(t, Config{AuthorizerURL: hook.URL})
+	ann, bob := connect(t, srv, "/ws?user=ann"), connect(t, srv, "/ws?user=bob")
+	hook.answerWith(func(w http.ResponseWriter, _ question) { w.WriteHeader(403) })
+	carried(t, srv, Order{User: "ann", Code: 4003}, 1)
+	ann.expectClose(4003)
+	again := dial(t, srv)
+	again.write(upgradeHead("/ws?user=ann"))
+	again.expectStatus(403)
+	connect(t, srv, "/ws?user=bob") // that answer is kept
+	bob.expectNothing()
 }

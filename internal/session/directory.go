@@ -77,6 +77,7 @@ var stateNames = [...]string{
 type ConnFilter struct {
 	Channel string       // its members
 	Address netip.Prefix // from there
+	User    string       // of this user
 }
 
 // ErrForeign means that an id is not of a connection of this node.
@@ -85,6 +86,9 @@ var ErrForeign = errors.New("it is not the id of a connection of this node")
 // matches reports whether the filter has a place for a connection.
 func (f *ConnFilter) matches(l *loop, c *netpoll.Conn, s *session) bool {
 	if f.Channel != "" && !l.hub.Member(c.Slot(), &s.subs, []byte(f.Channel)) {
+		return false
+	}
+	if f.User != "" && !l.isOf(s, f.User) {
 		return false
 	}
 	return !f.Address.IsValid() || f.Address.Contains(l.peer(c).Unmap())

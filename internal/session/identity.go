@@ -20,6 +20,14 @@ func (l *loop) userOf(s *session) string {
 	return strings.TrimPrefix(l.hub.Implicit(&s.subs), userPrefix)
 }
 
+// isOf reports whether a connection is of the user. A stream that is not open yet may be, too.
+func (l *loop) isOf(s *session, user string) bool {
+	if e := l.more(s); e != nil {
+		return l.userAsked(s, e) == user
+	}
+	return l.userOf(s) == user
+}
+
 // admitAs gives a session that is about to be opened what the authorizer's answer says, the channels
 // to join but for streams. It reports false if the session has ended.
 func (l *loop) admitAs(c *netpoll.Conn, s *session, a *auth.Answer) bool {

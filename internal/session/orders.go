@@ -130,7 +130,9 @@ func (s *orders) unseal(content []byte, now time.Time) (o Order, own bool, err e
 		return o, false, errSignature
 	}
 	var got sealed
-	if json.Unmarshal(body, &got) != nil {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields() // without the target that it does not know, an order would be for everybody
+	if d.Decode(&got) != nil {
 		return o, false, errOrderForm
 	}
 	if got.From == s.node {

@@ -104,7 +104,7 @@ func TestOnlyThoseWithTheKeyGiveOrders(t *testing.T) {
 	s, obeyed := newTestOrders("a-", "k3y")
 	other, _ := newTestOrders("b-", "k3y")
 	stranger, _ := newTestOrders("b-", "another")
-	o := Order{Unsubscribe: true, ID: "x", Channel: "\x00 \u2028", Code: 4003, Reason: "why", Address: netip.MustParsePrefix("2001:db8::/64")}
+	o := Order{Unsubscribe: true, ID: "x", Channel: "\x00 \u2028", Code: 4003, Reason: "why", Address: netip.MustParsePrefix("2001:db8::/64"), User: "ann"}
 	now := time.Now()
 	good := string(other.seal(o, now))
 	for name, content := range map[string]string{
@@ -189,6 +189,7 @@ func TestAnOrderIsLoggedAndCountedWhereItIsCarriedOut(t *testing.T) {
 			{Order{Unsubscribe: true, ID: "7-1", Channel: "news"}, "order=unsubscribe conn=7-1 channel=news here=0 nodes=told", "order=unsubscribe conn=7-1 channel=news here=0"},
 			{Order{Unsubscribe: true, Channel: "old"}, "order=unsubscribe channel=old here=0 nodes=told", "order=unsubscribe channel=old here=0"},
 			{Order{Address: netip.MustParsePrefix("192.0.2.0/24"), Code: 4010}, "order=kick address=192.0.2.0/24 code=4010 here=0 nodes=told", "order=kick address=192.0.2.0/24 code=4010 here=0"},
+			{Order{User: "ann", Code: 4003}, "order=kick user=ann code=4003 here=0 nodes=told", "order=kick user=ann code=4003 here=0"},
 			{Order{Channel: "news", Code: 4003}, "order=kick channel=news code=4003 here=1 nodes=told", "order=kick channel=news code=4003 here=1"},
 		} {
 			if _, err := nodes[0].Order(t.Context(), tc.o); err != nil {
@@ -199,8 +200,8 @@ func TestAnOrderIsLoggedAndCountedWhereItIsCarriedOut(t *testing.T) {
 			}
 		}
 		for i, n := range nodes {
-			if got := n.Stats().Orders; got["kick"] != 2 || got["unsubscribe"] != 2 {
-				t.Errorf("node %d counted %v, want 2 and 2", i, got)
+			if got := n.Stats().Orders; got["kick"] != 3 || got["unsubscribe"] != 2 {
+				t.Errorf("node %d counted %v, want 3 and 2", i, got)
 			}
 		}
 	})

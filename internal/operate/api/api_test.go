@@ -41,7 +41,7 @@ var someone = Connection{ID: "7-1", Address: "192.0.2.1:5", Since: time.Unix(1_8
 const someoneJSON = `{"id":"7-1","address":"192.0.2.1:5","since":"2027-01-15T08:00:00Z","idle_seconds":1.5,"channels":2,"queued_bytes":3,"state":"open","loop":1}`
 
 func (f *fake) Connections(ctx context.Context, filter Filter, after string, limit int) ([]Connection, bool, error) {
-	f.asked = fmt.Sprintf("connections %q %v %q %d", filter.Channel, filter.Address, after, limit)
+	f.asked = fmt.Sprintf("connections %q %v %q %d%s", filter.Channel, filter.Address, after, limit, filter.User)
 	if f.hold != nil {
 		f.hold <- struct{}{}
 		<-f.hold
@@ -229,6 +229,7 @@ func TestListsAndEntries(t *testing.T) {
 		{"/channels/a%2Fa%20a", `channel "a/a a"`, `{"name":"a/a a","members":3}`, false},
 		{"/connections", `connections "" invalid Prefix "" 100`, `{"connections":[` + someoneJSON + `]}`, false},
 		{"/connections?channel=c&address=192.0.2.77&after=7-1&limit=5", `connections "c" 192.0.2.77/32 "7-1" 5`, `{"connections":[` + someoneJSON + `],"next":"7-1"}`, true},
+		{"/connections?user=+ann%20", `connections "" invalid Prefix "" 100 ann `, `{"connections":[` + someoneJSON + `]}`, false},
 		{"/connections?address=2001:db8::1/64", `connections "" 2001:db8::/64 "" 100`, `{"connections":[` + someoneJSON + `]}`, false},
 		{"/connections?address=::ffff:192.0.2.1", `connections "" 192.0.2.1/32 "" 100`, `{"connections":[` + someoneJSON + `]}`, false},
 		{"/connections/7-1", `connection "7-1"`, someoneJSON, false},

@@ -17,20 +17,20 @@ const (
 
 // kick closes connections on all nodes.
 func (a *API) kick(w http.ResponseWriter, r *http.Request) error {
-	var body struct{ ID, Channel, Address, Reason string }
+	var body struct{ ID, Channel, Address, User, Reason string }
 	code := defaultCode
-	if err := decode(w, r, fields{"id": &body.ID, "channel": &body.Channel, "address": &body.Address, "reason": &body.Reason, "code": &code}); err != nil {
+	if err := decode(w, r, fields{"id": &body.ID, "channel": &body.Channel, "address": &body.Address, "user": &body.User, "reason": &body.Reason, "code": &code}); err != nil {
 		return err
 	}
 	body.Channel = strings.TrimSpace(body.Channel)
 	targets := 0
-	for _, target := range []string{body.ID, body.Channel, body.Address} {
+	for _, target := range []string{body.ID, body.Channel, body.Address, body.User} {
 		if target != "" {
 			targets++
 		}
 	}
 	if targets != 1 {
-		return badRequest("give one of id, channel and address")
+		return badRequest("give one of id, channel, address and user")
 	}
 	address, err := addressOf(body.Address)
 	if err != nil {
@@ -42,25 +42,31 @@ func (a *API) kick(w http.ResponseWriter, r *http.Request) error {
 	case len(body.Reason) > maxReason || !utf8.ValidString(body.Reason):
 		return badRequest(fmt.Sprintf("reason may have %d bytes", maxReason))
 	}
-	return a.order(w, r, Order{ID: body.ID, Channel: body.Channel, Address: address, Code: uint16(code), Reason: body.Reason})
+	return a.order(w, r, Order{ID: body.ID, Channel: body.Channel, Address: address, User: body.User, Code: uint16(code), Reason: body.Reason})
 }
 
 // unsubscribe ends memberships on all nodes.
 func (a *API) unsubscribe(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
-		Channel, ID string
-		All         bool
+		Channel, ID, User string
+		All               bool
 	}
-	if err := decode(w, r, fields{"channel": &body.Channel, "id": &body.ID, "all": &body.All}); err != nil {
+	if err := decode(w, r, fields{"channel": &body.Channel, "id": &body.ID, "user": &body.User, "all": &body.All}); err != nil {
 		return err
+	}
+	targets := 0
+	for _, given := range []bool{body.ID != "", body.User != "", body.All} {
+		if given {
+			targets++
+		}
 	}
 	switch body.Channel = strings.TrimSpace(body.Channel); {
 	case body.Channel == "":
 		return badRequest("channel is missing")
-	case (body.ID != "") == body.All:
-		return badRequest(`give an id, or "all":true`)
+	case targets != 1:
+		return badRequest(`give an id, a user, or "all":true`)
 	}
-	return a.order(w, r, Order{Unsubscribe: true, ID: body.ID, Channel: body.Channel})
+	return a.order(w, r, Order{Unsubscribe: true, ID: body.ID, User: body.User, Channel: body.Channel})
 }
 
 // order carries out an order. What did not reach all nodes must not look like a success.

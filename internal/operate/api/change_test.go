@@ -17,6 +17,8 @@ func TestChangesReachTheServer(t *testing.T) {
 		{"/kick", `{"address":"192.0.2.1","code":4000}`, Order{Address: netip.MustParsePrefix("192.0.2.1/32"), Code: 4000}},
 		{"/kick", `{"address":"2001:db8::7/64","code":4999,"reason":"` + strings.Repeat("r", 123) + `"}`,
 			Order{Address: netip.MustParsePrefix("2001:db8::/64"), Code: 4999, Reason: strings.Repeat("r", 123)}},
+		{"/kick", `{"user":" ann "}`, Order{User: " ann ", Code: 4003}},
+		{"/unsubscribe", `{"channel":"news","user":"ann"}`, Order{Unsubscribe: true, Channel: "news", User: "ann"}},
 		{"/unsubscribe", `{"channel":"news","id":"7-1"}`, Order{Unsubscribe: true, Channel: "news", ID: "7-1"}},
 		{"/unsubscribe", ` {"channel":" news ","all":true} `, Order{Unsubscribe: true, Channel: "news"}},
 	} {
@@ -31,7 +33,7 @@ func TestChangesReachTheServer(t *testing.T) {
 }
 
 func TestAChangeThatIsWrongChangesNothing(t *testing.T) {
-	const one = "give one of id, channel and address"
+	const one = "give one of id, channel, address and user"
 	for _, tc := range []struct {
 		target, body, want string
 		status             int
@@ -40,14 +42,15 @@ func TestAChangeThatIsWrongChangesNothing(t *testing.T) {
 		{"/kick", `{}`, one, 400},
 		{"/kick", `null`, "the body has to be a JSON object", 400},
 		{"/kick", `nope`, "the body is no JSON; look near byte 2", 400},
-		{"/kick", `{"Channel":"news"}`, `there is no field "Channel"; there are "address", "channel", "code", "id" and "reason"`, 400},
+		{"/kick", `{"Channel":"news"}`, `there is no field "Channel"; there are "address", "channel", "code", "id", "reason" and "user"`, 400},
 		{"/kick", `{"channel":"zz","CHANNEL":"slow:0"}`, `there is no field "CHANNEL"`, 400},
 		{"/kick", `{"channel":"a","channel":"b"}`, `the field "channel" is there more than once`, 400},
 		{"/kick", `{"channel":"a","ch\u0061nnel":"a"}`, `the field "channel" is there more than once`, 400},
 		{"/kick", `{"channel":"a","":1}`, `there is no field ""`, 400},
 		{"/kick", `{"id":""}`, one, 400},
 		{"/kick", `{"id":"a","channel":"b"}`, one, 400},
-		{"/kick", `{"user":"ann"}`, `there is no field "user"`, 400},
+		{"/kick", `{"name":"ann"}`, `there is no field "name"`, 400},
+		{"/kick", `{"id":"a","user":"ann"}`, one, 400},
 		{"/kick", `{"id":"a"}{"id":"b"}`, "there is something behind the object", 400},
 		{"/kick", `{"id":"a"`, "the body ends too early", 400},
 		{"/kick", `{"id":"a`, "the body ends too early", 400},
@@ -70,12 +73,13 @@ func TestAChangeThatIsWrongChangesNothing(t *testing.T) {
 		{"/kick", `{"id":"a","reason":"` + strings.Repeat("r", 124) + `"}`, "reason may have 123 bytes", 400},
 		{"/kick", `{"id":"` + strings.Repeat("x", maxBody) + `"}`, "the body has more than 524288 bytes", 413},
 		{"/unsubscribe", `{"channel":"c","all":"true"}`, "all has to be true or false", 400},
-		{"/unsubscribe", `{"channel":"c","ID":"a"}`, `there is no field "ID"; there are "all", "channel" and "id"`, 400},
+		{"/unsubscribe", `{"channel":"c","ID":"a"}`, `there is no field "ID"; there are "all", "channel", "id" and "user"`, 400},
 		{"/log-level", `{"Level":"debug"}`, `there is no field "Level"; there is "level"`, 400},
 		{"/unsubscribe", `{"id":"a"}`, "channel is missing", 400},
-		{"/unsubscribe", `{"channel":"c"}`, `give an id, or "all":true`, 400},
-		{"/unsubscribe", `{"channel":"c","all":false}`, `give an id, or "all":true`, 400},
-		{"/unsubscribe", `{"channel":"c","id":"a","all":true}`, `give an id, or "all":true`, 400},
+		{"/unsubscribe", `{"channel":"c"}`, `give an id, a user, or "all":true`, 400},
+		{"/unsubscribe", `{"channel":"c","all":false}`, `give an id, a user, or "all":true`, 400},
+		{"/unsubscribe", `{"channel":"c","id":"a","user":"ann"}`, `give an id, a user, or "all":true`, 400},
+		{"/unsubscribe", `{"channel":"c","id":"a","all":true}`, `give an id, a user, or "all":true`, 400},
 	} {
 		f := &fake{}
 		w := do(newAPI("k3y", true, f), "POST", tc.target, tc.body, bearer, "Content-Type: application/json")

@@ -60,16 +60,18 @@ type Connection struct {
 type Filter struct {
 	Channel string
 	Address netip.Prefix
+	User    string
 }
 
 // Order is something to do to connections on all nodes: a kick of the one with an ID, of the members
-// of a Channel, or of those from an Address; or the end of memberships of Channel, of the one with an
-// ID, or of all if it is empty.
+// of a Channel, of those from an Address, or of those of a User; or the end of memberships of Channel,
+// of the one with an ID, of those of a User, or of all if both are empty.
 type Order struct {
 	Unsubscribe bool
 	ID          string
 	Channel     string
 	Address     netip.Prefix
+	User        string
 	Code        uint16
 	Reason      string
 }

@@ -124,7 +124,7 @@ type connectionPage struct {
 }
 
 func (a *API) connections(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "channel", "address", "after", "limit")
+	q, err := query(r, "channel", "address", "user", "after", "limit")
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (a *API) connections(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, more, err := a.control.Connections(ctx, Filter{strings.TrimSpace(q.Get("channel")), address}, q.Get("after"), limit)
+	page, more, err := a.control.Connections(ctx, Filter{strings.TrimSpace(q.Get("channel")), address, q.Get("user")}, q.Get("after"), limit)
 	done()
 	if err != nil {
 		return err
