@@ -30,6 +30,7 @@ var triedHere = []string{
 	"unit", "doctor of the service", "key file", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 	"doctor", "haproxy addresses", "nginx addresses",
 	"haproxy tcp", "node behind haproxy tcp", "socket", "sse",
+	"follow.mjs", "follow.py", "follow.go",
 }
 
 // readme returns a block of any page.
