@@ -72,7 +72,7 @@ func (c *commandLine) historySettings() []*setting {
 		{name: "history-ttl", arg: argDuration, example: "1h", value: timeout(&s.HistoryTTL),
 			about: "How long a publication is kept."},
 		{name: "history-memory", arg: argSize, example: "1GiB", value: size(&s.HistoryMemory),
-			about: "What the memory broker keeps of all channels together; beyond it the least recently published channel loses its history, and a larger publication is refused. Redis and NATS have bounds of their own."},
+			about: "Memory for the history of all channels together. Beyond it the channel that was least recently published to loses what is kept; the memory broker refuses a publication that is larger. With any broker a node keeps as much besides, for clients that come back; Redis and NATS have bounds of their own."},
 	}
 }
 

@@ -81,9 +81,10 @@ type Config struct {
 	HistorySize int
 	// HistoryTTL is how long a publication is kept, at most 30 days. Default 5m.
 	HistoryTTL time.Duration
-	// HistoryMemory bounds, in bytes, what the memory broker keeps of all channels; beyond it the
-	// least recently published channel loses its history. A publication that is larger alone is
-	// refused. An engine has bounds of its own. Default 64 MiB.
+	// HistoryMemory bounds, in bytes, the history of all channels in the memory broker, and what a
+	// node with any broker keeps of it besides; beyond it the least recently published channel loses
+	// what is kept. The memory broker refuses a publication that is larger alone. An engine has bounds
+	// of its own. Default 64 MiB.
 	HistoryMemory int
 	// AuthorizerURL is the operator's webhook; empty allows everything.
 	AuthorizerURL string

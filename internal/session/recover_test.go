@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wsify/broker"
+	"wsify/internal/testtool"
 )
 
 // keepHistory makes channels that begin with "h" keep history, in memory.
@@ -207,6 +208,7 @@ func TestMoreThanTheQueueHoldsIsSentAsTheClientReads(t *testing.T) {
 	p := connect(t, srv, "/ws")
 	first := p.expectJoin("h", "", "", "joined")
 	p.Close()
+	testtool.Until(t, "the client is gone", func() bool { return srv.Stats().Net.Connections == 0 }) // or its queue fills
 	content := func(n int) string { return fmt.Sprintf(`"%d %s"`, n, strings.Repeat("x", size)) }
 	for n := range count {
 		post201(t, srv, "h", content(n))
@@ -235,6 +237,7 @@ func TestHistoryThatPassesWhileItIsReadIsLost(t *testing.T) {
 	p := connect(t, srv, "/ws")
 	first := p.expectJoin("h", "", "", "joined")
 	p.Close()
+	testtool.Until(t, "the client is gone", func() bool { return srv.Stats().Net.Connections == 0 }) // or its queue fills
 	content := func(n int) string { return fmt.Sprintf(`"%d %s"`, n, strings.Repeat("x", size)) }
 	for n := range count {
 		post201(t, srv, "h", content(n))
