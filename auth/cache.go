@@ -13,7 +13,8 @@ import (
 // from any goroutine, and wait for moments for a leaf lock. A nil Cache keeps nothing.
 type Cache struct {
 	entries *lru.Cache[cacheKey, cached]
-	used    atomic.Bool // something was kept
+	used    atomic.Bool   // something was kept
+	forgets atomic.Uint64 // calls of Forget
 }
 
 // Question is what the authorizer is asked, for a Cache.
@@ -21,6 +22,10 @@ type Question struct {
 	User string // who asks; empty if nobody knows
 	Conn uint64 // the connection that asks; no two have the same
 	Text []byte // what is asked. It is borrowed
+
+	// Epoch is the Cache's when the authorizer is asked. An answer of before a call of Forget is not
+	// kept after it.
+	Epoch uint64
 }
 
 // maxQuestion is how many bytes a question may have to be kept. Its digest is made on event loops.
@@ -65,6 +70,14 @@ func NewCache(entries int) *Cache {
 // Used reports whether anything was ever kept. If not, no question has to be made for Get.
 func (c *Cache) Used() bool { return c != nil && c.used.Load() }
 
+// Epoch is for Question.Epoch.
+func (c *Cache) Epoch() uint64 {
+	if c == nil {
+		return 0
+	}
+	return c.forgets.Load()
+}
+
 // key returns the key of q for those of a scope.
 func (q *Question) key(s scope, text [sha256.Size]byte) cacheKey {
 	k := cacheKey{scope: s, text: text}
@@ -98,8 +111,12 @@ func (c *Cache) Keep(q Question, d Decision, a *Answer) {
 	if a.Expires > 0 {
 		life = min(life, a.Expires)
 	}
-	c.entries.Add(q.key(s, sha256.Sum256(q.Text)), cached{d, a, now, now.Add(life)})
+	k := q.key(s, sha256.Sum256(q.Text))
 	c.used.Store(true)
+	c.entries.Add(k, cached{d, a, now, now.Add(life)})
+	if c.Epoch() != q.Epoch { // Forget may have passed the place already
+		c.entries.Remove(k)
+	}
 }
 
 // Get returns the answer to q that was kept. What it says of times counts from now.
@@ -135,9 +152,10 @@ func (a *Answer) after(age time.Duration) *Answer {
 // Forget drops what only this user may be given, and what has named this user. It takes time in
 // proportion to all that is kept.
 func (c *Cache) Forget(user string) {
-	if !c.Used() {
+	if c == nil {
 		return
 	}
+	c.forgets.Add(1)
 	for _, k := range c.entries.Keys() {
 		if k.scope == ofUser && k.user == user {
 			c.entries.Remove(k)

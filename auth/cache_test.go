@@ -139,18 +139,35 @@ func TestACacheServesManyAtOnce(t *testing.T) {
 
 func TestWhatConcernsAUserIsForgotten(t *testing.T) {
 	c := NewCache(10)
-	c.Forget("ann")
 	c.Keep(ask("ann", 1, "a"), Deny, kept(false))
 	c.Keep(ask("", 2, "connect"), Allow, &Answer{MaxAge: time.Minute, Public: true, User: "ann"})
 	c.Keep(ask("bob", 3, "a"), Allow, kept(false))
 	c.Keep(ask("ann", 1, "b"), Allow, kept(true))
 	c.Forget("ann")
-	for q, want := range map[*Question]bool{
-		{"ann", 1, []byte("a")}: false, {"", 7, []byte("connect")}: false, {"bob", 3, []byte("a")}: true, {"", 7, []byte("b")}: true,
+	for _, tc := range []struct {
+		q    Question
+		want bool
+	}{
+		{ask("ann", 1, "a"), false}, {ask("", 7, "connect"), false}, {ask("bob", 3, "a"), true}, {ask("", 7, "b"), true},
 	} {
-		if got := has(c, *q); got != want {
-			t.Errorf("user %q, %q: kept is %t, want %t", q.User, q.Text, got, want)
+		if got := has(c, tc.q); got != tc.want {
+			t.Errorf("user %q, %q: kept is %t, want %t", tc.q.User, tc.q.Text, got, tc.want)
 		}
+	}
+}
+
+// An answer that was given before somebody was forgotten may be late.
+func TestALateAnswerIsNotKept(t *testing.T) {
+	c := NewCache(10)
+	q := ask("ann", 1, "a")
+	q.Epoch = c.Epoch()
+	c.Forget("ann")
+	if c.Keep(q, Allow, kept(false)); has(c, q) {
+		t.Error("an answer of before is kept")
+	}
+	q.Epoch = c.Epoch()
+	if c.Keep(q, Allow, kept(false)); !has(c, q) {
+		t.Error("an answer of after is not kept")
 	}
 }
 

@@ -252,6 +252,9 @@ func (l *loop) answeredConnect(c *netpoll.Conn, s *session, d auth.Decision, a *
 	e := l.more(s)
 	switch d {
 	case auth.Allow:
+		if l.refuseKicked(c, s, a) {
+			return
+		}
 		reply, rest := e.reply, e.input
 		e.reply, e.input, e.question, e.gone = nil, nil, nil, nil
 		if !l.node.asksLater() {

@@ -132,16 +132,22 @@ func (l *loop) obey(c *netpoll.Conn, s *session, o *Order) bool {
 		}
 		return l.unsubscribe(c, s, []byte(o.Channel))
 	}
+	if o.User != "" && s.state == connecting {
+		e := l.more(s)
+		e.banned = append(e.banned, o.User)
+	}
 	target := ConnFilter{o.Channel, o.Address, o.User}
 	return target.matches(l, c, s) && l.kick(c, s, o)
 }
+
+const kickedText = "This connection was closed by the operator.\n"
 
 // kick ends a client's connection. It leaves backends alone, and heads that are incomplete: what
 // they ask for is not known yet.
 func (l *loop) kick(c *netpoll.Conn, s *session, o *Order) bool {
 	switch s.state {
 	case connecting:
-		l.refuseFor(c, s, reasonKicked, rejectKicked, 403, "", "This connection was closed by the operator.\n")
+		l.refuseFor(c, s, reasonKicked, rejectKicked, 403, "", kickedText)
 	case open, pinged, parked, streaming:
 		l.report(c, s, events.Kicked, wire.CloseCode(o.Code), o.Reason)
 		l.end(c, s, reasonKicked, wire.CloseCode(o.Code), o.Reason)

@@ -282,3 +282,31 @@ func TestAKickedUserIsAskedAboutAgain(t *testing.T) {
 	connect(t, srv, "/ws?user=bob") // that answer is kept
 	bob.expectNothing()
 }
+
+// TestAUserIsKickedWhileTheAuthorizerIsAsked: an answer of before the kick lets nobody in, and is not
+// kept for others.
+func TestAUserIsKickedWhileTheAuthorizerIsAsked(t *testing.T) {
+	hook := newCachingWebhook(t, "public, max-age=60")
+	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerTimeout: patience})
+	release := hook.hold(is("connect"))
+	ann, stream, bob := dial(t, srv), dial(t, srv), dial(t, srv)
+	ann.write(upgradeHead("/ws?user=ann"))
+	stream.write("GET /sse?channel=c&user=ann HTTP/1.1\r\nHost: x\r\n\r\n")
+	bob.write(upgradeHead("/ws?user=bob"))
+	hook.awaitQuestions(3, "connect")
+	carried(t, srv, Order{User: "ann", Code: 4003}, 0)
+	release()
+	for _, p := range []*peer{ann, stream} {
+		if res := p.expectStatus(403); res.body != kickedText {
+			t.Errorf("the body is %q", res.body)
+		}
+	}
+	bob.expectStatus(101)
+	if n := srv.Stats().Rejected["kicked"]; n != 2 {
+		t.Errorf("%d are counted as kicked, want 2", n)
+	}
+	connect(t, srv, "/ws?user=ann") // the authorizer is asked again, and allows it
+	if n := len(hook.questions("connect")); n != 4 {
+		t.Errorf("%d questions, want 4", n)
+	}
+}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -26,6 +27,16 @@ func (l *loop) isOf(s *session, user string) bool {
 		return l.userAsked(s, e) == user
 	}
 	return l.userOf(s) == user
+}
+
+// refuseKicked refuses a connection if the answer names a user whom an operator has kicked since the
+// authorizer was asked, and reports whether it did.
+func (l *loop) refuseKicked(c *netpoll.Conn, s *session, a *auth.Answer) bool {
+	if a == nil || !slices.Contains(l.more(s).banned, a.User) {
+		return false
+	}
+	l.refuseFor(c, s, reasonKicked, rejectKicked, 403, "", kickedText)
+	return true
 }
 
 // admitAs gives a session that is about to be opened what the authorizer's answer says, the channels

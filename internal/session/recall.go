@@ -61,7 +61,7 @@ func (n *Node) recall(q auth.Question, about event) (d auth.Decision, a *auth.An
 // decide gets the answer to a call of a connection: from the cache, as another worker may have asked
 // the same meanwhile, or from the authorizer. It is called by a worker.
 func (n *Node) decide(conn uint64, call *auth.Call, about event, gone *atomic.Bool) (auth.Decision, *auth.Answer) {
-	q := auth.Question{User: call.User, Conn: conn, Text: call.Body}
+	q := auth.Question{User: call.User, Conn: conn, Text: call.Body, Epoch: n.cache.Epoch()}
 	if n.cache.Used() {
 		if about == eventConnect {
 			q.Text = command.AppendConnectQuestion(nil, call.Body)

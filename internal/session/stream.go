@@ -128,6 +128,9 @@ func (l *loop) answeredStream(c *netpoll.Conn, s *session, d auth.Decision, a *a
 
 // connectedStream goes on with a stream whose connection the authorizer allows.
 func (l *loop) connectedStream(c *netpoll.Conn, s *session, o *opening, a *auth.Answer) {
+	if l.refuseKicked(c, s, a) {
+		return
+	}
 	if o.answer = a; a != nil && a.Join != nil {
 		if no := l.addJoins(o); no.Status != 0 {
 			l.refuse(c, s, rejectMalformed, no.Status, no.Headers, no.Detail+"\n")
