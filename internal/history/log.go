@@ -1,10 +1,6 @@
 package history
 
-import (
-	"slices"
-
-	"wsify/internal/ring"
-)
+import "slices"
 
 // Position is a place in the history of a channel: after the publication with this offset.
 type Position struct {
@@ -33,16 +29,16 @@ type Page[T any] struct {
 // Log is one channel on this node. New ones come from Set.New.
 type Log[T any] struct {
 	set    *Set[T]
-	known  bool                // the log has a position
-	gap    bool                // the members have to be told that something is missing before last
-	behind bool                // something that was held back had to be dropped
-	last   Position            // of the newest publication that Next has returned
-	given  Position            // of the newest publication that the members were given
-	floor  uint64              // ring holds all publications after this offset, up to last
-	whole  bool                // ring holds all that the engine has
-	ring   ring.Ring[Entry[T]] // the newest publications
-	held   []Entry[T]          // arrived and not yet returned by Next, in order
-	bytes  int                 // of held
+	known  bool       // the log has a position
+	gap    bool       // the members have to be told that something is missing before last
+	behind bool       // something that was held back had to be dropped
+	last   Position   // of the newest publication that Next has returned
+	given  Position   // of the newest publication that the members were given
+	floor  uint64     // newest holds all publications after this offset, up to last
+	whole  bool       // newest holds all that the engine has
+	newest []Entry[T] // the newest publications, in order
+	held   []Entry[T] // arrived and not yet returned by Next, in order
+	bytes  int        // of held
 
 	older, newer *Log[T] // in the set's list
 	listed       bool

@@ -218,8 +218,8 @@ func toInt(b bool) int {
 func (w *twin) sizes() {
 	w.t.Helper()
 	var kept, held int64
-	for i := range w.log.ring.Len() {
-		kept += int64(w.log.ring.At(i).Size)
+	for _, e := range w.log.newest {
+		kept += int64(e.Size)
 	}
 	for _, e := range w.log.held {
 		held += int64(e.Size)
@@ -227,8 +227,8 @@ func (w *twin) sizes() {
 	if k, h := w.set.Kept(); k != kept || h != held || k > w.set.Memory {
 		w.t.Fatalf("the set counts %d and %d bytes; it keeps %d and %d, of %d", k, h, kept, held, w.set.Memory)
 	}
-	if w.log.ring.Len() > w.set.Size {
-		w.t.Fatalf("%d entries are kept, of %d", w.log.ring.Len(), w.set.Size)
+	if len(w.log.newest) > w.set.Size {
+		w.t.Fatalf("%d entries are kept, of %d", len(w.log.newest), w.set.Size)
 	}
 }
 

@@ -1,14 +1,14 @@
 package history
 
-import "wsify/internal/ring"
+import "slices"
 
 // keep adds an entry to the newest ones.
 func (l *Log[T]) keep(e Entry[T]) {
 	l.expire(e.At)
-	l.ring.Push(e)
+	l.newest = append(l.newest, e)
 	l.set.kept += int64(e.Size)
 	l.set.push(l)
-	for l.ring.Len() > l.set.Size {
+	for len(l.newest) > l.set.Size {
 		l.dropOldest()
 		l.whole = true // the engine keeps no more, either
 	}
@@ -17,22 +17,25 @@ func (l *Log[T]) keep(e Entry[T]) {
 
 // expire drops what is older than the TTL. The engine drops it, too.
 func (l *Log[T]) expire(now int64) {
-	for whole := l.whole; l.set.TTL > 0 && l.ring.Len() > 0 && l.ring.At(0).At < now-l.set.TTL; l.whole = whole {
+	for whole := l.whole; l.set.TTL > 0 && len(l.newest) > 0 && l.newest[0].At < now-l.set.TTL; l.whole = whole {
 		l.dropOldest()
 	}
 }
 
 func (l *Log[T]) dropOldest() {
-	e := l.ring.Pop()
+	e := l.newest[0]
+	l.newest[0] = Entry[T]{} // so that it holds nothing
+	l.newest = l.newest[1:]
 	l.floor, l.whole = e.Offset, false
 	l.set.kept -= int64(e.Size)
-	if l.ring.Len() == 0 {
+	if len(l.newest) == 0 {
+		l.newest = nil
 		l.set.remove(l)
 	}
 }
 
 func (l *Log[T]) dropAll() {
-	for l.ring.Len() > 0 {
+	for len(l.newest) > 0 {
 		l.dropOldest()
 	}
 	l.floor = l.last.Offset
@@ -46,8 +49,8 @@ func (l *Log[T]) After(dst []T, p Position, now int64) ([]T, bool) {
 	if !l.known || p.Epoch != l.given.Epoch || l.given.Epoch != l.last.Epoch || p.Offset > l.given.Offset || p.Offset < l.floor {
 		return dst, false
 	}
-	for i := l.search(p.Offset); i < l.ring.Len(); i++ {
-		if e := l.ring.At(i); e.Offset <= l.given.Offset {
+	for i := l.search(p.Offset); i < len(l.newest); i++ {
+		if e := &l.newest[i]; e.Offset <= l.given.Offset {
 			dst = append(dst, e.Value)
 		}
 	}
@@ -63,16 +66,16 @@ func (l *Log[T]) Newest(dst []T, n int, now int64) ([]T, bool) {
 	}
 	end := l.search(l.given.Offset)
 	for i := max(end-n, 0); i < end; i++ {
-		dst = append(dst, l.ring.At(i).Value)
+		dst = append(dst, l.newest[i].Value)
 	}
 	return dst, end >= n || l.whole
 }
 
 // search returns the index of the first entry after an offset.
 func (l *Log[T]) search(offset uint64) int {
-	low, high := 0, l.ring.Len()
+	low, high := 0, len(l.newest)
 	for low < high {
-		if mid := (low + high) / 2; l.ring.At(mid).Offset > offset {
+		if mid := (low + high) / 2; l.newest[mid].Offset > offset {
 			high = mid
 		} else {
 			low = mid + 1
@@ -87,10 +90,10 @@ func (l *Log[T]) GivenPosition() (Position, bool) { return l.given, l.known }
 // Grow counts n more bytes that the value of an entry keeps.
 func (l *Log[T]) Grow(p Position, n int) {
 	i := l.search(p.Offset) - 1
-	if p.Epoch != l.last.Epoch || i < 0 || l.ring.At(i).Offset != p.Offset {
+	if p.Epoch != l.last.Epoch || i < 0 || l.newest[i].Offset != p.Offset {
 		return // it is not kept any more
 	}
-	l.ring.At(i).Size += n
+	l.newest[i].Size += n
 	l.set.kept += int64(n)
 	l.set.bound()
 }
@@ -105,7 +108,7 @@ func (l *Log[T]) Backfill(p Page[T]) {
 	for len(older) > 0 && older[len(older)-1].Offset > l.floor {
 		older = older[:len(older)-1]
 	}
-	if drop := len(older) + l.ring.Len() - l.set.Size; drop > 0 && len(older) > 0 {
+	if drop := len(older) + len(l.newest) - l.set.Size; drop > 0 && len(older) > 0 {
 		drop = min(drop, len(older))
 		p.From, older = older[drop-1].Offset, older[drop:]
 	}
@@ -116,15 +119,10 @@ func (l *Log[T]) Backfill(p Page[T]) {
 }
 
 func (l *Log[T]) prepend(older []Entry[T]) {
-	var all ring.Ring[Entry[T]]
 	for _, e := range older {
-		all.Push(e)
 		l.set.kept += int64(e.Size)
 	}
-	for l.ring.Len() > 0 {
-		all.Push(l.ring.Pop())
-	}
-	l.ring = all
+	l.newest = slices.Concat(older, l.newest)
 	if !l.listed {
 		l.set.push(l)
 	}

@@ -90,29 +90,53 @@ func (t *trackers) serve() {
 // question returns what the engine has to be asked. Needs trackers.mu.
 func (tr *tracker) question() historyQuestion {
 	at, known := tr.log.Position()
-	step := tr.log.Peek()
+	step, most := tr.log.Peek(), tr.most()
 	switch {
 	case tr.gone:
 		return historyQuestion{}
-	case !known && len(tr.waiting) > 0:
-		return historyQuestion{kind: askStart, after: tr.waiting[0].since, last: tr.waiting[0].last}
 	case !known:
-		return historyQuestion{kind: askStart}
+		return historyQuestion{kind: askStart, after: most.since, last: most.last}
 	case tr.behind || step == history.Read:
 		return historyQuestion{kind: askMissing, after: broker.Position(at)}
-	case len(tr.waiting) > 0:
-		r := tr.waiting[0]
-		if r.last == 0 && (r.since.Epoch != at.Epoch || r.since.Offset > at.Offset) {
-			return historyQuestion{kind: askMissing, after: broker.Position(at)}
-		}
-		return historyQuestion{kind: askOlder, after: r.since, last: r.last}
+	case len(tr.waiting) == 0:
+		return historyQuestion{}
+	case most.last == 0 && (most.since.Epoch != at.Epoch || most.since.Offset > at.Offset):
+		return historyQuestion{kind: askMissing, after: broker.Position(at)}
 	}
-	return historyQuestion{}
+	return historyQuestion{kind: askOlder, after: most.since, last: most.last}
+}
+
+// most returns the largest wish of the joins that wait: of those that are like the first, the one
+// that reaches back the farthest. So its answer serves the others, too.
+func (tr *tracker) most() (f from) {
+	for i, r := range tr.waiting {
+		switch {
+		case i == 0:
+			f = r.from
+		case r.last > 0 && f.last > 0:
+			f.last = max(f.last, r.last)
+		case r.last == 0 && f.last == 0 && r.since.Epoch == f.since.Epoch:
+			f.since.Offset = min(f.since.Offset, r.since.Offset)
+		}
+	}
+	return f
+}
+
+// isFor reports whether an answer to q is for a join too: if it does not help, the next one may
+// not, either.
+func (q *historyQuestion) isFor(f from) bool {
+	switch {
+	case q.kind == askMissing:
+		return f.last == 0 && (f.since.Epoch != q.after.Epoch || f.since.Offset > q.after.Offset)
+	case q.last > 0 || f.last > 0:
+		return f.last > 0 && q.last >= f.last
+	}
+	return f.since.Epoch == q.after.Epoch && f.since.Offset >= q.after.Offset
 }
 
 // read asks the engine, and gives what it answers to the members and the joins that wait.
 func (t *trackers) read(tr *tracker, q historyQuestion) {
-	var page history.Page[*record]
+	var page *history.Page[*record]
 	var err error
 	if q.kind != askNothing {
 		page, err = t.ask(tr, q)
@@ -130,18 +154,18 @@ func (t *trackers) read(tr *tracker, q historyQuestion) {
 	t.mu.Unlock()
 	t.carryOut(tr, s, func(size int) { t.awaitRoom(tr.name, size) })
 	for _, r := range told {
-		r.tell(&page, err)
+		r.tell(page, q.isFor(r.from), err)
 	}
 }
 
 // ask asks the engine. It blocks. The first question about a channel waits for its
 // subscription: what is published from then on arrives.
-func (t *trackers) ask(tr *tracker, q historyQuestion) (page history.Page[*record], err error) {
+func (t *trackers) ask(tr *tracker, q historyQuestion) (*history.Page[*record], error) {
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
 	if q.kind == askStart {
-		if err = t.awaitSubscription(ctx, tr.name); err != nil {
-			return page, err
+		if err := t.awaitSubscription(ctx, tr.name); err != nil {
+			return nil, err
 		}
 	}
 	if q.last > 0 {
@@ -153,9 +177,10 @@ func (t *trackers) ask(tr *tracker, q historyQuestion) (page history.Page[*recor
 		p, err = t.source.ReadHistory(ctx, string(tr.name), q.after, q.last)
 	}
 	if err != nil {
-		return page, err
+		return nil, err
 	}
-	return pageOf(tr.name, &p, q.after, q.last), nil
+	page := pageOf(tr.name, &p, q.after, q.last)
+	return &page, nil
 }
 
 func (t *trackers) awaitSubscription(ctx context.Context, channel []byte) error {
@@ -173,7 +198,7 @@ func (t *trackers) awaitSubscription(ctx context.Context, channel []byte) error 
 }
 
 // apply adds an answer to the log. Needs mu.
-func (t *trackers) apply(tr *tracker, q historyQuestion, page history.Page[*record]) {
+func (t *trackers) apply(tr *tracker, q historyQuestion, page *history.Page[*record]) {
 	tr.failed, tr.downs, tr.resting = 0, 0, false
 	if q.kind == askNothing || tr.gone {
 		return
@@ -181,12 +206,12 @@ func (t *trackers) apply(tr *tracker, q historyQuestion, page history.Page[*reco
 	tr.answer = answer{asked: q.asked, after: q.after, tail: broker.Position(page.Tail), complete: page.Complete}
 	switch q.kind {
 	case askStart:
-		tr.log.Begin(page, tr.members)
+		tr.log.Begin(*page, tr.members)
 	case askMissing:
 		tr.behind = false
-		tr.log.Fill(history.Position(q.after), page)
+		tr.log.Fill(history.Position(q.after), *page)
 	case askOlder:
-		tr.log.Backfill(page)
+		tr.log.Backfill(*page)
 	}
 }
 

@@ -19,8 +19,9 @@ type record struct {
 	forms     [hub.NumClasses]atomic.Pointer[[]byte]
 }
 
-// recordOverhead is the memory of a record besides its content and forms.
-const recordOverhead = int(unsafe.Sizeof(record{}) + unsafe.Sizeof(history.Entry[*record]{}))
+// recordOverhead is the memory of a record besides its content and forms. A log that grows may
+// have two places for it.
+const recordOverhead = int(unsafe.Sizeof(record{}) + 2*unsafe.Sizeof(history.Entry[*record]{}))
 
 // exceptPrice is roughly the memory of the id of a connection that a publication leaves out.
 const exceptPrice = 64

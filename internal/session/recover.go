@@ -162,13 +162,13 @@ func (l *loop) finish(c *netpoll.Conn, s *session, r *recovery, err *command.Err
 }
 
 // tell passes an answer of the engine to the loop, or wakes the join because the log has
-// changed. It may be called from any goroutine.
-func (r *recovery) tell(page *history.Page[*record], err error) {
-	r.loop.net.PostTo(r.conn, func(c *netpoll.Conn) { r.loop.heard(c, r, page, err) })
+// changed. own says that the question was for this join too. It may be called from any goroutine.
+func (r *recovery) tell(page *history.Page[*record], own bool, err error) {
+	r.loop.net.PostTo(r.conn, func(c *netpoll.Conn) { r.loop.heard(c, r, page, own, err) })
 }
 
 // heard goes on with a join that has waited.
-func (l *loop) heard(c *netpoll.Conn, r *recovery, page *history.Page[*record], err error) {
+func (l *loop) heard(c *netpoll.Conn, r *recovery, page *history.Page[*record], own bool, err error) {
 	s := l.session(c)
 	if e := l.more(s); !c.Open() || e == nil || e.recovery != r {
 		return // the session has ended
@@ -176,6 +176,8 @@ func (l *loop) heard(c *netpoll.Conn, r *recovery, page *history.Page[*record], 
 	l.startCork(c)
 	if page != nil {
 		r.page = page
+	}
+	if own {
 		r.tries++
 	}
 	if err != nil && !r.revoked {
@@ -204,7 +206,7 @@ func (l *loop) joinWithout(c *netpoll.Conn, s *session, r *recovery, err error) 
 // awaitWritten goes on with a join when what is queued has been written.
 func (l *loop) awaitWritten(c *netpoll.Conn, s *session, r *recovery) {
 	c.LetGo() // of a stream, which is told here first that it is open
-	c.WhenWritten(func(c *netpoll.Conn) { l.heard(c, r, nil, nil) })
+	c.WhenWritten(func(c *netpoll.Conn) { l.heard(c, r, nil, false, nil) })
 }
 
 // dropRecovery ends a join whose session ends.

@@ -119,3 +119,37 @@ func TestMembersWithoutAPositionAreToldOneWhenTheEngineIsBack(t *testing.T) {
 	q.expectText("2")
 	q.expectJoin("h", sincePosition("e-0"), "1 2", "recovered true")
 }
+
+// Joins from many positions wait while the engine answers another: the next answer is for all.
+func TestOneAnswerServesJoinsFromManyPositions(t *testing.T) {
+	srv, b := startForgetful(t)
+	member := connect(t, srv, "/ws")
+	member.expectJoin("h", "", "", "joined")
+	for n := range 10 {
+		b.receive(b.publish(fmt.Sprint(n + 1)))
+	}
+	b.reads()
+	gate := make(chan struct{})
+	b.set(func() { b.gate = gate })
+	first := connect(t, srv, "/ws")
+	first.send(`{"command":"join","args":{"channel":"h","since":"e-9"},"id":1}`)
+	testtool.Until(t, "the engine is asked", func() bool { return b.reads() != "" })
+	var others []*peer
+	for n := range 8 {
+		p := connect(t, srv, "/ws")
+		p.send(fmt.Sprintf(`{"command":"join","args":{"channel":"h","since":"e-%d"},"id":1}`, 8-n))
+		others = append(others, p)
+	}
+	testtool.Until(t, "all wait", func() bool { return sessionsIn(t, srv, parked) == 9 })
+	close(gate)
+	first.expectText("10", `{"id":1,"ok":true,"recovered":true,"position":"e-10"}`)
+	for n, p := range others {
+		for i := 8 - n + 1; i <= 10; i++ {
+			p.expectText(fmt.Sprint(i))
+		}
+		p.expectText(`{"id":1,"ok":true,"recovered":true,"position":"e-10"}`)
+	}
+	if reads := b.reads(); reads != "e-1/0" {
+		t.Errorf("the engine was asked %q for the others", reads)
+	}
+}

@@ -132,6 +132,6 @@ func (t *trackers) tellSettled(tr *tracker) {
 	}
 	t.mu.Unlock()
 	for _, r := range told {
-		r.tell(nil, nil)
+		r.tell(nil, false, nil)
 	}
 }
