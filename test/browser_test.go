@@ -33,8 +33,8 @@ type page struct {
 	current chan struct{} // open while the page waits
 }
 
-// newPage starts a server of pages: testdata/page.html, at /sse and /resume others, and at /readme the block of README.md, with
-// addr as its server.
+// newPage starts a server of pages: testdata/page.html, at /sse and /resume others, and at /readme
+// and /follow blocks of README.md and docs/messages.md, with readmeAddr as their server.
 func newPage(t *testing.T, readmeAddr string) *page {
 	t.Helper()
 	p := &page{t: t, steps: make(chan step)}
@@ -47,10 +47,12 @@ func newPage(t *testing.T, readmeAddr string) *page {
 			http.ServeFile(w, r, "testdata/"+other+".html")
 		})
 	}
-	mux.HandleFunc("GET /readme", func(w http.ResponseWriter, _ *http.Request) {
-		block := strings.ReplaceAll(readme(t, "page"), "localhost:3000", readmeAddr)
-		_ = readmePage.Execute(w, template.JS(block))
-	})
+	for path, name := range map[string]string{"/readme": "page", "/follow": "sse page"} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			block := strings.NewReplacer("localhost:3000", readmeAddr, "5000", "50").Replace(readme(t, name))
+			_ = readmePage.Execute(w, template.JS(block))
+		})
+	}
 	mux.HandleFunc("POST /step", func(_ http.ResponseWriter, r *http.Request) {
 		s := step{goOn: make(chan struct{})}
 		_ = json.NewDecoder(r.Body).Decode(&s)

@@ -29,7 +29,7 @@ var triedHere = []string{
 	"reply=1", "batch", "webhook.go", "webhook.mjs", "with a webhook", "events.mjs", "with events", "nginx", "admin", "access log", "many nodes",
 	"unit", "doctor of the service", "key file", "credential", "low port", "sysctl", "release", "deb", "rpm", "checksums",
 	"doctor", "haproxy addresses", "nginx addresses",
-	"haproxy tcp", "node behind haproxy tcp", "socket", "sse",
+	"haproxy tcp", "node behind haproxy tcp", "socket", "sse", "sse page",
 	"follow.mjs", "follow.py", "follow.go",
 }
 

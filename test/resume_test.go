@@ -3,10 +3,13 @@ package test
 import (
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -165,4 +168,25 @@ func TestAPageMissesNothingWhenANodeIsKilled(t *testing.T) {
 	g.await("the other node to be ready", func() bool { return g.readiness(1-at) == 200 })
 	numbers(t, nodes[1-at].http(), 11, 15)
 	p.expect("heard 15", heardAll(15, 1))
+}
+
+// TestAPageBeginsAnewAfterARefusal, as docs/messages.md shows.
+func TestAPageBeginsAnewAfterARefusal(t *testing.T) {
+	need(t, "chromium", "chromium")
+	var asked atomic.Int64
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) <= 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(hook.Close)
+	s := serve(t, "-authorizer-url", hook.URL, "-history-channels", "news", "-log-level", "debug")
+	p := newPage(t, s.addr)
+	p.open("/follow")
+	s.await("a session that is opened after three refusals", func() bool { return strings.Contains(s.output(), "session opened") })
+	publish(t, s, `{"channel":"news","content":"hello"}`)
+	p.expect("logged", `{"channel":"news","content":"hello"}`)
+	if n := strings.Count(s.output(), "handshake refused"); n != 3 {
+		t.Errorf("%d refusals, want 3", n)
+	}
 }

@@ -1,7 +1,7 @@
 // Command wsify is a WebSocket pub/sub server.
 //
-// Clients connect to /ws, join channels, and receive what is broadcast to them; a backend publishes
-// with POST /broadcast. The operator's own webhook, the authorizer, decides who may do what.
+// Clients connect to /ws, join channels, and receive what is broadcast to them, or read it as a
+// stream of events at /sse; a backend publishes with POST /broadcast. The operator's own webhook, the authorizer, decides who may do what.
 //
 // # Settings
 //

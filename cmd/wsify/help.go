@@ -12,7 +12,8 @@ import (
 const helpWidth = 96
 
 const helpHead = `wsify is a WebSocket pub/sub server: clients connect to /ws, join channels and hear what is
-broadcast to them; a backend publishes with POST /broadcast.
+broadcast to them, or read it as a stream of events at /sse. A backend publishes with
+POST /broadcast.
 
 Usage:
   wsify [-setting value]...               serve

@@ -18,7 +18,8 @@ func CORS(origin []byte) string {
 	if origin == nil {
 		return vary
 	}
-	return "Access-Control-Allow-Origin: " + string(origin) + "\r\nAccess-Control-Allow-Credentials: true\r\n" + vary
+	return "Access-Control-Allow-Origin: " + string(origin) + "\r\nAccess-Control-Allow-Credentials: true\r\n" +
+		"Access-Control-Expose-Headers: Retry-After\r\n" + vary
 }
 
 // AppendHead appends the head of a stream and its first line: after which time the client

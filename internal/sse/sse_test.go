@@ -135,7 +135,7 @@ func FuzzRequest(f *testing.F) {
 func TestHead(t *testing.T) {
 	const want = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n" +
 		"Connection: close\r\nDate: now\r\nAccess-Control-Allow-Origin: https://a.test\r\nAccess-Control-Allow-Credentials: true\r\n" +
-		"Vary: Origin\r\n\r\nretry: 1500\n\n"
+		"Access-Control-Expose-Headers: Retry-After\r\nVary: Origin\r\n\r\nretry: 1500\n\n"
 	if got := string(AppendHead(nil, CORS([]byte("https://a.test")), []byte("Date: now\r\n"), 1500*time.Millisecond)); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
