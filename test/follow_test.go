@@ -29,7 +29,9 @@ var followers = []struct {
 	start func(t *testing.T, block func(name string) string) func() string
 }{
 	{"Chromium", func(t *testing.T, block func(string) string) func() string {
-		return logOf(t, openTab(t), block("follow.mjs"))
+		dir := t.TempDir()
+		writeFile(t, dir, "page.html", loggingPage+`<script type="module">`+block("follow.mjs")+`</script>`)
+		return logOf(t, openTab(t), servePages(t, dir)+"/page.html")
 	}},
 	{"Node", func(t *testing.T, block func(string) string) func() string {
 		return start(t, scratch, nil, append(node(t), writeFile(t, t.TempDir(), "follow.mjs", block("follow.mjs")))...).line
@@ -124,13 +126,16 @@ func (f *follower) expect(t *testing.T, want string) {
 	}
 }
 
-// logOf runs a module in a page, and returns what it logs, line by line.
-func logOf(t *testing.T, b *tab, module string) func() string {
-	t.Helper()
-	b.open(servePage(t, `<!DOCTYPE html><script>
+// loggingPage begins a page whose log the test reads.
+const loggingPage = `<!DOCTYPE html><meta charset="utf-8"><script>
 globalThis.logged = [];
 console.log = (...values) => logged.push(values.map((v) => typeof v === 'string' ? v : JSON.stringify(v)).join(' '));
-</script><script type="module">`+module+`</script>`), 600, "light")
+</script>`
+
+// logOf opens a page that begins with loggingPage, and returns what it logs, line by line.
+func logOf(t *testing.T, b *tab, url string) func() string {
+	t.Helper()
+	b.open(url, 600, "light")
 	seen := 0
 	return func() string {
 		t.Helper()
@@ -149,12 +154,9 @@ console.log = (...values) => logged.push(values.map((v) => typeof v === 'string'
 	}
 }
 
-// servePage serves a page at the address that it returns, until the test ends.
-func servePage(t *testing.T, html string) string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write([]byte(html))
-	}))
+// servePages serves the files of a directory at the address that it returns, until the test ends.
+func servePages(t *testing.T, dir string) string {
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	return server.URL
 }
