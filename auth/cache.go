@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/sha256"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +16,14 @@ type Cache struct {
 	entries *lru.Cache[cacheKey, cached]
 	used    atomic.Bool   // something was kept
 	forgets atomic.Uint64 // calls of Forget
+
+	forgotten sync.Map     // when each of these users was forgotten, as a time.Time
+	users     atomic.Int64 // their number
 }
+
+// maxForgotten is how many users a Cache knows that were forgotten. With one more it drops all that
+// is kept, and begins anew.
+const maxForgotten = 10_000
 
 // Question is what the authorizer is asked, for a Cache.
 type Question struct {
@@ -130,7 +138,7 @@ func (c *Cache) Get(q Question) (d Decision, a *Answer, ok bool) {
 		k := q.key(s, text)
 		switch found, ok := c.entries.Get(k); {
 		case !ok:
-		case now.Before(found.until):
+		case now.Before(found.until) && !c.outdated(&k, &found):
 			return found.decision, found.answer.after(now.Sub(found.from)), true
 		default:
 			c.entries.Remove(k)
@@ -149,18 +157,30 @@ func (a *Answer) after(age time.Duration) *Answer {
 	return &later
 }
 
-// Forget drops what only this user may be given, and what has named this user. It takes time in
-// proportion to all that is kept.
+// Forget drops what only this user may be given, and what has named this user. It takes no longer
+// with more that is kept: event loops wait for the same lock. The next Get drops it.
 func (c *Cache) Forget(user string) {
 	if c == nil {
 		return
 	}
 	c.forgets.Add(1)
-	for _, k := range c.entries.Keys() {
-		if k.scope == ofUser && k.user == user {
-			c.entries.Remove(k)
-		} else if found, ok := c.entries.Peek(k); ok && found.answer.User == user {
-			c.entries.Remove(k)
+	if _, known := c.forgotten.Swap(user, time.Now()); !known && c.users.Add(1) > maxForgotten {
+		c.entries.Purge()
+		c.users.Store(0)
+		c.forgotten.Clear()
+		c.entries.Purge() // what concerns a user who was forgotten meanwhile
+	}
+}
+
+// outdated reports whether a kept answer concerns a user who was forgotten since.
+func (c *Cache) outdated(k *cacheKey, found *cached) bool {
+	if c.forgets.Load() == 0 {
+		return false
+	}
+	for _, user := range [...]string{k.user, found.answer.User} {
+		if at, ok := c.forgotten.Load(user); ok && user != "" && !found.from.After(at.(time.Time)) {
+			return true
 		}
 	}
+	return false
 }

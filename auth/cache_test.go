@@ -156,6 +156,26 @@ func TestWhatConcernsAUserIsForgotten(t *testing.T) {
 	}
 }
 
+// A Cache knows so many forgotten users. With one more it keeps nothing of before, so nobody comes back.
+func TestForgettingHasABound(t *testing.T) {
+	c := NewCache(10)
+	c.Keep(ask("ann", 1, "a"), Allow, kept(false))
+	c.Keep(ask("bob", 1, "a"), Allow, kept(false))
+	for i := range maxForgotten {
+		c.Forget(fmt.Sprint(i))
+	}
+	c.Forget("0") // again
+	if !has(c, ask("ann", 1, "a")) {
+		t.Errorf("with %d forgotten users the others are dropped", maxForgotten)
+	}
+	c.Forget("ann")
+	for _, user := range []string{"ann", "bob"} {
+		if has(c, ask(user, 1, "a")) {
+			t.Errorf("with %d forgotten users the answer to %s is kept", maxForgotten+1, user)
+		}
+	}
+}
+
 // An answer that was given before somebody was forgotten may be late.
 func TestALateAnswerIsNotKept(t *testing.T) {
 	c := NewCache(10)
