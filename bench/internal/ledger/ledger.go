@@ -5,7 +5,7 @@ package ledger
 import (
 	"bytes"
 	"fmt"
-	"math/bits"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,46 +41,40 @@ func Find(message []byte) (n uint32, due int64, ok bool) {
 	return uint32(number), at, err1 == nil && err2 == nil
 }
 
-// window is how many numbers behind the newest are told apart.
-const window = 64
-
-// Account is what one member has heard of a sequence of numbers, from 0 on, or from another one after Begin.
+// Account is the set of numbers that one member has heard, from 0 on, or from another one after Begin.
 type Account struct {
-	newest uint32 // behind the highest number heard
-	seen   uint64 // of the window below newest: bit 0 is newest-1
+	first, next uint32   // next is behind the highest number heard
+	heard       []uint64 // a bit for each number
 }
 
-// Begin makes n the next number that is expected.
-func (a *Account) Begin(n uint32) { *a = Account{n, ^uint64(0)} }
+// Begin makes n the first number that counts.
+func (a *Account) Begin(n uint32) { *a = Account{first: n, next: n, heard: a.heard[:0]} }
 
-// Note takes a number that was heard. lost is how many can't come any more; double, that it came before or too late.
-func (a *Account) Note(n uint32) (lost int, double bool) {
-	if n >= a.newest {
-		ahead := n - a.newest + 1
-		if ahead > window {
-			lost = int(ahead) - window + window - bits.OnesCount64(a.seen)
-			a.seen = 0
-		} else {
-			lost = bits.OnesCount64(^a.seen >> (window - ahead))
-			a.seen <<= ahead
+// Note takes a number that was heard. double says that it came before, or is below the first; late, that a higher one did.
+func (a *Account) Note(n uint32) (double, late bool) {
+	if n < a.first || a.has(n) {
+		return true, false
+	}
+	i := n - a.first
+	for uint32(len(a.heard)) <= i/64 {
+		a.heard = append(a.heard, 0)
+	}
+	a.heard[i/64] |= 1 << (i % 64)
+	late = n < a.next
+	a.next = max(a.next, n+1)
+	return false, late
+}
+
+func (a *Account) has(n uint32) bool {
+	return n < a.next && a.heard[(n-a.first)/64]>>((n-a.first)%64)&1 == 1
+}
+
+// Missing returns how many numbers below end have not been heard, except for some that nobody has to hear.
+func (a *Account) Missing(end uint32, but []uint32) (missing int) {
+	for n := a.first; n < end; n++ {
+		if !a.has(n) && !slices.Contains(but, n) {
+			missing++
 		}
-		a.seen |= 1
-		a.newest = n + 1
-		return lost, false
-	}
-	at := a.newest - 1 - n
-	if at >= window || a.seen>>at&1 == 1 {
-		return 0, true
-	}
-	a.seen |= 1 << at
-	return 0, false
-}
-
-// Missing returns how many numbers below end have not been heard, of those not lost.
-func (a *Account) Missing(end uint32) int {
-	missing := bits.OnesCount64(^a.seen)
-	if end > a.newest {
-		missing += int(end - a.newest)
 	}
 	return missing
 }

@@ -147,7 +147,6 @@ func (s *Swarm) nextJoin(c *conn) {
 
 func (s *Swarm) opened(c *conn) {
 	c.state = open
-	c.account.Begin(0)
 	s.ready(c)
 	if c.group.plan.Mute {
 		c.mute = true

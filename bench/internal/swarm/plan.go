@@ -69,7 +69,6 @@ type Talk struct {
 	Size     int     // bytes of content
 	Channel  string  // where to; empty: to a channel of the connection's own
 	First    uint32  // number of the first content
-	Due      int64   // ns since 1970: of the first; 0: when it is sent
 	Burst    int     // bytes of messages a connection sends at once, Every seconds, to nobody
 	Every    float64
 	Channels int    // number of channels that Channel begins the name of; 0: it is one

@@ -290,9 +290,7 @@ type tally struct {
 // heard notes a content that came.
 func (s *Swarm) heard(c *conn, n uint32, due int64) {
 	g := c.group
-	lost, double := c.account.Note(n)
-	g.tally.Missing += uint64(lost)
-	if double {
+	if double, _ := c.account.Note(n); double {
 		g.tally.Doubles++
 		return
 	}

@@ -258,7 +258,7 @@ func (s *Swarm) Heard(a Args, out *Heard) error {
 		h := g.tally.Heard
 		for _, c := range g.conns {
 			if a.First > 0 && c.state == open && !c.mute {
-				h.Missing += uint64(c.account.Missing(a.First))
+				h.Missing += uint64(c.account.Missing(a.First, nil))
 			}
 		}
 		h.Latency = Latency{g.tally.latency.Export()}
