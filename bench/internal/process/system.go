@@ -72,15 +72,10 @@ func Settled(pid int, patience time.Duration) (int64, error) {
 func KernelMemory() int64 {
 	fs, _ := procfs.NewDefaultFS()
 	m, err := fs.Meminfo()
-	if err != nil {
+	if err != nil || m.Slab == nil || m.PageTables == nil || m.KernelStack == nil {
 		return 0
 	}
-	sum := int64(0)
-	for _, kib := range []*uint64{m.Slab, m.PageTables, m.KernelStack} {
-		if kib != nil {
-			sum += int64(*kib) << 10
-		}
-	}
+	sum := int64(*m.Slab+*m.PageTables+*m.KernelStack) << 10
 	if stat, err := fs.NetSockstat(); err == nil {
 		for _, p := range stat.Protocols {
 			if p.Protocol == "TCP" && p.Mem != nil {

@@ -4,7 +4,6 @@ package report
 
 import (
 	"bytes"
-	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -40,7 +39,7 @@ type scenarioView struct {
 
 type figureView struct {
 	*record.Figure
-	vary string
+	Label string
 }
 
 // Write writes REPORT.md, report.html, and a directory charts into dir, last.
@@ -75,17 +74,9 @@ func viewOf(r *record.Record) recordView {
 			v.Scenarios = append(v.Scenarios, scenarioView{Name: f.Scenario})
 		}
 		s := &v.Scenarios[len(v.Scenarios)-1]
-		s.Figures = append(s.Figures, figureView{f, cmp.Or(f.Along, r.Vary)})
+		s.Figures = append(s.Figures, figureView{f, table.Label(f, r.Vary)})
 	}
 	return v
-}
-
-// Label is the figure's name, with the value of what is varied.
-func (f figureView) Label() string {
-	if f.X == nil {
-		return f.Name
-	}
-	return fmt.Sprintf("%s, %s %s", f.Name, f.vary, table.Number(*f.X))
 }
 
 // Judged is the verdict and the goal.

@@ -69,6 +69,19 @@ func (e *Env) inFlight(more string, k, count int) {
 	exact("delivery"+more, must(e.Team.Heard(members, e.next)))
 }
 
+// everybody publishes count contents at once, and waits until everybody has heard them.
+func (e *Env) everybody(count int, patience float64) {
+	check(e.Team.Watch(members, e.next, count, e.Connections))
+	e.Load("delivery", "", func() float64 {
+		began := time.Now()
+		e.say(count)
+		check(e.Team.Await(members, e.next-1, patience))
+		e.Sample("last member heard after", "s", record.Lower, time.Since(began).Seconds())
+		return float64(count * e.Connections)
+	})
+	exact("delivery", must(e.Team.Heard(members, e.next)))
+}
+
 // paced publishes at a steady rate of deliveries, of which a publication makes so many, and takes their latency
 // from when each publication was due.
 func (e *Env) paced(what string, t swarm.Talk, each int) {
@@ -119,16 +132,8 @@ var burst = &Scenario{
 	Round: script(func(e *Env) {
 		e.audience(swarm.Plan{Channel: "c", Joins: 1})
 		before := e.settled()
-		const count = 200
-		e.next = 0
-		check(e.Team.Watch(members, 0, count, e.Connections))
-		e.Content = 1 << 10
-		e.Load("delivery", "", func() float64 {
-			e.say(count)
-			check(e.Team.Await(members, count-1, awaitSeconds))
-			return float64(count * e.Connections)
-		})
-		exact("burst", must(e.Team.Heard(members, count)))
+		e.next, e.Content = 0, 1<<10
+		e.everybody(200, awaitSeconds)
 		e.Sample("memory that stays", "B", record.Lower, float64(max(e.settled()-before, 0)))
 	}),
 }

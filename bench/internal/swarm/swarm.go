@@ -100,6 +100,18 @@ func call[T any](s *Swarm, fn func(done func(T))) (v T) {
 	return v
 }
 
+// ask runs fn with a group on the swarm's goroutine; there is no answer without the group.
+func ask[T any](s *Swarm, name string, out *T, fn func(g *group) T) error {
+	*out = call(s, func(done func(T)) {
+		var v T
+		if g := s.groups[name]; g != nil {
+			v = fn(g)
+		}
+		done(v)
+	})
+	return nil
+}
+
 func (s *Swarm) run() {
 	runtime.LockOSThread()
 	defer close(s.ended_)
@@ -210,26 +222,16 @@ func (s *Swarm) read(c *conn) {
 		c.in = append(c.in, p...)
 		p = c.in
 	}
-	switch {
-	case c.group.plan.HTTP:
+	if c.group.plan.HTTP {
 		p = s.answers(c, p)
-	default:
-		if c.state == upgrading {
-			p = s.head(c, p)
-		}
-		if c.state != upgrading {
-			p = s.frames(c, p)
-		}
+	} else if c.state == upgrading {
+		p = s.head(c, p)
 	}
-	switch {
-	case len(p) == 0 && cap(c.in) > 4<<10:
+	if !c.group.plan.HTTP && c.state != upgrading {
+		p = s.frames(c, p)
+	}
+	if c.in = append(c.in[:0], p...); len(p) == 0 && cap(c.in) > 4<<10 {
 		c.in = nil
-	case len(p) == 0:
-		c.in = c.in[:0]
-	case len(c.in) > 0:
-		c.in = c.in[:copy(c.in, p)]
-	default:
-		c.in = append([]byte(nil), p...)
 	}
 }
 

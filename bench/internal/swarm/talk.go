@@ -212,16 +212,13 @@ func (s *Swarm) answers(c *conn, p []byte) []byte {
 
 // Watch begins to count what a group hears from number First on: Count numbers, each of which Members will hear.
 func (s *Swarm) Watch(a Args, _ *None) error {
-	call(s, func(done func(None)) {
-		if g := s.groups[a.Group]; g != nil {
-			g.tally = tally{Args: a, heard: make([]int32, a.Count), waiting: map[int][]chan struct{}{}, latency: ledger.NewHistogram()}
-			for _, c := range g.conns {
-				c.account.Begin(a.First)
-			}
+	return ask(s, a.Group, new(None), func(g *group) None {
+		g.tally = tally{Args: a, heard: make([]int32, a.Count), waiting: map[int][]chan struct{}{}, latency: ledger.NewHistogram()}
+		for _, c := range g.conns {
+			c.account.Begin(a.First)
 		}
-		done(None{})
+		return None{}
 	})
-	return nil
 }
 
 // Await returns when every member has heard a number, at once without members.
@@ -249,32 +246,23 @@ func (s *Swarm) Await(a Args, _ *None) error {
 
 // Heard returns what a group has heard since Watch. With First, all should have heard the numbers below it.
 func (s *Swarm) Heard(a Args, out *Heard) error {
-	*out = call(s, func(done func(Heard)) {
-		g := s.groups[a.Group]
-		if g == nil || g.tally.latency == nil {
-			done(Heard{})
-			return
-		}
+	return ask(s, a.Group, out, func(g *group) Heard {
 		h := g.tally.Heard
 		for _, c := range g.conns {
 			if a.First > 0 && c.state == open && !c.mute {
 				h.Missing += uint64(c.account.Missing(a.First, nil))
 			}
 		}
-		h.Latency = Latency{g.tally.latency.Export()}
-		done(h)
+		if g.tally.latency != nil {
+			h.Latency = Latency{g.tally.latency.Export()}
+		}
+		return h
 	})
-	return nil
 }
 
 // Ends returns how connections of a group have ended since the last call with Flag, and how many are open.
 func (s *Swarm) Ends(a Args, out *Ends) error {
-	*out = call(s, func(done func(Ends)) {
-		g := s.groups[a.Group]
-		if g == nil {
-			done(Ends{})
-			return
-		}
+	return ask(s, a.Group, out, func(g *group) Ends {
 		e := g.ends
 		e.Pings = s.pings
 		if a.Flag {
@@ -285,7 +273,6 @@ func (s *Swarm) Ends(a Args, out *Ends) error {
 				e.Open++
 			}
 		}
-		done(e)
+		return e
 	})
-	return nil
 }

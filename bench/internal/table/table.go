@@ -40,7 +40,7 @@ func Print(w io.Writer, r *record.Record, color bool) {
 				fmt.Fprintln(w, "  (-quick: whether it works, not what it costs)")
 			}
 		}
-		fmt.Fprintf(out, "  %s\t%s\t%s\t%s\t%s\n", label(f), cmp.Or(f.Server, "-"), Value(f.Median, f.Unit), fmt.Sprintf("%s to %s, n=%d", Value(f.Low, f.Unit), Value(f.High, f.Unit), f.N), note(f, paint))
+		fmt.Fprintf(out, "  %s\t%s\t%s\t%s\t%s\n", Label(f, r.Vary), cmp.Or(f.Server, "-"), Value(f.Median, f.Unit), fmt.Sprintf("%s to %s, n=%d", Value(f.Low, f.Unit), Value(f.High, f.Unit), f.N), note(f, paint))
 	}
 	_ = out.Flush()
 	fmt.Fprintln(w)
@@ -52,18 +52,13 @@ func Print(w io.Writer, r *record.Record, color bool) {
 	}
 }
 
-func label(f *record.Figure) string {
-	switch {
-	case f.Along != "":
-		return fmt.Sprintf("%s, %s %s", f.Name, f.Along, Number(*f.X))
-	case f.X != nil:
-		return fmt.Sprintf("%s [%s]", f.Name, Number(*f.X))
+// Label is the figure's name, with the value of what is varied, and all of its digits.
+func Label(f *record.Figure, vary string) string {
+	if f.X == nil {
+		return f.Name
 	}
-	return f.Name
+	return fmt.Sprintf("%s, %s %s", f.Name, cmp.Or(f.Along, vary), strconv.FormatFloat(*f.X, 'f', -1, 64))
 }
-
-// Number writes a value of what is varied, with all of its digits.
-func Number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 
 // note says what is better, and the verdict.
 func note(f *record.Figure, paint func(code, text string) string) string {

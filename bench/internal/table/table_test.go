@@ -25,6 +25,7 @@ func TestValuesHaveUnitsThatFit(t *testing.T) {
 func TestATableHasVerdictsIntervalsAndFailures(t *testing.T) {
 	x := float64(1 << 20)
 	r := &record.Record{
+		Vary: "connections",
 		Figures: []record.Figure{{
 			Scenario: "idle", Name: "memory", Server: "wsify", X: &x, Unit: "B", Better: record.Lower, Samples: []float64{1, 2, 3, 4, 5},
 			Summary: record.Summary{N: 5, Median: 3, Low: 1, High: 5}, Goal: &record.Goal{Text: "at most 200 B"}, Verdict: record.Met,
@@ -33,7 +34,7 @@ func TestATableHasVerdictsIntervalsAndFailures(t *testing.T) {
 	}
 	var b strings.Builder
 	Print(&b, r, false)
-	for _, want := range []string{"idle\n", "memory [1048576]", "3 B", "1 B to 5 B, n=5", "lower is better", "met: at most 200 B", "note: idle: a note", "failed: a failure"} {
+	for _, want := range []string{"idle\n", "memory, connections 1048576", "3 B", "1 B to 5 B, n=5", "lower is better", "met: at most 200 B", "note: idle: a note", "failed: a failure"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

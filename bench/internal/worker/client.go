@@ -167,13 +167,18 @@ func (t Team) Open(p swarm.Plan) (swarm.Opened, error) {
 	return sum, err
 }
 
-// Shut closes a group everywhere.
-func (t Team) Shut(group string, reset bool) error {
-	_, err := each[swarm.None](t, "Swarm.Shut", func(int) any { return swarm.Args{Group: group, Flag: reset} })
+// tell calls a method that only takes arguments.
+func (t Team) tell(method string, a swarm.Args) error {
+	_, err := each[swarm.None](t, method, func(int) any { return a })
 	return err
 }
 
-// Talk makes load with a group, shared among the workers that have a part of it. Due is by the clock of this machine.
+// Shut closes a group everywhere.
+func (t Team) Shut(group string, reset bool) error {
+	return t.tell("Swarm.Shut", swarm.Args{Group: group, Flag: reset})
+}
+
+// Talk makes load with a group, shared among the workers that have a part of it.
 func (t Team) Talk(k swarm.Talk, members int) (swarm.Heard, error) {
 	all, err := each[swarm.Heard](t, "Swarm.Talk", func(i int) any {
 		q := k
@@ -219,8 +224,7 @@ func (t Team) Watch(group string, first uint32, count, members int) error {
 
 // Await returns when every member of a group has heard a number.
 func (t Team) Await(group string, n uint32, seconds float64) error {
-	_, err := each[swarm.None](t, "Swarm.Await", func(int) any { return swarm.Args{Group: group, First: n, Seconds: seconds} })
-	return err
+	return t.tell("Swarm.Await", swarm.Args{Group: group, First: n, Seconds: seconds})
 }
 
 // Heard adds up what a group has heard since Watch.
