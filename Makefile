@@ -135,8 +135,8 @@ bench-peers: build ## wsify and five other engines in turn, into bench/results; 
 bench-curve: build ## a curve into bench/results; VARY=content=64,1024,16384 SCENARIO=fanout
 	./bin/wsbench run -run $(SCENARIO) -vary $(VARY) -out $(NAMED)-$(SCENARIO)-$(firstword $(subst =, ,$(VARY))).json $(ARGS)
 
-bench-million: ## 1,000,000 connections in one process, in a guest where limits ask for it; an hour
-	bench/lab/million.sh $(ARGS)
+bench-million: ## 1,000,000 connections in one process, in a guest where limits ask for it; an hour; CONNECTIONS=20000 GUEST=yes change it
+	bench/lab/million.sh
 
 bench-nodes: build ## two nodes through Redis and NATS, into bench/results; 5 minutes
 	./bin/wsbench run -run nodes,resubscribe -out $(NAMED)-nodes.json $(ARGS)

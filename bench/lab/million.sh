@@ -4,20 +4,9 @@
 # booted by QEMU with software emulation of the processor.
 set -euo pipefail
 
-usage="million.sh [-n CONNECTIONS] [-t MINUTES] [-m GIB] [-o RECORD] [-g]    -g: in a guest, whatever this machine allows"
-connections=1000000 minutes=60 memory=16 record='' guest=
-while getopts n:t:m:o:gh option; do
-	case $option in
-	n) connections=$OPTARG ;;
-	t) minutes=$OPTARG ;;
-	m) memory=$OPTARG ;;
-	o) record=$(realpath -m "$OPTARG") ;;
-	g) guest=yes ;;
-	h) echo "$usage" && exit 0 ;;
-	*) echo "$usage" >&2 && exit 2 ;;
-	esac
-done
-
+# From the environment: GUEST=yes takes a guest, whatever this machine allows. MEMORY is the guest's, in GiB.
+connections=${CONNECTIONS:-1000000} minutes=${MINUTES:-60} memory=${MEMORY:-16} guest=${GUEST:-}
+record=$(realpath -m "${RECORD:-$(dirname "$0")/../results/$(date -u +%F-%H%M)-million.json}")
 die() { echo "million.sh: $*" >&2 && exit 1; }
 for number in "$connections" "$minutes" "$memory"; do
 	[[ $number =~ ^[1-9][0-9]*$ ]] || die "$number is not a number above zero"
@@ -25,7 +14,6 @@ done
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 lab=$PWD/bin/lab
 mkdir -p "$lab/debian"
-record=${record:-$PWD/bench/results/$(date -u +%F-%H%M)-million.json}
 [[ ! -e $record ]] || die "$record exists; records are added, never edited"
 
 available_mib() { awk '/^MemAvailable:/ {print int($2 / 1024)}' /proc/meminfo; }
@@ -46,7 +34,7 @@ fi
 echo "million.sh: in a guest: a process here may have $(ulimit -Hn) descriptors, and $(available_mib) MiB are free"
 
 [[ $(uname -m) == x86_64 ]] || die "the guest needs an x86_64 machine"
-(($(available_mib) > memory * 1024 + 1024)) || die "the guest needs $((memory * 1024 + 1024)) MiB of memory (-m), and $(available_mib) are free"
+(($(available_mib) > memory * 1024 + 1024)) || die "the guest needs $((memory * 1024 + 1024)) MiB of memory (MEMORY), and $(available_mib) are free"
 
 # fetch PACKAGE unpacks a Debian package into bin/lab; nothing is installed.
 fetch() {

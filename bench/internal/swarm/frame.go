@@ -2,7 +2,6 @@ package swarm
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"github.com/gobwas/ws"
 )
@@ -31,20 +30,12 @@ func AppendFrame(p []byte, opcode byte, payload []byte) []byte {
 
 // nextFrame returns the first frame of p, which a server sent, and its size in bytes; 0 when it is incomplete.
 func nextFrame(p []byte) (opcode byte, payload []byte, size int) {
-	if len(p) < 2 {
+	in := bytes.NewReader(p)
+	head, err := ws.ReadHeader(in)
+	begin := len(p) - in.Len()
+	end := begin + int(head.Length)
+	if err != nil || len(p) < end {
 		return 0, nil, 0
 	}
-	head, n := 2, uint64(p[1]&0x7f)
-	switch {
-	case n == 126 && len(p) >= 4:
-		head, n = 4, uint64(binary.BigEndian.Uint16(p[2:]))
-	case n == 127 && len(p) >= 10:
-		head, n = 10, binary.BigEndian.Uint64(p[2:])
-	case n >= 126:
-		return 0, nil, 0
-	}
-	if uint64(len(p)) < uint64(head)+n {
-		return 0, nil, 0
-	}
-	return p[0] & 0xf, p[head : head+int(n)], head + int(n)
+	return byte(head.OpCode), p[begin:end], end
 }
