@@ -42,7 +42,6 @@ func (o *options) together() error {
 	return nil
 }
 
-// unique reports a name that comes twice.
 func unique(flag string, names []string) error {
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
@@ -61,7 +60,6 @@ func checkAddr(addr string) error {
 	return nil
 }
 
-// team finds the workers.
 func (o *options) team() error {
 	if o.workers == "" {
 		return nil
@@ -146,7 +144,6 @@ func targetOf(text string) (*swarm.Target, error) {
 	return &swarm.Target{Addr: addr, Host: u.Host, Path: u.RequestURI(), TLS: u.Scheme == "wss"}, nil
 }
 
-// curve checks -vary.
 func (o *options) curve() error {
 	if o.vary == "" {
 		return nil
@@ -211,7 +208,6 @@ func numberOf(text string) (float64, error) {
 	return 0, errors.New("it is no number, duration or size, and has no place on an axis")
 }
 
-// grown checks -ramp.
 func (o *options) grown() error {
 	switch {
 	case o.ramp == "":

@@ -132,7 +132,6 @@ func usageOf(command string) string {
 	return strings.TrimSpace("wsbench " + command + " " + line)
 }
 
-// complain tells of wrong use.
 func complain(stderr io.Writer, err error) int {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintln(stderr, "wsbench: "+line)

@@ -94,7 +94,6 @@ func (o *options) register(set *flag.FlagSet, compare bool) {
 	duration(&o.p99, "p99", 100*time.Millisecond, "the p99 that a ramp may `reach`")
 }
 
-// check checks what was given, and makes a run of it.
 func (o *options) check(set *flag.FlagSet) error {
 	o.given = map[string]bool{}
 	set.Visit(func(f *flag.Flag) { o.given[f.Name] = true })

@@ -27,7 +27,6 @@ func runScenarios(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	return measure(ctx, &o, stdout, stderr)
 }
 
-// measure runs and shows what was found.
 func measure(ctx context.Context, o *options, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errors.New("-timeout is over"))
 	defer cancel()

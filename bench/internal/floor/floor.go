@@ -102,7 +102,6 @@ func (s *server) read(fd int) {
 var switching = []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 	"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
 
-// upgrade answers a request.
 func (s *server) upgrade(fd int, p []byte) (rest []byte, more bool) {
 	end := bytes.Index(p, []byte("\r\n\r\n"))
 	if end < 0 {

@@ -14,7 +14,6 @@ import (
 	"time"
 )
 
-// Child is a process that this one has started.
 type Child struct {
 	cmd    *exec.Cmd
 	said   tail
@@ -52,7 +51,6 @@ func (c *Child) live(started chan<- error) {
 	close(c.gone)
 }
 
-// Pid is the child's process number.
 func (c *Child) Pid() int { return c.cmd.Process.Pid }
 
 // Kill ends the child and its group, and waits until it is gone.

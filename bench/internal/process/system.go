@@ -102,7 +102,6 @@ func ListenOverflows() float64 {
 // Shares is CPU time of the whole machine so far, in seconds.
 type Shares struct{ All, Steal, SoftIRQ float64 }
 
-// ReadShares reads them.
 func ReadShares() Shares {
 	fs, _ := procfs.NewDefaultFS() // where there is none, Stat says so
 	stat, err := fs.Stat()
@@ -113,7 +112,6 @@ func ReadShares() Shares {
 	return Shares{t.User + t.Nice + t.System + t.Idle + t.Iowait + t.IRQ + t.SoftIRQ + t.Steal, t.Steal, t.SoftIRQ}
 }
 
-// Machine describes this one.
 func Machine() record.Machine {
 	m := record.Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Sysctls: map[string]string{}}
 	var u unix.Utsname

@@ -8,7 +8,6 @@ import (
 	"os"
 )
 
-// Read reads a record.
 func Read(path string) (*Record, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -25,7 +24,6 @@ func Read(path string) (*Record, error) {
 	return &r, nil
 }
 
-// Encode writes the record as JSON.
 func (r *Record) Encode(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", " ")
@@ -50,7 +48,6 @@ func Creatable(path string) error {
 	return errors.Join(f.Close(), os.Remove(path))
 }
 
-// Write writes a new file.
 func (r *Record) Write(path string) error {
 	f, err := create(path)
 	if err != nil {

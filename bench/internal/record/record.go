@@ -44,7 +44,6 @@ type Machine struct {
 	IRQInTask bool              `json:"irq_in_task"` // whether softirq time is part of a task's CPU time
 }
 
-// Server is what was measured.
 type Server struct {
 	Name    string   `json:"name"`
 	Command []string `json:"command,omitempty"` // empty for a target the run did not start

@@ -20,7 +20,6 @@ import (
 	"wsify/bench/internal/table"
 )
 
-// chart is one picture.
 type chart struct {
 	Title, File string
 	SVG         []byte
@@ -127,7 +126,6 @@ type interval struct {
 	plotter.YErrors
 }
 
-// Value is what a bar shows.
 func (i interval) Value(k int) float64 { return i.XYs[k].Y }
 
 func (i *interval) add(x float64, f *record.Figure, of float64) {

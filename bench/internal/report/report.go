@@ -21,7 +21,6 @@ import (
 // maxCharts is how many charts a report has at most.
 const maxCharts = 12
 
-// page is what a report shows.
 type page struct {
 	Records []recordView
 	Charts  []chart
@@ -79,7 +78,6 @@ func viewOf(r *record.Record) recordView {
 	return v
 }
 
-// Judged is the verdict and the goal.
 func (f figureView) Judged() string {
 	if f.Goal == nil {
 		return ""
@@ -87,7 +85,6 @@ func (f figureView) Judged() string {
 	return f.Verdict + ": " + f.Goal.Text
 }
 
-// Title is what a record is called.
 func (v recordView) Title() string {
 	if v.Remark != "" {
 		return v.Remark

@@ -108,7 +108,6 @@ func (r *Runner) hire(connections int, noise bool) (t worker.Team, err error) {
 	return t, nil
 }
 
-// leave ends an entrant.
 func (r *Runner) leave(e *entrant) {
 	e.gone = true
 	for _, w := range e.local {

@@ -88,7 +88,6 @@ func next(x, good, bad, most float64) float64 {
 	return math.Trunc((good + bad) / 2)
 }
 
-// conclusion is the answer.
 func conclusion(rec *record.Record, what string, limit time.Duration, good, bad float64) string {
 	unit := map[string]string{"connections": "connections", "rate": "a second"}[what]
 	text := fmt.Sprintf("with a p99 of %v at most it holds %d %s", limit, int(good), unit)

@@ -18,7 +18,6 @@ import (
 	"wsify/bench/internal/worker"
 )
 
-// Config is what a run is told.
 type Config struct {
 	Scenarios  []*scenario.Scenario
 	Contenders []scenario.Contender // servers to start; none with a Target
@@ -46,7 +45,6 @@ type Value struct {
 // worse is the ratio to the base above which a cost is worse.
 const worse = 1.05
 
-// Runner is a run.
 type Runner struct {
 	Config
 	ctx    context.Context
@@ -101,7 +99,6 @@ func begin(ctx context.Context, cfg Config) (*Runner, error) {
 	return r, nil
 }
 
-// knock tries the target.
 func (r *Runner) knock() error {
 	e, err := r.enter(scenario.Knock, 0, Value{})
 	defer r.leave(e)
@@ -210,7 +207,6 @@ func (r *Runner) round(s *scenario.Scenario, e *entrant) error {
 	}
 }
 
-// take adds a sample to its figure.
 func (r *Runner) take(s *scenario.Scenario, e *entrant, x scenario.Sample) {
 	at := e.x
 	if x.Along != "" {

@@ -27,7 +27,6 @@ var fanout = &Scenario{
 	}),
 }
 
-// audience opens members and a publisher.
 func (e *Env) audience(p swarm.Plan) {
 	p.Group, p.N = members, e.Connections
 	e.Open(p)

@@ -50,7 +50,6 @@ func (c Contender) Takes(args ...string) error {
 	return fmt.Errorf("%s says: %s (%w)", c.Name, line, err)
 }
 
-// Server is a contender that runs.
 type Server struct {
 	*process.Child
 	Contender

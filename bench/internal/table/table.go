@@ -20,7 +20,6 @@ const (
 	red, green, yellow, bold, reset = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 )
 
-// Print prints a record, in colour when color is set.
 func Print(w io.Writer, r *record.Record, color bool) {
 	paint := func(code, text string) string {
 		if !color {
@@ -60,7 +59,6 @@ func Label(f *record.Figure, vary string) string {
 	return fmt.Sprintf("%s, %s %s", f.Name, cmp.Or(f.Along, vary), strconv.FormatFloat(*f.X, 'f', -1, 64))
 }
 
-// note says what is better, and the verdict.
 func note(f *record.Figure, paint func(code, text string) string) string {
 	var parts []string
 	if f.Better != record.Fact {

@@ -102,7 +102,6 @@ func (s *Service) Hello(_ swarm.None, m *record.Machine) error {
 	return nil
 }
 
-// Clock tells the time in nanoseconds since 1970.
 func (s *Service) Clock(_ swarm.None, now *int64) error { *now = time.Now().UnixNano(); return nil }
 
 // Busy tells how much CPU time the worker has used, in seconds.

@@ -76,10 +76,8 @@ type Session[M comparable] struct {
 	joined map[*channel[M]]bool
 }
 
-// Open begins a session.
 func (s *Server[M]) Open(m M) *Session[M] { return &Session[M]{s, m, map[*channel[M]]bool{}} }
 
-// Close ends all memberships.
 func (s *Session[M]) Close() {
 	for c := range s.joined {
 		c.remove(s.m)
@@ -126,7 +124,6 @@ func (s *Server[M]) publish(c *channel[M], content []byte) {
 	s.deliver(c.members, content)
 }
 
-// ServeHTTP takes POST /broadcast.
 func (s *Server[M]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	Broadcast(w, r, func(channel string, content []byte) { s.publish(s.channel(channel), content) })
 }
