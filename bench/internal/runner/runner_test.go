@@ -169,7 +169,7 @@ func TestAWorkerThatHasGoneEndsTheRunAndIsNamed(t *testing.T) {
 	s := &scenario.Scenario{Name: "s", Round: func(e *scenario.Env) error {
 		stop()
 		for {
-			if _, err := e.Team.Ends("members", false); err != nil {
+			if _, err := e.Team.Heard("members", 0); err != nil {
 				return err
 			}
 		}

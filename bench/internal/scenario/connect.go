@@ -49,9 +49,9 @@ var pings = &Scenario{
 	Setup: script(func(e *Env) { e.Open(swarm.Plan{Group: members, N: e.Connections, Channel: "c", Joins: 1}) }),
 	Round: script(func(e *Env) {
 		e.Load("ping", "", func() float64 {
-			before := must(e.Team.Ends(members, false)).Pings
+			before := must(e.Team.Heard(members, 0)).Ends.Pings
 			e.Server.Await(max(e.Duration, 2*time.Second)) // nothing to wait for: this is the load
-			after := must(e.Team.Ends(members, false)).Pings
+			after := must(e.Team.Heard(members, 0)).Ends.Pings
 			if after == before {
 				e.Void("the server sent no ping")
 			}

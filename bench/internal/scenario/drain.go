@@ -20,12 +20,12 @@ var drain = &Scenario{
 	Own: true, Fresh: true, Args: []string{"-drain-timeout", drainFor.String()}, Limits: map[string]float64{uneven: 0.2},
 	Round: script(func(e *Env) {
 		e.Open(swarm.Plan{Group: members, N: e.Connections, Channel: "c", Joins: 1})
-		must(e.Team.Ends(members, true))
+		check(e.Team.Watch(members, 0, 0, 0))
 		began := time.Now()
 		stopped := e.Server.Stop(60 * time.Second)
 		took := time.Since(began).Seconds()
-		ends, err := e.Team.Ends(members, false)
-		check(errors.Join(err, stopped))
+		ends := must(e.Team.Heard(members, 0)).Ends
+		check(stopped)
 		e.Sample("clients told to reconnect", "ratio", record.Higher, float64(ends.Codes[1012]+ends.Codes[1001])/float64(e.Connections))
 		e.Sample("the server has ended after", "s", record.Fact, took)
 		e.Sample(uneven, "ratio", record.Lower, unevenness(ends.Seconds))
@@ -81,14 +81,14 @@ var restart = &Scenario{
 		all.Target.Addr = proxy.Addr
 		all.Open(swarm.Plan{Group: members, N: e.Connections, Channel: "c", Joins: 1, Return: true})
 		defer func() { _ = e.Team.Shut(members, false) }()
-		must(e.Team.Ends(members, true))
+		check(e.Team.Watch(members, 0, 0, 0))
 		for _, node := range nodes {
 			check(errors.Join(node.Stop(60*time.Second), node.Restart(e.Ctx)))
 			time.Sleep(time.Second) // the proxy asks five times a second whether it is ready
 		}
-		ends := must(e.Team.Ends(members, false))
+		ends := must(e.Team.Heard(members, 0)).Ends
 		for until := time.Now().Add(30 * time.Second); ends.Open < e.Connections && time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
-			ends = must(e.Team.Ends(members, false))
+			ends = must(e.Team.Heard(members, 0)).Ends
 		}
 		e.Sample("clients that are back", "ratio", record.Higher, float64(ends.Open)/float64(e.Connections))
 		e.Sample("clients cut off without 1012", "", record.Lower, float64(len(ends.Seconds)-ends.Codes[1012]))

@@ -3,6 +3,7 @@ package swarm
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -41,6 +42,9 @@ type conn struct {
 	sent    uint32
 	lost    int64   // ns: when the server ended it; 0 once it is back
 	dues    []int64 // of requests that are not answered
+	tries   int     // that failed since it was cut off
+	at      []byte  // its position in the channel
+	gap     bool    // it was told that it has missed something
 }
 
 // channel is the name of the channel number k of the connection.
@@ -66,8 +70,12 @@ func (s *Swarm) connected(c *conn) {
 		s.opened(c)
 		return
 	}
+	offer := ""
+	if p.Recover {
+		offer = "Sec-WebSocket-Protocol: wsify.v1\r\n"
+	}
 	request := "GET " + p.Target.Path + " HTTP/1.1\r\nHost: " + p.Target.Host + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" + offer + "\r\n"
 	if p.Hold == HoldHead {
 		s.write(c, []byte(request[:len(request)/2]))
 		c.state = held
@@ -78,43 +86,39 @@ func (s *Swarm) connected(c *conn) {
 	s.write(c, []byte(request))
 }
 
+// answer reads the answer at the beginning of p, and returns its size in bytes; 0 when it is incomplete.
+func (s *Swarm) answer(p []byte) (a *http.Response, size int) {
+	in := bytes.NewReader(p)
+	s.reader.Reset(in)
+	a, err := http.ReadResponse(s.reader, nil)
+	if err == nil {
+		_, err = io.Copy(io.Discard, a.Body)
+	}
+	if err != nil {
+		return nil, 0
+	}
+	return a, len(p) - in.Len() - s.reader.Buffered()
+}
+
 // head handles the answer to the upgrade and returns what came behind it.
 func (s *Swarm) head(c *conn, p []byte) []byte {
-	end := bytes.Index(p, []byte("\r\n\r\n"))
-	if end < 0 {
+	a, size := s.answer(p)
+	switch {
+	case size == 0:
 		return p
-	}
-	status := statusOf(p[:end])
-	if status == http.StatusSwitchingProtocols {
+	case a.StatusCode == http.StatusSwitchingProtocols:
 		s.upgraded(c)
-		return p[end+4:]
-	}
-	if status == http.StatusServiceUnavailable && c.group.plan.Retry {
-		seconds, ok := number(p[:end], "retry-after:")
-		if !ok {
+		return p[size:]
+	case a.StatusCode == http.StatusServiceUnavailable && c.group.plan.Retry:
+		seconds, err := strconv.Atoi(a.Header.Get("Retry-After"))
+		if err != nil || seconds < 0 {
 			seconds = 1
 		}
 		s.retry(c, time.Duration(seconds)*time.Second)
-		return nil
+	default:
+		s.fail(c, fmt.Sprintf("upgrade: status %d", a.StatusCode))
 	}
-	s.fail(c, fmt.Sprintf("upgrade: status %d", status))
 	return nil
-}
-
-// statusOf is that of an answer of HTTP.
-func statusOf(head []byte) (status int) {
-	if fields := bytes.Fields(head); len(fields) > 1 {
-		status, _ = strconv.Atoi(string(fields[1]))
-	}
-	return status
-}
-
-// number returns a header that is a whole number.
-func number(head []byte, name string) (n int, ok bool) {
-	_, value, _ := bytes.Cut(bytes.ToLower(head), []byte(name))
-	line, _, _ := bytes.Cut(value, []byte("\r\n"))
-	n, err := strconv.Atoi(string(bytes.TrimSpace(line)))
-	return n, err == nil && n >= 0
 }
 
 func (s *Swarm) upgraded(c *conn) {
@@ -142,7 +146,12 @@ func (s *Swarm) nextJoin(c *conn) {
 	}
 	c.joins--
 	c.state = joining
-	s.send(c, fmt.Sprintf(c.group.dialect.join, c.channel(c.joins)))
+	join := fmt.Sprintf(c.group.dialect.join, c.channel(c.joins))
+	if c.at != nil {
+		c.begun = s.now
+		join = fmt.Sprintf(c.group.dialect.since, c.channel(c.joins), c.at)
+	}
+	s.send(c, join)
 }
 
 func (s *Swarm) opened(c *conn) {
@@ -154,8 +163,19 @@ func (s *Swarm) opened(c *conn) {
 	}
 }
 
-// message handles a text message.
+// position notes where a connection is in its channel, and whether it has missed something there.
+func (c *conn) position(p []byte) {
+	if _, at, ok := bytes.Cut(p, []byte(`"position":"`)); ok {
+		at, _, _ = bytes.Cut(at, []byte(`"`))
+		c.at = append(c.at[:0], at...)
+	}
+	c.gap = c.gap || bytes.Contains(p, []byte(`"recovered":false`)) || bytes.Contains(p, []byte(`"type":"gap"`))
+}
+
 func (s *Swarm) message(c *conn, p []byte) {
+	if c.group.plan.Recover {
+		c.position(p)
+	}
 	if n, due, ok := ledger.Find(p); ok {
 		s.heard(c, n, due)
 		return

@@ -7,6 +7,7 @@ type Dialect struct {
 	Name, Path string
 	hello      string // opens a session, and is answered; empty for none
 	join       string // a format with the channel; answered once the client is a member
+	since      string // likewise with a position; asks for what came after it
 	joined     []byte // what an answer that says yes contains
 	broadcast  string // a format with channel and content
 	beat       string // a message that asks for a sign of life, and is sent back
@@ -16,6 +17,7 @@ var dialects = []*Dialect{
 	{
 		Name: "wsify", Path: "/ws",
 		join: `{"id":1,"command":"join","args":{"channel":%q}}`, joined: []byte(`"ok":true`),
+		since:     `{"id":1,"command":"join","args":{"channel":%q,"since":%q}}`,
 		broadcast: `{"command":"broadcast","args":{"channel":%q,"content":%s}}`,
 	},
 	{ // the JSON protocol of centrifugal/centrifuge

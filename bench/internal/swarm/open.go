@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,9 +35,13 @@ func (s *Swarm) Open(p Plan, out *Opened) error {
 	if p.Target.Path == "" {
 		p.Target.Path = d.Path
 	}
-	at, err := net.ResolveTCPAddr("tcp", p.Target.Addr)
-	if err != nil {
-		return err
+	var at []*net.TCPAddr
+	for addr := range strings.SplitSeq(p.Target.Addr, ",") {
+		to, err := net.ResolveTCPAddr("tcp", addr)
+		if err != nil {
+			return err
+		}
+		at = append(at, to)
 	}
 	*out = call(s, func(done func(Opened)) {
 		g := &group{plan: p, at: at, dialect: d, latency: ledger.NewHistogram(), ends: Ends{Codes: map[int]int{}}}
@@ -100,7 +105,6 @@ func (s *Swarm) launch(g *group) {
 // perSource is how many connections leave from one address of 127.0.0.0/8, of the some 28,000 ports that one has.
 const perSource = 8000
 
-// dial begins to connect.
 func (s *Swarm) dial(c *conn) {
 	if o := c.group.opening; o != nil {
 		o.pending++
@@ -123,9 +127,9 @@ func (s *Swarm) dial(c *conn) {
 
 // socket returns a descriptor that is about to be connected.
 func (s *Swarm) socket(c *conn) (int, error) {
-	at := c.group.at
+	at := c.group.at[(c.index+c.tries)%len(c.group.at)]
 	if c.group.plan.Target.TLS {
-		return s.dialTLS(c)
+		return s.dialTLS(c, at)
 	}
 	family, to := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: at.Port, Addr: [16]byte(at.IP.To16())})
 	if v4 := at.IP.To4(); v4 != nil {
@@ -155,6 +159,9 @@ func (s *Swarm) socket(c *conn) (int, error) {
 func (s *Swarm) ready(c *conn) {
 	g := c.group
 	if g.opening == nil {
+		if g.tally.latency != nil && g.plan.Recover {
+			ledger.Record(g.tally.latency, s.now-c.begun)
+		}
 		g.ends.back(c, s.now, g.since)
 		return
 	}
@@ -171,14 +178,19 @@ func (s *Swarm) fail(c *conn, why string) {
 	if g.opening == nil {
 		if c.lost != 0 {
 			g.ends.Refused++
-			s.comeBack(c)
+			c.tries++
+			s.comeBack(c, rand.N(time.Second))
 		}
 		return
 	}
-	g.result.Failed++
 	if g.result.Error == "" {
 		g.result.Error = why
 	}
+	if g.plan.Recover { // the node has no link to the engine yet, perhaps
+		s.retry(c, time.Second)
+		return
+	}
+	g.result.Failed++
 	s.settled(g)
 }
 
@@ -195,12 +207,16 @@ func (s *Swarm) settled(g *group) {
 func (s *Swarm) finish(g *group) {
 	o := g.opening
 	g.opening = nil
+	for _, c := range g.conns {
+		if within := int64(g.plan.Drop * 1e9); within > 0 {
+			s.after(s.now+rand.Int64N(within), func() { s.drop(c) })
+		}
+	}
 	g.result.Seconds = float64(s.now-o.began) / 1e9
 	g.result.Latency = Latency{g.latency.Export()}
 	o.done(g.result)
 }
 
-// retry connects again after a pause.
 func (s *Swarm) retry(c *conn, pause time.Duration) {
 	g := c.group
 	s.shut(c)
@@ -217,7 +233,6 @@ func (s *Swarm) retry(c *conn, pause time.Duration) {
 	s.launch(g)
 }
 
-// shut closes the descriptor.
 func (s *Swarm) shut(c *conn) {
 	if c.state != closed && c.fd > 0 && s.conns[c.fd] == c {
 		s.conns[c.fd] = nil
@@ -237,14 +252,22 @@ func (s *Swarm) ended(c *conn, code int) {
 	g.ends.Codes[code]++
 	g.ends.Seconds = append(g.ends.Seconds, float64(s.now-g.since)/1e9)
 	if c.lost = s.now; g.plan.Return {
-		s.comeBack(c)
+		s.comeBack(c, rand.N(time.Second))
 	}
 }
 
-// comeBack connects again after a random part of a second.
-func (s *Swarm) comeBack(c *conn) {
+// drop cuts an open connection off for two seconds.
+func (s *Swarm) drop(c *conn) {
+	if c.state == open {
+		s.shut(c)
+		c.lost = s.now
+		s.comeBack(c, 2*time.Second)
+	}
+}
+
+func (s *Swarm) comeBack(c *conn, pause time.Duration) {
 	g := c.group
-	s.after(s.now+rand.Int64N(int64(time.Second)), func() {
+	s.after(s.now+int64(pause), func() {
 		if s.groups[g.plan.Group] == g {
 			s.dial(c)
 		}
@@ -256,7 +279,7 @@ func (e *Ends) back(c *conn, now, since int64) {
 	if c.lost != 0 {
 		e.Back = append(e.Back, float64(now-since)/1e9)
 		e.Longest = max(e.Longest, float64(now-c.lost)/1e9)
-		c.lost = 0
+		c.lost, c.tries = 0, 0
 	}
 }
 

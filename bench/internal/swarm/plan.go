@@ -4,7 +4,7 @@ import "github.com/HdrHistogram/hdrhistogram-go"
 
 // Target is where clients connect.
 type Target struct {
-	Addr    string // host:port
+	Addr    string // host:port, of several nodes with commas
 	Host    string // of the Host header
 	Path    string
 	TLS     bool
@@ -32,7 +32,9 @@ type Plan struct {
 	Hold     string
 	Mute     bool    // it reads nothing once it is open
 	Retry    bool    // after a 503 it comes again, when Retry-After is over
-	Return   bool    // one that the server has ended comes back
+	Return   bool    // one that was cut off comes back, where there are several nodes to the next one
+	Recover  bool    // by the subprotocol wsify.v1, with the position it has
+	Drop     float64 // seconds within which each, at a random time, is cut off for two seconds
 	HTTP     bool    // no upgrade: it sends requests
 	Patience float64 // seconds without any progress until the rest is given up
 }
@@ -52,7 +54,6 @@ type Latency struct {
 	Snapshot *hdrhistogram.Snapshot `json:"snapshot,omitempty"`
 }
 
-// Merge adds others to h.
 func (l Latency) Merge(h *hdrhistogram.Histogram) {
 	if l.Snapshot != nil {
 		h.Merge(hdrhistogram.Import(l.Snapshot))
@@ -77,12 +78,15 @@ type Talk struct {
 
 // Heard is what a group of connections has heard, or has said and got back.
 type Heard struct {
-	Messages uint64  `json:"messages"`
-	Doubles  uint64  `json:"doubles"`
-	Missing  uint64  `json:"missing"`
-	Refused  uint64  `json:"refused"` // HTTP answers other than 201
-	Status   int     `json:"status"`  // of one of them
-	Latency  Latency `json:"latency"`
+	Messages uint64   `json:"messages"`
+	Doubles  uint64   `json:"doubles"`
+	Missing  uint64   `json:"missing"`
+	Refused  uint64   `json:"refused"` // HTTP answers other than 201
+	Status   int      `json:"status"`  // of one of them
+	Without  []uint32 `json:"without"` // their numbers, of a single connection's
+	Gaps     uint64   `json:"gaps"`    // clients that were told of one; what they miss is not missing
+	Latency  Latency  `json:"latency"`
+	Ends     Ends     `json:"ends"`
 }
 
 // Ends is how connections of a group have ended, by close code; 1006 without one.
@@ -99,12 +103,13 @@ type Ends struct {
 // Args is the argument of several methods; each takes what it needs.
 type Args struct {
 	Group   string
-	First   uint32  // number of the first content
-	Count   int     // of contents
-	Members int     // of this worker
-	Seconds float64 // to wait
-	Shift   int64   // ns that this worker's clock is ahead of the publisher's
-	Flag    bool    // Shut: with a reset. Ends: counted anew from here
+	First   uint32   // number of the first content
+	Count   int      // of contents
+	Members int      // of this worker
+	Seconds float64  // to wait
+	But     []uint32 // Heard: numbers that nobody has to hear
+	Shift   int64    // ns that this worker's clock is ahead of the publisher's
+	Flag    bool     // Shut: with a reset
 }
 
 // None is the argument, or the result, of what needs none.

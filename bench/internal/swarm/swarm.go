@@ -4,6 +4,7 @@
 package swarm
 
 import (
+	"bufio"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -21,14 +22,14 @@ import (
 	"wsify/bench/internal/ledger"
 )
 
-// Swarm is a set of groups of connections.
 type Swarm struct {
 	epoll, wake, timer int
 	conns              []*conn // by descriptor
 	groups             map[string]*group
 	timers             []timer // the earliest is last
 	buf                []byte
-	now                int64 // ns since 1970, of the batch
+	reader             *bufio.Reader // of answers
+	now                int64         // ns since 1970, of the batch
 	pings              uint64
 	stopped            bool
 	ended_             chan struct{}
@@ -41,7 +42,7 @@ type Swarm struct {
 // group is the connections of one Plan.
 type group struct {
 	plan    Plan
-	at      *net.TCPAddr
+	at      []*net.TCPAddr // where its nodes are
 	dialect *Dialect
 	conns   []*conn
 	result  Opened
@@ -53,9 +54,8 @@ type group struct {
 	since   int64 // of ends
 }
 
-// New starts a swarm.
 func New() (*Swarm, error) {
-	s := &Swarm{groups: map[string]*group{}, buf: make([]byte, 256<<10), ended_: make(chan struct{})}
+	s := &Swarm{groups: map[string]*group{}, buf: make([]byte, 256<<10), reader: bufio.NewReader(nil), ended_: make(chan struct{})}
 	var errs [3]error
 	s.epoll, errs[0] = unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	s.wake, errs[1] = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
@@ -292,12 +292,12 @@ type tally struct {
 // heard notes a content that came.
 func (s *Swarm) heard(c *conn, n uint32, due int64) {
 	g := c.group
-	if double, _ := c.account.Note(n); double {
+	if double, late := c.account.Note(n); double || late && g.plan.Recover {
 		g.tally.Doubles++
 		return
 	}
 	g.tally.Messages++
-	if g.tally.latency != nil {
+	if g.tally.latency != nil && !g.plan.Recover {
 		ledger.Record(g.tally.latency, s.now-g.tally.Shift-due)
 	}
 	if i := int(n) - int(g.tally.First); g.tally.Members > 0 && i >= 0 && i < len(g.tally.heard) {

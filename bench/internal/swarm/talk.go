@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -180,26 +181,15 @@ func (k *talk) finish() {
 // answers handles all complete answers to requests in p and returns the rest.
 func (s *Swarm) answers(c *conn, p []byte) []byte {
 	for {
-		end := bytes.Index(p, []byte("\r\n\r\n"))
-		if end < 0 {
-			return p
-		}
-		body, _ := number(p[:end], "content-length:")
-		size := end + 4 + body
-		if bytes.Contains(bytes.ToLower(p[:end]), []byte("transfer-encoding: chunked")) {
-			last := []byte("\r\n0\r\n\r\n") // behind the head, or another chunk
-			at := bytes.Index(p[end+2:], last)
-			if size = end + 2 + at + len(last); at < 0 {
-				return p
-			}
-		}
-		if len(p) < size {
+		a, size := s.answer(p)
+		if size == 0 {
 			return p
 		}
 		k := c.group.talk
-		if status := statusOf(p[:end]); k != nil && status != http.StatusCreated {
+		if k != nil && a.StatusCode != http.StatusCreated {
 			k.heard.Refused++
-			k.heard.Status = status
+			k.heard.Status = a.StatusCode
+			k.heard.Without = append(k.heard.Without, k.First+uint32(k.heard.Messages))
 		}
 		p = p[size:]
 		if k != nil && len(c.dues) > 0 {
@@ -210,10 +200,11 @@ func (s *Swarm) answers(c *conn, p []byte) []byte {
 	}
 }
 
-// Watch begins to count what a group hears from number First on: Count numbers, each of which Members will hear.
+// Watch begins to count how connections of a group end, and what they hear from number First on: Count numbers, each of which Members will hear.
 func (s *Swarm) Watch(a Args, _ *None) error {
 	return ask(s, a.Group, new(None), func(g *group) None {
 		g.tally = tally{Args: a, heard: make([]int32, a.Count), waiting: map[int][]chan struct{}{}, latency: ledger.NewHistogram()}
+		g.ends, g.since = Ends{Codes: map[int]int{}}, s.now
 		for _, c := range g.conns {
 			c.account.Begin(a.First)
 		}
@@ -244,35 +235,25 @@ func (s *Swarm) Await(a Args, _ *None) error {
 	}
 }
 
-// Heard returns what a group has heard since Watch. With First, all should have heard the numbers below it.
+// Heard returns what a group has heard, and how its connections have ended, since Watch or since it was opened. With First, all should have heard the numbers below it.
 func (s *Swarm) Heard(a Args, out *Heard) error {
 	return ask(s, a.Group, out, func(g *group) Heard {
 		h := g.tally.Heard
+		h.Ends = g.ends
+		h.Ends.Codes, h.Ends.Pings = maps.Clone(g.ends.Codes), s.pings
 		for _, c := range g.conns {
-			if a.First > 0 && c.state == open && !c.mute {
-				h.Missing += uint64(c.account.Missing(a.First, nil))
+			if c.state == open || c.state == held {
+				h.Ends.Open++
+			}
+			if c.gap {
+				h.Gaps++
+			} else if a.First > 0 && c.state == open && !c.mute {
+				h.Missing += uint64(c.account.Missing(a.First, a.But))
 			}
 		}
 		if g.tally.latency != nil {
 			h.Latency = Latency{g.tally.latency.Export()}
 		}
 		return h
-	})
-}
-
-// Ends returns how connections of a group have ended since the last call with Flag, and how many are open.
-func (s *Swarm) Ends(a Args, out *Ends) error {
-	return ask(s, a.Group, out, func(g *group) Ends {
-		e := g.ends
-		e.Pings = s.pings
-		if a.Flag {
-			g.ends, g.since = Ends{Codes: map[int]int{}}, s.now
-		}
-		for _, c := range g.conns {
-			if c.state == open || c.state == held {
-				e.Open++
-			}
-		}
-		return e
 	})
 }

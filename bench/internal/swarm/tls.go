@@ -12,7 +12,7 @@ import (
 
 // dialTLS returns one end of a socket pair. Two goroutines carry bytes between the other end and a TLS connection, so that
 // the swarm's loop is the same for both; they cost memory of the client, not of the server.
-func (s *Swarm) dialTLS(c *conn) (int, error) {
+func (s *Swarm) dialTLS(c *conn, to *net.TCPAddr) (int, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, os.NewSyscallError("socketpair", err)
@@ -25,18 +25,18 @@ func (s *Swarm) dialTLS(c *conn) (int, error) {
 		_ = unix.Close(pair[0])
 		return 0, err
 	}
-	go s.carry(c, pair[0], inner)
+	go s.carry(c, to, pair[0], inner)
 	return pair[0], nil
 }
 
-// carry connects and carries bytes. at and plan of a group do not change.
-func (s *Swarm) carry(c *conn, fd int, inner net.Conn) {
+// carry connects and carries bytes. The plan of a group does not change.
+func (s *Swarm) carry(c *conn, to *net.TCPAddr, fd int, inner net.Conn) {
 	name, _, err := net.SplitHostPort(c.group.plan.Target.Host)
 	if err != nil {
 		name = c.group.plan.Target.Host
 	}
 	config := &tls.Config{ServerName: name, InsecureSkipVerify: true} // it has no secrets, and test set-ups have certificates of their own
-	outer, err := tls.DialWithDialer(&net.Dialer{Timeout: 30 * time.Second}, "tcp", c.group.at.String(), config)
+	outer, err := tls.DialWithDialer(&net.Dialer{Timeout: 30 * time.Second}, "tcp", to.String(), config)
 	if err != nil {
 		s.post(func() { // before the loop reads the end of inner, which says less
 			if s.conns[fd] == c && c.state < open {

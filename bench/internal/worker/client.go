@@ -19,7 +19,6 @@ import (
 	"wsify/bench/internal/swarm"
 )
 
-// Worker is a worker as its coordinator sees it.
 type Worker struct {
 	name    string
 	rpc     *rpc.Client
@@ -142,7 +141,6 @@ func (t Team) share(n, i int) (first, count int) {
 	return first, n*(room+t[i].Room)/t.Room() - first
 }
 
-// Open opens a group, shared among all workers.
 func (t Team) Open(p swarm.Plan) (swarm.Opened, error) {
 	all, err := each[swarm.Opened](t, "Swarm.Open", func(i int) any {
 		q := p
@@ -173,7 +171,6 @@ func (t Team) tell(method string, a swarm.Args) error {
 	return err
 }
 
-// Shut closes a group everywhere.
 func (t Team) Shut(group string, reset bool) error {
 	return t.tell("Swarm.Shut", swarm.Args{Group: group, Flag: reset})
 }
@@ -196,12 +193,18 @@ func (t Team) Talk(k swarm.Talk, members int) (swarm.Heard, error) {
 }
 
 func sum(all []swarm.Heard) swarm.Heard {
-	var s swarm.Heard
-	latency := ledger.NewHistogram()
+	s := swarm.Heard{Ends: swarm.Ends{Codes: map[int]int{}}}
+	e, latency := &s.Ends, ledger.NewHistogram()
 	for _, h := range all {
 		s.Messages, s.Doubles, s.Missing, s.Refused = s.Messages+h.Messages, s.Doubles+h.Doubles, s.Missing+h.Missing, s.Refused+h.Refused
-		s.Status = max(s.Status, h.Status)
+		s.Status, s.Gaps = max(s.Status, h.Status), s.Gaps+h.Gaps
 		h.Latency.Merge(latency)
+		for code, n := range h.Ends.Codes {
+			e.Codes[code] += n
+		}
+		e.Seconds, e.Back = append(e.Seconds, h.Ends.Seconds...), append(e.Back, h.Ends.Back...)
+		e.Open, e.Pings, e.Refused = e.Open+h.Ends.Open, e.Pings+h.Ends.Pings, e.Refused+h.Ends.Refused
+		e.Longest = max(e.Longest, h.Ends.Longest)
 	}
 	s.Latency = swarm.Latency{Snapshot: latency.Export()}
 	return s
@@ -227,26 +230,10 @@ func (t Team) Await(group string, n uint32, seconds float64) error {
 	return t.tell("Swarm.Await", swarm.Args{Group: group, First: n, Seconds: seconds})
 }
 
-// Heard adds up what a group has heard since Watch.
-func (t Team) Heard(group string, end uint32) (swarm.Heard, error) {
-	all, err := each[swarm.Heard](t, "Swarm.Heard", func(int) any { return swarm.Args{Group: group, First: end} })
+// Heard adds up what a group has heard since Watch, and how its connections have ended. All should have heard the numbers below end, but for some.
+func (t Team) Heard(group string, end uint32, but ...uint32) (swarm.Heard, error) {
+	all, err := each[swarm.Heard](t, "Swarm.Heard", func(int) any { return swarm.Args{Group: group, First: end, But: but} })
 	return sum(all), err
-}
-
-// Ends adds up how connections of a group have ended.
-func (t Team) Ends(group string, begin bool) (swarm.Ends, error) {
-	all, err := each[swarm.Ends](t, "Swarm.Ends", func(int) any { return swarm.Args{Group: group, Flag: begin} })
-	e := swarm.Ends{Codes: map[int]int{}}
-	for _, part := range all {
-		for code, n := range part.Codes {
-			e.Codes[code] += n
-		}
-		e.Seconds = append(e.Seconds, part.Seconds...)
-		e.Open, e.Pings = e.Open+part.Open, e.Pings+part.Pings
-		e.Back = append(e.Back, part.Back...)
-		e.Longest, e.Refused = max(e.Longest, part.Longest), e.Refused+part.Refused
-	}
-	return e, err
 }
 
 // Busy returns the CPU time of the busiest worker, in seconds.
@@ -258,7 +245,6 @@ func (t Team) Busy() (most float64) {
 	return most
 }
 
-// Room is how many connections all can hold.
 func (t Team) Room() (n int) {
 	for _, w := range t {
 		n += w.Room
