@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -120,8 +121,8 @@ func TestMembersWithoutAPositionAreToldOneWhenTheEngineIsBack(t *testing.T) {
 	q.expectJoin("h", sincePosition("e-0"), "1 2", "recovered true")
 }
 
-// Joins from many positions wait while the engine answers another: the next answer is for all.
-func TestOneAnswerServesJoinsFromManyPositions(t *testing.T) {
+// Joins from many positions wait while the engine answers another: each gets its own part.
+func TestJoinsFromManyPositionsThatWaitTogetherGetTheirPart(t *testing.T) {
 	srv, b := startForgetful(t)
 	member := connect(t, srv, "/ws")
 	member.expectJoin("h", "", "", "joined")
@@ -149,7 +150,32 @@ func TestOneAnswerServesJoinsFromManyPositions(t *testing.T) {
 		}
 		p.expectText(`{"id":1,"ok":true,"recovered":true,"position":"e-10"}`)
 	}
-	if reads := b.reads(); reads != "e-1/0" {
-		t.Errorf("the engine was asked %q for the others", reads)
+}
+
+func TestAQuestionReachesBackAsFarAsAnyJoinThatWaits(t *testing.T) {
+	at := func(offset uint64) *recovery {
+		return &recovery{from: from{asked: true, since: broker.Position{Epoch: "e", Offset: offset}}}
+	}
+	last := func(n int) *recovery { return &recovery{from: from{last: n}} }
+	other := &recovery{from: from{asked: true, since: broker.Position{Epoch: "f", Offset: 1}}}
+	for _, tc := range []struct {
+		waiting []*recovery
+		want    string
+		isFor   string
+	}{
+		{[]*recovery{at(9), at(3), last(50), at(5), other}, "e-3/0", "true true false true false"},
+		{[]*recovery{last(2), last(7), at(1)}, "/7", "true true false"},
+		{[]*recovery{other, at(0)}, "f-1/0", "true false"},
+	} {
+		tr := &tracker{waiting: tc.waiting}
+		most := tr.most()
+		q := historyQuestion{kind: askOlder, after: most.since, last: most.last}
+		var isFor []string
+		for _, r := range tc.waiting {
+			isFor = append(isFor, fmt.Sprint(q.isFor(r.from)))
+		}
+		if got := fmt.Sprintf("%s/%d", q.after, q.last); got != tc.want || strings.Join(isFor, " ") != tc.isFor {
+			t.Errorf("the question is %s, and for %v; want %s, for %s", got, isFor, tc.want, tc.isFor)
+		}
 	}
 }
