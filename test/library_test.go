@@ -155,6 +155,27 @@ func (f *follower) expectAmong(t *testing.T, want string, others ...string) {
 	}
 }
 
+// TestTheJavaScriptClientWaitsByCloseCode on WebSockets that do nothing, with the least and the most of chance.
+func TestTheJavaScriptClientWaitsByCloseCode(t *testing.T) {
+	endToEnd(t)
+	dir := t.TempDir()
+	writeFile(t, dir, "wsify.js", read(t, filepath.Join(root, "clients", "js", "wsify.js")))
+	p := start(t, dir, nil, append(node(t), writeFile(t, dir, "wait.mjs", read(t, "testdata/wait.mjs")))...)
+	for _, want := range []string{
+		"1006: 0 to 1000, 0 to 2000, 0 to 4000, 0 to 8000, 0 to 16000, 0 to 30000, 0 to 30000",
+		"1012: 0 to 1000, 0 to 1000, 0 to 1000, 0 to 1000, 0 to 1000, 0 to 1000, 0 to 1000",
+		"1013: 5000 to 10000, 10000 to 20000, 15000 to 30000, 15000 to 30000, 15000 to 30000, 15000 to 30000, 15000 to 30000",
+		"4001: 0 to 1000, 0 to 2000, 0 to 4000, 0 to 8000, 0 to 16000, 0 to 30000, 0 to 30000",
+		"4004: 0 to 1000, 0 to 2000, 0 to 4000, 0 to 8000, 0 to 16000, 0 to 30000, 0 to 30000",
+		"4029: 1000 to 2000, 2000 to 4000, 4000 to 8000, 8000 to 16000, 15000 to 30000, 15000 to 30000, 15000 to 30000",
+		"4003: closed", "1002: closed", "1003: closed", "1007: closed", "1009: closed",
+	} {
+		if got := p.line(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 // Its types are those of a program that uses all of it, and it has at most 200 lines.
 func TestTheJavaScriptClientHasTypesAndIsSmall(t *testing.T) {
 	endToEnd(t)

@@ -15,7 +15,7 @@ const maxWaiting = 1000; // publications that wait for the connection
 /** wait returns the milliseconds until the next try, after a close code. */
 function wait(code, tries, most) {
   if (code === 1012) return 1000 * Math.random(); // one node restarts, others are there
-  const limit = Math.min(most, (code === 1013 ? 10_000 : 1000) * 2 ** tries);
+  const limit = Math.min(most, ({ 1013: 10_000, 4029: 2000 }[code] ?? 1000) * 2 ** tries);
   return code === 1013 || code === 4029 ? (limit / 2) * (1 + Math.random()) : limit * Math.random();
 }
 
@@ -150,7 +150,7 @@ export class Wsify {
   #take(m) {
     this.#silent = 0;
     const c = this.#channels.get(m.channel ?? this.#asked.get(m.id)?.channel);
-    if (c && again.includes(m.error?.code)) return this.#retry(1006, m.error.code); // what comes next must not move the position
+    if (c && again.includes(m.error?.code)) return this.#retry(1013, m.error.code); // what comes next must not move the position
     if (m.type === 'gap' || m.recovered === false) this.#call(c?.gap, m.position);
     if (m.type === 'message') this.#call(c ? c.message : this.#options.onmessage, m);
     if (c && m.position) c.position = m.position;
