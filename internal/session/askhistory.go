@@ -27,7 +27,13 @@ type historyQuestion struct {
 	asked time.Time
 	after broker.Position
 	last  int
+
+	lapses int // of the tracker, when the question was made
 }
+
+// behind reports whether something may be missing that the engine was not asked for. A link may
+// be lost, and be back, while a question is under way.
+func (tr *tracker) behind() bool { return tr.lapses != tr.checked }
 
 type questionKind uint8
 
@@ -96,12 +102,12 @@ func (tr *tracker) question() historyQuestion {
 		return historyQuestion{}
 	case !known:
 		return historyQuestion{kind: askStart, after: most.since, last: most.last}
-	case tr.behind || step == history.Read:
-		return historyQuestion{kind: askMissing, after: broker.Position(at)}
+	case tr.behind() || step == history.Read:
+		return historyQuestion{kind: askMissing, after: broker.Position(at), lapses: tr.lapses}
 	case len(tr.waiting) == 0:
 		return historyQuestion{}
 	case most.last == 0 && (most.since.Epoch != at.Epoch || most.since.Offset > at.Offset):
-		return historyQuestion{kind: askMissing, after: broker.Position(at)}
+		return historyQuestion{kind: askMissing, after: broker.Position(at), lapses: tr.lapses}
 	}
 	return historyQuestion{kind: askOlder, after: most.since, last: most.last}
 }
@@ -151,6 +157,9 @@ func (t *trackers) read(tr *tracker, q historyQuestion) {
 	told := tr.waiting
 	tr.waiting = nil
 	s := t.beginLocked(tr)
+	if tr.behind() && !tr.resting {
+		t.orderLocked(tr)
+	}
 	t.mu.Unlock()
 	t.carryOut(tr, s, func(size int) { t.awaitRoom(tr.name, size) })
 	for _, r := range told {
@@ -208,7 +217,7 @@ func (t *trackers) apply(tr *tracker, q historyQuestion, page *history.Page[*rec
 	case askStart:
 		tr.log.Begin(*page, tr.members)
 	case askMissing:
-		tr.behind = false
+		tr.checked = q.lapses
 		tr.log.Fill(history.Position(q.after), *page)
 	case askOlder:
 		tr.log.Backfill(*page)
@@ -230,7 +239,7 @@ func (t *trackers) failedLocked(tr *tracker, err error) {
 	}
 	rest := restFirst << max(tr.failed, tr.downs) / 2
 	if tr.failed >= maxFailed {
-		tr.failed, tr.behind = 0, false
+		tr.failed, tr.checked = 0, tr.lapses
 		tr.log.GiveUp()
 	}
 	t.restLocked(tr, rest)
@@ -245,7 +254,7 @@ func (t *trackers) restLocked(tr *tracker, rest time.Duration) {
 		defer t.mu.Unlock()
 		_, known := tr.log.Position()
 		switch {
-		case tr.gone || !tr.resting || known && !tr.behind && tr.log.Peek() < history.Read:
+		case tr.gone || !tr.resting || known && !tr.behind() && tr.log.Peek() < history.Read:
 			tr.resting = false
 		case !t.node.broker.Up():
 			t.restLocked(tr, restLast)

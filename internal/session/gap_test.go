@@ -246,3 +246,19 @@ func TestAJoinThatWaitsForTheEngineEndsWithItsSession(t *testing.T) {
 		t.Error("the node is still subscribed")
 	}
 }
+
+// The link is lost and back while the engine is asked: what it answers may be from before.
+func TestALinkThatIsLostDuringAQuestionIsCheckedAgain(t *testing.T) {
+	srv, b := startScripted(t)
+	raw, _ := b.members(t, srv)
+	b.reads()
+	gate := make(chan struct{})
+	b.set(func() { b.gate, b.late = gate, true })
+	b.resumed("h")
+	testtool.Until(t, "the engine is asked", func() bool { return b.reads() != "" })
+	b.publish("1") // the answer does not have it
+	b.resumed("h")
+	b.set(func() { b.gate = nil })
+	close(gate)
+	raw.expectText("1")
+}

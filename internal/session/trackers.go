@@ -46,7 +46,8 @@ type tracker struct {
 	busy    bool // a goroutine carries out the steps of the log
 	due     bool // in trackers.due, or being read
 	resting bool // the last question has failed: the next one is asked later
-	behind  bool // the link was lost: something may be missing
+	lapses  int  // how often something may be missing, because the link was lost
+	checked int  // of these, those after which the engine was asked
 	failed  int  // answers in a row that are errors
 	downs   int  // questions in a row that did not reach the engine
 	waiting []*recovery
@@ -162,7 +163,7 @@ func (t *trackers) resumed(channel string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if tr := t.byName[channel]; tr != nil {
-		tr.behind, tr.resting, tr.failed, tr.downs = true, false, 0, 0
+		tr.lapses, tr.resting, tr.failed, tr.downs = tr.lapses+1, false, 0, 0
 		t.orderLocked(tr)
 	}
 }
