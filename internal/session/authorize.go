@@ -196,7 +196,7 @@ func (l *loop) resume(c *netpoll.Conn, s *session) {
 	e.why, s.state = whyNothing, open
 	l.seenAlive(c, s, e)
 	l.startCork(c)
-	if e.joins != nil && !l.joinRest(c, s) { // no command waits before the last of them
+	if !l.joinRest(c, s) { // no command waits before the last of them
 		l.uncork()
 		return
 	}

@@ -16,7 +16,8 @@ import (
 // joinFirst makes a session that is about to be opened a member of the channels that the authorizer's
 // answer names, so that it hears what is published from the moment when the client has the 101. What
 // a limit forbids is left out and counted. Channels with history are left to joinOne: their members
-// are told where they begin. It reports false if the session has ended.
+// are told where they begin, and sendUpgrade keeps the 101 until then. It reports false if the session
+// has ended.
 func (l *loop) joinFirst(c *netpoll.Conn, s *session, names []string) bool {
 	for _, name := range names {
 		channel := bytes.TrimSpace([]byte(name))
@@ -25,6 +26,19 @@ func (l *loop) joinFirst(c *netpoll.Conn, s *session, names []string) bool {
 		} else if !l.node.keepsHistory(string(channel)) && !l.enter(c, s, channel) {
 			return false
 		}
+	}
+	return true
+}
+
+// sendUpgrade sends the 101. If the answer names a channel with history, the 101 is on hold until joinRest
+// has joined all. It reports false if the session has ended.
+func (l *loop) sendUpgrade(c *netpoll.Conn, a *auth.Answer, reply []byte) bool {
+	if a == nil || !slices.ContainsFunc(a.Join, func(name string) bool { return l.node.keepsHistory(strings.TrimSpace(name)) }) {
+		return c.SendUrgent(reply)
+	}
+	if !c.Hold(reply) {
+		c.Close(reasonSlowConsumer) // answers to requests before this one are unread
+		return false
 	}
 	return true
 }
@@ -66,8 +80,8 @@ func (l *loop) confirmJoins(c *netpoll.Conn, s *session, a *auth.Answer) {
 	l.uncork()
 }
 
-// joinRest goes on with the joins that the authorizer has ordered. It reports false if the session has to
-// wait again, or has ended.
+// joinRest goes on with the joins that the authorizer has ordered, and then lets the 101 go. It reports
+// false if the session has to wait again, or has ended.
 func (l *loop) joinRest(c *netpoll.Conn, s *session) bool {
 	for e := l.more(s); e != nil && len(e.joins) > 0; e = l.more(s) {
 		name := e.joins[0]
@@ -78,6 +92,7 @@ func (l *loop) joinRest(c *netpoll.Conn, s *session) bool {
 			return false
 		}
 	}
+	c.LetGo()
 	return true
 }
 

@@ -248,6 +248,26 @@ func TestAJoinOfTheAuthorizerHasAPosition(t *testing.T) {
 	raw.expectJoin("h1", sincePosition(position), "2 3", "recovered true")
 }
 
+// TestThe101ComesWhenChannelsWithHistoryAreJoined: until then it waits for the engine, so a raw client, which
+// is told nothing of its joins, hears all that is published after its 101.
+func TestThe101ComesWhenChannelsWithHistoryAreJoined(t *testing.T) {
+	hook, b, gate := newJoiningWebhook(t, "X-Wsify-Join: a,h"), newScripted(), make(chan struct{})
+	cfg := keepHistory(Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"connect"}}, 10, 1<<20)
+	cfg.Broker, b.gate = b, gate
+	srv := start(t, cfg)
+	p := dial(t, srv)
+	p.write(upgradeHead("/ws"))
+	testtool.Until(t, "the engine is asked", func() bool { return b.reads() != "" })
+	if n := srv.Stats().Net.BytesSent; n != 0 {
+		t.Errorf("%d bytes are sent before the channel is joined", n)
+	}
+	b.receive(b.publish("1"))
+	close(gate)
+	p.expectStatus(101)
+	b.receive(b.publish("2"))
+	p.expectText("2")
+}
+
 // TestAStreamHearsWhatTheAuthorizerJoins, before the channels of its query, and counts all for the limit.
 func TestAStreamHearsWhatTheAuthorizerJoins(t *testing.T) {
 	hook := newWebhook(t, nil)
