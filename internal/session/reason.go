@@ -20,6 +20,7 @@ const (
 	reasonMessageTimeout
 	reasonRateLimited
 	reasonAuthorizerDown
+	reasonBrokerDown
 	reasonShutdown
 	reasonRefused
 	reasonHandshakeTimeout
@@ -46,6 +47,7 @@ var reasonNames = [numReasons]string{
 	reasonMessageTimeout:     "message_timeout",
 	reasonRateLimited:        "rate_limited",
 	reasonAuthorizerDown:     "authorizer_down",
+	reasonBrokerDown:         "broker_down",
 	reasonShutdown:           "shutdown",
 	reasonRefused:            "handshake_refused",
 	reasonHandshakeTimeout:   "handshake_timeout",

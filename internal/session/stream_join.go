@@ -8,6 +8,7 @@ import (
 	"wsify/hub"
 	"wsify/internal/buffer"
 	"wsify/internal/sse"
+	"wsify/internal/wire"
 	"wsify/netpoll"
 )
 
@@ -29,6 +30,9 @@ func (l *loop) streamClass(o *opening) hub.Class {
 		if l.node.keepsHistory(name) {
 			o.reached = append(o.reached, reached{data: sse.DataOf(name)})
 		}
+	}
+	for i := range o.reached { // until it has joined the channel, it goes on from here when it is cut
+		o.reached[i].position = o.from(i).since.String()
 	}
 	if len(o.reached) > 1 {
 		return hub.Streams
@@ -62,8 +66,8 @@ func (l *loop) recoverStream(c *netpoll.Conn, s *session, o *opening, name strin
 	i := o.recovered
 	o.recovered++
 	pending = l.recover(c, s, []byte(name), o.from(i), func(c *netpoll.Conn, s *session, r recovered) {
-		l.recoveredStream(c, o, i, name, r)
-		if pending && c.Open() {
+		l.recoveredStream(c, s, o, i, name, r)
+		if pending && s.state == streaming && c.Open() {
 			l.joinStream(c, s, o)
 		}
 	})
@@ -81,8 +85,13 @@ func (o *opening) from(i int) from {
 }
 
 // recoveredStream notes the outcome of a join of a channel with history, and says if something
-// is missing.
-func (l *loop) recoveredStream(c *netpoll.Conn, o *opening, i int, name string, r recovered) {
+// is missing. A stream that cannot be told what it has missed, because the engine does not answer, ends
+// with the id that it came with: it comes back, and a gap would have no reason.
+func (l *loop) recoveredStream(c *netpoll.Conn, s *session, o *opening, i int, name string, r recovered) {
+	if r.asked && (r.err == errHistory || r.err == errJoinedDeaf) {
+		l.end(c, s, reasonBrokerDown, wire.TryAgainLater, "the history cannot be read now, try again later")
+		return
+	}
 	o.reached[i].position = r.position.String()
 	if r.lost && r.asked {
 		o.lost = true

@@ -112,6 +112,44 @@ func TestAGapIsAnEvent(t *testing.T) {
 	}
 }
 
+// TestAStreamThatCannotRecoverKeepsItsID: while the engine does not answer, it ends and comes back, and gets
+// all that it has missed. A new stream opens.
+func TestAStreamThatCannotRecoverKeepsItsID(t *testing.T) {
+	for name, cause := range map[string]error{"unreachable": broker.ErrDown, "broken": errTest} {
+		t.Run(name, func(t *testing.T) {
+			srv, b := startScripted(t)
+			b.receive(b.publish("1"))
+			b.set(func() { b.err = cause })
+			s := follow(t, srv, "/sse?channel=h", "Last-Event-ID: e-0")
+			if retry := s.expectClose(`{"code":1013,"reason":"the history cannot be read now, try again later"}`); len(retry) < 4 {
+				t.Errorf("retry: %s, want 5 to 15 seconds", retry)
+			}
+			testtool.Until(t, "it has ended", func() bool { return srv.Stats().Closed["broker_down"] == 1 })
+			follow(t, srv, "/sse?channel=h").joined(`{}`)
+			b.set(func() { b.err = nil })
+			s = follow(t, srv, "/sse?channel=h", "Last-Event-ID: e-0")
+			s.expectID(eventIn("h", 1))
+			s.joined(`{"recovered":true}`)
+		})
+	}
+}
+
+// TestAStreamThatIsCutWhileItRecoversKeepsItsPlace in the channels that it has not joined yet.
+func TestAStreamThatIsCutWhileItRecoversKeepsItsPlace(t *testing.T) {
+	srv := startWithHistoryAt(t, 1)
+	first, _ := positions(t, srv)
+	s := follow(t, srv, "/sse?channel=h&channel=h2")
+	_, second, _ := strings.Cut(s.joined(`{}`), ",")
+	_ = s.Close()
+	post201(t, srv, "h2", "2")
+	s = follow(t, srv, "/sse?channel=h&channel=h2", "Last-Event-ID: "+first+","+second)
+	id := s.expectID(eventIn("h", 1)) // and is cut here
+	_ = s.Close()
+	s = follow(t, srv, "/sse?channel=h&channel=h2", "Last-Event-ID: "+id)
+	s.expectID(eventIn("h2", 2))
+	s.joined(`{"recovered":true}`)
+}
+
 // TestAStreamOfManyChannelsHasOneID: each event has the positions in all channels that keep
 // history, so that it goes on in all of them, wherever it was cut.
 func TestAStreamOfManyChannelsHasOneID(t *testing.T) {
