@@ -35,7 +35,7 @@ func newFlagSet() *flag.FlagSet {
 // one line for each mistake. Package flag stops at each mistake that is not a wrong value, so parse
 // calls it again for the rest.
 func (c *commandLine) parse(args []string) error {
-	for {
+	for all := len(args); ; {
 		err := c.flags.Parse(args)
 		switch args = c.flags.Args(); {
 		case errors.Is(err, flag.ErrHelp):
@@ -43,7 +43,7 @@ func (c *commandLine) parse(args []string) error {
 		case err == nil && len(args) == 0:
 			return errors.Join(append(c.mistakes, c.misplaced()...)...)
 		case err == nil:
-			err = unexpected(args[0])
+			err = c.unexpected(args[0], all-len(args)+1)
 		default:
 			if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: "); ok {
 				err = noSetting(name, c.names((*setting).flag))
@@ -59,13 +59,27 @@ func (c *commandLine) parse(args []string) error {
 	}
 }
 
-// unexpected returns the error about an argument that is no flag.
-func unexpected(arg string) error {
+// unexpected returns the error about the argument with this number, which is no flag. After a secret,
+// or a mistake, it may belong to a secret, as in -admin-key = SECRET: then only its number is shown.
+func (c *commandLine) unexpected(arg string, number int) error {
+	if len(c.mistakes) > 0 || c.hasSecret() {
+		return fmt.Errorf("unexpected argument %d, which is not shown because it may belong to a secret", number)
+	}
 	name, _ := nameOf(arg)
 	if slices.Contains([]string{"help", "version"}, name) {
 		return fmt.Errorf("unexpected argument %q; it is a flag: -%s", name, name)
 	}
 	return fmt.Errorf("unexpected argument %q", name)
+}
+
+// hasSecret reports whether the command line has set a secret.
+func (c *commandLine) hasSecret() bool {
+	for _, s := range c.byName {
+		if s.secret && s.given > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // misplaced returns a problem for each flag that only another command takes.

@@ -140,12 +140,17 @@ func TestMessagesHaveNoSecretOfAMistypedSetting(t *testing.T) {
 		}
 	}
 	for arg, want := range map[string]string{
-		"-admin-key:t0psecret":   "-admin-key has to be followed by a space and its value: -admin-key VALUE",
-		"-adminkey=t0psecret":    "-adminkey is no setting; the nearest is -admin-key",
-		"---admin-key=t0psecret": "bad flag syntax: ---admin-key",
-		"admin-key=t0psecret":    `unexpected argument "admin-key"`,
+		"-admin-key:t0psecret":    "-admin-key has to be followed by a space and its value: -admin-key VALUE",
+		"-adminkey=t0psecret":     "-adminkey is no setting; the nearest is -admin-key",
+		"---admin-key=t0psecret":  "bad flag syntax: ---admin-key",
+		"admin-key=t0psecret":     `unexpected argument "admin-key"`,
+		"-admin-key = t0psecret":  "unexpected argument 3, which is not shown",
+		"-admin-key my t0psecret": "unexpected argument 3, which is not shown",
+		"-adminkey = t0psecret":   "unexpected argument 3, which is not shown",
+		"admin-key t0psecret":     "unexpected argument 2, which is not shown",
+		"admin-key = t0psecret":   "unexpected argument 3, which is not shown",
 	} {
-		got := start([]string{arg}, nil)
+		got := start(strings.Fields(arg), nil)
 		if got.code != 2 || !strings.Contains(got.stderr, want) || strings.Contains(got.stderr, "t0psecret") {
 			t.Errorf("wsify %s: exit %d, %q; want %q", arg, got.code, got.stderr, want)
 		}
@@ -248,8 +253,8 @@ wsify: bad flag syntax: ---
 wsify: -authorizer-url: the quotes around the value would be part of it; leave them out
 wsify: -no-such is no setting; the nearest is -loops
 wsify: -broadcasting-key: the quotes around the value would be part of it; leave them out
-wsify: unexpected argument "serve"
-wsify: unexpected argument "-broker-dsn"
+wsify: unexpected argument 14, which is not shown because it may belong to a secret
+wsify: unexpected argument 19, which is not shown because it may belong to a secret
 wsify: flag needs an argument: -broker-dsn
 wsify: WSIFY_QUEUE: invalid value "x": it is not a whole number
 wsify: WSIFY_NONSENSE is no setting; the nearest is WSIFY_WORKERS
