@@ -209,8 +209,7 @@ func (a *Admin) handler() http.Handler {
 // nowhere answers requests for paths that there are not, and for methods that no other page takes.
 func nowhere(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		say(w, http.StatusMethodNotAllowed, "the method has to be GET or HEAD\n")
+		api.RefuseMethod(w, "GET, HEAD")
 		return
 	}
 	say(w, http.StatusNotFound, "not found; there is\n"+whatAdminHas)

@@ -81,7 +81,7 @@ func TestAdminPages(t *testing.T) {
 		{"HEAD", "/events", 200, "text/event-stream", ""},
 		{"GET", "/live/page.js", 200, "text/javascript", "EventSource"},
 		{"GET", "/live/nothing", 404, "text/plain", ""},
-		{"POST", "/events", 405, "text/plain", ""},
+		{"POST", "/events", 405, "application/json", `"method_not_allowed"`},
 		{"GET", "/healthz", 200, "text/plain", "ok\n"},
 		{"HEAD", "/healthz", 200, "text/plain", ""},
 		{"GET", "/readyz", 200, "text/plain", "ok\n"},
@@ -97,11 +97,11 @@ func TestAdminPages(t *testing.T) {
 		{"GET", "/kick", 405, "application/json", `"method_not_allowed"`},
 		{"GET", "/channels/", 404, "application/json", `"not_found"`},
 		{"GET", "/connections/", 404, "application/json", `"not_found"`},
-		{"POST", "/broadcast", 405, "text/plain", "GET or HEAD"},
-		{"POST", "/healthz", 405, "text/plain", ""},
-		{"DELETE", "/metrics", 405, "text/plain", ""},
-		{"POST", "/debug/pprof/symbol", 405, "text/plain", ""},
-		{"PUT", "/", 405, "text/plain", ""},
+		{"POST", "/broadcast", 405, "application/json", "GET or HEAD"},
+		{"POST", "/healthz", 405, "application/json", `"method_not_allowed"`},
+		{"DELETE", "/metrics", 405, "application/json", `"method_not_allowed"`},
+		{"POST", "/debug/pprof/symbol", 405, "application/json", `"method_not_allowed"`},
+		{"PUT", "/", 405, "application/json", `"method_not_allowed"`},
 	} {
 		got := askAdmin(t, srv, tc.method, tc.path)
 		if got.status != tc.status || !strings.HasPrefix(got.header.Get("Content-Type"), tc.content) || !strings.Contains(got.body, tc.body) {

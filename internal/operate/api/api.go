@@ -71,10 +71,7 @@ func (a *API) Handle(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("GET /openapi.json", describe)
 	for path, methods := range methodsOf() {
-		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Allow", methods)
-			fail(w, &Error{405, "method_not_allowed", "the method has to be " + strings.ReplaceAll(methods, ", ", " or "), nil})
-		})
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { RefuseMethod(w, methods) })
 		if !strings.HasSuffix(path, "}") {
 			mux.HandleFunc(path+"/", nothingThere)
 		}
@@ -92,6 +89,12 @@ func methodsOf() map[string]string {
 		paths[path] = strings.TrimPrefix(paths[path]+", "+method, ", ")
 	}
 	return paths
+}
+
+// RefuseMethod answers a request whose method is none of these, which are separated by commas.
+func RefuseMethod(w http.ResponseWriter, methods string) {
+	w.Header().Set("Allow", methods)
+	fail(w, &Error{405, "method_not_allowed", "the method has to be " + strings.ReplaceAll(methods, ", ", " or "), nil})
 }
 
 func nothingThere(w http.ResponseWriter, _ *http.Request) {
