@@ -84,7 +84,7 @@ func imageTree(t *testing.T, authorities []byte) (tree string, built image) {
 	if build == nil {
 		t.Fatalf("the Dockerfile builds no /wsify:\n%s", stage)
 	}
-	if out, err := run(t, root, []string{"VERSION=4.0.0"}, "sh", "-c", build[1]+" -o "+made["/wsify"]+" "+build[2]); err != nil {
+	if out, err := run(t, root, []string{"VERSION=4.0.0", "COMMIT=c0ffee"}, "sh", "-c", build[1]+" -o "+made["/wsify"]+" "+build[2]); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for to, from := range built.copied {
@@ -106,6 +106,9 @@ func TestImageServesWithNothingButItsFiles(t *testing.T) {
 	inside := []string{need(t, "chroot", "coreutils"), "--userspec=" + built.user, tree}
 	if out, err := run(t, "/", []string{admin}, append(inside, built.check...)...); err == nil {
 		t.Errorf("the health check succeeds without a server: %s", out)
+	}
+	if out, err := run(t, "/", nil, append(append(inside, built.entrypoint...), "-version")...); err != nil || !strings.HasPrefix(out, "wsify 4.0.0 (commit c0ffee, ") {
+		t.Errorf("the version of the image: %v %s", err, out)
 	}
 	p := start(t, "/", []string{admin}, append(append(inside, built.entrypoint...), "-listen-addr", "127.0.0.1:0", "-broadcast-open", "-authorizer-url", authorizer.URL)...)
 	s := &server{process: p, addr: p.awaitAddr()}
