@@ -12,24 +12,6 @@ import (
 	"time"
 )
 
-// manifest is the tested part of a manifest in docs/kubernetes.md.
-type manifest struct {
-	Kind string
-	Spec struct {
-		Template struct {
-			Metadata struct{ Labels map[string]string }
-			Spec     pod
-		}
-		Selector    map[string]any
-		PodSelector struct{ MatchLabels map[string]string }
-		Ports       []struct{ TargetPort string }
-		Ingress     []struct {
-			Ports []struct{ Port string }
-			From  []any
-		}
-	}
-}
-
 type pod struct {
 	Grace      int `json:"terminationGracePeriodSeconds"`
 	Containers []container
@@ -53,12 +35,12 @@ type probe struct {
 }
 
 // manifests reads the manifests of docs/kubernetes.md.
-func manifests(t *testing.T) map[string]manifest {
+func manifests(t *testing.T) map[string]object {
 	t.Helper()
-	found := map[string]manifest{}
+	found := map[string]object{}
 	for _, block := range triedBlock.FindAllStringSubmatch(docsPage(t, "kubernetes.md"), -1) {
 		file := writeFile(t, t.TempDir(), "manifest.yaml", block[2])
-		var m manifest
+		var m object
 		if err := json.Unmarshal([]byte(readYAML(t, file)), &m); err != nil {
 			t.Fatalf("%s: %v", block[1], err)
 		}

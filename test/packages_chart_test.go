@@ -63,7 +63,7 @@ func renderChart(t *testing.T, values string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// object is the tested part of an object of the chart.
+// object is the tested part of an object of the chart, or of docs/kubernetes.md.
 type object struct {
 	Kind     string
 	Metadata struct {
