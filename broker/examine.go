@@ -27,6 +27,7 @@ type Server struct {
 	Addr    string // as the engine's own tool takes it
 	Version string
 	Waiting *Waiting // nil when the server does not tell
+	MayLose string   // why it may lose what it acknowledges, where the DSN says that it does not; or empty
 }
 
 // Waiting is how many bytes may wait at a server for a node that reads too slowly. The

@@ -27,6 +27,7 @@ type options struct {
 	clientName string
 	timeout    time.Duration
 	sharded    string // auto, yes or no
+	durable    bool   // the server loses nothing that it has acknowledged
 
 	masterSet        string
 	sentinelUser     string
@@ -148,6 +149,7 @@ func (o *options) parameters() []dsn.Parameter {
 		{Name: "client_name", Set: o.setClientName},
 		{Name: "db", Set: checkDatabase},
 		{Name: "dial_timeout", Set: o.setTimeout},
+		{Name: "durable", Set: dsn.Switch(&o.durable)},
 		{Name: "master_set", Set: dsn.Text(&o.masterSet)},
 		{Name: "sentinel_password", Set: dsn.Text(&o.sentinelPassword)},
 		{Name: "sentinel_user", Set: dsn.Text(&o.sentinelUser)},
@@ -205,6 +207,8 @@ func (o *options) check() error {
 	switch {
 	case o.masterSet == "" && (o.sentinelUser != "" || o.sentinelPassword != ""):
 		return errors.New("the DSN's sentinel_user and sentinel_password need master_set, the name of the master")
+	case o.durable && (o.masterSet != "" || len(o.addrs) > 0):
+		return errors.New("the DSN's durable is for a single server, because a failover may lose what was acknowledged: it does not go with addr and master_set")
 	case !o.secure && o.tls != (dsn.TLS{}):
 		return errors.New("the DSN's ca, cert, key, server_name and skip_verify need TLS: rediss://")
 	}

@@ -54,7 +54,7 @@ func (d *dialer) examineServer(ctx context.Context, addr string) (broker.Server,
 		return broker.Server{}, err
 	}
 	defer c.close()
-	s := broker.Server{Addr: addr, Version: info["version"]}
+	s := broker.Server{Addr: addr, Version: info["version"], MayLose: d.o.mayLose(ctx, c)}
 	if r, err := c.call(ctx, "CONFIG", "GET", "client-output-buffer-limit"); err == nil { // a user that may not ask is told so
 		s.Waiting = waitingOf(r.pairs()["client-output-buffer-limit"])
 	}

@@ -19,8 +19,9 @@ import (
 )
 
 // History is kept in two keys of a channel, in its slot: a stream of the newest publications, and a
-// hash with the epoch, the offset of the newest one, and the run of the master that gave it. The ID
-// of an entry is its offset and the time of the server in milliseconds.
+// hash with the epoch, the offset of the newest one, and the run of the master that gave it. The epoch
+// ends with the run, unless a node has marked the hash as durable: that the server loses nothing. The
+// ID of an entry is its offset and the time of the server in milliseconds.
 const (
 	streamKey   = "wsify:history:"
 	positionKey = "wsify:position:"
@@ -49,20 +50,25 @@ type keeper struct {
 	sizeText  string
 	ttlText   string // in milliseconds
 	lifeText  string // of positions, in milliseconds
+	durable   string // 1 when the server loses nothing that it has acknowledged, else 0
 	clustered bool
 }
 
 // newKeeper returns nil for nil.
-func newKeeper(h *broker.History) *keeper {
+func newKeeper(h *broker.History, durable bool) *keeper {
 	if h == nil {
 		return nil
 	}
 	sum := sha1.Sum([]byte(publishScript))
 	millis := func(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }
-	return &keeper{
+	k := &keeper{
 		size: h.Size, ttl: h.TTL, sha: hex.EncodeToString(sum[:]),
-		sizeText: strconv.Itoa(h.Size), ttlText: millis(h.TTL), lifeText: millis(max(positionLife, h.TTL)),
+		sizeText: strconv.Itoa(h.Size), ttlText: millis(h.TTL), lifeText: millis(max(positionLife, h.TTL)), durable: "0",
 	}
+	if durable {
+		k.durable = "1"
+	}
+	return k
 }
 
 // inCluster returns the keeper for a cluster; nil for nil.
@@ -152,7 +158,7 @@ func (c *conn) appendKept(b []byte, verb string, pub *broker.Publication, script
 	}
 	stream, position := c.keep.keys(pub.Channel)
 	return appendCommand(b, eval, which, "2", stream, position, pub.Channel, link.String(pub.Content),
-		verb, c.keep.sizeText, c.keep.ttlText, c.keep.lifeText, freshEpoch(), c.run)
+		verb, c.keep.sizeText, c.keep.ttlText, c.keep.lifeText, freshEpoch(), c.run, c.keep.durable)
 }
 
 // scriptLacks returns, in order, the publications that the server refused because it had lost the

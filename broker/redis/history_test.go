@@ -46,7 +46,7 @@ func FuzzHistoryKeys(f *testing.F) {
 	for _, name := range []string{"news", "", "{a}b", "a{b", "a}b{", "{}a{b}", "{{a}}", "}{"} {
 		f.Add(name)
 	}
-	k := newKeeper(&broker.History{Size: 1, TTL: 1}).inCluster()
+	k := newKeeper(&broker.History{Size: 1, TTL: 1}, false).inCluster()
 	f.Fuzz(func(t *testing.T, name string) {
 		stream, position := k.keys(name)
 		if slotOf(stream) != slotOf(name) || slotOf(position) != slotOf(name) || stream == position {
@@ -308,7 +308,7 @@ func TestHistoryMovesWithItsSlot(t *testing.T) {
 	fromID, toID := from.ID(), to.ID()
 	to.CLI("CLUSTER", "SETSLOT", slot, "IMPORTING", fromID)
 	from.CLI("CLUSTER", "SETSLOT", slot, "MIGRATING", toID)
-	stream, position := newKeeper(keeping("").History).inCluster().keys(channel)
+	stream, position := newKeeper(keeping("").History, false).inCluster().keys(channel)
 	for _, key := range []string{position, stream} { // only one is there: TRYAGAIN; none: ASK
 		from.CLI("MIGRATE", "127.0.0.1", fmt.Sprint(to.Port), key, "0", "10000")
 		if err := n.Published(channel, "refused"); !errors.Is(err, broker.ErrDown) {

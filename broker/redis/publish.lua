@@ -1,10 +1,12 @@
--- KEYS: stream, position. ARGV: channel, content, PUBLISH or SPUBLISH, size, ttl, life of the position, a fresh epoch, run
-local known = redis.call('HMGET', KEYS[2], 'epoch', 'run')
-local epoch = known[1]
-if not epoch or known[2] ~= ARGV[8] then
+-- KEYS: stream, position. ARGV: channel, content, PUBLISH or SPUBLISH, size, ttl, life of the position, a fresh epoch, run, 1 if durable
+local known = redis.call('HMGET', KEYS[2], 'epoch', 'run', 'durable')
+local epoch, same = known[1], known[2] == ARGV[8]
+if not epoch or not same and (known[3] ~= '1' or ARGV[9] ~= '1') then
   epoch = ARGV[7]
-  redis.call('HSET', KEYS[2], 'epoch', epoch, 'run', ARGV[8], 'offset', 0)
+  redis.call('HSET', KEYS[2], 'epoch', epoch, 'run', ARGV[8], 'offset', 0, 'durable', ARGV[9])
   redis.call('DEL', KEYS[1])
+elseif ARGV[9] == '1' and (not same or known[3] ~= '1') then
+  redis.call('HSET', KEYS[2], 'run', ARGV[8], 'durable', 1)
 end
 local offset = redis.call('HINCRBY', KEYS[2], 'offset', 1)
 local head = string.format('\0%s-%.0f-%.0f', epoch, offset, offset - 1)

@@ -138,7 +138,7 @@ func (c *conn) readEntries(ctx context.Context, stream, position, verb string, a
 		q.want = 2
 	}
 	_, err = c.exchange(ctx, q, func(b []byte) []byte {
-		b = appendCommand(b, "EVAL", tailScript, "2", stream, position, freshEpoch(), c.run, c.keep.lifeText)
+		b = appendCommand(b, "EVAL", tailScript, "2", stream, position, freshEpoch(), c.run, c.keep.lifeText, c.keep.durable)
 		if verb != "" {
 			b = appendCommand(b, verb, args...)
 		}

@@ -40,7 +40,7 @@ func newEngine(cfg broker.Config) (*engine, error) {
 	if len(o.unused) > 0 {
 		cfg.Logger.Warn("the broker's DSN has options that have no effect", "options", strings.Join(slices.Compact(o.unused), ","))
 	}
-	return &engine{o: o, addrs: o.addrs, limit: broker.MaxHead + cfg.MaxContent + 1, keep: newKeeper(cfg.History), log: cfg.Logger}, nil
+	return &engine{o: o, addrs: o.addrs, limit: broker.MaxHead + cfg.MaxContent + 1, keep: newKeeper(cfg.History, o.durable), log: cfg.Logger}, nil
 }
 
 // engine opens links to Redis.
@@ -49,6 +49,7 @@ type engine struct {
 	limit int     // the most bytes of a content that are kept
 	keep  *keeper // nil without history
 	log   *slog.Logger
+	told  bool     // that the server may lose something although the DSN says durable; for Open only
 	addrs []string // of the DSN, and of known masters of a cluster, since those of the DSN may be unreachable; for Open only
 }
 
@@ -131,10 +132,14 @@ func (e *engine) openAt(ctx context.Context, to broker.Sink, d *dialer, addr str
 	case server["mode"] == "sentinel":
 		err = fmt.Errorf("redis at %s is a sentinel: the DSN needs master_set, the name of the master", addr)
 	case server["mode"] == "cluster":
+		if e.o.durable {
+			return nil, 0, fmt.Errorf("redis at %s is part of a cluster: durable=true of the DSN is for a single server, because a failover may lose what was acknowledged", addr)
+		}
 		l, masters, err = openCluster(ctx, to, d, c)
 	case server.replica(): // it passes publications only to its own subscribers
 		err = fmt.Errorf("redis at %s is a replica: the DSN must lead to the master", addr)
 	default:
+		e.doubt(ctx, c)
 		l, err = openSingle(ctx, to, d, addr)
 	}
 	if err != nil {

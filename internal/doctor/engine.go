@@ -38,6 +38,7 @@ func (c *checker) broker() {
 		f.worse(Problem, fmt.Sprintf("It takes %s of content, and -max-message-size allows %s.", size(int64(x.MaxContent)), size(int64(most))))
 		f.Change = append(f.Change, setting(fmt.Sprintf("max-message-size %d", x.MaxContent)))
 	}
+	c.durable(x, &f)
 	c.waiting(x, &f)
 	c.add(f)
 }
@@ -101,6 +102,18 @@ func (c *checker) grant() []Change {
 	return []Change{{"redis-cli; an ACL file needs it too", fmt.Sprintf("ACL SETUSER %s '&%s*' %s%s", user, c.Config.BrokerPrefix, keys, rights)}}
 }
 
+// durable judges whether a server loses nothing that it acknowledges, where the DSN says so.
+func (c *checker) durable(x *broker.Examination, f *Finding) {
+	for _, s := range x.Servers {
+		if s.MayLose == "" {
+			continue
+		}
+		f.worse(Warning, fmt.Sprintf("The DSN says durable=true, but %s at %s: a restart may lose what was acknowledged, and members are not told.", s.MayLose, s.Addr))
+		where := configuring(s.Addr)
+		f.Change = append(f.Change, Change{where, "CONFIG SET appendonly yes"}, Change{where, "CONFIG SET appendfsync always"}, Change{where, "CONFIG REWRITE"})
+	}
+}
+
 // waiting judges how much may wait at the servers for a node that is slow for a moment.
 // Servers that say the same share a sentence.
 func (c *checker) waiting(x *broker.Examination, f *Finding) {
@@ -160,9 +173,12 @@ func (c *checker) moreWaiting(addr string) []Change {
 	if c.Config.BrokerDriver == "nats" {
 		return []Change{{"nats.conf", "max_pending: 256MB"}}
 	}
-	where := "redis-cli at " + addr + ", as a user that may CONFIG"
+	where := configuring(addr)
 	return []Change{
 		{where, "CONFIG SET client-output-buffer-limit 'pubsub 256mb 64mb 60'"},
 		{where, "CONFIG REWRITE"},
 	}
 }
+
+// configuring says where Redis is configured.
+func configuring(addr string) string { return "redis-cli at " + addr + ", as a user that may CONFIG" }

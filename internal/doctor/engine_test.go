@@ -51,6 +51,20 @@ func TestARedisIsGivenTheRightsForHistory(t *testing.T) {
 	expected{OK, "A publication is back", ""}.compare(t, "afterwards", finding(t, examined(t, cfg), "broker"))
 }
 
+// The DSN says that the server loses nothing, and the server says that it may.
+func TestARedisIsMadeDurableByTheLinesOfTheReport(t *testing.T) {
+	s := redistest.Start(t, "--client-output-buffer-limit", "pubsub 256mb 64mb 60")
+	expected{OK, "A publication is back", ""}.compare(t, "that is not said to be durable", finding(t, examined(t, ofRedis(s.DSN())), "broker"))
+	cfg := ofRedis(s.DSN() + "?durable=true")
+	sick := finding(t, examined(t, cfg), "broker")
+	expected{Warning, "durable=true, but appendonly is no at " + s.Addr, "CONFIG SET appendonly yes"}.compare(t, "without a file", sick)
+	s.CLI(words(sick.Change[0].Line)...)
+	sick = finding(t, examined(t, cfg), "broker")
+	expected{Warning, "durable=true, but appendfsync is everysec at " + s.Addr, "CONFIG SET appendfsync always"}.compare(t, "that does not wait for its disk", sick)
+	s.CLI(words(sick.Change[1].Line)...)
+	expected{OK, "A publication is back", ""}.compare(t, "afterwards", finding(t, examined(t, cfg), "broker"))
+}
+
 // words splits a line as redis-cli does.
 func words(line string) (all []string) {
 	for i, part := range strings.Split(line, "'") {
