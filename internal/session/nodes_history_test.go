@@ -24,6 +24,7 @@ type keeper struct {
 	t             *testing.T
 	driver        broker.Driver
 	scheme, addr  string
+	query         string // of the DSN
 	stop, restart func()
 	forgets       bool // a restart loses the history
 }
@@ -46,7 +47,7 @@ func (e keeper) node(size int) (*Server, *brokertest.Proxy) {
 	proxy := brokertest.NewProxy(e.t, e.addr)
 	cfg := keepHistory(Config{}, size, 64<<20)
 	var err error
-	cfg.Broker, err = e.driver.Open(broker.Config{DSN: e.scheme + proxy.Listen, Prefix: "t.", BufferSize: 16 << 20, MaxContent: 64 << 10, MaxChannel: 255, History: cfg.History})
+	cfg.Broker, err = e.driver.Open(broker.Config{DSN: e.scheme + proxy.Listen + e.query, Prefix: "t.", BufferSize: 16 << 20, MaxContent: 64 << 10, MaxChannel: 255, History: cfg.History})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -120,10 +121,11 @@ func TestANodeGivesItsMembersWhatTheyMissed(t *testing.T) {
 	})
 }
 
-// TestAnEngineThatIsRestartedGoesOnOrIsAGap: it depends on whether it has kept the history.
+// TestAnEngineThatIsRestartedGoesOnOrIsAGap: it depends on whether it is known to have
+// kept the history.
 func TestAnEngineThatIsRestartedGoesOnOrIsAGap(t *testing.T) {
 	t.Parallel()
-	withKeepers(t, func(t *testing.T, e keeper) {
+	test := func(t *testing.T, e keeper) {
 		a, _ := e.node(100)
 		alice := connect(t, a, "/ws", "Sec-WebSocket-Protocol: wsify.v1")
 		first := alice.expectJoin("h", "", "", "joined")
@@ -144,7 +146,11 @@ func TestAnEngineThatIsRestartedGoesOnOrIsAGap(t *testing.T) {
 		if _, r := bob.joinFrom("h", sincePosition(first.Position)); r.String() != outcome {
 			t.Errorf("the position from before: %s, want %s", r, outcome)
 		}
-	})
+	}
+	withKeepers(t, test)
+	for _, query := range []string{"", "?durable=true"} {
+		t.Run("redis with all data"+query, func(t *testing.T) { test(t, durableRedis(t, query)) })
+	}
 }
 
 func (p *peer) expectPrefix(want string) {
