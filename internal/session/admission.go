@@ -95,9 +95,12 @@ func newLimiter(perSecond int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), perSecond)
 }
 
-// place is what a connection gives back at its end: 0 is no place, 1 is a place without an
-// address, and others are the number of the address's entry, plus 1.
+// place is what a connection gives back at its end: 0 is no place, and above noAddress are
+// places of addresses.
 type place uint32
+
+// noAddress is a place without an address.
+const noAddress place = 1
 
 // take returns a place. If there is none, ok is false and why says which limit is reached.
 // The rate comes last, so that upgrades that another limit refuses do not use it up. addr
@@ -110,15 +113,13 @@ func (a *admission) take(in *limitsInForce, addr netip.Addr) (p place, why rejec
 		if !a.reserve(in.MaxConnections) {
 			return 0, rejectMaxConnections, false
 		}
-		p = 1
+		p = noAddress
 	}
 	if in.MaxConnectionsPerAddress > 0 && addr.IsValid() {
-		number, ok := a.by.take(addr, in.MaxConnectionsPerAddress)
-		if !ok {
-			a.giveBack(p)
+		if p, ok = a.by.take(addr, in.MaxConnectionsPerAddress); !ok {
+			a.giveBack(noAddress)
 			return 0, rejectAddress, false
 		}
-		p = place(number + 1)
 	}
 	if in.accepts != nil && !in.accepts.AllowN(a.now(), 1) {
 		a.giveBack(p)
@@ -146,8 +147,8 @@ func (a *admission) giveBack(p place) {
 	if p == 0 {
 		return
 	}
-	if p > 1 {
-		a.by.giveBack(uint32(p - 1))
+	if p > noAddress {
+		a.by.giveBack(p)
 	}
 	a.taken.Add(-1)
 }

@@ -110,7 +110,7 @@ func startOn(t testing.TB, addr string, cfg Config) *Server {
 		if st.Followed != 0 || st.HistoryBytes != 0 {
 			t.Errorf("after the end: %d channels are followed, and keep %d bytes", st.Followed, st.HistoryBytes)
 		}
-		if n := srv.admission.by.entries.Len(); n != 0 {
+		if n := entriesOf(&srv.admission.by); n != 0 {
 			t.Errorf("after the end: %d addresses have places", n)
 		}
 	})

@@ -84,7 +84,6 @@ func (n *Node) tidy() {
 	for _, l := range n.loops {
 		l.net.Post(l.tidy)
 	}
-	n.admission.by.tidy()
 }
 
 // tidy frees the slots behind the last connection, and buffers that are made again
