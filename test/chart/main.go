@@ -1,9 +1,8 @@
-// Command chart does with a Helm chart what helm lint and helm template do, and prints the objects
-// as a JSON list. An object with a field that its API does not have is an error. It uses Helm's own
-// packages: to build all of Helm takes twice as long. It is a module of its own, so that the
-// server's go.mod does not need them.
+// Command chart does with a Helm chart what helm lint, helm template and kubeconform do, and prints
+// the objects as a JSON list. It uses the packages of Helm and kubeconform: to build all of Helm
+// takes twice as long. It is a module of its own, so that the server's go.mod does not need them.
 //
-//	chart DIRECTORY RELEASE < VALUES
+//	chart DIRECTORY SCHEMAS RELEASE < VALUES
 package main
 
 import (
@@ -16,26 +15,24 @@ import (
 	"slices"
 	"strings"
 
-	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/yannh/kubeconform/pkg/resource"
+	"github.com/yannh/kubeconform/pkg/validator"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
 	"helm.sh/helm/v3/pkg/lint"
 	"helm.sh/helm/v3/pkg/lint/support"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
 )
 
 func main() {
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	if err := run(os.Args[1], os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, release string) error {
+func run(dir, schemas, release string) error {
 	text, err := io.ReadAll(os.Stdin)
 	if err != nil {
 		return err
@@ -51,7 +48,7 @@ func run(dir, release string) error {
 	if err != nil {
 		return err
 	}
-	objects, err := decode(rendered)
+	objects, err := decode(rendered, schemas)
 	if err != nil {
 		return err
 	}
@@ -88,27 +85,29 @@ func render(dir, release string, values map[string]any) (map[string]string, erro
 	return engine.Render(chart, all)
 }
 
-// decode returns the objects of all files. It refuses fields that their types do not have.
-func decode(files map[string]string) (objects []any, err error) {
-	known := runtime.NewScheme()
-	if err := errors.Join(scheme.AddToScheme(known), monitoring.AddToScheme(known)); err != nil {
+// decode returns the objects of all files, which have to be as their schemas say: they have what is
+// required, and nothing that is not there.
+func decode(files map[string]string, schemas string) (objects []any, err error) {
+	kubeconform, err := validator.New([]string{schemas + "/{{.ResourceKind}}{{.KindSuffix}}.json"}, validator.Opts{Strict: true})
+	if err != nil {
 		return nil, err
 	}
-	decoder := serializer.NewCodecFactory(known, serializer.EnableStrict).UniversalDeserializer()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if !strings.HasSuffix(name, ".yaml") {
 			continue
 		}
 		for text := range strings.SplitSeq(files[name], "\n---\n") {
+			result := kubeconform.ValidateResource(resource.Resource{Path: name, Bytes: []byte(text)})
+			switch result.Status {
+			case validator.Empty: // it is switched off
+				continue
+			case validator.Valid:
+			default:
+				return nil, fmt.Errorf("%s: %w\n%s", name, result.Err, text)
+			}
 			var object any
-			if err := yaml.UnmarshalStrict([]byte(text), &object); err != nil {
-				return nil, fmt.Errorf("%s: %w\n%s", name, err, text)
-			}
-			if object == nil {
-				continue // it is switched off
-			}
-			if _, _, err := decoder.Decode([]byte(text), nil, nil); err != nil {
-				return nil, fmt.Errorf("%s: %w\n%s", name, err, text)
+			if err := yaml.Unmarshal([]byte(text), &object); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 			objects = append(objects, object)
 		}
