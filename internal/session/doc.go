@@ -12,4 +12,7 @@
 //
 // bytes (input.go) -> command (commands.go) -> authorizer, if configured
 // (authorize.go) -> hub or broker -> Turn (deliver.go) -> one send per member.
+//
+// docs/messages-internals.md has the files of what goes beyond that: classes, streams,
+// identity, requests of backends, except, history, events and compression.
 package session
