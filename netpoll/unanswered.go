@@ -22,3 +22,14 @@ func (c *Conn) Unanswered(d time.Duration) bool {
 	}
 	return time.Duration(info.Last_ack_recv)*time.Millisecond >= d
 }
+
+// Unread reports whether the peer does not read: bytes are queued, and for d the kernel could
+// send none. It costs a system call if the kernel takes no more. A unix socket is never unread.
+func (c *Conn) Unread(d time.Duration) bool {
+	c.check()
+	if !c.has(flagWriteOn) {
+		return false
+	}
+	info, err := unix.GetsockoptTCPInfo(int(c.fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	return err == nil && time.Duration(info.Last_data_sent)*time.Millisecond >= d
+}

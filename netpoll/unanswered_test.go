@@ -1,6 +1,7 @@
 package netpoll
 
 import (
+	"io"
 	"testing"
 	"time"
 
@@ -61,4 +62,28 @@ func TestAPeerThatDoesNotReadIsNotSilent(t *testing.T) {
 			t.Error("the peer of a unix socket is unanswered")
 		}
 	})
+}
+
+func TestAPeerThatDoesNotReadIsUnread(t *testing.T) {
+	p := newProbe(t, Config{MaxQueuedBytes: 64 << 20}, hooks{})
+	client, id := p.connect()
+	unread := func(d time.Duration) (is bool) {
+		p.with(id, func(c *Conn) { is = c.Unread(d) })
+		return is
+	}
+	if unread(0) {
+		t.Error("a peer that was sent nothing is unread")
+	}
+	_ = client.SetReadBuffer(4 << 10)
+	p.with(id, func(c *Conn) {
+		for c.out == 0 {
+			c.Send(make([]byte, 64<<10))
+		}
+	})
+	until(t, "the peer is unread", func() bool { return unread(100 * time.Millisecond) })
+	if unread(time.Hour) {
+		t.Error("it counts as unread for longer than it is")
+	}
+	go func() { _, _ = io.Copy(io.Discard, client) }()
+	until(t, "all is read", func() bool { return !unread(0) })
 }

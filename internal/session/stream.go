@@ -236,7 +236,8 @@ func (l *loop) startHeartbeats(c *netpoll.Conn, s *session) {
 // connection lives. s.seen is when the last one was sent.
 //
 // Nobody answers a comment. So -pong-timeout after it, the kernel is asked whether the
-// peer's machine has acknowledged anything.
+// peer's machine has acknowledged anything. It is also asked whether a client reads: one that
+// recovers is sent only what it has room for, so no full queue would ever end it.
 func (l *loop) heartbeat(c *netpoll.Conn, s *session) {
 	interval, wait := l.node.cfg.PingInterval, l.node.cfg.PongTimeout
 	left := interval - time.Duration(l.net.Tick()-s.seen)*l.node.tick
@@ -245,6 +246,8 @@ func (l *loop) heartbeat(c *netpoll.Conn, s *session) {
 		l.checkIn(c, 0)
 	case c.Unanswered(wait):
 		l.noPong(c, s)
+	case c.Unread(max(interval, wait)):
+		l.end(c, s, reasonSlowConsumer, wire.SlowConsumer, "too slow: nothing was read for too long")
 	case left > 0:
 		l.checkIn(c, left)
 	case l.sendUrgent(c, s, voices[s.subs.Class].ping):

@@ -62,6 +62,22 @@ func TestAStreamWhosePeerIsGoneEnds(t *testing.T) {
 	}
 }
 
+// TestAStreamThatIsNotReadWhileItRecoversEnds, though its queue is never full.
+func TestAStreamThatIsNotReadWhileItRecoversEnds(t *testing.T) {
+	t.Parallel()
+	cfg := keepHistory(Config{WriteQueueSize: 64 << 10, PingInterval: 200 * time.Millisecond, PongTimeout: 100 * time.Millisecond}, 200, 64<<20)
+	srv := start(t, cfg)
+	first, _ := positions(t, srv)
+	for range 200 {
+		post201(t, srv, "h", `"`+strings.Repeat("x", 40_000)+`"`)
+	}
+	p := dial(t, srv)
+	_ = p.Conn.(interface{ SetReadBuffer(int) error }).SetReadBuffer(4 << 10)
+	p.write(streamHead("/sse?channel=h", "Last-Event-ID: "+first))
+	testtool.Until(t, "it is told that it is too slow", func() bool { return sessionsIn(t, srv, streaming) == 0 && sessionsIn(t, srv, ending) == 1 })
+	testtool.Until(t, "it has ended", func() bool { return srv.Stats().Closed["slow_consumer"] == 1 })
+}
+
 // TestADrainTellsStreamsToReconnect, after all that they are owed, each at another moment.
 func TestADrainTellsStreamsToReconnect(t *testing.T) {
 	srv := start(t, Config{})
