@@ -65,6 +65,15 @@ func TestAnAnswerNamesTheUser(t *testing.T) {
 	}
 }
 
+// A trailer is no header: what follows the body grants nothing.
+func TestATrailerNamesNoUser(t *testing.T) {
+	trailer := "X-Wsify-User: ann\r\nX-Wsify-Join: c\r\nCache-Control: max-age=9\r\n\r\n"
+	p := newPeer(t, answering(head("200 OK", "Transfer-Encoding: chunked")+"2\r\nok\r\n0\r\n"+trailer))
+	if d, a, cause := newClient(t, Config{URL: p.URL}).Consult(join()); d != Allow || a != nil {
+		t.Errorf("%v, %+v, %v; want %v and nothing else", d, a, cause, Allow)
+	}
+}
+
 // Only a yes names a user.
 func TestANoNamesNoUser(t *testing.T) {
 	for _, status := range []string{"403 Forbidden", "204 No Content", "500 Internal Server Error"} {

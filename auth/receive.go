@@ -152,5 +152,7 @@ func readBody(r *bufio.Reader, resp *fasthttp.Response, limit int) error {
 	if err := resp.ReadBody(r, limit); err != nil || !chunked {
 		return err
 	}
-	return resp.Header.ReadTrailer(r)
+	// Trailers are read and ignored: they are not headers (RFC 9110, section 6.5.1), and headers grant
+	// rights.
+	return new(fasthttp.ResponseHeader).ReadTrailer(r)
 }
