@@ -29,8 +29,11 @@ func (a *API) kick(w http.ResponseWriter, r *http.Request) error {
 			targets++
 		}
 	}
-	if targets != 1 {
+	switch {
+	case targets != 1:
 		return badRequest("give one of id, channel, address and user")
+	case reserved(body.Channel):
+		return errReserved
 	}
 	address, err := addressOf(body.Address)
 	if err != nil {
@@ -44,6 +47,12 @@ func (a *API) kick(w http.ResponseWriter, r *http.Request) error {
 	}
 	return a.order(w, r, Order{ID: body.ID, Channel: body.Channel, Address: address, User: body.User, Code: uint16(code), Reason: body.Reason})
 }
+
+// reserved reports whether a channel is one of those that nodes use among themselves: a user's, for
+// example, without which a connection would have no user any more.
+func reserved(channel string) bool { return strings.HasPrefix(channel, "\x00") }
+
+var errReserved = badRequest("a channel's name must not begin with U+0000")
 
 // unsubscribe ends memberships on all nodes.
 func (a *API) unsubscribe(w http.ResponseWriter, r *http.Request) error {
@@ -63,6 +72,8 @@ func (a *API) unsubscribe(w http.ResponseWriter, r *http.Request) error {
 	switch body.Channel = strings.TrimSpace(body.Channel); {
 	case body.Channel == "":
 		return badRequest("channel is missing")
+	case reserved(body.Channel):
+		return errReserved
 	case targets != 1:
 		return badRequest(`give an id, a user, or "all":true`)
 	}

@@ -76,6 +76,8 @@ func TestAChangeThatIsWrongChangesNothing(t *testing.T) {
 		{"/unsubscribe", `{"channel":"c","ID":"a"}`, `there is no field "ID"; there are "all", "channel", "id" and "user"`, 400},
 		{"/log-level", `{"Level":"debug"}`, `there is no field "Level"; there is "level"`, 400},
 		{"/unsubscribe", `{"id":"a"}`, "channel is missing", 400},
+		{"/unsubscribe", `{"user":"ann","channel":" \u0000wsify/user/ann"}`, "must not begin with U+0000", 400},
+		{"/kick", `{"channel":"\u0000wsify/user/ann"}`, "must not begin with U+0000", 400},
 		{"/unsubscribe", `{"channel":"c"}`, `give an id, a user, or "all":true`, 400},
 		{"/unsubscribe", `{"channel":"c","all":false}`, `give an id, a user, or "all":true`, 400},
 		{"/unsubscribe", `{"channel":"c","id":"a","user":"ann"}`, `give an id, a user, or "all":true`, 400},
