@@ -155,6 +155,7 @@ func (l *loop) answered(c *netpoll.Conn, d auth.Decision, a *auth.Answer) {
 	}
 	switch s := l.session(c); s.state {
 	case connecting:
+		a = l.withoutEnded(s, a)
 		if l.more(s).stream != nil {
 			l.answeredStream(c, s, d, a)
 		} else {

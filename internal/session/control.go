@@ -126,15 +126,15 @@ func (n *Node) carryOut(ctx context.Context, o Order) (here int, err error) {
 
 // obey carries out an order for one connection, and reports whether it concerned it.
 func (l *loop) obey(c *netpoll.Conn, s *session, o *Order) bool {
+	if s.state == connecting && (o.Unsubscribe || o.User != "") {
+		e := l.more(s)
+		e.orders = append(e.orders, o)
+	}
 	if o.Unsubscribe {
 		if o.User != "" && !l.isOf(s, o.User) {
 			return false
 		}
 		return l.unsubscribe(c, s, []byte(o.Channel))
-	}
-	if o.User != "" && s.state == connecting {
-		e := l.more(s)
-		e.banned = append(e.banned, o.User)
 	}
 	target := ConnFilter{o.Channel, o.Address, o.User}
 	return target.matches(l, c, s) && l.kick(c, s, o)

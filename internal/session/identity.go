@@ -32,11 +32,28 @@ func (l *loop) isOf(s *session, user string) bool {
 // refuseKicked refuses a connection if the answer names a user whom an operator has kicked since the
 // authorizer was asked, and reports whether it did.
 func (l *loop) refuseKicked(c *netpoll.Conn, s *session, a *auth.Answer) bool {
-	if a == nil || !slices.Contains(l.more(s).banned, a.User) {
+	kicked := func(o *Order) bool { return !o.Unsubscribe && o.User == a.User }
+	if a == nil || !slices.ContainsFunc(l.more(s).orders, kicked) {
 		return false
 	}
 	l.refuseFor(c, s, reasonKicked, rejectKicked, 403, "", kickedText)
 	return true
+}
+
+// withoutEnded returns the answer to the question about a connection without the channels whose
+// membership an operator has ended since the authorizer was asked.
+func (l *loop) withoutEnded(s *session, a *auth.Answer) *auth.Answer {
+	orders := l.more(s).orders
+	if a == nil || len(a.Join) == 0 || len(orders) == 0 {
+		return a
+	}
+	rest := *a // the answer may be shared
+	rest.Join = slices.DeleteFunc(slices.Clone(a.Join), func(name string) bool {
+		return slices.ContainsFunc(orders, func(o *Order) bool {
+			return o.Unsubscribe && o.Channel == strings.TrimSpace(name) && (o.User == "" || o.User == a.User)
+		})
+	})
+	return &rest
 }
 
 // admitAs gives a session that is about to be opened what the authorizer's answer says, the channels

@@ -291,3 +291,42 @@ func TestAStreamHearsWhatTheAuthorizerJoins(t *testing.T) {
 	p.write("GET /sse?channel=c&channel=d HTTP/1.1\r\nHost: x\r\n\r\n")
 	p.expectStatus(400)
 }
+
+// TestAMembershipThatAnOrderEndsIsNotJoinedAtConnect, where the authorizer was asked before the order. The
+// others are joined.
+func TestAMembershipThatAnOrderEndsIsNotJoinedAtConnect(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		order Order
+		ends  bool
+	}{
+		{"of the user", Order{User: "ann"}, true},
+		{"of all", Order{}, true},
+		{"of the connection", Order{ID: "its"}, true},
+		{"of another user", Order{User: "bob"}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			hook := newJoiningWebhook(t, "X-Wsify-Join: %20c,d", "X-Wsify-User: ann")
+			srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerTimeout: patience})
+			for i, head := range []string{upgradeHead("/ws", "Sec-WebSocket-Protocol: wsify.v1"), "GET /sse HTTP/1.1\r\nHost: x\r\n\r\n"} {
+				release := hook.hold(is("connect"))
+				p := dial(t, srv)
+				p.write(head)
+				hook.awaitQuestions(i+1, "connect")
+				order := tc.order
+				order.Unsubscribe, order.Channel = true, "c"
+				if order.ID != "" {
+					order.ID = hook.questions("connect")[i].header.Get("X-Wsify-Connection")
+				}
+				carried(t, srv, order, 0)
+				release()
+				testtool.Until(t, "it is a member of the other channel", func() bool { return srv.Members("d") == 1 })
+				if joined := srv.Members("c") == 1; joined == tc.ends {
+					t.Errorf("%.8s: it is a member of the order's channel: %t", head, joined)
+				}
+				p.reset()
+				testtool.Until(t, "the connection has ended", func() bool { return srv.Members("d") == 0 })
+			}
+		})
+	}
+}

@@ -83,7 +83,7 @@ type extra struct {
 	post       *publication   // a backend's publication, in the states receiving and publishing
 	stream     *opening       // a stream of events that is not open yet
 	recovery   *recovery      // a join of a channel with history that is under way
-	banned     []string       // users that an operator has kicked since the authorizer is asked about the connection
+	orders     []*Order       // of operators since the authorizer is asked about the connection, if its answer may be older
 	joins      []string       // channels that the authorizer has ordered to join, and that are not confirmed
 	query      string         // query of the upgrade, as sent, for the authorizer
 }
