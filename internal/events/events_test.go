@@ -339,7 +339,7 @@ func TestStopEndsInTimeAndCountsWhatIsLeft(t *testing.T) {
 	hangs, goOn := make(chan struct{}, 1), make(chan struct{})
 	r := startReceiver(t, func(http.ResponseWriter, *http.Request) { hangs <- struct{}{}; <-goOn })
 	defer close(goOn)
-	s, _ := open(t, r.URL)
+	s, book := open(t, r.URL)
 	for i := range 3*maxBatch + 7 {
 		s.Add(ended(i))
 	}
@@ -353,6 +353,10 @@ func TestStopEndsInTimeAndCountsWhatIsLeft(t *testing.T) {
 	}
 	if sent := sum(t, s, 3*maxBatch+8); sent != 0 || s.Stats().Lost["shutdown"] != 3*maxBatch+8 {
 		t.Errorf("%+v", s.Stats())
+	}
+	text := book.String() // the batch under way may have a line of its own
+	if !strings.Contains(text, "the shutdown left no time for them") || !strings.Contains(text, "events=308") && !strings.Contains(text, "events=208") {
+		t.Errorf("the log does not say how many are lost: %s", text)
 	}
 }
 

@@ -145,11 +145,16 @@ func (s *Sender) Stop(due time.Time) {
 	s.due = due
 	close(s.stopping)
 	lastread.Receive(s.done, max(time.Until(due), 0))
-	if b := s.current.Load(); b != nil {
-		s.settle(b, lostShutdown)
+	lost := 0
+	if b := s.current.Load(); b != nil && s.settle(b, lostShutdown) {
+		lost = len(b.Events)
 	}
 	for events := s.rest(); len(events) > 0; events = s.rest() {
 		s.lost[lostShutdown].Add(uint64(len(events)))
+		lost += len(events)
+	}
+	if lost > 0 { // nobody can read the counters any more
+		s.log.Warn("events are lost: the shutdown left no time for them", "events", lost, "reason", lostNames[lostShutdown])
 	}
 	s.client.Close()
 }
