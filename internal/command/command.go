@@ -71,8 +71,8 @@ func (p *Parser) Parse(msg []byte) (Command, *Error) {
 	if p.scratch = p.scratch[:0]; cap(p.scratch) > maxScratch {
 		p.scratch = nil
 	}
-	var e envelope
-	err := p.s.envelope(&e)
+	var e outline
+	err := p.s.outline(&e)
 	c := p.command(&e)
 	if err == nil {
 		err = e.check(&c)
@@ -85,7 +85,7 @@ func (p *Parser) Parse(msg []byte) (Command, *Error) {
 }
 
 // command returns the id, name and args of the outer object.
-func (p *Parser) command(e *envelope) (c Command) {
+func (p *Parser) command(e *outline) (c Command) {
 	if id := e.top[fieldID]; id.kind == '"' || id.number() {
 		if id.end-id.start <= MaxIDSize {
 			c.ID = p.s.raw(id)
@@ -114,7 +114,7 @@ func kindOf(name []byte) Kind {
 }
 
 // check validates the members of the outer object. c was made from them.
-func (e *envelope) check(c *Command) *Error {
+func (e *outline) check(c *Command) *Error {
 	name, set := e.top[fieldCommand], fieldSet(0)
 	if c.Kind == Broadcast {
 		set = whomOfArgs
@@ -138,7 +138,7 @@ func (e *envelope) check(c *Command) *Error {
 }
 
 // arguments adds the channel and the content in the args to c.
-func (p *Parser) arguments(e *envelope, c *Command) *Error {
+func (p *Parser) arguments(e *outline, c *Command) *Error {
 	if c.Args == nil {
 		return errNoChannel
 	}

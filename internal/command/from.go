@@ -20,7 +20,7 @@ type From struct {
 const fromOfArgs fieldSet = 1<<fieldSince | 1<<fieldLast
 
 // from reads the members of a From. e has one of them.
-func (s *scanner) from(e *envelope) *From {
+func (s *scanner) from(e *outline) *From {
 	f := &From{unclear: e.ambiguous[1]&fromOfArgs != 0}
 	if since := e.inArgs[fieldSince]; !since.absent() {
 		f.since = s.raw(since)

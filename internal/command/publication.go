@@ -26,8 +26,8 @@ type Publication struct {
 // content.
 func ParsePublication(body []byte) (Publication, *Error) {
 	s := scanner{data: body}
-	var e envelope
-	if err := s.envelope(&e); err != nil {
+	var e outline
+	if err := s.outline(&e); err != nil {
 		return Publication{}, err
 	}
 	if err := e.unclear(0, whomOfBody); err != nil {

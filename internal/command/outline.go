@@ -34,8 +34,8 @@ type fieldSet uint16
 // always are the fields that must not be ambiguous in any message or body.
 const always fieldSet = 1<<fieldCommand | 1<<fieldArgs | 1<<fieldChannel | 1<<fieldContent
 
-// envelope holds the positions of the known members of a message or a body.
-type envelope struct {
+// outline holds the positions of the known members of a message or a body.
+type outline struct {
 	top    [fields]token // members of the object itself
 	inArgs [fields]token // members of args; valid only if args is an object
 	seen   [2]fieldSet   // the known members of the object and of args, as foldedField knows them
@@ -45,9 +45,9 @@ type envelope struct {
 	ambiguous [2]fieldSet
 }
 
-// unclear returns the error of an envelope in which a member is ambiguous that must not be.
+// unclear returns the error of an outline in which a member is ambiguous that must not be.
 // set are the fields of a broadcast at that level, 0 or 1 as in ambiguous.
-func (e *envelope) unclear(level int, set fieldSet) *Error {
+func (e *outline) unclear(level int, set fieldSet) *Error {
 	switch {
 	case (e.ambiguous[0]|e.ambiguous[1])&always != 0:
 		return errAmbiguous
@@ -64,10 +64,10 @@ const bom = "\uFEFF"
 // text. A parser may ignore it (RFC 8259, section 8.1). Parse and ParsePublication do.
 func TrimBOM(p []byte) []byte { return bytes.TrimPrefix(p, []byte(bom)) }
 
-// envelope scans the whole input into e. When it returns an error, e holds the
+// outline scans the whole input into e. When it returns an error, e holds the
 // complete members before the error. A member is complete with the comma or
 // bracket after it.
-func (s *scanner) envelope(e *envelope) *Error {
+func (s *scanner) outline(e *outline) *Error {
 	s.pos = len(s.data) - len(TrimBOM(s.data))
 	s.space()
 	if s.peek() != '{' {
@@ -84,9 +84,9 @@ func (s *scanner) envelope(e *envelope) *Error {
 	return errSyntax
 }
 
-// object scans an object of the envelope at nesting level depth, 1 or 2, and
+// object scans an object of the outline at nesting level depth, 1 or 2, and
 // stores its members in found.
-func (s *scanner) object(e *envelope, found *[fields]token, depth int) bool {
+func (s *scanner) object(e *outline, found *[fields]token, depth int) bool {
 	*found = [fields]token{}
 	s.pos++
 	if s.space(); s.peek() == '}' {
@@ -107,7 +107,7 @@ func (s *scanner) object(e *envelope, found *[fields]token, depth int) bool {
 
 // member scans one member, up to the comma or bracket that ends it, and stores it
 // in found.
-func (s *scanner) member(e *envelope, found *[fields]token, depth int) bool {
+func (s *scanner) member(e *outline, found *[fields]token, depth int) bool {
 	name, ok := s.nameToken()
 	if !ok {
 		return false
