@@ -19,10 +19,10 @@ const (
 	maxHangs    = 3               // how often the rest of a node that hangs repeatedly doubles
 )
 
-// node is a master of a cluster: a connection for publishing and, with sharded publications, one
-// for the subscriptions to channels of its slots. It has both or none: when one is lost, the other
-// is closed. A goroutine of the node opens them, and opens them again, so that a slow or
-// unreachable node delays only those who need it.
+// node is a master of a cluster: a connection for publishing; with sharded publications, one for the
+// subscriptions to channels of its slots; with history, one to read it. It has all or none: when one is
+// lost, the others are closed. A goroutine of the node opens them, and opens them again, so that a slow
+// or unreachable node delays only those who need it.
 //
 // It is the Sink of its subscriptions, and passes most calls to the link's.
 type node struct {
@@ -36,7 +36,7 @@ type node struct {
 
 	// Guarded by clusterLink.mu. A node without connections rests, once the first attempt to open
 	// them is over: publications do not wait for a later attempt, because others wait behind them.
-	pair                      // both are nil without connections
+	pair                      // all are nil without connections
 	unreachable error         // why there are no connections: broker.ErrNotYet when the node answers, else ErrUnreachable
 	opening     chan struct{} // closed and set to nil when the first attempt to open them is over
 }
