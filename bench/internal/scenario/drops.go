@@ -24,7 +24,7 @@ var drops = &Scenario{
 
 var dropsNodes = &Scenario{
 	Name: "drops-nodes", About: "the same on two nodes, of which one is published to, through Redis and NATS: undisturbed, and while first the engine and then the other node are killed, and start again a second later",
-	Own: true, Asked: true, Limits: map[string]float64{replay + ", redis" + P99: 0.5, replay + ", nats" + P99: 0.5, gaps + ", redis": 0, gaps + ", nats": 0},
+	Own: true, Asked: true, Limits: map[string]float64{replay + ", redis" + P99: 0.5, replay + ", nats" + P99: 0.5, gaps + ", redis": 0, gaps + ", nats": 0, gaps + ", redis and a node killed": 0, gaps + ", nats and a node killed": 0},
 	Round: onEngines(func(e *Env, g *Server, args []string) {
 		args = append(args, keeps...)
 		here := must(e.Server.Contender.Start(e.Ctx, args...))

@@ -34,7 +34,7 @@ func onEngines(steps func(e *Env, engine *Server, args []string)) func(e *Env) e
 				c.Command = strings.Split(strings.ReplaceAll(strings.Join(c.Command, "\x00"), "{dir}", dir), "\x00")
 				engine := must(c.Start(e.Ctx))
 				defer func() { engine.Kill() }() // the one that runs then
-				steps(e, engine, []string{"-broker-driver", c.Name, "-broker-dsn", c.Name + "://" + engine.Addr})
+				steps(e, engine, []string{"-broker-driver", c.Name, "-broker-dsn", c.Name + "://" + engine.Addr + map[string]string{"redis": "?durable=true"}[c.Name]})
 			})(e)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.Name, err)
