@@ -81,6 +81,7 @@ export class Wsify {
       this.#call(this.#options.onstate, 'open', 0, '');
     };
     socket.onmessage = ({ data }) => current() && this.#take(JSON.parse(data));
+    socket.onerror = () => current() && this.#retry(1006, 'error'); // Node 22 closes nothing that it could not open
     socket.onclose = ({ code, reason }) => current() && this.#retry(code || 1006, reason); // Deno says 0
   }
 
