@@ -82,7 +82,8 @@ var selectors = regexp.MustCompile(`\b(?:up|(?:wsify|process|go)_\w+)(?:\{[^}]*\
 // there, every query has a result, and every rule can be evaluated.
 func TestDashboardAndAlertsOnARealPrometheus(t *testing.T) {
 	need(t, "prometheus", "prometheus")
-	s := serve(t, "-admin-addr", "127.0.0.1:0", "-broker-driver", "nats", "-broker-dsn", natstest.Start(t, nil).URL)
+	s := serve(t, "-admin-addr", "127.0.0.1:0", "-broker-driver", "nats", "-broker-dsn", natstest.Start(t, nil).URL,
+		"-events", "disconnect", "-events-url", "http://127.0.0.1:9/")
 	target := s.awaitAdmin()
 	classic, native := startPrometheus(t, target, false), startPrometheus(t, target, true)
 	for kind, p := range map[string]*prometheus{"classic": classic, "native": native} {

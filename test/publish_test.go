@@ -80,7 +80,8 @@ func TestCurlIsToldToContinueOrNot(t *testing.T) {
 		status       int
 	}{
 		{"k3y", "ok", true, 201},
-		{"k3y", strings.Repeat("x", 64<<10), false, 413},
+		{"k3y", strings.Repeat("x", 64<<10), true, 413}, // a batch of this size would be taken
+		{"k3y", strings.Repeat("x", 1<<20), false, 413},
 		{"other", "ok", false, 403},
 	} {
 		body := writeFile(t, t.TempDir(), "body", fmt.Sprintf(`{"channel":"news","content":%q}`, tc.content))
