@@ -49,7 +49,7 @@ func FuzzMessage(f *testing.F) {
 		if _ = json.Unmarshal(m["channel"], &name); name != strings.ToValidUTF8(string(channel), "\ufffd") && !strings.Contains(name, "\ufffd") {
 			t.Errorf("the channel %q became %q", channel, name)
 		}
-		if json.Valid(content) {
+		if Valid(content) {
 			if strings.TrimSpace(string(m["content"])) != strings.Trim(string(content), " \t\r\n") {
 				t.Errorf("%q became %q", content, m["content"])
 			}
