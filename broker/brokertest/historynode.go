@@ -97,6 +97,9 @@ func (n *Node) hears(channel string, want []broker.Entry, misses bool) {
 	}
 	next := 0
 	for _, e := range n.Heard(channel) {
+		if misses && e.Head.Position.Epoch != want[0].Head.Position.Epoch {
+			continue // masters pass on late what was published before everything was removed
+		}
 		at := slices.IndexFunc(want[next:], func(w broker.Entry) bool { return w.Head.Position == e.Head.Position })
 		if at < 0 || at > 0 && !misses {
 			n.T.Fatalf("%q with %+v is delivered, %d of history were", e.Content, e.Head, next)
