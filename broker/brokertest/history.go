@@ -46,7 +46,7 @@ func History(t *testing.T, open func(t *testing.T) *HistoryRig) {
 		"what has expired is not passed over":                expired,
 		"a position of something else is noticed":            foreign,
 		"a head is kept":                                     keepsHeads,
-		"every node has one order, and history has it too":   oneOrder,
+		"every node has one order, and history has it too":   OneOrder,
 		"nothing is passed over when the engine starts anew": restarted,
 		"nothing is missed by a node that was cut off":       cutOff,
 		"names do not matter":                                anyName,
@@ -188,9 +188,9 @@ func keepsHeads(t *testing.T, r *HistoryRig) {
 	}
 }
 
-// oneOrder: nodes publish to two channels at once. History has all of it, and each node hears what
+// OneOrder is the part of History for engines whose nodes may miss publications: nodes publish to two channels at once. History has all of it, and each node hears what
 // history has.
-func oneOrder(t *testing.T, r *HistoryRig) {
+func OneOrder(t *testing.T, r *HistoryRig) {
 	const publishers, each = 4, 100
 	var nodes []*Node
 	for range r.Nodes {
