@@ -69,13 +69,14 @@ func (b *Body) Read(in []byte, r *Rules) (rest []byte, whole bool, no Refusal) {
 }
 
 // Fits refuses a body that is too large, as soon as its kind is known: the first byte of bytes, the
-// part that has arrived, tells a batch from a single publication.
+// part that has arrived, tells a batch from a single publication. White space before it has the bound
+// of a single publication.
 func (b *Body) Fits(bytes []byte, r *Rules) Refusal {
 	size := max(b.Length, int64(len(bytes)))
 	if size <= int64(min(r.MaxMessageSize, MaxBatchBytes)) {
 		return Refusal{}
 	}
-	kind := first(bytes)
+	kind := first(bytes[:min(len(bytes), r.MaxMessageSize+1)])
 	switch batch := b.Lines || kind == '['; {
 	case batch && size > MaxBatchBytes:
 		return batchSize
