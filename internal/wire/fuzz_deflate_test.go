@@ -46,8 +46,8 @@ func FuzzInflate(f *testing.F) {
 			if got != "error 1009" {
 				t.Fatalf("%x inflates to over %d bytes: %s", p, limit, got)
 			}
-		case err != nil:
-			if got != "error 1007" {
+		case err != nil: // decoders differ in how much they give before they find the mistake
+			if got != "error 1007" && got != "error 1009" {
 				t.Fatalf("%x does not inflate (%v): %s", p, err, got)
 			}
 		case got != blob(string(out)):
