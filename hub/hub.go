@@ -109,38 +109,7 @@ func (h *Hub) indexOf(name []byte) uint32 { return uint32(maphash.Bytes(h.seed, 
 //
 // It refuses nothing: the caller has asked for room, with Busy, Full or AwaitRoom.
 func (h *Hub) Publish(channel []byte, f *Frames) (members int, missing Classes) {
-	var wake wakeSet
-	s := h.shardOf(channel)
-	s.mu.Lock()
-	ch := s.channels[string(channel)]
-	if ch == nil {
-		s.mu.Unlock()
-		return 0, 0
-	}
-	if missing = ch.lacks(f); missing != 0 {
-		s.mu.Unlock()
-		return 0, missing
-	}
-	largest := 0
-	for p := range ch.parts() {
-		if len(p.members) == 0 {
-			continue
-		}
-		frame := f[p.key.class()]
-		largest = max(largest, frame.Size())
-		if p.add(frame, h.maxPending) {
-			h.locals[p.key.loop()].schedule(p)
-			wake.add(p.key.loop())
-		}
-	}
-	members = int(ch.members)
-	ch.bytes += uint32(largest)
-	ch.count = min(ch.count+1, maxSealed) // from there on it leaves no room anyway
-	s.mu.Unlock()
-	for loop := range wake.each() {
-		h.sink.Wake(loop)
-	}
-	return members, 0
+	return h.PublishThen(channel, f, 0, nil)
 }
 
 // Stats is what a hub holds now, without implicit channels.

@@ -3,7 +3,8 @@ package hub
 // PublishThen is Publish for a channel of which the caller keeps what its members were
 // given. It calls then with the shard locked, right after they were given it, also if there
 // are none. So a JoinIf comes either before both or after both. Members of the classes in
-// silent are left out, and need no frame. then must only record what has happened.
+// silent are left out, and need no frame. then must only record what has happened, and may
+// be nil.
 func (h *Hub) PublishThen(channel []byte, f *Frames, silent Classes, then func()) (members int, missing Classes) {
 	var wake wakeSet
 	s := h.shardOf(channel)
@@ -15,7 +16,9 @@ func (h *Hub) PublishThen(channel []byte, f *Frames, silent Classes, then func()
 		}
 		members = h.give(ch, f, silent, &wake)
 	}
-	then()
+	if then != nil {
+		then()
+	}
 	s.mu.Unlock()
 	for loop := range wake.each() {
 		h.sink.Wake(loop)
@@ -39,7 +42,7 @@ func (h *Hub) give(ch *channel, f *Frames, silent Classes, wake *wakeSet) (membe
 		}
 	}
 	ch.bytes += uint32(largest)
-	ch.count = min(ch.count+1, maxSealed)
+	ch.count = min(ch.count+1, maxSealed) // from there on it leaves no room anyway
 	return members
 }
 

@@ -44,17 +44,7 @@ func (n *Node) mustWait(p *published) bool {
 // encode gives a publication to the hub. It begins with the class that nearly every
 // channel has. The hub says which others there are, so a node whose clients are all Raw
 // does not look for them. There may be new ones by the next call.
-func (n *Node) encode(p published) {
-	var frames hub.Frames
-	p.stamp, p.except = n.times.Stamp(p.channel), n.own(p.head.Except)
-	for lacks := hub.Classes(1 << hub.Raw); lacks != 0; {
-		for class := range lacks.Each() {
-			n.speak(&frames, class, p)
-		}
-		_, lacks = n.hub.Publish(p.channel, &frames)
-	}
-	frames.Release()
-}
+func (n *Node) encode(p published) { n.encodeThen(p, nil) }
 
 // Wake asks a loop to deliver. It implements hub.Sink.
 func (n *Node) Wake(loop int) { n.group.Loop(loop).Wake() }

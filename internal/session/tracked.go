@@ -15,7 +15,7 @@ func (n *Node) deliverTracked(p published) error {
 	return nil
 }
 
-// encodeThen is encode, and calls then as hub.PublishThen does.
+// encodeThen encodes for encode, and calls then as hub.PublishThen does.
 func (n *Node) encodeThen(p published, then func()) {
 	var frames hub.Frames
 	p.stamp, p.except = n.times.Stamp(p.channel), n.own(p.head.Except)
