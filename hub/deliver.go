@@ -61,7 +61,7 @@ func (l *Local) Next(limit int) (s Slice, ok bool) {
 		}
 		n := min(uint32(min(max(limit, 1), maxSlice)), w.run(uint32(len(p.members))))
 		s.Members = p.members[w.cursor : w.cursor+n]
-		s.Buffer, l.class = w.joined(), p.key.class()
+		s.Buffer, l.current = w.joined(), p
 		w.cursor += n
 		l.active.Push(p) // before foreign code runs, which may panic
 		l.hub.tell(told)
@@ -72,7 +72,10 @@ func (l *Local) Next(limit int) (s Slice, ok bool) {
 
 // Class returns the class of the members that Next returned last. It is not in the Slice,
 // which would no longer fit in registers.
-func (l *Local) Class() Class { return l.class }
+func (l *Local) Class() Class { return l.current.key.class() }
+
+// Channel returns the channel of these members.
+func (l *Local) Channel() string { return l.current.channel.name }
 
 // maxSlice keeps a limit within the range of a position.
 const maxSlice = 1 << 30

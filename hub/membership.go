@@ -60,7 +60,7 @@ type Local struct {
 	spare    []*Part // the empty list that is swapped with due
 
 	delivered int64 // see Delivered
-	class     Class // see Class
+	current   *Part // whose members Next returned last
 
 	mu  sync.Mutex // locked after a shard's lock, or alone
 	due []*Part    // guarded by mu; scheduled by publishers, not yet active

@@ -95,7 +95,7 @@ func (l *loop) sendAll(b *buffer.Buffer, members []hub.Member) {
 	for _, m := range members {
 		if c := l.net.ConnAt(m.Conn); !c.SendShared(b) {
 			sent--
-			l.overflowed(c, b.Messages)
+			l.missed(c, b.Messages)
 		}
 	}
 	l.counts.sent.Add(uint64(sent * b.Messages))
@@ -122,7 +122,7 @@ func (l *loop) queue(b *buffer.Buffer, members []hub.Member) {
 	for _, m := range members {
 		if c := l.net.ConnAt(m.Conn); !l.sendOrQueue(c, b) {
 			sent--
-			l.overflowed(c, b.Messages)
+			l.missed(c, b.Messages)
 		}
 	}
 	l.counts.sent.Add(uint64(sent * b.Messages))
@@ -167,6 +167,15 @@ func (l *loop) overflowed(c *netpoll.Conn, messages int) {
 		l.tooSlow(c, reasonSlowConsumer)
 	} else {
 		l.reportSlow(c, l.session(c), 0, reasonSlowConsumer)
+	}
+}
+
+// missed is overflowed for a member of the channel that is delivered. If it keeps history, those that are
+// told of gaps are closed under either policy: they come back, and get what they have missed.
+func (l *loop) missed(c *netpoll.Conn, messages int) {
+	l.overflowed(c, messages)
+	if l.node.now().dropSlow && c.Open() && gapVoice(l.session(c).subs.Class) != nil && l.node.keepsHistory(l.hub.Channel()) {
+		l.tooSlow(c, reasonSlowConsumer)
 	}
 }
 
