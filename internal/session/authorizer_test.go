@@ -57,7 +57,7 @@ func timeoutFor(status int) time.Duration {
 	if status == 503 {
 		return 100 * time.Millisecond
 	}
-	return 10 * time.Second
+	return patience
 }
 
 // refusing is a webhook that does not run: its port is bound, so that no other process

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"wsify/internal/testtool"
 	"wsify/netpoll"
 )
 
@@ -185,18 +186,30 @@ func TestALoopThatHangsIsNamed(t *testing.T) {
 		}
 	}
 	release := holdLoop(t, srv.loops[1])
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	var late *LateError
-	if _, _, err := srv.ListConnections(ctx, ConnFilter{}, "", 10); !errors.As(err, &late) || !slices.Equal(late.Loops, []int{1}) {
-		t.Errorf("ListConnections: %v, want a LateError of loop 1", err)
-	} else if want := "not done in time by event loop 1"; late.Error() != want {
-		t.Errorf("%q, want %q", late, want)
-	}
-	if _, err := srv.Connection(ctx, ids[0]); !errors.As(err, &late) {
-		t.Errorf("Connection: %v, want a LateError", err)
-	}
+	untilLoop1IsNamed(t, func(ctx context.Context) error {
+		_, _, err := srv.ListConnections(ctx, ConnFilter{}, "", 10)
+		return err
+	})
+	untilLoop1IsNamed(t, func(ctx context.Context) error {
+		_, err := srv.Connection(ctx, ids[0])
+		return err
+	})
 	release()
+}
+
+// untilLoop1IsNamed does with little time what loop 1 holds up. On a busy machine the other loop can
+// be late, too: then it is done again.
+func untilLoop1IsNamed(t *testing.T, do func(context.Context) error) {
+	t.Helper()
+	testtool.Until(t, "loop 1 alone is late", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		err := do(ctx)
+		if _, late := errors.AsType[*LateError](err); !late {
+			t.Fatalf("%v, want a LateError", err)
+		}
+		return err.Error() == "not done in time by event loop 1"
+	})
 }
 
 // A walk gives other tasks of the loop their turn, and each of its own turns is short.

@@ -74,8 +74,7 @@ func TestAParkedSessionExpires(t *testing.T) {
 	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerTimeout: patience})
 	release := hook.hold(is("join"))
 	p := connect(t, srv, "/ws")
-	p.send(`{"command":"join","args":{"channel":"c"},"id":1}`)
-	hook.awaitQuestions(1, "join")
+	p.send(`{"command":"join","args":{"channel":"c"},"id":1}`) // in time, but on a machine that stalls
 	p.expectClose(4004)
 	release()
 }

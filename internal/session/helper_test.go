@@ -54,11 +54,11 @@ func filled(cfg Config) Config {
 	cfg.Workers, cfg.Queue = cmp.Or(cfg.Workers, 128), cmp.Or(cfg.Queue, 8192)
 	cfg.Poller, cfg.MaxDescriptor = cmp.Or(cfg.Poller, "native"), cmp.Or(cfg.MaxDescriptor, 1<<20)
 	cfg.AuthorizerCache = cmp.Or(cfg.AuthorizerCache, 10_000)
-	cfg.AuthorizerTimeout = cmp.Or(cfg.AuthorizerTimeout, 5*time.Second)
+	cfg.AuthorizerTimeout = cmp.Or(cfg.AuthorizerTimeout, patience)
 	if cfg.AuthorizerEvents == nil {
 		cfg.AuthorizerEvents = eventList[:]
 	}
-	cfg.HandshakeTimeout, cfg.MaxHeadSize = cmp.Or(cfg.HandshakeTimeout, 10*time.Second), cmp.Or(cfg.MaxHeadSize, 16<<10)
+	cfg.HandshakeTimeout, cfg.MaxHeadSize = cmp.Or(cfg.HandshakeTimeout, patience), cmp.Or(cfg.MaxHeadSize, 16<<10)
 	cfg.PingInterval, cfg.PongTimeout = cmp.Or(cfg.PingInterval, time.Hour), cmp.Or(cfg.PongTimeout, 10*time.Second)
 	cfg.MaxMessageSize, cfg.WriteQueueSize = cmp.Or(cfg.MaxMessageSize, 64<<10), cmp.Or(cfg.WriteQueueSize, 1<<20)
 	cfg.MaxChannelsPerConnection, cfg.MaxChannelLength = cmp.Or(cfg.MaxChannelsPerConnection, 128), cmp.Or(cfg.MaxChannelLength, 255)

@@ -101,7 +101,6 @@ func TestADrainIsPaced(t *testing.T) {
 func TestClientsThatAreToldHaveHeardAllBefore(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{})
-	srv.drain = 2 * time.Second
 	peers := make([]*peer, 500)
 	for i := range peers {
 		peers[i] = connect(t, srv, "/ws")
@@ -122,6 +121,7 @@ func TestClientsThatAreToldHaveHeardAllBefore(t *testing.T) {
 				t.Fatalf("text %d of a client is %s", i, text)
 			}
 		}
+		_ = p.Close()
 	}
 	await(t, ended)
 }
@@ -155,15 +155,15 @@ func TestAClientIsToldBehindWhatItPublished(t *testing.T) {
 func TestAShutdownTakesOverFromADrain(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{})
-	peers := make([]*peer, 5*drainLeast)
+	peers := make([]*peer, 2*drainLeast)
 	for i := range peers {
 		peers[i] = connect(t, srv, "/ws")
 	}
 	srv.Drain(time.Hour)
-	srv.drain = time.Second
 	ended := shutdown(srv)
 	for _, p := range peers {
 		p.expectClose(1012)
+		_ = p.Close()
 	}
 	await(t, ended)
 	if srv.Undrain() {

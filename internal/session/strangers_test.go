@@ -5,7 +5,6 @@ import (
 	"net"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"wsify/internal/testtool"
@@ -97,21 +96,35 @@ func heapAfterPools() uint64 {
 	return m.HeapAlloc
 }
 
+// dialBeforeHaste returns connections to a server that had much time for heads when it accepted
+// them. What it waits for from now on has to come soon.
+func dialBeforeHaste(t *testing.T, cfg Config, n int) (*Server, []*peer) {
+	t.Helper()
+	cfg = filled(cfg)
+	cfg.HandshakeTimeout = time.Hour
+	srv, peers := start(t, cfg), make([]*peer, n)
+	for i := range peers {
+		peers[i] = dial(t, srv)
+	}
+	testtool.Until(t, "all are accepted", func() bool { return sessionsIn(t, srv, handshaking) == n })
+	cfg.HandshakeTimeout = 100 * time.Millisecond
+	srv.Reload(cfg)
+	return srv, peers
+}
+
 // A body must be complete within the handshake timeout. Otherwise the answer is 408.
 func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
 	t.Parallel()
-	srv := start(t, Config{HandshakeTimeout: 300 * time.Millisecond})
-	var all sync.WaitGroup
-	for _, name := range []string{"a body that never comes", "chunks that stop", "a large body that stops"} {
-		p := dial(t, srv)
-		all.Go(func() {
-			_ = p.tryWrite(strings.ReplaceAll(halfRequests[name], "?key=x", ""))
-			if res, err := p.tryResponse(); err != nil || res.status != 408 || !res.close {
-				t.Errorf("%s: %+v, %v; want 408 and the end", name, res, err)
-			}
-		})
+	names := []string{"a body that never comes", "chunks that stop", "a large body that stops"}
+	srv, peers := dialBeforeHaste(t, Config{}, len(names))
+	for i, name := range names {
+		peers[i].write(strings.ReplaceAll(halfRequests[name], "?key=x", ""))
 	}
-	all.Wait()
+	for i, name := range names {
+		if res, err := peers[i].tryResponse(); err != nil || res.status != 408 || !res.close {
+			t.Errorf("%s: %+v, %v; want 408 and the end", name, res, err)
+		}
+	}
 	if got := srv.Stats().Unpublished["timeout"]; got != 3 {
 		t.Errorf("%d publications refused with timeout, want 3", got)
 	}
@@ -121,12 +134,12 @@ func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
 // arrives, it ends without an answer.
 func TestAKeptConnectionEndsWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
-	srv := start(t, Config{HandshakeTimeout: 300 * time.Millisecond})
-	p := dial(t, srv)
+	_, peers := dialBeforeHaste(t, Config{}, 2)
+	p := peers[0]
 	p.write("OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\n")
 	p.expectStatus(204)
 	p.expectEnd()
-	p = dial(t, srv)
+	p = peers[1]
 	p.write("OPTIONS /broadcast HTTP/1.1\r\nHost: a\r\n\r\nPOST")
 	p.expectStatus(204)
 	p.expectStatus(408) // a request that has begun gets an answer

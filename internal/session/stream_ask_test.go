@@ -157,9 +157,9 @@ func TestAClientThatGivesUpIsNotAskedAboutAgain(t *testing.T) {
 func TestAStreamThatIsAskedAboutTooLongIsRefused(t *testing.T) {
 	t.Parallel()
 	hook := newWebhook(t, nil)
-	srv := start(t, Config{AuthorizerURL: hook.URL, HandshakeTimeout: 500 * time.Millisecond, AuthorizerTimeout: time.Hour})
+	srv, peers := dialBeforeHaste(t, Config{AuthorizerURL: hook.URL, AuthorizerTimeout: time.Hour}, 1)
 	release := hook.hold(func(q question) bool { return q.header.Get("X-Wsify-Channel") == "b" })
-	p := dial(t, srv)
+	p := peers[0]
 	p.write(streamHead("/sse?channel=a&channel=b"))
 	p.expectStatus(503)
 	release()

@@ -88,7 +88,7 @@ func TestAnIdleStreamIsSmall(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector's memory counts, too")
 	}
-	const streams, most = 4000, 250
+	const streams, parts, most = 4000, 32 + 16 + 16 + 8, 250
 	hook := newWebhook(t, nil)
 	srv := startOn(t, anyAddr, Config{AuthorizerURL: hook.URL, Limits: Limits{MaxConnections: streams + 100}})
 	open := func(n int) []rawClient {
@@ -113,16 +113,19 @@ func TestAnIdleStreamIsSmall(t *testing.T) {
 		hook.forget()
 	}
 	end(open(100)) // so that the workers, the webhook and the pools have what they keep
-	becomeQuiet(t, srv)
-	before := heap()
-	clients := open(streams)
-	hook.forget()
-	each := (heap() - before) / streams
+	each := int64(0)
+	for try := 0; try < 5 && each < parts; try++ { // less when memory of earlier tests became free meanwhile
+		becomeQuiet(t, srv)
+		before := heap()
+		clients := open(streams)
+		hook.forget()
+		each = (heap() - before) / streams
+		end(clients)
+	}
 	t.Logf("%d bytes each", each)
-	if each < 32+16+16+8 || each > most {
+	if each < parts || each > most {
 		t.Errorf("an idle stream takes %d bytes, want more than its parts and at most %d", each, most)
 	}
-	end(clients)
 }
 
 // TestTheTimeOfAStreamIsBound by the authorizer, with heartbeats or without.

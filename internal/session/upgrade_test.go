@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 	"wsify/internal/testtool"
 )
 
@@ -75,8 +74,10 @@ func TestHeadOfExactlyTheLimitIsTaken(t *testing.T) {
 // whatever byte it stops. A session that began in time continues.
 func TestHandshakeTimeout(t *testing.T) {
 	t.Parallel()
-	srv := start(t, Config{HandshakeTimeout: 500 * time.Millisecond, PingInterval: -1})
-	open := connect(t, srv, "/ws")
+	srv, early := dialBeforeHaste(t, Config{PingInterval: -1}, 1)
+	open := early[0]
+	open.write(upgradeHead("/ws"))
+	open.expectUpgrade()
 	var late []*peer
 	for _, part := range []string{"", "G", "GET /ws HTTP/1.1\r\n", strings.TrimSuffix(upgradeHead("/ws"), "\n")} {
 		p := dial(t, srv)

@@ -147,12 +147,15 @@ func TestV3OneSlowReader(t *testing.T) {
 // The server waited without limit for an authorizer that did not answer.
 func TestV3NoTimeoutOnTheAuthorizer(t *testing.T) {
 	hook := newWebhook(t, nil)
-	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerTimeout: 50 * time.Millisecond})
-	p := connect(t, srv, "/ws")
+	open := func(event string) *Server {
+		return start(t, Config{AuthorizerURL: hook.URL, AuthorizerTimeout: 50 * time.Millisecond, AuthorizerEvents: []string{event}})
+	}
+	joins, connects := open("join"), open("connect")
 	hook.hold(nil)
+	p := connect(t, joins, "/ws")
 	p.send(`{"command":"join","args":{"channel":"c"}}`)
 	p.expectClose(1013)
-	q := dial(t, srv)
+	q := dial(t, connects)
 	q.write(upgradeHead("/ws"))
 	q.expectStatus(503)
 }
