@@ -251,8 +251,10 @@ func TestAShutdownTellsItsLastEnds(t *testing.T) {
 	t.Parallel()
 	const clients = 250
 	srv, h := startTold(t, Config{}, "disconnect", "vacated")
-	for _, p := range connectMany(t, srv, clients) {
-		p.join("c")
+	for i, p := range connectMany(t, srv, clients) {
+		if p.join("c"); i == 0 {
+			srv.lifecycle.Channels().Subscribe("c") // as if told before: the change is undone
+		}
 		go func() { // it reads the Close frame, and closes
 			for {
 				if f, err := p.next(); err != nil || f.op == opClose {
@@ -262,7 +264,6 @@ func TestAShutdownTellsItsLastEnds(t *testing.T) {
 			}
 		}()
 	}
-	srv.lifecycle.Channels().Subscribe("c") // as if told before: the change is undone
 	if err := srv.Shutdown(); err != nil {
 		t.Fatal(err)
 	}
