@@ -109,6 +109,7 @@ func deref(r *jetstream.RePublish) jetstream.RePublish {
 type keeper struct {
 	*plan
 	js     jetstream.JetStream
+	handle jetstream.Stream
 	api    string // the beginning of the subjects of JetStream's API
 	nc     *nats.Conn
 	epoch  string
@@ -125,21 +126,23 @@ func openKeeper(ctx context.Context, p *plan, nc *nats.Conn) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := p.setUp(ctx, js)
+	handle, err := p.setUp(ctx, js)
 	if err != nil {
 		return nil, err
 	}
+	info := handle.CachedInfo()
 	cfg := info.Config
 	if p.shape(&cfg) {
 		return nil, errTooOld
 	}
-	k := &keeper{plan: p, js: js, api: jetstream.DefaultAPIPrefix, nc: nc, seen: map[string]uint64{}, opened: info.Created}
-	k.epoch = strconv.FormatUint(uint64(info.Created.UnixNano()), 36)
+	k := &keeper{plan: p, js: js, handle: handle, api: jetstream.DefaultAPIPrefix, nc: nc, seen: map[string]uint64{}, opened: info.Created}
+	// Another size is another epoch: what it had dropped could not be told from what never was.
+	k.epoch = strconv.FormatUint(uint64(info.Created.UnixNano())+uint64(p.Size), 36)
 	return k, nil
 }
 
 // setUp returns the stream as it is afterwards. Another node may do the same at the same time.
-func (p *plan) setUp(ctx context.Context, js jetstream.JetStream) (*jetstream.StreamInfo, error) {
+func (p *plan) setUp(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
 	s, err := js.Stream(ctx, p.stream)
@@ -162,7 +165,7 @@ func (p *plan) setUp(ctx context.Context, js jetstream.JetStream) (*jetstream.St
 			return nil, fmt.Errorf("the stream %s has to be changed: %w", p.stream, err)
 		}
 	}
-	return s.CachedInfo(), nil
+	return s, nil
 }
 
 // explain says what an operator can do about an error of openKeeper. denied is a right that the server
@@ -222,11 +225,12 @@ func (k *keeper) ended(channel string) {
 	delete(k.seen, channel)
 }
 
-// began notes that a channel without publications was at a sequence, if it is subscribed to.
+// began notes that a channel without publications was at a sequence, if it is subscribed to and has
+// received none: then the last one is the one before the next.
 func (k *keeper) began(channel string, at uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if seen, subscribed := k.seen[channel]; subscribed && seen < at {
+	if seen, subscribed := k.seen[channel]; subscribed && seen == 0 {
 		k.seen[channel] = at
 	}
 }

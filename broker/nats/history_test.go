@@ -339,7 +339,7 @@ func FuzzHistoryAnswers(f *testing.F) {
 		if p, _, ok := k.position(m, "c"); ok && fmt.Sprint(p.Offset) != strings.TrimLeft(sequence, "0+") && p.Offset != 0 {
 			t.Errorf("%q is the position %q", sequence, p)
 		}
-		if seq, err := parseNewest([]byte(answer)); err != nil && seq != 0 {
+		if seq, err := parseSequence([]byte(answer)); err != nil && seq != 0 {
 			t.Errorf("%q is %d and %v", answer, seq, err)
 		}
 	})

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"wsify/broker"
 	"wsify/broker/internal/link"
@@ -52,9 +54,10 @@ const behindPause = 20 * time.Millisecond
 
 // ReadHistory implements broker.HistoryLink.
 //
-// A position is complete when nothing behind it was dropped. Publications expire in the order of the
-// stream, so none has behind a position that the stream begins at or before. One more than Size of a
-// channel are kept, so none was dropped for its size when at most Size follow.
+// Publications of a channel are dropped in their order: those that have expired, which are the first
+// of the stream, and those beyond one more than Size. So nothing behind a position was dropped while
+// an older one of the channel is still kept; and neither if the stream still begins at or before the
+// position, and the channel has at most Size.
 func (l *serverLink) ReadHistory(ctx context.Context, channel string, after broker.Position, last int) (broker.Page, error) {
 	if l.keep == nil {
 		return broker.Page{}, broker.ErrNoHistory
@@ -84,78 +87,85 @@ func (k *keeper) read(ctx context.Context, channel, subject string, after broker
 	if err != nil {
 		return broker.Page{}, err
 	}
-	tail := broker.Position{Epoch: k.epoch, Offset: newest}
+	page := broker.Page{Tail: broker.Position{Epoch: k.epoch, Offset: newest}, Complete: true}
 	if newest == 0 {
-		tail.Offset = state.LastSeq
-		k.began(channel, tail.Offset)
+		page.Tail.Offset = state.LastSeq
 	}
-	if after == (broker.Position{}) || last > 0 {
-		page := broker.Page{Tail: tail, Complete: true}
-		if last > 0 && newest > 0 {
-			err = k.fill(ctx, subject, &page, 1, newest, min(last, k.Size))
-		}
-		return page, err
+	switch {
+	case last > 0:
+		_, err = k.fill(ctx, subject, &page, 1, newest, min(last, k.Size))
+	case after != broker.Position{}:
+		err = k.readAfter(ctx, subject, &page, after, newest)
 	}
-	return k.readAfter(ctx, subject, after, tail, newest)
-}
-
-// readAfter reads what follows a position.
-func (k *keeper) readAfter(ctx context.Context, subject string, after, tail broker.Position, newest uint64) (broker.Page, error) {
-	page := broker.Page{Tail: tail}
-	if after.Epoch == k.epoch {
-		if newest > after.Offset {
-			if err := k.fill(ctx, subject, &page, after.Offset+1, newest, k.Size+1); err != nil {
-				return page, err
-			}
-		}
-		state, err := k.state(ctx) // afterwards, because it may have expired meanwhile
-		if err != nil {
-			return page, err
-		}
-		page.Complete = newest > 0 && after.Offset == newest || after.Offset <= state.LastSeq && after.Offset+1 >= state.FirstSeq && len(page.Entries) <= k.Size
-		if page.Complete {
-			if len(page.Entries) == 0 {
-				page.Tail = after
-			}
-			return page, nil
-		}
-	}
-	var err error
-	if page.Entries = nil; newest > 0 {
-		err = k.fill(ctx, subject, &page, 1, newest, k.Size)
+	if err == nil && newest == 0 {
+		k.began(channel, page.Tail.Offset)
 	}
 	return page, err
 }
 
+// readAfter reads what follows a position.
+func (k *keeper) readAfter(ctx context.Context, subject string, page *broker.Page, after broker.Position, newest uint64) (err error) {
+	if page.Complete = false; after.Epoch == k.epoch {
+		oldest := newest
+		if newest > after.Offset {
+			if oldest, err = k.fill(ctx, subject, page, after.Offset+1, newest, k.Size+1); err != nil {
+				return err
+			}
+		}
+		state, err := k.state(ctx, jetstream.WithSubjectFilter(subject)) // afterwards, because it may be dropped meanwhile
+		if err != nil {
+			return err
+		}
+		older := oldest > 0 && oldest <= after.Offset
+		few := after.Offset+1 >= state.FirstSeq && state.Subjects[subject] < min(uint64(k.Size)+1, state.most)
+		if page.Complete = after.Offset <= state.LastSeq && (older || few); page.Complete {
+			if len(page.Entries) == 0 {
+				page.Tail = after
+			}
+			return nil
+		}
+	}
+	if page.Entries = nil; newest > 0 {
+		newest = page.Tail.Offset
+	}
+	_, err = k.fill(ctx, subject, page, 1, newest, k.Size)
+	return err
+}
+
 // streamState is what a stream says of itself.
 type streamState struct {
-	FirstSeq, LastSeq uint64
+	jetstream.StreamState
+	most uint64 // how many of a channel it keeps
 }
 
 // state asks the stream's leader.
-func (k *keeper) state(ctx context.Context) (s streamState, err error) {
-	stream, err := k.js.Stream(ctx, k.stream)
+func (k *keeper) state(ctx context.Context, more ...jetstream.StreamInfoOpt) (s streamState, err error) {
+	info, err := k.handle.Info(ctx, more...)
 	if err != nil {
 		return s, err
 	}
-	info := stream.CachedInfo()
 	if !info.Created.Equal(k.opened) {
 		return s, errReplaced
 	}
-	return streamState{info.State.FirstSeq, info.State.LastSeq}, nil
+	return streamState{info.State, uint64(info.Config.MaxMsgsPerSubject)}, nil // -1 is no limit
 }
 
 // newest asks the leader for the sequence of the newest publication to a subject; 0 is none.
 func (k *keeper) newest(ctx context.Context, subject string) (uint64, error) {
-	request, _ := json.Marshal(getRequest{Last: subject}) // a struct of texts and numbers
+	return k.sequence(ctx, getRequest{Last: subject})
+}
+
+// sequence asks the leader for the sequence of a publication; 0 is none.
+func (k *keeper) sequence(ctx context.Context, which getRequest) (uint64, error) {
+	request, _ := json.Marshal(which) // a struct of texts and numbers
 	m, err := k.nc.RequestWithContext(ctx, k.api+"STREAM.MSG.GET."+k.stream, request)
 	if err != nil {
 		return 0, err
 	}
-	return parseNewest(m.Data)
+	return parseSequence(m.Data)
 }
 
-func parseNewest(answer []byte) (uint64, error) {
+func parseSequence(answer []byte) (uint64, error) {
 	var a getAnswer
 	switch err := json.Unmarshal(answer, &a); {
 	case err != nil, a.Error == nil && a.Message == nil:
@@ -169,8 +179,13 @@ func parseNewest(answer []byte) (uint64, error) {
 }
 
 // fill adds to page the publications from a sequence on, the newest most of them, until it has that
-// of the sequence newest. The server that answers may be behind the leader.
-func (k *keeper) fill(ctx context.Context, subject string, page *broker.Page, from, newest uint64, most int) error {
+// of the sequence newest. The server that answers may be behind the leader. It returns the sequence of
+// the oldest one that is kept afterwards; those before it are left out, as some behind them may have
+// been dropped before they were read.
+func (k *keeper) fill(ctx context.Context, subject string, page *broker.Page, from, newest uint64, most int) (oldest uint64, err error) {
+	if newest == 0 {
+		return 0, nil
+	}
 	for {
 		before := from
 		err := k.batch(ctx, subject, from, func(e broker.Entry) {
@@ -184,17 +199,19 @@ func (k *keeper) fill(ctx context.Context, subject string, page *broker.Page, fr
 		})
 		switch {
 		case err != nil:
-			return err
+			return 0, err
 		case from > newest:
 			page.Entries = page.Entries[max(0, len(page.Entries)-most):]
 			page.Tail.Offset = max(page.Tail.Offset, from-1)
-			return nil
+			oldest, err = k.sequence(ctx, getRequest{Seq: 1, Next: subject})
+			page.Entries = slices.DeleteFunc(page.Entries, func(e broker.Entry) bool { return oldest == 0 || e.Head.Position.Offset < oldest })
+			return oldest, err
 		case from == before:
 			if link.Pause(ctx, behindPause); ctx.Err() != nil {
-				return errBehind
+				return 0, errBehind
 			}
 			if newest, err = k.newest(ctx, subject); err != nil { // it may have expired
-				return err
+				return 0, err
 			}
 		}
 	}
