@@ -57,7 +57,7 @@ type answer struct {
 // reconnects one answer is enough. Positions of the future and of other epochs may come from a
 // node that is ahead of this one: there the answer has to be newer than the join.
 func (a *answer) denies(p broker.Position, began time.Time) bool {
-	if !a.complete && p.Epoch == a.after.Epoch && p.Offset <= a.after.Offset && p.Epoch == a.tail.Epoch {
+	if !a.complete && p.Epoch == a.after.Epoch && p.Epoch == a.tail.Epoch && p.Offset <= a.after.Offset && a.after.Offset <= a.tail.Offset {
 		return true
 	}
 	return a.asked.After(began) && (p.Epoch != a.tail.Epoch || p.Offset > a.tail.Offset)

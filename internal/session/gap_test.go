@@ -210,6 +210,15 @@ func TestALostPositionIsAskedForOnce(t *testing.T) {
 	}
 }
 
+// A position of the future says nothing of what is kept.
+func TestAPositionOfTheFutureSpoilsNoOther(t *testing.T) {
+	srv, b := startScripted(t)
+	b.publish("1")
+	b.publish("2")
+	connect(t, srv, "/ws").expectJoin("h", sincePosition("e-999"), "", "recovered false")
+	connect(t, srv, "/ws").expectJoin("h", sincePosition("e-1"), "2", "recovered true")
+}
+
 // A join without an id has no answer, so an envelope has a gap where something is lost.
 func TestAJoinWithoutAnIDIsToldOfAGap(t *testing.T) {
 	srv, b := startScripted(t)
