@@ -139,6 +139,9 @@ func (e *outline) check(c *Command) *Error {
 
 // arguments adds the channel and the content in the args to c.
 func (p *Parser) arguments(e *outline, c *Command) *Error {
+	if c.Kind == Broadcast && misplaced(&e.top, e.seen[0]&(whomOfArgs|1<<fieldContent)) {
+		return errBesideArgs
+	}
 	if c.Args == nil {
 		return errNoChannel
 	}

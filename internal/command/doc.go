@@ -26,7 +26,9 @@
 // In the args of a broadcast, and in a body, channels, user, users and except may say whom
 // the publication is for, and in args also echo and members: see Whom. Exactly one of
 // channel, channels, user and users is given. There these names must not repeat or differ
-// in case either. Anywhere else they are members of other names.
+// in case either. At the other level of a broadcast or a body they are a bad request, and so is
+// content beside the args of a broadcast; but echo and members mean nothing in a body. Anywhere
+// else they are members of other names.
 //
 // In the args of a join, since and last may say where to begin: see From. They are read where
 // the channel keeps history; elsewhere they are members of other names.

@@ -40,6 +40,8 @@ var (
 	errArgsType       = &Error{BadRequest, "args must be an object"}
 	errAmbiguous      = &Error{BadRequest, "command, args, channel and content must be written exactly so, and once"}
 	errAmbiguousWhom  = &Error{BadRequest, "channels, user, users, except, echo and members must be written exactly so, and once"}
+	errBesideArgs     = &Error{BadRequest, "content, channels, user, users, except, echo and members belong into args"}
+	errInsideArgs     = &Error{BadRequest, "channels, user, users and except belong beside args, not into it"}
 	errTargets        = &Error{BadRequest, "give one of channel, channels, user and users"}
 	errChannels       = &Error{BadRequest, "channels must be a list of 1 to 100 strings"}
 	errUser           = &Error{BadRequest, "user must be a string of 1 to 255 bytes"}

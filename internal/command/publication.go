@@ -19,7 +19,8 @@ type Publication struct {
 //	{"channel":"news","content":{"any":"JSON"}}
 //	{"channel":"news","args":{"content":{"any":"JSON"}}}
 //
-// In place of channel it may have channels, user or users, and besides except.
+// In place of channel it may have channels, user or users, and besides except, beside
+// args in the second form.
 // A content of the outer object, even null, has precedence over the one in args.
 // Members match as in a message; the package comment has the rules.
 // It allocates only for a channel that has to be decoded and for an absent
@@ -36,6 +37,9 @@ func ParsePublication(body []byte) (Publication, *Error) {
 	args := e.top[fieldArgs]
 	if !args.absent() && args.kind != '{' {
 		return Publication{}, errArgsType
+	}
+	if misplaced(&e.inArgs, e.seen[1]&whomOfBody) {
+		return Publication{}, errInsideArgs
 	}
 	var p Publication
 	var err *Error

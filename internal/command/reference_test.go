@@ -52,6 +52,9 @@ func (l library) parse(msg []byte) (c Command, code string) {
 	case c.Kind == Unknown:
 		return c, UnknownCommand
 	}
+	if c.Kind == Broadcast && l.hasAny(msg, append([]string{"content"}, argsNames...)) {
+		return c, BadRequest
+	}
 	var args map[string]stdjson.RawMessage
 	if c.Args != nil && l.unmarshal(c.Args, &args) != nil {
 		return c, BadRequest
@@ -83,6 +86,9 @@ func (l library) publication(body []byte) (p Publication, code string) {
 	var all map[string]stdjson.RawMessage
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if !l.object(body, &m) || l.unmarshal(body, &all) != nil || ambiguous(body, m.Args) || ambiguousNames(body, bodyNames...) || kind(m.Args) != '{' && !null(m.Args) {
+		return p, BadRequest
+	}
+	if !null(m.Args) && l.hasAny(m.Args, bodyNames) {
 		return p, BadRequest
 	}
 	if m.Content == nil && !null(m.Args) {
@@ -128,93 +134,6 @@ func (f *From) equal(g *From) bool {
 	return f.unclear == g.unclear && (f.unclear || bytes.Equal(f.since, g.since) && bytes.Equal(f.last, g.last))
 }
 
-// The names that make a Whom.
-var (
-	bodyNames = []string{"channels", "user", "users", "except"}
-	argsNames = append([]string{"echo", "members"}, bodyNames...)
-)
-
-// whom does what scanner.whom does.
-func (l library) whom(object map[string]stdjson.RawMessage, names []string) (*Whom, bool) {
-	w, has, ok, targets := &Whom{}, false, true, 0
-	for _, name := range append([]string{"channel"}, names...) {
-		raw, given := object[name]
-		has = has || given && name != "channel"
-		if null(raw) {
-			continue
-		}
-		yes := string(raw) == "true"
-		switch name {
-		case "channel":
-			targets++
-		case "channels":
-			targets++
-			w.Channels = l.list(raw, func(s string) string { return string(l.channel(mustJSON(s))) }, &ok)
-		case "users":
-			targets++
-			w.Users = l.list(raw, userOf, &ok)
-		case "user":
-			targets++
-			w.Users = l.list([]byte("["+string(raw)+"]"), userOf, &ok)
-		case "except":
-			w.Except = l.list(raw, connOf, nil)
-			ok = ok && w.Except != nil
-		case "echo":
-			w.Silent = !yes
-			ok = ok && (yes || string(raw) == "false")
-		case "members":
-			w.Members = yes
-			ok = ok && (yes || string(raw) == "false")
-		}
-	}
-	if !has {
-		return nil, true
-	}
-	return w, ok && targets < 2
-}
-
-func mustJSON(s string) []byte {
-	p, _ := stdjson.Marshal(s)
-	return p
-}
-
-func userOf(s string) string {
-	if len(s) > MaxUserLength {
-		return ""
-	}
-	return s
-}
-
-func connOf(s string) string {
-	if len(s) > MaxConnLength || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
-		return ""
-	}
-	return s
-}
-
-// list returns a list of 1 to 100 strings that read does not make empty. unique, if not nil, is
-// cleared when it is no such list, or has one string twice.
-func (l library) list(raw []byte, read func(string) string, unique *bool) (list []string) {
-	var texts []*string
-	bad := kind(raw) != '[' || hasHalfPair(raw) || l.unmarshal(raw, &texts) != nil || len(texts) == 0 || len(texts) > 100
-	seen := map[string]bool{}
-	for _, text := range texts {
-		if bad || text == nil || read(*text) == "" || unique != nil && seen[read(*text)] {
-			bad = true
-			break
-		}
-		seen[read(*text)] = true
-		list = append(list, read(*text))
-	}
-	if bad {
-		if unique != nil {
-			*unique = false
-		}
-		return nil
-	}
-	return list
-}
-
 func (l library) str(raw []byte) (text []byte, ok bool) {
 	var s string
 	if kind(raw) != '"' || l.unmarshal(raw, &s) != nil {
@@ -241,24 +160,29 @@ func ambiguous(object, args []byte) bool {
 	return ambiguousNames(object, always...) || kind(args) == '{' && ambiguousNames(args, always...)
 }
 
-func ambiguousNames(object []byte, names ...string) bool {
+func ambiguousNames(object []byte, names ...string) (found bool) {
+	seen := map[string]bool{}
+	eachMember(object, func(name string, _ stdjson.RawMessage) {
+		for _, ours := range names {
+			if strings.EqualFold(name, ours) {
+				found = found || name != ours || seen[ours]
+				seen[ours] = true
+			}
+		}
+	})
+	return found
+}
+
+// eachMember calls found for each member of the object, in order.
+func eachMember(object []byte, found func(name string, value stdjson.RawMessage)) {
 	d := stdjson.NewDecoder(bytes.NewReader(object))
 	_, _ = d.Token()
-	seen := map[string]bool{}
 	for d.More() {
 		name, _ := d.Token()
 		var value stdjson.RawMessage
 		_ = d.Decode(&value)
-		for _, ours := range names {
-			if strings.EqualFold(name.(string), ours) {
-				if name != ours || seen[ours] {
-					return true
-				}
-				seen[ours] = true
-			}
-		}
+		found(name.(string), value)
 	}
-	return false
 }
 
 // hasHalfPair reports whether a JSON string has \uD800 to \uDFFF without the other half.

@@ -77,6 +77,17 @@ func (s *scanner) whom(found *[fields]token, set fieldSet) (*Whom, *Error) {
 	return w, err
 }
 
+// misplaced reports whether found has a member of the set. There it would mean nothing, and the
+// publication would go to others than its publisher has named.
+func misplaced(found *[fields]token, set fieldSet) bool {
+	for f := fieldOther; set>>f != 0; f++ {
+		if set&(1<<f) != 0 && !found[f].absent() {
+			return true
+		}
+	}
+	return false
+}
+
 // mustBeBool returns e unless t is true or false.
 func (t token) mustBeBool(e *Error) *Error {
 	if t.kind != 't' && t.kind != 'f' {

@@ -158,3 +158,46 @@ func TestAJoinMayHaveArgsOfTheseNames(t *testing.T) {
 		}
 	}
 }
+
+// A member in the wrong place is a bad request: ignored, it would send the publication to others than
+// its publisher has named. null is no member.
+func TestAMemberInTheWrongPlaceIsABadRequest(t *testing.T) {
+	lists := []string{`"channels":["b"]`, `"user":"ann"`, `"users":["ann"]`, `"except":["x-1"]`, `"Except":["x-1"]`, `"except":7`}
+	others := []string{`"echo":false`, `"members":true`}
+	check := func(input string, got, want *Error) {
+		if t.Helper(); got != want {
+			t.Errorf("%s: %+v, want %+v", input, got, want)
+		}
+	}
+	message := func(member string) *Error {
+		msg := []byte(`{"command":"broadcast","args":{"channel":"a","content":1},` + member + `}`)
+		var p Parser
+		_, bad := p.Parse(msg)
+		compareParse(t, msg)
+		return bad
+	}
+	body := func(member string) *Error {
+		text := []byte(`{"channel":"a","args":{"content":1,` + member + `}}`)
+		_, bad := ParsePublication(text)
+		comparePublication(t, text)
+		return bad
+	}
+	for _, member := range lists {
+		check(member+" beside args", message(member), errBesideArgs)
+		check(member+" in the args of a body", body(member), errInsideArgs)
+	}
+	for _, member := range others {
+		check(member+" beside args", message(member), errBesideArgs)
+		check(member+" in the args of a body", body(member), nil)
+	}
+	for _, member := range []string{`"except":null`, `"users":null`, `"other":1`, `"channel":"b"`} {
+		check(member+" beside args", message(member), nil)
+		check(member+" in the args of a body", body(member), nil)
+	}
+	check("content beside args", message(`"content":1`), errBesideArgs)
+	var p Parser
+	_, bad := p.Parse([]byte(`{"command":"broadcast","channel":"a","content":1}`))
+	check("no args", bad, errBesideArgs)
+	_, bad = p.Parse([]byte(`{"command":"join","args":{"channel":"a"},"user":"ann","except":[],"content":1}`))
+	check("a join", bad, nil)
+}
