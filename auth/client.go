@@ -59,6 +59,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	d := newDialer(u, cfg.TLSConfig, cfg.Timeout)
+	d.headDecides = cfg.HeadDecides
 	c := &Client{timeout: cfg.Timeout, name: display(u), dialer: d}
 	c.host = &fasthttp.HostClient{
 		Addr:                      d.addr,

@@ -44,6 +44,11 @@ type Config struct {
 	// answer still decides, but its connection is closed. Zero means 64 KiB.
 	MaxResponseSize int
 
+	// HeadDecides makes the head of an answer the whole answer: its status counts even if the body is
+	// cut off or does not end. The body is then waited for only briefly, so that a connection can be
+	// used again. Without it half an answer is Down.
+	HeadDecides bool
+
 	// UserAgent is sent with every call. Empty means "wsify".
 	UserAgent string
 

@@ -23,6 +23,8 @@ type dialer struct {
 	tls     *tls.Config   // nil: plain TCP
 	maxAge  time.Duration // connections are not reused after this time
 
+	headDecides bool // Config.HeadDecides
+
 	dials     atomic.Uint64 // connections that were asked for
 	wantsOurs atomic.Bool   // the server has requested a client certificate, and got none
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -33,8 +34,8 @@ func FuzzAnswer(f *testing.F) {
 	host := &fasthttp.HostClient{MaxResponseBodySize: 64, ReadBufferSize: maxHeadSize, SecureErrorLogMessage: true}
 	decide := func(r io.Reader) (Decision, bool) {
 		var resp fasthttp.Response
-		l := &link{Conn: reading{from: r}}
-		if _, err := l.receive(host, &resp); err != nil {
+		l := &link{Conn: reading{from: r}, dialer: new(dialer)}
+		if _, err := l.receive(host, &resp, time.Time{}); err != nil {
 			return Down, false
 		}
 		d, _ := judge(resp.StatusCode())

@@ -4,9 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
+
+// bodyWait is how long the body of an answer is waited for whose head decides.
+const bodyWait = 250 * time.Millisecond
 
 // maxInterim is how many interim answers (1xx) may come before the final one.
 const maxInterim = 100
@@ -23,15 +27,19 @@ var (
 
 // receive reads the final answer. clean reports that it was read to its end and nothing followed
 // it. A body that is too large is read in part, without an error: the head was complete, and the
-// status decides.
-func (l *link) receive(host *fasthttp.HostClient, resp *fasthttp.Response) (clean bool, err error) {
+// status decides. With Config.HeadDecides the same holds for a body that is not whole within bodyWait.
+func (l *link) receive(host *fasthttp.HostClient, resp *fasthttp.Response, deadline time.Time) (clean bool, err error) {
 	r := host.AcquireReader(l)
 	defer host.ReleaseReader(r)
 	if err := readHead(r, resp); err != nil {
 		return false, err
 	}
+	headDecides := l.dialer.headDecides
+	if due := time.Now().Add(bodyWait); headDecides && due.Before(deadline) {
+		_ = l.SetReadDeadline(due) // an error shows when the body is read
+	}
 	err = readBody(r, resp, host.MaxResponseBodySize)
-	if err == fasthttp.ErrBodyTooLarge {
+	if err == fasthttp.ErrBodyTooLarge || err != nil && headDecides {
 		return false, nil
 	}
 	return r.Buffered() == 0 && resp.StatusCode() >= 200, err

@@ -74,7 +74,7 @@ func (l *link) try(host *fasthttp.HostClient, req *fasthttp.Request, resp *fasth
 	}
 	// A webhook may answer and close before it has read a long body: the answer counts although
 	// sending failed.
-	clean, err := l.receive(host, resp)
+	clean, err := l.receive(host, resp, deadline)
 	if err != nil {
 		return false, l.explain(err, deadline)
 	}

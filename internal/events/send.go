@@ -112,7 +112,7 @@ func (s *Sender) wait() bool {
 // taken is the outcome of a batch that the webhook has taken. The others are why it is lost.
 const taken = -1
 
-// try makes one POST. Any answer of 2xx takes the batch.
+// try makes one POST. The head of any answer of 2xx takes the batch.
 func (s *Sender) try(body []byte) (outcome int, cause error) {
 	call := &auth.Call{Body: body}
 	if s.stopped() {

@@ -81,7 +81,7 @@ func Open(cfg Config) (*Sender, error) {
 		s.channels = &Channels{sender: s, settle: settleTime, most: maxChanges}
 	}
 	var err error
-	s.client, err = auth.New(auth.Config{URL: cfg.URL, Timeout: cfg.Timeout, MaxConns: 1, TLSConfig: cfg.TLS, Setting: "-events-url"})
+	s.client, err = auth.New(auth.Config{URL: cfg.URL, Timeout: cfg.Timeout, MaxConns: 1, HeadDecides: true, TLSConfig: cfg.TLS, Setting: "-events-url"})
 	return s, err
 }
 
