@@ -53,8 +53,12 @@ var followers = []struct {
 	}},
 }
 
+// sooner makes the programs of docs/clients.md notice sooner that a network has ended without a word.
+var sooner = strings.NewReplacer("15_000", "500", "15 * time.Second", "time.Second/2", "connect(url,", "connect(url, ping_interval=0.5, ping_timeout=0.5,")
+
 // TestClientsWithoutALibraryMissNothing runs the programs of docs/clients.md as they are there,
-// but for the port: their network is pulled out, and their server is replaced.
+// but for the port and the time between signs of life: their network is pulled out, it ends without
+// a word, and their server is replaced.
 func TestClientsWithoutALibraryMissNothing(t *testing.T) {
 	for _, f := range followers {
 		t.Run(f.name, func(t *testing.T) {
@@ -63,7 +67,7 @@ func TestClientsWithoutALibraryMissNothing(t *testing.T) {
 			s := serve(t, "-history-channels", "*")
 			net := newCable(t, s.addr)
 			line := f.start(t, func(name string) string {
-				return strings.ReplaceAll(readme(t, name), "localhost:3000", net.addr)
+				return sooner.Replace(strings.ReplaceAll(readme(t, name), "localhost:3000", net.addr))
 			})
 			pullAndReplace(t, s, net, &follower{f.name, line})
 		})
@@ -81,6 +85,7 @@ func pullAndReplace(t *testing.T, s *server, net *cable, f *follower) {
 	net.plug()
 	f.expect(t, "news 2")
 	f.expect(t, "news 3")
+	net.fade()
 	f.publish(t, s, 4)
 	f.expect(t, "news 4")
 

@@ -21,6 +21,7 @@ type cable struct {
 	mu     sync.Mutex
 	pulled bool                  // guarded by mu
 	conns  map[net.Conn]struct{} // guarded by mu
+	silent chan struct{}         // guarded by mu; closed when what was passed on until then is cut off
 }
 
 // newCable listens and passes connections on to a server.
@@ -30,7 +31,7 @@ func newCable(t *testing.T, to string) *cable {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cable{addr: l.Addr().String(), conns: map[net.Conn]struct{}{}}
+	c := &cable{addr: l.Addr().String(), conns: map[net.Conn]struct{}{}, silent: make(chan struct{})}
 	t.Cleanup(func() { _ = l.Close(); c.pull() })
 	go func() {
 		for {
@@ -39,8 +40,9 @@ func newCable(t *testing.T, to string) *cable {
 				return
 			}
 			if server, err := net.Dial("tcp", to); err == nil && c.add(from, server) {
-				go c.pass(from, server)
-				go c.pass(server, from)
+				silent := c.silence()
+				go c.pass(from, server, silent)
+				go c.pass(server, from, silent)
 			} else {
 				_ = from.Close()
 			}
@@ -61,10 +63,31 @@ func (c *cable) add(ends ...net.Conn) bool {
 	return !c.pulled
 }
 
-func (c *cable) pass(from, to net.Conn) {
+func (c *cable) silence() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.silent
+}
+
+// fade ends no connection, but passes nothing on of those that there are. Others work.
+func (c *cable) fade() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.silent)
+	c.silent = make(chan struct{})
+}
+
+func (c *cable) pass(from, to net.Conn, silent <-chan struct{}) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
+		select {
+		case <-silent:
+			if err == nil {
+				continue
+			}
+		default:
+		}
 		if err == nil {
 			_, err = to.Write(buf[:n])
 		}
