@@ -169,6 +169,7 @@ func TestTheJavaScriptClientWaitsByCloseCode(t *testing.T) {
 		"4004: 0 to 1000, 0 to 2000, 0 to 4000, 0 to 8000, 0 to 16000, 0 to 30000, 0 to 30000",
 		"4029: 1000 to 2000, 2000 to 4000, 4000 to 8000, 8000 to 16000, 15000 to 30000, 15000 to 30000, 15000 to 30000",
 		"4003: closed", "1002: closed", "1003: closed", "1007: closed", "1009: closed",
+		"after an answer: 1000", "after a stream: 1000", "joins since mine",
 	} {
 		if got := p.line(); got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -193,6 +194,7 @@ const client = new Wsify('ws://localhost:3000/ws', { token: async () => 't', ons
 const { position, recovered } = await client.join('news', { message: (m: Message) => console.log(m.content), gap: (at) => console.log(at), last: 1 });
 const { members } = await client.publish('news', { a: 1 }, { echo: false });
 await client.leave('news').catch((error: WsifyError) => console.log(error.code, position?.length, recovered, members));
+await client.publish(undefined, new WsifyError('mine', 'an error'), { user: 'ann' });
 client.close();
 `
 	for name, check := range map[string]struct {

@@ -6,7 +6,7 @@ const options = {
   token: () => { say('token'); return 'secret'; },
   onstate: (state, code) => say(state, code),
   onerror: (error) => say('error', error.code ?? String(error)),
-  beat: 300, maxWait: 500,
+  maxWait: 500,
 };
 const handlers = { message: (m) => say(m.channel, m.content), gap: () => say('gap') };
 

@@ -25,4 +25,45 @@ for (const code of [1006, 1012, 1013, 4001, 4004, 4029, 4003, 1002, 1003, 1007, 
   const from = await least(code, 0), to = await least(code, 1);
   console.log(`${code}: ${from.length ? from.map((wait, i) => `${wait} to ${to[i]}`).join(', ') : 'closed'}`);
 }
+
+// A client without channels begins anew when the server has answered, and a stream when it was open.
+const turn = () => new Promise(setImmediate);
+Math.random = () => 1;
+const lonely = new Wsify('ws://localhost/ws');
+for (const answers of [false, false, true]) {
+  await turn();
+  const socket = sockets.pop();
+  if (answers) socket.onmessage({ data: '{"type":"reply","id":0,"ok":false,"error":{"code":"bad_request","message":""}}' });
+  socket.onclose({ code: 1006, reason: '' });
+}
+console.log('after an answer:', waits.at(-1));
+lonely.close();
+
+const streams = [];
+globalThis.EventSource = class {
+  constructor() { streams.push(this); }
+  addEventListener(type, f) { this['on' + type] = f; }
+  close() {}
+};
+const listener = new Wsify('ws://localhost/ws', { sse: true });
+listener.join('news').catch(() => {});
+for (const opens of [false, false, true]) {
+  await turn();
+  const stream = streams.pop();
+  if (opens) stream.onopen({});
+  stream.onerror();
+}
+console.log('after a stream:', waits.at(-1));
+listener.close();
+
+// What is told of a channel that the authorizer joins does not move the position of ours.
+sockets.length = 0;
+const joined = new Wsify('ws://localhost/ws');
+joined.join('news', { since: 'mine' }).catch(() => {});
+await turn();
+sockets[0].onmessage({ data: '{"type":"reply","channel":"news","ok":true,"position":"later"}' });
+sockets[0].onclose({ code: 1006, reason: '' });
+await turn();
+Object.assign(sockets[1], { readyState: 1, send: (text) => console.log('joins since', JSON.parse(text).args.since) });
+sockets[1].onopen();
 process.exit();
