@@ -16,7 +16,7 @@ var ErrBusy = errors.New("the channel has too much undelivered")
 type Sink interface {
 	// Wake says that a loop has something to deliver. The loop then calls Local.Take.
 	Wake(loop int)
-	// Room says that room is kept for a waiter, until Hub.Forgo.
+	// Room says that room is kept for a waiter without Came, until Hub.Forgo.
 	Room(w *Waiter)
 }
 

@@ -1,10 +1,12 @@
 package hub
 
-// Waiter is a publication that waits for room in a channel. It serves one wait. ID and
-// First are set before the wait; the lock of the channel's shard guards the rest.
+// Waiter is a publication that waits for room in a channel. It serves one wait. ID, First
+// and Came are set before the wait; the lock of the channel's shard guards the rest.
 type Waiter struct {
 	// ID names the waiter. The hub does not interpret it.
 	ID uint64
+	// Came is called in place of Sink.Room, if it is not nil.
+	Came func()
 	// First is for a publication that goes ahead of waiters without it, and may use
 	// the room that is kept for them.
 	First bool
@@ -15,9 +17,6 @@ type Waiter struct {
 	told       bool // size bytes are kept for it
 	next, prev *Waiter
 }
-
-// Channel returns the name of the channel that w waits for.
-func (w *Waiter) Channel() string { return w.channel.name }
 
 // crowd is the queue for room in a channel, first come, first served, and the room
 // that is kept for waiters that were told. Most channels have none.
@@ -92,7 +91,11 @@ func (h *Hub) Forgo(w *Waiter) {
 func (h *Hub) tell(w *Waiter) {
 	for w != nil {
 		next := w.next // a waiter that is told may be reused at once
-		h.sink.Room(w)
+		if w.Came != nil {
+			w.Came()
+		} else {
+			h.sink.Room(w)
+		}
 		w = next
 	}
 }

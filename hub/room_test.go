@@ -116,6 +116,21 @@ func TestAwaitRoomWaitsOnlyWhereThereIsNone(t *testing.T) {
 	await(t, h, 3, &Waiter{})
 }
 
+func TestAWaiterWithAFunctionIsToldByIt(t *testing.T) {
+	h, log := roomHub(1)
+	publish(t, h, "news", "1234567890")
+	came := 0
+	w := await(t, h, 4, &Waiter{Came: func() { came++ }})
+	other := await(t, h, 4, &Waiter{ID: 7})
+	drain(h.Local(0), 1)
+	log.expect(t, "both have room", 7)
+	h.Forgo(w)
+	h.Forgo(other)
+	if came != 1 {
+		t.Errorf("it was told %d times", came)
+	}
+}
+
 // Waiters are told in the order they came, only as far as there is room. A newcomer
 // waits behind them.
 func TestRoomIsGivenInTurn(t *testing.T) {

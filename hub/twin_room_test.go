@@ -93,14 +93,14 @@ func (w *twin) awaitRoom(name string, size int, first bool) {
 func (w *twin) Room(one *Waiter) {
 	q := w.crowd(one.channel)
 	if len(q.queue) == 0 || q.queue[0] != one {
-		w.t.Fatalf("%q: a waiter of %d bytes was told ahead of others", one.Channel(), one.size)
+		w.t.Fatalf("%q: a waiter of %d bytes was told ahead of others", one.channel.name, one.size)
 	}
 	kept := q.kept()
 	if one.First {
 		kept = 0
 	}
 	if w.full(one.channel, kept, one.size) {
-		w.t.Fatalf("%q: a waiter was told of room for %d bytes, which there is not", one.Channel(), one.size)
+		w.t.Fatalf("%q: a waiter was told of room for %d bytes, which there is not", one.channel.name, one.size)
 	}
 	q.queue = q.queue[1:]
 	q.told = append(q.told, one)

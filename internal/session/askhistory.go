@@ -265,30 +265,19 @@ func (t *trackers) restLocked(tr *tracker, rest time.Duration) {
 	})
 }
 
-// trackerWaits is the ID of a Waiter with which a reader waits for room in a channel. No
-// connection has this ID, because a generation is never 0.
-const trackerWaits = 1 << 32
-
 // awaitRoom waits until the members of a channel have room for size bytes. Members that are
 // too slow are closed, so that takes no longer than roomTimeout.
 func (t *trackers) awaitRoom(channel []byte, size int) {
-	w, room := &hub.Waiter{ID: trackerWaits, First: true}, make(chan struct{})
-	t.rooms.Store(w, room)
-	if t.node.hub.AwaitRoom(channel, size, w) {
-		select {
-		case <-room:
-		case <-time.After(roomTimeout):
-		}
-		t.node.hub.Forgo(w)
+	room := make(chan struct{})
+	w := &hub.Waiter{First: true, Came: func() { close(room) }}
+	if !t.node.hub.AwaitRoom(channel, size, w) {
+		return
 	}
-	t.rooms.Delete(w)
-}
-
-// roomCame ends an awaitRoom.
-func (t *trackers) roomCame(w *hub.Waiter) {
-	if room, waits := t.rooms.LoadAndDelete(w); waits {
-		close(room.(chan struct{}))
+	select {
+	case <-room:
+	case <-time.After(roomTimeout):
 	}
+	t.node.hub.Forgo(w)
 }
 
 func toInt(b bool) int {

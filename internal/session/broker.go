@@ -8,10 +8,6 @@ import (
 	"wsify/netpoll"
 )
 
-// brokerWaits is the ID of a Waiter with which the broker waits for room in a channel.
-// No connection has this ID, because a generation is never 0.
-const brokerWaits = 0
-
 // roomInBroker resumes a session that waits to publish. The broker calls it.
 func (n *Node) roomInBroker(w *broker.Waiter) {
 	net := n.group.LoopOf(w.ID)

@@ -38,7 +38,15 @@ func (n *Node) deliver(channel, content []byte) error {
 // mustWait reports whether an asynchronous broker has to wait for room in the channel.
 func (n *Node) mustWait(p *published) bool {
 	size := wire.FrameSize(len(p.content))
-	return n.broker.Asynchronous() && n.hub.Full(p.channel, size) && n.hub.AwaitRoom(p.channel, size, &hub.Waiter{ID: brokerWaits, First: true})
+	if !n.broker.Asynchronous() || !n.hub.Full(p.channel, size) {
+		return false
+	}
+	channel, w := string(p.channel), &hub.Waiter{First: true}
+	w.Came = func() {
+		n.broker.Room(channel)
+		n.hub.Forgo(w) // the broker delivers ahead of others, so it needs no reservation
+	}
+	return n.hub.AwaitRoom(p.channel, size, w)
 }
 
 // encode gives a publication to the hub. It begins with the class that nearly every
@@ -137,18 +145,8 @@ func (l *loop) sendOrQueue(c *netpoll.Conn, b *buffer.Buffer) bool {
 	return c.QueueShared(b)
 }
 
-// Room resumes the session or the broker that waited for room in a channel. It
-// implements hub.Sink.
+// Room resumes the session that waited for room in a channel. It implements hub.Sink.
 func (n *Node) Room(w *hub.Waiter) {
-	if w.ID == trackerWaits {
-		n.trackers.roomCame(w)
-		return
-	}
-	if w.ID == brokerWaits {
-		n.broker.Room(w.Channel())
-		n.hub.Forgo(w) // the broker delivers ahead of others, so it needs no reservation
-		return
-	}
 	net := n.group.LoopOf(w.ID)
 	l := n.loops[net.Index()]
 	net.PostTo(w.ID, func(c *netpoll.Conn) { l.roomCame(c, w) })

@@ -32,8 +32,6 @@ type trackers struct {
 	most    int                 // largest size of byName since it was made
 	due     ring.Ring[*tracker] // those for which the engine has to be asked
 	readers int                 // goroutines that ask
-
-	rooms sync.Map // a chan struct{} for each *hub.Waiter of a reader
 }
 
 // tracker is one channel. trackers.mu guards all but name.
