@@ -50,7 +50,7 @@ func (l *loop) join(c *netpoll.Conn, s *session, cmd *command.Command) {
 		l.notDone(c, cmd, errChannels)
 		return
 	}
-	if l.node.trackers != nil && l.joinKept(c, s, cmd) {
+	if l.node.follower != nil && l.joinKept(c, s, cmd) {
 		return
 	}
 	l.hub.Join(c.Slot(), &s.subs, cmd.Channel)

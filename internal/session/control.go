@@ -171,7 +171,7 @@ func (l *loop) unsubscribe(c *netpoll.Conn, s *session, channel []byte) bool {
 // or for what was missed.
 func (l *loop) revoke(s *session, channel []byte) {
 	e := l.more(s)
-	if e != nil && e.recovery != nil && string(e.recovery.track.name) == string(channel) {
+	if e != nil && e.recovery != nil && string(e.recovery.Channel) == string(channel) {
 		e.recovery.revoked = true
 	}
 	l.revokeJoin(e, channel)

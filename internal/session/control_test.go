@@ -238,7 +238,7 @@ func TestAnOrderForAUserReachesAllConnectionsOfTheUser(t *testing.T) {
 			}
 			others = append(others, connect(t, srv, "/ws?user=bob"), connect(t, srv, "/ws"))
 		}
-		stream := follow(t, b, "/sse?channel=c&user=ann")
+		stream := openStream(t, b, "/sse?channel=c&user=ann")
 		for _, p := range slices.Concat(anns, others) {
 			p.join("c")
 		}

@@ -4,6 +4,7 @@ import (
 	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/buffer"
+	"wsify/internal/follow"
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
@@ -24,14 +25,15 @@ func (n *Node) deliver(channel, content []byte) error {
 		if p.head, p.content, ok = broker.SplitHead(content); !ok {
 			return broker.ErrHead
 		}
-		if p.head.Position.Epoch != "" && n.trackers != nil {
-			return n.deliverTracked(p)
-		}
 	}
 	if n.mustWait(&p) {
 		return hub.ErrBusy
 	}
-	n.encode(p)
+	if n.follower != nil && p.head.Position.Epoch != "" {
+		n.follower.Deliver(follow.Publication{Channel: channel, Content: p.content, Head: p.head})
+	} else {
+		n.encode(p, nil)
+	}
 	return nil
 }
 
@@ -49,10 +51,20 @@ func (n *Node) mustWait(p *published) bool {
 	return n.hub.AwaitRoom(p.channel, size, w)
 }
 
-// encode gives a publication to the hub. It begins with the class that nearly every
-// channel has. The hub says which others there are, so a node whose clients are all Raw
-// does not look for them. There may be new ones by the next call.
-func (n *Node) encode(p published) { n.encodeThen(p, nil) }
+// encode gives a publication to the hub, which calls then: see hub.PublishThen. It begins with
+// the class that nearly every channel has. The hub says which others there are, so a node
+// whose clients are all Raw does not look for them. There may be new ones by the next call.
+func (n *Node) encode(p published, then func()) {
+	var frames hub.Frames
+	p.stamp, p.except = n.times.Stamp(p.channel), n.own(p.head.Except)
+	for lacks := hub.Classes(1 << hub.Raw); lacks != 0; {
+		for class := range lacks.Each() {
+			n.speak(&frames, class, p)
+		}
+		_, lacks = n.hub.PublishThen(p.channel, &frames, 0, then)
+	}
+	frames.Release()
+}
 
 // Wake asks a loop to deliver. It implements hub.Sink.
 func (n *Node) Wake(loop int) { n.group.Loop(loop).Wake() }

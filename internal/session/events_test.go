@@ -108,11 +108,11 @@ func TestAKickIsToldWithTheUser(t *testing.T) {
 func TestTheEndOfAStreamIsTold(t *testing.T) {
 	t.Parallel()
 	srv, h := startTold(t, Config{}, "disconnect", "kicked")
-	s := follow(t, srv, "/sse?channel=a")
+	s := openStream(t, srv, "/sse?channel=a")
 	carried(t, srv, Order{Channel: "a", Code: 4003, Reason: "spam"}, 1)
 	s.expectClose(`{"code":4003,"reason":"spam"}`)
 	_ = s.Close()
-	gone := follow(t, srv, "/sse?channel=a")
+	gone := openStream(t, srv, "/sse?channel=a")
 	_ = gone.Close()
 	all := h.awaitTold(3)
 	for i, want := range []map[string]any{

@@ -100,7 +100,7 @@ func TestEachClassLeavesOutItsOwn(t *testing.T) {
 	small, smallOut := connectDeflated(t, srv, "/ws"), connectDeflated(t, srv, "/ws")
 	small.join(channel)
 	smallOut.join(channel)
-	events, eventsOut := follow(t, srv, "/sse?channel=a"), follow(t, srv, "/sse?channel=a")
+	events, eventsOut := openStream(t, srv, "/sse?channel=a"), openStream(t, srv, "/sse?channel=a")
 	except := []string{idOf(t, srv, rawOut), idOf(t, srv, typedOut), idOf(t, srv, smallOut), idOf(t, srv, eventsOut.peer)}
 	for _, content := range []string{"1", long} {
 		publishBut(t, srv, channel, content, except...)

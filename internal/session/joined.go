@@ -69,7 +69,7 @@ func (l *loop) confirmJoins(c *netpoll.Conn, s *session, a *auth.Answer) {
 	if a.User != "" && l.node.broker.Asynchronous() {
 		names = append([]string{userChannel(a.User)}, names...)
 	}
-	if len(names) == 0 || !l.node.broker.Asynchronous() && l.node.trackers == nil && !s.voice().tells {
+	if len(names) == 0 || !l.node.broker.Asynchronous() && l.node.follower == nil && !s.voice().tells {
 		return
 	}
 	l.extend(s).joins = names

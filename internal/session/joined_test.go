@@ -279,7 +279,7 @@ func TestAStreamHearsWhatTheAuthorizerJoins(t *testing.T) {
 		"/sse?channel=b&channel=c": {"connect", "join c"},
 	} {
 		before := len(asked(hook))
-		s := follow(t, srv, target)
+		s := openStream(t, srv, target)
 		post201(t, srv, "a", "1")
 		post201(t, srv, "b", "2")
 		s.expectEvents(`{"channel":"a","content":1}`, `{"channel":"b","content":2}`)

@@ -3,6 +3,7 @@ package session
 import (
 	"wsify/broker"
 	"wsify/internal/command"
+	"wsify/internal/follow"
 	"wsify/netpoll"
 )
 
@@ -16,7 +17,7 @@ func (l *loop) joinKept(c *netpoll.Conn, s *session, cmd *command.Command) bool 
 	case bad != nil:
 		l.notDone(c, cmd, bad)
 		return true
-	case !l.node.trackers.keeps(string(cmd.Channel)):
+	case !l.node.keepsHistory(string(cmd.Channel)):
 		return false
 	case !l.hoard(c, s, membershipPrice+len(cmd.Channel)):
 		return true
@@ -29,13 +30,13 @@ func (l *loop) joinKept(c *netpoll.Conn, s *session, cmd *command.Command) bool 
 }
 
 // beginning returns where a join begins.
-func (l *loop) beginning(cmd *command.Command) (f from, bad *command.Error) {
+func (l *loop) beginning(cmd *command.Command) (f follow.From, bad *command.Error) {
 	since, asked, last, bad := cmd.From.Read()
-	if bad == nil && (asked || last > 0) && !l.node.trackers.keeps(string(cmd.Channel)) {
+	if bad == nil && (asked || last > 0) && !l.node.keepsHistory(string(cmd.Channel)) {
 		bad = errNoHistory
 	}
-	f = from{asked: asked, last: min(last, l.node.trackers.size)}
-	f.since, _ = broker.ParsePosition(since) // one that cannot be read is none of this history
+	f = follow.From{Asked: asked, Last: min(last, l.node.cfg.History.Size)}
+	f.Since, _ = broker.ParsePosition(since) // one that cannot be read is none of this history
 	return f, bad
 }
 

@@ -16,6 +16,7 @@ import (
 	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/events"
+	"wsify/internal/follow"
 	"wsify/internal/repeat"
 	"wsify/internal/wire"
 	"wsify/netpoll"
@@ -106,8 +107,8 @@ type Node struct {
 
 	lifecycle *events.Sender // of lifecycle events; nil without
 	broker    broker.Broker
-	trackers  *trackers // of the channels that keep history; nil without
-	orders    *orders   // to and from the other nodes; nil without
+	follower  *follow.Follower // of the channels that keep history; nil without
+	orders    *orders          // to and from the other nodes; nil without
 	obeyed    [numOrders]atomic.Uint64
 	name      string // prefix of the ids of connections; see connID
 	current   atomic.Pointer[snapshot]
@@ -151,7 +152,7 @@ func Open(cfg Settings) (*Node, error) {
 	if err := n.openEvents(); err != nil {
 		return nil, err
 	}
-	if err := n.openTrackers(); err != nil {
+	if err := n.openFollower(); err != nil {
 		return nil, err
 	}
 	if err := n.openLoops(); err != nil {

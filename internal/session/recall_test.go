@@ -221,7 +221,7 @@ func TestAStreamIsAnsweredFromTheCache(t *testing.T) {
 	hook := newCachingWebhook(t, "public, max-age=60")
 	srv := start(t, Config{AuthorizerURL: hook.URL})
 	for range 3 {
-		s := follow(t, srv, "/sse?channel=a&channel=b&user=ann")
+		s := openStream(t, srv, "/sse?channel=a&channel=b&user=ann")
 		post201(t, srv, "b", "1")
 		s.expectEvents(`{"channel":"b","content":1}`)
 	}

@@ -123,7 +123,7 @@ func (n *Node) Stats() Stats {
 		Rejected: map[string]uint64{}, Received: map[string]uint64{}, NotDone: map[string]uint64{}, Broadcasts: map[string]uint64{}, Unpublished: map[string]uint64{},
 		Dropped: map[string]uint64{}, Closed: map[string]uint64{}, Orders: map[string]uint64{}, Authorizer: map[string]map[string]uint64{}, Ignored: map[string]uint64{},
 	}
-	n.trackers.addTo(&st)
+	n.addHistory(&st)
 	st.WorkersBusy, st.Waiting = n.workers.Busy()
 	told := n.lifecycle.Stats()
 	st.EventsWaiting, st.Events, st.EventsLost = told.Waiting, told.Sent, told.Lost

@@ -32,7 +32,7 @@ func TestAStreamIsAskedAbout(t *testing.T) {
 		hook := newNamingWebhook(t)
 		srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: c.events})
 		const query = "channel=b%20c&channel=a&channel=a&user=ann"
-		s := follow(t, srv, "/sse?"+query, "Cookie: k=v", "Authorization: Bearer t")
+		s := openStream(t, srv, "/sse?"+query, "Cookie: k=v", "Authorization: Bearer t")
 		if got := asked(hook); !slices.Equal(got, c.want) {
 			t.Errorf("%v: asked %q, want %q", c.events, got, c.want)
 		}
@@ -100,7 +100,7 @@ func TestAUserOfAStreamHearsWhatIsForTheUser(t *testing.T) {
 	hook := newNamingWebhook(t)
 	srv := start(t, Config{AuthorizerURL: hook.URL})
 	for _, target := range []string{"/sse?user=ann", "/sse?channel=a&user=ann"} {
-		s := follow(t, srv, target)
+		s := openStream(t, srv, target)
 		if err := srv.deliver([]byte(userChannel("ann")), []byte(`"to ann"`)); err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,7 @@ func TestAClientThatGivesUpIsNotAskedAboutAgain(t *testing.T) {
 	_ = p.Close()
 	testtool.Until(t, "the connection is gone", func() bool { return srv.Stats().Net.Connections == 0 })
 	release()
-	follow(t, srv, "/sse?channel=c")
+	openStream(t, srv, "/sse?channel=c")
 	if got := asked(hook); !slices.Equal(got, []string{"connect", "join a", "connect", "join c"}) {
 		t.Errorf("asked %q", got)
 	}

@@ -15,13 +15,13 @@ import (
 func TestStreamsHaveHeartbeats(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{PingInterval: 100 * time.Millisecond, PongTimeout: 10 * time.Millisecond})
-	s := follow(t, srv, "/sse?channel=a")
+	s := openStream(t, srv, "/sse?channel=a")
 	for range 5 {
 		if got := s.next(); got != (sent{comment: "comment"}) {
 			t.Fatalf("got %+v, want a heartbeat", got)
 		}
 	}
-	follow(t, start(t, Config{PingInterval: -1}), "/sse?channel=a").expectNothing()
+	openStream(t, start(t, Config{PingInterval: -1}), "/sse?channel=a").expectNothing()
 }
 
 // TestHeartbeatsAreSpread: streams that begin together do not have them together.
@@ -29,7 +29,7 @@ func TestHeartbeatsAreSpread(t *testing.T) {
 	const streams, interval = 200, time.Hour
 	srv := start(t, Config{PingInterval: interval})
 	for range streams {
-		follow(t, srv, "/sse?channel=a")
+		openStream(t, srv, "/sse?channel=a")
 	}
 	parts := map[uint32]int{}
 	for _, l := range srv.loops {
@@ -51,7 +51,7 @@ func TestHeartbeatsAreSpread(t *testing.T) {
 func TestAStreamWhosePeerIsGoneEnds(t *testing.T) {
 	t.Parallel()
 	srv := start(t, Config{PingInterval: 100 * time.Millisecond, PongTimeout: 300 * time.Millisecond})
-	s, other := follow(t, srv, "/sse?channel=a"), follow(t, srv, "/sse?channel=a")
+	s, other := openStream(t, srv, "/sse?channel=a"), openStream(t, srv, "/sse?channel=a")
 	testtool.GoSilent(t, s.Conn)
 	testtool.Until(t, "it has ended", func() bool { return srv.Stats().Closed["no_pong"] == 1 })
 	post201(t, srv, "a", "1")
@@ -83,7 +83,7 @@ func TestADrainTellsStreamsToReconnect(t *testing.T) {
 	srv := start(t, Config{})
 	var streams []*stream
 	for range 10 {
-		streams = append(streams, follow(t, srv, "/sse?channel=a&channel=b"))
+		streams = append(streams, openStream(t, srv, "/sse?channel=a&channel=b"))
 	}
 	for i := range 100 {
 		post201(t, srv, "a", strconv.Itoa(i))
@@ -117,7 +117,7 @@ func TestADrainTellsStreamsToReconnect(t *testing.T) {
 func TestAStreamThatIsNotReadEnds(t *testing.T) {
 	for _, drop := range []bool{false, true} {
 		srv := start(t, Config{WriteQueueSize: 64 << 10, DropSlow: drop})
-		slow, quick, publisher := dial(t, srv), follow(t, srv, "/sse?channel=a"), connect(t, srv, "/ws")
+		slow, quick, publisher := dial(t, srv), openStream(t, srv, "/sse?channel=a"), connect(t, srv, "/ws")
 		_ = slow.Conn.(interface{ SetReadBuffer(int) error }).SetReadBuffer(4 << 10)
 		slow.write(streamHead("/sse?channel=a"))
 		testtool.Until(t, "it is a member", func() bool { return srv.members(t, "a") == 2 })
@@ -152,7 +152,7 @@ func TestAStreamThatIsNotReadEnds(t *testing.T) {
 // TestOperatorsSeeAndEndStreams like other clients.
 func TestOperatorsSeeAndEndStreams(t *testing.T) {
 	srv := start(t, Config{})
-	s, other := follow(t, srv, "/sse?channel=a&channel=b"), follow(t, srv, "/sse?channel=b")
+	s, other := openStream(t, srv, "/sse?channel=a&channel=b"), openStream(t, srv, "/sse?channel=b")
 	page := listed(t, srv, ConnFilter{Channel: "a"}, 10)
 	if len(page) != 1 || page[0].State != "open" || page[0].Channels != 2 || page[0].Address != s.LocalAddr().String() {
 		t.Fatalf("listed %+v", page)

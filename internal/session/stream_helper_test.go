@@ -27,8 +27,8 @@ func streamHead(target string, headers ...string) string {
 	return "GET " + target + " HTTP/1.1\r\nHost: example.com\r\n" + lines(headers) + "\r\n"
 }
 
-// follow asks for a stream, and returns when the server has begun it.
-func follow(t testing.TB, srv *Server, target string, headers ...string) *stream {
+// openStream asks for a stream, and returns when the server has begun it.
+func openStream(t testing.TB, srv *Server, target string, headers ...string) *stream {
 	t.Helper()
 	p := dial(t, srv)
 	p.write(streamHead(target, headers...))

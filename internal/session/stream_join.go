@@ -7,6 +7,7 @@ import (
 	"wsify/broker"
 	"wsify/hub"
 	"wsify/internal/buffer"
+	"wsify/internal/follow"
 	"wsify/internal/sse"
 	"wsify/internal/wire"
 	"wsify/netpoll"
@@ -18,11 +19,6 @@ type reached struct {
 	position string // of the last event; empty if it is not known
 }
 
-// keepsHistory reports whether a channel keeps history.
-func (n *Node) keepsHistory(channel string) bool {
-	return n.trackers != nil && n.trackers.keeps(channel)
-}
-
 // streamClass returns the class of a stream. In one with several channels that keep history
 // the id of an event is for all of them, so that each stream has its own.
 func (l *loop) streamClass(o *opening) hub.Class {
@@ -32,7 +28,7 @@ func (l *loop) streamClass(o *opening) hub.Class {
 		}
 	}
 	for i := range o.reached { // until it has joined the channel, it goes on from here when it is cut
-		o.reached[i].position = o.from(i).since.String()
+		o.reached[i].position = o.from(i).Since.String()
 	}
 	if len(o.reached) > 1 {
 		return hub.Streams
@@ -76,10 +72,10 @@ func (l *loop) recoverStream(c *netpoll.Conn, s *session, o *opening, name strin
 
 // from returns where a stream goes on in its channel number i of those that keep history. An id
 // that is of other channels is none of this history.
-func (o *opening) from(i int) from {
-	f := from{asked: o.request.After != ""}
+func (o *opening) from(i int) follow.From {
+	f := follow.From{Asked: o.request.After != ""}
 	if ids := strings.Split(o.request.After, ","); len(ids) == len(o.reached) {
-		f.since, _ = broker.ParsePosition([]byte(ids[i]))
+		f.Since, _ = broker.ParsePosition([]byte(ids[i]))
 	}
 	return f
 }

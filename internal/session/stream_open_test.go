@@ -133,7 +133,7 @@ func TestTheTimeOfAStreamIsBound(t *testing.T) {
 	t.Parallel()
 	for _, interval := range []time.Duration{-1, time.Hour, 20 * time.Millisecond} {
 		srv := start(t, Config{AuthorizerURL: newExpiringWebhook(t, "0.2").URL, PingInterval: interval, PongTimeout: time.Hour})
-		s := follow(t, srv, "/sse?channel=a")
+		s := openStream(t, srv, "/sse?channel=a")
 		got := s.next()
 		for ; got == (sent{comment: "comment"}); got = s.next() {
 		}
@@ -147,7 +147,7 @@ func TestTheTimeOfAStreamIsBound(t *testing.T) {
 // TestTheAccessLogHasStreams: with the status of their head, and the code of the last event.
 func TestTheAccessLogHasStreams(t *testing.T) {
 	srv, book := startAccess(t, Config{AccessLogSample: 1})
-	s := follow(t, srv, "/sse?channel=a&channel=b", "User-Agent: a page")
+	s := openStream(t, srv, "/sse?channel=a&channel=b", "User-Agent: a page")
 	if err := srv.deliver([]byte("a"), []byte("1")); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestTheAccessLogHasStreams(t *testing.T) {
 	expectRecord(t, ended(t, book, 1)[0], map[string]any{
 		"status": 200.0, "code": 1006.0, "reason": "peer_closed", "channels": 2.0, "messages_out": 1.0, "messages_in": 0.0, "user_agent": "a page",
 	})
-	follow(t, srv, "/sse?channel=a")
+	openStream(t, srv, "/sse?channel=a")
 	if _, err := srv.Order(t.Context(), Order{Channel: "a", Code: 4003}); err != nil {
 		t.Fatal(err)
 	}

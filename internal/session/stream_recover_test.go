@@ -39,7 +39,7 @@ func eventIn(channel string, content any) string {
 // nothing came before.
 func TestAStreamGoesOnWhereItWas(t *testing.T) {
 	srv := startWithHistory(t)
-	s := follow(t, srv, "/sse?channel=h&channel=plain")
+	s := openStream(t, srv, "/sse?channel=h&channel=plain")
 	first := s.joined(`{}`)
 	post201(t, srv, "h", "1")
 	second := s.expectID(eventIn("h", 1))
@@ -58,7 +58,7 @@ func TestAStreamGoesOnWhereItWas(t *testing.T) {
 		{"/sse?channel=plain&channel=h&last-event-id=" + first, "X: y", 1},
 		{"/sse?channel=h&last-event-id=" + first, "Last-Event-ID: " + second, 2},
 	} {
-		s := follow(t, srv, c.target, c.header)
+		s := openStream(t, srv, c.target, c.header)
 		id := ""
 		for n := c.from; n <= last; n++ {
 			id = s.expectID(eventIn("h", n))
@@ -69,7 +69,7 @@ func TestAStreamGoesOnWhereItWas(t *testing.T) {
 		last++
 		post201(t, srv, "h", strconv.Itoa(last))
 		id = s.expectID(eventIn("h", last))
-		follow(t, srv, "/sse?channel=h", "Last-Event-ID: "+id).joined(`{"recovered":true}`)
+		openStream(t, srv, "/sse?channel=h", "Last-Event-ID: "+id).joined(`{"recovered":true}`)
 	}
 }
 
@@ -86,7 +86,7 @@ func startWithHistoryAt(t *testing.T, n int) *Server {
 // positions are those before and behind the first publication to h.
 func positions(t *testing.T, srv *Server) (first, second string) {
 	t.Helper()
-	s := follow(t, srv, "/sse?channel=h")
+	s := openStream(t, srv, "/sse?channel=h")
 	epoch, _, _ := strings.Cut(s.joined(`{}`), "-")
 	_ = s.Close()
 	return epoch + "-0", epoch + "-1"
@@ -99,7 +99,7 @@ func TestAGapIsAnEvent(t *testing.T) {
 	first, _ := positions(t, srv)
 	epoch, _, _ := strings.Cut(first, "-")
 	for _, after := range []string{first, "x-1", epoch + "-13", first + "," + first, "\u2603", ",", strings.Repeat("9", 100)} {
-		s := follow(t, srv, "/sse?channel=h", "Last-Event-ID: "+after)
+		s := openStream(t, srv, "/sse?channel=h", "Last-Event-ID: "+after)
 		at := epoch + "-12"
 		if got := s.next(); got != (sent{id: at, event: "gap", data: fmt.Sprintf(`{"channel":"h","position":%q}`, at)}) {
 			t.Fatalf("after %q: %+v, want a gap", after, got)
@@ -107,7 +107,7 @@ func TestAGapIsAnEvent(t *testing.T) {
 		if id := s.joined(`{"recovered":false}`); id != at {
 			t.Errorf("after %q it goes on from %q, want %q", after, id, at)
 		}
-		follow(t, srv, "/sse?channel=h", "Last-Event-ID: "+at).joined(`{"recovered":true}`)
+		openStream(t, srv, "/sse?channel=h", "Last-Event-ID: "+at).joined(`{"recovered":true}`)
 		_ = s.Close()
 	}
 }
@@ -120,14 +120,14 @@ func TestAStreamThatCannotRecoverKeepsItsID(t *testing.T) {
 			srv, b := startScripted(t)
 			b.receive(b.publish("1"))
 			b.set(func() { b.err = cause })
-			s := follow(t, srv, "/sse?channel=h", "Last-Event-ID: e-0")
+			s := openStream(t, srv, "/sse?channel=h", "Last-Event-ID: e-0")
 			if retry := s.expectClose(`{"code":1013,"reason":"the history cannot be read now, try again later"}`); len(retry) < 4 {
 				t.Errorf("retry: %s, want 5 to 15 seconds", retry)
 			}
 			testtool.Until(t, "it has ended", func() bool { return srv.Stats().Closed["broker_down"] == 1 })
-			follow(t, srv, "/sse?channel=h").joined(`{}`)
+			openStream(t, srv, "/sse?channel=h").joined(`{}`)
 			b.set(func() { b.err = nil })
-			s = follow(t, srv, "/sse?channel=h", "Last-Event-ID: e-0")
+			s = openStream(t, srv, "/sse?channel=h", "Last-Event-ID: e-0")
 			s.expectID(eventIn("h", 1))
 			s.joined(`{"recovered":true}`)
 		})
@@ -138,14 +138,14 @@ func TestAStreamThatCannotRecoverKeepsItsID(t *testing.T) {
 func TestAStreamThatIsCutWhileItRecoversKeepsItsPlace(t *testing.T) {
 	srv := startWithHistoryAt(t, 1)
 	first, _ := positions(t, srv)
-	s := follow(t, srv, "/sse?channel=h&channel=h2")
+	s := openStream(t, srv, "/sse?channel=h&channel=h2")
 	_, second, _ := strings.Cut(s.joined(`{}`), ",")
 	_ = s.Close()
 	post201(t, srv, "h2", "2")
-	s = follow(t, srv, "/sse?channel=h&channel=h2", "Last-Event-ID: "+first+","+second)
+	s = openStream(t, srv, "/sse?channel=h&channel=h2", "Last-Event-ID: "+first+","+second)
 	id := s.expectID(eventIn("h", 1)) // and is cut here
 	_ = s.Close()
-	s = follow(t, srv, "/sse?channel=h&channel=h2", "Last-Event-ID: "+id)
+	s = openStream(t, srv, "/sse?channel=h&channel=h2", "Last-Event-ID: "+id)
 	s.expectID(eventIn("h2", 2))
 	s.joined(`{"recovered":true}`)
 }
@@ -156,8 +156,8 @@ func TestAStreamOfManyChannelsHasOneID(t *testing.T) {
 	channels := []string{"h1", "plain", "h2", "h\"3"}
 	srv := start(t, keepHistory(Config{}, 1000, 1<<20))
 	const target = "/sse?channel=h1&channel=plain&channel=h2&channel=h%223"
-	s := follow(t, srv, target)
-	other := follow(t, srv, "/sse?channel=h2") // its own form of the same events
+	s := openStream(t, srv, target)
+	other := openStream(t, srv, "/sse?channel=h2") // its own form of the same events
 	id := s.joined(`{}`)
 	other.joined(`{}`)
 	next := map[string]int{} // what each channel has to be heard from
@@ -203,7 +203,7 @@ func TestAStreamOfManyChannelsHasOneID(t *testing.T) {
 		for range rand.IntN(5) {
 			publish()
 		}
-		s = follow(t, srv, target, "Last-Event-ID: "+id)
+		s = openStream(t, srv, target, "Last-Event-ID: "+id)
 		missing := 0
 		for _, c := range channels {
 			missing += published[c] - next[c]
@@ -229,7 +229,7 @@ func TestAStreamOfManyChannelsHasOneID(t *testing.T) {
 func TestAStreamThatMissedMuchGetsItAsItReads(t *testing.T) {
 	const many = 200
 	srv := start(t, keepHistory(Config{WriteQueueSize: 64 << 10}, many, 64<<20))
-	s := follow(t, srv, "/sse?channel=h1&channel=h2")
+	s := openStream(t, srv, "/sse?channel=h1&channel=h2")
 	id := s.joined(`{}`)
 	_ = s.Close()
 	content := `"` + strings.Repeat("x", 40_000) + `"`
@@ -237,7 +237,7 @@ func TestAStreamThatMissedMuchGetsItAsItReads(t *testing.T) {
 		post201(t, srv, "h1", content)
 		post201(t, srv, "h2", content)
 	}
-	s = follow(t, srv, "/sse?channel=h1&channel=h2", "Last-Event-ID: "+id)
+	s = openStream(t, srv, "/sse?channel=h1&channel=h2", "Last-Event-ID: "+id)
 	for _, channel := range []string{"h1", "h2"} {
 		for range many {
 			s.expectID(eventIn(channel, content))
@@ -252,7 +252,7 @@ func TestAStreamThatMissedMuchGetsItAsItReads(t *testing.T) {
 // TestWhatAStreamIsOwedHasItsIDs: what is published before a leave, and before the end of the node.
 func TestWhatAStreamIsOwedHasItsIDs(t *testing.T) {
 	srv := start(t, keepHistory(Config{Loops: 1}, 10, 1<<20))
-	s := follow(t, srv, "/sse?channel=h1&channel=h2&channel=h3")
+	s := openStream(t, srv, "/sse?channel=h1&channel=h2&channel=h3")
 	ids := strings.Split(s.joined(`{}`), ",")
 	release := holdLoop(t, srv.loops[0]) // so that all is published before the loop delivers it
 	for _, channel := range []string{"h1", "h2"} {
@@ -295,7 +295,7 @@ func TestWhatAStreamIsOwedHasItsIDs(t *testing.T) {
 // TestAStreamCanBeLeftOut of single publications of a turn, with several channels, too.
 func TestAStreamCanBeLeftOut(t *testing.T) {
 	srv := start(t, keepHistory(Config{Loops: 1}, 10, 1<<20))
-	s := follow(t, srv, "/sse?channel=h1&channel=h2")
+	s := openStream(t, srv, "/sse?channel=h1&channel=h2")
 	s.joined(`{}`)
 	id := listed(t, srv, ConnFilter{}, 10)[0].ID
 	release := holdLoop(t, srv.loops[0])
@@ -318,7 +318,7 @@ func TestAStreamCanBeLeftOut(t *testing.T) {
 // TestAStreamWaitsForAnEngine that keeps history, and is told when the history cannot be read.
 func TestOperatorsEndAStreamThatRecovers(t *testing.T) {
 	srv := start(t, keepHistory(Config{WriteQueueSize: 64 << 10}, 200, 64<<20))
-	s := follow(t, srv, "/sse?channel=h")
+	s := openStream(t, srv, "/sse?channel=h")
 	id := s.joined(`{}`)
 	_ = s.Close()
 	for range 200 {
@@ -343,11 +343,11 @@ func TestOperatorsEndAStreamThatRecovers(t *testing.T) {
 // TestAGapOfTheNodeIsAnEventOfItsStreams: what the node has missed itself, and cannot read.
 func TestAGapOfTheNodeIsAnEventOfItsStreams(t *testing.T) {
 	srv := start(t, keepHistory(Config{}, 10, 1<<20))
-	one, many := follow(t, srv, "/sse?channel=h1"), follow(t, srv, "/sse?channel=h1&channel=h2")
+	one, many := openStream(t, srv, "/sse?channel=h1"), openStream(t, srv, "/sse?channel=h1&channel=h2")
 	one.joined(`{}`)
 	_, second, _ := strings.Cut(many.joined(`{}`), ",")
 	at := broker.Position{Epoch: "new", Offset: 7}
-	srv.encodeGap([]byte("h1"), at, func() {})
+	members{srv.Node}.TellGap([]byte("h1"), at, func() {})
 	for s, id := range map[*stream]string{one: "new-7", many: "new-7," + second} {
 		if got := s.next(); got != (sent{id: id, event: "gap", data: `{"channel":"h1","position":"new-7"}`}) {
 			t.Errorf("got %+v, want a gap with the id %s", got, id)

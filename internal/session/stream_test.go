@@ -12,7 +12,7 @@ import (
 // TestAStreamHearsItsChannels, in the order of publication, next to members with WebSockets.
 func TestAStreamHearsItsChannels(t *testing.T) {
 	srv := start(t, Config{})
-	s := follow(t, srv, "/sse?channel=a&channel=b%20c")
+	s := openStream(t, srv, "/sse?channel=a&channel=b%20c")
 	member := connect(t, srv, "/ws")
 	member.join("a")
 	long := `"` + strings.Repeat("x", 20_000) + `"`
@@ -36,7 +36,7 @@ func TestAStreamHearsItsChannels(t *testing.T) {
 
 // TestTheHeadOfAStream says that nobody on the way may keep, buffer or reuse it.
 func TestTheHeadOfAStream(t *testing.T) {
-	s := follow(t, start(t, Config{}), "/sse?channel=a")
+	s := openStream(t, start(t, Config{}), "/sse?channel=a")
 	for name, want := range map[string]string{
 		"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Origin", "Content-Length": "", "Transfer-Encoding": "", "Access-Control-Allow-Origin": "",
 	} {
@@ -55,7 +55,7 @@ func TestTheHeadOfAStream(t *testing.T) {
 // TestContentFromElsewhereForgesNothing: an engine may bring what is not JSON.
 func TestContentFromElsewhereForgesNothing(t *testing.T) {
 	srv := start(t, Config{})
-	s := follow(t, srv, "/sse?channel=a")
+	s := openStream(t, srv, "/sse?channel=a")
 	for _, content := range []string{"1}\n\nevent: close\ndata: {}\n\n", "{", "\xff"} {
 		if err := srv.deliver([]byte("a"), []byte(content)); err != nil {
 			t.Fatal(err)
@@ -97,7 +97,7 @@ func TestRequestsThatBeginNoStream(t *testing.T) {
 		}
 		p.expectEnd()
 	}
-	follow(t, srv, "/sse?channel=a&channel=12345")
+	openStream(t, srv, "/sse?channel=a&channel=12345")
 	if st := srv.Stats(); st.Upgraded != 1 || st.Rejected["malformed"] != 10 || st.Rejected["origin"] != 1 || st.Rejected["not_found"] != 1 {
 		t.Errorf("upgraded %d, rejected %v", st.Upgraded, notZero(st.Rejected))
 	}
@@ -117,7 +117,7 @@ func TestHEADBeginsNoStream(t *testing.T) {
 func TestPagesOfAllowedOriginsReadStreams(t *testing.T) {
 	srv := start(t, Config{AllowedOrigins: []string{"https://*.a.test"}})
 	const origin = "https://x.a.test"
-	s := follow(t, srv, "/sse?channel=a", "Origin: "+origin)
+	s := openStream(t, srv, "/sse?channel=a", "Origin: "+origin)
 	p := dial(t, srv)
 	p.write("OPTIONS /sse?channel=a HTTP/1.1\r\nHost: a\r\nOrigin: " + origin + "\r\nAccess-Control-Request-Method: GET\r\n\r\n")
 	preflight := p.expectStatus(204)
@@ -168,7 +168,7 @@ func TestAStreamCanFollowPublicationsOnAConnection(t *testing.T) {
 // TestStreamsTakePlaces like WebSockets, and give them back.
 func TestStreamsTakePlaces(t *testing.T) {
 	srv := start(t, Config{Limits: Limits{MaxConnections: 2, MaxConnectionsPerAddress: 1}})
-	s := follow(t, srv, "/sse?channel=a")
+	s := openStream(t, srv, "/sse?channel=a")
 	p := dial(t, srv)
 	p.write(streamHead("/sse?channel=a", "Origin: https://a.test"))
 	if res := p.expectStatus(429); res.header.Get("Retry-After") == "" || res.header.Get("Access-Control-Allow-Origin") != "https://a.test" {
@@ -182,7 +182,7 @@ func TestStreamsTakePlaces(t *testing.T) {
 	third.expectStatus(503)
 	_ = s.Close()
 	testtool.Until(t, "a place is free", func() bool { return srv.admission.taken.Load() == 1 })
-	follow(t, srv, "/sse?channel=a")
+	openStream(t, srv, "/sse?channel=a")
 }
 
 // TestTheTextOf426NamesStreams, for those whose network has no WebSockets.

@@ -2,7 +2,6 @@ package session
 
 import (
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -149,33 +148,5 @@ func TestJoinsFromManyPositionsThatWaitTogetherGetTheirPart(t *testing.T) {
 			p.expectText(fmt.Sprint(i))
 		}
 		p.expectText(`{"id":1,"ok":true,"recovered":true,"position":"e-10"}`)
-	}
-}
-
-func TestAQuestionReachesBackAsFarAsAnyJoinThatWaits(t *testing.T) {
-	at := func(offset uint64) *recovery {
-		return &recovery{from: from{asked: true, since: broker.Position{Epoch: "e", Offset: offset}}}
-	}
-	last := func(n int) *recovery { return &recovery{from: from{last: n}} }
-	other := &recovery{from: from{asked: true, since: broker.Position{Epoch: "f", Offset: 1}}}
-	for _, tc := range []struct {
-		waiting []*recovery
-		want    string
-		isFor   string
-	}{
-		{[]*recovery{at(9), at(3), last(50), at(5), other}, "e-3/0", "true true false true false"},
-		{[]*recovery{last(2), last(7), at(1)}, "/7", "true true false"},
-		{[]*recovery{other, at(0)}, "f-1/0", "true false"},
-	} {
-		tr := &tracker{waiting: tc.waiting}
-		most := tr.most()
-		q := historyQuestion{kind: askOlder, after: most.since, last: most.last}
-		var isFor []string
-		for _, r := range tc.waiting {
-			isFor = append(isFor, fmt.Sprint(q.isFor(r.from)))
-		}
-		if got := fmt.Sprintf("%s/%d", q.after, q.last); got != tc.want || strings.Join(isFor, " ") != tc.isFor {
-			t.Errorf("the question is %s, and for %v; want %s, for %s", got, isFor, tc.want, tc.isFor)
-		}
 	}
 }
