@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"slices"
 
 	"wsify/broker"
 	"wsify/hub"
@@ -9,6 +10,8 @@ import (
 	"wsify/internal/wire"
 	"wsify/netpoll"
 )
+
+var errUnasked = &command.Error{Code: command.Denied, Message: "channels, user, users and except need an authorizer that is asked about broadcasts"}
 
 // broadcast publishes. If the channel has too much undelivered on this node, or the
 // broker too much to publish, it parks the session until there is room. This is the
@@ -31,6 +34,27 @@ func (l *loop) broadcast(c *netpoll.Conn, s *session, cmd *command.Command, msg 
 	}
 }
 
+// withHead returns the content of a client's broadcast behind its head. Without anything to say it
+// is just the content. The slice is borrowed until the next call.
+func (l *loop) withHead(c *netpoll.Conn, s *session, cmd *command.Command) []byte {
+	user, w := l.userOf(s), cmd.Whom
+	if user == "" && w == nil {
+		return cmd.Content
+	}
+	h := broker.Head{User: user}
+	if w != nil {
+		h.Except = w.Except
+		if w.Silent {
+			h.Except = append(slices.Clip(h.Except), l.node.connID(c.ID()))
+		}
+	}
+	if h.IsZero() {
+		return cmd.Content
+	}
+	l.headed = append(broker.AppendHead(l.headed[:0], &h), cmd.Content...)
+	return l.headed
+}
+
 // broadcastLater publishes through a broker that answers later. The session does
 // not wait for the answer: publications leave in the order sent, many at once. If the
 // broker has too much to publish, or others already wait for it, the session waits for
@@ -43,16 +67,28 @@ func (l *loop) broadcastLater(c *netpoll.Conn, s *session, cmd *command.Command,
 	if l.node.debugging() {
 		done = l.loggedPublication(c, cmd, done)
 	}
-	room, brokerRoom := l.takeRoom(s), l.takeBrokerRoom(c, s)
-	pending, _, err := l.node.broker.Publish(brokerRoom, cmd.Channel, cmd.Content, l.thenForgo(room, done))
+	if _, known, err := l.hand(c, s, cmd, msg, done); known {
+		l.published(c, cmd, err)
+	}
+}
+
+// hand gives an allowed broadcast to the broker. The outcome is known, or done is called later, or
+// the broker is full and the session is parked.
+func (l *loop) hand(c *netpoll.Conn, s *session, cmd *command.Command, msg []byte, done func(broker.Receipt, error)) (r broker.Receipt, known bool, err error) {
+	room, brokerRoom := l.takeRoom(s), (*broker.Waiter)(nil)
+	if l.node.broker.Asynchronous() {
+		brokerRoom = l.takeBrokerRoom(c, s)
+	}
+	pending, r, err := l.node.broker.Publish(brokerRoom, cmd.Channel, cmd.Content, l.thenForgo(room, done))
 	switch {
 	case pending:
-	case errors.Is(err, broker.ErrFull):
+	case brokerRoom != nil && errors.Is(err, broker.ErrFull):
 		l.awaitBrokerRoom(c, s, msg, room, brokerRoom)
 	default:
 		l.forgo(room)
-		l.published(c, cmd, err)
+		known = true
 	}
+	return r, known, err
 }
 
 // published answers and counts a broadcast whose outcome is known immediately.
@@ -138,7 +174,7 @@ func (l *loop) roomCame(c *netpoll.Conn, room *hub.Waiter) {
 	case s.state == parked && l.more(s).room == room:
 		l.resume(c, s)
 	case s.state == publishing:
-		if p := l.more(s).post.posting; p != nil && p.room == room {
+		if p := l.more(s).post.many; p != nil && p.room == room {
 			l.postingGoesOn(c, p)
 		}
 	}

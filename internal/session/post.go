@@ -15,12 +15,12 @@ const goOn = "HTTP/1.1 100 Continue\r\n\r\n"
 // publishTimeout is how long an asynchronous broker may take to answer a backend.
 const publishTimeout = 5 * time.Second
 
-// publication is a POST that was accepted and not answered yet: its body is incomplete,
-// or the broker has it.
-type publication struct {
+// pendingPost is a POST that was accepted and not answered yet: its body is incomplete, or the
+// broker has it.
+type pendingPost struct {
 	publish.Manner
 	publish.Body
-	posting *posting // nil for a plain publication, and while its body is incomplete
+	many *posting // nil for a plain publication, and while its body is incomplete
 }
 
 // atBroadcast acts on the head of a request for /broadcast. If the head suffices for the
@@ -40,7 +40,7 @@ func (l *loop) atBroadcast(c *netpoll.Conn, s *session, r *wire.Request, rest []
 		l.turnDown(c, s, no)
 		return nil
 	}
-	p := publication{Manner: publish.MannerOf(r)}
+	p := pendingPost{Manner: publish.MannerOf(r)}
 	p.Body = publish.Body{Length: r.Length(), Lines: p.Manner.Lines}
 	if n := p.Length; n >= 0 && int64(len(rest)) >= n {
 		if no := p.Fits(rest[:n], &l.node.now().rules); no.Status != 0 {
@@ -96,23 +96,22 @@ func (l *loop) publish(c *netpoll.Conn, s *session, m publish.Manner, body []byt
 		return
 	}
 	if r := &l.node.now().publications; r.rate > 0 && !l.node.publications.allow(r, p.Channel) {
-		l.tooMany(c, s, m)
+		l.refusePost(c, s, m, tooOften)
 		return
 	}
-	if !l.node.broker.Asynchronous() {
-		_, _, err := l.node.broker.Publish(nil, p.Channel, p.Content, nil)
-		l.outcome(c, s, m, err)
-		return
+	var done func(broker.Receipt, error)
+	if l.node.broker.Asynchronous() {
+		id := c.ID()
+		done = func(_ broker.Receipt, err error) {
+			l.net.PostTo(id, func(c *netpoll.Conn) { l.brokerAnswered(c, err) })
+		}
 	}
-	id, net := c.ID(), l.net
-	pending, _, err := l.node.broker.Publish(nil, p.Channel, p.Content, func(_ broker.Receipt, err error) {
-		net.PostTo(id, func(c *netpoll.Conn) { l.brokerAnswered(c, err) })
-	})
+	pending, _, err := l.node.broker.Publish(nil, p.Channel, p.Content, done)
 	if !pending {
 		l.outcome(c, s, m, err)
 		return
 	}
-	l.begin(s, publishing, publication{Manner: m})
+	l.begin(s, publishing, pendingPost{Manner: m})
 	c.Pause()
 	c.SetDeadline(publishTimeout)
 }
@@ -140,19 +139,17 @@ func (l *loop) readOn(c *netpoll.Conn, s *session, input []byte) {
 
 // outcome answers and counts a publication. err is the broker's error, or nil.
 func (l *loop) outcome(c *netpoll.Conn, s *session, m publish.Manner, err error) {
-	if err == nil {
-		l.counts.publishedHTTP.Add(1)
-		l.respond(c, s, m, 201, "", "")
+	if err != nil {
+		l.refusePost(c, s, m, unsentFor(err))
 		return
 	}
-	no := unsentFor(err)
+	l.counts.publishedHTTP.Add(1)
+	l.respond(c, s, m, 201, "", "")
+}
+
+// refusePost answers and counts what is not published.
+func (l *loop) refusePost(c *netpoll.Conn, s *session, m publish.Manner, no *unsent) {
 	l.counts.dropped[no.why].Add(1)
 	l.logUnpublished(c, dropNames[no.why], no.Message)
 	l.respond(c, s, m, no.status, no.retryAfter(), no.Message+"\n")
-}
-
-func (l *loop) lost(c *netpoll.Conn, s *session, m publish.Manner, why dropReason, retry, detail string) {
-	l.counts.dropped[why].Add(1)
-	l.logUnpublished(c, dropNames[why], detail)
-	l.respond(c, s, m, 503, "Retry-After: "+retry+"\r\n", detail+"\n")
 }

@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"wsify/internal/command"
-	"wsify/internal/publish"
 	"wsify/netpoll"
 )
 
@@ -111,11 +110,4 @@ func (l *loop) overPublishRate(c *netpoll.Conn, s *session, cmd *command.Command
 	l.counts.dropped[dropPublishRate].Add(1)
 	l.notDone(c, cmd, errPublishRate)
 	return true
-}
-
-// tooMany answers a backend whose channel has had too many publications.
-func (l *loop) tooMany(c *netpoll.Conn, s *session, m publish.Manner) {
-	l.counts.dropped[dropPublishRate].Add(1)
-	l.logUnpublished(c, dropNames[dropPublishRate], tooOften.Message)
-	l.respond(c, s, m, tooOften.status, tooOften.retryAfter(), tooOften.Message+"\n")
 }

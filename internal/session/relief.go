@@ -34,7 +34,7 @@ func (e *extra) size() int {
 	n := cap(e.input) + cap(e.message) + cap(e.question) + cap(e.reply) + len(e.query) + e.reader.Buffered()
 	if e.post != nil {
 		n += cap(e.post.Bytes)
-		if p := e.post.posting; p != nil {
+		if p := e.post.many; p != nil {
 			n += p.size
 		}
 	}
@@ -148,7 +148,7 @@ func (l *loop) endForMemory(c *netpoll.Conn, s *session) {
 	case handshaking, connecting:
 		l.refuseFor(c, s, reasonMemory, rejectMemory, 503, publish.RetryAfter(), shortOfMemory)
 	case publishing: // the broker has the publication
-		if p := l.more(s).post.posting; p != nil {
+		if p := l.more(s).post.many; p != nil {
 			p.forget()
 		}
 		l.counts.dropped[dropBroker].Add(1)

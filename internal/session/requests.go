@@ -35,7 +35,7 @@ func (l *loop) readRequests(c *netpoll.Conn, s *session, p []byte) {
 }
 
 // begin records a publication that cannot be answered yet.
-func (l *loop) begin(s *session, in state, p publication) {
+func (l *loop) begin(s *session, in state, p pendingPost) {
 	l.extend(s).post = &p
 	s.state = in
 	l.underWay.Add(1)

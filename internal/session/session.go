@@ -80,7 +80,7 @@ type extra struct {
 	room       *hub.Waiter    // room for message in its channel, or a place in the queue
 	brokerRoom *broker.Waiter // room for message in the broker, or a place in the queue
 	spread     *spread        // message, if it goes to several channels and waits for room in one of them
-	post       *publication   // a backend's publication, in the states receiving and publishing
+	post       *pendingPost   // a backend's publication, in the states receiving and publishing
 	stream     *opening       // a stream of events that is not open yet
 	recovery   *recovery      // a join of a channel with history that is under way
 	orders     []*Order       // of operators since the authorizer is asked about the connection, if its answer may be older
@@ -138,7 +138,7 @@ func (l *loop) drop(s *session) {
 	l.dropRecovery(e)
 	if e.post != nil {
 		l.underWay.Add(-1)
-		if p := e.post.posting; p != nil {
+		if p := e.post.many; p != nil {
 			p.stop(errPublisherGone)
 		}
 	}

@@ -51,7 +51,7 @@ func (l *loop) mayJoin(c *netpoll.Conn, s *session, channel []byte) *command.Err
 		return bad
 	case len(channel) > l.node.cfg.MaxChannelLength:
 		return command.ErrChannelLength
-	case s.subs.Count() >= l.node.now().maxChannelsPerConnection && !l.hub.Member(c.Slot(), &s.subs, channel):
+	case l.hasEnough(c, s, channel):
 		return errChannels
 	}
 	return nil

@@ -1,37 +1,12 @@
 package session
 
 import (
-	"errors"
-	"slices"
 	"sync/atomic"
 
 	"wsify/broker"
 	"wsify/internal/command"
 	"wsify/netpoll"
 )
-
-var errUnasked = &command.Error{Code: command.Denied, Message: "channels, user, users and except need an authorizer that is asked about broadcasts"}
-
-// withHead returns the content of a client's broadcast behind its head. Without anything to say it
-// is just the content. The slice is borrowed until the next call.
-func (l *loop) withHead(c *netpoll.Conn, s *session, cmd *command.Command) []byte {
-	user, w := l.userOf(s), cmd.Whom
-	if user == "" && w == nil {
-		return cmd.Content
-	}
-	h := broker.Head{User: user}
-	if w != nil {
-		h.Except = w.Except
-		if w.Silent {
-			h.Except = append(slices.Clip(h.Except), l.node.connID(c.ID()))
-		}
-	}
-	if h.IsZero() {
-		return cmd.Content
-	}
-	l.headed = append(broker.AppendHead(l.headed[:0], &h), cmd.Content...)
-	return l.headed
-}
 
 // targetsOf returns the channels that a publication goes to; those of users are implicit.
 func targetsOf(channel []byte, w *command.Whom) []string {
@@ -96,7 +71,7 @@ func (l *loop) takeSpread(c *netpoll.Conn, s *session, cmd *command.Command) (al
 
 // broadcastOne publishes to one target. It reports whether it has parked the session instead, until
 // there is room.
-func (l *loop) broadcastOne(c *netpoll.Conn, s *session, one *command.Command, msg []byte, all *spread) (parked bool) {
+func (l *loop) broadcastOne(c *netpoll.Conn, s *session, one *command.Command, msg []byte, all *spread) (waits bool) {
 	switch {
 	case l.node.now().publications.rate > 0 && l.overPublishRate(c, s, one):
 		all.fail(errPublishRate)
@@ -104,25 +79,16 @@ func (l *loop) broadcastOne(c *netpoll.Conn, s *session, one *command.Command, m
 	case !l.hasRoom(s) && l.awaitRoom(c, s, one, msg):
 		return true
 	}
-	room, brokerRoom := l.takeRoom(s), (*broker.Waiter)(nil)
-	if l.node.broker.Asynchronous() {
-		brokerRoom = l.takeBrokerRoom(c, s)
-	}
 	done := all.outcome
 	if l.node.debugging() {
 		done = l.loggedPublication(c, one, done)
 	}
 	all.left.Add(1)
-	pending, r, err := l.node.broker.Publish(brokerRoom, one.Channel, one.Content, l.thenForgo(room, done))
-	switch {
-	case pending:
-	case brokerRoom != nil && errors.Is(err, broker.ErrFull):
-		all.left.Add(-1)
-		l.awaitBrokerRoom(c, s, msg, room, brokerRoom)
-		return true
-	default:
-		l.forgo(room)
+	if r, known, err := l.hand(c, s, one, msg, done); known {
 		done(r, err)
+	} else if s.state == parked {
+		all.left.Add(-1)
+		return true
 	}
 	return false
 }

@@ -68,7 +68,7 @@ func (l *loop) publishAll(c *netpoll.Conn, s *session, m publish.Manner, body []
 		l.respondAll(c, s, p)
 		return
 	}
-	l.begin(s, publishing, publication{Manner: m, posting: p})
+	l.begin(s, publishing, pendingPost{Manner: m, many: p})
 	c.Pause()
 	c.SetDeadline(publishTimeout)
 }
@@ -181,7 +181,7 @@ func (l *loop) postingGoesOn(c *netpoll.Conn, p *posting) {
 // has reports whether p is the request in progress on c.
 func (l *loop) has(c *netpoll.Conn, p *posting) bool {
 	s := l.session(c)
-	return c.Open() && s.state == publishing && l.more(s).post.posting == p
+	return c.Open() && s.state == publishing && l.more(s).post.many == p
 }
 
 // postingAnswered sends the answer, and handles the input after the request.
