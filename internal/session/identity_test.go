@@ -148,3 +148,16 @@ func TestAHeaderThatBreaksARuleIsIgnored(t *testing.T) {
 		t.Errorf("%d lines in the log, want 1:\n%s", n, log)
 	}
 }
+
+// TestWhiteSpaceAroundAUserIsPartOfTheName: what a client sends waits until the broker has confirmed that
+// the node hears what is for this user.
+func TestWhiteSpaceAroundAUserIsPartOfTheName(t *testing.T) {
+	hook, b := newNamingWebhook(t), &testBroker{asynchronous: true}
+	srv := startWith(t, Config{AuthorizerURL: hook.URL}, b)
+	connect(t, srv, "/ws?user=%20ann%C2%A0")
+	due(t, b)
+	if n := srv.hub.Count(userChannel(" ann\u00a0")); n != 1 {
+		t.Errorf("the user has %d connections, want 1", n)
+	}
+	b.answer()
+}

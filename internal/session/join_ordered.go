@@ -98,9 +98,11 @@ func (l *loop) joinRest(c *netpoll.Conn, s *session) bool {
 
 // joinOne confirms one join that the authorizer has ordered. An operator may have ended the membership.
 func (l *loop) joinOne(c *netpoll.Conn, s *session, name string) {
-	cmd := command.Command{Kind: command.Join, Channel: bytes.TrimSpace([]byte(name))}
-	if s.voice().tells && name != l.hub.Implicit(&s.subs) {
-		cmd.ID = command.UnaskedID(string(cmd.Channel))
+	cmd := command.Command{Kind: command.Join, Channel: []byte(name)}
+	if name != l.hub.Implicit(&s.subs) { // white space around a user is part of the name
+		if cmd.Channel = bytes.TrimSpace(cmd.Channel); s.voice().tells {
+			cmd.ID = command.UnaskedID(string(cmd.Channel))
+		}
 	}
 	bad := l.mayJoin(c, s, cmd.Channel)
 	switch {
