@@ -13,8 +13,12 @@ type expiry uint32
 // maxLifeTicks bounds a session's time: half of what a loop's ticks can tell apart, 8 years usually.
 const maxLifeTicks = 1 << 30
 
-// endAfter gives a session that is about to be opened a time to live, at least a tick.
+// endAfter gives a session that is about to be opened a time to live from now on, at least a tick. A d of
+// 0 means no bound.
 func (l *loop) endAfter(c *netpoll.Conn, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	ticks := max(1, min(d/l.node.tick, maxLifeTicks))
 	l.expiries.Grow(c.Slot())
 	*l.expiries.At(c.Slot()) = expiry(max(l.net.Tick()+uint32(ticks), 1))

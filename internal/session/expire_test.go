@@ -141,3 +141,21 @@ func TestTheAuthorizerSaysWhy(t *testing.T) {
 		t.Errorf("%d reasons are counted as ignored, want 1", n)
 	}
 }
+
+// TestTheTimeOfAStreamBeginsWithItsAnswer, not when it opens: more questions may be asked until then.
+func TestTheTimeOfAStreamBeginsWithItsAnswer(t *testing.T) {
+	hook := newExpiringWebhook(t, "3600")
+	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerTimeout: patience})
+	hook.hold(is("join"))
+	dial(t, srv).write(streamHead("/sse?channel=a"))
+	hook.awaitQuestions(1, "join")
+	for _, l := range srv.loops {
+		onLoop(t, l, func() {
+			l.net.Each(func(c *netpoll.Conn) {
+				if left, bound := l.timeLeft(c); !bound || left > time.Hour {
+					t.Errorf("it has %v left, %t; want an hour", left, bound)
+				}
+			})
+		})
+	}
+}

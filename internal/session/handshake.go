@@ -139,6 +139,9 @@ func (l *loop) refuseError(c *netpoll.Conn, s *session, err error) {
 // upgrade answers 101 and opens the session, with what the authorizer's answer says. rest may
 // hold frames that arrived with the head. It handles them too.
 func (l *loop) upgrade(c *netpoll.Conn, s *session, r *wire.Request, a *auth.Answer, reply, rest []byte) {
+	if a != nil {
+		l.endAfter(c, a.Expires)
+	}
 	if a != nil && !(l.admitAs(c, s, a) && l.joinFirst(c, s, a.Join)) || !l.sendUpgrade(c, a, reply) {
 		return
 	}

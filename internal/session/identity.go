@@ -56,12 +56,9 @@ func (l *loop) withoutEnded(s *session, a *auth.Answer) *auth.Answer {
 	return &rest
 }
 
-// admitAs gives a session that is about to be opened what the authorizer's answer says, the channels
-// to join but for streams. It reports false if the session has ended.
+// admitAs makes a session that is about to be opened one of the user that the authorizer's answer names. It
+// reports false if the session has ended.
 func (l *loop) admitAs(c *netpoll.Conn, s *session, a *auth.Answer) bool {
-	if a.Expires > 0 {
-		l.endAfter(c, a.Expires)
-	}
 	return a.User == "" || l.enter(c, s, []byte(userChannel(a.User)))
 }
 

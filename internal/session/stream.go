@@ -131,7 +131,10 @@ func (l *loop) connectedStream(c *netpoll.Conn, s *session, o *opening, a *auth.
 	if l.refuseKicked(c, s, a) {
 		return
 	}
-	if o.answer = a; a != nil && a.Join != nil {
+	if o.answer = a; a != nil {
+		l.endAfter(c, a.Expires) // the questions that follow are part of its time
+	}
+	if a != nil && a.Join != nil {
 		if no := l.addJoins(o); no.Status != 0 {
 			l.refuse(c, s, rejectMalformed, no.Status, no.Headers, no.Detail+"\n")
 			return
