@@ -175,7 +175,7 @@ func (l *loop) revoke(s *session, channel []byte) {
 		e.recovery.revoked = true
 	}
 	l.revokeJoin(e, channel)
-	if s.state == connecting && e.stream != nil {
+	if e != nil && e.stream != nil {
 		e.stream.revoke(channel)
 	}
 	if s.state != parked {

@@ -20,7 +20,7 @@ type opening struct {
 	request sse.Request
 	allowed int          // so many of the channels need no question any more
 	answer  *auth.Answer // to the question about the connection; nil for nothing
-	revoked bool         // an operator took one of the channels meanwhile
+	revoked []string     // channels that an operator took meanwhile
 
 	// Of an open stream only this is kept, and only if it has the class Streams.
 	reached           []reached // in the channels that keep history
@@ -150,7 +150,7 @@ func (l *loop) openStream(c *netpoll.Conn, s *session, o *opening) {
 	case l.node.draining.Load():
 		l.refuse(c, s, rejectShutdown, 503, publish.RetryAfter(), goingAway)
 		return
-	case o.revoked:
+	case o.revoked != nil:
 		l.refuse(c, s, rejectKicked, 403, "", "The operator has taken one of the channels.\n")
 		return
 	case len(o.request.Channels) == 0 && (o.answer == nil || o.answer.User == ""):
@@ -216,9 +216,12 @@ func refusalOf(a *auth.Answer, connect bool) string {
 	return refusalFor(a)
 }
 
-// revoke makes a stream that is not open yet fail if it has the channel.
+// revoke makes a stream fail that is asked about and has the channel. One that joins its channels leaves
+// it out.
 func (o *opening) revoke(channel []byte) {
-	o.revoked = o.revoked || slices.Contains(o.request.Channels, string(channel))
+	if slices.Contains(o.request.Channels, string(channel)) {
+		o.revoked = append(o.revoked, string(channel))
+	}
 }
 
 // startHeartbeats schedules the first heartbeat at a random time within the interval, like

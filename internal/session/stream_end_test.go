@@ -180,3 +180,25 @@ func TestOperatorsSeeAndEndStreams(t *testing.T) {
 		t.Errorf("retry: %s, want none", retry)
 	}
 }
+
+// TestAnOperatorTakesChannelsThatAStreamHasNotJoined, as it waits for the history of another one.
+func TestAnOperatorTakesChannelsThatAStreamHasNotJoined(t *testing.T) {
+	b, gate := newScripted(), make(chan struct{})
+	cfg := keepHistory(Config{}, 10, 1<<20)
+	cfg.Broker, b.gate = b, gate
+	srv := start(t, cfg)
+	p := dial(t, srv)
+	p.write(streamHead("/sse?channel=h&channel=h2&channel=a&channel=b"))
+	testtool.Until(t, "the engine is asked", func() bool { return b.reads() != "" })
+	for _, channel := range []string{"a", "h2"} {
+		carried(t, srv, Order{Unsubscribe: true, Channel: channel}, 0)
+	}
+	close(gate)
+	s := p.followed(srv)
+	s.joined(`{}`)
+	for channel, want := range map[string]int{"h": 1, "h2": 0, "a": 0, "b": 1} {
+		if n := srv.Members(channel); n != want {
+			t.Errorf("%d members of %s, want %d", n, channel, want)
+		}
+	}
+}

@@ -46,7 +46,9 @@ func (l *loop) joinStream(c *netpoll.Conn, s *session, o *opening) {
 			return
 		}
 		if !l.node.keepsHistory(name) {
-			l.hub.Join(c.Slot(), &s.subs, []byte(name))
+			if !slices.Contains(o.revoked, name) {
+				l.hub.Join(c.Slot(), &s.subs, []byte(name))
+			}
 			continue
 		}
 		if l.recoverStream(c, s, o, name) || s.state != streaming || !c.Open() {
@@ -61,6 +63,9 @@ func (l *loop) joinStream(c *netpoll.Conn, s *session, o *opening) {
 func (l *loop) recoverStream(c *netpoll.Conn, s *session, o *opening, name string) (pending bool) {
 	i := o.recovered
 	o.recovered++
+	if slices.Contains(o.revoked, name) {
+		return false
+	}
 	pending = l.recover(c, s, []byte(name), o.from(i), func(c *netpoll.Conn, s *session, r recovered) {
 		l.recoveredStream(c, s, o, i, name, r)
 		if pending && s.state == streaming && c.Open() {
