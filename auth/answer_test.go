@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wsify/internal/testtool"
 )
 
 func TestStatusDecides(t *testing.T) {
@@ -214,6 +216,7 @@ func TestTrickleIsDown(t *testing.T) {
 			if took := time.Since(start); took > patience {
 				t.Errorf("the call took %s with a timeout of %s", took, haste)
 			}
+			testtool.Until(t, "the question has come", func() bool { return p.requests.Load() > 0 })
 			if n := p.requests.Load(); n != 1 {
 				t.Errorf("the question was sent %d times, want 1: a timeout is not tried again", n)
 			}

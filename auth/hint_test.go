@@ -91,11 +91,12 @@ func TestPlainURLOfATLSWebhook(t *testing.T) {
 
 // A server that requests a client certificate but does not require it is reached.
 func TestCertificateThatIsOptional(t *testing.T) {
+	t.Parallel() // mostly waits
 	hook := startWebhook(t, status(200), func(w *webhook) {
 		w.TLS = &tls.Config{ClientAuth: tls.VerifyClientCertIfGiven}
 		w.StartTLS()
 	})
-	c := newClient(t, Config{URL: hook.URL, TLSConfig: trusting(hook), Timeout: haste})
+	c := newClient(t, Config{URL: hook.URL, TLSConfig: trusting(hook)})
 	if report, err := c.Check(context.Background()); err != nil {
 		t.Errorf("Check = %v, %v", report, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"wsify/internal/testtool"
 )
 
 // The other end closes the connection between two calls, with FIN or RST.
@@ -94,6 +96,7 @@ func TestTimeoutForbidsASecondTry(t *testing.T) {
 	wants(t, c, Allow, ResultAllow)
 	c.timeout = haste
 	wants(t, c, Down, ResultTimeout)
+	testtool.Until(t, "the second question has come", func() bool { return p.requests.Load() > 1 })
 	if n := p.requests.Load(); n != 2 {
 		t.Errorf("%d requests, want 2", n)
 	}

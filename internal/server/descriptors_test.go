@@ -163,7 +163,7 @@ func TestNoOpenClientEndsForWantOfADescriptor(t *testing.T) {
 		w.Header().Set("Connection", "close")
 	}))
 	t.Cleanup(hook.Close)
-	srv := startLimited(t, limits{Descriptors: 64, Authorizer: hook.URL, Timeout: 100 * time.Millisecond, Workers: 1})
+	srv := startLimited(t, limits{Descriptors: 64, Authorizer: hook.URL, Timeout: 500 * time.Millisecond, Workers: 1})
 	testtool.Until(t, "the look at the authorizer is over", func() bool { return strings.Contains(srv.log(), " reached") })
 	var open []client
 	for range 5 {
