@@ -40,11 +40,11 @@ type conn struct {
 	done    chan struct{} // closed when the connection has ended
 	quiet   atomic.Int32  // signs of life asked for since anything arrived
 	keep    *keeper       // nil when the connection is not for history
-	run     string        // of the server, for keep
 	running sync.WaitGroup
 
 	mu       sync.Mutex        // held while lost is called
 	lost     func(cause error) // called once when the connection is lost; nil before use and after close
+	run      string            // of the server, for keep
 	mustLead bool              // the connection is lost when the server says that it is a replica
 	over     error             // why the connection has ended
 	awaited  []*command        // in the order of writing
@@ -150,6 +150,9 @@ func (c *conn) beat() {
 		}
 		c.mu.Lock()
 		c.hello()
+		if c.keep != nil {
+			c.askRun()
+		}
 		c.write()
 		c.mu.Unlock()
 	}

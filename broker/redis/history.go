@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	_ "embed"
@@ -110,8 +111,8 @@ func freshEpoch() string { return strconv.FormatUint(rand.Uint64(), 36) }
 // leastVersion is the first version of Redis that reads streams as readHistory does.
 var leastVersion = [2]int{6, 2}
 
-// keep prepares a connection for history: it learns the run of the server, which is another one after
-// a restart or a failover.
+// keepHistory prepares a connection for history: it learns the run of the server, which is another one
+// after a restart or a failover.
 func (c *conn) keepHistory(ctx context.Context, k *keeper, s serverInfo) error {
 	if old(s["version"], leastVersion) {
 		return fmt.Errorf("history needs Redis 6.2 or later, and this is %s: switch -history-channels off, or upgrade", s["version"])
@@ -123,11 +124,7 @@ func (c *conn) keepHistory(ctx context.Context, k *keeper, s serverInfo) error {
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(r.text) {
-		if id, ok := strings.CutPrefix(line, "master_replid:"); ok {
-			c.run = strings.TrimSpace(id)
-		}
-	}
+	c.run = runOf(r.text)
 	if c.run == "" {
 		return errors.New("history needs INFO replication to have master_replid")
 	}
@@ -137,6 +134,26 @@ func (c *conn) keepHistory(ctx context.Context, k *keeper, s serverInfo) error {
 		err = nil
 	}
 	return err
+}
+
+// runOf returns the run of a server, from its INFO; "" if it is not there.
+func runOf(info string) string {
+	for line := range strings.Lines(info) {
+		if id, ok := strings.CutPrefix(line, "master_replid:"); ok {
+			return strings.TrimSpace(id)
+		}
+	}
+	return ""
+}
+
+// askRun asks for the run, which is another one also when the first replica comes, or has been gone
+// for an hour. Connections that do not agree about it would end each other's epochs. The caller holds mu.
+func (c *conn) askRun() {
+	c.out = appendCommand(c.out, "INFO", "replication")
+	c.awaited = append(c.awaited, &command{want: 1, answer: func(_ int, r respReply, _ error) error {
+		c.run = cmp.Or(runOf(r.text), c.run)
+		return nil
+	}})
 }
 
 // old reports whether a version, if it is one, is before another.
