@@ -33,12 +33,8 @@ func Read(ctx context.Context, cfg server.Config, root fs.FS) *Facts {
 	defer cancel()
 	f := &Facts{Config: cfg, PageSize: int64(os.Getpagesize()), Cores: runtime.NumCPU(), Now: time.Now()}
 	var asking sync.WaitGroup
-	asking.Go(func() {
-		x, ok := within(ctx, func() *auth.Examination { return cfg.ExamineAuthorizer(ctx) })
-		if f.Authorizer = x; !ok {
-			f.Authorizer = &auth.Examination{Err: errLate}
-		}
-	})
+	asking.Go(func() { f.Authorizer = askWebhook(ctx, cfg.ExamineAuthorizer) })
+	asking.Go(func() { f.Events = askWebhook(ctx, cfg.ExamineEvents) })
 	asking.Go(func() { f.Broker, f.BrokerErr = askBroker(ctx, &cfg) })
 	asking.Go(func() { f.Listeners = askListeners(ctx, &cfg) })
 	f.readFiles(root)
@@ -51,6 +47,15 @@ func Read(ctx context.Context, cfg server.Config, root fs.FS) *Facts {
 	f.Synchronized, f.ClockKnown = clock()
 	asking.Wait()
 	return f
+}
+
+// askWebhook returns what examine does.
+func askWebhook(ctx context.Context, examine func(context.Context) *auth.Examination) *auth.Examination {
+	x, ok := within(ctx, func() *auth.Examination { return examine(ctx) })
+	if !ok {
+		return &auth.Examination{Err: errLate}
+	}
+	return x
 }
 
 // askBroker examines the engine of the broker.

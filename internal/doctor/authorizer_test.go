@@ -85,7 +85,7 @@ func TestAuthorizersThatDoNotWorkWell(t *testing.T) {
 	}{
 		"it allows":      {func(http.ResponseWriter, *http.Request) {}, "authorizer", expected{OK, "It allows a client without credentials", ""}},
 		"it refuses":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, "authorizer", expected{OK, "refuses a client without credentials, with 403", ""}},
-		"it is broken":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "authorizer", expected{Problem, "It is down: authorizer answered 500 Internal Server Error", ""}},
+		"it is broken":   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "authorizer", expected{Problem, "It is down: it answered 500 Internal Server Error", ""}},
 		"it redirects":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, "authorizer", expected{Warning, "302, which counts as no", ""}},
 		"it closes":      {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }, "authorizer", expected{Warning, "closes connections after an answer", ""}},
 		"an hour behind": {dated(-time.Hour), "clock", expected{Problem, "It differs from the authorizer's by", ""}},

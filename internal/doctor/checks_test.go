@@ -149,7 +149,7 @@ func TestAnswersOfAnAuthorizer(t *testing.T) {
 		"a page that moved":      {auth.Examination{Report: report, Decision: auth.Deny, Cause: &auth.StatusError{Status: 302}, Took: fast, Kept: true}, expected{Warning, "302, which counts as no", ""}},
 		"no such page":           {auth.Examination{Report: report, Decision: auth.Deny, Cause: &auth.StatusError{Status: 404}, Took: fast, Kept: true}, expected{Warning, "404, which counts as no", ""}},
 		"plain HTTP to TLS":      {auth.Examination{Report: report, Decision: auth.Deny, Cause: &auth.StatusError{Status: 400}, Hint: "it speaks TLS?", Took: fast, Kept: true}, expected{Problem, "400: it speaks TLS? It answers in", ""}},
-		"it is down":             {auth.Examination{Report: report, Decision: auth.Down, Cause: &auth.StatusError{Status: 503}, Took: fast[:1]}, expected{Problem, "It is down: authorizer answered 503", ""}},
+		"it is down":             {auth.Examination{Report: report, Decision: auth.Down, Cause: &auth.StatusError{Status: 503}, Took: fast[:1]}, expected{Problem, "It is down: it answered 503 Service Unavailable.", ""}},
 		"it is down, with hint":  {auth.Examination{Report: report, Decision: auth.Down, Cause: &auth.CallError{Result: auth.ResultReset}, Hint: "look there", Took: fast[:1]}, expected{Problem, "reset. look there.", ""}},
 		"it closes":              {auth.Examination{Report: report, Decision: auth.Allow, Took: fast}, expected{Warning, "It closes connections after an answer", ""}},
 		"250 ms":                 {auth.Examination{Report: report, Decision: auth.Allow, Took: []time.Duration{0, slowAnswer}, Kept: true}, expected{Warning, "That is slow", ""}},

@@ -1,7 +1,7 @@
 // Package doctor says how many connections a machine can hold, and what to change.
 //
 // [Read] collects facts: what the kernel, the control groups and systemd say, how the
-// authorizer and the broker's engine answer, who uses the ports. It changes nothing, and
+// authorizer, the webhook for events and the broker's engine answer, who uses the ports. It changes nothing, and
 // returns within a bounded time, whatever does not answer. [Examine] makes a [Report] of
 // the facts; it is pure. [Report.WriteText] and [Report.WriteJSON] show it.
 //

@@ -45,6 +45,7 @@ type Facts struct {
 	ClockKnown   bool
 
 	Authorizer *auth.Examination // nil when none is configured
+	Events     *auth.Examination // of their webhook; nil when none are wanted
 	Broker     *broker.Examination
 	BrokerErr  error // why there is no link to the engine
 

@@ -129,6 +129,7 @@ func Examine(f *Facts, asked int64) *Report {
 	c.processors()
 	c.clock()
 	c.authorizer()
+	c.events()
 	c.broker()
 	c.listeners()
 	return c.report

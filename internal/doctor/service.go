@@ -78,32 +78,46 @@ const (
 // authorizer checks how the authorizer answers.
 func (c *checker) authorizer() {
 	const check = "authorizer"
-	x := c.Authorizer
-	switch {
-	case x == nil:
+	if c.Authorizer == nil {
 		c.say(check, OK, "There is none: everybody may connect, join and broadcast.")
 		return
-	case x.Err != nil && x.Report.URL != "":
-		c.say(check, Problem, join(reached(x), sentence(x.Err.Error())))
-		return
-	case x.Err != nil:
-		c.say(check, Problem, sentence(x.Err.Error()))
+	}
+	c.webhook(check, c.Authorizer, c.answered, c.reconnects)
+}
+
+// events checks how the webhook for events answers, if there is one.
+func (c *checker) events() {
+	if c.Events != nil {
+		c.webhook("events", c.Events, taken, func(time.Duration) string { return "" })
+	}
+}
+
+// webhook checks a webhook. judge says what its answers mean, and means what it means that they take
+// so long.
+func (c *checker) webhook(check string, x *auth.Examination, judge func(*auth.Examination) (Status, string), means func(time.Duration) string) {
+	if x.Err != nil {
+		text := sentence(unnamed(x.Err.Error()))
+		if x.Report.URL != "" {
+			text = join(reached(x), text)
+		}
+		c.say(check, Problem, text)
 		return
 	}
 	f := Finding{Check: check, Holds: noBound, Text: reached(x)}
-	f.worse(c.answered(x))
+	f.worse(judge(x))
 	if x.Decision != auth.Down {
-		f.worse(c.latency(x))
+		f.worse(c.latency(x, means))
 		f.worse(keepAlive(x))
 	}
 	f.worse(expiry(x.Report.Expires, c.Now))
 	c.add(f)
 }
 
-// reached says how the authorizer was reached, or that it was not.
-func reached(x *auth.Examination) string {
-	return sentence(strings.TrimPrefix(x.Report.String(), "authorizer "))
-}
+// reached says how a webhook was reached, or that it was not.
+func reached(x *auth.Examination) string { return sentence(unnamed(x.Report.String())) }
+
+// unnamed is a text of package auth without the name of whom it is about.
+func unnamed(text string) string { return strings.TrimPrefix(text, "authorizer ") }
 
 // worse adds a sentence to f, and raises its status.
 func (f *Finding) worse(status Status, text string) {
@@ -115,48 +129,89 @@ func (f *Finding) worse(status Status, text string) {
 
 // answered judges what the authorizer says to a client that shows no credentials.
 func (c *checker) answered(x *auth.Examination) (Status, string) {
-	status := (*auth.StatusError)(nil)
-	errors.As(x.Cause, &status)
+	status := statusOf(x)
 	switch {
-	case auth.ResultOf(x.Decision, x.Cause) == auth.ResultTimeout:
-		return Problem, "It is down: it takes the connection and does not answer in time."
 	case x.Decision == auth.Down:
-		text := fmt.Sprintf("It is down: %s.", x.Cause)
-		if x.Hint != "" {
-			text += " " + sentence(x.Hint)
-		}
-		return Problem, text
+		return down(x)
 	case x.Decision == auth.Allow:
 		return OK, "It allows a client without credentials to connect."
 	case x.Hint != "":
-		return Problem, fmt.Sprintf("It answers %d: %s", status.Status, sentence(x.Hint))
-	case slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden}, status.Status):
-		return OK, fmt.Sprintf("It refuses a client without credentials, with %d.", status.Status)
+		return Problem, fmt.Sprintf("It answers %d: %s", status, sentence(x.Hint))
+	case slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden}, status):
+		return OK, fmt.Sprintf("It refuses a client without credentials, with %d.", status)
 	}
-	return Warning, fmt.Sprintf("It answers %d, which counts as no: is the URL right, and does it take POST?", status.Status)
+	return Warning, fmt.Sprintf("It answers %d, which counts as no: is the URL right, and does it take POST?", status)
 }
 
-// latency judges how long answers take, and what that means when everybody reconnects.
-func (c *checker) latency(x *auth.Examination) (Status, string) {
+// taken judges what the webhook for events says to an empty batch.
+func taken(x *auth.Examination) (Status, string) {
+	status := statusOf(x)
+	switch {
+	case status >= 200 && status <= 299:
+		return OK, fmt.Sprintf("It takes an empty batch, with %d.", status)
+	case x.Decision == auth.Down:
+		return down(x)
+	case x.Hint != "":
+		return Problem, fmt.Sprintf("It answers %d: %s", status, sentence(x.Hint))
+	}
+	return Warning, fmt.Sprintf("It answers %d to an empty batch. Events are lost with such an answer: is the URL right, and does it take POST?", status)
+}
+
+// statusOf returns the status of the last answer, or 0.
+func statusOf(x *auth.Examination) int {
+	status := (*auth.StatusError)(nil)
+	switch {
+	case errors.As(x.Cause, &status):
+		return status.Status
+	case x.Decision == auth.Allow:
+		return http.StatusOK
+	}
+	return 0
+}
+
+// down says why a webhook is down.
+func down(x *auth.Examination) (Status, string) {
+	if auth.ResultOf(x.Decision, x.Cause) == auth.ResultTimeout {
+		return Problem, "It is down: it takes the connection and does not answer in time."
+	}
+	cause := unnamed(x.Cause.Error())
+	if statusOf(x) != 0 {
+		cause = "it " + cause
+	}
+	text := "It is down: " + cause + "."
+	if x.Hint != "" {
+		text += " " + sentence(x.Hint)
+	}
+	return Problem, text
+}
+
+// latency judges how long answers take.
+func (c *checker) latency(x *auth.Examination, means func(median time.Duration) string) (Status, string) {
 	took := x.Took
 	if len(took) > 1 {
 		took = took[1:] // the first has dialling in it
 	}
 	median, longest := medianOf(took)
-	text := fmt.Sprintf("It answers in %s, at most %s.", rounded(median), rounded(longest))
-	if workers := int64(c.Config.Workers); c.needed > 0 && median > 0 {
-		all := time.Duration(float64(c.needed) / float64(workers) * float64(median))
-		text += fmt.Sprintf(" %s clients that reconnect at once are asked about in %s (-workers %d).", count(c.needed), rounded(all), workers)
-	}
+	text := fmt.Sprintf("It answers in %s, at most %s.%s", rounded(median), rounded(longest), means(median))
 	if median >= slowAnswer || longest >= c.Config.AuthorizerTimeout/2 {
 		return Warning, text + " That is slow."
 	}
 	return OK, text
 }
 
+// reconnects says how long everybody is asked about when everybody reconnects.
+func (c *checker) reconnects(median time.Duration) string {
+	workers := int64(c.Config.Workers)
+	if c.needed == 0 || median == 0 {
+		return ""
+	}
+	all := time.Duration(float64(c.needed) / float64(workers) * float64(median))
+	return fmt.Sprintf(" %s clients that reconnect at once are asked about in %s (-workers %d).", count(c.needed), rounded(all), workers)
+}
+
 func keepAlive(x *auth.Examination) (Status, string) {
 	if !x.Kept && len(x.Took) > 1 {
-		return Warning, "It closes connections after an answer: let it keep them, or each question costs a connection."
+		return Warning, "It closes connections after an answer: let it keep them, or each call costs a connection."
 	}
 	return OK, ""
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -24,7 +25,7 @@ func (c *Config) Keeps(limit uint64) (kept, needed uint64) {
 
 const (
 	examineTimeout = 5 * time.Second // the longest that an examination waits for one answer
-	examineTimes   = 5               // questions to the authorizer
+	examineTimes   = 5               // questions to a webhook
 )
 
 // ExamineAuthorizer asks the authorizer about a client that does not exist, some times,
@@ -34,13 +35,26 @@ func (c *Config) ExamineAuthorizer(ctx context.Context) *auth.Examination {
 	if c.AuthorizerURL == "" {
 		return nil
 	}
+	return c.examine(ctx, auth.Config{URL: c.AuthorizerURL}, c.question())
+}
+
+// ExamineEvents sends the webhook for events an empty batch, some times, and says what it is like, as
+// ExamineAuthorizer does. It returns nil when no events are wanted.
+func (c *Config) ExamineEvents(ctx context.Context) *auth.Examination {
+	if len(c.Events) == 0 {
+		return nil
+	}
+	empty := &auth.Call{Body: []byte(`{"batch":"wsify-doctor/1","events":[]}`)}
+	return c.examine(ctx, auth.Config{URL: cmp.Or(c.EventsURL, c.AuthorizerURL), HeadDecides: true}, empty)
+}
+
+func (c *Config) examine(ctx context.Context, cfg auth.Config, question *auth.Call) *auth.Examination {
 	secure, err := c.authorizerTLS()
 	if err != nil {
 		return &auth.Examination{Err: err}
 	}
-	x := auth.Examine(ctx, auth.Config{
-		URL: c.AuthorizerURL, Timeout: min(c.AuthorizerTimeout, examineTimeout), TLSConfig: secure, UserAgent: "wsify-doctor",
-	}, c.question(), examineTimes)
+	cfg.Timeout, cfg.TLSConfig, cfg.UserAgent = min(c.AuthorizerTimeout, examineTimeout), secure, "wsify-doctor"
+	x := auth.Examine(ctx, cfg, question, examineTimes)
 	return &x
 }
 
