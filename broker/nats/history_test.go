@@ -149,9 +149,10 @@ func TestASequenceThatGoesBackEndsTheLink(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), "WSIFY_shop"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
+	n.Until("the stream is made anew", func() bool { // the server may still be removing the files of the first
+		_, err := js.CreateStream(t.Context(), cfg)
+		return err == nil
+	})
 	n.Until("the link is lost and opened again", func() bool {
 		_ = n.Published("h", "3")
 		return n.Stats().Connects >= 2 && n.Up()
