@@ -77,11 +77,13 @@ var endOfHeaders = []byte(`},"query":{`)
 // the trace that it belongs to. They are sorted, as the names in a body are.
 var passing = [...][]byte{[]byte(`"Sec-Websocket-Key":[`), []byte(`"Traceparent":[`), []byte(`"Tracestate":[`)}
 
-// AppendConnectQuestion appends what the body of AppendConnectBody asks, without the headers that
-// differ with each request. So two upgrades ask the same if all the rest is the same, byte for byte.
-// The result is no JSON; it is to be compared.
-func AppendConnectQuestion(dst, body []byte) []byte {
-	headers, query, _ := bytes.Cut(body, endOfHeaders)
+// AppendConnectQuestion appends what is asked about a connection: the headers in the body of
+// AppendConnectBody, without those that differ with each request, and the query as it was sent. So two
+// upgrades ask the same if all the rest is the same, byte for byte. The query of the body would not do:
+// what cannot be decoded is not in there, but the authorizer sees it in a header. The result is no JSON;
+// it is to be compared.
+func AppendConnectQuestion(dst, body []byte, query string) []byte {
+	headers, _, _ := bytes.Cut(body, endOfHeaders)
 	for _, name := range passing {
 		if before, values, found := bytes.Cut(headers, name); found {
 			dst = append(dst, before...)

@@ -2,6 +2,7 @@ package command
 
 import (
 	stdjson "encoding/json"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -111,20 +112,24 @@ func compareConnectBody(t *testing.T, headers, query map[string][]string) {
 
 // Two upgrades ask the same exactly if all but the headers that differ each time is the same.
 func TestConnectQuestionLeavesOutWhatDiffersEachTime(t *testing.T) {
-	type upgrade struct{ headers, query map[string][]string }
+	type upgrade struct {
+		headers map[string][]string
+		query   string
+	}
 	one := func(more ...string) upgrade {
-		u := upgrade{map[string][]string{"Cookie": {"a=b"}, "Sec-Websocket-Key": {"x"}, "X-A": {"]"}}, map[string][]string{"q": {"1"}}}
+		u := upgrade{map[string][]string{"Cookie": {"a=b"}, "Sec-Websocket-Key": {"x"}, "X-A": {"]"}}, "q=1"}
 		for i := 0; i < len(more); i += 2 {
 			u.headers[more[i]] = []string{more[i+1]}
 		}
 		return u
 	}
 	asks := func(u upgrade) string {
-		body, err := AppendConnectBody(nil, u.headers, u.query)
+		query, _ := url.ParseQuery(u.query)
+		body, err := AppendConnectBody(nil, u.headers, query)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return string(AppendConnectQuestion(nil, body))
+		return string(AppendConnectQuestion(nil, body, u.query))
 	}
 	want := asks(one())
 	if !strings.Contains(want, `"Cookie":["a=b"]`) || strings.Contains(want, `"x"`) {
@@ -136,19 +141,24 @@ func TestConnectQuestionLeavesOutWhatDiffersEachTime(t *testing.T) {
 	if a, b := asks(one("Traceparent", "00-1", "Tracestate", "a=b")), asks(one("Traceparent", "00-2", "Tracestate", "c=d")); a != b {
 		t.Errorf("with two traces the questions are %s and %s, want the same", a, b)
 	}
-	inQuery := func(name, value string) upgrade {
+	inQuery := func(query string) upgrade {
 		u := one()
-		u.query[name] = []string{value}
+		u.query = query
 		return u
 	}
 	different := map[string]upgrade{
 		"a cookie":                   one("Cookie", "a=c"),
 		"a header":                   one("X-B", "1"),
-		"a query":                    inQuery("q", "2"),
-		"a trace in the query":       inQuery("Traceparent", "1"),
-		"another trace in the query": inQuery("Traceparent", "2"),
-		"a nonce in the query":       inQuery("Sec-Websocket-Key", "1"),
-		"another nonce in the query": inQuery("Sec-Websocket-Key", "2"),
+		"a query":                    inQuery("q=2"),
+		"a trace in the query":       inQuery("q=1&Traceparent=1"),
+		"another trace in the query": inQuery("q=1&Traceparent=2"),
+		"a nonce in the query":       inQuery("q=1&Sec-Websocket-Key=1"),
+		"another nonce in the query": inQuery("q=1&Sec-Websocket-Key=2"),
+		"a query that is no UTF-8":   inQuery("q=%FF"),
+		"another that is no UTF-8":   inQuery("q=%FE"),
+		"one that has no form":       inQuery("q=1%"),
+		"another that has no form":   inQuery("q=2%"),
+		"no query":                   inQuery(""),
 		"the end of headers":         one("X-A", `},"query":{`),
 		"a header in a header":       one("X-A", `"Sec-Websocket-Key":["1"]`),
 		"another header in a header": one("X-A", `"Sec-Websocket-Key":["2"]`),

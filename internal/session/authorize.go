@@ -236,7 +236,7 @@ func (l *loop) askConnect(c *netpoll.Conn, s *session, r *wire.Request, reply, r
 		due:      l.node.decisionDue(),
 	}
 	s.state = connecting
-	if d, a, known := l.recallConnect(c, body); known {
+	if d, a, known := l.recallConnect(c, body, e.query); known {
 		l.answered(c, d, a)
 		return
 	}

@@ -31,12 +31,12 @@ func (l *loop) recallCommand(c *netpoll.Conn, user string, cmd *command.Command)
 }
 
 // recallConnect returns the answer to the question about a new connection, if it is kept. body is
-// what the authorizer would be sent.
-func (l *loop) recallConnect(c *netpoll.Conn, body []byte) (d auth.Decision, a *auth.Answer, known bool) {
+// what the authorizer would be sent, and query that of the upgrade.
+func (l *loop) recallConnect(c *netpoll.Conn, body []byte, query string) (d auth.Decision, a *auth.Answer, known bool) {
 	if !l.node.cache.Used() {
 		return auth.Deny, nil, false
 	}
-	l.question = command.AppendConnectQuestion(l.question[:0], body)
+	l.question = command.AppendConnectQuestion(l.question[:0], body, query)
 	return l.recall(auth.Question{Conn: c.ID()}, eventConnect)
 }
 
@@ -64,7 +64,7 @@ func (n *Node) decide(conn uint64, call *auth.Call, about event, gone *atomic.Bo
 	q := auth.Question{User: call.User, Conn: conn, Text: call.Body, Epoch: n.cache.Epoch()}
 	if n.cache.Used() {
 		if about == eventConnect {
-			q.Text = command.AppendConnectQuestion(nil, call.Body)
+			q.Text = command.AppendConnectQuestion(nil, call.Body, call.Query)
 		}
 		if d, a, known := n.recall(q, about); known {
 			return d, a
@@ -78,7 +78,7 @@ func (n *Node) decide(conn uint64, call *auth.Call, about event, gone *atomic.Bo
 		if !a.Public { // a connection connects once, and has no user yet
 			return d, a
 		}
-		q.Text = command.AppendConnectQuestion(nil, call.Body)
+		q.Text = command.AppendConnectQuestion(nil, call.Body, call.Query)
 	}
 	n.cache.Keep(q, d, a)
 	return d, a

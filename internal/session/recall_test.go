@@ -236,3 +236,27 @@ func TestAStreamIsAnsweredFromTheCache(t *testing.T) {
 		t.Errorf("asked %q, want %q", got, want)
 	}
 }
+
+// TestAQueryThatCannotBeDecodedIsAQuestionOfItsOwn: the body of the question does not have it, but the
+// authorizer sees it in a header, and may let one of them in.
+func TestAQueryThatCannotBeDecodedIsAQuestionOfItsOwn(t *testing.T) {
+	hook := newWebhook(t, nil)
+	hook.answerWith(func(w http.ResponseWriter, q question) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		if q.header.Get("X-Wsify-Query") != "token=100%" {
+			w.WriteHeader(403)
+		}
+	})
+	srv := start(t, Config{AuthorizerURL: hook.URL})
+	for range 2 {
+		connect(t, srv, "/ws?token=100%")
+		for _, query := range []string{"token=1%", "token=%FF", "token=%FE", ""} {
+			p := dial(t, srv)
+			p.write(upgradeHead("/ws?" + query))
+			p.expectStatus(403)
+		}
+	}
+	if n := len(hook.questions("connect")); n != 5 {
+		t.Errorf("%d questions, want one for each query", n)
+	}
+}
