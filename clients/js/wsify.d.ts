@@ -41,6 +41,8 @@ export interface Joined { position?: string; recovered?: boolean }
 export class WsifyError extends Error {
   constructor(code: string, message?: string);
   code: string;
+  /** Of a channel that cannot be joined again. */
+  channel?: string;
 }
 
 /** One connection to a server, for many channels. */

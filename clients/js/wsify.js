@@ -142,7 +142,7 @@ export class Wsify {
     const c = this.#channels.get(channel);
     this.#channels.delete(channel);
     c?.source?.close(); clearTimeout(c?.timer); c?.reject(error);
-    if (c?.joined && !['closed', 'lost'].includes(error.code)) this.#call(this.#options.onerror, error);
+    if (c?.joined && !['closed', 'lost'].includes(error.code)) this.#call(this.#options.onerror, Object.assign(error, { channel }));
     return c;
   }
 

@@ -58,12 +58,32 @@ listener.close();
 
 // What is told of a channel that the authorizer joins does not move the position of ours.
 sockets.length = 0;
-const joined = new Wsify('ws://localhost/ws');
+const joined = new Wsify('ws://localhost/ws', { onerror: (error) => console.log(error.code, error.channel) });
 joined.join('news', { since: 'mine' }).catch(() => {});
 await turn();
 sockets[0].onmessage({ data: '{"type":"reply","channel":"news","ok":true,"position":"later"}' });
 sockets[0].onclose({ code: 1006, reason: '' });
 await turn();
-Object.assign(sockets[1], { readyState: 1, send: (text) => console.log('joins since', JSON.parse(text).args.since) });
+const sent = [];
+Object.assign(sockets[1], { readyState: 1, send: (text) => sent.push(JSON.parse(text)) });
 sockets[1].onopen();
+console.log('joins since', sent[0].args.since);
+
+// A channel that is refused after a reconnect is told with its name.
+sockets[1].onmessage({ data: JSON.stringify({ type: 'reply', id: sent[0].id, ok: true, position: 'next' }) });
+await turn();
+joined.join('news').catch(() => {}); // begins where the first one is
+sockets[1].onclose({ code: 1006, reason: '' });
+await turn();
+Object.assign(sockets[2], { readyState: 1, send: (text) => sent.push(JSON.parse(text)) });
+sockets[2].onopen();
+console.log('joins since', sent.at(-1).args.since);
+sockets[2].onmessage({ data: JSON.stringify({ type: 'reply', id: sent.at(-1).id, ok: true }) });
+await turn();
+sockets[2].onclose({ code: 1006, reason: '' });
+await turn();
+Object.assign(sockets[3], { readyState: 1, send: (text) => sent.push(JSON.parse(text)) });
+sockets[3].onopen();
+sockets[3].onmessage({ data: JSON.stringify({ type: 'reply', id: sent.at(-1).id, ok: false, error: { code: 'denied', message: 'no' } }) });
+await turn();
 process.exit();
