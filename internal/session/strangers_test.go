@@ -3,7 +3,6 @@ package session
 import (
 	"fmt"
 	"net"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -50,8 +49,8 @@ func TestStrangersCostABackendNothing(t *testing.T) {
 				member.expectText(fmt.Sprint(n))
 			}
 			each := unlessRace(25, 5)
-			var heap [4]uint64
-			for round := range heap {
+			var kept [4]int64
+			for round := range kept {
 				var all []rawClient
 				for _, half := range halfRequests {
 					if cfg.BroadcastingKey == "" { // so that these get as far as requests with the key
@@ -75,25 +74,17 @@ func TestStrangersCostABackendNothing(t *testing.T) {
 					p.close()
 				}
 				testtool.Until(t, "the strangers are gone", func() bool { return srv.group.Connections() == 2 })
-				heap[round] = heapAfterPools()
+				becomeQuiet(t, srv) // tables are as large as the most connections that a round had at once
+				kept[round] = heap()
 			}
-			if got, first := heap[len(heap)-1], heap[1]; got > first+100<<10 {
-				t.Errorf("the heap has %d bytes after %d rounds, and had %d after 2", got, len(heap), first)
+			if got, first := kept[len(kept)-1], kept[1]; got > first+100<<10 {
+				t.Errorf("the heap has %d bytes after %d rounds, and had %d after 2", got, len(kept), first)
 			}
 			if n := srv.requestsUnderWay(); n != 0 {
 				t.Errorf("%d publications are in progress, but all strangers have disconnected", n)
 			}
 		})
 	}
-}
-
-// heapAfterPools returns the heap in use, without pooled objects.
-func heapAfterPools() uint64 {
-	runtime.GC()
-	runtime.GC() // empties the pools
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 // dialBeforeHaste returns connections to a server that had much time for heads when it accepted
