@@ -62,6 +62,9 @@ type ConnInfo struct {
 	Loop     int
 	User     string   // empty if the authorizer has named none
 	Names    []string // of its channels; only from Connection, and at most maxNames
+
+	Protocol   string // the name of its voice; empty unless it is open
+	Compressed bool   // it has agreed on compression
 }
 
 // maxNames is how many names of channels Connection returns.
@@ -176,6 +179,10 @@ func (l *loop) describe(c *netpoll.Conn, s *session) ConnInfo {
 	switch s.state {
 	case open, pinged, parked:
 		info.Idle = (time.Duration(l.net.Tick()-s.seen) * l.node.tick).Seconds()
+		fallthrough
+	case streaming:
+		v := s.voice()
+		info.Protocol, info.Compressed = v.name, v.deflated
 	}
 	return info
 }

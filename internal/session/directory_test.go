@@ -138,6 +138,40 @@ func TestAConnectionIsDescribed(t *testing.T) {
 	}
 }
 
+// Each client is of a protocol. One that has sent no whole head, and a backend, are of none.
+func TestOperatorsSeeTheProtocolOfEachConnection(t *testing.T) {
+	t.Parallel()
+	srv := start(t, deflating())
+	const typed = "Sec-WebSocket-Protocol: wsify.v1"
+	connect(t, srv, "/ws").join("websocket")
+	connectTyped(t, srv, "/ws", "wsify.v1")
+	connectDeflated(t, srv, "/ws").join("websocket compressed")
+	p := connectDeflated(t, srv, "/ws", typed)
+	p.send(`{"command":"join","args":{"channel":"wsify.v1 compressed"},"id":1}`)
+	p.expectText(`{"type":"reply","id":1,"ok":true}`)
+	openStream(t, srv, "/sse?channel=sse")
+	for _, of := range []string{"websocket", "wsify.v1", "websocket compressed", "wsify.v1 compressed", "sse"} {
+		all := listed(t, srv, ConnFilter{Channel: of}, 10)
+		if len(all) != 1 {
+			t.Fatalf("%s: listed as %+v", of, all)
+		}
+		got := all[0].Protocol
+		if all[0].Compressed {
+			got += " compressed"
+		}
+		if got != of {
+			t.Errorf("it is %q, want %q", got, of)
+		}
+	}
+	post201(t, srv, "sse", "1")
+	dial(t, srv).write("GET /ws HTTP/1.1\r\n")
+	for _, info := range listed(t, srv, ConnFilter{}, 10) {
+		if (info.State == "open") != (info.Protocol != "") {
+			t.Errorf("in state %s it is of the protocol %q", info.State, info.Protocol)
+		}
+	}
+}
+
 // Ids of other nodes, of connections that have ended, and things that are no ids.
 func TestAnIDThatIsNotHereIsNotFound(t *testing.T) {
 	t.Parallel()

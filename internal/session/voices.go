@@ -31,6 +31,7 @@ func (p published) shown() []byte {
 
 // voice is how the server speaks to the connections of one class.
 type voice struct {
+	name string // for operators
 	// publication encodes what each member gets. The caller owns the buffer.
 	publication func(p published) *buffer.Buffer
 	// reply appends the message that answers a command. answer is what package command has
@@ -54,12 +55,12 @@ type voice struct {
 
 // The voices of WebSocket clients: raw, and with the subprotocol.
 var (
-	raw   = voice{publication: rawPublication, reply: rawReply, ping: pingFrame, farewell: wire.AppendClose}
-	typed = voice{publication: envelopePublication, gap: envelopeGap, reply: envelopeReply, ping: pingFrame, farewell: wire.AppendClose, tells: true}
+	raw   = voice{name: "websocket", publication: rawPublication, reply: rawReply, ping: pingFrame, farewell: wire.AppendClose}
+	typed = voice{name: envelope, publication: envelopePublication, gap: envelopeGap, reply: envelopeReply, ping: pingFrame, farewell: wire.AppendClose, tells: true}
 )
 
 // streamed is the voice of streams of events.
-var streamed = voice{publication: streamPublication, gap: streamGap, ping: []byte(sse.Heartbeat), farewell: streamFarewell}
+var streamed = voice{name: "sse", publication: streamPublication, gap: streamGap, ping: []byte(sse.Heartbeat), farewell: streamFarewell}
 
 // each returns the voice of a class in which each connection has its own form of an event.
 func (v voice) each() voice {

@@ -36,9 +36,9 @@ func (f *fake) Members(channel string) int {
 	return strings.Count(channel, "a")
 }
 
-var someone = Connection{ID: "7-1", Address: "192.0.2.1:5", Since: time.Unix(1_800_000_000, 0).UTC(), Idle: 1.5, Channels: 2, Queued: 3, State: "open", Loop: 1}
+var someone = Connection{ID: "7-1", Address: "192.0.2.1:5", Since: time.Unix(1_800_000_000, 0).UTC(), Idle: 1.5, Channels: 2, Queued: 3, State: "open", Loop: 1, Protocol: "wsify.v1", Compressed: true}
 
-const someoneJSON = `{"id":"7-1","address":"192.0.2.1:5","since":"2027-01-15T08:00:00Z","idle_seconds":1.5,"channels":2,"queued_bytes":3,"state":"open","loop":1}`
+const someoneJSON = `{"id":"7-1","address":"192.0.2.1:5","since":"2027-01-15T08:00:00Z","idle_seconds":1.5,"channels":2,"queued_bytes":3,"state":"open","loop":1,"protocol":"wsify.v1","compressed":true}`
 
 func (f *fake) Connections(ctx context.Context, filter Filter, after string, limit int) ([]Connection, bool, error) {
 	f.asked = fmt.Sprintf("connections %q %v %q %d%s", filter.Channel, filter.Address, after, limit, filter.User)

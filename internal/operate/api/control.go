@@ -54,6 +54,9 @@ type Connection struct {
 	Loop     int       `json:"loop"`
 	User     string    `json:"user,omitempty"`
 	Names    []string  `json:"channel_names,omitempty"`
+
+	Protocol   string `json:"protocol,omitempty"`
+	Compressed bool   `json:"compressed,omitempty"`
 }
 
 // Filter says which connections are meant. Zero fields match everything.
