@@ -28,7 +28,7 @@ var theirs = map[string][]string{
 	"github.com/nats-io/nats-server":  {"wsify/internal/natstest"},
 	"github.com/Shopify/toxiproxy":    {"wsify/broker/brokertest"},
 	"github.com/rs/zerolog":           {"wsify/broker/brokertest"}, // for toxiproxy's log
-	"go.uber.org/goleak":              {"wsify/broker/brokertest"},
+	"go.uber.org/goleak":              {"wsify/internal/testtool"},
 	"github.com/coreos/go-systemd":    {"wsify/internal/systemd"},
 	"golang.org/x/time":               {"wsify/internal/session"},
 	"golang.org/x/sys/unix":           {"wsify/netpoll", "wsify/auth", "wsify/internal/server", "wsify/internal/operate", "wsify/internal/doctor", "wsify/internal/testtool"},

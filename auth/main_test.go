@@ -2,43 +2,26 @@ package auth
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"wsify/internal/testtool"
 )
 
-// TestMain fails when a goroutine is left. The pool's own may sleep for the idle time after Close,
-// so the check is repeated for longer than that.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if code == 0 {
-		err := goleak.Find()
-		for end := time.Now().Add(3 * idleTimeout); err != nil && time.Now().Before(end); {
-			err = goleak.Find() // takes about a second
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testtool.Main(m) }
 
 // patience is the timeout of calls that are expected to succeed, long enough for the slowest
 // machine. haste is the timeout of calls that are expected to time out.
 const (
-	patience = 30 * time.Second
+	patience = testtool.Patience
 	haste    = 100 * time.Millisecond
 )
 

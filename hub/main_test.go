@@ -3,9 +3,7 @@ package hub
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"wsify/internal/testtool"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { testtool.Main(m) }

@@ -141,7 +141,7 @@ func obey(t *testing.T, g *Group, tries *atomic.Int64, command string) string {
 // openWith opens a group with so many descriptors left, and stops it. It must leave
 // nothing behind, whether there were enough or not.
 func openWith(spare int) error {
-	fds, goroutines := len(descriptors()), runtime.NumGoroutine()
+	fds, goroutines := len(testtool.Descriptors()), runtime.NumGoroutine()
 	if err := limitTo(spare); err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func openWith(spare int) error {
 			return errors.New("a goroutine is left")
 		}
 	}
-	if n := len(descriptors()); n != fds {
+	if n := len(testtool.Descriptors()); n != fds {
 		return fmt.Errorf("%d descriptors, before %d", n, fds)
 	}
 	return nil

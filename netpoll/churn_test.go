@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wsify/internal/invariants"
+	"wsify/internal/testtool"
 )
 
 // Twenty thousand clients connect, get an answer, and leave in one of three ways.
@@ -32,11 +33,11 @@ func TestChurnReturnsEverythingToTheBaseline(t *testing.T) {
 	addr := listen(t, g, "127.0.0.1:0").String()
 	churn(t, addr, 100) // creates what exists only once
 	settle(t, g)
-	goroutines, before := runtime.NumGoroutine(), descriptors()
+	goroutines, before := runtime.NumGoroutine(), testtool.Descriptors()
 	maps := [2]int{registeredOn(t, g.Loop(0)), registeredOn(t, g.Loop(1))}
 	churn(t, addr, conns)
 	settle(t, g)
-	if left := opened(before); len(left) != 0 {
+	if left := testtool.Opened(before); len(left) != 0 {
 		t.Errorf("descriptors are left: %v", left)
 	}
 	until(t, fmt.Sprintf("the number of goroutines to be %d again", goroutines), func() bool { return runtime.NumGoroutine() <= goroutines })

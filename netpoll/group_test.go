@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"wsify/internal/testtool"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -75,7 +77,7 @@ func TestAdoptedConnectionsSpreadOverTheLoops(t *testing.T) {
 }
 
 func TestStopClosesEverything(t *testing.T) {
-	before := descriptors()
+	before := testtool.Descriptors()
 	var reasons sync.Map
 	g := start(t, Config{Loops: 2}, &hooks{closed: func(c *Conn, r Reason) { reasons.Store(c.ID(), r) }})
 	addr := listen(t, g, "127.0.0.1:0")
@@ -119,7 +121,7 @@ func TestStopClosesEverything(t *testing.T) {
 	if g.Connections() != 0 || g.Stats().QueuedBytes != 0 || !b.Sole() {
 		t.Errorf("after Stop: %+v, sole reference %v", g.Stats(), b.Sole())
 	}
-	for number, target := range opened(before) {
+	for number, target := range testtool.Opened(before) {
 		if strings.HasPrefix(target, "anon_inode:") {
 			t.Errorf("descriptor %s (%s) is left", number, target)
 		}

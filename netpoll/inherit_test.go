@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"wsify/internal/testtool"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -46,9 +48,9 @@ func TestAnInheritedListenerIsAcceptedOnByEveryLoop(t *testing.T) {
 	c := dial(t, addr)
 	write(t, c, "hello")
 	wantRead(t, c, "hello")
-	before := len(descriptors())
+	before := len(testtool.Descriptors())
 	g.StopListening()
-	if closed := before - len(descriptors()); closed != 2 {
+	if closed := before - len(testtool.Descriptors()); closed != 2 {
 		t.Errorf("%d descriptors were closed, want the listener and the reserve", closed)
 	}
 }
@@ -122,12 +124,12 @@ func TestADescriptorThatIsNoListenerIsRefusedAndStaysOpen(t *testing.T) {
 		{fmt.Sprint(connected), "this descriptor is not a listening stream socket"},
 		{fmt.Sprint(datagrams), "this descriptor is not a listening stream socket"},
 	} {
-		before := len(descriptors())
+		before := len(testtool.Descriptors())
 		_, err := g.Listen("fd://" + c.fd)
 		if want := "listen on fd://" + c.fd + ": " + c.want; err == nil || err.Error() != want {
 			t.Errorf("Listen = %v, want %s", err, want)
 		}
-		if after := len(descriptors()); after != before {
+		if after := len(testtool.Descriptors()); after != before {
 			t.Errorf("fd://%s: %d descriptors before, %d after", c.fd, before, after)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"wsify/internal/testtool"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -95,12 +97,12 @@ func TestAnAddressInUseIsSaidInOneClearLine(t *testing.T) {
 func TestABadAddressIsAnErrorThatNamesIt(t *testing.T) {
 	g := start(t, Config{}, echo())
 	for _, addr := range []string{"nonsense", "127.0.0.1:99999999", unixPrefix + filepath.Join(t.TempDir(), "no", "such", "directory")} {
-		before := len(descriptors())
+		before := len(testtool.Descriptors())
 		_, err := g.Listen(addr)
 		if err == nil || !strings.HasPrefix(err.Error(), "listen on "+addr+": ") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("Listen(%q) = %v, want one line that starts with the address", addr, err)
 		}
-		if after := len(descriptors()); after != before {
+		if after := len(testtool.Descriptors()); after != before {
 			t.Errorf("Listen(%q) left %d descriptors", addr, after-before)
 		}
 	}
@@ -216,9 +218,9 @@ func TestStopListeningStopsEveryLoop(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", unixPrefix + path} {
 		addrs = append(addrs, listen(t, g, addr))
 	}
-	before := len(descriptors())
+	before := len(testtool.Descriptors())
 	g.StopListening()
-	if closed := before - len(descriptors()); closed != 3 {
+	if closed := before - len(testtool.Descriptors()); closed != 3 {
 		t.Errorf("%d descriptors were closed, want two listeners and the reserve", closed)
 	}
 	for _, addr := range addrs {
@@ -246,11 +248,11 @@ func TestAListenerThatNotEveryLoopCanTakeIsNone(t *testing.T) {
 	on(t, g.Loop(1), func() { g.Loop(1).poller = refusing{p} })
 	path := filepath.Join(t.TempDir(), "s")
 	g.reserve.fill()
-	before := len(descriptors())
+	before := len(testtool.Descriptors())
 	if _, err := g.Listen(unixPrefix + path); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("Listen = %v, want the poller's error", err)
 	}
-	if n := len(descriptors()); n != before {
+	if n := len(testtool.Descriptors()); n != before {
 		t.Errorf("%d descriptors were left", n-before)
 	}
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
@@ -267,12 +269,12 @@ func TestListenAfterStopIsRefusedAndLeavesNothing(t *testing.T) {
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	before := len(descriptors())
+	before := len(testtool.Descriptors())
 	if _, err := g.Listen("127.0.0.1:0"); err == nil || err.Error() != "listen on 127.0.0.1:0: stopped" {
 		t.Errorf("Listen after Stop = %v", err)
 	}
 	g.StopListening() // must not wait for a loop that has ended
-	if after := len(descriptors()); after != before {
+	if after := len(testtool.Descriptors()); after != before {
 		t.Errorf("%d descriptors were left", after-before)
 	}
 }

@@ -1,23 +1,16 @@
 package brokertest
 
 import (
-	"flag"
 	"net"
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"wsify/internal/testtool"
 )
 
-// Main runs the tests of an engine.
-func Main(m *testing.M) {
-	flag.Parse()
-	_ = flag.Set("test.parallel", "8") // tests that run in parallel mostly wait
-	// A toxic leaks its goroutine when its connection is closed while it sends: a fault of toxiproxy.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
-}
+// Main runs the tests of an engine. A toxic leaks its goroutine when its connection is closed while it
+// sends: a fault of toxiproxy.
+func Main(m *testing.M) { testtool.Main(m, "github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run") }
 
 // Patience and Until are those of testtool.
 const Patience = testtool.Patience

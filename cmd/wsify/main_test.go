@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
+	"wsify/internal/testtool"
 )
 
 // program is the path of the real program, built once for all tests.
@@ -27,11 +27,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "the program could not be built:", err)
 		os.Exit(1)
 	}
-	code := m.Run()
-	if err := goleak.Find(); code == 0 && err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
+	code := testtool.Run(m)
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }

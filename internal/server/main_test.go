@@ -1,77 +1,9 @@
 package server
 
 import (
-	"flag"
-	"fmt"
-	"net"
-	"os"
-	"strings"
 	"testing"
-	"time"
 
-	"go.uber.org/goleak"
+	"wsify/internal/testtool"
 )
 
-// TestMain runs the tests and then checks that no goroutine and no descriptor is left.
-func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "8"); err != nil { // they mostly wait, whatever the number of cores
-		panic(err)
-	}
-	warmUp()
-	before := descriptors()
-	code := m.Run()
-	if code == 0 {
-		code = leaks(before)
-	}
-	os.Exit(code)
-}
-
-// warmUp makes the runtime open the descriptors it keeps for itself.
-func warmUp() {
-	if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
-		_ = ln.Close()
-	}
-}
-
-// leaks reports what the tests have left, and returns the exit code. Idle connections to an
-// authorizer, and the goroutine that watches them, take some seconds to end, so it checks again
-// until patience is over.
-func leaks(before map[string]string) int {
-	limit := time.Now().Add(patience)
-	for {
-		err := goleak.Find()
-		fds := opened(before)
-		switch {
-		case err == nil && len(fds) == 0:
-			return 0
-		case time.Now().After(limit):
-			fmt.Fprintln(os.Stderr, "left behind: goroutines:", err, "descriptors:", fds)
-			return 1
-		}
-	}
-}
-
-// descriptors lists the open descriptors of this process, by number.
-func descriptors() map[string]string {
-	open := map[string]string{}
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		panic(err)
-	}
-	for _, e := range entries {
-		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && !strings.HasPrefix(target, "/proc/") { // not the descriptor of the directory itself
-			open[e.Name()] = target
-		}
-	}
-	return open
-}
-
-// opened lists descriptors that are open now and were not before.
-func opened(before map[string]string) map[string]string {
-	now := descriptors()
-	for number := range before {
-		delete(now, number)
-	}
-	return now
-}
+func TestMain(m *testing.M) { testtool.Main(m) }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+
 	"wsify/internal/testtool"
 )
 
@@ -119,10 +120,10 @@ func churn(t *testing.T, srv *Server, n int) {
 func TestChurnLeavesNothing(t *testing.T) {
 	srv := startOn(t, anyAddr, Config{})
 	churn(t, srv, 2000)
-	fds, goroutines, heapBefore, rssBefore := len(descriptors()), runtime.NumGoroutine(), heap(), rss(t)
+	fds, goroutines, heapBefore, rssBefore := len(testtool.Descriptors()), runtime.NumGoroutine(), heap(), rss(t)
 	churn(t, srv, unlessRace(25_000, 5_000))
 	testtool.Until(t, "descriptors and goroutines are back at the baseline", func() bool {
-		return len(descriptors()) <= fds && runtime.NumGoroutine() <= goroutines
+		return len(testtool.Descriptors()) <= fds && runtime.NumGoroutine() <= goroutines
 	})
 	if grown := heap() - heapBefore; grown > churnHeap {
 		t.Errorf("the heap grew by %d bytes, want at most %d", grown, churnHeap)
