@@ -97,16 +97,6 @@ func TestWebhookRestart(t *testing.T) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener.Close()
-	c := newClient(t, Config{URL: "http://" + listener.Addr().String()})
-	wants(t, c, Down, ResultUnreachable)
-}
-
 func TestAcceptThatComesLate(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHintsTellWhatIsWrong checks that Check and the first failing call name the same cause, and
-// that each cause has its own hint.
+// TestHintsTellWhatIsWrong checks that a webhook that cannot be reached is down, that Check and the
+// first failing call name the same cause, and that each cause has its own hint.
 func TestHintsTellWhatIsWrong(t *testing.T) {
 	secure, plain := newTLSWebhook(t), newWebhook(t, status(200))
 	elsewhere := trusting(secure)
@@ -62,8 +62,9 @@ func TestHintsTellWhatIsWrong(t *testing.T) {
 			if text := report.String(); !strings.Contains(text, tt.hint) || !strings.Contains(text, "cannot be reached") {
 				t.Errorf("the report reads %q, want %q in it", text, tt.hint)
 			}
-			if _, cause := c.Ask(join()); !strings.Contains(c.Hint(cause), tt.hint) {
-				t.Errorf("Ask: %v with hint %q, want %q in it", cause, c.Hint(cause), tt.hint)
+			d, cause := c.Ask(join())
+			if result := ResultOf(d, cause); d != Down || tt.result != anyResult && result != tt.result || !strings.Contains(c.Hint(cause), tt.hint) {
+				t.Errorf("Ask: %v (result %v), %v with hint %q, want %q in it", d, result, cause, c.Hint(cause), tt.hint)
 			}
 		})
 	}

@@ -38,25 +38,3 @@ func TestTLS(t *testing.T) {
 func newTLSWebhook(t testing.TB) *webhook {
 	return startWebhook(t, status(200), func(w *webhook) { w.StartTLS() })
 }
-
-func TestUntrustedCertificateIsDown(t *testing.T) {
-	hook := newTLSWebhook(t)
-	wants(t, newClient(t, Config{URL: hook.URL}), Down, ResultUnreachable)
-}
-
-func TestCertificateOfAnotherNameIsDown(t *testing.T) {
-	hook := newTLSWebhook(t)
-	config := trusting(hook)
-	config.ServerName = "elsewhere.test"
-	wants(t, newClient(t, Config{URL: hook.URL, TLSConfig: config}), Down, ResultUnreachable)
-}
-
-func TestHTTPSToAPlainWebhookIsDown(t *testing.T) {
-	hook := newWebhook(t, status(200))
-	wants(t, newClient(t, Config{URL: "https" + hook.URL[len("http"):]}), Down, ResultUnreachable)
-}
-
-func TestHandshakeThatHangsIsDown(t *testing.T) {
-	p := newPeer(t, (*line).hang)
-	wants(t, newClient(t, Config{URL: "https" + p.URL[len("http"):], Timeout: haste}), Down, ResultTimeout)
-}
