@@ -25,16 +25,7 @@ func TestSessionsThatEndWhileTheyWaitForASubscription(t *testing.T) {
 			srv := startWith(t, Config{}, b)
 			waiting := waitForSubscription(t, srv, n)
 			for i, p := range waiting {
-				switch i % 4 {
-				case 0:
-					p.reset()
-				case 1:
-					p.write(closing(1000, ""))
-				case 2:
-					p.closeWrite()
-				case 3:
-					_ = p.Close()
-				}
+				p.endSomehow(i)
 			}
 			testtool.Until(t, "who was reset is gone", func() bool { return srv.Stats().Net.Connections <= n-n/4 })
 			b.fail(outcome)

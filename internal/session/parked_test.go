@@ -1,17 +1,15 @@
 package session
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"testing"
 	"time"
 	"wsify/internal/testtool"
 )
 
-// parkMany joins "held" on n connections and waits until all are parked.
+// parkMany joins "held" on n connections.
 func parkMany(t *testing.T, srv *Server, n int) []*peer {
 	t.Helper()
 	parked := make([]*peer, n)
@@ -54,6 +52,11 @@ func TestAThousandParkedSessionsDoNotHinderOthers(t *testing.T) {
 				others.broadcast("c", fmt.Sprint(i))
 				others.expectText(fmt.Sprint(i))
 			}
+			post201(t, srv, "c", `"by http"`)
+			others.expectText(`"by http"`)
+			if left := sessionsIn(t, srv, parked); left != n {
+				t.Errorf("%d sessions wait, want %d", left, n)
+			}
 			release()
 			for _, p := range waiting {
 				p.expectText(`{"id":1,"ok":true}`)
@@ -62,6 +65,21 @@ func TestAThousandParkedSessionsDoNotHinderOthers(t *testing.T) {
 				t.Errorf("%d members, want %d", got, n)
 			}
 		})
+	}
+}
+
+// endSomehow ends a connection in one of the four ways there are, by i.
+func (p *peer) endSomehow(i int) {
+	p.t.Helper()
+	switch i % 4 {
+	case 0:
+		p.reset()
+	case 1:
+		p.write(closing(1000, ""))
+	case 2:
+		p.closeWrite()
+	case 3:
+		_ = p.Close()
 	}
 }
 
@@ -77,16 +95,7 @@ func TestParkedSessionsThatEndLeaveNothing(t *testing.T) {
 	waiting := parkMany(t, srv, n)
 	awaitParked(t, srv, n)
 	for i, p := range waiting {
-		switch i % 4 {
-		case 0:
-			p.reset()
-		case 1:
-			p.write(closing(1000, ""))
-		case 2:
-			p.closeWrite()
-		case 3:
-			_ = p.Close()
-		}
+		p.endSomehow(i)
 	}
 	release()
 	for i, p := range waiting {
@@ -114,8 +123,7 @@ func TestABrokenAuthorizerForManyAtOnce(t *testing.T) {
 		"stops halfway":  func(c *net.TCPConn) { _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Le") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			hook := brokenHook(t, answer)
-			srv := start(t, Config{AuthorizerURL: hook, AuthorizerEvents: []string{"join"}, Workers: 8})
+			srv := start(t, Config{AuthorizerURL: endingWith(answer)(t), AuthorizerEvents: []string{"join"}, Workers: 8})
 			others := connect(t, srv, "/ws")
 			for _, p := range parkMany(t, srv, n) {
 				p.expectText(`{"id":1,"ok":false,"error":{"code":"authorizer_down","message":"the authorizer cannot be reached"}}`)
@@ -125,34 +133,6 @@ func TestABrokenAuthorizerForManyAtOnce(t *testing.T) {
 			idle(t, srv, 1, 0, 0)
 		})
 	}
-}
-
-// brokenHook reads the start of a request on each connection, calls answer, and
-// closes the connection.
-func brokenHook(t *testing.T, answer func(c *net.TCPConn)) (url string) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	t.Cleanup(func() {
-		_ = ln.Close()
-		<-done
-	})
-	go func() {
-		defer close(done)
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = http.ReadRequest(bufio.NewReader(c))
-			answer(c.(*net.TCPConn))
-			_ = c.Close()
-		}
-	}()
-	return "http://" + ln.Addr().String()
 }
 
 // The server answers pings during the webhook's call, also between other input. The other

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
 	"wsify/internal/testtool"
 )
 
@@ -38,6 +39,9 @@ func TestUpgradeRefusals(t *testing.T) {
 			if !res.close || res.body == "" {
 				t.Errorf("got %+v, want a reason and Connection: close", res)
 			}
+			if help := c.name == "a plain GET"; help && !(strings.Contains(res.body, "new WebSocket(") && strings.Contains(res.body, "wscat -c")) {
+				t.Errorf("body %q does not say to a person with a browser or curl how to connect", res.body)
+			}
 			if c.want == 426 && res.header.Get("Upgrade") != "websocket" {
 				t.Errorf("Upgrade: %q, want websocket", res.header.Get("Upgrade"))
 			}
@@ -48,15 +52,6 @@ func TestUpgradeRefusals(t *testing.T) {
 		st := srv.Stats()
 		return total(st.Rejected) == st.Accepted && st.Upgraded == 0
 	})
-}
-
-// TestNotAnUpgradeSaysHowToConnect: the answer helps a person with a browser or curl.
-func TestNotAnUpgradeSaysHowToConnect(t *testing.T) {
-	p := dial(t, start(t, Config{}))
-	p.write("GET /ws HTTP/1.1\r\nHost: a\r\n\r\n")
-	if res := p.expectStatus(426); !strings.Contains(res.body, "new WebSocket(") || !strings.Contains(res.body, "wscat -c") {
-		t.Errorf("body %q does not say how to connect", res.body)
-	}
 }
 
 // TestHeadOfExactlyTheLimitIsTaken: the operator's limit applies.
@@ -90,19 +85,6 @@ func TestHandshakeTimeout(t *testing.T) {
 	}
 	testtool.Until(t, "four timeouts are counted", func() bool { return srv.Stats().Closed["handshake_timeout"] == 4 })
 	open.usable()
-}
-
-// TestHeadInSingleBytes: a head may arrive in pieces of any size. Frames that arrive
-// with its last byte are handled.
-func TestHeadInSingleBytes(t *testing.T) {
-	p := dial(t, start(t, Config{}))
-	head := upgradeHead("/ws")
-	for i := range len(head) - 1 {
-		p.write(head[i : i+1])
-	}
-	p.write(head[len(head)-1:] + message(`{"command":"join","args":{"channel":"c"},"id":1}`))
-	p.expectUpgrade()
-	p.expectText(`{"id":1,"ok":true}`)
 }
 
 // TestFramesBehindTheHead: a client may send frames right after the head. They are

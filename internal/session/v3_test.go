@@ -36,16 +36,7 @@ func TestV3MembersClosingWhilePublishedTo(t *testing.T) {
 			members[i].join("c")
 		}
 		for i, m := range members {
-			switch i % 4 {
-			case 0:
-				m.reset()
-			case 1:
-				_ = m.Close()
-			case 2:
-				m.write(closing(1000, ""))
-			case 3:
-				m.closeWrite()
-			}
+			m.endSomehow(i)
 			say()
 		}
 		for _, m := range members {

@@ -148,37 +148,6 @@ func TestAClientThatDisconnectsBeforeItsTurnIsNotAskedAbout(t *testing.T) {
 	}
 }
 
-// TestHangingAuthorizerDelaysNobodyElse: while the webhook does not answer for some
-// connections, others do 1,000 round trips.
-func TestHangingAuthorizerDelaysNobodyElse(t *testing.T) {
-	const waiting = 100
-	hook := newWebhook(t, nil)
-	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"join"}, AuthorizerTimeout: patience, Workers: waiting + 2})
-	other := connect(t, srv, "/ws")
-	other.join("other")
-	release := hook.hold(is("join"))
-	peers := make([]*peer, waiting)
-	for i := range peers {
-		peers[i] = connect(t, srv, "/ws")
-		peers[i].send(`{"command":"join","args":{"channel":"c"},"id":1}`)
-	}
-	testtool.Until(t, "the webhook holds them all", func() bool { return len(hook.questions("join")) == waiting+1 })
-	for i := range 1000 {
-		text := fmt.Sprint(i)
-		other.broadcast("other", text)
-		other.expectText(text)
-	}
-	post201(t, srv, "other", `"by http"`)
-	other.expectText(`"by http"`)
-	if n := sessionsIn(t, srv, parked); n != waiting {
-		t.Errorf("%d sessions wait, want %d", n, waiting)
-	}
-	release()
-	for _, p := range peers {
-		p.expectText(`{"id":1,"ok":true}`)
-	}
-}
-
 // TestLeavingWhileParked: a connection that ends during the authorizer's call leaks
 // nothing, however it ends.
 func TestLeavingWhileParked(t *testing.T) {
