@@ -51,11 +51,9 @@ func (c *commandLine) located(err error) error {
 // noLine returns the error about a line that is no setting.
 func (c *commandLine) noLine(text string) error {
 	variable, _ := nameOf(text)
-	for _, g := range c.settings {
-		for _, s := range g.settings {
-			if key := s.key(); key != "" && slices.Contains([]string{s.env(), s.fileEnv()}, variable) {
-				return fmt.Errorf("%s is a variable, which belongs into the environment (wsify.env of the packages); the line for this file is: %s VALUE", variable, key)
-			}
+	for _, s := range c.all {
+		if key := s.key(); key != "" && slices.Contains([]string{s.env(), s.fileEnv()}, variable) {
+			return fmt.Errorf("%s is a variable, which belongs into the environment (wsify.env of the packages); the line for this file is: %s VALUE", variable, key)
 		}
 	}
 	return noSetting(strings.TrimLeft(text, "-"), c.names((*setting).key))

@@ -45,12 +45,10 @@ func (c *commandLine) envNames() []string { return c.names((*setting).env, (*set
 
 // names returns the names of all settings, by one or more of setting's methods.
 func (c *commandLine) names(by ...func(*setting) string) (names []string) {
-	for _, g := range c.settings {
-		for _, s := range g.settings {
-			for _, called := range by {
-				if name := called(s); name != "" {
-					names = append(names, name)
-				}
+	for _, s := range c.all {
+		for _, called := range by {
+			if name := called(s); name != "" {
+				names = append(names, name)
 			}
 		}
 	}

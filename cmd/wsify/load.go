@@ -74,21 +74,14 @@ func (c *commandLine) unexpected(arg string, number int) error {
 
 // hasSecret reports whether the command line has set a secret.
 func (c *commandLine) hasSecret() bool {
-	for _, s := range c.byName {
-		if s.secret && s.given > 0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.all, func(s *setting) bool { return s.secret && s.given > 0 })
 }
 
 // misplaced returns a problem for each flag that only another command takes.
 func (c *commandLine) misplaced() (problems []error) {
-	for _, g := range c.settings {
-		for _, s := range g.settings {
-			if s.given > 0 && s.command != "" && s.command != c.command {
-				problems = append(problems, fmt.Errorf("%s is for wsify %s", s.flag(), s.command))
-			}
+	for _, s := range c.all {
+		if s.given > 0 && s.command != "" && s.command != c.command {
+			problems = append(problems, fmt.Errorf("%s is for wsify %s", s.flag(), s.command))
 		}
 	}
 	return problems
@@ -101,10 +94,8 @@ var flagLike = regexp.MustCompile("^--?[a-zA-Z]")
 // configuration file. The error has one line for each problem.
 func (c *commandLine) load(env map[string]string) error {
 	var problems []error
-	for _, g := range c.settings {
-		for _, s := range g.settings {
-			problems = append(problems, s.fromEnv(env, c.again))
-		}
+	for _, s := range c.all {
+		problems = append(problems, s.fromEnv(env, c.again))
 	}
 	problems = append(problems, c.checkNames(env)...)
 	c.empty = c.emptyNames(env)

@@ -47,15 +47,13 @@ var setByChart = []string{"listen-addr", "admin-addr", "shutdown-delay", "drain-
 func TestTheChartKnowsAllSettings(t *testing.T) {
 	const path = "../../deploy/helm/wsify/values.schema.json"
 	var settings, secrets []string
-	for _, g := range newCommandLine().settings {
-		for _, s := range g.settings {
-			switch {
-			case s.key() == "" || slices.Contains(setByChart, s.name):
-			case s.secret:
-				secrets = append(secrets, s.name)
-			default:
-				settings = append(settings, s.name)
-			}
+	for _, s := range newCommandLine().all {
+		switch {
+		case s.key() == "" || slices.Contains(setByChart, s.name):
+		case s.secret:
+			secrets = append(secrets, s.name)
+		default:
+			settings = append(settings, s.name)
 		}
 	}
 	text, err := os.ReadFile(path)

@@ -41,16 +41,14 @@ func (c *commandLine) reread(log *slog.Logger) (server.Rereading, error) {
 	}
 	c.inFile = inFile
 	r := server.Rereading{Config: next.server, LogLevel: next.logLevel, Reloaded: server.Reloaded{Changed: []string{}, Restart: []string{}}}
-	for _, g := range next.settings {
-		for _, s := range g.settings {
-			switch {
-			case given[s.name] == c.inForce[s.name]:
-			case s.reload && !(s.counts && c.inForce[s.name] == "0"):
-				r.Changed = append(r.Changed, s.flag())
-				c.inForce[s.name] = given[s.name]
-			default:
-				r.Restart = append(r.Restart, s.flag())
-			}
+	for _, s := range next.all {
+		switch {
+		case given[s.name] == c.inForce[s.name]:
+		case s.reload && !(s.counts && c.inForce[s.name] == "0"):
+			r.Changed = append(r.Changed, s.flag())
+			c.inForce[s.name] = given[s.name]
+		default:
+			r.Restart = append(r.Restart, s.flag())
 		}
 	}
 	return r, nil

@@ -51,12 +51,5 @@ func (c *commandLine) unlikeService(root fs.FS) string {
 
 // anySet reports whether a setting has another source than its default.
 func (c *commandLine) anySet() bool {
-	for _, g := range c.settings {
-		for _, s := range g.settings {
-			if !s.once && s.source != sourceDefault {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.all, func(s *setting) bool { return !s.once && s.source != sourceDefault })
 }

@@ -121,6 +121,7 @@ type commandLine struct {
 	empty    []string // variables that are set and empty
 
 	settings []group
+	all      []*setting // of all groups
 	byName   map[string]*setting
 	flags    *flag.FlagSet
 }
@@ -140,13 +141,14 @@ func newCommandLine() *commandLine {
 	c.server.Loops, c.server.Shards, c.server.Workers, c.server.Queue = 0, 0, 0, 0
 	c.server.MaxMemory, c.server.MaxWriteMemory = 0, 0
 	c.settings = c.table()
-	c.flags = newFlagSet()
 	for _, g := range c.settings {
-		for _, s := range g.settings {
-			s.initial, s.source = s.value.String(), sourceDefault
-			c.byName[s.name] = s
-			c.flags.Var(counted{s, &c.mistakes}, s.name, s.about)
-		}
+		c.all = append(c.all, g.settings...)
+	}
+	c.flags = newFlagSet()
+	for _, s := range c.all {
+		s.initial, s.source = s.value.String(), sourceDefault
+		c.byName[s.name] = s
+		c.flags.Var(counted{s, &c.mistakes}, s.name, s.about)
 	}
 	return c
 }

@@ -30,11 +30,9 @@ func (c *commandLine) warnings() (found []warning) {
 	for _, name := range c.empty {
 		found = append(found, warning{"a variable is set and empty, which counts as not set", "variable", name})
 	}
-	for _, g := range c.settings {
-		for _, s := range g.settings {
-			if _, adds := s.value.(*repeatable); s.given > 1 && !adds {
-				found = append(found, warning{"a flag is given more than once, and the last one counts", "flag", s.flag()})
-			}
+	for _, s := range c.all {
+		if _, adds := s.value.(*repeatable); s.given > 1 && !adds {
+			found = append(found, warning{"a flag is given more than once, and the last one counts", "flag", s.flag()})
 		}
 	}
 	return found
@@ -46,11 +44,9 @@ func (c *commandLine) openSecrets() (found []warning) {
 	if err != nil || !info.Mode().IsRegular() || info.Mode()&0o004 == 0 {
 		return nil
 	}
-	for _, g := range c.settings {
-		for _, s := range g.settings {
-			if s.secret && s.source == sourceFile {
-				found = append(found, warning{"a secret is in a file that every user may read; take the right away, or set " + s.fileEnv(), "place", s.place + " " + s.name})
-			}
+	for _, s := range c.all {
+		if s.secret && s.source == sourceFile {
+			found = append(found, warning{"a secret is in a file that every user may read; take the right away, or set " + s.fileEnv(), "place", s.place + " " + s.name})
 		}
 	}
 	return found
