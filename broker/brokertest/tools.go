@@ -58,20 +58,9 @@ func Serve(l net.Listener, serve func(net.Conn)) {
 // Nowhere is a broker.Sink that ignores every call.
 type Nowhere struct{}
 
-// Received does nothing.
 func (Nowhere) Received(_, _ []byte) {}
-
-// Confirmed does nothing.
-func (Nowhere) Confirmed(string) {}
-
-// Ended does nothing.
-func (Nowhere) Ended(string, error) {}
-
-// Returned does nothing.
-func (Nowhere) Returned() {}
-
-// Deaf returns false.
-func (Nowhere) Deaf(string) bool { return false }
-
-// Lost does nothing.
-func (Nowhere) Lost(error) {}
+func (Nowhere) Confirmed(string)     {}
+func (Nowhere) Ended(string, error)  {}
+func (Nowhere) Returned()            {}
+func (Nowhere) Deaf(string) bool     { return false }
+func (Nowhere) Lost(error)           {}

@@ -1,9 +1,5 @@
 package command
 
-// CheckName validates the decoded name of a channel, without white space around it, as
-// Parse does.
-func CheckName(name []byte) *Error { return checkName(name) }
-
 // AppendJoin appends the command that joins a channel.
 func AppendJoin(dst []byte, channel string) []byte {
 	dst = append(dst, `{"command":"join","args":{"channel":`...)

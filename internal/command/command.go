@@ -160,7 +160,7 @@ func (p *Parser) arguments(e *outline, c *Command) *Error {
 			return err
 		}
 		c.Channel = bytes.TrimSpace(p.text(name))
-		if err := checkName(c.Channel); err != nil {
+		if err := CheckName(c.Channel); err != nil {
 			return err
 		}
 	}
@@ -178,8 +178,8 @@ func (p *Parser) arguments(e *outline, c *Command) *Error {
 // the names that clients and backends give.
 const ReservedPrefix = "\x00"
 
-// checkName validates a decoded name without white space around it.
-func checkName(name []byte) *Error {
+// CheckName validates the decoded name of a channel, without white space around it.
+func CheckName(name []byte) *Error {
 	switch {
 	case len(name) == 0:
 		return errNoChannel

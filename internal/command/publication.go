@@ -71,7 +71,7 @@ func (s *scanner) channel(t token) ([]byte, *Error) {
 		return nil, err
 	}
 	channel := bytes.TrimSpace(s.text(t))
-	return channel, checkName(channel)
+	return channel, CheckName(channel)
 }
 
 // text returns the decoded text of the string t. It is part of the body if the text

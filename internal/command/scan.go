@@ -22,7 +22,6 @@ type token struct {
 // absent reports whether t is null or stands for no value.
 func (t token) absent() bool { return t.kind == 0 || t.kind == 'n' }
 
-// number reports whether t is a number.
 func (t token) number() bool { return t.kind == '-' || isDigit(t.kind) }
 
 // scanner reads one JSON text and checks the grammar of RFC 8259, in one pass and

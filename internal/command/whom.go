@@ -104,7 +104,7 @@ func (s *scanner) channels(t token) ([]string, *Error) {
 	}
 	for i, name := range names {
 		names[i] = strings.TrimSpace(name)
-		if err := checkName([]byte(names[i])); err != nil {
+		if err := CheckName([]byte(names[i])); err != nil {
 			return nil, err
 		}
 	}

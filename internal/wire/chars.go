@@ -5,6 +5,7 @@ const (
 	isToken   = 1 << iota // tchar; RFC 9110, section 5.6.2
 	isTarget              // visible ASCII without '#': characters of a request target; RFC 9112, section 3.2
 	isValue               // field-vchar, SP and HTAB; RFC 9110, section 5.5
+	isNumber              // a digit
 	isRegName             // unreserved and sub-delims; RFC 3986, section 3.2.2
 )
 
@@ -19,6 +20,7 @@ func buildClasses() (table [256]uint8) {
 	}
 	const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	mark(alphanumeric, isToken|isRegName)
+	mark(alphanumeric[:10], isNumber)
 	mark("!#$%&'*+-.^_`|~", isToken)
 	mark("-._~!$&'()*+,;=", isRegName)
 	mark("\t ", isValue)
@@ -43,15 +45,6 @@ func all(p []byte, class uint8) bool {
 }
 
 func isDigit(b byte) bool { return '0' <= b && b <= '9' }
-
-func allDigits(p []byte) bool {
-	for _, b := range p {
-		if !isDigit(b) {
-			return false
-		}
-	}
-	return true
-}
 
 func isHex(b byte) bool {
 	return isDigit(b) || 'a' <= b|0x20 && b|0x20 <= 'f'

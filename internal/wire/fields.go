@@ -199,7 +199,7 @@ func (r *Request) noteConnection(value []byte) {
 // noteLength accepts only a plain number in a single header; RFC 9112, section 6.3.
 // Eighteen digits always fit in 63 bits.
 func (r *Request) noteLength(value []byte) *HandshakeError {
-	if r.seen.add(seenLength) || len(value) == 0 || len(value) > 18 || !allDigits(value) {
+	if r.seen.add(seenLength) || len(value) == 0 || len(value) > 18 || !all(value, isNumber) {
 		return errContentLength
 	}
 	for _, digit := range value {

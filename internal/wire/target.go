@@ -80,7 +80,7 @@ func validIPv6(p []byte) bool {
 
 // validPort reports whether p is empty, or a colon with any number of digits.
 func validPort(p []byte) bool {
-	return len(p) == 0 || p[0] == ':' && allDigits(p[1:])
+	return len(p) == 0 || p[0] == ':' && all(p[1:], isNumber)
 }
 
 // validEscapes reports whether each '%' begins a complete escape.
