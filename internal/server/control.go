@@ -69,5 +69,5 @@ func (c control) Reload() (api.Reloaded, error) {
 	if errors.Is(err, ErrNoReread) {
 		err = api.ErrUnavailable
 	}
-	return api.Reloaded(got), err
+	return got, err
 }

@@ -5,13 +5,12 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"wsify/internal/operate/api"
 )
 
 // Reloaded says what a reload found.
-type Reloaded struct {
-	Changed []string `json:"changed"`       // the flags whose new values are in force
-	Restart []string `json:"needs_restart"` // the flags whose new values need a restart
-}
+type Reloaded = api.Reloaded
 
 // Rereading is a configuration that was read again.
 type Rereading struct {
