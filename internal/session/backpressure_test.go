@@ -172,11 +172,19 @@ func loopOf(t *testing.T, srv *Server, p *peer) (found *loop) {
 	return found
 }
 
-// connectTo connects, repeatedly, until a connection is on a loop for which want is true.
-func connectTo(t *testing.T, srv *Server, want func(l *loop) bool) *peer {
+// other returns a loop that is not this one.
+func other(srv *Server, not *loop) *loop {
+	if srv.loops[0] != not {
+		return srv.loops[0]
+	}
+	return srv.loops[1]
+}
+
+// connectTo connects, repeatedly, until a connection is on a loop.
+func connectTo(t *testing.T, srv *Server, to *loop) *peer {
 	t.Helper()
 	for range 100 {
-		if p := connect(t, srv, "/ws"); want(loopOf(t, srv, p)) {
+		if p := connect(t, srv, "/ws"); loopOf(t, srv, p) == to {
 			return p
 		}
 	}
@@ -198,8 +206,8 @@ func TestPublisherIsSlowedDown(t *testing.T) {
 			srv := start(t, cfg)
 			publisher := connect(t, srv, "/ws")
 			here := loopOf(t, srv, publisher)
-			member := connectTo(t, srv, func(l *loop) bool { return l != here })
-			near := connectTo(t, srv, func(l *loop) bool { return l == here })
+			member := connectTo(t, srv, other(srv, here))
+			near := connectTo(t, srv, here)
 			member.join("c")
 			near.join("c")
 			release := holdLoop(t, loopOf(t, srv, member))
@@ -250,18 +258,14 @@ func TestPublisherGoesOnWhenTheMemberLeaves(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 64 << 10})
 	publisher := connect(t, srv, "/ws")
 	here := loopOf(t, srv, publisher)
-	member := connectTo(t, srv, func(l *loop) bool { return l != here })
+	member := connectTo(t, srv, other(srv, here))
 	member.join("c")
 	release := holdLoop(t, loopOf(t, srv, member))
 	const count = 5
 	for i := range count {
 		publisher.send(fmt.Sprintf(`{"command":"broadcast","args":{"channel":"c","content":%s},"id":%d}`, numbered(i), i))
 	}
-	testtool.Until(t, "the publisher waits for room", func() bool {
-		n := 0
-		onLoop(t, here, func() { n = here.countState(parked) })
-		return n == 1
-	})
+	testtool.Until(t, "the publisher waits for room", func() bool { return here.sessionsIn(t, parked) == 1 })
 	member.reset()
 	release()
 	for i := range count {

@@ -136,14 +136,24 @@ func (b *testBroker) answer() int {
 	return n
 }
 
+// due returns how many answers are due.
+func (b *testBroker) due() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting)
+}
+
+// queued returns how many wait for a place.
+func (b *testBroker) queued() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.queue)
+}
+
 // await waits until so many answers are due, then sends them.
 func (b *testBroker) await(t *testing.T, due int) {
 	t.Helper()
-	testtool.Until(t, fmt.Sprintf("%d answers are due", due), func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return len(b.waiting) == due
-	})
+	testtool.Until(t, fmt.Sprintf("%d answers are due", due), func() bool { return b.due() == due })
 	b.answer()
 }
 

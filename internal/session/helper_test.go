@@ -209,8 +209,15 @@ func sessionsIn(t testing.TB, srv *Server, want state) int {
 	t.Helper()
 	n := 0
 	for _, l := range srv.loops {
-		onLoop(t, l, func() { n += l.countState(want) })
+		n += l.sessionsIn(t, want)
 	}
+	return n
+}
+
+// sessionsIn counts the sessions of a loop in a state.
+func (l *loop) sessionsIn(t testing.TB, want state) (n int) {
+	t.Helper()
+	onLoop(t, l, func() { n = l.countState(want) })
 	return n
 }
 

@@ -188,11 +188,7 @@ func TestAnOperatorEndsAJoinOfTheAuthorizer(t *testing.T) {
 // due waits until the broker has been asked to confirm a channel.
 func due(t *testing.T, b *testBroker) {
 	t.Helper()
-	testtool.Until(t, "the broker is asked", func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return len(b.waiting) == 1
-	})
+	testtool.Until(t, "the broker is asked", func() bool { return b.due() == 1 })
 }
 
 // TestAConnectionMayEndWhileItsJoinsWait, or be closed by the operator.

@@ -222,7 +222,7 @@ func TestPublisherOfASlowChannelIsSlowedDown(t *testing.T) {
 		bob := connect(t, srv, "/ws")
 		bob.join("c")
 		his := loopOf(t, srv, bob)
-		alice := connectTo(t, srv, func(l *loop) bool { return l != his })
+		alice := connectTo(t, srv, other(srv, his))
 		hers := loopOf(t, srv, alice)
 		release := holdLoop(t, his)
 		written := make(chan struct{})
@@ -232,11 +232,7 @@ func TestPublisherOfASlowChannelIsSlowedDown(t *testing.T) {
 				alice.broadcast("c", numbered(i))
 			}
 		}()
-		testtool.Until(t, "she waits", func() bool {
-			n := 0
-			onLoop(t, hers, func() { n = hers.countState(parked) })
-			return n == 1
-		})
+		testtool.Until(t, "she waits", func() bool { return hers.sessionsIn(t, parked) == 1 })
 		release()
 		for i := range count {
 			bob.expectText(numbered(i))

@@ -190,11 +190,7 @@ func TestABatchIsAnsweredWhenAllOutcomesAreKnown(t *testing.T) {
 	srv := startWith(t, Config{}, b)
 	p := dial(t, srv)
 	p.write(postRequest("/broadcast?reply=1", `[{"channel":"a"},{"channel":"b"},{"channels":["c","d"]}]`) + postRequest("/broadcast?reply=1", `{"channel":"e"}`))
-	testtool.Until(t, "all of the batch is under way", func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return len(b.waiting) == 4
-	})
+	testtool.Until(t, "all of the batch is under way", func() bool { return b.due() == 4 })
 	b.fail(fmt.Errorf("the engine at 10.0.0.1: %w", broker.ErrDown))
 	b.await(t, 4)
 	const down = `{"ok":false,"error":{"code":"broker_down","message":"not published: the broker is unreachable"}`
@@ -238,9 +234,9 @@ func TestAReplyToASinglePublication(t *testing.T) {
 // A publication to several channels, of which one has no room: the others get it, and the answer says so.
 func TestSeveralChannelsOfWhichOneHasNoRoom(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 4 << 10})
-	full := connectTo(t, srv, func(l *loop) bool { return l == srv.loops[0] })
+	full := connectTo(t, srv, srv.loops[0])
 	full.join("b")
-	p := connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] })
+	p := connectTo(t, srv, srv.loops[1])
 	p.join("a", "c")
 	backend := dialTo(t, srv, srv.loops[1])
 	release := holdLoop(t, srv.loops[0])
@@ -301,7 +297,7 @@ func TestALongAnswerToABatch(t *testing.T) {
 func TestABatchThatFindsNoRoom(t *testing.T) {
 	long(t)
 	srv := start(t, Config{WriteQueueSize: 4 << 10})
-	member := connectTo(t, srv, func(l *loop) bool { return l == srv.loops[0] })
+	member := connectTo(t, srv, srv.loops[0])
 	member.join("b")
 	backend := dialTo(t, srv, srv.loops[1])
 	release := holdLoop(t, srv.loops[0])

@@ -79,18 +79,15 @@ func TestADeniedPublicationDoesNotCount(t *testing.T) {
 func TestAPublicationThatWaitsForItsChannelCountsOnce(t *testing.T) {
 	const many = 20
 	srv, _ := startRated(t, Config{WriteQueueSize: 64 << 10, Limits: Limits{PublishRate: many}})
-	member := connectTo(t, srv, func(l *loop) bool { return l == srv.loops[0] })
+	member := connectTo(t, srv, srv.loops[0])
 	member.join("c")
-	publisher := connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] })
+	publisher := connectTo(t, srv, srv.loops[1])
 	release := holdLoop(t, srv.loops[0])
 	content := `"` + strings.Repeat("x", 4<<10) + `"`
 	for id := range many + 1 {
 		publisher.send(broadcastMessage("c", content, id))
 	}
-	testtool.Until(t, "the publisher waits", func() (waits bool) {
-		onLoop(t, srv.loops[1], func() { waits = srv.loops[1].countState(parked) == 1 })
-		return waits
-	})
+	testtool.Until(t, "the publisher waits", func() bool { return srv.loops[1].sessionsIn(t, parked) == 1 })
 	release()
 	for id := range many {
 		publisher.expectText(fmt.Sprintf(okReply, id))
@@ -111,11 +108,7 @@ func TestAPublicationThatWaitsForTheBrokerCountsOnce(t *testing.T) {
 		p.send(broadcastMessage("c", "1", id))
 	}
 	for range 2 {
-		testtool.Until(t, "the publisher waits", func() bool {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return len(b.queue) == 1
-		})
+		testtool.Until(t, "the publisher waits", func() bool { return b.queued() == 1 })
 		b.tell(srv, 1)
 	}
 	p.expectText(fmt.Sprintf(overPublishRate, 2))

@@ -51,7 +51,7 @@ func TestRoomInThePoolWakesOnlyWaitingLoops(t *testing.T) {
 	here := srv.loops[0]
 	var peers []*peer
 	for range 4 {
-		p := connectTo(t, srv, func(l *loop) bool { return l == here })
+		p := connectTo(t, srv, here)
 		p.send(`{"command":"join","args":{"channel":"c"},"id":1}`)
 		peers = append(peers, p)
 	}

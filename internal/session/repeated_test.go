@@ -73,11 +73,7 @@ func TestARequestThatIsRepeatedTooEarly(t *testing.T) {
 		const body = `{"channel":"a","content":1}`
 		first := dial(t, srv)
 		first.write(postRequest("/broadcast?reply=1", body, "Idempotency-Key: one"))
-		testtool.Until(t, "it is under way", func() bool {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return len(b.waiting) == 1
-		})
+		testtool.Until(t, "it is under way", func() bool { return b.due() == 1 })
 		expectAnswer(t, srv, "/broadcast", body, 409, "a request with this Idempotency-Key is being answered\n", "Idempotency-Key: one")
 		if gone {
 			first.reset()
@@ -103,17 +99,14 @@ func TestARequestThatIsRepeatedTooEarly(t *testing.T) {
 // A batch of which the client goes while it waits for room is not published any further.
 func TestABatchOfWhichTheClientGoes(t *testing.T) {
 	srv := start(t, Config{WriteQueueSize: 4 << 10})
-	member := connectTo(t, srv, func(l *loop) bool { return l == srv.loops[0] })
+	member := connectTo(t, srv, srv.loops[0])
 	member.join("b")
 	backend := dialTo(t, srv, srv.loops[1])
 	release := holdLoop(t, srv.loops[0])
 	publishBut(t, srv, "b", `"`+strings.Repeat("x", 2<<10)+`"`)
 	const body = `[{"channel":"a"},{"channel":"b"}]`
 	backend.write(postRequest("/broadcast", body, "Idempotency-Key: one"))
-	waits := func() (n int) {
-		onLoop(t, srv.loops[1], func() { n = srv.loops[1].countState(publishing) })
-		return n
-	}
+	waits := func() int { return srv.loops[1].sessionsIn(t, publishing) }
 	testtool.Until(t, "it waits for room", func() bool { return waits() == 1 })
 	backend.reset()
 	testtool.Until(t, "it has gone", func() bool { return waits() == 0 })

@@ -31,11 +31,7 @@ func TestEachPublisherTriesTwiceAtMost(t *testing.T) {
 	}
 	testtool.Until(t, "publishers wait for room", func() bool {
 		for _, l := range srv.loops {
-			waiting := 0
-			if l != far {
-				onLoop(t, l, func() { waiting = l.countState(parked) })
-			}
-			if waiting >= n/4 {
+			if l != far && l.sessionsIn(t, parked) >= n/4 {
 				return true
 			}
 		}
@@ -87,17 +83,14 @@ func TestPublishersThatDisconnectDelayNoOther(t *testing.T) {
 	member.join("c")
 	publishers := make([]*peer, n)
 	for i := range publishers {
-		publishers[i] = connectTo(t, srv, func(l *loop) bool { return l != far })
+		publishers[i] = connectTo(t, srv, other(srv, far))
 	}
 	near := loopOf(t, srv, publishers[0])
 	release := holdLoop(t, far)
 	for i, p := range publishers {
 		p.send(fmt.Sprintf(`{"command":"broadcast","args":{"channel":"c","content":%s},"id":%d}`, numbered(i), i))
 	}
-	waiting := func() (n int) {
-		onLoop(t, near, func() { n = near.countState(parked) })
-		return n
-	}
+	waiting := func() int { return near.sessionsIn(t, parked) }
 	testtool.Until(t, "they wait", func() bool { return waiting() >= n-2 })
 	for i := 0; i < n; i += 2 {
 		publishers[i].reset()

@@ -194,7 +194,7 @@ func TestABroadcastToSeveralChannelsWaitsForEach(t *testing.T) {
 	srv := start(t, Config{AuthorizerURL: hook.URL, AuthorizerEvents: []string{"broadcast"}, WriteQueueSize: 64 << 10})
 	publisher := connect(t, srv, "/ws")
 	here := loopOf(t, srv, publisher)
-	far, near := connectTo(t, srv, func(l *loop) bool { return l != here }), connectTo(t, srv, func(l *loop) bool { return l == here })
+	far, near := connectTo(t, srv, other(srv, here)), connectTo(t, srv, here)
 	near.join("a", "c")
 	far.join("b")
 	release := holdLoop(t, loopOf(t, srv, far))
@@ -232,11 +232,7 @@ func TestABroadcastToSeveralChannelsWaitsForTheBroker(t *testing.T) {
 	p := connect(t, srv, "/ws")
 	p.send(whomMessage(`"channels":["a","b","c"]`, 1))
 	for range 2 {
-		testtool.Until(t, "the publisher waits", func() bool {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return len(b.queue) == 1
-		})
+		testtool.Until(t, "the publisher waits", func() bool { return b.queued() == 1 })
 		b.tell(srv, 1)
 	}
 	b.await(t, 3)
@@ -286,11 +282,7 @@ func TestASpreadThatNobodyWaitsFor(t *testing.T) {
 	p := connect(t, srv, "/ws")
 	p.send(whomMessage(`"channels":["a","b"]`, 1))
 	awaitParked(t, srv, 1)
-	testtool.Until(t, "it waits for the broker", func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return len(b.queue) == 1
-	})
+	testtool.Until(t, "it waits for the broker", func() bool { return b.queued() == 1 })
 	p.reset()
 	idle(t, srv, 0, 0, 0)
 	b.await(t, 1)

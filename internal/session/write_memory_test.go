@@ -135,8 +135,8 @@ func TestTheSlowestOfAnotherLoopGoes(t *testing.T) {
 	const bound = 4 << 20
 	content := `"` + strings.Repeat("x", 15<<10) + `"`
 	srv := start(t, Config{MaxWriteMemory: bound, WriteQueueSize: 64 << 20})
-	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[0] }).join("large")
-	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] }).join("small")
+	connectTo(t, srv, srv.loops[0]).join("large")
+	connectTo(t, srv, srv.loops[1]).join("small")
 	quick := connect(t, srv, "/ws")
 	quick.join("large", "small")
 	say := func(channel string) {
@@ -192,9 +192,9 @@ func TestALoopThatIsFullWaitsForTheSlowestOfAnother(t *testing.T) {
 	const bound = 4 << 20
 	content := `"` + strings.Repeat("x", 15<<10) + `"`
 	srv := start(t, Config{MaxWriteMemory: bound, WriteQueueSize: 64 << 20})
-	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[0] }).join("large")
-	connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] }).join("small")
-	quick := connectTo(t, srv, func(l *loop) bool { return l == srv.loops[1] })
+	connectTo(t, srv, srv.loops[0]).join("large")
+	connectTo(t, srv, srv.loops[1]).join("small")
+	quick := connectTo(t, srv, srv.loops[1])
 	quick.join("small")
 	for srv.group.Queued() < bound/8*5 {
 		quick.broadcast("large", content)
