@@ -2,6 +2,7 @@ package netpoll
 
 import (
 	"net/netip"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -78,14 +79,14 @@ func (c *Conn) Open() bool { return c.flags&(flagOpen|flagClosing|flagLingering)
 // RemoteAddr asks the kernel for the peer's address. It is the zero AddrPort for
 // unix sockets, and for a broken connection.
 func (c *Conn) RemoteAddr() netip.AddrPort {
-	sa, err := unix.Getpeername(int(c.fd))
+	sa, err := syscall.Getpeername(int(c.fd)) // unix asks for the protocol, too: a second system call
 	if err != nil {
 		return netip.AddrPort{}
 	}
 	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
+	case *syscall.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
+	case *syscall.SockaddrInet6:
 		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
 	}
 	return netip.AddrPort{}
