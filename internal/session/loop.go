@@ -24,7 +24,7 @@ type loop struct {
 	expiries slab.Slab[expiry]   // by slot; empty until the authorizer limits a session's time
 	extras   slab.Pool[extra]
 	parser   command.Parser
-	// cork collects the answers to one piece of input, so that they leave in one send,
+	// cork collects the answers to one piece of input, so that they leave in few sends,
 	// before anything sent later. answers is their number. If it is 0, cork holds pongs.
 	// corked is the connection of that input.
 	cork    []byte
@@ -142,7 +142,7 @@ func (l *loop) answer(c *netpoll.Conn, p []byte) {
 		l.send(c, p, 1)
 		return
 	}
-	if l.answers == 0 { // the cork holds pongs
+	if l.answers == 0 || len(l.cork)+len(p) > fullCork { // the cork holds pongs, or enough
 		l.flushCork(c)
 	}
 	l.cork = append(l.cork, p...)
@@ -177,8 +177,12 @@ func (l *loop) flushCork(c *netpoll.Conn) {
 	}
 }
 
-// keepCork is the capacity in bytes that a cork may keep between pieces of input.
-const keepCork = 64 << 10
+// Bounds on the bytes of a cork: it is sent before an answer that would make it longer than the
+// first, and may keep the second as capacity between pieces of input.
+const (
+	fullCork = 32 << 10
+	keepCork = 64 << 10
+)
 
 // send sends p, which holds the given number of messages.
 func (l *loop) send(c *netpoll.Conn, p []byte, messages int) {

@@ -229,6 +229,34 @@ func TestMoreThanTheQueueHoldsIsSentAsTheClientReads(t *testing.T) {
 	}
 }
 
+// Each join asks for less than the queue holds, all together for eight times as much.
+func TestManyJoinsInOnePieceAreSentAsTheClientReads(t *testing.T) {
+	const queue, size, count, channels = 1 << 20, 50 << 10, 8, 20
+	srv := start(t, keepHistory(Config{WriteQueueSize: queue}, count, 64<<20))
+	content := func(channel, n int) string { return fmt.Sprintf(`"h%d %d %s"`, channel, n, strings.Repeat("x", size)) }
+	var joins string
+	p := connect(t, srv, "/ws")
+	for channel := range channels {
+		p.expectJoin(fmt.Sprint("h", channel), "", "", "joined")
+		for n := range count {
+			post201(t, srv, fmt.Sprint("h", channel), content(channel, n))
+			p.expectText(content(channel, n))
+		}
+		joins += message(fmt.Sprintf(`{"command":"join","args":{"channel":"h%d","last":%d}}`, channel, count))
+	}
+	q := connect(t, srv, "/ws")
+	q.write(joins)
+	testtool.Until(t, "much is queued", func() bool { return srv.Stats().Net.QueuedBytes > queue/4 })
+	if queued := srv.Stats().Net.QueuedBytes; queued > queue {
+		t.Errorf("%d bytes are queued for one connection, want %d at most", queued, queue)
+	}
+	for channel := range channels {
+		for n := range count {
+			q.expectText(content(channel, n))
+		}
+	}
+}
+
 // What passes while a client does not read is lost to it, and it is told so.
 func TestHistoryThatPassesWhileItIsReadIsLost(t *testing.T) {
 	const size, count = 32 << 10, 64
