@@ -170,7 +170,9 @@ func (l *loop) openStream(c *netpoll.Conn, s *session, o *opening) {
 		return
 	}
 	l.startHeartbeats(c, s)
+	l.startCork(c)
 	l.joinStream(c, s, o)
+	l.uncork()
 }
 
 // confirmed are the channels that the broker has to confirm before the head goes.

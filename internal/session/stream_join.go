@@ -122,6 +122,7 @@ func (l *loop) openedStream(c *netpoll.Conn, s *session, o *opening) {
 	if s.subs.Class == hub.Streams {
 		l.extend(s).stream = &opening{reached: o.reached}
 	}
+	l.flushCork(c)
 	c.LetGo()
 }
 
