@@ -19,7 +19,7 @@ func beside(t *testing.T, name, addr string) string {
 	return dir
 }
 
-// A function of the user fails, a channel is joined twice, a channel is left while the network is silent,
+// A message is too large, a function of the user fails, a channel is joined twice, a channel is left while the network is silent,
 // something is published while it is away for long, and close is called when the connection ends.
 func TestTheJavaScriptClientSurvivesWhatGoesWrong(t *testing.T) {
 	endToEnd(t)
@@ -35,7 +35,8 @@ func TestTheJavaScriptClientSurvivesWhatGoesWrong(t *testing.T) {
 	}
 
 	f.expect(t, "localhost:3000/ws does not begin with ws:, wss:, http: or https:")
-	f.expect(t, "joined")
+	f.expect(t, "lost the connection ended before the answer: message over the size limit")
+	f.expect(t, `joined {"members":0}`)
 	f.publish(t, s, 1)
 	f.expect(t, "first 1")
 	f.expect(t, "error of mine")

@@ -168,7 +168,8 @@ func TestTheJavaScriptClientWaitsByCloseCode(t *testing.T) {
 		"4001: 0 to 1000, 0 to 2000, 0 to 4000, 0 to 8000, 0 to 16000, 0 to 30000, 0 to 30000",
 		"4004: 0 to 1000, 0 to 2000, 0 to 4000, 0 to 8000, 0 to 16000, 0 to 30000, 0 to 30000",
 		"4029: 1000 to 2000, 2000 to 4000, 4000 to 8000, 8000 to 16000, 15000 to 30000, 15000 to 30000, 15000 to 30000",
-		"4003: closed", "1002: closed", "1003: closed", "1007: closed", "1009: closed",
+		"1009: 0 to 1000, 0 to 2000, 0 to 4000, 0 to 8000, 0 to 16000, 0 to 30000, 0 to 30000",
+		"4003: closed", "1002: closed", "1003: closed", "1007: closed",
 		"after an answer: 1000", "after a stream: 1000", "joins since mine", "joins since next", "denied news",
 	} {
 		if got := p.line(); got != want {

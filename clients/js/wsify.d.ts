@@ -55,6 +55,6 @@ export class Wsify {
   join(channel: string, handlers?: Handlers): Promise<Joined>;
   leave(channel: string): Promise<void>;
   /** args may say more: echo, members, user, users, channels, except. */
-  publish(channel: string | undefined, content: unknown, args?: Record<string, unknown>): Promise<{ members?: number; position?: string }>;
+  publish(channel: string | undefined, content: unknown, args?: Record<string, unknown>): Promise<{ members?: number }>;
   close(): void;
 }

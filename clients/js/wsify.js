@@ -7,7 +7,7 @@ export class WsifyError extends Error {
   constructor(code, message = says[code]) { super(message); this.code = code; }
 }
 
-const final = [1002, 1003, 1007, 1009, 4003]; // the same would happen again; or an operator wants it so
+const final = [1002, 1003, 1007, 4003]; // a fault of this program; or an operator wants it so
 const again = ['authorizer_down', 'broker_down']; // a join that failed with one of these is tried again
 const blockedAfter = 3; // tries of a WebSocket, none of which has opened
 const maxWaiting = 1000; // publications that wait for the connection
@@ -52,7 +52,7 @@ export class Wsify {
     if (this.#isOpen()) await this.#ask('leave', { channel }).catch((e) => { if (e.code !== 'lost') throw e; }); // lost is left
   }
 
-  publish(channel, content, args) { return this.#ask('broadcast', { ...args, channel, content }); }
+  publish(channel, content, args) { return this.#ask('broadcast', { ...args, channel, content }).then(({ members }) => ({ members })); }
   close() { if (!this.closed) this.#finish(1000, ''); }
   #isOpen() { return this.#socket?.readyState === 1; }
   #listens() { return this.#options.sse ?? (this.#unopened > blockedAfter && typeof EventSource !== 'undefined'); }
@@ -92,20 +92,20 @@ export class Wsify {
   #retry(code, reason) {
     if (final.includes(code)) return this.#finish(code, reason);
     this.#blocked = [...this.#channels.values()].some((c) => c.source?.readyState === 1);
-    this.#end();
+    this.#end(reason);
     this.#timer = setTimeout(() => this.#connect(), wait(code, this.#tries++, this.#options.maxWait));
     this.#call(this.#options.onstate, 'closed', code, reason);
   }
 
-  #end() {
+  #end(reason) {
     this.#run++; clearInterval(this.#beat); clearTimeout(this.#timer);
     this.#socket?.close(); this.#socket = undefined;
-    for (const [id, a] of this.#asked) if (a.sent || this.closed || this.#blocked) this.#settle(id, new WsifyError(a.sent ? 'lost' : 'closed'));
+    for (const [id, a] of this.#asked) if (a.sent || this.closed || this.#blocked) this.#settle(id, a.sent ? new WsifyError('lost', says.lost + (reason && `: ${reason}`)) : new WsifyError('closed'));
   }
 
   #finish(code, reason) {
     this.closed = true;
-    this.#end();
+    this.#end(reason);
     for (const channel of [...this.#channels.keys()]) this.#forget(channel, new WsifyError('closed', reason || undefined));
     this.#call(this.#options.onstate, 'closed', code, reason);
   }

@@ -20,7 +20,8 @@ const client = new Wsify('ws://localhost:3000/ws', {
 });
 await client.join('news', { message: async ({ content }) => { say('first', content); throw new Error('of mine'); } });
 await client.join('other');
-say('joined');
+await client.publish('nobody', 'x'.repeat(70_000)).catch((error) => say(error.code, error.message));
+say('joined', JSON.stringify(await client.publish('nobody', 1, { members: true })));
 await hear.next();
 await client.join('news', { message: ({ content }) => say('second', content) });
 say('joined again');

@@ -21,7 +21,7 @@ async function least(code, chance) {
   return [...waits];
 }
 
-for (const code of [1006, 1012, 1013, 4001, 4004, 4029, 4003, 1002, 1003, 1007, 1009]) {
+for (const code of [1006, 1012, 1013, 4001, 4004, 4029, 1009, 4003, 1002, 1003, 1007]) {
   const from = await least(code, 0), to = await least(code, 1);
   console.log(`${code}: ${from.length ? from.map((wait, i) => `${wait} to ${to[i]}`).join(', ') : 'closed'}`);
 }
