@@ -71,11 +71,16 @@ func noSetting(text string, known []string) error {
 	if cut && slices.Contains(known, name) {
 		return fmt.Errorf("%s has to be followed by a space and its value: %s VALUE", name, name)
 	}
+	near, _ := nearest(name, known)
+	return fmt.Errorf("%s is no setting; the nearest is %s", name, near)
+}
+
+// nearest returns the known name that is the fewest edits away from name, and how many those are.
+func nearest(name string, known []string) (near string, distance int) {
 	plain := func(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
-	nearest := slices.MinFunc(known, func(a, b string) int {
-		return edits(plain(name), plain(a)) - edits(plain(name), plain(b))
-	})
-	return fmt.Errorf("%s is no setting; the nearest is %s", name, nearest)
+	away := func(from string) int { return edits(plain(name), plain(from)) }
+	near = slices.MinFunc(known, func(a, b string) int { return away(a) - away(b) })
+	return near, away(near)
 }
 
 // edits returns how many letters must be added, removed or replaced to turn a into b (Levenshtein's

@@ -77,7 +77,7 @@ func TestHealthcheckSaysInOneLineWhatIsWrong(t *testing.T) {
 		{"-admin-addr fd://3", "only the server knows the address of fd://3: give healthcheck another -admin-addr, the one in the socket unit"},
 		{"-admin-addr off", "the server has no admin listener to ask: -admin-addr is off"},
 		{"-admin-addr off -loops 999", "the server has no admin listener to ask: -admin-addr is off (and the configuration is wrong: -loops: 999 is not between 1 and 256)"},
-		{"now -nonsense", "unexpected argument \"now\"; -nonsense is no setting; the nearest is -workers"},
+		{"now -nonsense", "unexpected argument \"now\"; argument 2 is no setting, and is not shown because it may belong to a secret"},
 	} {
 		got := start(append([]string{"healthcheck"}, strings.Fields(tc.args)...), nil)
 		if got.code != 1 || got.stdout != "" || got.stderr != "wsify: "+tc.stderr+"\n" {

@@ -45,11 +45,10 @@ func (c *commandLine) parse(args []string) error {
 		case err == nil:
 			err = c.unexpected(args[0], all-len(args)+1)
 		default:
-			if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: "); ok {
-				err = noSetting(name, c.names((*setting).flag))
+			if text, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: "); ok {
+				err = c.unknown(text, all-len(args))
 			} else if text, ok := strings.CutPrefix(err.Error(), "bad flag syntax: "); ok {
-				name, _ := nameOf(text)
-				err = fmt.Errorf("bad flag syntax: %s", name)
+				err = c.badSyntax(text, all-len(args)+1)
 			}
 		}
 		c.mistakes = append(c.mistakes, err)
@@ -59,11 +58,36 @@ func (c *commandLine) parse(args []string) error {
 	}
 }
 
-// unexpected returns the error about the argument with this number, which is no flag. After a secret,
-// or a mistake, it may belong to a secret, as in -admin-key = SECRET: then only its number is shown.
+// notShown ends the errors about what stands behind a secret, or a mistake, and so may belong to a
+// secret, as in -admin-key = SECRET, also when that begins with a dash.
+const notShown = "not shown because it may belong to a secret"
+
+// secretive reports whether the next mistake may belong to a secret: then only its number is shown.
+func (c *commandLine) secretive() bool { return len(c.mistakes) > 0 || c.hasSecret() }
+
+// unknown returns the error about the argument with this number, which is written as a flag. What is
+// nearly the name of a setting is no secret.
+func (c *commandLine) unknown(text string, number int) error {
+	flags := c.names((*setting).flag)
+	name, _ := nameOf(text)
+	if near, distance := nearest(name, flags); c.secretive() && distance > len(near)/4 {
+		return fmt.Errorf("argument %d is no setting, and is %s", number, notShown)
+	}
+	return noSetting(text, flags)
+}
+
+func (c *commandLine) badSyntax(text string, number int) error {
+	name, _ := nameOf(text)
+	if c.secretive() && strings.Trim(name, "-") != "" {
+		return fmt.Errorf("bad flag syntax: argument %d, which is %s", number, notShown)
+	}
+	return fmt.Errorf("bad flag syntax: %s", name)
+}
+
+// unexpected returns the error about the argument with this number, which is no flag.
 func (c *commandLine) unexpected(arg string, number int) error {
-	if len(c.mistakes) > 0 || c.hasSecret() {
-		return fmt.Errorf("unexpected argument %d, which is not shown because it may belong to a secret", number)
+	if c.secretive() {
+		return fmt.Errorf("unexpected argument %d, which is %s", number, notShown)
 	}
 	name, _ := nameOf(arg)
 	if slices.Contains([]string{"help", "version"}, name) {

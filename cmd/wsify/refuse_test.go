@@ -149,6 +149,19 @@ func TestMessagesHaveNoSecretOfAMistypedSetting(t *testing.T) {
 		"-adminkey = t0psecret":   "unexpected argument 3, which is not shown",
 		"admin-key t0psecret":     "unexpected argument 2, which is not shown",
 		"admin-key = t0psecret":   "unexpected argument 3, which is not shown",
+
+		"-admin-key = -t0psecret":            "argument 3 is no setting, and is not shown",
+		"-adminkey = -t0psecret":             "argument 3 is no setting, and is not shown",
+		"-adminkey -t0psecret":               "argument 2 is no setting, and is not shown",
+		"admin-key = --t0psecret":            "argument 3 is no setting, and is not shown",
+		"= -t0psecret":                       "argument 2 is no setting, and is not shown",
+		"-admin-key= -t0psecret=x":           "argument 2 is no setting, and is not shown",
+		"-admin-key my -9t0psecret":          "argument 3 is no setting, and is not shown",
+		"-admin-key = ---t0psecret":          "bad flag syntax: argument 3, which is not shown",
+		"-admin-key my -=t0psecret":          "bad flag syntax: -",
+		"-admin-key k -listenaddr=t0psecret": "-listenaddr is no setting; the nearest is -listen-addr",
+		"-loops = -t0psecret":                "argument 3 is no setting, and is not shown",
+		"doctor -admin-key = -t0psecret":     "argument 3 is no setting, and is not shown",
 	} {
 		got := start(strings.Fields(arg), nil)
 		if got.code != 2 || !strings.Contains(got.stderr, want) || strings.Contains(got.stderr, "t0psecret") {
@@ -246,12 +259,12 @@ func TestEveryMistakeOfTheCommandLineIsToldAtOnceBesideTheRest(t *testing.T) {
 	}
 	got := start(args, []string{"WSIFY_QUEUE=x", "WSIFY_PONG_TIMEOUT=y", "WSIFY_NONSENSE=1"})
 	want := `wsify: -pong-timeout: invalid value "0": it must be more than zero
-wsify: -nonsense is no setting; the nearest is -workers
-wsify: -nonsense is no setting; the nearest is -workers
+wsify: argument 3 is no setting, and is not shown because it may belong to a secret
+wsify: argument 5 is no setting, and is not shown because it may belong to a secret
 wsify: -max-head-size: invalid value "x": it is not a size; write bytes, or a whole number with KiB, MiB, GiB, KB, MB or GB, as in 64KiB
 wsify: bad flag syntax: ---
 wsify: -authorizer-url: the quotes around the value would be part of it; leave them out
-wsify: -no-such is no setting; the nearest is -loops
+wsify: argument 10 is no setting, and is not shown because it may belong to a secret
 wsify: -broadcasting-key: the quotes around the value would be part of it; leave them out
 wsify: unexpected argument 14, which is not shown because it may belong to a secret
 wsify: unexpected argument 19, which is not shown because it may belong to a secret
