@@ -20,14 +20,18 @@ type composition struct {
 }
 
 type service struct {
-	Build, Image, Restart string
-	Command               []string
-	Environment           map[string]string
-	Ports, Volumes        []string
-	Networks, Profiles    []string
-	Ulimits               map[string]int
-	Healthcheck           struct{ Test []string }
-	GracePeriod           string `json:"stop_grace_period"`
+	Image, Restart string
+	Build          struct {
+		Context string
+		Args    map[string]string
+	}
+	Command            []string
+	Environment        map[string]string
+	Ports, Volumes     []string
+	Networks, Profiles []string
+	Ulimits            map[string]int
+	Healthcheck        struct{ Test []string }
+	GracePeriod        string `json:"stop_grace_period"`
 }
 
 // readYAML returns a YAML file as JSON, converted by a program of another module.
@@ -84,7 +88,7 @@ func (s *service) environ() (env []string) {
 
 func TestComposeHasSettingsThatWsifyTakes(t *testing.T) {
 	for _, driver := range drivers {
-		c := readCompose(t, map[string]string{"ENGINE": driver, "WSIFY_BROADCASTING_KEY": "k3y"})
+		c := readCompose(t, map[string]string{"ENGINE": driver, "WSIFY_BROADCASTING_KEY": "k3y", "COMMIT": "c0ffee"})
 		engine := c.Services[driver]
 		if engine == nil {
 			t.Fatalf("compose.yaml has no service %q", driver)
@@ -114,7 +118,7 @@ func TestComposeHasSettingsThatWsifyTakes(t *testing.T) {
 			if shared(node.Networks, engine.Networks) == "" || shared(node.Networks, c.Services["loadbalancer"].Networks) == "" || len(node.Ports) > 0 {
 				t.Errorf("%s: networks %q, ports %q; it is reached by the load balancer, reaches the engine, and is published nowhere", name, node.Networks, node.Ports)
 			}
-			if node.Ulimits["nofile"] < 100_000 || node.Restart == "" || node.Build != "." {
+			if node.Ulimits["nofile"] < 100_000 || node.Restart == "" || node.Build.Context != "." || node.Build.Args["COMMIT"] != "c0ffee" {
 				t.Errorf("%s: %+v", name, node)
 			}
 		}
