@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"wsify/internal/testtool"
-
 	"golang.org/x/sys/unix"
+
+	"wsify/internal/testtool"
 )
 
 func TestZeroConfigMeansTheDefaults(t *testing.T) {

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"wsify/internal/testtool"
-
 	"golang.org/x/sys/unix"
+
+	"wsify/internal/testtool"
 )
 
 // passed makes a duplicate of a listener's descriptor, as a service manager passes it to

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"wsify/internal/testtool"
-
 	"golang.org/x/sys/unix"
+
+	"wsify/internal/testtool"
 )
 
 func TestEveryAddressFormIsAcceptedOn(t *testing.T) {
@@ -123,14 +123,21 @@ func TestAUnixSocketIsRemovedAtStop(t *testing.T) {
 	}
 }
 
-func TestAStaleUnixSocketIsReplaced(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
+// staleSocket returns the path of a unix socket that a killed process has left behind.
+func staleSocket(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	_ = ln.Close() // what a killed process leaves behind
+	_ = ln.Close()
+	return path
+}
+
+func TestAStaleUnixSocketIsReplaced(t *testing.T) {
+	path := staleSocket(t)
 	g := start(t, Config{}, echo())
 	c := dial(t, listen(t, g, unixPrefix+path))
 	write(t, c, "hello")
@@ -300,13 +307,7 @@ func TestAListenerShutDownFromOutsideIsReportedAndDoesNotSpin(t *testing.T) {
 // OpenListener takes the addresses that Listen takes. It also replaces a stale unix
 // socket, and removes its own.
 func TestAListenerForPackageNetTakesTheSameAddresses(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	stale, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stale.(*net.UnixListener).SetUnlinkOnClose(false)
-	_ = stale.Close() // as after a crash
+	path := staleSocket(t)
 	for _, addr := range []string{"127.0.0.1:0", ":0", unixPrefix + path} {
 		ln, err := OpenListener(addr, 0o600)
 		if err != nil {
