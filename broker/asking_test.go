@@ -80,8 +80,7 @@ func TestARestOutlivesTheLastMember(t *testing.T) {
 // has not confirmed any.
 func TestASweepEndsWhileNothingIsConfirmed(t *testing.T) {
 	now := time.Now()
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	for i := range 2 * maxLingering {
 		tab.want(fmt.Sprint(i))
 		tab.take(now)

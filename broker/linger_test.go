@@ -8,14 +8,11 @@ import (
 
 // At most maxLingering subscriptions are kept.
 func TestLingeringIsBounded(t *testing.T) {
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	now := time.Now()
 	for i := range maxLingering + 10 {
 		name := fmt.Sprint(i)
-		tab.want(name)
-		tab.take(now)
-		tab.confirm(name, now)
+		tab.inForceNow(name, now)
 		tab.unwant(name, now)
 	}
 	names, _ := tab.sweep(now)
@@ -38,8 +35,7 @@ func TestLingeringIsBounded(t *testing.T) {
 // A late confirmation of a subscription that has lost its members must not be taken for that of a
 // new one.
 func TestConfirmationIsNotTakenForAnothers(t *testing.T) {
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	now := time.Now()
 	tab.want("c")
 	tab.take(now)
@@ -60,8 +56,7 @@ func TestConfirmationIsNotTakenForAnothers(t *testing.T) {
 // A join has its answer in bounded time, and a link on which the engine confirms nothing is given
 // up.
 func TestUnconfirmedSubscriptionIsOverdue(t *testing.T) {
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	now := time.Now()
 	tab.want("c")
 	tab.take(now)

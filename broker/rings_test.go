@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"wsify/internal/testtool"
 )
 
 // keeper is a Memory that keeps history of all channels, at a time that the test sets.
@@ -211,12 +212,12 @@ func TestHistoryHoldsItsBoundWhileManyPublish(t *testing.T) {
 // The bound is about memory: what is counted is not less than what the heap grows by.
 func TestHistoryCountsTheMemoryItTakes(t *testing.T) {
 	for _, c := range []struct{ channels, each, content int }{{20_000, 1, 10}, {2000, 20, 100}, {20, 100, 10_000}} {
-		heap := heapInUse()
+		heap := testtool.Heap()
 		k := newKeeper(t, 1<<40, c.each, time.Hour)
 		for i := range c.channels * (c.each + 3) {
 			k.place(fmt.Sprint("channel ", i%c.channels), strings.Repeat("x", c.content))
 		}
-		if took := heapInUse() - heap; took > k.history.bytes {
+		if took := testtool.Heap() - heap; took > k.history.bytes {
 			t.Errorf("%+v: %d bytes are counted, the heap has %d more", c, k.history.bytes, took)
 		}
 		runtime.KeepAlive(k)

@@ -2,10 +2,10 @@ package broker
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"wsify/internal/testtool"
 )
 
 // inForceNow puts a subscription in force.
@@ -18,8 +18,7 @@ func (t *table) inForceNow(name string, now time.Time) {
 // A channel that is joined and left all the time does not delay the end of others, which end a
 // second after they were left.
 func TestAChannelInChurnDoesNotHoldUpTheEndOfOthers(t *testing.T) {
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	start := time.Now()
 	tab.inForceNow("churn", start)
 	tab.inForceNow("left", start)
@@ -41,8 +40,7 @@ func TestAChannelInChurnDoesNotHoldUpTheEndOfOthers(t *testing.T) {
 
 // A refused channel that is joined and left all the time does not delay requests for others.
 func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	start := time.Now()
 	for _, name := range []string{"churn", "other"} {
 		tab.want(name)
@@ -66,8 +64,7 @@ func TestARefusedChannelInChurnDoesNotHoldUpOthers(t *testing.T) {
 
 // Rests grow with each refusal in a row, up to a bound.
 func TestARestGrows(t *testing.T) {
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	tab.want("c")
 	now := time.Now()
 	for _, rest := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
@@ -88,8 +85,7 @@ func TestARestGrows(t *testing.T) {
 // A node is up when all channels with members are in force: a channel that was left while the node
 // was down does not delay that.
 func TestAChannelLeftWhileDownDoesNotDelayUp(t *testing.T) {
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	now := time.Now()
 	tab.inForceNow("a", now)
 	tab.inForceNow("b", now)
@@ -109,8 +105,7 @@ func TestAChannelLeftWhileDownDoesNotDelayUp(t *testing.T) {
 // A refusal is an answer: clients that join forbidden channels all the time cannot make the link
 // count as stuck.
 func TestAnEngineThatRefusesIsNotStuck(t *testing.T) {
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	now := time.Now()
 	tab.want("0")
 	tab.take(now)
@@ -125,22 +120,12 @@ func TestAnEngineThatRefusesIsNotStuck(t *testing.T) {
 	}
 }
 
-// heapInUse returns the bytes of reachable memory.
-func heapInUse() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
 // The table gives its memory back after a burst (I13).
 func TestATableShrinksAfterABurst(t *testing.T) {
 	const count = 200_000
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	now := time.Now()
-	before := heapInUse()
+	before := testtool.Heap()
 	for i := range count {
 		name := fmt.Sprint(i)
 		tab.want(name)
@@ -165,7 +150,7 @@ func TestATableShrinksAfterABurst(t *testing.T) {
 			t.Fatal("an answered join is overdue")
 		}
 	}
-	if grown := heapInUse() - before; grown > 1<<20 {
+	if grown := testtool.Heap() - before; grown > 1<<20 {
 		t.Errorf("%d bytes are left of %d subscriptions", grown, count)
 	}
 	if all, pending := tab.count(); all != 0 || pending != 0 { // this also keeps the table alive

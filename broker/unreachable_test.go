@@ -8,8 +8,7 @@ import (
 
 // unreachables returns a table with count channels whose server is unreachable.
 func unreachables(count int, now time.Time) *table {
-	tab := newTable()
-	tab.opened(time.Now())
+	tab := subscribed(0, time.Now())
 	for i := range count {
 		name := fmt.Sprint(i)
 		tab.want(name)

@@ -6,16 +6,8 @@ import (
 	"runtime"
 	"testing"
 	"unsafe"
+	"wsify/internal/testtool"
 )
-
-// heap returns the bytes in use after two collections: sync.Pool needs both.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
 
 // churn makes n channels with one member each, from connections with perConn
 // channels each, publishes to all of them, delivers, and ends everything.
@@ -67,7 +59,7 @@ func TestChurnComesBackToTheBaseline(t *testing.T) {
 	h := newHub(1)
 	keep := testConn{local: h.Local(0), id: 1 << 30}
 	churn(t, h, 1000, 1)
-	before := heap()
+	before := testtool.Heap()
 	for _, perConn := range []int{1, 100} {
 		churn(t, h, n, perConn)
 		if st := h.Stats(); st != (Stats{}) {
@@ -75,14 +67,14 @@ func TestChurnComesBackToTheBaseline(t *testing.T) {
 		}
 		checkHub(t, h)
 		h.Local(0).Trim()
-		if grown := heap() - before; grown > slack {
+		if grown := testtool.Heap() - before; grown > slack {
 			t.Fatalf("after the churn of %d channels, %d for each connection, %d bytes are kept", n, perConn, grown)
 		}
 	}
 	keep.join("stays")
 	churn(t, h, n, 1)
 	h.Local(0).Trim()
-	if grown := heap() - before; grown > slack {
+	if grown := testtool.Heap() - before; grown > slack {
 		t.Fatalf("with one member left %d bytes are kept", grown)
 	}
 	runtime.KeepAlive(h)
@@ -124,11 +116,11 @@ func TestLargeChannelShrinks(t *testing.T) {
 func bytesPerMembership(n int) float64 {
 	h := newHub(1)
 	sets := make([]Memberships, n) // a part of the session, not of the hub
-	before := heap()
+	before := testtool.Heap()
 	for i := range sets {
 		h.Local(0).Join(uint32(i), &sets[i], []byte("news"))
 	}
-	grown := heap() - before
+	grown := testtool.Heap() - before
 	runtime.KeepAlive(h)
 	runtime.KeepAlive(sets)
 	return float64(grown) / float64(n)
@@ -140,12 +132,12 @@ func bytesPerChannel(n int) float64 {
 	h := newHub(1)
 	sets := make([]Memberships, n)
 	var name []byte
-	before := heap()
+	before := testtool.Heap()
 	for i := range sets {
 		name = fmt.Appendf(name[:0], "user:%011d", i)
 		h.Local(0).Join(uint32(i), &sets[i], name)
 	}
-	grown := heap() - before
+	grown := testtool.Heap() - before
 	runtime.KeepAlive(h)
 	runtime.KeepAlive(sets)
 	return float64(grown) / float64(n)

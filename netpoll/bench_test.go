@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 	"time"
+	"wsify/internal/testtool"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,7 +35,7 @@ func idleMemory(b *testing.B, conns int) float64 {
 	ours, peer := socketPair(b)
 	defer unix.Close(ours)
 	_ = peer
-	before := heap()
+	before := testtool.Heap()
 	for range conns { // one socket under many numbers: epoll registers each number
 		fd, err := unix.FcntlInt(uintptr(ours), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
@@ -45,15 +46,7 @@ func idleMemory(b *testing.B, conns int) float64 {
 		}
 	}
 	until(b, "all connections", func() bool { return g.Connections() == int64(conns) })
-	return float64(heap()-before) / float64(conns)
-}
-
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
+	return float64(testtool.Heap()-before) / float64(conns)
 }
 
 // BenchmarkEcho is a message of 64 bytes to a loop and back over TCP: four system

@@ -13,16 +13,8 @@ import (
 	"wsify/broker"
 	"wsify/broker/brokertest"
 	"wsify/internal/natstest"
+	"wsify/internal/testtool"
 )
-
-// heap returns the bytes in use.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
 
 const benchChannels = 100_000
 
@@ -42,7 +34,7 @@ func BenchmarkSubscriptions(b *testing.B) {
 	for b.Loop() {
 		s := natstest.Start(b, nil)
 		e := &engine{dsn: mustDSN(b, s.URL), log: discard, largest: 1}
-		before := heap()
+		before := testtool.Heap()
 		l, _, err := e.Open(b.Context(), brokertest.Nowhere{})
 		if err != nil {
 			b.Fatal(err)
@@ -56,7 +48,7 @@ func BenchmarkSubscriptions(b *testing.B) {
 			cancel()
 		}
 		b.ReportMetric(float64(len(names))/time.Since(began).Seconds(), "subscriptions/s")
-		b.ReportMetric(float64(heap()-before-server)/benchChannels, "B/subscription")
+		b.ReportMetric(float64(testtool.Heap()-before-server)/benchChannels, "B/subscription")
 		l.Close()
 		s.Stop()
 	}
@@ -70,7 +62,7 @@ func BenchmarkChanSubscribe(b *testing.B) {
 		s := natstest.Start(b, nil)
 		nc := natsClient(b, s.URL)
 		queue := make(chan *nats.Msg, 1)
-		before := heap()
+		before := testtool.Heap()
 		for _, name := range names {
 			if _, err := nc.ChanSubscribe(name, queue); err != nil {
 				b.Fatal(err)
@@ -79,7 +71,7 @@ func BenchmarkChanSubscribe(b *testing.B) {
 		if err := nc.FlushTimeout(brokertest.Patience); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(float64(heap()-before-server)/benchChannels, "B/subscription")
+		b.ReportMetric(float64(testtool.Heap()-before-server)/benchChannels, "B/subscription")
 		nc.Close()
 		s.Stop()
 	}
@@ -91,7 +83,7 @@ func serverCost(b *testing.B, names []string) int64 {
 	defer s.Stop()
 	raw := dialRaw(b, s)
 	defer raw.Close()
-	before := heap()
+	before := testtool.Heap()
 	var lines strings.Builder
 	for i, name := range names {
 		fmt.Fprintf(&lines, "SUB %s %d\r\n", name, i+1)
@@ -102,7 +94,7 @@ func serverCost(b *testing.B, names []string) int64 {
 	}
 	lines = strings.Builder{}
 	readUntil(b, raw, "PONG")
-	cost := heap() - before
+	cost := testtool.Heap() - before
 	runtime.KeepAlive(s)
 	return cost
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"unsafe"
+	"wsify/internal/testtool"
 )
 
 // dialFrom is dial from an address of this machine.
@@ -221,13 +222,13 @@ func TestTheMemoryOfAddressesIsGivenBack(t *testing.T) {
 	if size := unsafe.Sizeof(place(0)); size != 4 {
 		t.Errorf("a place has %d bytes, want 4", size)
 	}
-	before := heap()
+	before := testtool.Heap()
 	var a addresses
 	places := make([]place, many)
 	for i := range places {
 		places[i], _ = a.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
 	}
-	if each := float64(heap()-before-shards) / many; each > 10 {
+	if each := float64(testtool.Heap()-before-shards) / many; each > 10 {
 		t.Errorf("a connection with an address of its own takes %.1f bytes, want at most 10", each)
 	}
 	for _, p := range places {
@@ -235,7 +236,7 @@ func TestTheMemoryOfAddressesIsGivenBack(t *testing.T) {
 			a.giveBack(p)
 		}
 	}
-	if left := heap() - before; left > shards+4*many+16<<10 { // places is still in use
+	if left := testtool.Heap() - before; left > shards+4*many+16<<10 { // places is still in use
 		t.Errorf("%d bytes are left", left-4*many)
 	}
 	runtime.KeepAlive(&a)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"wsify/internal/testtool"
 )
 
 // clientHello is the first message of a TLS 1.3 client, with the server name example.com.
@@ -99,13 +100,13 @@ func TestAnAnnouncedLengthTakesNoMemory(t *testing.T) {
 	for i := range all {
 		all[i] = connect(t, srv, "/ws")
 	}
-	before, read := heap(), srv.group.Stats().BytesReceived
+	before, read := testtool.Heap(), srv.group.Stats().BytesReceived
 	piece := lyingHeader(8, announced) + strings.Repeat(string(maskKey[:]), came/len(maskKey)) // zeros when unmasked, which is valid UTF-8
 	for _, p := range all {
 		p.write(piece)
 	}
 	handled(t, srv, read, peers*len(piece))
-	if grown := heap() - before; grown > peers*(came+4<<10) {
+	if grown := testtool.Heap() - before; grown > peers*(came+4<<10) {
 		t.Errorf("the heap grew by %d bytes for %d bytes of input", grown, peers*len(piece))
 	}
 }

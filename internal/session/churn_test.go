@@ -120,12 +120,12 @@ func churn(t *testing.T, srv *Server, n int) {
 func TestChurnLeavesNothing(t *testing.T) {
 	srv := startOn(t, anyAddr, Config{})
 	churn(t, srv, 2000)
-	fds, goroutines, heapBefore, rssBefore := len(testtool.Descriptors()), runtime.NumGoroutine(), heap(), rss(t)
+	fds, goroutines, heapBefore, rssBefore := len(testtool.Descriptors()), runtime.NumGoroutine(), testtool.Heap(), rss(t)
 	churn(t, srv, unlessRace(25_000, 5_000))
 	testtool.Until(t, "descriptors and goroutines are back at the baseline", func() bool {
 		return len(testtool.Descriptors()) <= fds && runtime.NumGoroutine() <= goroutines
 	})
-	if grown := heap() - heapBefore; grown > churnHeap {
+	if grown := testtool.Heap() - heapBefore; grown > churnHeap {
 		t.Errorf("the heap grew by %d bytes, want at most %d", grown, churnHeap)
 	}
 	if grown := rss(t) - rssBefore; grown > churnRSS && !raceEnabled {
@@ -139,7 +139,7 @@ func TestChurnLeavesNothing(t *testing.T) {
 	if st.Accepted != closed {
 		t.Errorf("%d accepted, %d ended: %v", st.Accepted, closed, st.Closed)
 	}
-	t.Logf("heap %+d, resident %+d bytes, %v", heap()-heapBefore, rss(t)-rssBefore, st.Closed)
+	t.Logf("heap %+d, resident %+d bytes, %v", testtool.Heap()-heapBefore, rss(t)-rssBefore, st.Closed)
 }
 
 // A connection joins and leaves many channels, again and again. The hub gives the memory
@@ -157,11 +157,11 @@ func TestMembershipChurnLeavesNothing(t *testing.T) {
 		p.join(names...)
 		p.leave(names...)
 		if round == 10 {
-			before = heap()
+			before = testtool.Heap()
 		}
 	}
 	idle(t, srv, 1, 0, 0)
-	if grown := heap() - before; grown > churnHeap {
+	if grown := testtool.Heap() - before; grown > churnHeap {
 		t.Errorf("the heap grew by %d bytes, want at most %d", grown, churnHeap)
 	}
 }

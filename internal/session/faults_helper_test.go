@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 
-	"golang.org/x/sys/unix"
 	"wsify/internal/testtool"
+
+	"golang.org/x/sys/unix"
 )
 
 // unlessRace returns n, or less with -short or under the race detector, which makes
@@ -157,15 +157,6 @@ func inParallel(t testing.TB, workers, n int, fn func(worker, i int) error) {
 	if t.Failed() {
 		t.FailNow()
 	}
-}
-
-// heap returns the bytes of live objects, after a collection.
-func heap() int64 {
-	runtime.GC()
-	runtime.GC() // objects that the first one moved to finalizers and pools
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 // idle waits until only the given connections, subscriptions and channels are left.

@@ -75,7 +75,7 @@ func TestStrangersCostABackendNothing(t *testing.T) {
 				}
 				testtool.Until(t, "the strangers are gone", func() bool { return srv.group.Connections() == 2 })
 				becomeQuiet(t, srv) // tables are as large as the most connections that a round had at once
-				kept[round] = heap()
+				kept[round] = testtool.Heap()
 			}
 			if got, first := kept[len(kept)-1], kept[1]; got > first+100<<10 {
 				t.Errorf("the heap has %d bytes after %d rounds, and had %d after 2", got, len(kept), first)

@@ -116,10 +116,10 @@ func TestAnIdleStreamIsSmall(t *testing.T) {
 	each := int64(0)
 	for try := 0; try < 5 && each < parts; try++ { // less when memory of earlier tests became free meanwhile
 		becomeQuiet(t, srv)
-		before := heap()
+		before := testtool.Heap()
 		clients := open(streams)
 		hook.forget()
-		each = (heap() - before) / streams
+		each = (testtool.Heap() - before) / streams
 		end(clients)
 	}
 	t.Logf("%d bytes each", each)

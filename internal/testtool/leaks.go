@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -68,4 +69,13 @@ func Opened(before map[string]string) map[string]string {
 	now := Descriptors()
 	maps.DeleteFunc(now, func(number, _ string) bool { return before[number] != "" })
 	return now
+}
+
+// Heap returns the bytes of live objects. The second of two collections empties the pools.
+func Heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
