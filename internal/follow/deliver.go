@@ -70,18 +70,14 @@ func (f *Follower) carryOut(ch *channel, s step, wait bool) {
 		if wait {
 			f.members.AwaitRoom(ch.name, s.entry.Size)
 		}
-		this := s
-		given := func() {
-			f.mu.Lock()
-			ch.log.Given()
-			s = f.nextLocked(ch)
-			f.mu.Unlock()
-		}
-		if this.what == history.Gap {
+		if s.what == history.Gap {
 			f.counts.gaps.Add(1)
-			f.members.TellGap(ch.name, broker.Position(this.at), given)
+			f.members.TellGap(ch.name, broker.Position(s.at), ch.given)
 		} else {
-			f.members.Give(&this.entry.Value.Publication, given)
+			f.members.Give(&s.entry.Value.Publication, ch.given)
 		}
+		f.mu.Lock()
+		s = f.nextLocked(ch)
+		f.mu.Unlock()
 	}
 }

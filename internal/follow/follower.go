@@ -48,9 +48,10 @@ type Publication struct {
 	Head    broker.Head
 }
 
-// channel is a channel that is followed. Follower.mu guards all but name.
+// channel is a channel that is followed. Follower.mu guards all but name and given.
 type channel struct {
 	name    []byte // immutable
+	given   func() // immutable; notes that the members were given the last step, see Members.Give
 	log     *history.Log[*record]
 	members bool // it has members here
 	joins   int  // that wait, or take place now
@@ -108,6 +109,11 @@ func (f *Follower) followLocked(name string) *channel {
 	ch := f.channels[name]
 	if ch == nil {
 		ch = &channel{name: []byte(name), log: f.set.New()}
+		ch.given = func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			ch.log.Given()
+		}
 		f.channels[name] = ch
 		f.most = max(f.most, len(f.channels))
 		f.broker.Subscribe(name)
