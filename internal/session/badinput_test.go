@@ -191,7 +191,7 @@ func TestAPeerThatEndsItsSideGetsItsAnswersAndTheEnd(t *testing.T) {
 func TestSlowPeersDoNotHinderOthers(t *testing.T) {
 	t.Parallel()
 	const slow = 500
-	srv := start(t, Config{HandshakeTimeout: time.Hour, PingInterval: time.Hour})
+	srv := start(t, Config{HandshakeTimeout: time.Hour, PingInterval: time.Hour, MaxMessageSize: 256 << 20}) // a message may take an hour, too
 	head, frame := upgradeHead("/ws"), final(opPing, "at last")
 	heads, frames := make([]*peer, slow), make([]*peer, slow)
 	for i := range slow {
