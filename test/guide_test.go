@@ -124,13 +124,7 @@ func (g *guide) engine() *process {
 // awaitListening waits until something listens on a port of the guide.
 func (g *guide) awaitListening(port string) {
 	g.t.Helper()
-	g.await("something to listen on port "+port+" of the guide", func() bool {
-		c, err := net.Dial("tcp", g.addr(port))
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
+	awaitListener(g.t, g.addr(port))
 }
 
 // nodes starts the two nodes of the guide and waits until they listen.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"net"
 	"testing"
-	"time"
+	"wsify/internal/testtool"
 )
 
 // freePort returns a port that was just free on every address of localhost.
@@ -41,15 +41,17 @@ func haveIPv6() bool {
 // awaitPort waits until something listens on a port of localhost.
 func awaitPort(t *testing.T, port int) {
 	t.Helper()
-	const every = 10 * time.Millisecond
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for range patience / every {
-		if c, err := net.Dial("tcp", fmt.Sprintf("localhost:%d", port)); err == nil {
+	awaitListener(t, fmt.Sprintf("localhost:%d", port))
+}
+
+// awaitListener waits until something listens on an address.
+func awaitListener(t *testing.T, addr string) {
+	t.Helper()
+	testtool.Until(t, "something listens on "+addr, func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
 			_ = c.Close()
-			return
 		}
-		<-tick.C
-	}
-	t.Fatalf("nothing listens on port %d", port)
+		return err == nil
+	})
 }
