@@ -1,6 +1,6 @@
 // Package testtool finds the programs that tests run, and installs them from Debian where that is
-// allowed. It also runs tests in separate processes, and waits for conditions. Only tests may
-// import it.
+// allowed. It also runs tests in separate processes, waits for conditions, and finds what tests leave
+// behind. Only tests may import it.
 package testtool
 
 import (
