@@ -31,8 +31,8 @@ type Join struct {
 	ch       *channel
 	began    time.Time
 	sent     bool                   // some of it was sent, and the rest follows
-	tries    int                    // answers of the engine that did not help
-	page     *history.Page[*record] // the last answer
+	tries    int                    // answers of the engine that did not help, since some was sent
+	page     *history.Page[*record] // the last answer; nil when the client had no room
 	values   []*record              // what is sent next
 }
 
@@ -120,10 +120,11 @@ func (j *Join) Take(room int, idle bool) Taken {
 	}
 	for i, r := range j.values {
 		if room -= len(r.Content) + overhead; room < 0 && (i > 0 || !idle) {
-			j.values = j.values[:i]
 			if i == 0 {
+				j.page, j.values = nil, nil // a client that does not read must not keep a whole history
 				return TakeLater
 			}
+			j.values = j.values[:i]
 			return TakeSome
 		}
 	}
@@ -194,7 +195,7 @@ func (j *Join) Send(class hub.Class, send func(form []byte)) {
 		}
 	}
 	if n := len(j.values); n > 0 {
-		j.Since, j.Last, j.sent = j.values[n-1].Head.Position, 0, true
+		j.Since, j.Last, j.sent, j.tries = j.values[n-1].Head.Position, 0, true, 0
 	}
 	clear(j.values)
 	j.values = j.values[:0]

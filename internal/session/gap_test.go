@@ -2,6 +2,9 @@ package session
 
 import (
 	"fmt"
+	"net"
+	"strconv"
+	"strings"
 	"testing"
 
 	"wsify/broker"
@@ -189,6 +192,29 @@ func TestALostPositionIsAskedForOnce(t *testing.T) {
 	}
 	if reads := b.reads(); reads != "e-1/0" {
 		t.Errorf("the engine was asked %q", reads)
+	}
+}
+
+// While a client does not read, nothing is kept for it but its queue: the rest is read again.
+func TestWhatAClientHasNoRoomForIsReadAgain(t *testing.T) {
+	const count = 400
+	b := newScripted()
+	cfg := keepHistory(Config{WriteQueueSize: 64 << 10}, count, 1) // the node itself keeps nothing
+	cfg.Broker = b
+	srv := start(t, cfg)
+	content := strconv.Quote(strings.Repeat("x", 32<<10))
+	for range count {
+		b.publish(content)
+	}
+	p := connect(t, srv, "/ws")
+	_ = p.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	p.send(`{"command":"join","args":{"channel":"h","since":"e-0"},"id":1}`)
+	for range count {
+		p.expectText(content)
+	}
+	p.expectText(fmt.Sprintf(`{"id":1,"ok":true,"recovered":true,"position":"e-%d"}`, count))
+	if reads := strings.Count(b.reads(), "/"); reads < 5 {
+		t.Errorf("the engine was asked %d times for what is many times the queue", reads)
 	}
 }
 
