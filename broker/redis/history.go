@@ -117,6 +117,9 @@ func (c *conn) keepHistory(ctx context.Context, k *keeper, s serverInfo) error {
 	if old(s["version"], leastVersion) {
 		return fmt.Errorf("history needs Redis 6.2 or later, and this is %s: switch -history-channels off, or upgrade", s["version"])
 	}
+	if s.replica() { // its run is still that of its master, and another one when it has taken over
+		return errors.New("the server is not the master")
+	}
 	r, err := c.call(ctx, "INFO", "replication")
 	if refusal, refused := errors.AsType[respError](err); refused {
 		return fmt.Errorf("history needs the right to INFO: %w", refusal)

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"wsify/broker"
@@ -33,6 +34,31 @@ func TestNodesAgreeAboutTheRunWhenAReplicaComes(t *testing.T) {
 		}
 		if got := n.Place("h", "4"); got.Epoch != at.Epoch {
 			t.Errorf("%q follows %q", got, at)
+		}
+	}
+}
+
+// A replica has the run of its master. When it takes over it may lack publications, so who has asked
+// it before must not go on with their epoch.
+func TestTheRunOfAReplicaIsNotUsed(t *testing.T) {
+	master := redistest.Start(t)
+	replica := redistest.Start(t, "--replicaof", "127.0.0.1", fmt.Sprint(master.Port))
+	brokertest.Until(t, "the replica follows", func() bool {
+		return strings.Contains(replica.Says("INFO", "replication"), "master_link_status:up")
+	})
+	o, err := parseDSN(replica.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := keeping(replica.DSN())
+	d := &dialer{o: o, timeout: o.timeout, log: discard, limit: 100, keep: newKeeper(cfg.History, false)}
+	for s, want := range map[*redistest.Server]bool{master: true, replica: false} {
+		c, err := d.keeping(t.Context(), s.Addr)
+		if err == nil {
+			c.close()
+		}
+		if (err == nil) != want {
+			t.Errorf("the run of %s: %v", s.Says("ROLE"), err)
 		}
 	}
 }
