@@ -87,15 +87,16 @@ func streamName(prefix string) string {
 
 // shape sets what of a stream's configuration history relies on, and reports whether that changes it.
 func (p *plan) shape(cfg *jetstream.StreamConfig) (changed bool) {
-	before := fmt.Sprint(cfg.Subjects, cfg.MaxMsgsPerSubject, cfg.MaxAge, cfg.AllowDirect, cfg.Replicas, cfg.Retention, cfg.Discard, deref(cfg.RePublish))
+	before := fmt.Sprint(cfg.Subjects, cfg.MaxMsgsPerSubject, cfg.MaxAge, cfg.AllowDirect, cfg.Replicas, cfg.Retention, cfg.Discard, cfg.NoAck, cfg.SubjectTransform == nil, deref(cfg.RePublish))
 	cfg.Subjects = []string{inbound + p.prefix + ">"}
 	cfg.MaxMsgsPerSubject = int64(p.Size) + 1 // one more shows that none was dropped behind it
 	cfg.MaxAge = max(p.TTL, 100*time.Millisecond)
 	cfg.Duplicates = min(2*time.Minute, cfg.MaxAge)
 	cfg.AllowDirect, cfg.Retention, cfg.Discard = true, jetstream.LimitsPolicy, jetstream.DiscardOld
+	cfg.NoAck, cfg.SubjectTransform = false, nil
 	cfg.RePublish = &jetstream.RePublish{Source: inbound + p.prefix + ">", Destination: p.prefix + ">"}
 	cfg.Replicas = cmp.Or(p.replicas, cfg.Replicas, 1)
-	return before != fmt.Sprint(cfg.Subjects, cfg.MaxMsgsPerSubject, cfg.MaxAge, cfg.AllowDirect, cfg.Replicas, cfg.Retention, cfg.Discard, deref(cfg.RePublish))
+	return before != fmt.Sprint(cfg.Subjects, cfg.MaxMsgsPerSubject, cfg.MaxAge, cfg.AllowDirect, cfg.Replicas, cfg.Retention, cfg.Discard, cfg.NoAck, cfg.SubjectTransform == nil, deref(cfg.RePublish))
 }
 
 func deref(r *jetstream.RePublish) jetstream.RePublish {

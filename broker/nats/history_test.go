@@ -95,7 +95,8 @@ func TestTheStreamIsChangedToWhatIsNeeded(t *testing.T) {
 	}
 	defer nc.Close()
 	js, _ := jetstream.New(nc)
-	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WSIFY_shop", Subjects: []string{"x"}, MaxBytes: 1 << 20, MaxAge: time.Minute, Storage: jetstream.MemoryStorage})
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WSIFY_shop", Subjects: []string{"x"}, MaxBytes: 1 << 20, MaxAge: time.Minute, Storage: jetstream.MemoryStorage,
+		NoAck: true, SubjectTransform: &jetstream.SubjectTransformConfig{Source: "x", Destination: "y"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestTheStreamIsChangedToWhatIsNeeded(t *testing.T) {
 		t.Errorf("after %q, %+v is read", first, page)
 	}
 	_, _, stream := streams(t, s.URL)
-	if cfg := stream.CachedInfo().Config; cfg.MaxBytes != 1<<20 || cfg.Storage != jetstream.MemoryStorage || cfg.MaxAge != time.Hour || cfg.MaxMsgsPerSubject != 101 || !cfg.AllowDirect || cfg.Duplicates != 2*time.Minute {
+	if cfg := stream.CachedInfo().Config; cfg.MaxBytes != 1<<20 || cfg.Storage != jetstream.MemoryStorage || cfg.MaxAge != time.Hour || cfg.MaxMsgsPerSubject != 101 || !cfg.AllowDirect || cfg.NoAck || cfg.SubjectTransform != nil || cfg.Duplicates != 2*time.Minute {
 		t.Errorf("the stream is %+v", cfg)
 	}
 }
