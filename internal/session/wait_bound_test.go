@@ -16,9 +16,15 @@ func TestParkedSessionsWaitNoLongerThanTheAuthorizersTimeout(t *testing.T) {
 	t.Parallel()
 	const n = 14
 	srv := start(t, Config{
-		AuthorizerURL: speaking("")(t), AuthorizerEvents: []string{"join"}, AuthorizerTimeout: time.Second, Workers: 1, Queue: 4,
+		AuthorizerURL: speaking("")(t), AuthorizerEvents: []string{"join"}, AuthorizerTimeout: time.Second, Workers: 1, Queue: 4, Loops: 1,
 	})
-	for _, p := range parkMany(t, srv, n) {
+	peers := connectMany(t, srv, n)
+	release := holdLoop(t, srv.loops[0]) // so that they park together
+	for _, p := range peers {
+		p.send(`{"command":"join","args":{"channel":"held"},"id":1}`)
+	}
+	release()
+	for _, p := range peers {
 		p.expectText(`{"id":1,"ok":false,"error":{"code":"authorizer_down","message":"the authorizer cannot be reached"}}`)
 		p.expectClose(1013)
 	}
