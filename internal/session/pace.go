@@ -76,14 +76,17 @@ func (l *loop) tellPaced(ctx context.Context, over time.Duration, pick func(*loo
 	for told := 0; told < len(ids); {
 		some := ids[told:]
 		some = some[:min(max(dueAfter(time.Since(begun), over, len(ids))-told, 0), len(some), drainSlice)]
+		if ctx.Err() != nil { // what became due after the end is not told, but a step that has begun is finished
+			return
+		}
 		if len(some) > 0 && settles {
 			settles = l.do(ctx, func() { l.hold(some) }) && l.node.settle(ctx)
 		}
 		if len(some) > 0 && !l.do(ctx, func() { l.tell(some) }) {
 			return
 		}
-		if told += len(some); len(some) < drainSlice && !pause(ctx, drainStep/2+rand.N(drainStep)) {
-			return
+		if told += len(some); len(some) < drainSlice {
+			pause(ctx, drainStep/2+rand.N(drainStep))
 		}
 	}
 }
@@ -133,12 +136,10 @@ func (l *loop) do(ctx context.Context, fn func()) bool {
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) bool {
+func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
-		return true
 	case <-ctx.Done():
-		return false
 	}
 }
 

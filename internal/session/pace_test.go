@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -94,6 +95,29 @@ func TestADrainIsPaced(t *testing.T) {
 	if told := clients + 1 - stayed; told < 1 || told > most {
 		t.Errorf("%d of %d clients were told; want at least one, and at most %d in this time", told, clients, most)
 	}
+}
+
+// endsMeanwhile is a context that ends behind the first look at it.
+type endsMeanwhile struct {
+	context.Context // has ended
+	looks           int
+}
+
+func (c *endsMeanwhile) Done() <-chan struct{} {
+	if c.looks++; c.looks == 1 {
+		return nil
+	}
+	return c.Context.Done()
+}
+
+func TestNoStepOfADrainBeginsAfterItsEnd(t *testing.T) {
+	t.Parallel()
+	srv := start(t, Config{Loops: 1})
+	p := connect(t, srv, "/ws")
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	srv.loops[0].tellPaced(&endsMeanwhile{Context: ctx}, 0, (*loop).clients)
+	p.usable()
 }
 
 // TestClientsThatAreToldHaveHeardAllBefore: in the middle of a fan-out, each client gets every
