@@ -13,8 +13,9 @@ type Broker interface {
 	// whichever node published it, in one order per channel. deliver does not block. An error of it
 	// means that the members have too much undelivered and deliver took nothing. Then the publisher
 	// waits; with an asynchronous broker the publication itself waits until Room is called. ErrHead
-	// means that the publication cannot be delivered at all. room is called when there is room for a
-	// waiter of Publish.
+	// means that the publication cannot be delivered at all. The slices are borrowed, but content with
+	// a position of a broker that is not asynchronous is shared: nobody changes it any more. room is
+	// called when there is room for a waiter of Publish.
 	Start(deliver func(channel, content []byte) error, room func(w *Waiter)) error
 
 	// Publish takes a publication and borrows both slices. content may begin with a Head. It either returns the outcome, with

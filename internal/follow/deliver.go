@@ -1,18 +1,23 @@
 package follow
 
 import (
+	"bytes"
+
 	"wsify/broker"
 	"wsify/internal/history"
 )
 
 // Deliver adds a publication with a position to the log of its channel, and gives the members what
-// is next. Its slices are borrowed.
+// is next. Its slices are borrowed, but for the content of a broker that is not asynchronous: that is shared.
 func (f *Follower) Deliver(p Publication) {
 	f.mu.Lock()
 	ch := f.channels[string(p.Channel)]
 	f.mu.Unlock()
 	if ch == nil {
 		return // nobody here is a member
+	}
+	if f.broker.Asynchronous() { // a broker that is not keeps the content, in memory that is never written again
+		p.Content = bytes.Clone(p.Content)
 	}
 	entry := newRecord(ch.name, &p).entry()
 	f.mu.Lock()

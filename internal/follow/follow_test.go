@@ -114,6 +114,21 @@ func TestAJoinInPiecesGetsAll(t *testing.T) {
 	}
 }
 
+func TestTheLogSharesContentWithTheMemoryBroker(t *testing.T) {
+	n := startNode(t)
+	n.Subscribe("h")
+	n.join(t, From{}, hub.Raw, 0)
+	n.publish(t, "h", "content")
+	page, err := n.broker.ReadHistory(t.Context(), "h", broker.Position{}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logged, _ := n.channels["h"].log.Newest(nil, 1, time.Now().UnixNano())
+	if string(logged[0].Content) != "content" || &logged[0].Content[0] != &page.Entries[0].Content[0] {
+		t.Errorf("the log has a copy %q of its own", logged[0].Content)
+	}
+}
+
 func TestAChannelIsFollowedWhileItHasMembersOrJoins(t *testing.T) {
 	n := startNode(t)
 	var j Join

@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"bytes"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -15,7 +14,7 @@ import (
 // forms are added when somebody recovers it. So however many do, it is encoded once for each
 // class.
 type record struct {
-	Publication // it owns the slices
+	Publication // it owns the slices, or shares them with the broker
 	forms       [hub.NumClasses]atomic.Pointer[[]byte]
 }
 
@@ -26,9 +25,10 @@ const recordOverhead = int(unsafe.Sizeof(record{}) + 2*unsafe.Sizeof(history.Ent
 // exceptPrice is roughly the memory of the id of a connection that a publication leaves out.
 const exceptPrice = 64
 
-// newRecord copies a publication. channel is shared by all of its channel.
+// newRecord returns a record of a publication, whose content it takes over. channel is shared by all of
+// its channel.
 func newRecord(channel []byte, p *Publication) *record {
-	return &record{Publication: Publication{Channel: channel, Content: bytes.Clone(p.Content), Head: p.Head}}
+	return &record{Publication: Publication{Channel: channel, Content: p.Content, Head: p.Head}}
 }
 
 // size is roughly how many bytes r keeps without its forms.
