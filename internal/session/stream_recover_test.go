@@ -315,31 +315,6 @@ func TestAStreamCanBeLeftOut(t *testing.T) {
 	s.expectNothing()
 }
 
-// TestAStreamWaitsForAnEngine that keeps history, and is told when the history cannot be read.
-func TestOperatorsEndAStreamThatRecovers(t *testing.T) {
-	srv := start(t, keepHistory(Config{WriteQueueSize: 64 << 10}, 200, 64<<20))
-	s := openStream(t, srv, "/sse?channel=h")
-	id := s.joined(`{}`)
-	_ = s.Close()
-	for range 200 {
-		post201(t, srv, "h", `"`+strings.Repeat("x", 40_000)+`"`)
-	}
-	p := dial(t, srv)
-	_ = p.Conn.(interface{ SetReadBuffer(int) error }).SetReadBuffer(4 << 10)
-	p.write(streamHead("/sse?channel=h&channel=h2", "Last-Event-ID: "+id))
-	testtool.Until(t, "it recovers", func() bool { return sessionsIn(t, srv, streaming) == 1 })
-	if done, err := srv.Order(t.Context(), Order{Code: 4003}); err != nil || done.Here != 1 {
-		t.Fatal(done, err)
-	}
-	s = p.followed(srv)
-	got := s.next()
-	for ; got.event == ""; got = s.next() {
-	}
-	if got.event != "gap" && got.event != "close" {
-		t.Errorf("got %+v, want close", got)
-	}
-}
-
 // TestAGapOfTheNodeIsAnEventOfItsStreams: what the node has missed itself, and cannot read.
 func TestAGapOfTheNodeIsAnEventOfItsStreams(t *testing.T) {
 	srv := start(t, keepHistory(Config{}, 10, 1<<20))
