@@ -119,16 +119,27 @@ func (j *Join) Take(room int, idle bool) Taken {
 		j.Lost, j.values = true, j.values[:0]
 	}
 	for i, r := range j.values {
-		if room -= len(r.Content) + overhead; room < 0 && (i > 0 || !idle) {
-			if i == 0 {
-				j.page, j.values = nil, nil // a client that does not read must not keep a whole history
-				return TakeLater
+		if room -= len(r.Content) + overhead; room < 0 {
+			if i == 0 && idle {
+				i = 1
 			}
-			j.values = j.values[:i]
-			return TakeSome
+			return j.takeSome(i)
 		}
 	}
+	if room < 0 && j.sent { // the answer, which comes behind, needs room too
+		return j.takeSome(0)
+	}
 	return TakeAll
+}
+
+// takeSome takes the first n values that were collected.
+func (j *Join) takeSome(n int) Taken {
+	if n == 0 {
+		j.page, j.values = nil, nil // a client that does not read must not keep a whole history
+		return TakeLater
+	}
+	j.values = j.values[:n]
+	return TakeSome
 }
 
 // TakeNothing is called in place of Take for a join that does not wait for what it has missed.

@@ -64,7 +64,7 @@ func (l *loop) goOn(c *netpoll.Conn, s *session, r *recovery) (done bool) {
 			return true
 		}
 		taken := follow.TakeNews
-		room := l.node.cfg.WriteQueueSize/2 - c.Queued() - len(l.cork)
+		room := l.node.cfg.WriteQueueSize/4 - c.Queued() - len(l.cork) // buffers may be twice as large as what they hold
 		l.hub.JoinIf(c.Slot(), &s.subs, r.Channel, func() bool {
 			taken = r.Take(room, c.Queued() == 0)
 			return taken == follow.TakeAll
