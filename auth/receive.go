@@ -35,8 +35,8 @@ func (l *link) receive(host *fasthttp.HostClient, resp *fasthttp.Response, deadl
 		return false, err
 	}
 	headDecides := l.dialer.headDecides
-	if due := time.Now().Add(bodyWait); headDecides && due.Before(deadline) {
-		_ = l.SetReadDeadline(due) // an error shows when the body is read
+	if headDecides && time.Until(deadline) > bodyWait {
+		_ = l.SetReadDeadline(time.Now().Add(bodyWait)) // an error shows when the body is read
 	}
 	err = readBody(r, resp, host.MaxResponseBodySize)
 	if err == fasthttp.ErrBodyTooLarge || err != nil && headDecides {

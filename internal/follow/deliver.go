@@ -19,7 +19,7 @@ func (f *Follower) Deliver(p Publication) {
 	if f.broker.Asynchronous() { // a broker that is not keeps the content, in memory that is never written again
 		p.Content = bytes.Clone(p.Content)
 	}
-	entry := newRecord(ch.name, &p).entry()
+	entry := newRecord(ch.name, p.Content, p.Head).entry()
 	f.mu.Lock()
 	if ch.gone {
 		f.mu.Unlock()

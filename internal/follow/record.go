@@ -27,8 +27,8 @@ const exceptPrice = 64
 
 // newRecord returns a record of a publication, whose content it takes over. channel is shared by all of
 // its channel.
-func newRecord(channel []byte, p *Publication) *record {
-	return &record{Publication: Publication{Channel: channel, Content: p.Content, Head: p.Head}}
+func newRecord(channel, content []byte, head broker.Head) *record {
+	return &record{Publication: Publication{Channel: channel, Content: content, Head: head}}
 }
 
 // size is roughly how many bytes r keeps without its forms.
@@ -67,8 +67,7 @@ func pageOf(channel []byte, p *broker.Page, after broker.Position, last int) *hi
 		page.From = p.Entries[0].Head.Position.Offset - 1
 	}
 	for _, e := range p.Entries {
-		r := &record{Publication: Publication{Channel: channel, Content: e.Content, Head: e.Head}}
-		page.Entries = append(page.Entries, r.entry())
+		page.Entries = append(page.Entries, newRecord(channel, e.Content, e.Head).entry())
 	}
 	return page
 }

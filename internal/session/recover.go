@@ -43,11 +43,9 @@ type recovery struct {
 // A member that joins from now on stays one. With a position or a number it begins anew: what it
 // has not been sent yet is part of what it asks for.
 func (l *loop) recover(c *netpoll.Conn, s *session, channel []byte, from follow.From, then func(*netpoll.Conn, *session, recovered)) (pending bool) {
-	if l.hub.Member(c.Slot(), &s.subs, channel) {
-		if !from.Asked && from.Last == 0 {
-			then(c, s, recovered{})
-			return false
-		}
+	if !from.Asked && from.Last == 0 && l.hub.Member(c.Slot(), &s.subs, channel) {
+		then(c, s, recovered{})
+		return false
 	}
 	r := &recovery{Join: follow.Join{From: from}, loop: l, conn: c.ID(), then: then}
 	l.node.follower.Begin(&r.Join, channel, r)
