@@ -58,7 +58,7 @@ func hook(t *testing.T, name string, expires time.Time) (url, ca string) {
 	return "https://localhost:" + port, ca
 }
 
-func TestCertificatesOfAnAuthorizer(t *testing.T) {
+func TestCertificatesOfWebhooks(t *testing.T) {
 	for name, tc := range map[string]struct {
 		host    string
 		expires time.Duration
@@ -70,8 +70,10 @@ func TestCertificatesOfAnAuthorizer(t *testing.T) {
 		"another name":   {"elsewhere.example.com", 1000 * time.Hour, expected{Problem, "its certificate is for another name", ""}},
 	} {
 		url, ca := hook(t, tc.host, time.Now().Add(tc.expires))
-		r := examined(t, server.Config{AuthorizerURL: url, AuthorizerCA: ca})
-		tc.want.compare(t, name, finding(t, r, "authorizer"))
+		for check, cfg := range map[string]server.Config{"authorizer": {AuthorizerURL: url}, "events": ofEvents(url)} {
+			cfg.AuthorizerCA = ca
+			tc.want.compare(t, check+", "+name, finding(t, examined(t, cfg), check))
+		}
 	}
 	url, _ := hook(t, "localhost", time.Now().Add(time.Hour))
 	expected{Problem, "name a file with that in -authorizer-ca", ""}.compare(t, "unknown", finding(t, examined(t, server.Config{AuthorizerURL: url}), "authorizer"))
